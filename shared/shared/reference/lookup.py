@@ -1,0 +1,203 @@
+"""Finds a record by its code or by any spelling of its name, and suggests the nearest one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import cache, lru_cache
+from typing import Literal, TypeVar
+
+from shared.errors import Invalid
+
+from .folding import place_key
+from .records import (
+    Kind,
+    LabelLanguage,
+    Language,
+    Province,
+    Record,
+    Region,
+    Sdg,
+    Sector,
+    languages,
+    provinces,
+    regions,
+    sdgs,
+    sectors,
+)
+
+_COMMUNE = re.compile(r"[0-9]{2}\.[0-9]{3}\.[0-9]{2}\.[0-9]{1,2}\.?")
+_LISTS: Mapping[Kind, Callable[[], Sequence[Record]]] = {
+    "region": regions,
+    "province": provinces,
+    "sector": sectors,
+    "sdg": sdgs,
+    "language": languages,
+}
+_PROVINCE_PART = len("09.581")
+_SHOWN = 12
+_R = TypeVar("_R", bound=Record)
+WORTH_SUGGESTING = 0.55
+"""Least likeness, from 0 to 1, of a suggestion: below it a suggestion misleads."""
+
+
+class UnknownCode(Invalid):
+    """The code is not in the reference data."""
+
+    def __init__(self, kind: Kind | Literal["commune"], text: object, *, field: str | None) -> None:
+        super().__init__(_message(kind, str(text)), field=field or kind)
+
+
+def _message(kind: Kind | Literal["commune"], text: str) -> str:
+    if kind == "commune":
+        return (
+            f'unknown commune "{text}": give its HCP code, such as 09.581.01.0, '
+            "which starts with the code of its province"
+        )
+    suggestion = nearest(kind, text)
+    if suggestion is None:
+        codes = [record.code for record in _LISTS[kind]()]
+        more = ", …" if len(codes) > _SHOWN else ""
+        return f'unknown {kind} "{text}": give one of {", ".join(codes[:_SHOWN])}{more}'
+    return f'unknown {kind} "{text}": did you mean {suggestion.code} ({suggestion.fr})?'
+
+
+@cache
+def _by_code(kind: Kind) -> Mapping[str, Record]:
+    return {record.code: record for record in _LISTS[kind]()}
+
+
+def _record(kind: Kind, code: str, kind_class: type[_R], field: str | None) -> _R:
+    record = _by_code(kind).get(code)
+    if not isinstance(record, kind_class):
+        raise UnknownCode(kind, code, field=field)
+    return record
+
+
+def region(code: str, *, field: str | None = None) -> Region:
+    """The region with this ISO code, `MA-09`."""
+    return _record("region", code, Region, field)
+
+
+def province(code: str, *, field: str | None = None) -> Province:
+    """The province or prefecture with this ISO code, `MA-TIZ`."""
+    return _record("province", code, Province, field)
+
+
+def sector(code: str, *, field: str | None = None) -> Sector:
+    """The sector with this code, `ARGAN`."""
+    return _record("sector", code, Sector, field)
+
+
+def sdg(number: int, *, field: str | None = None) -> Sdg:
+    """The Sustainable Development Goal with this number, 1 to 17."""
+    for goal in sdgs():
+        if goal.number == number:
+            return goal
+    raise UnknownCode("sdg", number, field=field)
+
+
+def language(code: str, *, field: str | None = None) -> Language:
+    """The language with this tag, `ar` or `shi`."""
+    return _record("language", code, Language, field)
+
+
+def label(kind: Kind, code: str | int, language: LabelLanguage) -> str:
+    """What to show for a code; the goals go by number too."""
+    record = sdg(code) if isinstance(code, int) else _record(kind, code, Record, None)
+    return record.label(language)
+
+
+@cache
+def _keys(kind: Kind) -> Mapping[str, Record]:
+    """Every spelling of every record; codes come first, so no name can take a code's place."""
+    records = _LISTS[kind]()
+    keys: dict[str, Record] = {}
+    for spellings in (_codes, _names):
+        for record in records:
+            for spelling in spellings(record):
+                keys.setdefault(place_key(spelling), record)
+    return keys
+
+
+def _codes(record: Record) -> Iterator[str]:
+    yield record.code
+    if isinstance(record, Region | Province):
+        yield record.code.removeprefix("MA-")
+        yield record.hcp_code
+    if isinstance(record, Region):
+        yield str(int(record.hcp_code))
+    if isinstance(record, Sdg):
+        yield str(record.number)
+
+
+def _names(record: Record) -> Iterator[str]:
+    yield record.fr
+    yield record.ar
+    if record.en:
+        yield record.en
+    yield from record.aliases
+
+
+def _find(kind: Kind, text: str) -> Record | None:
+    return _keys(kind).get(place_key(text))
+
+
+def find_region(text: str) -> Region | None:
+    """The region that this text names in any usual spelling or code, or None."""
+    found = _find("region", text)
+    return found if isinstance(found, Region) else None
+
+
+def find_province(text: str) -> Province | None:
+    """The province that this text names in any usual spelling or code, or None."""
+    found = _find("province", text)
+    return found if isinstance(found, Province) else None
+
+
+def find_sector(text: str) -> Sector | None:
+    """The sector that this text names in any usual spelling or code, or None."""
+    found = _find("sector", text)
+    return found if isinstance(found, Sector) else None
+
+
+@lru_cache(maxsize=4096)
+def nearest(kind: Kind, text: str) -> Record | None:
+    """The record whose code or name looks most like the text, or None when nothing does."""
+    wanted = place_key(text)
+    exact = _keys(kind).get(wanted)
+    if exact is not None:
+        return exact
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted)
+    best, best_ratio = None, WORTH_SUGGESTING
+    for key, record in _keys(kind).items():
+        matcher.set_seq1(key)
+        if matcher.quick_ratio() > best_ratio and (ratio := matcher.ratio()) > best_ratio:
+            best, best_ratio = record, ratio
+    return best
+
+
+def region_of(province_code: str) -> str:
+    """The code of the region that a province lies in."""
+    return province(province_code).region
+
+
+@cache
+def provinces_of(region_code: str) -> tuple[Province, ...]:
+    """The provinces of a region; none for a code that is not a region's."""
+    return tuple(item for item in provinces() if item.region == region_code)
+
+
+@cache
+def _by_hcp_code() -> Mapping[str, Province]:
+    return {item.hcp_code: item for item in provinces()}
+
+
+def province_of_commune(hcp_code: str, *, field: str | None = None) -> Province:
+    """The province whose HCP code starts the commune's code (`09.581` for `09.581.01.0`)."""
+    found = _by_hcp_code().get(hcp_code[:_PROVINCE_PART])
+    if found is None or not _COMMUNE.fullmatch(hcp_code):
+        raise UnknownCode("commune", hcp_code, field=field)
+    return found

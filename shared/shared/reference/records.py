@@ -1,0 +1,182 @@
+"""The records of the reference data, read once from `data.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal, TypedDict
+
+Kind = Literal["region", "province", "sector", "sdg", "language"]
+LabelLanguage = Literal["fr", "ar", "en"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One entry of a list; French stands in where there is no English label."""
+
+    code: str
+    fr: str
+    ar: str
+    en: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    def label(self, language: LabelLanguage) -> str:
+        return {"fr": self.fr, "ar": self.ar, "en": self.en or self.fr}[language]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region(Record):
+    """One of the 12 regions; `population` is that of the 2024 census."""
+
+    hcp_code: str
+    population: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Province(Record):
+    """One of the 75 provinces and prefectures; `communes` is how many it has."""
+
+    hcp_code: str
+    region: str
+    type: Literal["province", "prefecture"]
+    population: int
+    communes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sector(Record):
+    """A sector of activity, as the office that promotes cooperatives counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdg(Record):
+    """One of the 17 Sustainable Development Goals."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language(Record):
+    """A language of Morocco; messages are written in the `written` ones and spoken in the rest."""
+
+    written: bool
+    direction: Literal["ltr", "rtl"] | None
+
+
+class _Row(TypedDict, total=False):
+    code: str
+    number: int
+    fr: str
+    ar: str
+    en: str
+    aliases: list[str]
+    hcp_code: str
+    region: str
+    type: Literal["province", "prefecture"]
+    population: int
+    communes: int
+    written: bool
+    direction: Literal["ltr", "rtl"] | None
+
+
+class Source(TypedDict):
+    """Where part of the data comes from, and on what terms; show it where the data is shown."""
+
+    what: str
+    origin: str
+    licence: str
+
+
+class _Meta(TypedDict):
+    sources: list[Source]
+    changes: str
+
+
+class _Data(TypedDict):
+    meta: _Meta
+    regions: list[_Row]
+    provinces: list[_Row]
+    sectors: list[_Row]
+    sdgs: list[_Row]
+    languages: list[_Row]
+
+
+@cache
+def _data() -> _Data:
+    data: _Data = json.loads(
+        files("shared.reference").joinpath("data.json").read_text(encoding="utf-8")
+    )
+    return data
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Attribution of the data, as its licences ask for."""
+    return tuple(_data()["meta"]["sources"])
+
+
+class _Labels(TypedDict):
+    fr: str
+    ar: str
+    en: str | None
+    aliases: tuple[str, ...]
+
+
+def _labels(row: _Row) -> _Labels:
+    return _Labels(
+        fr=row["fr"], ar=row["ar"], en=row.get("en"), aliases=tuple(row.get("aliases", ()))
+    )
+
+
+@cache
+def regions() -> tuple[Region, ...]:
+    return tuple(
+        Region(
+            code=row["code"],
+            hcp_code=row["hcp_code"],
+            population=row["population"],
+            **_labels(row),
+        )
+        for row in _data()["regions"]
+    )
+
+
+@cache
+def provinces() -> tuple[Province, ...]:
+    return tuple(
+        Province(
+            code=row["code"],
+            hcp_code=row["hcp_code"],
+            region=row["region"],
+            type=row["type"],
+            population=row["population"],
+            communes=row["communes"],
+            **_labels(row),
+        )
+        for row in _data()["provinces"]
+    )
+
+
+@cache
+def sectors() -> tuple[Sector, ...]:
+    return tuple(Sector(code=row["code"], **_labels(row)) for row in _data()["sectors"])
+
+
+@cache
+def sdgs() -> tuple[Sdg, ...]:
+    return tuple(
+        Sdg(code=f"SDG{row['number']:02}", number=row["number"], **_labels(row))
+        for row in _data()["sdgs"]
+    )
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    return tuple(
+        Language(
+            code=row["code"], written=row["written"], direction=row["direction"], **_labels(row)
+        )
+        for row in _data()["languages"]
+    )
