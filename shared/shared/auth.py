@@ -1,0 +1,183 @@
+"""Who is calling: verified tokens in, a principal out. Issuing is the registry's business."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+import httpx
+import structlog
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import Forbidden, Unauthenticated
+
+ALGORITHM = "Ed25519"
+"""The only accepted signature algorithm (RFC 9864); a token that names another is refused."""
+
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """What a person or a program is here."""
+
+    OPERATOR = "operator"
+    DELEGATE = "delegate"
+    PARTNER = "partner"
+    COOPERATIVE = "cooperative"
+    HOLDER = "holder"
+    JUROR = "juror"
+    REVIEWER = "reviewer"
+
+
+class InvalidToken(Unauthenticated):
+    """The token is not valid here: get a new one from POST /token of the registry."""
+
+
+class ExpiredToken(Unauthenticated):
+    """The token has expired: get a new one from POST /token of the registry."""
+
+
+class MissingRole(Forbidden):
+    """This needs a role that the token does not carry."""
+
+
+class OutsideDelegation(Forbidden):
+    """A delegate acts only within the provinces of the delegation."""
+
+
+class Principal(BaseModel):
+    """Who is calling, as the verified token says. `partner` is the slug of an institution."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: UUID
+    roles: frozenset[Role] = frozenset()
+    provinces: frozenset[str] = frozenset()
+    partner: str | None = None
+    cooperatives: frozenset[UUID] = frozenset()
+
+    def has(self, *roles: Role) -> bool:
+        return bool(self.roles & set(roles))
+
+    def require(self, *roles: Role) -> None:
+        """Refuse callers that have none of these roles."""
+        if not self.has(*roles):
+            wanted = " or ".join(sorted(roles))
+            raise MissingRole(f"this needs the role {wanted}; your token does not carry it")
+
+    def require_province(self, province: str | None) -> None:
+        """Refuse a delegate outside the delegation's provinces; operators act anywhere."""
+        if Role.OPERATOR not in self.roles and province not in self.provinces:
+            raise OutsideDelegation(
+                f"province {province} is not in your delegation"
+                f" ({', '.join(sorted(self.provinces)) or 'no provinces'})"
+            )
+
+
+class Keys(Protocol):
+    """Where the issuer's public keys come from."""
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet: ...
+
+
+class FetchedKeys:
+    """The issuer's published keys: cached, read again when a token names a key not seen yet.
+
+    A failed fetch keeps the keys that are known. An attacker's unknown key ids cost at most one
+    fetch per `least_seconds`.
+    """
+
+    def __init__(self, url: str, *, fresh_seconds: float = 300, least_seconds: float = 5) -> None:
+        self._url = url
+        self._fresh = fresh_seconds
+        self._least = least_seconds
+        self._keys: KeySet | None = None
+        self._fetched = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        async with self._lock:
+            age = time.monotonic() - self._fetched
+            if self._keys is None or age > (self._least if unknown_kid else self._fresh):
+                await self._fetch()
+            if self._keys is None:
+                raise Unauthenticated(
+                    "the issuer's keys can't be read just now: try again in a moment"
+                )
+            return self._keys
+
+    async def _fetch(self) -> None:
+        self._fetched = time.monotonic()
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                response = await client.get(self._url)
+                response.raise_for_status()
+                self._keys = KeySet.import_key_set(response.json())
+        except (httpx.HTTPError, ValueError, JoseError) as error:
+            self._fetched = time.monotonic() - self._fresh + self._least
+            log.warning("issuer keys unreadable", url=self._url, error=type(error).__name__)
+
+
+class LoadedKeys:
+    """Keys that the process can load itself: the registry's own, or a test's."""
+
+    def __init__(self, load: Callable[[], Awaitable[KeySet]]) -> None:
+        self._load = load
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        return await self._load()
+
+
+class Verifier:
+    """Turns a bearer token into a principal, or refuses it."""
+
+    def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._claims = jwt.JWTClaimsRegistry(
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+            leeway=5,
+        )
+
+    async def verify(self, token: str) -> Principal:
+        if len(token) > 8192:
+            raise InvalidToken
+        claims = await self._decode(token)
+        try:
+            self._claims.validate(claims)
+            return _principal(claims)
+        except (JoseError, ValidationError) as error:
+            if type(error).__name__ == "ExpiredTokenError":
+                raise ExpiredToken from None
+            raise InvalidToken from None
+
+    async def _decode(self, token: str) -> dict[str, object]:
+        for unknown_kid in (False, True):
+            keys = await self._keys.current(unknown_kid=unknown_kid)
+            try:
+                return jwt.decode(token, keys, algorithms=[ALGORITHM]).claims
+            except (JoseError, ValueError, TypeError, KeyError) as error:
+                if type(error).__name__ not in {"InvalidKeyIdError", "MissingKeyError"}:
+                    raise InvalidToken from None
+        raise InvalidToken
+
+
+def _principal(claims: dict[str, object]) -> Principal:
+    return Principal.model_validate(
+        {
+            "subject": claims["sub"],
+            "roles": claims.get("roles") or (),
+            "provinces": claims.get("provinces") or (),
+            "partner": claims.get("partner"),
+            "cooperatives": claims.get("cooperatives") or (),
+        }
+    )

@@ -1,0 +1,37 @@
+"""The one command, `taawon`: it belongs to nobody, for each package brings its own subcommands."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from .errors import DomainError
+
+
+def build() -> typer.Typer:
+    """Collect the subcommands that installed packages offer under `taawon.commands`."""
+    app = typer.Typer(
+        help="Taawon: ideas and funding calls reach every matching cooperative and partner.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        add_completion=False,
+        rich_markup_mode="rich",
+    )
+    for entry in sorted(entry_points(group="taawon.commands"), key=lambda e: e.name):
+        found = entry.load()
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=entry.name)
+        else:
+            app.command(entry.name)(found)
+    return app
+
+
+def main() -> None:
+    """Run; a refusal is printed in one line that says what to do, with exit code 1."""
+    try:
+        build()()
+    except DomainError as error:
+        sys.stderr.write(f"taawon: {error.detail}\n")
+        raise SystemExit(1) from None

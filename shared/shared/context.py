@@ -1,0 +1,78 @@
+"""What is known of the work at hand: one correlation id from the request to the last consumer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+_TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+_CORRELATION = re.compile(r"^[A-Za-z0-9_.:-]{1,80}$")
+
+
+def _new_traceparent() -> str:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+@dataclass(frozen=True)
+class WorkContext:
+    """Identifiers that travel with the work: W3C trace context, correlation and causation ids."""
+
+    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    causation_id: str | None = None
+    traceparent: str = field(default_factory=_new_traceparent)
+
+    @classmethod
+    def of(
+        cls,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> WorkContext:
+        """A context from what a caller sent; what is missing or malformed is made anew."""
+        fresh = cls()
+        return replace(
+            fresh,
+            correlation_id=correlation_id
+            if correlation_id and _CORRELATION.match(correlation_id)
+            else fresh.correlation_id,
+            causation_id=causation_id,
+            traceparent=traceparent
+            if traceparent and _TRACEPARENT.match(traceparent)
+            else fresh.traceparent,
+        )
+
+    def child_traceparent(self) -> str:
+        """The same trace with a new span id, as the next hop must see it."""
+        version, trace, _, flags = self.traceparent.split("-")
+        return f"{version}-{trace}-{secrets.token_hex(8)}-{flags}"
+
+
+_current: ContextVar[WorkContext | None] = ContextVar("work_context", default=None)
+
+
+def current() -> WorkContext:
+    """The context of this task; one is made where none was given (a command, a timed job)."""
+    context = _current.get()
+    if context is None:
+        context = WorkContext()
+        _current.set(context)
+    return context
+
+
+@contextmanager
+def working(context: WorkContext, **log_fields: object) -> Iterator[WorkContext]:
+    """Everything inside happens in this context, log lines included."""
+    token = _current.set(context)
+    fields = {"correlation_id": context.correlation_id, **log_fields}
+    try:
+        with structlog.contextvars.bound_contextvars(**fields):
+            yield context
+    finally:
+        _current.reset(token)

@@ -1,0 +1,118 @@
+"""The base of every fact that crosses the broker, and the registry of all of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
+
+TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
+
+Language = Literal["ar", "fr"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
+
+PUBLIC: dict[str, Any] = {"public": True}
+"""Marks a field that partner institutions may see: `Field(json_schema_extra=PUBLIC)`."""
+
+
+def new_id() -> uuid.UUID:
+    """A fresh random identifier for an event or an aggregate."""
+    return uuid.uuid4()
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Contract(BaseModel):
+    """Plain data of a contract: frozen, and tolerant of fields that a newer sender added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Localized(Contract):
+    """A text in French and Arabic. Both are asked for, since readers get their own language."""
+
+    fr: Text
+    ar: Text
+
+    def in_language(self, language: Language) -> str:
+        return self.ar if language == "ar" else self.fr
+
+
+class LocalizedLong(Contract):
+    """A long text in French and Arabic (at most 8,000 characters each)."""
+
+    fr: LongText
+    ar: LongText
+
+    def in_language(self, language: Language) -> str:
+        return self.ar if language == "ar" else self.fr
+
+
+class Event(Contract):
+    """A fact that has happened. Subclasses set `topic` and say in one sentence what is so now.
+
+    `topic` is `<service>.<aggregate>.<past participle>.v<N>`; it is also the routing key and the
+    CloudEvents `type`. `event_id` is the message id on the broker and stays the same however often
+    the fact is sent. `aggregate_version` grows by one with every change of the aggregate: listeners
+    keep the newest content they have seen and never rely on the order of arrival.
+    """
+
+    topic: ClassVar[str]
+    aggregate_field: ClassVar[str]
+    """Name of the field that identifies the aggregate; events of one aggregate leave in order."""
+
+    event_id: uuid.UUID = Field(default_factory=new_id)
+    occurred_at: AwareDatetime = Field(default_factory=now)
+    aggregate_version: int = Field(default=1, ge=1)
+
+    @property
+    def aggregate_id(self) -> uuid.UUID:
+        value = getattr(self, self.aggregate_field)
+        assert isinstance(value, uuid.UUID)
+        return value
+
+    def public_data(self) -> dict[str, Any]:
+        """The fields a partner may see, as plain JSON data; a field not marked is left out."""
+        return _public_only(self, self.model_dump(mode="json"))
+
+
+def is_public(field: FieldInfo) -> bool:
+    """Whether partners may see this field. The default is no."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("public") is True
+
+
+def _public_only(model: BaseModel, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _public_value(getattr(model, name), data[name])
+        for name, field in type(model).model_fields.items()
+        if is_public(field)
+    }
+
+
+def _public_value(value: Any, data: Any) -> Any:
+    if isinstance(value, BaseModel) and any(
+        is_public(f) for f in type(value).model_fields.values()
+    ):
+        return _public_only(value, data)
+    return data
+
+
+def all_events() -> Iterator[type[Event]]:
+    """Every declared fact, sorted by topic. Import the contract modules first."""
+
+    def walk(cls: type[Event]) -> Iterator[type[Event]]:
+        for child in cls.__subclasses__():
+            if "topic" in child.__dict__:
+                yield child
+            yield from walk(child)
+
+    return iter(sorted(walk(Event), key=lambda event: event.topic))

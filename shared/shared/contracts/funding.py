@@ -1,0 +1,118 @@
+"""What funding announces. Every fact carries the whole call, so order never matters."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from .base import PUBLIC, Contract, Event, Localized, LocalizedLong, Text
+from .criteria import Criteria
+
+CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
+CallState = Literal["open", "closed", "cancelled"]
+
+
+class Deadline(Contract):
+    """When a call closes: the instant that counts, its zone, and the words that readers saw.
+
+    The instant is never computed again from the text: Morocco's clock changes around Ramadan.
+    """
+
+    at: AwareDatetime = Field(json_schema_extra=PUBLIC)
+    zone: str = Field(default="Africa/Casablanca", json_schema_extra=PUBLIC)
+    shown: Text = Field(json_schema_extra=PUBLIC, description="Wall-clock text as published.")
+
+
+class Track(Contract):
+    """One way into a call: who may apply, how much they may get, and who pays."""
+
+    name: Localized = Field(json_schema_extra=PUBLIC)
+    criteria: Criteria = Field(json_schema_extra=PUBLIC)
+    max_grant_centimes: int | None = Field(default=None, gt=0, json_schema_extra=PUBLIC)
+    max_rate_percent: int | None = Field(default=None, ge=1, le=100, json_schema_extra=PUBLIC)
+    min_own_share_percent: int | None = Field(default=None, ge=0, le=100, json_schema_extra=PUBLIC)
+    max_in_kind_percent_of_own_share: int | None = Field(
+        default=None, ge=0, le=100, json_schema_extra=PUBLIC
+    )
+    payer: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+
+
+class CallSnapshot(Contract):
+    """A funding call as the service knows it at one version.
+
+    `reference_on` is the day on which ages of entities are measured.
+    """
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    version: int = Field(ge=1, json_schema_extra=PUBLIC)
+    state: CallState = Field(json_schema_extra=PUBLIC)
+    kind: CallKind = Field(default="grant", json_schema_extra=PUBLIC)
+    funder: Text = Field(json_schema_extra=PUBLIC)
+    programme: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+    edition: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+    title: Localized = Field(json_schema_extra=PUBLIC)
+    summary: LocalizedLong = Field(json_schema_extra=PUBLIC)
+    source: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+    tracks: tuple[Track, ...] = Field(min_length=1, max_length=16, json_schema_extra=PUBLIC)
+    deadline: Deadline | None = Field(
+        default=None, json_schema_extra=PUBLIC, description="None for a standing call."
+    )
+    reference_on: date = Field(json_schema_extra=PUBLIC)
+    opened_at: AwareDatetime = Field(json_schema_extra=PUBLIC)
+
+
+class CallOpened(Event):
+    """Applications are accepted from now on."""
+
+    topic: ClassVar[str] = "funding.call.opened.v1"
+    aggregate_field: ClassVar[str] = "call_id"
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call: CallSnapshot = Field(json_schema_extra=PUBLIC)
+
+
+class CallUpdated(Event):
+    """Something other than the deadline changed in an open call."""
+
+    topic: ClassVar[str] = "funding.call.updated.v1"
+    aggregate_field: ClassVar[str] = "call_id"
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call: CallSnapshot = Field(json_schema_extra=PUBLIC)
+    changed: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
+
+
+class CallDeadlineExtended(Event):
+    """The deadline moved forward, never back, with a reason."""
+
+    topic: ClassVar[str] = "funding.call.deadline_extended.v1"
+    aggregate_field: ClassVar[str] = "call_id"
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call: CallSnapshot = Field(json_schema_extra=PUBLIC)
+    previous_deadline: Deadline = Field(json_schema_extra=PUBLIC)
+    reason: Text = Field(json_schema_extra=PUBLIC)
+
+
+class CallClosed(Event):
+    """The call takes no more applications; nothing else about it changed."""
+
+    topic: ClassVar[str] = "funding.call.closed.v1"
+    aggregate_field: ClassVar[str] = "call_id"
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call: CallSnapshot = Field(json_schema_extra=PUBLIC)
+
+
+class CallCancelled(Event):
+    """The call is void; whoever was told must hear it."""
+
+    topic: ClassVar[str] = "funding.call.cancelled.v1"
+    aggregate_field: ClassVar[str] = "call_id"
+
+    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call: CallSnapshot = Field(json_schema_extra=PUBLIC)
+    reason: Text = Field(json_schema_extra=PUBLIC)

@@ -1,0 +1,91 @@
+"""What the registry announces."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from .base import PUBLIC, Contract, Event, Language, Localized, Text
+from .criteria import ActivityStatus, ApplicantType, Facts, LegalStatus
+
+BATCH_LIMIT = 500
+"""Most cooperatives in one batch event: about 300 KB on the wire."""
+
+
+class CooperativeRecord(Contract):
+    """A cooperative as the register knows it. None means the register does not know.
+
+    `contact_sealed` holds a person's name, phone and e-mail as ciphertext: only registry and
+    notifications have the key. Everything else is a fact about an organisation.
+    """
+
+    cooperative_id: UUID
+    version: int = Field(ge=1, description="Grows by one with every change of the record.")
+    name_fr: Text | None = None
+    name_ar: Text | None = None
+    applicant_type: ApplicantType = ApplicantType.COOPERATIVE
+    legal_status: LegalStatus = LegalStatus.REGISTERED
+    activity_status: ActivityStatus | None = None
+    region: str | None = None
+    province: str | None = None
+    commune: str | None = None
+    sector: str | None = None
+    branch: str | None = None
+    members_total: int | None = Field(default=None, ge=0)
+    members_women: int | None = Field(default=None, ge=0)
+    members_youth: int | None = Field(default=None, ge=0)
+    members_women_or_youth: int | None = Field(default=None, ge=0)
+    created_on: date | None = None
+    language: Language = "ar"
+    contact_sealed: str | None = None
+
+    def facts(self) -> Facts:
+        """The part of the record that criteria look at."""
+        return Facts.model_validate(self.model_dump(include=set(Facts.model_fields)))
+
+
+class CooperativeRegistered(Event):
+    """A cooperative entered the register by hand; the record is complete as known."""
+
+    topic: ClassVar[str] = "registry.cooperative.registered.v1"
+    aggregate_field: ClassVar[str] = "cooperative_id"
+
+    cooperative_id: UUID
+    cooperative: CooperativeRecord
+
+
+class CooperativeChanged(Event):
+    """The record of a cooperative is different from before; it is carried whole."""
+
+    topic: ClassVar[str] = "registry.cooperative.changed.v1"
+    aggregate_field: ClassVar[str] = "cooperative_id"
+
+    cooperative_id: UUID
+    cooperative: CooperativeRecord
+
+
+class CooperativesImported(Event):
+    """Up to 500 cooperatives entered the register or changed, from one part of a register file."""
+
+    topic: ClassVar[str] = "registry.cooperatives.imported.v1"
+    aggregate_field: ClassVar[str] = "batch_id"
+
+    batch_id: UUID
+    import_id: UUID
+    cooperatives: tuple[CooperativeRecord, ...] = Field(min_length=1, max_length=BATCH_LIMIT)
+
+
+class PartnerRegistered(Event):
+    """An institution may subscribe to events from now on."""
+
+    topic: ClassVar[str] = "registry.partner.registered.v1"
+    aggregate_field: ClassVar[str] = "partner_id"
+
+    partner_id: UUID
+    slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, json_schema_extra=PUBLIC)
+    name: Localized = Field(json_schema_extra=PUBLIC)
+    kind: str = Field(max_length=40, json_schema_extra=PUBLIC)
+    language: Language = "fr"

@@ -1,0 +1,50 @@
+"""Connections to the service's own database, and what counts as the database being away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+Sessions = async_sessionmaker[AsyncSession]
+
+_TRANSIENT_SQLSTATES = ("08", "40", "53", "55P03", "57")
+"""Connection, rollback (deadlock, serialisation), resources, lock not available, operator."""
+
+
+def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine whose idle connections are checked before use."""
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=10,
+        pool_pre_ping=True,
+        connect_args={"timeout": 5, "command_timeout": 300},
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions that keep loaded values after the commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def is_infrastructure(error: BaseException | None) -> bool:
+    """Whether the error says nothing about the message: something that we stand on is away."""
+    while error is not None:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return True
+        if isinstance(error, asyncpg.PostgresError):
+            return (error.sqlstate or "").startswith(_TRANSIENT_SQLSTATES)
+        if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
+            return True
+        if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+            return "connection" in str(error).lower()
+        error = error.__cause__ or getattr(error, "orig", None)
+    return False

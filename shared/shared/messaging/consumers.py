@@ -1,0 +1,278 @@
+"""The way in: a reaction is a function of a fact and a session; the kernel does the rest.
+
+One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
+
+- infrastructure (the database or the broker is away): spends no attempt. The message is held, the
+  reaction pauses, looks again, and goes on where it was;
+- this message is wrong (it does not validate, or the domain refuses it): dead at once;
+- anything else, `NotFound` included, for the fact may only be early: again after growing pauses, a
+  bounded number of times, then dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import structlog
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitQueue
+from faststream.rabbit.annotations import RabbitMessage
+from faststream.rabbit.schemas.constants import ExchangeType
+from prometheus_client import Counter
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import failpoints
+from shared.context import WorkContext, working
+from shared.contracts.base import Event
+from shared.database import Sessions, is_infrastructure
+from shared.errors import DomainError, NotFound
+
+from . import topology
+from .failure import Failure, WrongMessage, parked_copy
+from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
+from .tables import InboxRow
+from .wire import MAX_BODY_BYTES
+
+log = structlog.get_logger()
+
+Handler = Callable[[Any, AsyncSession], Awaitable[None]]
+H = TypeVar("H", bound=Handler)
+
+HANDLED = Counter(
+    "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
+)
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What a service does when it hears certain facts; one queue of its own."""
+
+    queue: str
+    events: tuple[type[Event], ...]
+    handler: Handler
+    prefetch: int
+    rebuildable: bool
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return tuple(event.topic for event in self.events)
+
+    def parse(self, topic: str | None, body: bytes) -> Event:
+        """The fact in a message, or `WrongMessage`."""
+        if len(body) > MAX_BODY_BYTES:
+            raise WrongMessage(f"body of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
+        for event in self.events:
+            if event.topic == topic:
+                return event.model_validate_json(body)
+        raise WrongMessage(f"this queue does not take type {topic!r}"[:200])
+
+
+class Consumers:
+    """The reactions of one service. Nothing is connected before `attach`."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.reactions: list[Reaction] = []
+
+    def on(
+        self, *events: type[Event], prefetch: int = 10, rebuildable: bool = False
+    ) -> Callable[[H], H]:
+        """Register a reaction; its queue is `<service>.<name of the function>`.
+
+        `prefetch` bounds how many messages are worked on at once. `rebuildable` promises that the
+        handler writes its own projection and nothing else.
+        """
+
+        def register(handler: H) -> H:
+            self.reactions.append(
+                Reaction(
+                    queue=f"{self.service}.{handler.__name__}",
+                    events=events,
+                    handler=handler,
+                    prefetch=prefetch,
+                    rebuildable=rebuildable,
+                )
+            )
+            return handler
+
+        return register
+
+    def attach(self, broker: RabbitBroker, desk: Desk) -> None:
+        """Subscribe every reaction on the broker. Queues must exist: `taawon topology apply`."""
+        for reaction in self.reactions:
+            subscriber = broker.subscriber(
+                RabbitQueue(reaction.queue, declare=False, routing_key=reaction.topics[0]),
+                RabbitExchange(topology.EVENTS, type=ExchangeType.TOPIC, declare=False),
+                channel=Channel(prefetch_count=reaction.prefetch),
+                ack_policy=AckPolicy.MANUAL,
+                no_reply=True,
+                title=reaction.queue,
+                description=reaction.handler.__doc__,
+                decoder=_leave_undecoded,
+            )
+            subscriber(_receiver(reaction, desk))
+
+
+async def _leave_undecoded(message: Any) -> bytes:
+    """The desk parses the body itself, so that a wrong one is told apart from a failing handler."""
+    return cast(bytes, message.body)
+
+
+def _receiver(reaction: Reaction, desk: Desk) -> Callable[[RabbitMessage], Awaitable[None]]:
+    async def receive(message: RabbitMessage) -> None:
+        await desk.take(reaction, message)
+
+    return receive
+
+
+@dataclass
+class Desk:
+    """Where messages are worked on: knows the database, the pauses and the way to the dead."""
+
+    sessions: Sessions
+    publisher: Publisher
+    service: str
+    pauses: tuple[float, ...]
+    probe_seconds: float = 1.0
+    verify_sender: bool = True
+    _waiting: int = field(default=0, init=False)
+
+    @property
+    def paused(self) -> bool:
+        """Whether any delivery waits for something that is away."""
+        return self._waiting > 0
+
+    async def take(self, reaction: Reaction, message: RabbitMessage) -> None:
+        """Work on a delivery until it is settled: done, to be tried again later, or dead."""
+        context = WorkContext.of(
+            correlation_id=_header(message, "cloudEvents_correlationid"),
+            causation_id=message.message_id,
+            traceparent=_header(message, "traceparent"),
+        )
+        with working(context, queue=reaction.queue, event_id=message.message_id):
+            while True:
+                try:
+                    await self._settle(reaction, message)
+                    return
+                except Exception as error:
+                    if not _is_away(error):
+                        raise
+                    await self._wait_out(error)
+
+    async def _settle(self, reaction: Reaction, message: RabbitMessage) -> None:
+        try:
+            outcome = await self._work(reaction, message)
+        except Exception as error:
+            if _is_away(error):
+                raise
+            outcome = await self._give_up_or_retry(reaction, message, error)
+        failpoints.reach(f"{reaction.queue}.between-commit-and-ack")
+        await message.ack()
+        HANDLED.labels(reaction.queue, outcome).inc()
+
+    async def _work(self, reaction: Reaction, message: RabbitMessage) -> str:
+        self._check_sender(message)
+        event = reaction.parse(message.raw_message.type, message.body)
+        event_id = _event_id(message)
+        async with self.sessions.begin() as session:
+            if not await first_time(session, reaction.queue, event_id, _run(message)):
+                return "repeated"
+            await reaction.handler(event, session)
+            await session.flush()
+            failpoints.reach(f"{reaction.queue}.before-commit")
+        return "done"
+
+    def _check_sender(self, message: RabbitMessage) -> None:
+        """Only a service's own user announces its facts: the broker has verified the user id."""
+        if not self.verify_sender:
+            return
+        owner = (message.raw_message.type or "").partition(".")[0]
+        if message.raw_message.user_id not in {owner, self.service}:
+            raise WrongMessage("the sender is not the owner of this fact")
+
+    async def _give_up_or_retry(
+        self, reaction: Reaction, message: RabbitMessage, error: Exception
+    ) -> str:
+        failure = Failure.of(message, error)
+        again = not _is_final(error) and failure.attempts <= len(self.pauses)
+        exchange = topology.Tier(self.pauses[failure.attempts - 1]).name if again else topology.DEAD
+        copy = parked_copy(message, failure, user=topology.user_of(self.publisher.url))
+        await self.publisher.publish_one(Outgoing(copy, exchange, reaction.queue))
+        if again:
+            log.warning("message to be tried again", attempts=failure.attempts, error=failure.error)
+            return "retried"
+        log.error("message is dead", attempts=failure.attempts, error=failure.error)
+        return "dead"
+
+    async def _wait_out(self, error: Exception) -> None:
+        """Hold the message while what we stand on is away; no attempt is spent."""
+        log.warning("reaction paused", error=type(error).__name__)
+        self._waiting += 1
+        try:
+            while True:
+                await asyncio.sleep(self.probe_seconds)
+                if await self._answers():
+                    break
+        finally:
+            self._waiting -= 1
+        log.info("reaction goes on")
+
+    async def _answers(self) -> bool:
+        try:
+            async with self.sessions() as session:
+                await session.execute(select(1))
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            return False
+        return True
+
+
+async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str = "") -> bool:
+    """Write the inbox row; False where it exists, so the effect is there already."""
+    statement = (
+        insert(InboxRow)
+        .values(queue=queue, event_id=event_id, run=run)
+        .on_conflict_do_nothing()
+        .returning(InboxRow.event_id)
+    )
+    return await session.scalar(statement) is not None
+
+
+def _is_away(error: BaseException) -> bool:
+    return is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Trying again can't help: the message is malformed, or a rule refuses what it says."""
+    if isinstance(error, NotFound):
+        return False
+    return isinstance(error, WrongMessage | ValidationError | DomainError)
+
+
+def _event_id(message: RabbitMessage) -> UUID:
+    try:
+        return UUID(message.message_id)
+    except ValueError:
+        raise WrongMessage("the message id is not a UUID") from None
+
+
+def _run(message: RabbitMessage) -> str:
+    return _header(message, "x-taawon-run") or ""
+
+
+def _header(message: RabbitMessage, name: str) -> str | None:
+    value = message.headers.get(name)
+    return value if isinstance(value, str) else None
+
+
+def by_queue(consumers: Iterable[Consumers]) -> dict[str, Reaction]:
+    """Every reaction under the name of its queue."""
+    return {r.queue: r for group in consumers for r in group.reactions}

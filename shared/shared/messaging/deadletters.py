@@ -1,0 +1,182 @@
+"""Dead letters end in a table, where looking at them changes nothing.
+
+A dead-letter queue read by get and requeue loses messages after some looks, so each service drains
+its own into `dead_letter`: insert, commit, then acknowledge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aio_pika
+import orjson
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.database import Sessions, is_infrastructure
+from shared.errors import Conflict, NotFound
+from shared.runtime import Runtime
+
+from . import failure, topology
+from .consumers import Consumers
+from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
+from .tables import DeadLetterRow
+
+log = structlog.get_logger()
+
+
+class NoSuchDeadLetter(NotFound):
+    """There is no dead letter of that number: list them with `taawon dead-letters list`."""
+
+
+class AlreadyDecided(Conflict):
+    """This dead letter was redriven or dropped before."""
+
+
+@dataclass
+class Drain:
+    """Moves dead letters of one service from its queues into its table."""
+
+    sessions: Sessions
+    amqp_url: str
+    queues: tuple[str, ...]
+    pause: float
+
+    @classmethod
+    def of(cls, runtime: Runtime, consumers: Consumers) -> Drain:
+        return cls(
+            runtime.sessions,
+            runtime.settings.amqp_url.get_secret_value(),
+            tuple(reaction.queue for reaction in consumers.reactions),
+            runtime.settings.probe_seconds,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled; a lost broker or database is waited for."""
+        while True:
+            try:
+                await self._consume()
+            except Exception as error:
+                if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
+                    log.exception("drain failed")
+            await asyncio.sleep(self.pause)
+
+    async def _consume(self) -> None:
+        connection = await aio_pika.connect(self.amqp_url, timeout=5)
+        async with connection:
+            channel = await connection.channel()
+            await channel.set_qos(prefetch_count=20)
+            async with asyncio.TaskGroup() as group:
+                for queue in self.queues:
+                    dead = await channel.get_queue(topology.dead_queue(queue))
+                    group.create_task(self._drain(queue, dead))
+
+    async def _drain(self, name: str, dead: AbstractQueue) -> None:
+        async with dead.iterator() as messages:
+            async for message in messages:
+                async with self.sessions.begin() as session:
+                    await keep(session, name, message)
+                await message.ack()
+
+
+async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
+    """One row per queue and message: a repeat, or a redriven one that died again, updates it."""
+    headers = orjson.loads(orjson.dumps(dict(message.headers), default=str))
+    now = datetime.now(UTC)
+    row = {
+        "queue": queue,
+        "message_key": message.message_id or hashlib.sha256(message.body).hexdigest(),
+        "message_id": message.message_id,
+        "topic": message.type,
+        "body": message.body,
+        "headers": headers,
+        "error": str(headers.get(failure.ERROR, "delivery limit of the broker reached")),
+        "attempts": int(headers.get(failure.ATTEMPTS, 0)) or topology.DELIVERY_LIMIT,
+        "first_failed_at": _moment(headers.get(failure.FIRST_FAILED), now),
+        "last_failed_at": _moment(headers.get(failure.LAST_FAILED), now),
+    }
+    changed = {k: v for k, v in row.items() if k not in {"queue", "message_key"}}
+    await session.execute(
+        insert(DeadLetterRow)
+        .values(row)
+        .on_conflict_do_update(
+            index_elements=["queue", "message_key"], set_={**changed, "state": "dead"}
+        )
+    )
+
+
+def _moment(value: object, otherwise: datetime) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else otherwise
+
+
+async def list_dead(session: AsyncSession, *, state: str = "dead") -> list[DeadLetterRow]:
+    """Dead letters, newest first."""
+    found = await session.scalars(
+        select(DeadLetterRow).where(DeadLetterRow.state == state).order_by(DeadLetterRow.id.desc())
+    )
+    return list(found)
+
+
+async def show(session: AsyncSession, number: int) -> DeadLetterRow:
+    row = await session.get(DeadLetterRow, number)
+    if row is None:
+        raise NoSuchDeadLetter
+    return row
+
+
+async def redrive(
+    session: AsyncSession,
+    publisher: Publisher,
+    number: int,
+    *,
+    pause: float,
+    who: str,
+    reason: str,
+) -> None:
+    """Send the message to its own queue once more, through the first pause of the schedule.
+
+    Attempts start anew. A crash between the confirm and the commit sends it twice; the inbox makes
+    that one effect.
+    """
+    row = await _undecided(session, number)
+    kept = {k: v for k, v in row.headers.items() if k.startswith("cloudEvents_")}
+    message = aio_pika.Message(
+        row.body,
+        headers={**kept, "traceparent": row.headers.get("traceparent")},
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=row.message_id,
+        type=row.topic,
+        user_id=topology.user_of(publisher.url),
+    )
+    await publisher.publish_one(Outgoing(message, topology.Tier(pause).name, row.queue))
+    await _decide(session, number, "redriven", who, reason)
+
+
+async def drop(session: AsyncSession, number: int, *, who: str, reason: str) -> None:
+    """Decide that the message will have no effect. The row stays, with who and why."""
+    await _undecided(session, number)
+    await _decide(session, number, "dropped", who, reason)
+
+
+async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
+    row = await session.get(DeadLetterRow, number, with_for_update=True)
+    if row is None:
+        raise NoSuchDeadLetter
+    if row.state != "dead":
+        raise AlreadyDecided(f"dead letter {number} was {row.state} at {row.decided_at}")
+    return row
+
+
+async def _decide(session: AsyncSession, number: int, state: str, who: str, reason: str) -> None:
+    await session.execute(
+        update(DeadLetterRow)
+        .where(DeadLetterRow.id == number)
+        .values(state=state, decided_at=func.now(), decided_by=who, decision_reason=reason)
+    )

@@ -1,0 +1,147 @@
+"""The one place that publishes: a channel with confirms on a connection that may break."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aio_pika
+import structlog
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aiormq.exceptions import (
+    AMQPError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelPreconditionFailed,
+    PublishError,
+)
+from pamqp.exceptions import PAMQPException
+
+log = structlog.get_logger()
+
+Outcome = BaseException | None
+"""None: the broker has confirmed the message."""
+
+CONNECTION_ERRORS = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
+
+
+class Unroutable(Exception):
+    """The broker returned the message: no queue takes it, not even the alternate one."""
+
+
+@dataclass
+class Outgoing:
+    """A message and where it goes."""
+
+    message: Message
+    exchange: str
+    routing_key: str
+
+
+@dataclass
+class Publisher:
+    """Publishes with mandatory routing and pipelined confirms; opens a new channel after trouble.
+
+    A message id must not be in flight twice on one channel, for returned messages are matched by
+    it; so after a timeout, when late confirms may still arrive, the channel is thrown away.
+    """
+
+    url: str
+    timeout: float = 10.0
+    name: str = "publisher"
+    _connection: AbstractConnection | None = field(default=None, repr=False)
+    _channel: AbstractChannel | None = field(default=None, repr=False)
+    _exchanges: dict[str, AbstractExchange] = field(default_factory=dict, repr=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    async def publish(self, batch: Iterable[Outgoing]) -> list[Outcome]:
+        """The outcome of each message, in order. Never raises for the broker being away."""
+        messages = list(batch)
+        try:
+            channel = await self._open()
+        except CONNECTION_ERRORS as error:
+            await self._drop()
+            return [error] * len(messages)
+        outcomes = await asyncio.gather(
+            *(self._publish_one(channel, outgoing) for outgoing in messages),
+            return_exceptions=True,
+        )
+        if any(_breaks_channel(outcome) for outcome in outcomes):
+            await self._drop()
+        return list(outcomes)
+
+    async def publish_one(self, outgoing: Outgoing) -> None:
+        """Publish and wait for the confirm, or raise what went wrong."""
+        (outcome,) = await self.publish([outgoing])
+        if outcome is not None:
+            raise outcome
+
+    async def _publish_one(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
+        exchange = await self._exchange(channel, outgoing.exchange)
+        try:
+            await exchange.publish(
+                outgoing.message, outgoing.routing_key, mandatory=True, timeout=self.timeout
+            )
+        except PublishError as error:
+            raise Unroutable(f"{outgoing.exchange} {outgoing.routing_key}") from error
+
+    async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
+        if name not in self._exchanges:
+            self._exchanges[name] = await channel.get_exchange(name, ensure=False)
+        return self._exchanges[name]
+
+    async def _open(self) -> AbstractChannel:
+        async with self._lock:
+            if self._connection is None or self._connection.is_closed:
+                self._connection = await aio_pika.connect(
+                    self.url, timeout=5, client_properties={"connection_name": self.name}
+                )
+                self._channel = None
+            if self._channel is None or self._channel.is_closed:
+                self._exchanges.clear()
+                self._channel = await self._connection.channel(
+                    publisher_confirms=True, on_return_raises=True
+                )
+            return self._channel
+
+    async def _drop(self) -> None:
+        """Throw the channel away; the next batch gets a new one."""
+        channel, self._channel = self._channel, None
+        self._exchanges.clear()
+        if channel is not None and not channel.is_closed:
+            with suppress(*CONNECTION_ERRORS, RuntimeError):
+                await asyncio.wait_for(channel.close(), 5)
+
+    async def close(self) -> None:
+        await self._drop()
+        if self._connection is not None:
+            with suppress(*CONNECTION_ERRORS, RuntimeError):
+                await self._connection.close()
+            self._connection = None
+
+
+def _breaks_channel(outcome: Outcome) -> bool:
+    return outcome is not None and not isinstance(outcome, Unroutable)
+
+
+def is_own_fault(error: BaseException, *, alone: bool) -> bool:
+    """Whether this message itself can't be sent, whatever the state of the broker.
+
+    A refusal by permission or precondition closes the channel for the whole batch, so it counts
+    only against a message that was sent alone.
+    """
+    if isinstance(error, ChannelAccessRefused | ChannelPreconditionFailed):
+        return alone
+    return isinstance(error, PAMQPException | ValueError | TypeError | struct.error)
+
+
+def needs_singling_out(outcomes: Iterable[Outcome]) -> bool:
+    """Whether one message of the batch brought the channel down for the others."""
+    return any(
+        isinstance(outcome, ChannelAccessRefused | ChannelPreconditionFailed)
+        for outcome in outcomes
+    )

@@ -1,0 +1,217 @@
+"""Carries facts from the outbox to the broker: in order per aggregate, at least once, never lost.
+
+One relay per service is active: whoever holds a transaction-scoped advisory lock, so that a lost
+process leaves no lock behind. A crash between the broker's confirm and the mark sends a fact again
+under the same message id; inboxes drop the repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import failpoints
+from shared.database import is_infrastructure
+
+from . import wire
+from .publisher import Outcome, Outgoing, Publisher, is_own_fault, needs_singling_out
+from .tables import NOTIFY_CHANNEL, OutboxRow
+from .topology import EVENTS, user_of
+
+log = structlog.get_logger()
+
+RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; databases are apart, so one number does
+
+PUBLISHED = Counter("taawon_outbox_published_total", "Facts confirmed by the broker.")
+PARKED = Counter("taawon_outbox_parked_total", "Facts set aside because they can't be sent.")
+PENDING_AGE = Gauge("taawon_outbox_age_seconds", "Age of the oldest fact not yet confirmed.")
+
+_outbox = OutboxRow.__table__
+_CLAIM = (
+    select(_outbox)
+    .where(_outbox.c.published_at.is_(None), _outbox.c.parked_at.is_(None))
+    .order_by(_outbox.c.seq)
+)
+
+
+@dataclass
+class Relay:
+    """The running relay of one service."""
+
+    engine: AsyncEngine
+    publisher: Publisher
+    service: str
+    batch: int = 100
+    poll_seconds: float = 1.0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _pause: float = field(default=0.0, repr=False)
+    _singles: int = field(default=0, repr=False)
+
+    async def run(self) -> None:
+        """Send what waits, sleep until woken or polled, survive every outage; until cancelled."""
+        async with contextlib.AsyncExitStack() as stack:
+            listener = asyncio.create_task(self._listen())
+            stack.push_async_callback(_cancelled, listener)
+            while True:
+                if not await self._turn():
+                    await self._rest()
+
+    async def _turn(self) -> bool:
+        """One batch; whether more may be waiting."""
+        self._wake.clear()
+        try:
+            sent = await self.send_batch()
+        except Exception as error:
+            if not is_infrastructure(error):
+                log.exception("relay failed", service=self.service)
+            self._pause = min(self._pause * 2 or 0.2, 5.0)
+            return False
+        self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
+        return sent.count > 0 and sent.clean
+
+    async def _rest(self) -> None:
+        if self._pause:
+            await asyncio.sleep(self._pause)
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self.poll_seconds)
+
+    async def send_batch(self) -> Sent:
+        """Claim the oldest facts, publish them together, and mark those that are safe to mark."""
+        async with self.engine.begin() as tx:
+            if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
+                return Sent(0, clean=True)
+            rows = (await tx.execute(_CLAIM.limit(1 if self._singles else self.batch))).all()
+            PENDING_AGE.set(await _oldest_age(tx, rows))
+            if not rows:
+                return Sent(0, clean=True)
+            outcomes = await self.publisher.publish([self._outgoing(row) for row in rows])
+            failpoints.reach("relay.between-confirm-and-mark")
+            self._singles = max(self._singles - 1, 0)
+            if len(rows) > 1 and needs_singling_out(outcomes):
+                self._singles = len(rows)
+            return await self._settle(tx, rows, outcomes)
+
+    def _outgoing(self, row: Row[Any]) -> Outgoing:
+        message = wire.message(
+            event_id=row.event_id,
+            topic=row.topic,
+            occurred_at=row.occurred_at,
+            body=row.body,
+            headers=row.headers,
+            service=self.service,
+            user=user_of(self.publisher.url),
+        )
+        return Outgoing(message, EVENTS, row.topic)
+
+    async def _settle(
+        self, tx: AsyncConnection, rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]
+    ) -> Sent:
+        confirmed = markable(rows, outcomes)
+        if confirmed:
+            await tx.execute(
+                update(OutboxRow)
+                .where(OutboxRow.seq == func.any(confirmed))
+                .values(published_at=func.clock_timestamp())
+            )
+            PUBLISHED.inc(len(confirmed))
+        failures = [(r, o) for r, o in zip(rows, outcomes, strict=True) if o is not None]
+        for row, error in failures:
+            own = is_own_fault(error, alone=len(rows) == 1)
+            await self._note_failure(tx, row, error, own=own)
+        return Sent(len(confirmed), clean=not failures)
+
+    async def _note_failure(
+        self, tx: AsyncConnection, row: Row[Any], error: BaseException, *, own: bool
+    ) -> None:
+        values: dict[str, Any] = {
+            "attempts": OutboxRow.attempts + 1,
+            "last_error": f"{type(error).__name__}",
+        }
+        if own:
+            values["parked_at"] = func.clock_timestamp()
+            PARKED.inc()
+            log.error("fact parked", topic=row.topic, event_id=str(row.event_id), error=str(error))
+        elif row.attempts == 0:
+            log.warning("fact not sent yet", topic=row.topic, error=type(error).__name__)
+        await tx.execute(update(OutboxRow).where(OutboxRow.seq == row.seq).values(values))
+
+    async def _listen(self) -> None:
+        """Wake at commits. Polling covers whatever is missed while this connection is away."""
+        while True:
+            with contextlib.suppress(
+                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
+            ):
+                await self._listen_once()
+            await asyncio.sleep(self.poll_seconds)
+
+    async def _listen_once(self) -> None:
+        url = make_url(self.engine.url).set(drivername="postgresql")
+        connection = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+        try:
+            await connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._wake.set())
+            self._wake.set()
+            await lost.wait()
+        finally:
+            if not connection.is_closed():
+                await connection.close(timeout=2)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a batch came to: facts marked as sent, and whether none failed."""
+
+    count: int
+    clean: bool
+
+
+def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]:
+    """Confirmed rows, without those that overtook an earlier, unconfirmed row of their aggregate.
+
+    A row that can't be sent for its own sake is parked and holds nobody up.
+    """
+    blocked: set[Any] = set()
+    marks: list[int] = []
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if outcome is None and row.aggregate_id not in blocked:
+            marks.append(row.seq)
+        elif outcome is not None and not is_own_fault(outcome, alone=len(rows) == 1):
+            blocked.add(row.aggregate_id)
+    return marks
+
+
+async def _oldest_age(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> float:
+    if not rows:
+        return 0.0
+    age = await tx.scalar(
+        select(func.extract("epoch", func.clock_timestamp() - rows[0].created_at))
+    )
+    return float(age or 0.0)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def forget_published(engine: AsyncEngine, days: int) -> int:
+    """Remove sent facts older than the retention; how many went."""
+    async with engine.begin() as tx:
+        result = await tx.execute(
+            text("DELETE FROM outbox WHERE published_at < now() - make_interval(days => :days)"),
+            {"days": days},
+        )
+        return int(result.rowcount)

@@ -1,0 +1,189 @@
+"""Every exchange and queue, declared in one place before any relay starts.
+
+    <service> ──► taawon.events (topic) ──► <service>.<reaction>   one quorum queue per reaction
+                       │ nobody bound
+                       ▼
+                  taawon.unrouted
+
+    <service>.<reaction> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
+    <service>.<reaction> ──► taawon.dead (direct) ──► <service>.<reaction>.dead
+
+No queue that facts pass through has a length limit: a full queue would refuse the publish although
+the other queues already hold the message. Changed arguments need a new queue name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange
+
+EVENTS = "taawon.events"
+UNROUTED = "taawon.unrouted"
+DEAD = "taawon.dead"
+RETRY = "taawon.retry"
+DELIVERY_LIMIT = 200
+"""Redeliveries by the broker itself (crashes, lost connections) before it gives a message up.
+
+Our own attempts are counted apart. The limit is high because a consumer that waits for its
+database holds deliveries, and each restart of it costs one.
+"""
+UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
+UNROUTED_LENGTH = 100_000
+
+
+class Declares(Protocol):
+    """What topology needs to know of a reaction."""
+
+    queue: str
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One pause of the retry schedule."""
+
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{RETRY}.{round(self.seconds * 1000)}ms"
+
+    @property
+    def ttl_ms(self) -> int:
+        return round(self.seconds * 1000)
+
+
+def dead_queue(queue: str) -> str:
+    return f"{queue}.dead"
+
+
+def _safe_quorum(**extra: Any) -> dict[str, Any]:
+    """At-least-once dead-lettering, which RabbitMQ gives only together with reject-publish."""
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        **extra,
+    }
+
+
+def reaction_arguments(queue: str) -> dict[str, Any]:
+    """Arguments of a reaction's queue; its dead letters leave through the net of the limit."""
+    return _safe_quorum(
+        **{
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": DEAD,
+            "x-dead-letter-routing-key": queue,
+        }
+    )
+
+
+async def declare(
+    channel: AbstractChannel, reactions: Iterable[Declares], pauses: Iterable[float]
+) -> list[str]:
+    """Declare exchanges, retry tiers and the reactions' queues; the names of all queues."""
+    events = await _declare_exchanges(channel)
+    names = [UNROUTED]
+    for tier in map(Tier, pauses):
+        names.append(await _declare_tier(channel, tier))
+    dead = await channel.get_exchange(DEAD, ensure=False)
+    for reaction in reactions:
+        names += await _declare_reaction(channel, events, dead, reaction)
+    return names
+
+
+async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
+    unrouted = await channel.declare_exchange(UNROUTED, "fanout", durable=True)
+    queue = await channel.declare_queue(
+        UNROUTED,
+        durable=True,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-message-ttl": UNROUTED_TTL_MS,
+            "x-max-length": UNROUTED_LENGTH,
+            "x-overflow": "drop-head",
+        },
+    )
+    await queue.bind(unrouted)
+    await channel.declare_exchange(DEAD, "direct", durable=True)
+    return await channel.declare_exchange(
+        EVENTS, "topic", durable=True, arguments={"alternate-exchange": UNROUTED}
+    )
+
+
+async def _declare_tier(channel: AbstractChannel, tier: Tier) -> str:
+    exchange = await channel.declare_exchange(tier.name, "fanout", durable=True)
+    arguments = _safe_quorum(**{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": ""})
+    queue = await channel.declare_queue(tier.name, durable=True, arguments=arguments)
+    await queue.bind(exchange)
+    return tier.name
+
+
+async def _declare_reaction(
+    channel: AbstractChannel, events: AbstractExchange, dead: AbstractExchange, reaction: Declares
+) -> list[str]:
+    dead_name = dead_queue(reaction.queue)
+    dead_letters = await channel.declare_queue(
+        dead_name, durable=True, arguments={"x-queue-type": "quorum"}
+    )
+    await dead_letters.bind(dead, routing_key=reaction.queue)
+    queue = await channel.declare_queue(
+        reaction.queue, durable=True, arguments=reaction_arguments(reaction.queue)
+    )
+    for topic in reaction.topics:
+        await queue.bind(events, routing_key=topic)
+    return [reaction.queue, dead_name]
+
+
+@dataclass(frozen=True)
+class BrokerUser:
+    """What a service's own broker user may do: read its queues, announce its own facts."""
+
+    service: str
+
+    configure = "^$"
+
+    @property
+    def write(self) -> str:
+        names = [re.escape(EVENTS), re.escape(DEAD), re.escape(RETRY) + r"\..*"]
+        return f"^({'|'.join(names)})$"
+
+    @property
+    def read(self) -> str:
+        return rf"^{re.escape(self.service)}\..*$"
+
+    @property
+    def topic_write(self) -> str:
+        return rf"^{re.escape(self.service)}\..*$"
+
+
+def installed_reactions() -> list[Declares]:
+    """The reactions of every service that is installed beside this kernel."""
+    found: list[Declares] = []
+    for entry in sorted(entry_points(group="taawon.reactions"), key=lambda e: e.name):
+        found += entry.load().reactions
+    return found
+
+
+def user_of(amqp_url: str) -> str:
+    """The broker user that a URL signs in with."""
+    return unquote(urlsplit(amqp_url).username or "guest")
+
+
+async def apply(
+    amqp_url: str, pauses: Iterable[float], reactions: Iterable[Declares] | None = None
+) -> list[str]:
+    """Declare everything over one connection of an administrator. Safe to repeat."""
+    connection = await aio_pika.connect(amqp_url)
+    async with connection:
+        channel = await connection.channel()
+        return await declare(
+            channel, installed_reactions() if reactions is None else reactions, pauses
+        )

@@ -1,0 +1,47 @@
+"""A fact on the wire: CloudEvents 1.0 attributes as headers and as AMQP properties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aio_pika import DeliveryMode, Message
+
+SPEC_VERSION = "1.0"
+PREFIX = "cloudEvents_"
+MAX_BODY_BYTES = 1024 * 1024
+"""Larger messages are refused as wrong: a full batch of 500 cooperatives has about 400 KB."""
+
+
+def message(
+    *,
+    event_id: UUID,
+    topic: str,
+    occurred_at: datetime,
+    body: bytes,
+    headers: Mapping[str, Any],
+    service: str,
+    user: str | None,
+) -> Message:
+    """A persistent message with a stable id; `user` must be the connection's own user name."""
+    attributes = {
+        f"{PREFIX}specversion": SPEC_VERSION,
+        f"{PREFIX}id": str(event_id),
+        f"{PREFIX}type": topic,
+        f"{PREFIX}source": f"/taawon/{service}",
+        f"{PREFIX}time": occurred_at.isoformat(),
+        f"{PREFIX}datacontenttype": "application/json",
+    }
+    return Message(
+        body,
+        headers={**headers, **attributes},
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=str(event_id),
+        type=topic,
+        timestamp=occurred_at,
+        app_id=service,
+        user_id=user,
+    )

@@ -1,0 +1,112 @@
+"""The one place that maps errors to answers: RFC 9457 problem details with field and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.exceptions import HTTPException
+
+from . import context
+from .database import is_infrastructure
+from .errors import Conflict, DomainError, Problem
+
+log = structlog.get_logger()
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed this in the meantime: read it again, then repeat your change."""
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    problems: Sequence[Problem] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An `application/problem+json` answer."""
+    body: dict[str, Any] = {
+        "type": f"urn:taawon:problem:{code}",
+        "title": code.replace("-", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "correlation_id": context.current().correlation_id,
+    }
+    if problems:
+        body["errors"] = [{"field": p.field, "message": p.message} for p in problems]
+    return JSONResponse(
+        body, status_code=status, media_type="application/problem+json", headers=headers
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every kind of error on this app as a problem."""
+    app.add_exception_handler(DomainError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(StaleDataError, _stale)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _domain(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DomainError)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return problem(error.status, error.code, error.detail, error.problems, headers)
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [Problem(_place(entry["loc"]), _remedy(entry)) for entry in error.errors()[:50]]
+    return problem(
+        422,
+        "invalid-request",
+        "; ".join(f"{p.field}: {p.message}" for p in problems[:5]),
+        problems,
+    )
+
+
+def _place(loc: Sequence[Any]) -> str:
+    """Where the problem is, in the caller's terms: `tracks.0.criteria.regions`."""
+    if len(loc) > 1 and loc[0] in {"body", "query", "path", "header"}:
+        loc = loc[1:]
+    return ".".join(str(part) for part in loc)
+
+
+def _remedy(entry: dict[str, Any]) -> str:
+    message = str(entry["msg"])
+    return message.removeprefix("Value error, ")
+
+
+async def _stale(request: Request, _: Exception) -> JSONResponse:
+    return await _domain(request, ChangedMeanwhile())
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "no-such-path", 405: "method-not-allowed"}.get(error.status_code, "http-error")
+    headers = dict(error.headers) if error.headers else None
+    return problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    if is_infrastructure(error):
+        log.warning("request refused", reason="the database is away", error=type(error).__name__)
+        return problem(
+            503,
+            "away-for-a-moment",
+            "The database can't be reached just now. Nothing was changed; try again.",
+            headers={"Retry-After": "2"},
+        )
+    log.error("request failed", exc_info=error)
+    return problem(
+        500,
+        "our-fault",
+        "Something failed on our side. Quote the correlation id when reporting it.",
+    )

@@ -1,0 +1,31 @@
+"""What a running service process is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from .auth import Verifier
+from .database import Sessions
+from .messaging.consumers import Desk
+from .messaging.publisher import Publisher
+from .sealed import Sealer
+from .settings import Settings
+
+
+@dataclass
+class Runtime:
+    """Built once at start and passed down; nothing here is a global.
+
+    `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone.
+    """
+
+    settings: Settings
+    sessions: Sessions
+    verifier: Verifier
+    sealer: Sealer | None = None
+    engine: AsyncEngine | None = None
+    publisher: Publisher | None = None
+    desk: Desk | None = None
+    listening: bool = field(default=False)

@@ -1,0 +1,197 @@
+"""A service process: the HTTP door, the reactions and the relay under one lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from faststream.rabbit import RabbitBroker
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from . import health, logs, problems
+from .auth import FetchedKeys, Keys, Verifier
+from .database import Sessions, make_engine, make_sessions
+from .messaging.consumers import Consumers, Desk
+from .messaging.deadletters import Drain
+from .messaging.publisher import CONNECTION_ERRORS, Publisher
+from .messaging.relay import Relay
+from .runtime import Runtime
+from .sealed import Sealer
+from .settings import Settings
+from .web import RequestContext
+
+log = structlog.get_logger()
+
+Background = Callable[[Runtime], Coroutine[Any, Any, None]]
+"""Work beside the requests; it runs until it is cancelled and survives outages by itself."""
+KeySource = Callable[[Settings, Sessions], Keys]
+
+
+def fetched_keys(settings: Settings, _: Sessions) -> Keys:
+    """The keys that the issuer publishes; the one HTTP call between services."""
+    if settings.jwks_url is None:
+        raise SystemExit(f"{settings.service} can't start: TAAWON_JWKS_URL is not set.")
+    return FetchedKeys(settings.jwks_url)
+
+
+def build(
+    settings: Settings,
+    *,
+    router: APIRouter,
+    consumers: Consumers | None = None,
+    background: Sequence[Background] = (),
+    keys: KeySource = fetched_keys,
+    seals: bool = False,
+    larger_bodies: dict[str, int] | None = None,
+) -> FastAPI:
+    """The application of a service. Nothing is connected before its lifespan starts.
+
+    `seals` says that the service holds the key of personal fields; `larger_bodies` gives single
+    paths a body limit of their own, in bytes.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(settings.service, settings.log_level)
+        async with running(settings, consumers, background, keys, seals=seals) as runtime:
+            app.state.runtime = runtime
+            yield
+
+    app = FastAPI(
+        title=f"Taawon {settings.service}",
+        version="0.1.0",
+        lifespan=lifespan,
+        description=(router.__doc__ or "").strip(),
+    )
+    problems.install(app)
+    app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
+    app.include_router(health.router)
+    app.include_router(router)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings,
+    consumers: Consumers | None,
+    background: Sequence[Background],
+    keys: KeySource,
+    *,
+    seals: bool,
+) -> AsyncIterator[Runtime]:
+    """Everything of the process but HTTP: engine, relay, reactions, background work."""
+    engine = make_engine(settings.database_url.get_secret_value())
+    runtime = assemble(settings, engine, keys, seals=seals)
+    tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background)]
+    try:
+        yield runtime
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if runtime.publisher:
+            await runtime.publisher.close()
+        await engine.dispose()
+
+
+def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals: bool) -> Runtime:
+    """The parts of the process, wired and not yet running."""
+    sessions = make_sessions(engine)
+    amqp_url = settings.amqp_url.get_secret_value()
+    desk = Desk(
+        sessions=sessions,
+        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} desk"),
+        service=settings.service,
+        pauses=settings.retry_pauses,
+        probe_seconds=settings.probe_seconds,
+    )
+    return Runtime(
+        settings=settings,
+        sessions=sessions,
+        verifier=Verifier(
+            keys(settings, sessions), issuer=settings.issuer, audience=settings.audience
+        ),
+        sealer=Sealer.from_settings(settings) if seals else None,
+        engine=engine,
+        publisher=desk.publisher,
+        desk=desk,
+    )
+
+
+def _work(
+    runtime: Runtime, consumers: Consumers | None, background: Sequence[Background]
+) -> list[Coroutine[Any, Any, None]]:
+    work: list[Coroutine[Any, Any, None]] = [relay(runtime)]
+    if consumers is not None:
+        work += [listen(runtime, consumers), Drain.of(runtime, consumers).run()]
+    return work + [_guarded(job, runtime) for job in background]
+
+
+async def relay(runtime: Runtime) -> None:
+    """Run the outbox relay until cancelled."""
+    settings = runtime.settings
+    assert runtime.engine is not None
+    publisher = Publisher(
+        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} relay"
+    )
+    try:
+        await Relay(
+            runtime.engine,
+            publisher,
+            settings.service,
+            batch=settings.relay_batch,
+            poll_seconds=settings.relay_poll_seconds,
+        ).run()
+    finally:
+        await publisher.close()
+
+
+async def listen(runtime: Runtime, consumers: Consumers) -> None:
+    """Subscribe the reactions, waiting for broker and topology for as long as it takes."""
+    while True:
+        broker = await _started_broker(runtime, consumers)
+        if broker is not None:
+            break
+        await asyncio.sleep(runtime.settings.probe_seconds)
+    runtime.listening = True
+    try:
+        await asyncio.Event().wait()
+    finally:
+        runtime.listening = False
+        await broker.stop()
+
+
+async def _started_broker(runtime: Runtime, consumers: Consumers) -> RabbitBroker | None:
+    assert runtime.desk is not None
+    settings = runtime.settings
+    broker = RabbitBroker(
+        settings.amqp_url.get_secret_value(),
+        logger=None,
+        app_id=settings.service,
+        graceful_timeout=settings.graceful_seconds,
+        reconnect_interval=settings.probe_seconds,
+    )
+    consumers.attach(broker, runtime.desk)
+    try:
+        await broker.start()
+    except CONNECTION_ERRORS as error:
+        log.warning("broker or topology not ready", error=type(error).__name__)
+        with contextlib.suppress(*CONNECTION_ERRORS):
+            await broker.stop()
+        return None
+    return broker
+
+
+async def _guarded(job: Background, runtime: Runtime) -> None:
+    """A background job that fails is started again, and said so."""
+    while True:
+        try:
+            await job(runtime)
+            return
+        except Exception:
+            log.exception("background work failed", job=job.__name__)
+            await asyncio.sleep(5)

@@ -1,0 +1,80 @@
+"""Settings from the environment, read once at start; a missing one is named at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class MissingSettings(SystemExit):
+    """The process can't start: settings are missing or malformed. The message names each."""
+
+
+class Settings(BaseSettings):
+    """What every service needs to know. Prefix of each variable: `TAAWON_`.
+
+    Times are seconds. Secrets have no default.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TAAWON_", frozen=True, extra="ignore")
+
+    service: str = Field(description="Name of the service; set by the program, not by people.")
+    database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host/database")
+    amqp_url: SecretStr = Field(description="amqp://user:password@host:5672/vhost")
+    amqp_partners_url: SecretStr | None = Field(
+        default=None, description="As amqp_url, for the vhost of partner queues (notifications)."
+    )
+    rabbit_management_url: SecretStr | None = Field(
+        default=None, description="http://admin:password@host:15672 (topology and provisioner only)"
+    )
+    issuer: str = Field(default="taawon-registry", description="`iss` of accepted tokens.")
+    audience: str = Field(default="taawon", description="`aud` of accepted tokens.")
+    jwks_url: str | None = Field(
+        default=None, description="Where the issuer publishes its public keys."
+    )
+    token_seconds: int = Field(default=600, ge=60, le=3600)
+    seal_keys: SecretStr | None = Field(
+        default=None, description="Fernet keys, newest first, separated by commas."
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    log_level: str = "INFO"
+    max_body_bytes: int = Field(default=256 * 1024, ge=1024)
+    max_import_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
+    retry_pauses: Annotated[tuple[float, ...], NoDecode] = Field(
+        default=(5, 30, 120, 600, 3600),
+        description="Growing pauses between attempts at a message, separated by commas.",
+    )
+    probe_seconds: float = Field(
+        default=1.0, gt=0, description="Pause between looks at infrastructure that is down."
+    )
+    relay_poll_seconds: float = Field(default=1.0, gt=0)
+    relay_batch: int = Field(default=100, ge=1, le=1000)
+    publish_timeout: float = Field(default=10.0, gt=0)
+    graceful_seconds: float = Field(default=20.0, gt=0)
+    outbox_retention_days: int = Field(default=7, ge=1)
+
+    @field_validator("retry_pauses", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, service: str, **overrides: Any) -> Self:
+        """Read the environment, or stop the process naming every variable that is wrong."""
+        try:
+            return cls(service=service, **overrides)
+        except ValidationError as error:
+            raise MissingSettings(_explain(service, error)) from None
+
+
+def _explain(service: str, error: ValidationError) -> str:
+    lines = [f"{service} can't start: its settings are incomplete."]
+    for problem in error.errors():
+        name = "TAAWON_" + "_".join(str(part) for part in problem["loc"]).upper()
+        field = Settings.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+        hint = f" ({field.description})" if field and field.description else ""
+        lines.append(f"  {name}: {problem['msg']}{hint}")
+    return "\n".join(lines)

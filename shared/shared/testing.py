@@ -1,0 +1,299 @@
+"""The pytest plugin: real servers, migrated databases, an HTTP client, tokens, and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import KeySet, OKPKey
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from . import migrations
+from .auth import ALGORITHM, LoadedKeys, Role, Verifier
+from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
+from .messaging import topology
+from .runtime import Runtime
+from .sealed import Sealer
+from .settings import Settings
+
+T = TypeVar("T")
+
+SEAL_KEY = Fernet.generate_key().decode()
+
+
+async def eventually(
+    look: Callable[[], T | Awaitable[T]], *, within: float = 5.0, every: float = 0.02
+) -> T:
+    """Look until what is seen is truthy; fail with the last sight after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        seen = look()
+        if inspect.isawaitable(seen):
+            seen = await seen
+        if seen:
+            return seen  # type: ignore[return-value]  # awaited above
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s; last seen: {seen!r}")
+        await asyncio.sleep(every)
+
+
+def _apart(work: Callable[[], T]) -> T:
+    """Run in a thread of its own: migrations start an event loop, and ours may be running."""
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(work())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Iterator[Path]:
+    """This run's own folder for servers; folders of dead runs are cleared first."""
+    root = Path(os.environ.get("TAAWON_RUN", ".run")).resolve() / "tests"
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / str(os.getpid())
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(run_folder: Path) -> Iterator[Postgres]:
+    """A real PostgreSQL: a container where an engine answers, else a private node."""
+    with postgres_for_tests(run_folder / "postgres") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(run_folder: Path) -> Iterator[Broker]:
+    """A real RabbitMQ: a container where an engine answers, else a private node."""
+    with broker_for_tests(run_folder / "rabbitmq") as node:
+        yield node
+
+
+class TestDatabases:
+    """Databases for tests: one migrated template per service, and copies of it."""
+
+    __test__ = False
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._migrated: dict[str, str] = {}
+
+    def scratch(self) -> str:
+        """An empty database of its own."""
+        return self._postgres.databases.create(f"t{uuid.uuid4().hex[:12]}")
+
+    def migrated(self, service: str) -> str:
+        """The service's migrated database, shared by tests that roll back."""
+        if service not in self._migrated:
+            url = self.scratch()
+            _apart(lambda: migrations.upgrade(service, url))
+            self._migrated[service] = url
+        return self._migrated[service]
+
+    def fresh(self, service: str) -> str:
+        """A migrated database that nobody else uses, for tests that commit."""
+        url = self.scratch()
+        _apart(lambda: migrations.upgrade(service, url))
+        return url
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: Postgres) -> TestDatabases:
+    return TestDatabases(postgres)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(databases: TestDatabases) -> str:
+    """An empty scratch database."""
+    return databases.scratch()
+
+
+@asynccontextmanager
+async def rolled_back(url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """Sessions whose commits are savepoints of one transaction that is rolled back at the end."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        outer = await connection.begin()
+        yield async_sessionmaker(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+        await outer.rollback()
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def database_session(url: str) -> AsyncIterator[AsyncSession]:
+    """One session, rolled back at the end."""
+    async with rolled_back(url) as sessions, sessions() as session:
+        yield session
+
+
+class Tokens:
+    """An issuer of the test's own."""
+
+    issuer = "taawon-registry"
+    audience = "taawon"
+
+    def __init__(self) -> None:
+        self.key = OKPKey.generate_key("Ed25519", {"kid": "test", "use": "sig", "alg": ALGORITHM})
+
+    @property
+    def verifier(self) -> Verifier:
+        public = KeySet([OKPKey.import_key(self.key.as_dict(private=False))])
+
+        async def load() -> KeySet:
+            return public
+
+        return Verifier(LoadedKeys(load), issuer=self.issuer, audience=self.audience)
+
+    def issue(
+        self,
+        *roles: Role | str,
+        subject: uuid.UUID | None = None,
+        provinces: Iterable[str] = (),
+        partner: str | None = None,
+        cooperatives: Iterable[uuid.UUID] = (),
+        **claims: Any,
+    ) -> str:
+        """A signed token; `claims` replace what it would say otherwise."""
+        body = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": str(subject or uuid.uuid4()),
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 600,
+            "roles": [str(role) for role in roles],
+            "provinces": list(provinces),
+            "partner": partner,
+            "cooperatives": [str(c) for c in cooperatives],
+            **claims,
+        }
+        return jwt.encode({"alg": ALGORITHM, "kid": "test"}, body, self.key, [ALGORITHM])
+
+    def headers(self, *roles: Role | str, **more: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.issue(*roles, **more)}"}
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Tokens:
+    return Tokens()
+
+
+def test_settings(service: str, database_url: str, **overrides: Any) -> Settings:
+    """Settings of a service under test; nothing comes from the environment."""
+    return Settings(
+        service=service,
+        **{
+            "database_url": database_url,
+            "amqp_url": "amqp://nobody@127.0.0.1:1/",
+            "jwks_url": "http://127.0.0.1:1/",
+            "seal_keys": SEAL_KEY,
+            **overrides,
+        },
+    )
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]  # a builder, not a test
+
+
+@dataclass
+class Api:
+    """The HTTP door of a service, in process, on a database that is rolled back."""
+
+    http: httpx.AsyncClient
+    sessions: async_sessionmaker[AsyncSession]
+    app: FastAPI
+    runtime: Runtime
+
+
+@asynccontextmanager
+async def api(
+    create_app: Callable[[Settings], FastAPI],
+    service: str,
+    database_url: str,
+    tokens: Tokens,
+    **overrides: Any,
+) -> AsyncIterator[Api]:
+    """Drive the service's routes without its broker; every commit is rolled back at the end."""
+    settings = test_settings(service, database_url, **overrides)
+    app = create_app(settings)
+    async with rolled_back(database_url) as sessions:
+        runtime = Runtime(
+            settings=settings,
+            sessions=sessions,
+            verifier=tokens.verifier,
+            sealer=Sealer([SEAL_KEY]),
+        )
+        app.state.runtime = runtime
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            yield Api(http, sessions, app, runtime)
+
+
+@dataclass(frozen=True)
+class Vhost:
+    """A vhost of the test's own, with a user per service as in production."""
+
+    broker: Broker
+    name: str
+    admin_url: str
+
+    def url(self, service: str) -> str:
+        """The service's own way in."""
+        return self.broker.url_of(service, vhost=self.name)
+
+
+@pytest.fixture(scope="session")
+def vhosts(rabbitmq: Broker) -> Callable[..., Vhost]:
+    """Make a vhost with users for these services; topology is the test's business."""
+
+    def make(*services: str) -> Vhost:
+        name = f"t{uuid.uuid4().hex[:12]}"
+        rabbitmq.add_vhost(name)
+        for service in services:
+            rabbitmq.add_service_user(topology.BrokerUser(service), vhost=name)
+        return Vhost(rabbitmq, name, rabbitmq.admin_url(name))
+
+    return make
+
+
+async def drop_sessions(admin_url: str) -> None:
+    """End every other connection to a database, as a failing network would."""
+    url = make_url(admin_url).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()

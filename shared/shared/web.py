@@ -1,0 +1,181 @@
+"""What every HTTP door shares: one transaction per request, the caller, pages, limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+import structlog
+from fastapi import Depends, Request, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import problems
+from .auth import Principal
+from .context import WorkContext, working
+from .database import Sessions as SessionFactory
+from .errors import Invalid, TooLarge, Unauthenticated
+from .runtime import Runtime
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_bearer = HTTPBearer(auto_error=False, description="A token from POST /token of the registry.")
+
+
+def runtime(request: Request) -> Runtime:
+    """What this process is made of."""
+    found = request.app.state.runtime
+    assert isinstance(found, Runtime)
+    return found
+
+
+async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """The request's one transaction: committed when the route returns, before the answer leaves."""
+    async with runtime(request).sessions.begin() as session:
+        yield session
+
+
+def session_factory(request: Request) -> SessionFactory:
+    """For the rare route that runs several transactions, such as a streamed import."""
+    return runtime(request).sessions
+
+
+async def principal(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Principal:
+    """The verified caller, or a 401."""
+    if credentials is None:
+        raise Unauthenticated
+    caller = await runtime(request).verifier.verify(credentials.credentials)
+    structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
+    return caller
+
+
+# scope="function": without it the commit would happen after the answer has left.
+Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
+Sessions = Annotated[SessionFactory, Depends(session_factory)]
+Caller = Annotated[Principal, Depends(principal)]
+Process = Annotated[Runtime, Depends(runtime)]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list. `next` is the cursor of the following page, or null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class InvalidCursor(Invalid):
+    """This cursor was not made by this list: leave it out to start from the beginning."""
+
+
+def encode_cursor(*values: str | int) -> str:
+    """An opaque cursor that names the last row of a page."""
+    return base64.urlsafe_b64encode(orjson.dumps(values)).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
+    """The values of a cursor, each of the expected type; `InvalidCursor` otherwise."""
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error):
+        raise InvalidCursor(field="after") from None
+    if not isinstance(values, list) or [type(v) for v in values] != list(types):
+        raise InvalidCursor(field="after")
+    if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in values):
+        raise InvalidCursor(field="after")
+    return tuple(values)
+
+
+class RequestContext:
+    """Gives each request its correlation id, bounds its body, and logs one line about it."""
+
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, larger: dict[str, int] | None = None
+    ) -> None:
+        self._app = app
+        self._limit = max_body_bytes
+        self._larger = larger or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        context = WorkContext.of(
+            correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
+        )
+        with working(context):
+            structlog.contextvars.unbind_contextvars("actor_id")
+            await self._serve(scope, receive, send, headers, context.correlation_id)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str], correlation: str
+    ) -> None:
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-correlation-id", correlation.encode()),
+                ]
+            await send(message)
+
+        limit = self._larger.get(scope["path"], self._limit)
+        bounded = BoundedBody(receive, limit)
+        declared = headers.get("content-length", "")
+        try:
+            if declared.isdigit() and int(declared) > limit:
+                await _too_large(limit)(scope, receive, send_with_id)
+            else:
+                await self._app(scope, bounded, send_with_id)
+        finally:
+            if scope["path"] not in {"/healthz", "/readyz", "/metrics"}:
+                log.info(
+                    "request answered",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+
+class BodyTooLarge(TooLarge):
+    """The body is larger than this service takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
+
+
+class BoundedBody:
+    """A receive channel that stops after so many bytes, whatever Content-Length claimed."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self._limit = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise BodyTooLarge(self._limit)
+        return message
+
+
+def _too_large(limit: int) -> JSONResponse:
+    error = BodyTooLarge(limit)
+    return problems.problem(error.status, error.code, error.detail)
