@@ -1,0 +1,53 @@
+"""A funding call, its terms and its deadline. Pure Python: no database, no broker, no HTTP."""
+
+from .call import (
+    MOVES,
+    Call,
+    ChangedMeanwhile,
+    DeadlineFixed,
+    DeadlineOnlyForward,
+    DeadlinePassed,
+    IllegalMove,
+    NotADraft,
+    NotOpen,
+    NotYourInstitution,
+    StandingCall,
+    State,
+    UnknownCall,
+)
+from .deadlines import (
+    CASABLANCA,
+    AmbiguousTime,
+    NoSuchTime,
+    UnknownZone,
+    check_deadline,
+    day_in,
+    deadline_at_wall_clock,
+)
+from .terms import CallTerms, regions_reached, sectors_reached
+
+__all__ = [
+    "CASABLANCA",
+    "MOVES",
+    "AmbiguousTime",
+    "Call",
+    "CallTerms",
+    "ChangedMeanwhile",
+    "DeadlineFixed",
+    "DeadlineOnlyForward",
+    "DeadlinePassed",
+    "IllegalMove",
+    "NoSuchTime",
+    "NotADraft",
+    "NotOpen",
+    "NotYourInstitution",
+    "StandingCall",
+    "State",
+    "UnknownCall",
+    "UnknownZone",
+    "check_deadline",
+    "day_in",
+    "deadline_at_wall_clock",
+    "regions_reached",
+    "sectors_reached",
+]

@@ -1,0 +1,112 @@
+"""What a call offers, to whom and on which conditions: everything but its dates and its state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+
+from pydantic import Field
+
+from shared import reference
+from shared.contracts.base import Contract, Localized, LocalizedLong, Text
+from shared.contracts.criteria import Criteria
+from shared.contracts.funding import CallKind, Track
+from shared.errors import Invalid, Problem
+
+from .deadlines import check_year
+
+MOST_CENTIMES = 10**13
+"""A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
+
+COMMUNE = re.compile(r"\d{2}\.\d{3}\.\d{2}\.\d{1,2}\.?", re.ASCII)
+BRANCH = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+MOST_CODES = 2000
+"""More than there are communes in the country."""
+
+
+class CallTerms(Contract):
+    """What is published about a call. `reference_on` is the day on which ages are measured."""
+
+    kind: CallKind = "grant"
+    funder: Text
+    programme: Text | None = None
+    edition: Text | None = None
+    title: Localized
+    summary: LocalizedLong
+    source: Text | None = None
+    tracks: tuple[Track, ...] = Field(min_length=1, max_length=16)
+    reference_on: date | None = None
+
+
+def regions_reached(terms: CallTerms) -> tuple[str, ...]:
+    """Every region in which somebody may apply; a track without territory reaches all of them."""
+    reached = {code for track in terms.tracks for code in _regions_of(track.criteria)}
+    return tuple(sorted(reached))
+
+
+def sectors_reached(terms: CallTerms) -> tuple[str, ...]:
+    """Every sector that may apply; none named means that no sector is left out."""
+    per_track = [track.criteria.sectors for track in terms.tracks]
+    return tuple(sorted({s for sectors in per_track for s in sectors})) if all(per_track) else ()
+
+
+def check_terms(terms: CallTerms) -> None:
+    """Refuse unknown or repeated codes and absurd amounts, naming each field and its remedy."""
+    if terms.reference_on is not None:
+        check_year(terms.reference_on, "reference_on")
+    problems: list[Problem] = []
+    for index, track in enumerate(terms.tracks):
+        problems += _track_problems(f"tracks.{index}", track)
+    if problems:
+        raise Invalid.many(problems)
+
+
+def _regions_of(criteria: Criteria) -> Iterable[str]:
+    if not (criteria.regions or criteria.provinces or criteria.communes):
+        return (region.code for region in reference.regions())
+    through_province = (reference.province(code).region for code in criteria.provinces)
+    through_commune = (f"MA-{code[:2]}" for code in criteria.communes)
+    return (*criteria.regions, *through_province, *through_commune)
+
+
+def _track_problems(path: str, track: Track) -> Iterator[Problem]:
+    criteria = track.criteria
+    for name, check in (
+        ("regions", reference.region),
+        ("provinces", reference.province),
+        ("sectors", reference.sector),
+        ("communes", _commune),
+        ("branches", _branch),
+    ):
+        yield from _code_problems(f"{path}.criteria.{name}", getattr(criteria, name), check)
+    if track.max_grant_centimes is not None and track.max_grant_centimes > MOST_CENTIMES:
+        yield Problem(f"{path}.max_grant_centimes", f"give at most {MOST_CENTIMES} centimes")
+
+
+def _code_problems(
+    path: str, codes: Sequence[str], check: Callable[[str], object]
+) -> Iterator[Problem]:
+    if len(codes) > MOST_CODES:
+        yield Problem(path, f"give at most {MOST_CODES} codes")
+        return
+    seen: set[str] = set()
+    for index, code in enumerate(codes):
+        try:
+            check(code)
+        except Invalid as error:
+            yield Problem(f"{path}.{index}", error.detail)
+        if code in seen:
+            yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
+        seen.add(code)
+
+
+def _commune(code: str) -> None:
+    regions = {region.hcp_code for region in reference.regions()}
+    if not COMMUNE.fullmatch(code) or code[:2] not in regions:
+        raise Invalid(f"{code[:40]!r} is no commune: give its HCP code, such as 09.581.01.0")
+
+
+def _branch(code: str) -> None:
+    if not BRANCH.fullmatch(code):
+        raise Invalid(f"{code[:40]!r} is no branch: give a code in capitals, such as BEEKEEPING")

@@ -1,0 +1,259 @@
+"""An idea and the only ways it may change. Pure Python: no database, no broker, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from shared import reference
+from shared.contracts.base import Contract, Localized, LocalizedLong
+from shared.contracts.ideas import (
+    IdeaPublished,
+    IdeaSnapshot,
+    IdeaState,
+    IdeaWithdrawn,
+    Origin,
+    Readiness,
+)
+from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+
+MOST_CENTIMES = 10**13
+"""A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
+
+
+class State(StrEnum):
+    """Where an idea stands between its author and its readers."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.DRAFT: frozenset({State.SUBMITTED, State.WITHDRAWN}),
+    State.SUBMITTED: frozenset({State.PUBLISHED, State.DRAFT, State.WITHDRAWN}),
+    State.PUBLISHED: frozenset({State.WITHDRAWN}),
+    State.WITHDRAWN: frozenset(),
+}
+
+
+class UnknownIdea(NotFound):
+    """There is no such idea, or it is not for you to see: check the id, or sign in as author."""
+
+
+class IllegalMove(Conflict):
+    """The idea is not in a state that allows this step."""
+
+
+class OwnIdea(Conflict):
+    """Nobody may judge an idea of their own: ask another moderator."""
+
+
+class NotAuthor(Forbidden):
+    """Only the author, or whom it was filed for, may change, submit or withdraw an idea."""
+
+
+class OutsideTerritory(Forbidden):
+    """A delegate moderates ideas that lie wholly in the delegation's provinces."""
+
+
+class NotADraft(Conflict):
+    """Only a draft may be changed: withdraw the idea and write a new one, or have it returned."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody changed the idea since you read it: read it again, then repeat the step."""
+
+
+class IdeaContent(Contract):
+    """What the author writes and the moderator reads. No territory at all means nationwide."""
+
+    title: Localized
+    summary: LocalizedLong
+    regions: tuple[str, ...] = Field(default=(), max_length=12)
+    provinces: tuple[str, ...] = Field(default=(), max_length=100)
+    sectors: tuple[str, ...] = Field(default=(), max_length=100)
+    budget_centimes: int | None = Field(default=None, gt=0, le=MOST_CENTIMES)
+    jobs: int | None = Field(default=None, ge=0, le=1_000_000)
+    sdgs: tuple[Annotated[int, Field(ge=1, le=17)], ...] = Field(default=(), max_length=17)
+    readiness: Readiness = "raw"
+    origin: Origin = "submitted"
+
+    @property
+    def is_national(self) -> bool:
+        return not self.regions and not self.provinces
+
+    def all_provinces(self) -> frozenset[str]:
+        """Every province that the idea names, directly or through its region."""
+        through_region = {p.code for p in reference.provinces() if p.region in self.regions}
+        return frozenset(self.provinces) | through_region
+
+
+@dataclass(eq=False, kw_only=True)
+class Idea:
+    """An idea of the bank. `version` grows by one with every change, announced or not.
+
+    `author_id` is who typed it; `on_behalf_of` is the person or cooperative that it belongs to when
+    an operator or a delegate filed it for them. Both own it, so neither may judge it.
+    """
+
+    id: UUID
+    author_id: UUID
+    content: IdeaContent
+    created_at: datetime
+    on_behalf_of: UUID | None = None
+    idempotency_key: UUID | None = None
+    state: State = State.DRAFT
+    version: int = 1
+    published_at: datetime | None = None
+    returned_because: str | None = None
+    words: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._fill(self.content)
+
+    def belongs_to(self, identities: frozenset[UUID]) -> bool:
+        """Whether one of these identities (an account, its cooperatives) owns the idea."""
+        return bool(identities & {self.author_id, self.on_behalf_of})
+
+    def expect(self, version: int | None) -> None:
+        """Refuse a step that was decided on an older version than this one."""
+        if version is not None and version != self.version:
+            raise ChangedMeanwhile(
+                f"the idea is at version {self.version}, you read version {version}:"
+                " read it again, then repeat the step",
+                field="If-Match",
+            )
+
+    def revise(self, content: IdeaContent, *, by: frozenset[UUID]) -> None:
+        """Replace the text of a draft; a submitted or published idea does not change any more."""
+        self._require_author(by)
+        if self.state is not State.DRAFT:
+            raise NotADraft(f"the idea is {self.state}: only a draft may be changed")
+        self._fill(content)
+        self.version += 1
+
+    def submit(self, *, by: frozenset[UUID]) -> None:
+        """Hand the draft to the moderators."""
+        self._require_author(by)
+        self._move_to(State.SUBMITTED)
+        self.returned_because = None
+
+    def publish(self, *, by: frozenset[UUID], at: datetime) -> IdeaPublished:
+        """Make the idea public; the moderator must not own it."""
+        self._require_stranger(by)
+        self._move_to(State.PUBLISHED)
+        self.published_at = at
+        return IdeaPublished(
+            idea_id=self.id,
+            idea=self._snapshot("published"),
+            occurred_at=at,
+            aggregate_version=self.version,
+        )
+
+    def send_back(self, *, by: frozenset[UUID], reason: str) -> None:
+        """Ask the author for changes: the idea is a draft again, and the reason stays with it."""
+        self._require_stranger(by)
+        if self.state is not State.SUBMITTED:
+            raise IllegalMove(f"the idea is {self.state}: only a submitted idea can be returned")
+        self._move_to(State.DRAFT)
+        self.returned_because = reason
+
+    def withdraw(
+        self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
+    ) -> IdeaWithdrawn | None:
+        """Take the idea back. Only a published one is announced, for only then was anyone told."""
+        self._require_author(by)
+        was_public = self.state is State.PUBLISHED
+        self._move_to(State.WITHDRAWN)
+        if not was_public:
+            return None
+        return IdeaWithdrawn(
+            idea_id=self.id,
+            idea=self._snapshot("withdrawn"),
+            reason=reason,
+            occurred_at=at,
+            aggregate_version=self.version,
+        )
+
+    def _require_author(self, by: frozenset[UUID]) -> None:
+        if not self.belongs_to(by):
+            raise NotAuthor
+
+    def _require_stranger(self, by: frozenset[UUID]) -> None:
+        if self.belongs_to(by):
+            raise OwnIdea
+
+    def _move_to(self, target: State) -> None:
+        if target not in MOVES[self.state]:
+            raise IllegalMove(f"the idea is {self.state}: it can't become {target}")
+        self.state = target
+        self.version += 1
+
+    def _fill(self, content: IdeaContent) -> None:
+        check_codes(content)
+        self.content = content
+        texts = (content.title.fr, content.title.ar, content.summary.fr, content.summary.ar)
+        self.words = reference.fold(" ".join(texts))
+
+    def _snapshot(self, state: IdeaState) -> IdeaSnapshot:
+        return IdeaSnapshot(
+            idea_id=self.id,
+            version=self.version,
+            state=state,
+            published_at=self.published_at,
+            author_id=self.author_id,
+            **dict(self.content),
+        )
+
+
+def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
+    """A delegate judges an idea only if it lies wholly in the delegation; never a national one."""
+    content = idea.content
+    outside = sorted(content.all_provinces() - provinces)
+    if content.is_national:
+        raise OutsideTerritory("the idea is nationwide: an operator has to judge it")
+    if outside:
+        raise OutsideTerritory(
+            f"the idea also concerns {', '.join(outside[:5])}, outside your delegation:"
+            " an operator has to judge it"
+        )
+
+
+def check_codes(content: IdeaContent) -> None:
+    """Refuse unknown and repeated codes, naming every field and the nearest code that exists."""
+    problems: list[Problem] = []
+    for name, find in (
+        ("regions", reference.region),
+        ("provinces", reference.province),
+        ("sectors", reference.sector),
+    ):
+        problems += _problems_of(name, getattr(content, name), find)
+    problems += _repeats("sdgs", content.sdgs)
+    if problems:
+        raise Invalid.many(problems)
+
+
+def _problems_of(name: str, codes: tuple[str, ...], find: Callable[[str], object]) -> list[Problem]:
+    problems = _repeats(name, codes)
+    for index, code in enumerate(codes):
+        try:
+            find(code)
+        except reference.UnknownCode as error:
+            problems.append(Problem(f"{name}.{index}", error.detail))
+    return problems
+
+
+def _repeats(name: str, values: Sequence[object]) -> list[Problem]:
+    return [
+        Problem(f"{name}.{index}", f"{value} is named twice: leave one out")
+        for index, value in enumerate(values)
+        if value in values[:index]
+    ]
