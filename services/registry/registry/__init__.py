@@ -1,0 +1,1 @@
+"""Cooperatives, partners, accounts and the token issuer."""

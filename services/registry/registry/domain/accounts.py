@@ -1,0 +1,109 @@
+"""People, partner institutions, and the programs that act for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from shared import reference
+from shared.auth import Role
+from shared.contracts.base import Language, Localized
+from shared.contracts.registry import PartnerRegistered
+from shared.errors import Conflict, Invalid, NotFound, Problem
+
+
+class NoSuchPartner(NotFound):
+    """No partner with this slug is registered."""
+
+
+class PartnerExists(Conflict):
+    """A partner with this slug is registered already."""
+
+
+class AccountExists(Conflict):
+    """An account with this e-mail exists already."""
+
+
+class OperatorExists(Conflict):
+    """There is an operator already: ask one to create your account with POST /accounts."""
+
+
+class ClaimsDoNotFit(Invalid):
+    """The roles and what they act for do not fit together."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Partner:
+    """An institution that may subscribe to events and open calls."""
+
+    id: UUID
+    slug: str
+    name_fr: str
+    name_ar: str
+    kind: str
+    language: Language = "fr"
+
+    @classmethod
+    def register(
+        cls, *, id: UUID, slug: str, name: Localized, kind: str, language: Language
+    ) -> tuple[Partner, PartnerRegistered]:
+        partner = cls(
+            id=id, slug=slug, name_fr=name.fr, name_ar=name.ar, kind=kind, language=language
+        )
+        return partner, PartnerRegistered(
+            partner_id=id, slug=slug, name=name, kind=kind, language=language
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class Account:
+    """A person who signs in. The e-mail is stored sealed and found by its mark."""
+
+    id: UUID
+    email_sealed: str = field(repr=False)
+    email_mark: str = field(repr=False)
+    password_hash: str = field(repr=False)
+    roles: list[str]
+    provinces: list[str] = field(default_factory=list)
+    cooperatives: list[UUID] = field(default_factory=list)
+    partner: str | None = None
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class ApiClient:
+    """A program of a partner. Only a digest of its secret is kept."""
+
+    id: UUID
+    partner_id: UUID
+    label: str
+    secret_digest: str = field(repr=False)
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+def check_claims(
+    roles: frozenset[Role],
+    *,
+    provinces: frozenset[str],
+    cooperatives: frozenset[UUID],
+    partner: str | None,
+) -> None:
+    """A role that acts for something names it: provinces, cooperatives or a partner."""
+    problems = [
+        Problem("provinces", f"unknown province {code}")
+        for code in sorted(provinces - {province.code for province in reference.provinces()})
+    ]
+    if not roles:
+        problems.append(Problem("roles", "give at least one role"))
+    for role, name, given in (
+        (Role.DELEGATE, "provinces", provinces),
+        (Role.COOPERATIVE, "cooperatives", cooperatives),
+        (Role.PARTNER, "partner", partner),
+    ):
+        if role in roles and not given:
+            problems.append(Problem(name, f"the role {role} acts for {name}: give them"))
+    if problems:
+        raise ClaimsDoNotFit.many(problems)

@@ -1,0 +1,48 @@
+"""The keys that sign tokens: one signs, older ones stay published until their tokens are gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.errors import Conflict
+
+
+class KeyState(StrEnum):
+    """An active key signs; a retired one is still published."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+MOVES: dict[KeyState, set[KeyState]] = {
+    KeyState.ACTIVE: {KeyState.RETIRED},
+    KeyState.RETIRED: set(),
+}
+
+
+class IllegalMove(Conflict):
+    """The key is not in a state that allows this step."""
+
+
+@dataclass(eq=False, kw_only=True)
+class SigningKey:
+    """An Ed25519 key. The private part rests sealed."""
+
+    kid: str
+    public_jwk: dict[str, str]
+    private_sealed: str = field(repr=False)
+    created_at: datetime
+    state: KeyState = KeyState.ACTIVE
+    retired_at: datetime | None = None
+
+    def retire(self, *, at: datetime) -> None:
+        """It signs no more; what it signed stays valid."""
+        self._move_to(KeyState.RETIRED)
+        self.retired_at = at
+
+    def _move_to(self, target: KeyState) -> None:
+        if target not in MOVES[self.state]:
+            raise IllegalMove(f"a key that is {self.state} can't become {target}")
+        self.state = target

@@ -1,0 +1,16 @@
+"""Reads register files as they come: every wrong row is reported, every good one is handed on."""
+
+from .columns import COLUMNS, REQUIRED
+from .decoding import FileRefused, lines_of
+from .findings import Finding
+from .reader import RowVerdict, read_rows
+
+__all__ = [
+    "COLUMNS",
+    "REQUIRED",
+    "FileRefused",
+    "Finding",
+    "RowVerdict",
+    "lines_of",
+    "read_rows",
+]

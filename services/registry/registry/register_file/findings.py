@@ -1,0 +1,40 @@
+"""What is wrong with a cell, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing wrong. A warning leaves the cell unknown; anything else keeps the row out.
+
+    Reasons never quote what is written in a column of personal data.
+    """
+
+    line: int
+    column: str
+    reason: str
+    suggestion: str | None = None
+    is_warning: bool = False
+
+    def as_data(self) -> dict[str, str | int | None]:
+        return {
+            "line": self.line,
+            "column": self.column,
+            "reason": self.reason,
+            "suggestion": self.suggestion,
+            "severity": "warning" if self.is_warning else "refused",
+        }
+
+
+class WrongCell(Exception):
+    """The cell can't be read; the row stays out."""
+
+    def __init__(self, reason: str, suggestion: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.suggestion = reason, suggestion
+
+
+class UnusableCell(WrongCell):
+    """The cell can't be read; it counts as unknown and the row goes in."""
