@@ -29,6 +29,8 @@ from . import migrations
 from .auth import ALGORITHM, LoadedKeys, Role, Verifier
 from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .messaging import topology
+from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL
+from .messaging.tables import metadata as messaging_metadata
 from .runtime import Runtime
 from .sealed import Sealer
 from .settings import Settings
@@ -111,6 +113,12 @@ class TestDatabases:
         """An empty database of its own."""
         return self._postgres.databases.create(f"t{uuid.uuid4().hex[:12]}")
 
+    def kernel(self) -> str:
+        """A database of its own with the kernel's tables and nothing else."""
+        url = self.scratch()
+        _apart(lambda: asyncio.run(_make_kernel_tables(url)))
+        return url
+
     def migrated(self, service: str) -> str:
         """The service's migrated database, shared by tests that roll back."""
         if service not in self._migrated:
@@ -124,6 +132,16 @@ class TestDatabases:
         url = self.scratch()
         _apart(lambda: migrations.upgrade(service, url))
         return url
+
+
+async def _make_kernel_tables(url: str) -> None:
+    engine = create_async_engine(url)
+    async with engine.begin() as tx:
+        await tx.run_sync(messaging_metadata.create_all)
+        raw = await tx.get_raw_connection()
+        for script in (NOTIFY_SQL, APPEND_ONLY_SQL):
+            await raw.driver_connection.execute(script)  # type: ignore[union-attr]  # asyncpg's
+    await engine.dispose()
 
 
 @pytest.fixture(scope="session")
