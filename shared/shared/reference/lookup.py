@@ -27,7 +27,7 @@ from .records import (
     sectors,
 )
 
-_COMMUNE = re.compile(r"[0-9]{2}\.[0-9]{3}\.[0-9]{2}\.[0-9]{1,2}\.?")
+_COMMUNE = re.compile(r"[0-9]{2}\.[0-9]{3}\.[0-9]{2}\.[0-9]{1,2}")
 _LISTS: Mapping[Kind, Callable[[], Sequence[Record]]] = {
     "region": regions,
     "province": provinces,
@@ -52,7 +52,7 @@ class UnknownCode(Invalid):
 def _message(kind: Kind | Literal["commune"], text: str) -> str:
     if kind == "commune":
         return (
-            f'unknown commune "{text}": give its HCP code, such as 09.581.01.0, '
+            f'unknown commune "{text}": give its HCP code, such as 01.511.01.0, '
             "which starts with the code of its province"
         )
     suggestion = nearest(kind, text)

@@ -1,0 +1,21 @@
+"""Who may take a track of a call: one pure evaluator that explains itself.
+
+Its twin in SQL is `shared.eligibility.sql`, apart so that a domain may evaluate without a database.
+"""
+
+from .evaluate import evaluate, months_before
+from .explain import explain
+from .verdict import UNKNOWN_FIELDS, Outcome, Rule, RuleResult, Verdict, fields_of, mask_of
+
+__all__ = [
+    "UNKNOWN_FIELDS",
+    "Outcome",
+    "Rule",
+    "RuleResult",
+    "Verdict",
+    "evaluate",
+    "explain",
+    "fields_of",
+    "mask_of",
+    "months_before",
+]

@@ -1,0 +1,197 @@
+"""Says whether an entity may take a track: yes, no, or which missing field would tell."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from shared.contracts.criteria import Criteria, Facts, MinShare
+
+from .counts import Counts, bounds, meets
+from .territory import Territory, province_of, territory_of
+from .verdict import Outcome, Rule, RuleResult, Verdict
+
+
+def evaluate(criteria: Criteria, facts: Facts, *, reference_on: date) -> Verdict:
+    """Every rule of the criteria, applied to the facts as they stand on the reference day."""
+    rules = (
+        *_place_rules(criteria, facts),
+        *_listed_rules(criteria, facts),
+        *_member_rules(criteria, Counts.of(facts)),
+        *_age_rules(criteria, facts, reference_on),
+    )
+    return Verdict.of(rules, reference_on)
+
+
+def _result(rule: Rule, is_met: bool, *fields: str) -> RuleResult:
+    return RuleResult(rule, Outcome.ELIGIBLE if is_met else Outcome.INELIGIBLE, fields)
+
+
+def _open(rule: Rule, *fields: str) -> RuleResult:
+    return RuleResult(rule, Outcome.UNKNOWN, fields)
+
+
+def _place_rules(criteria: Criteria, facts: Facts) -> Iterator[RuleResult]:
+    territory = territory_of(criteria)
+    if territory is None:
+        return
+    province = facts.province if facts.province is not None else province_of(facts.commune)
+    if province is None:
+        yield _in_region(territory, facts.region)
+    else:
+        yield _in_province(territory, province, facts.commune)
+
+
+def _in_province(territory: Territory, province: str, commune: str | None) -> RuleResult:
+    """A known province settles its region; its communes count only where some are named."""
+    if province in territory.whole:
+        named = "province" if province in territory.provinces else "region"
+        return _result(Rule.TERRITORY, True, named)
+    if province not in territory.partly:
+        return _result(Rule.TERRITORY, False, "province")
+    if commune is None:
+        return _open(Rule.TERRITORY, "commune")
+    return _result(Rule.TERRITORY, commune in territory.communes, "commune")
+
+
+def _in_region(territory: Territory, region: str | None) -> RuleResult:
+    if region is not None and region in territory.regions:
+        return _result(Rule.TERRITORY, True, "region")
+    if region is None or region in territory.touched:
+        return _open(Rule.TERRITORY, "province")
+    return _result(Rule.TERRITORY, False, "region")
+
+
+@dataclass(frozen=True)
+class ListedRule:
+    """A rule that asks for one of the listed values of one field."""
+
+    rule: Rule
+    field: str
+    criterion: str
+
+    def allowed(self, criteria: Criteria) -> tuple[str, ...]:
+        values: tuple[str, ...] = getattr(criteria, self.criterion)
+        return values
+
+    def value(self, facts: Facts) -> str | None:
+        value: str | None = getattr(facts, self.field)
+        return value
+
+
+LISTED_RULES = (
+    ListedRule(Rule.SECTOR, "sector", "sectors"),
+    ListedRule(Rule.BRANCH, "branch", "branches"),
+    ListedRule(Rule.APPLICANT_TYPE, "applicant_type", "applicant_types"),
+    ListedRule(Rule.LEGAL_STATUS, "legal_status", "legal_statuses"),
+    ListedRule(Rule.ACTIVITY_STATUS, "activity_status", "activity_statuses"),
+)
+
+
+def _listed_rules(criteria: Criteria, facts: Facts) -> Iterator[RuleResult]:
+    for listed in LISTED_RULES:
+        allowed: Collection[str] = listed.allowed(criteria)
+        value = listed.value(facts)
+        if not allowed:
+            continue
+        if value is None:
+            yield _open(listed.rule, listed.field)
+        else:
+            yield _result(listed.rule, value in allowed, listed.field)
+
+
+def shares_asked(criteria: Criteria) -> Iterator[tuple[Rule, MinShare]]:
+    """The shares that constrain something: at least 0 % is true of every entity."""
+    for rule, share in (
+        (Rule.SHARE_WOMEN, criteria.min_share_women),
+        (Rule.SHARE_YOUTH, criteria.min_share_youth),
+        (Rule.SHARE_WOMEN_PLUS_YOUTH, criteria.min_share_women_plus_youth),
+        (Rule.SHARE_WOMEN_OR_YOUTH, criteria.min_share_women_or_youth),
+    ):
+        if share is not None and (share.percent > 0 or share.strict):
+            yield rule, share
+
+
+def members_asked(criteria: Criteria) -> tuple[int, int | None] | None:
+    """Least and most members, or None when every number of members will do."""
+    least, most = criteria.min_members or 0, criteria.max_members
+    return (least, most) if least or most is not None else None
+
+
+SHARE_FIELDS: dict[Rule, tuple[str, ...]] = {
+    Rule.SHARE_WOMEN: ("members_women", "members_total"),
+    Rule.SHARE_YOUTH: ("members_youth", "members_total"),
+    Rule.SHARE_WOMEN_PLUS_YOUTH: ("members_women", "members_youth", "members_total"),
+    Rule.SHARE_WOMEN_OR_YOUTH: ("members_women_or_youth", "members_total"),
+}
+
+
+def _member_rules(criteria: Criteria, counts: Counts) -> Iterator[RuleResult]:
+    for rule, share in shares_asked(criteria):
+        yield _share(rule, share, counts)
+    asked = members_asked(criteria)
+    if asked is None:
+        return
+    if counts.total is None:
+        yield _open(Rule.MEMBERS, "members_total")
+    else:
+        least, most = asked
+        is_met = least <= counts.total and (most is None or counts.total <= most)
+        yield _result(Rule.MEMBERS, is_met, "members_total")
+
+
+def _share(rule: Rule, share: MinShare, counts: Counts) -> RuleResult:
+    """Decided as soon as the least or the most that the part can be decides it."""
+    part = bounds(rule, counts)
+    if counts.total is None:
+        return _open(rule, "members_total", *part.missing)
+    if meets(part.low, counts.total, share):
+        return _result(rule, True, *SHARE_FIELDS[rule])
+    if not meets(part.high, counts.total, share):
+        return _result(rule, False, *SHARE_FIELDS[rule])
+    return _open(rule, *part.missing)
+
+
+@dataclass(frozen=True)
+class Founding:
+    """The last and the first day of creation that an age in months allows.
+
+    The months are counted back from the reference day, so what was created later than it is too
+    young for any least age and young enough for any greatest age.
+    """
+
+    last_on: date | None
+    first_on: date | None
+
+    @classmethod
+    def asked(cls, criteria: Criteria, reference_on: date) -> Founding | None:
+        """The days that the criteria allow, or None when they ask for no age."""
+        least, most = criteria.min_age_months, criteria.max_age_months
+        if least is None and most is None:
+            return None
+        return cls(
+            last_on=None if least is None else months_before(reference_on, least),
+            first_on=None if most is None else months_before(reference_on, most),
+        )
+
+
+def _age_rules(criteria: Criteria, facts: Facts, reference_on: date) -> Iterator[RuleResult]:
+    asked, created_on = Founding.asked(criteria, reference_on), facts.created_on
+    if asked is None:
+        return
+    if created_on is None:
+        yield _open(Rule.AGE, "created_on")
+        return
+    is_old_enough = asked.last_on is None or created_on <= asked.last_on
+    is_young_enough = asked.first_on is None or created_on >= asked.first_on
+    yield _result(Rule.AGE, is_old_enough and is_young_enough, "created_on")
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month, so many months earlier; the month's last day if it has no such."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    if year < date.min.year:
+        return date.min
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

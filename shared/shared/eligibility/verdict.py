@@ -1,0 +1,89 @@
+"""What the evaluation of a track says: an outcome, the rules behind it, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+UNKNOWN_FIELDS = (
+    "province",
+    "commune",
+    "sector",
+    "branch",
+    "applicant_type",
+    "legal_status",
+    "activity_status",
+    "members_total",
+    "members_women",
+    "members_youth",
+    "members_women_or_youth",
+    "created_on",
+)
+"""Fields that a verdict may ask for; the place of each is its bit, so only append."""
+
+
+class Outcome(StrEnum):
+    """Unknown is not a refusal: it says which field would decide."""
+
+    ELIGIBLE = "eligible"
+    INELIGIBLE = "ineligible"
+    UNKNOWN = "unknown"
+
+
+class Rule(StrEnum):
+    """One rule per condition that criteria can hold."""
+
+    TERRITORY = "territory"
+    SECTOR = "sector"
+    BRANCH = "branch"
+    APPLICANT_TYPE = "applicant_type"
+    LEGAL_STATUS = "legal_status"
+    ACTIVITY_STATUS = "activity_status"
+    SHARE_WOMEN = "share_women"
+    SHARE_YOUTH = "share_youth"
+    SHARE_WOMEN_PLUS_YOUTH = "share_women_plus_youth"
+    SHARE_WOMEN_OR_YOUTH = "share_women_or_youth"
+    MEMBERS = "members"
+    AGE = "age"
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """How one rule came out; `fields` decided it or, when it is unknown, would decide it."""
+
+    rule: Rule
+    outcome: Outcome
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a track came out. `unknown_fields` is empty unless the outcome is unknown."""
+
+    outcome: Outcome
+    rules: tuple[RuleResult, ...]
+    unknown_fields: tuple[str, ...]
+    reference_on: date
+
+    @classmethod
+    def of(cls, rules: tuple[RuleResult, ...], reference_on: date) -> Verdict:
+        """One rule not met excludes; only when none is, a missing field leaves it open."""
+        outcomes = {result.outcome for result in rules}
+        if Outcome.INELIGIBLE in outcomes:
+            return cls(Outcome.INELIGIBLE, rules, (), reference_on)
+        if Outcome.UNKNOWN not in outcomes:
+            return cls(Outcome.ELIGIBLE, rules, (), reference_on)
+        named = {f for r in rules if r.outcome is Outcome.UNKNOWN for f in r.fields}
+        return cls(Outcome.UNKNOWN, rules, fields_of(mask_of(named)), reference_on)
+
+
+def mask_of(fields: Iterable[str]) -> int:
+    """The fields as one integer, a bit for each."""
+    return sum(1 << UNKNOWN_FIELDS.index(field) for field in set(fields))
+
+
+def fields_of(mask: int) -> tuple[str, ...]:
+    """The fields of a mask, in the order of `UNKNOWN_FIELDS`."""
+    return tuple(field for bit, field in enumerate(UNKNOWN_FIELDS) if mask >> bit & 1)

@@ -1,0 +1,214 @@
+"""Every list is whole and consistent, and every usual spelling finds its record."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import reference
+from shared.reference import lookup
+
+
+def test_the_lists_are_whole():
+    sizes = [
+        len(records)
+        for records in (
+            reference.regions(),
+            reference.provinces(),
+            reference.sectors(),
+            reference.sdgs(),
+        )
+    ]
+
+    assert sizes == [12, 75, 24, 17]
+
+
+def test_every_province_lies_in_a_region_whose_census_code_starts_its_own():
+    for province in reference.provinces():
+        region = reference.region(reference.region_of(province.code))
+
+        assert province.hcp_code.startswith(f"{region.hcp_code}.")
+
+
+def test_the_people_of_the_provinces_are_those_of_their_region():
+    for region in reference.regions():
+        people = sum(item.population for item in reference.provinces_of(region.code))
+
+        assert people == region.population
+
+
+@pytest.mark.parametrize("kind", ["region", "province", "sector", "sdg", "language"])
+def test_no_spelling_names_two_records(kind):
+    seen: dict[str, str] = {}
+
+    for record in lookup._LISTS[kind]():
+        for spelling in [*lookup._codes(record), *lookup._names(record)]:
+            assert seen.setdefault(reference.place_key(spelling), record.code) == record.code
+
+
+@pytest.mark.parametrize("record", reference.provinces(), ids=lambda record: record.code)
+def test_a_province_is_found_by_each_of_its_codes_and_names(record):
+    spellings = [
+        record.code,
+        record.code.lower(),
+        record.code.removeprefix("MA-"),
+        record.hcp_code,
+        record.fr.upper(),
+        record.fr.replace("-", " "),
+        f"Province de {record.fr}",
+        f"إقليم {record.ar}",
+        *record.aliases,
+    ]
+
+    found = {spelling: reference.find_province(spelling) for spelling in spellings}
+
+    assert found == dict.fromkeys(spellings, record)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("  province  DE  tiznit ", "MA-TIZ"),
+        ("Préfecture d’Agadir Ida Outanane", "MA-AGD"),
+        ("prefecture d'Agadir-Ida-Ou-Tanane", "MA-AGD"),
+        ("عمالة أكادير إدا وتنان", "MA-AGD"),
+        ("اكادير ادا وتنان", "MA-AGD"),
+        ("Province du Haouz", "MA-HAO"),
+        ("EL HAOUZ", "MA-HAO"),
+        ("TANTAN", "MA-TNT"),
+        ("العُيُـــون", "MA-LAA"),
+        ("ڭلميم", "MA-GUE"),
+        ("تازه", "MA-TAZ"),
+        ("M’diq Fnideq", "MA-MDF"),
+        ("Fez", "MA-FES"),
+        ("٠٩.٥٨١", "MA-TIZ"),
+        ("\u200fتيزنيت\u200f", "MA-TIZ"),
+    ],
+)
+def test_usual_spellings_of_a_province_are_one_province(text, code):
+    found = reference.find_province(text)
+
+    assert found is not None
+    assert found.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("09", "MA-09"),
+        ("9", "MA-09"),
+        ("ma-09", "MA-09"),
+        ("Région Souss Massa", "MA-09"),
+        ("جهة سوس ماسة", "MA-09"),
+        ("Région de l'Oriental", "MA-02"),
+        ("L’Oriental", "MA-02"),
+        ("الجهة الشرقية", "MA-02"),
+        ("DRAA TAFILALET", "MA-08"),
+        ("Dakhla-Oued Eddahab", "MA-12"),
+        ("Guelmim-Oued-Noun", "MA-10"),
+    ],
+)
+def test_usual_spellings_of_a_region_are_one_region(text, code):
+    found = reference.find_region(text)
+
+    assert found is not None
+    assert found.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("argan", "ARGAN"),
+        ("Huile d’argan", "ARGAN"),
+        ("أركان", "ARGAN"),
+        ("Main d'oeuvre", "LABOUR"),
+        ("MAIN-D’ŒUVRE", "LABOUR"),
+        ("الصناعه التقليديه", "CRAFTS"),
+        ("e-commerce", "ECOMMERCE"),
+        ("peche maritime", "FISHERIES"),
+    ],
+)
+def test_usual_spellings_of_a_sector_are_one_sector(text, code):
+    found = reference.find_sector(text)
+
+    assert found is not None
+    assert found.code == code
+
+
+@pytest.mark.parametrize("text", ["", "   ", "إقليم", "Paris", "MA-XXX", "99.999"])
+def test_what_names_no_province_finds_none(text):
+    assert reference.find_province(text) is None
+
+
+@pytest.mark.parametrize(
+    ("take", "text", "message"),
+    [
+        (reference.province, "Tiznet", 'unknown province "Tiznet": did you mean MA-TIZ (Tiznit)?'),
+        (reference.province, "تزنيت", 'unknown province "تزنيت": did you mean MA-TIZ (Tiznit)?'),
+        (reference.province, "tiznit", 'unknown province "tiznit": did you mean MA-TIZ (Tiznit)?'),
+        (reference.region, "MA-9", 'unknown region "MA-9": did you mean MA-09 (Souss-Massa)?'),
+        (reference.sector, "ARGANE", 'unknown sector "ARGANE": did you mean ARGAN (Argane)?'),
+    ],
+)
+def test_an_unknown_code_names_the_nearest_valid_one(take, text, message):
+    with pytest.raises(reference.UnknownCode) as refusal:
+        take(text, field="criteria.place")
+
+    assert refusal.value.detail == message
+    assert refusal.value.problems[0].field == "criteria.place"
+
+
+def test_an_unknown_code_like_no_other_names_codes_to_choose_from():
+    with pytest.raises(reference.UnknownCode, match='unknown region "qqq": give one of MA-01, MA'):
+        reference.region("qqq")
+
+
+def test_a_goal_outside_the_seventeen_is_refused():
+    with pytest.raises(reference.UnknownCode, match='unknown sdg "18"'):
+        reference.sdg(18)
+
+
+@pytest.mark.parametrize(
+    ("commune", "province"),
+    [
+        ("01.511.01.0", "MA-TNG"),
+        ("09.581.05.03", "MA-TIZ"),
+        ("06.141.01.0", "MA-CAS"),
+        ("06.141.01.31", "MA-CAS"),
+    ],
+)
+def test_a_commune_lies_in_the_province_that_starts_its_code(commune, province):
+    assert reference.province_of_commune(commune).code == province
+
+
+@pytest.mark.parametrize(
+    "commune", ["", "09.581", "09.581.", "9.581.05.03", "99.581.05.03", "09.581.05.03.1", "Tiznit"]
+)
+def test_a_commune_of_wrong_shape_or_of_no_province_is_refused(commune):
+    with pytest.raises(reference.UnknownCode, match="unknown commune"):
+        reference.province_of_commune(commune)
+
+
+def test_labels_come_in_three_languages_and_french_stands_in_for_english():
+    labels = [
+        reference.label("sector", "ARGAN", "ar"),
+        reference.label("sector", "CRAFTS", "en"),
+        reference.label("province", "MA-TIZ", "ar"),
+        reference.label("province", "MA-TIZ", "en"),
+        reference.label("sdg", 5, "fr"),
+        reference.label("language", "shi", "fr"),
+    ]
+
+    assert labels == [
+        "زيت أركان",
+        "Handicrafts",
+        "تيزنيت",
+        "Tiznit",
+        "Égalité entre les sexes",
+        "Tachelhit",
+    ]
+
+
+def test_the_data_say_where_they_come_from():
+    licences = [source["licence"] for source in reference.sources()]
+
+    assert "CC BY 4.0" in licences
