@@ -1,0 +1,200 @@
+"""What people can make happen to an idea, and who may."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import audit
+from shared.auth import Principal, Role
+from shared.contracts.base import new_id, now
+from shared.errors import Forbidden
+from shared.messaging import outbox
+
+from . import queries
+from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
+
+
+class NotAnIntermediary(Forbidden):
+    """Only operators and delegates file an idea on behalf of somebody: leave `on_behalf_of` out."""
+
+
+class ClaimForStaff(Forbidden):
+    """Only operators and delegates record a jury's choice, a model project or a local need."""
+
+
+async def draft_idea(
+    session: AsyncSession,
+    caller: Principal,
+    content: IdeaContent,
+    *,
+    on_behalf_of: UUID | None = None,
+    key: UUID | None = None,
+) -> tuple[Idea, bool]:
+    """Begin an idea: any role may. The same key from the same caller finds the idea made before."""
+    caller.require(*Role)
+    if key is not None and (known := await _made_before(session, caller, key)):
+        return known, False
+    _require_entitled(caller, content, on_behalf_of)
+    idea = Idea(
+        id=new_id(),
+        author_id=caller.subject,
+        on_behalf_of=on_behalf_of,
+        idempotency_key=key,
+        content=content,
+        created_at=now(),
+    )
+    session.add(idea)
+    _record(session, caller, idea, "idea drafted", after=content.model_dump(mode="json"))
+    return idea, True
+
+
+async def revise_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    content: IdeaContent,
+    *,
+    expected: int | None = None,
+) -> Idea:
+    """Rewrite a draft: its author only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    _require_entitled(caller, content, None)
+    before = idea.content.model_dump(mode="json")
+    idea.revise(content, by=queries.identities(caller))
+    _record(
+        session, caller, idea, "idea revised", before=before, after=content.model_dump(mode="json")
+    )
+    return idea
+
+
+async def submit_idea(
+    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+) -> Idea:
+    """Hand a draft to the moderators: its author only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    before = _standing(idea)
+    idea.submit(by=queries.identities(caller))
+    _record(session, caller, idea, "idea submitted", before=before, after=_standing(idea))
+    return idea
+
+
+async def publish_idea(
+    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+) -> Idea:
+    """Make a submitted idea public: a moderator who does not own it."""
+    idea = await _moderated(session, caller, idea_id, expected)
+    before = _standing(idea)
+    outbox.add(session, idea.publish(by=queries.identities(caller), at=now()))
+    _record(session, caller, idea, "idea published", before=before, after=_standing(idea))
+    return idea
+
+
+async def return_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    reason: str,
+    expected: int | None = None,
+) -> Idea:
+    """Ask the author for changes: a moderator who does not own the idea."""
+    idea = await _moderated(session, caller, idea_id, expected)
+    before = _standing(idea)
+    idea.send_back(by=queries.identities(caller), reason=reason)
+    _record(session, caller, idea, "idea returned", before=before, after=_standing(idea))
+    return idea
+
+
+async def withdraw_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    reason: str | None = None,
+    expected: int | None = None,
+) -> Idea:
+    """Take an idea back: its author only, and whoever was told hears of it."""
+    idea = await _visible(session, caller, idea_id, expected)
+    before = _standing(idea)
+    event = idea.withdraw(by=queries.identities(caller), at=now(), reason=reason)
+    if event is not None:
+        outbox.add(session, event)
+    _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
+    return idea
+
+
+def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUID | None) -> None:
+    if caller.has(Role.OPERATOR, Role.DELEGATE):
+        return
+    if on_behalf_of is not None:
+        raise NotAnIntermediary(field="on_behalf_of")
+    if content.readiness == "jury_selected":
+        raise ClaimForStaff(field="readiness")
+    if content.origin != "submitted":
+        raise ClaimForStaff(field="origin")
+
+
+async def _made_before(session: AsyncSession, caller: Principal, key: UUID) -> Idea | None:
+    # Two requests with one key at the same moment take turns, so that the second finds the first.
+    turn = func.hashtextextended(f"{caller.subject}:{key}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(turn)))
+    return await session.scalar(
+        select(Idea).filter_by(author_id=caller.subject, idempotency_key=key)
+    )
+
+
+async def _visible(
+    session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
+) -> Idea:
+    idea = await session.scalar(
+        select(Idea).filter_by(id=idea_id).where(queries.visible_to(caller))
+    )
+    return _as_expected(idea, expected)
+
+
+async def _moderated(
+    session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
+) -> Idea:
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    idea = _as_expected(await session.get(Idea, idea_id), expected)
+    if not caller.has(Role.OPERATOR):
+        require_moderator_of(idea, caller.provinces)
+    return idea
+
+
+def _as_expected(idea: Idea | None, expected: int | None) -> Idea:
+    if idea is None:
+        raise UnknownIdea
+    idea.expect(expected)
+    return idea
+
+
+def _standing(idea: Idea) -> dict[str, object]:
+    return {
+        "state": idea.state.value,
+        "version": idea.version,
+        "returned_because": idea.returned_because,
+    }
+
+
+def _record(
+    session: AsyncSession,
+    caller: Principal,
+    idea: Idea,
+    action: str,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object],
+) -> None:
+    audit.record(
+        session,
+        caller,
+        action=action,
+        subject_id=idea.id,
+        before=before,
+        after=after,
+        on_behalf_of=idea.on_behalf_of,
+    )

@@ -1,0 +1,474 @@
+"""The HTTP door of the idea bank: status codes, who may what, problems, facts in the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from ideas.app import create_app
+from shared import testing
+from shared.auth import Role
+from shared.database import make_engine, make_sessions
+from shared.messaging.tables import AuditRow, OutboxRow
+from shared.testing import Api, Tokens
+
+from .builders import AUTHOR, COOPERATIVE, MODERATOR, a_payload
+
+SOUSS = ["MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"]
+Json = dict[str, Any]
+
+
+class People:
+    """Headers of those who take part."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.author = tokens.headers("cooperative", subject=AUTHOR, cooperatives=[COOPERATIVE])
+        self.operator = tokens.headers("operator", subject=MODERATOR)
+        self.delegate = tokens.headers("delegate", provinces=SOUSS)
+        self.reader = tokens.headers("holder")
+
+
+@pytest.fixture
+def people(tokens: Tokens) -> People:
+    return People(tokens)
+
+
+async def drafted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
+    answer = await door.http.post("/ideas", json=a_payload(**changes), headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def submitted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
+    idea = await drafted(door, headers, **changes)
+    return (await door.http.post(f"/ideas/{idea['id']}/submit", headers=headers)).json()
+
+
+async def published(door: Api, people: People, **changes: Any) -> Json:
+    idea = await submitted(door, people.author, **changes)
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def facts(door: Api) -> list[tuple[str, Json]]:
+    async with door.sessions() as session:
+        rows = (await session.scalars(select(OutboxRow).order_by(OutboxRow.seq))).all()
+    return [(row.topic, json.loads(row.body)) for row in rows]
+
+
+def fields_of(answer: httpx.Response) -> list[str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_a_published_idea_leaves_one_fact_with_the_whole_idea(door: Api, people: People):
+    idea = await published(door, people)
+
+    [(topic, fact)] = await facts(door)
+
+    assert topic == "ideas.idea.published.v1"
+    assert (fact["aggregate_version"], fact["idea"]["version"], idea["version"]) == (3, 3, 3)
+    assert fact["idea"]["title"] == a_payload()["title"]
+    assert fact["idea"]["author_id"] == str(AUTHOR)
+
+
+async def test_drafting_and_submitting_announce_nothing(door: Api, people: People):
+    await submitted(door, people.author)
+
+    assert await facts(door) == []
+
+
+async def test_a_draft_is_answered_with_its_place_and_version(door: Api, people: People):
+    answer = await door.http.post("/ideas", json=a_payload(), headers=people.author)
+
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/ideas/{answer.json()['id']}"
+    assert answer.headers["ETag"] == '"1"'
+
+
+async def test_an_operator_cannot_publish_their_own_idea(door: Api, people: People):
+    idea = await submitted(door, people.operator)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "own-idea")
+
+
+async def test_publishing_a_draft_is_a_conflict(door: Api, people: People):
+    idea = await drafted(door, people.author)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "illegal-move")
+
+
+async def test_a_delegate_publishes_an_idea_of_the_delegation(door: Api, people: People):
+    idea = await submitted(door, people.author)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.delegate)
+
+    assert answer.json()["state"] == "published"
+
+
+@pytest.mark.parametrize(
+    "places", [{"regions": ["MA-07"]}, {"regions": [], "provinces": []}, {"provinces": ["MA-MAR"]}]
+)
+async def test_a_delegate_does_not_publish_beyond_the_delegation(
+    door: Api, people: People, places: Json
+):
+    idea = await submitted(door, people.author, **places)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.delegate)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "outside-territory")
+
+
+async def test_a_returned_idea_shows_the_reason_to_its_author(door: Api, people: People):
+    idea = await submitted(door, people.author)
+    path = f"/ideas/{idea['id']}"
+
+    await door.http.post(f"{path}/return", json={"reason": "chiffrez"}, headers=people.operator)
+    seen = (await door.http.get(path, headers=people.author)).json()
+
+    assert (seen["state"], seen["returned_because"], seen["version"]) == ("draft", "chiffrez", 3)
+
+
+async def test_returning_without_a_reason_names_the_field(door: Api, people: People):
+    idea = await submitted(door, people.author)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/return", json={}, headers=people.operator)
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
+
+
+async def test_withdrawing_a_published_idea_is_announced(door: Api, people: People):
+    idea = await published(door, people)
+
+    answer = await door.http.post(
+        f"/ideas/{idea['id']}/withdraw", json={"reason": "abandon"}, headers=people.author
+    )
+
+    topic, fact = (await facts(door))[-1]
+    assert (answer.json()["state"], topic) == ("withdrawn", "ideas.idea.withdrawn.v1")
+    assert (fact["reason"], fact["idea"]["state"], fact["idea"]["version"]) == (
+        "abandon",
+        "withdrawn",
+        4,
+    )
+
+
+async def test_withdrawing_a_draft_needs_no_body_and_tells_nobody(door: Api, people: People):
+    idea = await drafted(door, people.author)
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/withdraw", headers=people.author)
+
+    assert answer.json()["state"] == "withdrawn"
+    assert await facts(door) == []
+
+
+async def test_a_published_idea_is_not_rewritten(door: Api, people: People):
+    idea = await published(door, people)
+
+    answer = await door.http.put(
+        f"/ideas/{idea['id']}", json=a_payload(jobs=1), headers=people.author
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
+
+
+async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Api, people: People):
+    idea = await published(door, people)
+    path = f"/ideas/{idea['id']}"
+
+    seen = await door.http.get(path, headers=people.reader)
+    answer = await door.http.post(f"{path}/withdraw", headers=people.reader)
+
+    assert (seen.status_code, seen.json()["author_id"]) == (200, None)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-author")
+
+
+async def test_another_persons_draft_does_not_exist_for_a_stranger(door: Api, people: People):
+    idea = await drafted(door, people.author)
+
+    answer = await door.http.get(f"/ideas/{idea['id']}", headers=people.reader)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-idea")
+
+
+async def test_lists_show_each_reader_what_is_theirs_to_see(door: Api, people: People):
+    draft = await drafted(door, people.author)
+    here = await submitted(door, people.author)
+    elsewhere = await submitted(door, people.author, regions=["MA-01"])
+    public = await published(door, people)
+
+    async def seen_by(headers: dict[str, str]) -> set[str]:
+        answer = await door.http.get("/ideas", headers=headers)
+        return {idea["id"] for idea in answer.json()["items"]}
+
+    assert await seen_by(people.reader) == {public["id"]}
+    assert await seen_by(people.delegate) == {public["id"], here["id"]}
+    assert await seen_by(people.operator) == {public["id"], here["id"], elsewhere["id"]}
+    assert await seen_by(people.author) == {i["id"] for i in (draft, here, elsewhere, public)}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("region=MA-09", {"souss", "tiznit", "national"}),
+        ("region=MA-07", {"national"}),
+        ("province=MA-TIZ", {"souss", "tiznit", "national"}),
+        ("province=MA-AGD", {"souss", "national"}),
+        ("sector=CRAFTS", {"tiznit", "national"}),
+        ("state=published", {"souss", "tiznit", "national"}),
+        ("state=draft", set()),
+        ("q=tracable+huile", {"souss"}),
+        ("q=أركان", {"souss"}),
+        ("q=100%25", {"tiznit"}),
+        ("q=%00", {"souss", "tiznit", "national"}),
+    ],
+)
+async def test_a_search_finds_ideas_by_place_sector_state_and_words(
+    door: Api, people: People, query: str, found: set[str]
+):
+    other = {"title": {"fr": "Laine 100% locale", "ar": "صوف محلي"}}
+    ideas = {
+        "souss": await published(door, people),
+        "tiznit": await published(
+            door, people, regions=[], provinces=["MA-TIZ"], sectors=["CRAFTS"], **other
+        ),
+        "national": await published(
+            door, people, regions=[], sectors=[], title={"fr": "Formation", "ar": "تكوين"}
+        ),
+    }
+
+    answer = await door.http.get(f"/ideas?{query}", headers=people.reader)
+
+    names = {idea["id"]: name for name, idea in ideas.items()}
+    assert {names[idea["id"]] for idea in answer.json()["items"]} == found
+
+
+async def test_an_unknown_place_in_a_search_names_the_nearest_one(door: Api, people: People):
+    answer = await door.http.get("/ideas?province=MA-TZ", headers=people.reader)
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["province"])
+    assert "did you mean" in answer.json()["detail"]
+
+
+async def test_pages_show_every_idea_once(door: Api, people: People):
+    made = [(await drafted(door, people.author))["id"] for _ in range(5)]
+    seen: list[str] = []
+    after = ""
+
+    while after is not None:
+        page = await door.http.get(f"/ideas?limit=2{after}", headers=people.author)
+        seen += [idea["id"] for idea in page.json()["items"]]
+        after = f"&after={page.json()['next']}" if page.json()["next"] else None
+
+    assert seen == made[::-1]
+
+
+async def test_a_cursor_of_another_list_is_refused(door: Api, people: People):
+    answer = await door.http.get("/ideas?after=nonsense", headers=people.reader)
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["after"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"provinces": ["MA-AGD", "MA-TZ"]}, "provinces.1"),
+        ({"sectors": ["ARGANE"]}, "sectors.0"),
+        ({"sdgs": [18]}, "sdgs.0"),
+        ({"budget": 5}, "budget"),
+        ({"budget_centimes": 10**30}, "budget_centimes"),
+        ({"title": {"fr": "Sans arabe"}}, "title.ar"),
+        ({"summary": {"fr": "x" * 8001, "ar": "ملخص"}}, "summary.fr"),
+        ({"regions": ["MA-09"] * 13}, "regions"),
+    ],
+)
+async def test_a_malformed_idea_is_refused_naming_the_field(
+    door: Api, people: People, wrong: Json, field: str
+):
+    answer = await door.http.post("/ideas", json=a_payload(**wrong), headers=people.author)
+
+    assert (answer.status_code, fields_of(answer)) == (422, [field])
+
+
+async def test_a_near_miss_is_answered_with_the_code_that_was_meant(door: Api, people: People):
+    answer = await door.http.post(
+        "/ideas", json=a_payload(sectors=["ARGANE"]), headers=people.author
+    )
+
+    assert "did you mean ARGAN" in answer.json()["errors"][0]["message"]
+
+
+async def test_an_oversized_body_is_refused(door: Api, people: People):
+    summary = {"fr": "x" * 300_000, "ar": "ملخص"}
+
+    answer = await door.http.post("/ideas", json=a_payload(summary=summary), headers=people.author)
+
+    assert answer.status_code == 413
+
+
+async def test_the_same_key_finds_the_idea_made_before(door: Api, people: People):
+    headers = {**people.author, "Idempotency-Key": str(uuid.uuid4())}
+
+    first = await door.http.post("/ideas", json=a_payload(), headers=headers)
+    second = await door.http.post("/ideas", json=a_payload(), headers=headers)
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"]
+
+
+async def test_a_key_belongs_to_its_caller(door: Api, people: People):
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+
+    first = await door.http.post("/ideas", json=a_payload(), headers={**people.author, **key})
+    second = await door.http.post("/ideas", json=a_payload(), headers={**people.reader, **key})
+
+    assert second.status_code == 201
+    assert first.json()["id"] != second.json()["id"]
+
+
+async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(door: Api, people: People):
+    idea = await drafted(door, people.delegate, on_behalf_of=str(COOPERATIVE))
+
+    async with door.sessions() as session:
+        [row] = (await session.scalars(select(AuditRow))).all()
+    assert (idea["on_behalf_of"], row.on_behalf_of) == (str(COOPERATIVE), COOPERATIVE)
+    assert (row.action, row.subject_id) == ("idea drafted", uuid.UUID(idea["id"]))
+
+
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        ({"on_behalf_of": str(COOPERATIVE)}, "not-an-intermediary"),
+        ({"readiness": "jury_selected"}, "claim-for-staff"),
+        ({"origin": "ideathon"}, "claim-for-staff"),
+    ],
+)
+async def test_what_only_staff_may_claim_is_refused_to_others(
+    door: Api, people: People, claim: Json, code: str
+):
+    answer = await door.http.post("/ideas", json=a_payload(**claim), headers=people.author)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, code)
+
+
+async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, people: People):
+    idea = await submitted(door, people.author)
+    headers = {**people.operator, "If-Match": '"1"'}
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
+
+
+async def test_a_malformed_version_is_refused(door: Api, people: People):
+    idea = await drafted(door, people.author)
+    headers = {**people.author, "If-Match": "three"}
+
+    answer = await door.http.post(f"/ideas/{idea['id']}/submit", headers=headers)
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["If-Match"])
+
+
+async def test_every_change_leaves_an_audit_row(door: Api, people: People):
+    idea = await published(door, people)
+    await door.http.post(f"/ideas/{idea['id']}/withdraw", headers=people.author)
+
+    async with door.sessions() as session:
+        rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
+
+    actions = ["idea drafted", "idea submitted", "idea published", "idea withdrawn"]
+    assert [row.action for row in rows] == actions
+    assert [row.actor_id for row in rows] == [AUTHOR, AUTHOR, MODERATOR, AUTHOR]
+    assert rows[2].before == {"state": "submitted", "version": 2, "returned_because": None}
+
+
+async def test_of_two_moderators_who_publish_at_once_one_is_told_that_it_is_done(
+    databases: testing.TestDatabases, tokens: Tokens, people: People
+):
+    url = databases.fresh("ideas")
+    engine = make_engine(url)
+    async with testing.api(create_app, "ideas", url, tokens) as door:
+        door.runtime.sessions = make_sessions(engine)
+        idea = await submitted(door, people.author)
+        path = f"/ideas/{idea['id']}/publish"
+
+        answers = await asyncio.gather(
+            door.http.post(path, headers=people.operator),
+            door.http.post(path, headers=people.delegate),
+        )
+
+        async with door.runtime.sessions() as session:
+            rows = (await session.scalars(select(OutboxRow))).all()
+    await engine.dispose()
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert len(rows) == 1
+
+
+ROUTES: dict[str, tuple[str, str, Json | None]] = {
+    "list": ("GET", "/ideas", None),
+    "read": ("GET", "/ideas/{id}", None),
+    "draft": ("POST", "/ideas", a_payload()),
+    "revise": ("PUT", "/ideas/{id}", a_payload()),
+    "submit": ("POST", "/ideas/{id}/submit", None),
+    "publish": ("POST", "/ideas/{id}/publish", None),
+    "return": ("POST", "/ideas/{id}/return", {"reason": "chiffrez"}),
+    "withdraw": ("POST", "/ideas/{id}/withdraw", None),
+}
+MODERATORS = {Role.OPERATOR, Role.DELEGATE}
+
+
+async def test_the_table_of_routes_is_complete(door: Api):
+    paths = (await door.http.get("/openapi.json")).json()["paths"]
+
+    offered = {
+        (method.upper(), path.replace("{idea_id}", "{id}"))
+        for path, methods in paths.items()
+        if path.startswith("/ideas")
+        for method in methods
+    }
+    assert offered == {(method, path) for method, path, _ in ROUTES.values()}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_no_route_answers_without_a_token(door: Api, route: str):
+    method, path, body = ROUTES[route]
+
+    answer = await door.http.request(method, path.format(id=uuid.uuid4()), json=body)
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("route", ROUTES)
+async def test_who_may_use_which_route_on_a_submitted_idea_of_another(
+    door: Api, people: People, tokens: Tokens, route: str, role: Role
+):
+    idea = await submitted(door, people.author)
+    method, path, body = ROUTES[route]
+    headers = tokens.headers(role, provinces=SOUSS if role is Role.DELEGATE else [])
+
+    answer = await door.http.request(method, path.format(id=idea["id"]), json=body, headers=headers)
+
+    expected = {"list": 200, "draft": 201}.get(route)
+    if expected is None and role in MODERATORS:
+        expected = 200 if route in {"read", "publish", "return"} else 403
+    elif expected is None:
+        expected = 403 if route in {"publish", "return"} else 404
+    assert answer.status_code == expected, answer.text
+
+
+async def test_a_token_without_any_role_drafts_nothing(door: Api, tokens: Tokens):
+    answer = await door.http.post("/ideas", json=a_payload(), headers=tokens.headers())
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "missing-role")
