@@ -1,1 +1,5 @@
-"""Cooperatives, partners, accounts and the token issuer."""
+"""Owns: the register of cooperatives, partner institutions, accounts, API clients, signing keys.
+
+Announces: `registry.cooperative.*`, `registry.cooperatives.imported`, `registry.partner.*`.
+Listens to: nothing.
+"""

@@ -1,6 +1,15 @@
 """What the registry keeps and the only ways it may change. Pure Python."""
 
-from .accounts import Account, ApiClient, NoSuchPartner, OperatorExists, Partner, PartnerExists
+from .accounts import (
+    Account,
+    AccountExists,
+    ApiClient,
+    NoSuchPartner,
+    OperatorExists,
+    Partner,
+    PartnerExists,
+    check_claims,
+)
 from .cooperative import (
     AlreadyRegistered,
     Contact,
@@ -9,13 +18,17 @@ from .cooperative import (
     Governance,
     NotInTheRegister,
     SealedContact,
+    StaleVersion,
     contradictions,
+    record_of,
 )
-from .imports import ImportState, ImportUnderWay, NoSuchImport, RegisterImport
+from .imports import PROBLEMS_KEPT, ImportState, ImportUnderWay, NoSuchImport, RegisterImport
 from .keys import KeyState, SigningKey
 
 __all__ = [
+    "PROBLEMS_KEPT",
     "Account",
+    "AccountExists",
     "AlreadyRegistered",
     "ApiClient",
     "Contact",
@@ -34,5 +47,8 @@ __all__ = [
     "RegisterImport",
     "SealedContact",
     "SigningKey",
+    "StaleVersion",
+    "check_claims",
     "contradictions",
+    "record_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 from uuid import UUID
@@ -24,6 +24,10 @@ class NotInTheRegister(NotFound):
 
 class AlreadyRegistered(Conflict):
     """A cooperative with this court and local register number is in the register already."""
+
+
+class StaleVersion(Conflict):
+    """Somebody else changed this cooperative in the meantime."""
 
 
 class Governance(StrEnum):
@@ -191,6 +195,8 @@ def contradictions(entry: Entry) -> list[Problem]:
         if value is not None and entry.members_total is not None and value > entry.members_total
     ]
     problems.extend(_union_contradictions(entry))
+    if entry.commune and reference.province_of_commune(entry.commune).code != entry.province:
+        problems.append(Problem("commune", f"{entry.commune} does not lie in {entry.province}"))
     if not entry.name_fr and not entry.name_ar:
         problems.append(Problem("name_fr", "no name: give name_fr, name_ar or both"))
     return problems
@@ -211,8 +217,3 @@ def _union_contradictions(entry: Entry) -> list[Problem]:
 def _refuse_contradictions(entry: Entry) -> None:
     if problems := contradictions(entry):
         raise Invalid.many(problems)
-
-
-def with_contact(entry: Entry, contact: SealedContact | None) -> Entry:
-    """The same entry with this contact."""
-    return replace(entry, contact=contact)

@@ -2,7 +2,7 @@
 
 from .columns import COLUMNS, REQUIRED
 from .decoding import FileRefused, lines_of
-from .findings import Finding
+from .findings import Finding, WrongCell
 from .reader import RowVerdict, read_rows
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "FileRefused",
     "Finding",
     "RowVerdict",
+    "WrongCell",
     "lines_of",
     "read_rows",
 ]

@@ -1,0 +1,131 @@
+"""Importing a register file, with progress as it goes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from typing import Annotated, BinaryIO
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from registry import queries, usecases
+from registry.domain import ImportState, RegisterImport
+from registry.register_file import lines_of
+from shared.auth import Role
+from shared.errors import DomainError
+from shared.web import Caller, Session, Sessions
+
+from .dependencies import Seal
+
+router = APIRouter(prefix="/imports", tags=["imports"])
+
+IN_MEMORY = 1024 * 1024
+
+
+class NotCsv(DomainError):
+    """Send the file as the body, with `Content-Type: text/csv`."""
+
+    status = 415
+
+
+class ImportOut(BaseModel):
+    """Counts of an import and the first 1,000 things that were wrong."""
+
+    import_id: UUID
+    source: str
+    state: ImportState
+    started_at: datetime
+    finished_at: datetime | None
+    rows_read: int
+    rows_added: int
+    rows_changed: int
+    rows_unchanged: int
+    rows_refused: int
+    events: int
+    refusal: str | None
+    problems: list[dict[str, str | int | None]]
+
+    @classmethod
+    def of(cls, report: RegisterImport) -> ImportOut:
+        names = cls.model_fields.keys() - {"import_id"}
+        return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
+
+
+@router.post(
+    "",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}
+    },
+)
+async def import_register(
+    request: Request,
+    sessions: Sessions,
+    caller: Caller,
+    seal: Seal,
+    source: Annotated[str, Query(max_length=200, description="Name of the file.")] = "upload",
+    as_of_on: date | None = None,
+) -> StreamingResponse:
+    """Operators only. The answer is one JSON line per batch, then a line with the report.
+
+    What makes the file unreadable from the start is a 422; later it is in the report.
+    """
+    caller.require(Role.OPERATOR)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
+        raise NotCsv
+    upload = await _received(request)
+    steps = usecases.import_register(
+        sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
+    )
+    first = await anext(steps)
+    return StreamingResponse(_told(upload, first, steps), media_type="application/x-ndjson")
+
+
+@router.get("/{import_id}")
+async def read_import(import_id: UUID, session: Session, caller: Caller) -> ImportOut:
+    """Operators only."""
+    caller.require(Role.OPERATOR)
+    return ImportOut.of(await queries.find_import(session, import_id))
+
+
+async def _received(request: Request) -> BinaryIO:
+    """The whole file first: no transaction waits for a slow sender."""
+    upload = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed by _told
+    async for chunk in request.stream():
+        upload.write(chunk)
+    upload.seek(0)
+    return upload  # type: ignore[return-value]  # it reads like any binary file
+
+
+async def _told(
+    upload: BinaryIO, first: usecases.Progress, steps: AsyncIterator[usecases.Progress]
+) -> AsyncIterator[bytes]:
+    step = first
+    with upload:
+        yield _progress_line(step)
+        async for step in steps:
+            yield _progress_line(step)
+    report = ImportOut.of(step.report).model_dump(mode="json")
+    yield orjson.dumps({"type": "report", "report": report}) + b"\n"
+
+
+def _progress_line(step: usecases.Progress) -> bytes:
+    report = step.report
+    return (
+        orjson.dumps(
+            {
+                "type": "progress",
+                "import_id": report.id,
+                "rows_read": report.rows_read,
+                "rows_refused": report.rows_refused,
+                "problems": [finding.as_data() for finding in step.findings],
+            }
+        )
+        + b"\n"
+    )

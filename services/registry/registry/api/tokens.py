@@ -1,0 +1,96 @@
+"""Tokens and the keys that prove them (OAuth 2.0, RFC 6749 and RFC 7517)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from pydantic import BaseModel, Field
+
+from registry import queries, usecases
+from shared import problems
+from shared.web import Process, Session, Sessions
+
+from .dependencies import Seal
+
+router = APIRouter(tags=["tokens"])
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_basic = HTTPBasic(auto_error=False)
+
+
+class TokenForm(BaseModel):
+    """Every field is optional here, so that each refusal can be an OAuth error."""
+
+    grant_type: str = Field(default="", max_length=100)
+    username: str = Field(default="", max_length=320)
+    password: str = Field(default="", max_length=200)
+    client_id: str = Field(default="", max_length=100)
+    client_secret: str = Field(default="", max_length=200)
+    scope: str = Field(default="", max_length=200)
+
+
+class TokenOut(BaseModel):
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int
+
+
+class KeysOut(BaseModel):
+    keys: list[dict[str, str]]
+
+
+@router.post("/token")
+async def issue_token(
+    form: Annotated[TokenForm, Form()],
+    basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],
+    sessions: Sessions,
+    seal: Seal,
+    process: Process,
+    response: Response,
+) -> TokenOut:
+    """A token for a person (`grant_type=password`) or a program (`client_credentials`)."""
+    response.headers.update(_NO_STORE)
+    match form.grant_type:
+        case "password" if form.username and form.password:
+            issued = await usecases.issue_to_account(
+                sessions, seal, process.settings, email=form.username, password=form.password
+            )
+        case "client_credentials":
+            issued = await usecases.issue_to_client(
+                sessions,
+                seal,
+                process.settings,
+                client_id=basic.username if basic else form.client_id,
+                secret=basic.password if basic else form.client_secret,
+            )
+        case "password":
+            raise usecases.TokenRefused("invalid_request", "username and password are needed")
+        case _:
+            raise usecases.TokenRefused(
+                "unsupported_grant_type",
+                "grant_type has to be client_credentials or password, in a form-encoded body",
+            )
+    return TokenOut(access_token=issued.token, expires_in=issued.seconds)
+
+
+@router.get("/.well-known/jwks.json")
+async def read_keys(session: Session, response: Response) -> KeysOut:
+    """The public keys of every token that may still be valid."""
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return KeysOut(keys=await queries.published_keys(session))
+
+
+async def oauth_problem(_: Request, error: Exception) -> JSONResponse:
+    """A problem that is an OAuth error as well: both kinds of client understand it."""
+    assert isinstance(error, usecases.TokenRefused)
+    answer = problems.problem(error.status_code, error.error.replace("_", "-"), error.detail)
+    body = orjson.loads(answer.body)
+    body |= {"error": error.error, "error_description": error.detail}
+    headers = dict(_NO_STORE)
+    if error.status_code == 401:
+        headers["WWW-Authenticate"] = "Basic"
+    return JSONResponse(body, status_code=error.status_code, headers=headers)

@@ -1,0 +1,106 @@
+"""Accounts of people, and the first operator, whom nobody can create but the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from registry.domain import Account, AccountExists, NoSuchPartner, OperatorExists, check_claims
+from shared import audit
+from shared.auth import Principal, Role
+from shared.contracts.base import new_id, now
+from shared.sealed import Sealer
+
+from .passwords import check_password, hash_password
+
+BOOTSTRAP_LOCK = 7_462
+
+
+async def create_account(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    *,
+    email: str,
+    password: str,
+    roles: Iterable[Role],
+    provinces: Iterable[str] = (),
+    cooperatives: Iterable[UUID] = (),
+    partner: str | None = None,
+) -> Account:
+    """Only operators create accounts; what a role acts for has to exist."""
+    caller.require(Role.OPERATOR)
+    wanted = frozenset(roles)
+    check_claims(
+        wanted,
+        provinces=frozenset(provinces),
+        cooperatives=frozenset(cooperatives),
+        partner=partner,
+    )
+    known = select(models.partner.c.id).where(models.partner.c.slug == partner)
+    if partner is not None and await session.scalar(known) is None:
+        raise NoSuchPartner(f"no partner {partner} is registered: register it first")
+    account = await _new_account(session, sealer, email=email, password=password, roles=wanted)
+    account.provinces = sorted(provinces)
+    account.cooperatives = sorted(cooperatives)
+    account.partner = partner
+    _audit(session, caller, account)
+    return account
+
+
+async def bootstrap_operator(
+    session: AsyncSession, sealer: Sealer, *, email: str, password: str
+) -> Account:
+    """The first operator; refused as soon as there is one. Two consoles at once take turns."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BOOTSTRAP_LOCK})
+    operators = select(func.count()).where(models.account.c.roles.contains([Role.OPERATOR.value]))
+    if await session.scalar(operators):
+        raise OperatorExists
+    account = await _new_account(
+        session, sealer, email=email, password=password, roles=frozenset({Role.OPERATOR})
+    )
+    _audit(session, Principal(subject=account.id, roles=frozenset({Role.OPERATOR})), account)
+    return account
+
+
+def email_mark(sealer: Sealer, email: str) -> str:
+    """What an account is found by."""
+    return sealer.blind_index(email.strip().casefold())
+
+
+async def _new_account(
+    session: AsyncSession, sealer: Sealer, *, email: str, password: str, roles: frozenset[Role]
+) -> Account:
+    check_password(password)
+    mark = email_mark(sealer, email)
+    if await session.scalar(select(models.account.c.id).where(models.account.c.email_mark == mark)):
+        raise AccountExists
+    account = Account(
+        id=new_id(),
+        email_sealed=sealer.seal({"email": email.strip()}),
+        email_mark=mark,
+        password_hash=await hash_password(password),
+        roles=sorted(role.value for role in roles),
+        created_at=now(),
+    )
+    session.add(account)
+    return account
+
+
+def _audit(session: AsyncSession, caller: Principal, account: Account) -> None:
+    audit.record(
+        session,
+        caller,
+        action="account created",
+        subject_id=account.id,
+        after={
+            "roles": account.roles,
+            "provinces": account.provinces,
+            "cooperatives": [str(each) for each in account.cooperatives],
+            "partner": account.partner,
+        },
+    )

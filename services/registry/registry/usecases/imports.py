@@ -1,0 +1,228 @@
+"""Reads a register file into the register: batch by batch, each batch whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from registry.domain import (
+    PROBLEMS_KEPT,
+    Contact,
+    Entry,
+    ImportState,
+    ImportUnderWay,
+    RegisterImport,
+    SealedContact,
+    record_of,
+)
+from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
+from shared import audit, failpoints
+from shared.auth import Principal, Role
+from shared.contracts.base import new_id, now
+from shared.contracts.registry import BATCH_LIMIT, CooperativeRecord, CooperativesImported
+from shared.database import Sessions
+from shared.messaging import outbox
+from shared.sealed import Sealer
+
+from .sealing import mark_of, seal_contact
+
+IMPORT_LOCK: Final = 7_464
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """The import after one more batch, and what was wrong in that batch."""
+
+    report: RegisterImport
+    findings: tuple[Finding, ...] = ()
+
+
+async def import_register(
+    sessions: Sessions,
+    sealer: Sealer,
+    caller: Principal,
+    lines: Iterable[bytes],
+    *,
+    source: str,
+    as_of_on: date | None = None,
+) -> AsyncIterator[Progress]:
+    """Good rows go in, wrong ones are reported; equal rows change nothing and announce nothing.
+
+    Each batch is one transaction with at most one event. If the process dies, reading the same
+    file again finishes the job, for the batches that went in are equal by then. One import at a
+    time: the lock is held by a transaction, so that it can't outlive its process.
+    """
+    caller.require(Role.OPERATOR)
+    batches = _batches(read_rows(lines))
+    first = next(batches, ())
+    async with sessions() as holder:
+        await _take_lock(holder)
+        report = await _start(sessions, caller, source)
+        intake = _Intake(sealer=sealer, report=report, as_of_on=as_of_on or now().date())
+        refusal: str | None = None
+        batch: tuple[RowVerdict, ...] | None = first
+        while batch:
+            async with sessions.begin() as session:
+                findings = await intake.put_in(session, batch)
+            failpoints.reach("registry.import.batch")
+            yield Progress(report=report, findings=findings)
+            try:
+                batch = next(batches, None)
+            except FileRefused as error:
+                batch, refusal = None, error.detail
+        await _end(sessions, report, refusal)
+        await holder.commit()
+    yield Progress(report=report)
+
+
+def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:
+    """At most as many rows as one event may carry."""
+    while batch := tuple(islice(verdicts, BATCH_LIMIT)):
+        yield batch
+
+
+async def _take_lock(holder: AsyncSession) -> None:
+    taken = await holder.scalar(
+        text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK}
+    )
+    if not taken:
+        raise ImportUnderWay
+
+
+async def _start(sessions: Sessions, caller: Principal, source: str) -> RegisterImport:
+    """Whoever holds the lock is alone, so an import that still seems to run has died."""
+    async with sessions.begin() as session:
+        died = await session.execute(select(RegisterImport).filter_by(state=ImportState.RUNNING))
+        for each in died.scalars():
+            each.interrupt(at=now())
+        report = RegisterImport(id=new_id(), source=source, started_at=now())
+        session.add(report)
+        audit.record(
+            session,
+            caller,
+            action="register import started",
+            subject_id=report.id,
+            after={"source": source},
+        )
+    return report
+
+
+async def _end(sessions: Sessions, report: RegisterImport, refusal: str | None) -> None:
+    async with sessions.begin() as session:
+        session.add(report)
+        if refusal is None:
+            report.finish(at=now())
+        else:
+            report.refuse(refusal, at=now())
+
+
+@dataclass(kw_only=True)
+class _Intake:
+    """Puts batches into the register."""
+
+    sealer: Sealer
+    report: RegisterImport
+    as_of_on: date
+    events: int = field(default=0)
+
+    async def put_in(
+        self, session: AsyncSession, batch: tuple[RowVerdict, ...]
+    ) -> tuple[Finding, ...]:
+        """Only rows that are new or say something new are written."""
+        marked = {row.identity: (row, contact) for row, contact in self._entries(batch)}
+        known = await _digests(session, list(marked))
+        news = [
+            self._sealed(entry, contact)
+            for identity, (entry, contact) in marked.items()
+            if known.get(identity) != models.digest_of(entry)
+        ]
+        records = await self._upsert(session, news) if news else ()
+        if records:
+            outbox.add(
+                session,
+                CooperativesImported(
+                    batch_id=new_id(), import_id=self.report.id, cooperatives=records
+                ),
+            )
+        return self._count(session, batch, records)
+
+    def _entries(self, batch: tuple[RowVerdict, ...]) -> Iterator[tuple[Entry, Contact | None]]:
+        """Entries with the mark of their contact: sealing waits until it is needed."""
+        for verdict in batch:
+            if verdict.entry is None:
+                continue
+            contact = verdict.contact
+            if contact is None:
+                yield verdict.entry, None
+            else:
+                mark = SealedContact(sealed="", mark=mark_of(self.sealer, contact))
+                yield replace(verdict.entry, contact=mark), contact
+
+    def _sealed(self, entry: Entry, contact: Contact | None) -> Entry:
+        return replace(entry, contact=seal_contact(self.sealer, contact))
+
+    async def _upsert(
+        self, session: AsyncSession, entries: list[Entry]
+    ) -> tuple[CooperativeRecord, ...]:
+        rows = [
+            models.entry_values(entry)
+            | {
+                "id": new_id(),
+                "version": 1,
+                "source": self.report.source,
+                "as_of_on": self.as_of_on,
+            }
+            for entry in entries
+        ]
+        written = await session.execute(
+            models.UPSERT, {name: [row[name] for row in rows] for name in rows[0]}
+        )
+        by_identity = {entry.identity: entry for entry in entries}
+        return tuple(
+            record_of(by_identity[row.court_key, row.register_key], id=row.id, version=row.version)
+            for row in written
+        )
+
+    def _count(
+        self,
+        session: AsyncSession,
+        batch: tuple[RowVerdict, ...],
+        records: tuple[CooperativeRecord, ...],
+    ) -> tuple[Finding, ...]:
+        report = self.report
+        session.add(report)
+        rows = [verdict for verdict in batch if verdict.is_row]
+        good = sum(verdict.entry is not None for verdict in rows)
+        added = sum(record.version == 1 for record in records)
+        report.rows_read += len(rows)
+        report.rows_refused += len(rows) - good
+        report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
+        findings = tuple(finding for verdict in batch for finding in verdict.findings)
+        room = PROBLEMS_KEPT - len(report.problems)
+        if findings and room > 0:
+            report.problems = [
+                *report.problems,
+                *(finding.as_data() for finding in findings[:room]),
+            ]
+        return findings
+
+
+async def _digests(
+    session: AsyncSession, identities: list[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """What the register says already, locked so that nobody changes it meanwhile."""
+    found = await session.execute(
+        models.DIGESTS,
+        {
+            "court_keys": [court for court, _ in identities],
+            "register_keys": [number for _, number in identities],
+        },
+    )
+    return {(row.court_key, row.register_key): row.digest for row in found}

@@ -1,0 +1,86 @@
+"""Partner institutions and the programs that act for them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.domain import ApiClient, NoSuchPartner, Partner, PartnerExists
+from shared import audit
+from shared.auth import Principal, Role
+from shared.contracts.base import Language, Localized, new_id, now
+from shared.errors import Forbidden
+from shared.messaging import outbox
+
+
+class AnotherPartner(Forbidden):
+    """A partner makes clients only for itself."""
+
+
+async def register_partner(
+    session: AsyncSession,
+    caller: Principal,
+    *,
+    slug: str,
+    name: Localized,
+    kind: str,
+    language: Language,
+) -> Partner:
+    """Operators register partners; a slug is taken once and for all."""
+    caller.require(Role.OPERATOR)
+    if await _find(session, slug) is not None:
+        raise PartnerExists(f"a partner {slug} is registered already: choose another slug")
+    partner, event = Partner.register(
+        id=new_id(), slug=slug, name=name, kind=kind, language=language
+    )
+    session.add(partner)
+    outbox.add(session, event)
+    audit.record(
+        session,
+        caller,
+        action="partner registered",
+        subject_id=partner.id,
+        after={"slug": slug, "kind": kind},
+    )
+    return partner
+
+
+async def create_api_client(
+    session: AsyncSession, caller: Principal, *, slug: str, label: str
+) -> tuple[ApiClient, str]:
+    """Operators for any partner, a partner for itself; the secret is told this once."""
+    caller.require(Role.OPERATOR, Role.PARTNER)
+    if Role.OPERATOR not in caller.roles and caller.partner != slug:
+        raise AnotherPartner
+    partner = await _find(session, slug)
+    if partner is None:
+        raise NoSuchPartner(f"no partner {slug} is registered")
+    secret = secrets.token_urlsafe(32)
+    client = ApiClient(
+        id=new_id(),
+        partner_id=partner.id,
+        label=label,
+        secret_digest=digest_secret(secret),
+        created_at=now(),
+    )
+    session.add(client)
+    audit.record(
+        session,
+        caller,
+        action="api client created",
+        subject_id=client.id,
+        after={"partner": slug, "label": label},
+    )
+    return client, secret
+
+
+def digest_secret(secret: str) -> str:
+    """The secret has 256 random bits, so a fast digest is as safe as a slow one."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+async def _find(session: AsyncSession, slug: str) -> Partner | None:
+    return (await session.execute(select(Partner).filter_by(slug=slug))).scalar_one_or_none()

@@ -1,0 +1,197 @@
+"""Issues short-lived signed tokens to people and programs, and keeps the keys that sign them."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from registry.domain import Account, ApiClient, KeyState, Partner, SigningKey
+from shared.auth import ALGORITHM, Role
+from shared.contracts.base import new_id, now
+from shared.database import Sessions
+from shared.errors import DomainError, TooManyRequests
+from shared.sealed import Sealer
+from shared.settings import Settings
+
+from .accounts import email_mark
+from .partners import digest_secret
+from .passwords import is_password
+
+KEYS_LOCK = 7_463
+MOST_FAILURES = 10
+FAILURES_COUNT_FOR = timedelta(minutes=15)
+
+_failures = models.sign_in_failure
+
+OAuthError = Literal["invalid_request", "invalid_client", "invalid_grant", "unsupported_grant_type"]
+
+
+class TooManyFailures(TooManyRequests):
+    """Too many wrong passwords for this e-mail: wait 15 minutes, then try again."""
+
+
+class TokenRefused(DomainError):
+    """No token is issued."""
+
+    def __init__(self, error: OAuthError, detail: str) -> None:
+        self.error = error
+        self.status_code = 401 if error == "invalid_client" else 400
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IssuedToken:
+    """A signed token and how many seconds it lives."""
+
+    token: str
+    seconds: int
+
+
+async def issue_to_account(
+    sessions: Sessions, sealer: Sealer, settings: Settings, *, email: str, password: str
+) -> IssuedToken:
+    """Unknown, disabled and wrong look the same, and take the same time.
+
+    No transaction is open while the password is hashed.
+    """
+    mark = email_mark(sealer, email)
+    async with sessions() as session:
+        await _refuse_guessing(session, mark)
+        account = (
+            await session.execute(select(Account).filter_by(email_mark=mark, disabled_at=None))
+        ).scalar_one_or_none()
+    fits = await is_password(password, account.password_hash if account else None)
+    async with sessions.begin() as session:
+        if account is not None and fits:
+            await session.execute(delete(_failures).where(_failures.c.email_mark == mark))
+            return await _issue(
+                session, sealer, settings, subject=account.id, claims=_claims_of(account)
+            )
+        await session.execute(insert(_failures).values(email_mark=mark))
+    raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
+
+
+def _claims_of(account: Account) -> dict[str, Any]:
+    return {
+        "roles": account.roles,
+        "provinces": account.provinces,
+        "cooperatives": [str(each) for each in account.cooperatives],
+        "partner": account.partner,
+    }
+
+
+async def _refuse_guessing(session: AsyncSession, mark: str) -> None:
+    """The same for e-mails that nobody has: otherwise the refusal would tell which exist."""
+    recent = select(func.count()).where(
+        _failures.c.email_mark == mark, _failures.c.at > now() - FAILURES_COUNT_FOR
+    )
+    if (await session.scalar(recent) or 0) >= MOST_FAILURES:
+        raise TooManyFailures
+
+
+async def issue_to_client(
+    sessions: Sessions, sealer: Sealer, settings: Settings, *, client_id: str, secret: str
+) -> IssuedToken:
+    """A client acts as its partner and as nothing else."""
+    async with sessions.begin() as session:
+        client, partner = await _find_client(session, client_id)
+        digest = client.secret_digest if client else "0" * 64
+        fits = hmac.compare_digest(digest, digest_secret(secret))
+        if client is None or partner is None or not fits or client.revoked_at is not None:
+            raise TokenRefused("invalid_client", "the client id or the secret is wrong")
+        return await _issue(
+            session,
+            sealer,
+            settings,
+            subject=client.id,
+            claims={"roles": [Role.PARTNER.value], "partner": partner.slug},
+        )
+
+
+async def rotate_signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
+    """A new key signs from now on; the old one stays published."""
+    await _take_turn(session)
+    old = await _active(session)
+    if old is not None:
+        old.retire(at=now())
+        await session.flush()
+    return _new_key(session, sealer)
+
+
+async def _issue(
+    session: AsyncSession,
+    sealer: Sealer,
+    settings: Settings,
+    *,
+    subject: UUID,
+    claims: dict[str, Any],
+) -> IssuedToken:
+    key = await _signing_key(session, sealer)
+    issued_at = int(time.time())
+    body = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "sub": str(subject),
+        "iat": issued_at,
+        "nbf": issued_at,
+        "exp": issued_at + settings.token_seconds,
+        "jti": str(new_id()),
+        **claims,
+    }
+    private = OKPKey.import_key(sealer.open(key.private_sealed))
+    header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
+    token = jwt.encode(header, body, private, [ALGORITHM])
+    return IssuedToken(token=token, seconds=settings.token_seconds)
+
+
+async def _find_client(
+    session: AsyncSession, client_id: str
+) -> tuple[ApiClient | None, Partner | None]:
+    try:
+        wanted = UUID(client_id)
+    except ValueError:
+        return None, None
+    client = await session.get(ApiClient, wanted)
+    partner = await session.get(Partner, client.partner_id) if client else None
+    return client, partner
+
+
+async def _signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
+    """The active key; the very first request makes it, and others wait for that one."""
+    if key := await _active(session):
+        return key
+    await _take_turn(session)
+    return await _active(session) or _new_key(session, sealer)
+
+
+def _new_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
+    kid = secrets.token_hex(8)
+    private = OKPKey.generate_key("Ed25519", {"kid": kid, "use": "sig", "alg": ALGORITHM})
+    key = SigningKey(
+        kid=kid,
+        public_jwk={name: str(value) for name, value in private.as_dict(private=False).items()},
+        private_sealed=sealer.seal(dict(private.as_dict(private=True))),
+        created_at=now(),
+    )
+    session.add(key)
+    return key
+
+
+async def _active(session: AsyncSession) -> SigningKey | None:
+    found = await session.execute(select(SigningKey).filter_by(state=KeyState.ACTIVE))
+    return found.scalar_one_or_none()
+
+
+async def _take_turn(session: AsyncSession) -> None:
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEYS_LOCK})
