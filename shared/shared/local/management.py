@@ -1,0 +1,103 @@
+"""The few calls of RabbitMQ's management API that set up virtual hosts, users and rights."""
+
+import json
+import ssl
+from base64 import b64encode
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+
+class ManagementRefused(RuntimeError):
+    """The broker answered with an error; `status` tells which."""
+
+    def __init__(self, method: str, path: str, status: int, body: str) -> None:
+        super().__init__(f"{method} {path} was answered with {status}: {body}")
+        self.status = status
+
+
+class Management:
+    """An admin's view of one broker; every call either did what it says or raises."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url.rstrip("/")
+        self.user = user
+        self.password = password
+
+    def put_vhost(self, vhost: str) -> None:
+        self.put(f"vhosts/{_part(vhost)}", {})
+
+    def delete_vhost(self, vhost: str) -> None:
+        self.delete(f"vhosts/{_part(vhost)}")
+
+    def put_user(self, name: str, password: str, tags: str = "") -> None:
+        self.put(f"users/{_part(name)}", {"password": password, "tags": tags})
+
+    def delete_user(self, name: str) -> None:
+        self.delete(f"users/{_part(name)}")
+
+    def put_permissions(
+        self, vhost: str, user: str, *, configure: str = "^$", write: str = "^$", read: str = "^$"
+    ) -> None:
+        """Patterns of names; what is not given is not allowed."""
+        rights = {"configure": configure, "write": write, "read": read}
+        self.put(f"permissions/{_part(vhost)}/{_part(user)}", rights)
+
+    def put_topic_permissions(
+        self, vhost: str, user: str, exchange: str, *, write: str = "^$", read: str = "^$"
+    ) -> None:
+        """Patterns of routing keys on one exchange; what is not given is not allowed."""
+        rights = {"exchange": exchange, "write": write, "read": read}
+        self.put(f"topic-permissions/{_part(vhost)}/{_part(user)}", rights)
+
+    def get(self, path: str) -> Any:
+        """What the API knows under this path, which is given as in its documentation."""
+        return self._call("GET", path)
+
+    def put(self, path: str, body: Any) -> None:
+        self._call("PUT", path, body)
+
+    def delete(self, path: str) -> None:
+        """Gone afterwards, also where it was not there."""
+        try:
+            self._call("DELETE", path)
+        except ManagementRefused as refusal:
+            if refusal.status != 404:
+                raise
+
+    def is_answering(self) -> bool:
+        """Whether the API takes our name and password."""
+        try:
+            self.get("whoami")
+        except (OSError, HTTPException, ManagementRefused):
+            return False
+        return True
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        address = urlsplit(self.url)
+        # Straight to the broker: a proxy of the environment knows nothing of this machine's ports.
+        connection = _connection(address.scheme, address.hostname or "", address.port)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, f"{address.path}/api/{path}", text, self._headers())
+            answer = connection.getresponse()
+            content = answer.read().decode()
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise ManagementRefused(method, path, answer.status, content)
+        return json.loads(content) if content else None
+
+    def _headers(self) -> dict[str, str]:
+        credentials = b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+
+
+def _connection(scheme: str, host: str, port: int | None) -> HTTPConnection:
+    if scheme == "https":
+        return HTTPSConnection(host, port, timeout=10, context=ssl.create_default_context())
+    return HTTPConnection(host, port, timeout=10)
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")
