@@ -120,7 +120,7 @@ class FetchedKeys:
                 response = await client.get(self._url)
                 response.raise_for_status()
                 self._keys = KeySet.import_key_set(response.json())
-        except (httpx.HTTPError, ValueError, JoseError) as error:
+        except (httpx.HTTPError, ValueError, TypeError, KeyError, JoseError) as error:
             self._fetched = time.monotonic() - self._fresh + self._least
             log.warning("issuer keys unreadable", url=self._url, error=type(error).__name__)
 

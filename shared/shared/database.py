@@ -15,14 +15,16 @@ from sqlalchemy.ext.asyncio import (
 
 Sessions = async_sessionmaker[AsyncSession]
 
-_TRANSIENT_SQLSTATES = ("08", "40", "53", "55P03", "57")
-"""Connection, rollback (deadlock, serialisation), resources, lock not available, operator."""
+_TRANSIENT_SQLSTATES = ("08", "28", "3D", "40", "53", "55000", "55P03", "57")
+"""Connection, login, no such database, rollback (deadlock, serialisation), resources, a database
+that takes no connections, lock not available, operator."""
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose idle connections are checked before use."""
+    """An engine whose idle connections are checked before use; its errors show no values."""
     return create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=10,
         pool_pre_ping=True,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import Any
 
 import structlog
 
@@ -17,7 +19,7 @@ def configure(service: str, level: str = "INFO") -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
@@ -33,7 +35,7 @@ def configure(service: str, level: str = "INFO") -> None:
             foreign_pre_chain=chain,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(_places),
                 renderer,
             ],
         )
@@ -44,3 +46,24 @@ def configure(service: str, level: str = "INFO") -> None:
     for noisy in ("uvicorn.access", "aiormq", "aio_pika", "httpx", "httpcore", "faststream"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _places(exc_info: Any) -> str:
+    """Classes and lines of code of an error and its causes, without the messages.
+
+    A message may repeat a row, a parameter or the input, and so a person's name or phone.
+    """
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    lines: list[str] = []
+    seen: set[int] = set()
+    while isinstance(error, BaseException) and id(error) not in seen:
+        seen.add(id(error))
+        lines += [_title(error), *traceback.format_tb(error.__traceback__)]
+        error = error.__cause__ or error.__context__
+    return "\n".join(line.rstrip("\n") for line in lines)
+
+
+def _title(error: BaseException) -> str:
+    """The class; of a database's error also its code and the name of the broken constraint."""
+    told = [getattr(error, name, None) for name in ("sqlstate", "constraint_name")]
+    return " ".join([type(error).__name__, *(part for part in told if isinstance(part, str))])

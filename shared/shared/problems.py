@@ -63,7 +63,7 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [Problem(_place(entry["loc"]), _remedy(entry)) for entry in error.errors()[:50]]
+    problems = [Problem(_place(entry), _remedy(entry)) for entry in error.errors()[:50]]
     return problem(
         422,
         "invalid-request",
@@ -72,14 +72,19 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _place(loc: Sequence[Any]) -> str:
+def _place(entry: dict[str, Any]) -> str:
     """Where the problem is, in the caller's terms: `tracks.0.criteria.regions`."""
+    loc = entry["loc"]
+    if entry["type"] == "json_invalid":
+        return "body"
     if len(loc) > 1 and loc[0] in {"body", "query", "path", "header"}:
         loc = loc[1:]
     return ".".join(str(part) for part in loc)
 
 
 def _remedy(entry: dict[str, Any]) -> str:
+    if entry["type"] == "json_invalid":
+        return f"this is no JSON: {entry['ctx']['error']} at character {entry['loc'][-1]}"
     message = str(entry["msg"])
     return message.removeprefix("Value error, ")
 
@@ -88,14 +93,22 @@ async def _stale(request: Request, _: Exception) -> JSONResponse:
     return await _domain(request, ChangedMeanwhile())
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    # The framework wraps what goes wrong while it reads a body.
+    if isinstance(error.__cause__, DomainError):
+        return await _domain(request, error.__cause__)
     code = {404: "no-such-path", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     headers = dict(error.headers) if error.headers else None
     return problem(error.status_code, code, str(error.detail), headers=headers)
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    return unexpected(error)
+
+
+def unexpected(error: Exception) -> JSONResponse:
+    """The answer to an error that no rule names: the database is away, or the fault is ours."""
     if is_infrastructure(error):
         log.warning("request refused", reason="the database is away", error=type(error).__name__)
         return problem(

@@ -7,6 +7,7 @@ import binascii
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 import structlog
@@ -84,16 +85,27 @@ def encode_cursor(*values: str | int) -> str:
 
 
 def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
-    """The values of a cursor, each of the expected type; `InvalidCursor` otherwise."""
+    """The values of a cursor, each as the expected type (`UUID` too); `InvalidCursor` otherwise."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(values, list):
+            raise ValueError
+        return tuple(_typed(v, kind) for v, kind in zip(values, types, strict=True))
     except (ValueError, binascii.Error):
         raise InvalidCursor(field="after") from None
-    if not isinstance(values, list) or [type(v) for v in values] != list(types):
-        raise InvalidCursor(field="after")
-    if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in values):
-        raise InvalidCursor(field="after")
-    return tuple(values)
+
+
+def _typed(value: object, kind: type) -> object:
+    """The value as this type, if the database can take it; `ValueError` otherwise."""
+    if kind is UUID and isinstance(value, str):
+        return UUID(value)
+    if type(value) is not kind:
+        raise ValueError
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError
+    return value
 
 
 class RequestContext:
@@ -123,10 +135,12 @@ class RequestContext:
     ) -> None:
         started = time.perf_counter()
         status = 500
+        answering = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answering
             if message["type"] == "http.response.start":
+                answering = True
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
@@ -142,6 +156,11 @@ class RequestContext:
                 await _too_large(limit)(scope, receive, send_with_id)
             else:
                 await self._app(scope, bounded, send_with_id)
+        except Exception as error:
+            # Answered here, where the correlation id is known; too late once the answer has begun.
+            if answering:
+                raise
+            await problems.unexpected(error)(scope, receive, send_with_id)
         finally:
             if scope["path"] not in {"/healthz", "/readyz", "/metrics"}:
                 log.info(

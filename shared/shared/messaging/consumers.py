@@ -36,7 +36,7 @@ from shared.errors import DomainError, NotFound
 
 from . import topology
 from .failure import Failure, WrongMessage, parked_copy
-from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
+from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
 from .tables import InboxRow
 from .wire import MAX_BODY_BYTES
 
@@ -162,8 +162,9 @@ class Desk:
                     await self._settle(reaction, message)
                     return
                 except Exception as error:
+                    # An error that got past the three kinds is ours: the message waits for us too.
                     if not _is_away(error):
-                        raise
+                        log.exception("message could not be settled")
                     await self._wait_out(error)
 
     async def _settle(self, reaction: Reaction, message: RabbitMessage) -> None:
@@ -228,9 +229,7 @@ class Desk:
         try:
             async with self.sessions() as session:
                 await session.execute(select(1))
-        except Exception as error:
-            if not is_infrastructure(error):
-                raise
+        except Exception:
             return False
         return True
 
@@ -247,7 +246,8 @@ async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str
 
 
 def _is_away(error: BaseException) -> bool:
-    return is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)
+    """Something that we stand on is missing: database, broker, or a queue nobody declared yet."""
+    return is_infrastructure(error) or isinstance(error, (*CONNECTION_ERRORS, Unroutable))
 
 
 def _is_final(error: BaseException) -> bool:
@@ -259,7 +259,8 @@ def _is_final(error: BaseException) -> bool:
 
 def _event_id(message: RabbitMessage) -> UUID:
     try:
-        return UUID(message.message_id)
+        # Not `message.message_id`: where the sender gave none, that is a random one.
+        return UUID(message.raw_message.message_id or "")
     except ValueError:
         raise WrongMessage("the message id is not a UUID") from None
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import aio_pika
 import orjson
@@ -63,7 +64,7 @@ class Drain:
             try:
                 await self._consume()
             except Exception as error:
-                if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
+                if not _is_away(error):
                     log.exception("drain failed")
             await asyncio.sleep(self.pause)
 
@@ -85,15 +86,22 @@ class Drain:
                 await message.ack()
 
 
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_away(part) for part in error.exceptions)
+    return is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)
+
+
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
     """One row per queue and message: a repeat, or a redriven one that died again, updates it."""
-    headers = orjson.loads(orjson.dumps(dict(message.headers), default=str))
+    headers = _storable(dict(message.headers))
+    message_id = _storable(message.message_id)
     now = datetime.now(UTC)
     row = {
         "queue": queue,
-        "message_key": message.message_id or hashlib.sha256(message.body).hexdigest(),
-        "message_id": message.message_id,
-        "topic": message.type,
+        "message_key": message_id or hashlib.sha256(message.body).hexdigest(),
+        "message_id": message_id,
+        "topic": _storable(message.type),
         "body": message.body,
         "headers": headers,
         "error": str(headers.get(failure.ERROR, "delivery limit of the broker reached")),
@@ -109,6 +117,21 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
             index_elements=["queue", "message_key"], set_={**changed, "state": "dead"}
         )
     )
+
+
+def _storable(value: Any) -> Any:
+    """As JSON data without U+0000, which any sender may send and PostgreSQL stores in no text."""
+    return _without_nul(orjson.loads(orjson.dumps(value, default=str)))
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(inner) for inner in value]
+    return value
 
 
 def _moment(value: object, otherwise: datetime) -> datetime:
@@ -145,7 +168,7 @@ async def redrive(
     that one effect.
     """
     row = await _undecided(session, number)
-    kept = {k: v for k, v in row.headers.items() if k.startswith("cloudEvents_")}
+    kept = {k: v for k, v in row.headers.items() if k.startswith(("cloudEvents_", "x-taawon-run"))}
     message = aio_pika.Message(
         row.body,
         headers={**kept, "traceparent": row.headers.get("traceparent")},
