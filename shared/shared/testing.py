@@ -50,7 +50,7 @@ async def eventually(
         if inspect.isawaitable(seen):
             seen = await seen
         if seen:
-            return seen  # type: ignore[return-value]  # awaited above
+            return seen
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last seen: {seen!r}")
         await asyncio.sleep(every)

@@ -15,12 +15,19 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; fail when models and schema differ.")
     ] = False,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="For developers: write a new migration that makes the models' schema."),
+    ] = None,
 ) -> None:
     """Run the migrations of a service on TAAWON_DATABASE_URL. Safe to repeat.
 
     Example: TAAWON_DATABASE_URL=postgresql+asyncpg://… taawon migrate ideas
     """
     url = Settings.load(service, amqp_url="amqp://unused").database_url.get_secret_value()
+    if revision is not None:
+        migrations.revision(service, url, revision)
+        return
     if check:
         migrations.check(service, url)
         typer.echo(f"{service}: models and schema agree")

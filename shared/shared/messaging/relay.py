@@ -8,16 +8,13 @@ under the same message id; inboxes drop the repeat.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy import Row, func, select, text, update
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import failpoints
@@ -27,6 +24,7 @@ from . import wire
 from .publisher import Outcome, Outgoing, Publisher, is_own_fault, needs_singling_out
 from .tables import NOTIFY_CHANNEL, OutboxRow
 from .topology import EVENTS, user_of
+from .wake import Wake
 
 log = structlog.get_logger()
 
@@ -53,22 +51,19 @@ class Relay:
     service: str
     batch: int = 100
     poll_seconds: float = 1.0
-    _wake: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _pause: float = field(default=0.0, repr=False)
     _singles: int = field(default=0, repr=False)
 
     async def run(self) -> None:
         """Send what waits, sleep until woken or polled, survive every outage; until cancelled."""
-        async with contextlib.AsyncExitStack() as stack:
-            listener = asyncio.create_task(self._listen())
-            stack.push_async_callback(_cancelled, listener)
+        database_url = self.engine.url.render_as_string(hide_password=False)
+        async with Wake(database_url, NOTIFY_CHANNEL, retry_seconds=self.poll_seconds) as wake:
             while True:
                 if not await self._turn():
-                    await self._rest()
+                    await self._rest(wake)
 
     async def _turn(self) -> bool:
         """One batch; whether more may be waiting."""
-        self._wake.clear()
         try:
             sent = await self.send_batch()
         except Exception as error:
@@ -79,12 +74,12 @@ class Relay:
         self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
         return sent.count > 0 and sent.clean
 
-    async def _rest(self) -> None:
+    async def _rest(self, wake: Wake) -> None:
+        """After trouble a growing pause, otherwise until the next commit or look."""
         if self._pause:
             await asyncio.sleep(self._pause)
-            return
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self.poll_seconds)
+        else:
+            await wake.wait(self.poll_seconds)
 
     async def send_batch(self) -> Sent:
         """Claim the oldest facts, publish them together, and mark those that are safe to mark."""
@@ -146,28 +141,6 @@ class Relay:
             log.warning("fact not sent yet", topic=row.topic, error=type(error).__name__)
         await tx.execute(update(OutboxRow).where(OutboxRow.seq == row.seq).values(values))
 
-    async def _listen(self) -> None:
-        """Wake at commits. Polling covers whatever is missed while this connection is away."""
-        while True:
-            with contextlib.suppress(
-                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
-            ):
-                await self._listen_once()
-            await asyncio.sleep(self.poll_seconds)
-
-    async def _listen_once(self) -> None:
-        url = make_url(self.engine.url).set(drivername="postgresql")
-        connection = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda *_: lost.set())
-        try:
-            await connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._wake.set())
-            self._wake.set()
-            await lost.wait()
-        finally:
-            if not connection.is_closed():
-                await connection.close(timeout=2)
-
 
 @dataclass(frozen=True)
 class Sent:
@@ -199,12 +172,6 @@ async def _oldest_age(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> float:
         select(func.extract("epoch", func.clock_timestamp() - rows[0].created_at))
     )
     return float(age or 0.0)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 async def forget_published(engine: AsyncEngine, days: int) -> int:

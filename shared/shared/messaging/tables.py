@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime
 from typing import Any
@@ -144,3 +145,8 @@ END $$;
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only();
 """
+
+
+def statements(script: str) -> list[str]:
+    """The single statements of one of the scripts above; a driver takes one at a time."""
+    return [part.rstrip().rstrip(";") for part in re.split(r";\n(?=CREATE TRIGGER)", script)]

@@ -11,6 +11,7 @@ from aio_pika import DeliveryMode, Message
 
 SPEC_VERSION = "1.0"
 PREFIX = "cloudEvents_"
+SOURCE = "/taawon"
 MAX_BODY_BYTES = 1024 * 1024
 """Larger messages are refused as wrong: a full batch of 500 cooperatives has about 400 KB."""
 
@@ -30,7 +31,7 @@ def message(
         f"{PREFIX}specversion": SPEC_VERSION,
         f"{PREFIX}id": str(event_id),
         f"{PREFIX}type": topic,
-        f"{PREFIX}source": f"/taawon/{service}",
+        f"{PREFIX}source": f"{SOURCE}/{service}",
         f"{PREFIX}time": occurred_at.isoformat(),
         f"{PREFIX}datacontenttype": "application/json",
     }

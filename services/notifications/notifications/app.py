@@ -1,0 +1,21 @@
+"""Wiring: settings, routes, reactions and background work of notifications."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from shared.service import build
+from shared.settings import Settings
+
+from . import api, handlers, jobs
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; settings come from the environment unless given."""
+    return build(
+        settings or Settings.load("notifications"),
+        router=api.router,
+        consumers=handlers.consumers,
+        background=[jobs.deliver_feeds],
+        seals=True,
+    )

@@ -1,0 +1,38 @@
+"""Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
+
+from .doors import Door, DoorState, IllegalDoorMove, queue_name, user_name
+from .subjects import (
+    AlertKind,
+    News,
+    Step,
+    Subject,
+    SubjectKind,
+    SubjectState,
+    audience_tracks,
+    changes_between,
+    correction_kind,
+    news_of,
+)
+from .subscriptions import READINESS_ORDER, SubscriptionFilter, Told, told_of
+
+__all__ = [
+    "READINESS_ORDER",
+    "AlertKind",
+    "Door",
+    "DoorState",
+    "IllegalDoorMove",
+    "News",
+    "Step",
+    "Subject",
+    "SubjectKind",
+    "SubjectState",
+    "SubscriptionFilter",
+    "Told",
+    "audience_tracks",
+    "changes_between",
+    "correction_kind",
+    "news_of",
+    "queue_name",
+    "told_of",
+    "user_name",
+]

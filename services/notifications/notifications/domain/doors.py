@@ -1,0 +1,81 @@
+"""The AMQP door: a queue that we host for one partner, with a user that can read it alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.errors import Conflict
+
+
+class DoorState(StrEnum):
+    """`requested` until the provisioner has made queue and user; `closed` for good."""
+
+    REQUESTED = "requested"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+MOVES: dict[DoorState, set[DoorState]] = {
+    DoorState.REQUESTED: {DoorState.READY, DoorState.CLOSED},
+    DoorState.READY: {DoorState.REQUESTED, DoorState.CLOSED},
+    DoorState.CLOSED: {DoorState.REQUESTED},
+}
+
+
+class IllegalDoorMove(Conflict):
+    """The door is not in a state that allows this step."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Door:
+    """A partner's door. Only a salted hash of the password is kept, in the broker's own form."""
+
+    slug: str
+    queue: str
+    username: str
+    password_hash: str
+    state: DoorState = DoorState.REQUESTED
+    delivered_position: int = 0
+    requested_at: datetime
+    ready_at: datetime | None = None
+
+    def renew(self, password_hash: str, *, at: datetime) -> None:
+        """New credentials for the same queue; the old ones end when the provisioner acts."""
+        if self.state is not DoorState.REQUESTED:
+            self._move_to(DoorState.REQUESTED)
+        self.password_hash = password_hash
+        self.requested_at = at
+
+    def is_made(self, *, at: datetime) -> None:
+        self._move_to(DoorState.READY)
+        self.ready_at = at
+
+    def _move_to(self, target: DoorState) -> None:
+        if target not in MOVES[self.state]:
+            raise IllegalDoorMove(f"{self.state} -> {target}")
+        self.state = target
+
+
+def queue_name(slug: str) -> str:
+    """`p.<slug>.<random>.events`: any user of a vhost may look at a queue whose name it guesses."""
+    return f"p.{slug}.{secrets.token_hex(8)}.events"
+
+
+def user_name(slug: str) -> str:
+    return f"p-{slug}"
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def broker_hash(password: str) -> str:
+    """RabbitMQ's salted SHA-256: base64(salt + sha256(salt + password)), 4 bytes of salt."""
+    salt = secrets.token_bytes(4)
+    digest = hashlib.sha256(salt + password.encode()).digest()
+    return base64.b64encode(salt + digest).decode()

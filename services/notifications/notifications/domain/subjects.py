@@ -1,0 +1,238 @@
+"""A subject is an idea or a call as notifications knows it; what to do follows from its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+from shared.contracts.criteria import Criteria, LegalStatus
+from shared.contracts.funding import (
+    CallCancelled,
+    CallClosed,
+    CallDeadlineExtended,
+    CallOpened,
+    CallSnapshot,
+    CallUpdated,
+)
+from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
+
+CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
+IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
+Snapshot: TypeAlias = CallSnapshot | IdeaSnapshot
+
+FIRST = 0
+"""Edition of the first alert; a correction has the version of the content that it tells."""
+
+
+class SubjectKind(StrEnum):
+    CALL = "call"
+    IDEA = "idea"
+
+
+class SubjectState(StrEnum):
+    """`open`: people may be told. `over`: nobody new is told. `void`: those told must hear it."""
+
+    OPEN = "open"
+    OVER = "over"
+    VOID = "void"
+
+
+class AlertKind(StrEnum):
+    """What an alert says."""
+
+    OPENED = "opened"
+    PUBLISHED = "published"
+    UPDATED = "updated"
+    DEADLINE_EXTENDED = "deadline_extended"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+
+
+STATE_OF: dict[str, SubjectState] = {
+    "open": SubjectState.OPEN,
+    "published": SubjectState.OPEN,
+    "closed": SubjectState.OVER,
+    "cancelled": SubjectState.VOID,
+    "withdrawn": SubjectState.VOID,
+}
+
+
+@dataclass(frozen=True)
+class News:
+    """A subject at one version, whichever fact brought it: every fact carries the whole."""
+
+    subject_id: UUID
+    kind: SubjectKind
+    version: int
+    state: SubjectState
+    content: Snapshot
+    reference_on: date
+    closes_at: datetime | None
+
+
+def news_of(event: CallEvent | IdeaEvent) -> News:
+    """What a fact says of its subject."""
+    if isinstance(event, IdeaPublished | IdeaWithdrawn):
+        idea = event.idea
+        return News(
+            subject_id=idea.idea_id,
+            kind=SubjectKind.IDEA,
+            version=idea.version,
+            state=STATE_OF[idea.state],
+            content=idea,
+            reference_on=(idea.published_at or event.occurred_at).date(),
+            closes_at=None,
+        )
+    call = event.call
+    return News(
+        subject_id=call.call_id,
+        kind=SubjectKind.CALL,
+        version=call.version,
+        state=STATE_OF[call.state],
+        content=call,
+        reference_on=call.reference_on,
+        closes_at=call.deadline.at if call.deadline else None,
+    )
+
+
+def audience_tracks(content: Snapshot) -> tuple[Criteria, ...]:
+    """Whom each track is for. Entities that are no longer registered are told of nothing.
+
+    An idea has one track: its territory and sectors.
+    """
+    if isinstance(content, IdeaSnapshot):
+        tracks: tuple[Criteria, ...] = (
+            Criteria(regions=content.regions, provinces=content.provinces, sectors=content.sectors),
+        )
+    else:
+        tracks = tuple(track.criteria for track in content.tracks)
+    return tuple(_registered_only(criteria) for criteria in tracks)
+
+
+def _registered_only(criteria: Criteria) -> Criteria:
+    if criteria.legal_statuses:
+        return criteria
+    return criteria.model_copy(update={"legal_statuses": (LegalStatus.REGISTERED,)})
+
+
+@dataclass(frozen=True)
+class Step:
+    """What must happen now: tell everybody who matches for the first time, or correct."""
+
+    first: AlertKind | None = None
+    correction: AlertKind | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.first is None and self.correction is None
+
+
+@dataclass(eq=False, kw_only=True)
+class Subject:
+    """The newest content that arrived, and which version people were told last."""
+
+    subject_id: UUID
+    kind: SubjectKind
+    version: int
+    state: SubjectState
+    content: dict[str, object]
+    reference_on: date
+    closes_at: datetime | None
+    told_version: int | None = None
+    fanned_out_at: datetime | None = None
+    eligible: int = 0
+    unknown: int = 0
+    alerted: int = 0
+
+    @classmethod
+    def first_heard(cls, news: News) -> Subject:
+        return cls(
+            subject_id=news.subject_id,
+            kind=news.kind,
+            version=news.version,
+            state=news.state,
+            content=news.content.model_dump(mode="json"),
+            reference_on=news.reference_on,
+            closes_at=news.closes_at,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The newest content as it was announced."""
+        if self.kind is SubjectKind.CALL:
+            return CallSnapshot.model_validate(self.content)
+        return IdeaSnapshot.model_validate(self.content)
+
+    def learn(self, news: News) -> None:
+        """Keep the newest content; what arrives late changes nothing."""
+        if news.version <= self.version:
+            return
+        self.version = news.version
+        self.state = news.state
+        self.content = news.content.model_dump(mode="json")
+        self.reference_on = news.reference_on
+        self.closes_at = news.closes_at
+
+    def next_step(self, told: Snapshot | None) -> Step:
+        """What follows from the state, not from the fact that arrived.
+
+        Never told: an open subject is told to everybody who matches, any other to nobody. Told
+        before: whoever was told older content is corrected, and an open subject whose criteria
+        changed is also told to those who match only now. `told` is the content told last.
+        """
+        if self.told_version is None or told is None:
+            return Step(first=self.first_kind()) if self.state is SubjectState.OPEN else Step()
+        if self.told_version >= self.version or self.state is SubjectState.OVER:
+            return Step()
+        now = self.snapshot()
+        widened = self.state is SubjectState.OPEN and _audience_changed(told, now)
+        return Step(
+            first=self.first_kind() if widened else None, correction=correction_kind(told, now)
+        )
+
+    def is_told(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
+        """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
+        self.told_version = self.version
+        self.fanned_out_at = self.fanned_out_at or at
+        self.eligible += eligible
+        self.unknown += unknown
+        self.alerted += alerted
+
+    def first_kind(self) -> AlertKind:
+        """What the first alert about this subject says."""
+        return AlertKind.OPENED if self.kind is SubjectKind.CALL else AlertKind.PUBLISHED
+
+
+def _audience_changed(told: Snapshot, now: Snapshot) -> bool:
+    if audience_tracks(told) != audience_tracks(now):
+        return True
+    return (
+        isinstance(told, CallSnapshot)
+        and isinstance(now, CallSnapshot)
+        and told.reference_on != now.reference_on
+    )
+
+
+def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:
+    """What to call the difference between what people were told and what is so now."""
+    if now.state == "cancelled":
+        return AlertKind.CANCELLED
+    if now.state == "withdrawn":
+        return AlertKind.WITHDRAWN
+    if isinstance(told, CallSnapshot) and isinstance(now, CallSnapshot):
+        before, after = told.deadline, now.deadline
+        if before and after and after.at > before.at:
+            return AlertKind.DEADLINE_EXTENDED
+    return AlertKind.UPDATED
+
+
+def changes_between(told: Snapshot, now: Snapshot) -> dict[str, tuple[object, object]]:
+    """Each field that differs, with its old and new value; versions and times left out."""
+    before, after = told.model_dump(mode="json"), now.model_dump(mode="json")
+    return {
+        name: (before.get(name), value)
+        for name, value in after.items()
+        if name not in {"version", "opened_at", "published_at"} and before.get(name) != value
+    }

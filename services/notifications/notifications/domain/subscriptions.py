@@ -1,0 +1,124 @@
+"""What a partner wants to hear, and whether an event is that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared import reference
+from shared.contracts.funding import CallSnapshot
+from shared.contracts.ideas import IdeaSnapshot, Readiness
+
+from .subjects import CallEvent, IdeaEvent, Snapshot, news_of
+
+READINESS_ORDER: tuple[Readiness, ...] = (
+    "raw",
+    "structured",
+    "with_business_plan",
+    "jury_selected",
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """The sides of an event that filters look at. No places means the whole country."""
+
+    topic: str
+    regions: frozenset[str]
+    provinces: frozenset[str]
+    sectors: frozenset[str]
+    amount_centimes: int | None
+    readiness: Readiness | None
+
+
+class SubscriptionFilter(BaseModel):
+    """Which events a partner gets. Every condition left empty lets all events through.
+
+    `topics` are event types, each with or without its version; `*` may end one:
+    `funding.call.*`. An event for the whole country matches every territory, and one without
+    sectors every sector. `min_amount_centimes` looks at a call's greatest grant or an idea's
+    budget; events that name no amount pass.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topics: tuple[str, ...] = Field(default=(), max_length=50)
+    regions: tuple[str, ...] = Field(default=(), max_length=12)
+    provinces: tuple[str, ...] = Field(default=(), max_length=75)
+    sectors: tuple[str, ...] = Field(default=(), max_length=30)
+    min_amount_centimes: int | None = Field(default=None, ge=0)
+    min_readiness: Readiness | None = None
+
+    def accepts(self, told: Told) -> bool:
+        return (
+            self._topic(told)
+            and self._territory(told)
+            and (not self.sectors or not told.sectors or bool(told.sectors & set(self.sectors)))
+            and self._amount(told)
+            and self._ready(told)
+        )
+
+    def _topic(self, told: Told) -> bool:
+        return not self.topics or any(_names(pattern, told.topic) for pattern in self.topics)
+
+    def _territory(self, told: Told) -> bool:
+        if not (self.regions or self.provinces) or not (told.regions or told.provinces):
+            return True
+        wanted = set(self.regions)
+        if told.regions & wanted or told.provinces & set(self.provinces):
+            return True
+        if {reference.region_of(code) for code in told.provinces} & wanted:
+            return True
+        return bool({reference.region_of(code) for code in self.provinces} & told.regions)
+
+    def _amount(self, told: Told) -> bool:
+        least = self.min_amount_centimes
+        return least is None or told.amount_centimes is None or told.amount_centimes >= least
+
+    def _ready(self, told: Told) -> bool:
+        if self.min_readiness is None or told.readiness is None:
+            return True
+        return READINESS_ORDER.index(told.readiness) >= READINESS_ORDER.index(self.min_readiness)
+
+
+def _names(pattern: str, topic: str) -> bool:
+    if pattern.endswith("*"):
+        return topic.startswith(pattern[:-1])
+    return topic == pattern or topic.rpartition(".v")[0] == pattern
+
+
+def told_of(event: CallEvent | IdeaEvent) -> Told:
+    """The sides of a fact that filters look at."""
+    content: Snapshot = news_of(event).content
+    if isinstance(content, IdeaSnapshot):
+        return Told(
+            topic=event.topic,
+            regions=frozenset(content.regions),
+            provinces=frozenset(content.provinces),
+            sectors=frozenset(content.sectors),
+            amount_centimes=content.budget_centimes,
+            readiness=content.readiness,
+        )
+    return _told_of_call(event.topic, content)
+
+
+def _told_of_call(topic: str, call: CallSnapshot) -> Told:
+    """A call is for the places of all its tracks; one track for the whole country makes it so."""
+    criteria = [track.criteria for track in call.tracks]
+    national = any(not (c.regions or c.provinces or c.communes) for c in criteria)
+    every_sector = any(not c.sectors for c in criteria)
+    communes = {reference.province_of_commune(code) for c in criteria for code in c.communes}
+    amounts: list[Any] = [t.max_grant_centimes for t in call.tracks if t.max_grant_centimes]
+    return Told(
+        topic=topic,
+        regions=frozenset() if national else frozenset(r for c in criteria for r in c.regions),
+        provinces=frozenset()
+        if national
+        else frozenset(p for c in criteria for p in c.provinces)
+        | frozenset(p.code for p in communes),
+        sectors=frozenset() if every_sector else frozenset(s for c in criteria for s in c.sectors),
+        amount_centimes=max(amounts, default=None),
+        readiness=None,
+    )

@@ -1,0 +1,82 @@
+"""Work beside requests and reactions: feeds onto partner queues, doors made as asked for."""
+
+from __future__ import annotations
+
+import structlog
+
+from shared.database import Sessions, is_infrastructure
+from shared.local.management import Management, ManagementRefused
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import user_of
+from shared.messaging.wake import Wake
+from shared.runtime import Runtime
+from shared.settings import Settings
+
+from . import usecases
+from .models import DOOR_CHANNEL, FEED_CHANNEL
+from .provisioner import BrokerProvisioner
+
+log = structlog.get_logger()
+
+
+async def deliver_feeds(runtime: Runtime) -> None:
+    """Keep partner queues filled from the feeds, through every outage, until cancelled."""
+    settings = runtime.settings
+    if settings.amqp_partners_url is None:
+        log.warning("no AMQP doors", reason="TAAWON_AMQP_PARTNERS_URL is not set")
+        return
+    publisher = Publisher(
+        settings.amqp_partners_url.get_secret_value(), settings.publish_timeout, "partner doors"
+    )
+    wake = Wake(settings.database_url.get_secret_value(), FEED_CHANNEL, DOOR_CHANNEL)
+    try:
+        async with wake:
+            while True:
+                if not await _deliver(runtime.sessions, publisher):
+                    await wake.wait(settings.relay_poll_seconds)
+    finally:
+        await publisher.close()
+
+
+async def _deliver(sessions: Sessions, publisher: Publisher) -> bool:
+    try:
+        async with sessions.begin() as session:
+            return await usecases.deliver_feed(session, publisher)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return False
+
+
+async def provision(settings: Settings, sessions: Sessions, management: Management) -> None:
+    """Make partner doors as they are asked for, until cancelled."""
+    assert settings.amqp_partners_url is not None
+    delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
+    provisioner = BrokerProvisioner(management, delivery_user)
+    wake = Wake(settings.database_url.get_secret_value(), DOOR_CHANNEL)
+    prepared = False
+    async with wake:
+        while True:
+            try:
+                if not prepared:
+                    await provisioner.prepare()
+                    prepared = True
+                async with sessions.begin() as session:
+                    await usecases.provision_doors(session, provisioner)
+            except (OSError, ManagementRefused) as error:
+                log.warning("provisioner waits", error=type(error).__name__)
+            except Exception as error:
+                if not is_infrastructure(error):
+                    raise
+            await wake.wait(settings.relay_poll_seconds)
+
+
+async def run_provisioner(settings: Settings, sessions: Sessions) -> None:
+    """The provisioner as a process."""
+    if settings.rabbit_management_url is None or settings.amqp_partners_url is None:
+        raise SystemExit(
+            "the provisioner can't start: it needs TAAWON_RABBIT_MANAGEMENT_URL"
+            " (http://admin:password@host:15672) and TAAWON_AMQP_PARTNERS_URL"
+        )
+    management = Management.of_url(settings.rabbit_management_url.get_secret_value())
+    await provision(settings, sessions, management)

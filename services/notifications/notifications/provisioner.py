@@ -1,0 +1,65 @@
+"""The one part that may create broker users: it makes partner queues, and has no HTTP door."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.local.management import Management
+
+from .domain import Door
+from .usecases.doors import PARTNER_EXCHANGE, PARTNER_VHOST
+
+DROPPED = "p.dropped"
+QUEUE_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-overflow": "drop-head",
+    "x-max-length": 100_000,
+    "x-message-ttl": 7 * 24 * 3600 * 1000,
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": DROPPED,
+}
+"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps everything."""
+USER_LIMITS = {"max-connections": 5, "max-channels": 20}
+
+
+class BrokerProvisioner:
+    """Makes queues and users through the management API, as an administrator."""
+
+    def __init__(self, management: Management, delivery_user: str) -> None:
+        self._management = management
+        self._delivery_user = delivery_user
+
+    async def prepare(self) -> None:
+        """The vhost of partners, and what notifications may do in it."""
+        await asyncio.to_thread(self._prepare)
+
+    async def make(self, door: Door) -> None:
+        """Queue, user and rights of one partner. A user that exists gets the new password."""
+        await asyncio.to_thread(self._make, door)
+
+    def _prepare(self) -> None:
+        api = self._management
+        api.put_vhost(PARTNER_VHOST)
+        api.put_permissions(PARTNER_VHOST, api.user, configure=".*", write=".*", read=".*")
+        api.put(
+            f"exchanges/{PARTNER_VHOST}/{PARTNER_EXCHANGE}", {"type": "direct", "durable": True}
+        )
+        api.put(f"exchanges/{PARTNER_VHOST}/{DROPPED}", {"type": "fanout", "durable": True})
+        dropped = {"x-queue-type": "quorum", "x-max-length": 100_000, "x-overflow": "drop-head"}
+        api.put(f"queues/{PARTNER_VHOST}/{DROPPED}", {"durable": True, "arguments": dropped})
+        api.bind(PARTNER_VHOST, DROPPED, DROPPED)
+        api.put_permissions(
+            PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"
+        )
+
+    def _make(self, door: Door) -> None:
+        api = self._management
+        api.put(
+            f"queues/{PARTNER_VHOST}/{door.queue}", {"durable": True, "arguments": QUEUE_ARGUMENTS}
+        )
+        api.bind(PARTNER_VHOST, PARTNER_EXCHANGE, door.queue, routing_key=door.queue)
+        api.put_hashed_user(door.username, door.password_hash)
+        for limit, value in USER_LIMITS.items():
+            api.put(f"user-limits/{door.username}/{limit}", {"value": value})
+        pattern = "^" + door.queue.replace(".", r"\.") + "$"
+        api.put_permissions(PARTNER_VHOST, door.username, read=pattern)

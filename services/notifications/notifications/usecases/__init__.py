@@ -1,0 +1,21 @@
+"""What a fact or a person can make happen in notifications."""
+
+from .audience import keep_cooperatives
+from .doors import PARTNER_VHOST, deliver_feed, open_amqp_door, provision_doors
+from .fanout import follow_subject
+from .inbox import mark_alert
+from .partners import end_subscription, feed_partners, know_partner, subscribe
+
+__all__ = [
+    "PARTNER_VHOST",
+    "deliver_feed",
+    "end_subscription",
+    "feed_partners",
+    "follow_subject",
+    "keep_cooperatives",
+    "know_partner",
+    "mark_alert",
+    "open_amqp_door",
+    "provision_doors",
+    "subscribe",
+]

@@ -1,0 +1,159 @@
+"""Partners: who they are, what they asked for, and the one numbered feed of each."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import LargeBinary, Text
+
+from shared import audit, context
+from shared.auth import Principal, Role
+from shared.contracts.registry import PartnerRegistered
+from shared.errors import Forbidden, NotFound
+
+from ..domain import SubscriptionFilter, told_of
+from ..domain.subjects import CallEvent, IdeaEvent
+from ..models import partner, subscription
+
+
+class NotAPartner(Forbidden):
+    """This is for partner institutions: sign in with a partner's client credentials."""
+
+
+class NoSuchSubscription(NotFound):
+    """Your institution has no such subscription."""
+
+
+async def know_partner(session: AsyncSession, event: PartnerRegistered) -> None:
+    """Keep the newest name of an institution."""
+    values = {
+        "slug": event.slug,
+        "name": event.name.model_dump(),
+        "kind": event.kind,
+        "language": event.language,
+        "version": event.aggregate_version,
+    }
+    statement = insert(partner).values(values)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["slug"],
+            set_={name: statement.excluded[name] for name in values if name != "slug"},
+            where=partner.c.version < statement.excluded.version,
+        )
+    )
+
+
+def partner_of(caller: Principal) -> str:
+    """The institution that the caller acts for."""
+    if Role.PARTNER not in caller.roles or caller.partner is None:
+        raise NotAPartner
+    return caller.partner
+
+
+async def subscribe(session: AsyncSession, caller: Principal, wanted: SubscriptionFilter) -> UUID:
+    """From the commit on, events that the filter accepts are numbered into the partner's feed."""
+    slug = partner_of(caller)
+    # The token is proof that the institution exists, even where its registration is on its way.
+    await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
+    subscription_id = uuid4()
+    await session.execute(
+        insert(subscription).values(
+            subscription_id=subscription_id, slug=slug, filter=wanted.model_dump(mode="json")
+        )
+    )
+    audit.record(
+        session,
+        caller,
+        action="partner subscribed",
+        subject_id=subscription_id,
+        after=wanted.model_dump(mode="json"),
+    )
+    return subscription_id
+
+
+async def end_subscription(session: AsyncSession, caller: Principal, subscription_id: UUID) -> None:
+    """No event after the commit comes from this subscription; what the feed holds stays."""
+    ended = await session.scalar(
+        update(subscription)
+        .where(
+            subscription.c.subscription_id == subscription_id,
+            subscription.c.slug == partner_of(caller),
+            subscription.c.is_active,
+        )
+        .values(is_active=False, ended_at=func.now())
+        .returning(subscription.c.subscription_id)
+    )
+    if ended is None:
+        raise NoSuchSubscription
+    audit.record(session, caller, action="subscription ended", subject_id=subscription_id)
+
+
+# The partner's row is locked before it is numbered, in the order of slugs: numbers are given in
+# the order of commits, so a reader who has seen n has seen everything before n.
+_RECORD = text(
+    """
+WITH locked AS (
+    SELECT slug, last_position + 1 AS position FROM partner
+    WHERE slug = ANY(:slugs) ORDER BY slug FOR UPDATE
+), fresh AS (
+    SELECT l.slug, l.position FROM locked l
+    WHERE NOT EXISTS (
+        SELECT FROM feed_entry e WHERE e.slug = l.slug AND e.event_id = :event_id)
+), numbered AS (
+    UPDATE partner p SET last_position = f.position FROM fresh f WHERE p.slug = f.slug
+)
+INSERT INTO feed_entry
+    (slug, position, event_id, topic, occurred_at, headers, body, subscriptions)
+SELECT f.slug, f.position, :event_id, :topic, :occurred_at, :headers, :body,
+    ARRAY(SELECT s.subscription_id FROM subscription s
+          WHERE s.slug = f.slug AND s.subscription_id = ANY(:subscriptions))
+FROM fresh f
+"""
+).bindparams(
+    bindparam("slugs", type_=ARRAY(Text)),
+    bindparam("event_id", type_=PgUUID(as_uuid=True)),
+    bindparam("subscriptions", type_=ARRAY(PgUUID(as_uuid=True))),
+    bindparam("headers", type_=JSONB),
+    bindparam("body", type_=LargeBinary),
+)
+
+
+async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> None:
+    """Number the event into the feed of every partner whose subscriptions accept it, once each.
+
+    Partners see public fields only.
+    """
+    told = told_of(event)
+    rows = await session.execute(
+        select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
+            subscription.c.is_active
+        )
+    )
+    accepted = [
+        (row.subscription_id, row.slug)
+        for row in rows
+        if SubscriptionFilter.model_validate(row.filter).accepts(told)
+    ]
+    if not accepted:
+        return
+    work = context.current()
+    await session.execute(
+        _RECORD,
+        {
+            "slugs": sorted({slug for _, slug in accepted}),
+            "subscriptions": [subscription_id for subscription_id, _ in accepted],
+            "event_id": event.event_id,
+            "topic": event.topic,
+            "occurred_at": event.occurred_at,
+            "headers": {
+                "cloudEvents_correlationid": work.correlation_id,
+                "traceparent": work.traceparent,
+            },
+            "body": orjson.dumps(event.public_data()),
+        },
+    )
