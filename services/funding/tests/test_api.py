@@ -380,6 +380,7 @@ async def test_pages_show_every_call_once(door: Api, people: People):
         ({"funder_slug": "INDH Agadir"}, "funder_slug"),
         ({"summary": {"fr": "x" * 8001, "ar": "ملخص"}}, "summary.fr"),
         ({"reference_on": "0001-01-01"}, "reference_on"),
+        ({"funder": "INDH\0"}, "funder"),
     ],
 )
 async def test_a_malformed_call_is_refused_naming_the_field(

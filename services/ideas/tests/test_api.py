@@ -291,6 +291,7 @@ async def test_a_cursor_of_another_list_is_refused(door: Api, people: People):
         ({"title": {"fr": "Sans arabe"}}, "title.ar"),
         ({"summary": {"fr": "x" * 8001, "ar": "ملخص"}}, "summary.fr"),
         ({"regions": ["MA-09"] * 13}, "regions"),
+        ({"title": {"fr": "Argane\0", "ar": "أركان"}}, "title.fr"),
     ],
 )
 async def test_a_malformed_idea_is_refused_naming_the_field(

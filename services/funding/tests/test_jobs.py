@@ -1,0 +1,48 @@
+"""The clock of funding, as the process runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from funding import jobs
+from funding.app import create_app
+from funding.domain import Call, State
+from shared import testing
+from shared.database import make_engine, make_sessions
+from shared.messaging.tables import OutboxRow
+from shared.testing import Tokens, eventually
+
+from .builders import a_call
+
+
+async def test_a_running_clock_announces_a_call_that_is_over(
+    databases: testing.TestDatabases, tokens: Tokens
+):
+    url = databases.fresh("funding")
+    engine = make_engine(url)
+    sessions = make_sessions(engine)
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    async with sessions.begin() as session:
+        session.add(a_call(state=State.OPEN, closes_at=a_minute_ago))
+
+    async def told() -> list[str]:
+        async with sessions() as session:
+            return list((await session.scalars(select(OutboxRow.topic))).all())
+
+    async with testing.api(create_app, "funding", url, tokens) as door:
+        door.runtime.sessions = sessions
+        clock = asyncio.create_task(jobs.close_expired_calls(door.runtime))
+        topics = await eventually(told)
+        clock.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock
+
+    async with sessions() as session:
+        call = (await session.scalars(select(Call))).one()
+    await engine.dispose()
+    assert topics == ["funding.call.closed.v1"]
+    assert (call.state, call.version) == (State.CLOSED, 3)
