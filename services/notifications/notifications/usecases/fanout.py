@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.notifications import FanoutCompleted
@@ -200,7 +200,7 @@ async def correct(session: AsyncSession, subject: Subject, kind: AlertKind) -> i
             alert.c.unknown_tracks,
             alert.c.unknown_fields,
         )
-        .distinct(alert.c.cooperative_id)
+        .ext(distinct_on(alert.c.cooperative_id))
         .where(alert.c.subject_id == subject.subject_id)
         .order_by(alert.c.cooperative_id, alert.c.subject_version.desc())
         .subquery()

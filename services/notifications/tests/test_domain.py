@@ -1,0 +1,199 @@
+"""What a subject's state asks for, which events a filter accepts, and how a door may move."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from notifications.domain import (
+    AlertKind,
+    Door,
+    DoorState,
+    IllegalDoorMove,
+    Step,
+    Subject,
+    SubscriptionFilter,
+    audience_tracks,
+    correction_kind,
+    queue_name,
+    told_of,
+)
+from notifications.domain.doors import MOVES, broker_hash
+from notifications.domain.subjects import news_of
+from shared.contracts.criteria import LegalStatus
+
+from .builders import (
+    a_call,
+    a_track,
+    an_idea,
+    cancelled,
+    closed,
+    extended,
+    opened,
+    published,
+    updated,
+    withdrawn,
+)
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def a_told_subject(call):
+    subject = Subject.first_heard(news_of(opened(call)))
+    subject.is_told(at=NOW, eligible=3, unknown=1, alerted=4)
+    return subject
+
+
+def test_an_open_call_is_told_to_everybody_who_matches():
+    subject = Subject.first_heard(news_of(opened(a_call())))
+
+    assert subject.next_step(None) == Step(first=AlertKind.OPENED)
+
+
+@pytest.mark.parametrize("ending", [cancelled, closed])
+def test_a_call_that_ended_before_it_was_told_is_told_to_nobody(ending):
+    call = a_call()
+    subject = Subject.first_heard(news_of(ending(call)))
+
+    subject.learn(news_of(opened(call)))
+
+    assert subject.next_step(None).is_nothing
+
+
+def test_what_arrives_late_changes_nothing():
+    call = a_call()
+    subject = Subject.first_heard(news_of(extended(call)))
+
+    subject.learn(news_of(opened(call)))
+
+    assert subject.version == 3
+    assert subject.next_step(None) == Step(first=AlertKind.OPENED)
+
+
+def test_those_told_are_corrected_when_the_deadline_moves():
+    call = a_call()
+    subject = a_told_subject(call)
+
+    subject.learn(news_of(extended(call)))
+
+    assert subject.next_step(call) == Step(correction=AlertKind.DEADLINE_EXTENDED)
+
+
+def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
+    call = a_call()
+    subject = a_told_subject(call)
+
+    subject.learn(news_of(updated(call, tracks=(a_track(regions=["MA-09"]),))))
+
+    assert subject.next_step(call) == Step(first=AlertKind.OPENED, correction=AlertKind.UPDATED)
+
+
+def test_closing_corrects_nobody():
+    call = a_call()
+    subject = a_told_subject(call)
+
+    subject.learn(news_of(closed(call)))
+
+    assert subject.next_step(call).is_nothing
+
+
+def test_a_subject_that_was_told_its_newest_content_needs_nothing():
+    call = a_call()
+
+    assert a_told_subject(call).next_step(call).is_nothing
+
+
+def test_a_withdrawn_idea_is_called_withdrawn():
+    idea = an_idea()
+
+    assert correction_kind(idea, withdrawn(idea).idea) is AlertKind.WITHDRAWN
+
+
+def test_entities_that_are_no_longer_registered_are_told_of_nothing():
+    (criteria,) = audience_tracks(an_idea())
+
+    assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted"),
+    [
+        ({}, True),
+        ({"topics": ["funding.call.opened"]}, True),
+        ({"topics": ["funding.call.opened.v1"]}, True),
+        ({"topics": ["funding.call.*"]}, True),
+        ({"topics": ["ideas.*"]}, False),
+        ({"topics": ["funding.call.closed"]}, False),
+        ({"regions": ["MA-09"]}, True),
+        ({"regions": ["MA-01"]}, False),
+        ({"provinces": ["MA-TIZ"]}, True),
+        ({"provinces": ["MA-AGD"]}, False),
+        ({"sectors": ["ARGAN"]}, True),
+        ({"sectors": ["FISHERIES"]}, False),
+        ({"min_amount_centimes": 30_000_000}, True),
+        ({"min_amount_centimes": 30_000_001}, False),
+        ({"min_readiness": "jury_selected"}, True),
+    ],
+)
+def test_a_filter_accepts_a_call_by_each_of_its_conditions(wanted, accepted):
+    told = told_of(opened(a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))))
+
+    assert SubscriptionFilter.model_validate(wanted).accepts(told) is accepted
+
+
+def test_a_call_for_the_whole_country_matches_every_territory():
+    told = told_of(opened(a_call(a_track(provinces=["MA-TIZ"]), a_track())))
+
+    assert SubscriptionFilter(regions=("MA-01",)).accepts(told)
+
+
+def test_an_idea_must_be_ready_enough():
+    told = told_of(published(an_idea(readiness="structured")))
+
+    assert SubscriptionFilter(min_readiness="structured").accepts(told)
+    assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(told)
+
+
+def a_door(state):
+    return Door(
+        slug="indh",
+        queue="p.indh.0.events",
+        username="p-indh",
+        password_hash="x",
+        state=state,
+        requested_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "target"), [(s, t) for s, t in product(DoorState, DoorState) if t not in MOVES[s]]
+)
+def test_every_door_move_not_in_the_table_is_refused(start, target):
+    door = a_door(start)
+
+    with pytest.raises(IllegalDoorMove):
+        door._move_to(target)
+
+    assert door.state is start
+
+
+def test_new_credentials_ask_the_provisioner_again():
+    door = a_door(DoorState.READY)
+
+    door.renew("y", at=NOW)
+
+    assert (door.state, door.password_hash) == (DoorState.REQUESTED, "y")
+
+
+def test_nobody_can_guess_the_name_of_a_queue():
+    assert queue_name("indh") != queue_name("indh")
+
+
+def test_the_password_hash_is_the_brokers_own_form():
+    decoded = base64.b64decode(broker_hash("secret"))
+
+    assert decoded[4:] == hashlib.sha256(decoded[:4] + b"secret").digest()
