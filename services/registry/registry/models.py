@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -212,29 +213,28 @@ mapping.map_imperatively(SigningKey, signing_key)
 mapping.map_imperatively(RegisterImport, register_import)
 
 _ENTRY_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
+_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*_ENTRY_FIELDS)
 
 
 def entry_values(entry: Entry) -> dict[str, Any]:
     """The entry's own columns with those derived from it: region, identity, search, digest."""
     court_key, register_key = entry.identity
-    values = {name: getattr(entry, name) for name in _ENTRY_FIELDS}
-    return values | {
+    mark = entry.contact.mark if entry.contact else None
+    return dict(zip(_ENTRY_FIELDS, _said(entry), strict=True)) | {
         "court_key": court_key,
         "register_key": register_key,
         "region": entry.region,
         "search_key": search_key(entry.name_fr, entry.name_ar),
-        "digest": digest_of(entry),
+        "digest": digest_of(entry, mark),
         "contact_sealed": entry.contact.sealed if entry.contact else None,
-        "contact_mark": entry.contact.mark if entry.contact else None,
+        "contact_mark": mark,
     }
 
 
-def digest_of(entry: Entry) -> str:
+def digest_of(entry: Entry, contact_mark: str | None) -> str:
     """Equal for entries that say the same; whether a contact changed shows in its mark."""
-    mark = entry.contact.mark if entry.contact else ""
-    values = [getattr(entry, name) for name in _ENTRY_FIELDS]
-    said = "\x1f".join(["" if value is None else str(value) for value in values])
-    return hashlib.sha256(f"{said}\x1f{mark}".encode()).hexdigest()
+    said = "\x1f".join(["" if value is None else str(value) for value in _said(entry)])
+    return hashlib.sha256(f"{said}\x1f{contact_mark or ''}".encode()).hexdigest()
 
 
 def search_key(*names: str | None) -> str:
@@ -303,17 +303,16 @@ def _upsert() -> TextClause:
         column for column in cooperative.columns if column.name not in {"provenance", "changed_at"}
     ]
     names = ", ".join(column.name for column in columns)
-    arrays = ", ".join(
-        f"CAST(:{column.name} AS {column.type.compile(_DIALECT)}[])" for column in columns
-    )
+    typed = ", ".join(f"{column.name} {column.type.compile(_DIALECT)}" for column in columns)
     kept = {"id", "version", "court_key", "register_key"}
     changes = ", ".join(
         f"{column.name} = excluded.{column.name}" for column in columns if column.name not in kept
     )
+    # One JSON text rather than an array per column: half the time in the driver.
     return text(
         f"""
         INSERT INTO cooperative ({names})
-        SELECT * FROM unnest({arrays})
+        SELECT {names} FROM json_to_recordset(CAST(:rows AS json)) AS given ({typed})
         ON CONFLICT (court_key, register_key) DO UPDATE
         SET {changes}, version = cooperative.version + 1, provenance = '{{}}', changed_at = now()
         WHERE cooperative.digest <> excluded.digest
@@ -323,4 +322,4 @@ def _upsert() -> TextClause:
 
 
 UPSERT: Final = _upsert()
-"""Binds one array per column; returns the rows that are new or changed."""
+"""Binds the rows as one JSON text; returns those that are new or changed."""

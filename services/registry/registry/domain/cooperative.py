@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 
 from shared import reference
@@ -110,7 +111,12 @@ class Entry:
 
 def identity_of(court: str, local_register_no: str) -> tuple[str, str]:
     """Court and number without case, accents, spaces."""
-    return reference.fold(court), "".join(local_register_no.split()).casefold()
+    return _folded_court(court), "".join(local_register_no.split()).casefold()
+
+
+@lru_cache(maxsize=1024)
+def _folded_court(court: str) -> str:
+    return reference.fold(court)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -160,7 +166,8 @@ class Cooperative:
 
 def record_of(entry: Entry, *, id: UUID, version: int) -> CooperativeRecord:
     """The part of an entry that crosses the broker; the contact only as ciphertext."""
-    return CooperativeRecord(
+    # Not validated again: both doors did, and by the thousand it costs more than reading the file.
+    return CooperativeRecord.model_construct(
         cooperative_id=id,
         version=version,
         name_fr=entry.name_fr,

@@ -96,14 +96,10 @@ YES_OR_NO: Final[Mapping[str, bool]] = {
 
 def text(cell: str) -> str:
     """Trimmed, single-spaced, not too long."""
-    value = " ".join(cell.split()) if _needs_trimming(cell) else cell
+    value = " ".join(cell.split())
     if len(value) > LONGEST_TEXT:
         raise WrongCell(f"longer than {LONGEST_TEXT} characters", "shorten it")
     return value
-
-
-def _needs_trimming(cell: str) -> bool:
-    return cell[:1].isspace() or cell[-1:].isspace() or "  " in cell or "\n" in cell
 
 
 class Words(Generic[_T]):

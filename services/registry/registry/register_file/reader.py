@@ -12,7 +12,7 @@ from registry.domain import Contact, Entry, contradictions
 from shared.contracts.base import now
 
 from . import cells
-from .columns import PERSONAL, delimiter_of, recognise
+from .columns import PERSONAL, REQUIRED, delimiter_of, recognise
 from .decoding import FileRefused, decoded
 from .findings import Finding, UnusableCell, WrongCell
 
@@ -34,6 +34,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "legal_form": cells.Words(cells.LEGAL_FORMS),
     "governance": cells.Words(cells.GOVERNANCES),
     "province": cells.province,
+    "commune": str.strip,
     "sector": cells.sector,
     "branch": cells.branch,
     "members_total": cells.whole_number,
@@ -122,26 +123,27 @@ class _Row:
             Finding(line=self.line, column=column, reason=reason, suggestion=suggestion)
         )
 
-    def read(self, column: str, reader: Callable[..., Any], *arguments: Any) -> None:
-        try:
-            self.values[column] = reader(*arguments)
-        except WrongCell as error:
-            finding = Finding(
+    def refuse(self, column: str, error: WrongCell) -> None:
+        self.findings.append(
+            Finding(
                 line=self.line,
                 column=column,
                 reason=error.reason,
                 suggestion=error.suggestion,
                 is_warning=isinstance(error, UnusableCell),
             )
-            self.findings.append(finding)
+        )
 
 
 class _RowReader:
     """Remembers where each cooperative was first seen, to find the ones that come twice."""
 
     def __init__(self, columns: list[str | None], today: date) -> None:
-        self._columns = columns
-        self._today = today
+        readers = _READERS | {"creation_date": lambda cell: cells.day(cell, today)}
+        self._columns = [
+            (name or "", _FIELD_OF.get(name or "", name or ""), readers.get(name or ""))
+            for name in columns
+        ]
         self._first_line: dict[tuple[str, str], int] = {}
 
     def read(self, line: int, row: list[str]) -> RowVerdict:
@@ -151,34 +153,40 @@ class _RowReader:
                 f"{len(row)} cells where the header has {len(self._columns)}",
                 "look for a missing delimiter or quotation mark",
             )
-        given = {
-            column: cell
-            for column, cell in zip(self._columns, row, strict=True)
-            if column and cell and not cell.isspace()
-        }
-        found = self._values(line, given)
+        found = self._values(line, row)
         if any(not finding.is_warning for finding in found.findings):
             return RowVerdict(line=line, findings=tuple(found.findings))
         return self._verdict(found)
 
-    def _values(self, line: int, given: dict[str, str]) -> _Row:
+    def _values(self, line: int, cells_of_row: list[str]) -> _Row:
         row = _Row(line=line)
-        for column in ("court", "local_register_no", "province"):
-            if column not in given:
+        values = row.values
+        for (column, name, reader), cell in zip(self._columns, cells_of_row, strict=True):
+            if cell and reader is not None and not cell.isspace():
+                try:
+                    values[name] = reader(cell)
+                except WrongCell as error:
+                    row.refuse(column, error)
+        self._place_commune(row)
+        wrong = {finding.column for finding in row.findings}
+        for column in REQUIRED:
+            if column not in values and column not in wrong:
                 row.add(column, "empty", "every cooperative has one: fill it in")
-        for column, cell in given.items():
-            if reader := _READERS.get(column):
-                row.read(column, reader, cell)
-        if created := given.get("creation_date"):
-            row.read("creation_date", cells.day, created, self._today)
-        province = row.values.get("province")
-        if province and (commune := given.get("commune")):
-            row.read("commune", cells.commune, commune.strip(), province)
         return row
 
+    def _place_commune(self, row: _Row) -> None:
+        """A commune can only be read with its province, which may stand in a later column."""
+        commune, province = row.values.pop("commune", None), row.values.get("province")
+        if commune and province:
+            try:
+                row.values["commune"] = cells.commune(commune, province)
+            except WrongCell as error:
+                row.refuse("commune", error)
+
     def _verdict(self, row: _Row) -> RowVerdict:
-        contact = Contact(**{name: row.values.pop(name, None) for name in PERSONAL})
-        entry = Entry(**{_FIELD_OF.get(name, name): value for name, value in row.values.items()})
+        values = row.values
+        contact = Contact(**{name: values.pop(name) for name in PERSONAL if name in values})
+        entry = Entry(**values)
         for problem in contradictions(entry):
             row.add(problem.field, problem.message, "correct the counts")
         first = self._first_line.setdefault(entry.identity, row.line)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import Final
 
+import orjson
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +20,6 @@ from registry.domain import (
     ImportState,
     ImportUnderWay,
     RegisterImport,
-    SealedContact,
     record_of,
 )
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
@@ -130,18 +130,17 @@ class _Intake:
     sealer: Sealer
     report: RegisterImport
     as_of_on: date
-    events: int = field(default=0)
 
     async def put_in(
         self, session: AsyncSession, batch: tuple[RowVerdict, ...]
     ) -> tuple[Finding, ...]:
-        """Only rows that are new or say something new are written."""
-        marked = {row.identity: (row, contact) for row, contact in self._entries(batch)}
-        known = await _digests(session, list(marked))
+        """Only rows that are new or say something new are sealed and written."""
+        given = [(verdict.entry, verdict.contact) for verdict in batch if verdict.entry is not None]
+        known = await _digests(session, [entry.identity for entry, _ in given])
         news = [
-            self._sealed(entry, contact)
-            for identity, (entry, contact) in marked.items()
-            if known.get(identity) != models.digest_of(entry)
+            replace(entry, contact=seal_contact(self.sealer, contact)) if contact else entry
+            for entry, contact in given
+            if known.get(entry.identity) != self._digest(entry, contact)
         ]
         records = await self._upsert(session, news) if news else ()
         if records:
@@ -153,20 +152,8 @@ class _Intake:
             )
         return self._count(session, batch, records)
 
-    def _entries(self, batch: tuple[RowVerdict, ...]) -> Iterator[tuple[Entry, Contact | None]]:
-        """Entries with the mark of their contact: sealing waits until it is needed."""
-        for verdict in batch:
-            if verdict.entry is None:
-                continue
-            contact = verdict.contact
-            if contact is None:
-                yield verdict.entry, None
-            else:
-                mark = SealedContact(sealed="", mark=mark_of(self.sealer, contact))
-                yield replace(verdict.entry, contact=mark), contact
-
-    def _sealed(self, entry: Entry, contact: Contact | None) -> Entry:
-        return replace(entry, contact=seal_contact(self.sealer, contact))
+    def _digest(self, entry: Entry, contact: Contact | None) -> str:
+        return models.digest_of(entry, mark_of(self.sealer, contact) if contact else None)
 
     async def _upsert(
         self, session: AsyncSession, entries: list[Entry]
@@ -181,9 +168,7 @@ class _Intake:
             }
             for entry in entries
         ]
-        written = await session.execute(
-            models.UPSERT, {name: [row[name] for row in rows] for name in rows[0]}
-        )
+        written = await session.execute(models.UPSERT, {"rows": orjson.dumps(rows).decode()})
         by_identity = {entry.identity: entry for entry in entries}
         return tuple(
             record_of(by_identity[row.court_key, row.register_key], id=row.id, version=row.version)
