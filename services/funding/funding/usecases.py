@@ -18,9 +18,6 @@ from shared.messaging import outbox
 from . import queries
 from .domain import Call, CallTerms, NotYourInstitution, State
 
-CLOCK = Principal(subject=UUID(int=0))
-"""Who closes a call at its deadline, in the audit."""
-
 CLOSED_AT_ONCE = 100
 """Most calls that one run of the clock closes, so that its transaction stays short."""
 
@@ -158,7 +155,7 @@ async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
     for call in expired:
         before = _picture(call)
         outbox.add(session, call.close(at=at))
-        _record(session, CLOCK, call, "call closed by the clock", before)
+        _record(session, None, call, "call closed by the clock", before)
     return len(expired)
 
 
@@ -205,12 +202,12 @@ def _picture(call: Call) -> dict[str, object]:
 
 def _record(
     session: AsyncSession,
-    caller: Principal,
+    caller: Principal | None,
     call: Call,
     action: str,
     before: dict[str, object] | None = None,
 ) -> None:
-    """Leave an audit row; of what was and what is, only the entries that differ."""
+    """Leave an audit row of the entries that differ; without a caller, the clock did it."""
     after = _picture(call)
     differing = {key for key in after if before is None or before[key] != after[key]}
     audit.record(
