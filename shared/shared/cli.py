@@ -35,3 +35,7 @@ def main() -> None:
     except DomainError as error:
         sys.stderr.write(f"taawon: {error.detail}\n")
         raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

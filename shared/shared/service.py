@@ -86,6 +86,7 @@ async def running(
     """Everything of the process but HTTP: engine, relay, reactions, background work."""
     engine = make_engine(settings.database_url.get_secret_value())
     runtime = assemble(settings, engine, keys, seals=seals)
+    runtime.listening = consumers is None  # nothing to wait for
     tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background)]
     try:
         yield runtime

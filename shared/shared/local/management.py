@@ -5,7 +5,7 @@ import ssl
 from base64 import b64encode
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 
 class ManagementRefused(RuntimeError):
@@ -24,6 +24,17 @@ class Management:
         self.user = user
         self.password = password
 
+    @classmethod
+    def of_url(cls, url: str) -> "Management":
+        """From `http://admin:password@host:15672`."""
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return cls(
+            f"{parts.scheme}://{parts.hostname}{port}{parts.path}",
+            unquote(parts.username or "guest"),
+            unquote(parts.password or "guest"),
+        )
+
     def put_vhost(self, vhost: str) -> None:
         self.put(f"vhosts/{_part(vhost)}", {})
 
@@ -32,6 +43,20 @@ class Management:
 
     def put_user(self, name: str, password: str, tags: str = "") -> None:
         self.put(f"users/{_part(name)}", {"password": password, "tags": tags})
+
+    def put_hashed_user(self, name: str, password_hash: str, tags: str = "") -> None:
+        """As `put_user`, for a password of which only the broker's salted hash is known."""
+        body = {
+            "password_hash": password_hash,
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+            "tags": tags,
+        }
+        self.put(f"users/{_part(name)}", body)
+
+    def bind(self, vhost: str, exchange: str, queue: str, routing_key: str = "") -> None:
+        """The queue gets what the exchange routes by this key; bound twice is bound once."""
+        path = f"bindings/{_part(vhost)}/e/{_part(exchange)}/q/{_part(queue)}"
+        self._call("POST", path, {"routing_key": routing_key, "arguments": {}})
 
     def delete_user(self, name: str) -> None:
         self.delete(f"users/{_part(name)}")

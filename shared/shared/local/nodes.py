@@ -1,4 +1,4 @@
-"""Servers as the demo and the tests see them, wherever they come from."""
+"""Servers as the stack and the tests see them, wherever they come from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from pathlib import Path
 
 from shared.messaging.topology import EVENTS, BrokerUser
 
+from .broker import (
+    FoundBroker,
+    FoundPostgres,
+    find_broker,
+    find_broker_for_tests,
+    find_postgres,
+    find_postgres_for_tests,
+)
 from .databases import Databases
 from .management import Management
-from .postgres import PostgresNode
-from .rabbitmq import RabbitNode, amqp_url
 from .state import kept_secret
 
 
@@ -20,24 +26,34 @@ from .state import kept_secret
 class Postgres:
     """A PostgreSQL server of which we know an administrator."""
 
-    databases: Databases
-    node: PostgresNode | None = None
+    found: FoundPostgres
+
+    @property
+    def databases(self) -> Databases:
+        return self.found.databases
 
 
 @dataclass(frozen=True)
 class Broker:
-    """A RabbitMQ of which we know an administrator with the management API."""
+    """A RabbitMQ of which we know an administrator, and the passwords of the users we made."""
 
-    address: str
-    management: Management
+    found: FoundBroker
     secrets: Path
-    node: RabbitNode | None = None
+
+    @property
+    def management(self) -> Management:
+        return self.found.management
 
     def admin_url(self, vhost: str = "/") -> str:
-        return amqp_url(self.address, self.management.user, self.management.password, vhost)
+        return self.found.amqp_url(self.management.user, self.management.password, vhost)
+
+    def management_url(self) -> str:
+        """The management API with the administrator's credential in it."""
+        scheme, _, rest = self.management.url.partition("://")
+        return f"{scheme}://{self.management.user}:{self.management.password}@{rest}"
 
     def url_of(self, user: str, *, vhost: str = "/") -> str:
-        return amqp_url(self.address, user, self.password_of(user), vhost)
+        return self.found.amqp_url(user, self.password_of(user), vhost)
 
     def password_of(self, user: str) -> str:
         return kept_secret(self.secrets / f"{user}.password")
@@ -59,24 +75,31 @@ class Broker:
         )
 
 
+def postgres_for(folder: Path) -> Postgres:
+    """The server of a folder, started if need be."""
+    return Postgres(find_postgres(folder))
+
+
+def broker_for(folder: Path) -> Broker:
+    """The broker of a folder, started if need be."""
+    return Broker(find_broker(folder), folder / "users")
+
+
 @contextmanager
 def postgres_for_tests(folder: Path) -> Iterator[Postgres]:
     """A server of the test run's own, stopped at its end."""
-    node = PostgresNode(folder)
-    node.start()
+    found = find_postgres_for_tests(folder)
     try:
-        yield Postgres(Databases(node.admin_url, folder / "secrets"), node)
+        yield Postgres(found)
     finally:
-        node.stop()
+        found.stop()
 
 
 @contextmanager
 def broker_for_tests(folder: Path) -> Iterator[Broker]:
     """A broker of the test run's own, stopped at its end."""
-    node = RabbitNode(folder)
-    node.start()
+    found = find_broker_for_tests(folder)
     try:
-        address = node.admin_url.rpartition("@")[2].partition("/")[0]
-        yield Broker(address, node.management, folder / "users", node)
+        yield Broker(found, folder / "users")
     finally:
-        node.stop()
+        found.stop()

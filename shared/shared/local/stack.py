@@ -1,0 +1,184 @@
+"""The whole system as processes on one machine: servers, migrations, topology, services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+from cryptography.fernet import Fernet
+
+from shared import migrations
+from shared.messaging import topology
+from shared.settings import Settings
+
+from .broker import stop_broker, stop_postgres
+from .nodes import Broker, Postgres, broker_for, postgres_for
+from .processes import Process
+from .state import usable_port, write_atomically
+
+SERVICES = ("registry", "ideas", "funding", "notifications")
+SEALING = frozenset({"registry", "notifications"})
+"""The only services that hold the key of personal fields."""
+PROVISIONER = "partners-provisioner"
+VHOST = "taawon"
+PARTNER_VHOST = "partners"
+
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class Stack:
+    """Everything of one folder. Whoever has the folder can start it, look at it and stop it.
+
+    `overrides` are settings for all services, `TAAWON_*` names; `own` are settings for single ones.
+    """
+
+    folder: Path
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
+    say: Say = quiet
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        return postgres_for(self.folder / "postgres")
+
+    @cached_property
+    def broker(self) -> Broker:
+        return broker_for(self.folder / "rabbitmq")
+
+    def start(self) -> None:
+        """Servers, schema, topology, then the processes; safe to repeat."""
+        self.start_servers()
+        self.prepare()
+        self.start_processes()
+
+    def start_servers(self) -> None:
+        """PostgreSQL and RabbitMQ, found or started, with users, databases and vhosts."""
+        self.say(f"PostgreSQL: {self.postgres.found.source}")
+        self.say(f"RabbitMQ: {self.broker.found.source}")
+        for vhost in (VHOST, PARTNER_VHOST):
+            self.broker.add_vhost(vhost)
+        for service in SERVICES:
+            self.broker.add_service_user(topology.BrokerUser(service), vhost=VHOST)
+
+    def prepare(self) -> None:
+        """Migrations and topology, both before any relay runs."""
+        for service in SERVICES:
+            migrations.upgrade(service, self.database_url(service))
+        self.say("databases migrated")
+        names = asyncio.run(topology.apply(self.broker.admin_url(VHOST), self._pauses()))
+        self.say(f"topology declared: {len(names)} queues")
+
+    def start_processes(self) -> None:
+        """The four services and the provisioner, all at once; ready afterwards."""
+        for name in (*SERVICES, PROVISIONER):
+            self.launch(name)
+        for service in SERVICES:
+            self.wait_ready(service)
+        self.say("services ready: " + ", ".join(f"{s} {self.url(s)}" for s in SERVICES))
+
+    def launch(self, name: str, **extra: str) -> None:
+        """Start one process without waiting for it; `extra` are settings of this start alone."""
+        process = self.process(name)
+        if process.is_running():
+            return
+        if name in SERVICES:
+            usable_port(self._port_file(name))
+        command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
+        process.start(
+            [sys.executable, "-m", "shared.cli", *command],
+            env={**self.environment(name), **extra},
+            cwd=self.folder,
+        )
+
+    def start_service(self, name: str, **extra: str) -> None:
+        """Start one service and wait until it is ready."""
+        self.launch(name, **extra)
+        if name in SERVICES:
+            self.wait_ready(name)
+
+    def process(self, name: str) -> Process:
+        return Process(self.folder / "processes", name)
+
+    def wait_ready(self, service: str, within: float = 60) -> None:
+        self.process(service).wait_for(lambda: self.is_ready(service), within=within)
+
+    def is_ready(self, service: str) -> bool:
+        try:
+            return httpx.get(f"{self.url(service)}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop_processes(self) -> None:
+        for name in (PROVISIONER, *SERVICES):
+            self.process(name).stop(grace=25)
+
+    def stop(self) -> None:
+        """Everything that this folder started; nothing stays behind."""
+        self.stop_processes()
+        stop_broker(self.folder / "rabbitmq")
+        stop_postgres(self.folder / "postgres")
+
+    def url(self, service: str) -> str:
+        port = self._port_file(service)
+        number = port.read_text().strip() if port.exists() else "0"
+        return f"http://127.0.0.1:{number}"
+
+    def database_url(self, service: str) -> str:
+        return self.postgres.databases.create(service)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What one process is given: its own database and broker user, and no more."""
+        service = "notifications" if name == PROVISIONER else name
+        known = {
+            **_plain_environment(),
+            "TAAWON_DATABASE_URL": self.database_url(service),
+            "TAAWON_AMQP_URL": self.broker.url_of(service, vhost=VHOST),
+            "TAAWON_JWKS_URL": f"{self.url('registry')}/.well-known/jwks.json",
+        }
+        if name in SERVICES:
+            known["TAAWON_HTTP_PORT"] = self._port_file(name).read_text().strip()
+        if name in SEALING:
+            known["TAAWON_SEAL_KEYS"] = self.seal_key()
+        if service == "notifications":
+            partners = self.broker.url_of("notifications", vhost=PARTNER_VHOST)
+            known["TAAWON_AMQP_PARTNERS_URL"] = partners
+        if name == PROVISIONER:
+            known["TAAWON_RABBIT_MANAGEMENT_URL"] = self.broker.management_url()
+        return {**known, **self.overrides, **self.own.get(name, {})}
+
+    def seal_key(self) -> str:
+        """The key of personal fields, made once."""
+        path = self.folder / "secrets" / "seal.key"
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(path, Fernet.generate_key().decode())
+        return path.read_text().strip()
+
+    def _port_file(self, service: str) -> Path:
+        return self.folder / "ports" / service
+
+    def _pauses(self) -> tuple[float, ...]:
+        given = self.overrides.get("TAAWON_RETRY_PAUSES")
+        if given is not None:
+            return tuple(float(part) for part in given.split(","))
+        default = Settings.model_fields["retry_pauses"].default
+        return tuple(default)
+
+
+def _plain_environment() -> dict[str, str]:
+    """The surroundings without our own settings, so that none leaks from one service to another."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TAAWON_")}
