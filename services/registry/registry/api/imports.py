@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -56,6 +56,21 @@ class ImportOut(BaseModel):
         return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
 
 
+async def received(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
+    """The whole file first: no transaction waits for a slow sender. Closed after the answer."""
+    caller.require(Role.OPERATOR)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
+        raise NotCsv
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as upload:
+        async for chunk in request.stream():
+            upload.write(chunk)
+        upload.seek(0)
+        yield upload  # type: ignore[misc]  # it reads like any binary file
+
+
+Upload = Annotated[BinaryIO, Depends(received)]
+
+
 @router.post(
     "",
     response_class=StreamingResponse,
@@ -65,7 +80,7 @@ class ImportOut(BaseModel):
     },
 )
 async def import_register(
-    request: Request,
+    upload: Upload,
     sessions: Sessions,
     caller: Caller,
     seal: Seal,
@@ -76,15 +91,11 @@ async def import_register(
 
     What makes the file unreadable from the start is a 422; later it is in the report.
     """
-    caller.require(Role.OPERATOR)
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
-        raise NotCsv
-    upload = await _received(request)
     steps = usecases.import_register(
         sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
     )
     first = await anext(steps)
-    return StreamingResponse(_told(upload, first, steps), media_type="application/x-ndjson")
+    return StreamingResponse(_told(first, steps), media_type="application/x-ndjson")
 
 
 @router.get("/{import_id}")
@@ -94,23 +105,13 @@ async def read_import(import_id: UUID, session: Session, caller: Caller) -> Impo
     return ImportOut.of(await queries.find_import(session, import_id))
 
 
-async def _received(request: Request) -> BinaryIO:
-    """The whole file first: no transaction waits for a slow sender."""
-    upload = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed by _told
-    async for chunk in request.stream():
-        upload.write(chunk)
-    upload.seek(0)
-    return upload  # type: ignore[return-value]  # it reads like any binary file
-
-
 async def _told(
-    upload: BinaryIO, first: usecases.Progress, steps: AsyncIterator[usecases.Progress]
+    first: usecases.Progress, steps: AsyncIterator[usecases.Progress]
 ) -> AsyncIterator[bytes]:
     step = first
-    with upload:
+    yield _progress_line(step)
+    async for step in steps:
         yield _progress_line(step)
-        async for step in steps:
-            yield _progress_line(step)
     report = ImportOut.of(step.report).model_dump(mode="json")
     yield orjson.dumps({"type": "report", "report": report}) + b"\n"
 

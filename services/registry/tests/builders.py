@@ -1,0 +1,76 @@
+"""Rows, files and entries that read as prose."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from typing import Any
+
+from registry.domain import Entry
+
+TODAY = date(2026, 1, 15)
+
+
+def a_row(**changes: str) -> dict[str, str]:
+    """A good row of a register file; nobody real."""
+    return {
+        "local_register_no": "12/2021",
+        "court": "TPI Tiznit",
+        "ice": "990000000000067",
+        "name_fr": "Coopérative Tizi Argan",
+        "name_ar": "تعاونية تيزي أركان",
+        "province": "MA-TIZ",
+        "sector": "ARGAN",
+        "members_total": "10",
+        "members_women": "7",
+        "members_youth": "2",
+        "president": "Présidence d'essai 1",
+        "phone": "+212600000001",
+        "email": "coop-1@taawon.example",
+        **changes,
+    }
+
+
+def a_file(*rows: dict[str, str], delimiter: str = ",") -> bytes:
+    """A register file with these rows, as bytes."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()
+
+
+def many_rows(count: int, court: str, **changes: str) -> list[dict[str, str]]:
+    """Different cooperatives of one court."""
+    return [
+        a_row(local_register_no=f"{number}/2021", court=court, ice="", **changes)
+        for number in range(1, count + 1)
+    ]
+
+
+def an_entry(**changes: Any) -> Entry:
+    """What a register says of one cooperative."""
+    return Entry(
+        **{
+            "court": "TPI Tiznit",
+            "local_register_no": "12/2021",
+            "province": "MA-TIZ",
+            "name_fr": "Coopérative Tizi Argan",
+            "members_total": 10,
+            **changes,
+        }
+    )
+
+
+def a_body(**changes: Any) -> dict[str, Any]:
+    """A cooperative as it is sent to the HTTP door."""
+    return {
+        "court": "TPI Tiznit",
+        "local_register_no": "12/2021",
+        "province": "MA-TIZ",
+        "name_fr": "Coopérative Tizi Argan",
+        "members_total": 10,
+        "contact": {"president": "Présidence d'essai 1", "phone": "0600000001"},
+        **changes,
+    }

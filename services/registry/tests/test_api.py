@@ -1,0 +1,373 @@
+"""The HTTP door of the registry: status codes, who may what, problems, facts in the outbox."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from sqlalchemy import select
+
+from shared.messaging.tables import AuditRow, OutboxRow
+from shared.testing import Api, Tokens
+
+from .builders import a_body, a_file, a_row, many_rows
+
+Json = dict[str, Any]
+ROLES = ["operator", "delegate", "partner", "cooperative", "holder", "juror", "reviewer"]
+ANYBODY = set(ROLES)
+PARTNER = {
+    "slug": "inas",
+    "name": {"fr": "Institut d'essai", "ar": "معهد تجريبي"},
+    "kind": "public_institution",
+}
+ACCOUNT = {
+    "email": "juror-1@taawon.example",
+    "password": "a long enough password",
+    "roles": ["juror"],
+}
+
+DOORS: list[tuple[str, str, Json | None, set[str]]] = [
+    ("POST", "/accounts", ACCOUNT, {"operator"}),
+    ("POST", "/partners", PARTNER, {"operator"}),
+    ("GET", "/partners", None, ANYBODY),
+    ("GET", "/partners/oasis", None, ANYBODY),
+    ("POST", "/partners/oasis/clients", {"label": "test"}, {"operator", "partner"}),
+    ("POST", "/cooperatives", a_body(), {"operator", "delegate"}),
+    ("GET", "/cooperatives", None, ANYBODY),
+    ("GET", "/cooperatives/totals", None, ANYBODY),
+    ("GET", "/cooperatives/{known}", None, ANYBODY),
+    ("PATCH", "/cooperatives/{known}", {"members_total": 12}, {"operator", "delegate"}),
+    ("POST", "/imports", None, {"operator"}),
+    ("GET", f"/imports/{uuid.UUID(int=1)}", None, {"operator"}),
+]
+
+
+class People:
+    """Headers of those who call."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.operator = tokens.headers("operator")
+        self.delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-AGD"])
+        self.stranger = tokens.headers("delegate", provinces=["MA-TNG"])
+        self.holder = tokens.headers("holder")
+        self.partner = tokens.headers("partner", partner="oasis")
+
+
+@pytest.fixture
+def people(tokens: Tokens) -> People:
+    return People(tokens)
+
+
+async def registered(door: Api, headers: dict[str, str], **changes: Any) -> Json:
+    answer = await door.http.post("/cooperatives", json=a_body(**changes), headers=headers)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def topics(door: Api) -> list[str]:
+    async with door.sessions() as session:
+        return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
+
+
+@pytest.mark.parametrize(("method", "path", "body", "allowed"), DOORS)
+async def test_every_route_lets_in_exactly_the_roles_that_it_names(
+    door: Api,
+    people: People,
+    tokens: Tokens,
+    method: str,
+    path: str,
+    body: Json | None,
+    allowed: set[str],
+) -> None:
+    await door.http.post("/partners", json=PARTNER | {"slug": "oasis"}, headers=people.operator)
+    known = await registered(door, people.operator, local_register_no="known")
+    path = path.replace("{known}", known["cooperative_id"])
+
+    let_in = set()
+    for role in ROLES:
+        headers = tokens.headers(role, provinces=["MA-TIZ"], partner="oasis")
+        answer = await door.http.request(method, path, json=body, headers=headers)
+        if answer.status_code != 403:
+            let_in.add(role)
+
+    assert let_in == allowed
+
+
+@pytest.mark.parametrize(("method", "path", "body", "allowed"), DOORS)
+async def test_every_route_needs_a_token(
+    door: Api, method: str, path: str, body: Json | None, allowed: set[str]
+) -> None:
+    path = path.replace("{known}", str(uuid.UUID(int=1)))
+
+    answer = await door.http.request(method, path, json=body)
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_table_of_doors_names_every_route(door: Api) -> None:
+    schema = door.app.openapi()["paths"]
+    open_to_all = {"/token", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics"}
+
+    routes = {
+        (method.upper(), path)
+        for path, methods in schema.items()
+        for method in methods
+        if path not in open_to_all
+    }
+
+    named = {
+        (
+            method,
+            path.replace("{known}", "{cooperative_id}")
+            .replace("oasis", "{slug}")
+            .replace(str(uuid.UUID(int=1)), "{import_id}"),
+        )
+        for method, path, _, _ in DOORS
+    }
+    assert named == routes
+
+
+async def test_a_cooperative_entered_by_hand_is_announced_and_audited(
+    door: Api, people: People
+) -> None:
+    entered = await registered(door, people.operator)
+
+    assert (entered["version"], entered["region"]) == (1, "MA-09")
+    assert entered["contact"]["phone"] == "+212600000001"
+    assert await topics(door) == ["registry.cooperative.registered.v1"]
+    async with door.sessions() as session:
+        audit = (await session.scalars(select(AuditRow))).one()
+    assert audit.action == "cooperative registered"
+    assert "600000001" not in str(audit.after)
+
+
+async def test_the_same_court_and_number_are_entered_only_once(door: Api, people: People) -> None:
+    first = await registered(door, people.operator)
+
+    again = await door.http.post("/cooperatives", json=a_body(), headers=people.operator)
+
+    assert (again.status_code, again.json()["code"]) == (409, "already-registered")
+    assert first["cooperative_id"] in again.json()["detail"]
+
+
+async def test_a_change_is_a_new_version_and_the_same_value_is_none(
+    door: Api, people: People
+) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    changed = await door.http.patch(path, json={"members_total": 12}, headers=people.delegate)
+    again = await door.http.patch(path, json={"members_total": 12}, headers=people.delegate)
+
+    assert (changed.json()["version"], again.json()["version"]) == (2, 2)
+    assert changed.json()["provenance"]["members_total"]["source"] == "entered by hand"
+    assert (await topics(door))[1:] == ["registry.cooperative.changed.v1"]
+
+
+async def test_a_change_of_an_older_version_is_a_conflict(door: Api, people: People) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    answer = await door.http.patch(
+        path, json={"members_total": 12}, headers={**people.operator, "If-Match": '"7"'}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "stale-version")
+
+
+async def test_a_delegate_can_not_move_a_cooperative_out_of_the_delegation(
+    door: Api, people: People
+) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    out = await door.http.patch(path, json={"province": "MA-TNG"}, headers=people.delegate)
+    taken = await door.http.patch(path, json={"province": "MA-TNG"}, headers=people.stranger)
+
+    assert (out.status_code, taken.status_code) == (403, 403)
+
+
+async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_province(
+    door: Api, people: People
+) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    seen = {
+        name: (await door.http.get(path, headers=getattr(people, name))).json()["contact"]
+        for name in ("operator", "delegate", "stranger", "holder", "partner")
+    }
+
+    assert {name for name, contact in seen.items() if contact} == {"operator", "delegate"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"province": "MA-TIZNIT"}, "province", "MA-TIZ"),
+        ({"ice": "123"}, "ice", "15 digits"),
+        ({"contact": {"phone": "12"}}, "contact.phone", "0612345678"),
+        ({"members_women": 11}, "members_women", "more than members_total"),
+        ({"members_total": -1}, "members_total", "greater than or equal to 0"),
+        ({"court": None}, "court", ""),
+        ({"surprise": 1}, "surprise", "not permitted"),
+    ],
+)
+async def test_a_wrong_field_is_named_with_the_remedy(
+    door: Api, people: People, body: Json, field: str, words: str
+) -> None:
+    answer = await door.http.post("/cooperatives", json=a_body(**body), headers=people.operator)
+
+    assert answer.status_code == 422
+    errors = {error["field"]: error["message"] for error in answer.json()["errors"]}
+    assert words in errors[field]
+
+
+async def test_null_makes_a_fact_unknown_but_never_the_province(door: Api, people: People) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    unknown = await door.http.patch(path, json={"members_total": None}, headers=people.operator)
+    refused = await door.http.patch(path, json={"province": None}, headers=people.operator)
+
+    assert unknown.json()["members_total"] is None
+    assert refused.status_code == 422
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(door: Api, people: People) -> None:
+    for number in range(5):
+        await registered(door, people.operator, local_register_no=f"{number}/2020")
+
+    seen, after = [], ""
+    while after is not None:
+        url = f"/cooperatives?limit=2{after and f'&after={after}'}"
+        page = (await door.http.get(url, headers=people.holder)).json()
+        seen += [each["local_register_no"] for each in page["items"]]
+        after = page["next"]
+
+    assert sorted(seen) == [f"{number}/2020" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("region=MA-09", 2),
+        ("province=MA-TNG", 1),
+        ("sector=ARGAN", 1),
+        ("legal_status=struck_off", 1),
+        ("activity_status=dormant", 0),
+        ("q=argan+TIZI", 1),
+        ("q=%D8%A3%D8%B1%D9%83%D8%A7%D9%86", 1),
+        ("q=100%25", 0),
+    ],
+)
+async def test_lists_are_narrowed_by_each_filter(
+    door: Api, people: People, query: str, found: int
+) -> None:
+    await registered(
+        door, people.operator, local_register_no="1", sector="ARGAN", name_ar="تعاونية تيزي أركان"
+    )
+    await registered(door, people.operator, local_register_no="2", name_fr="Coopérative Afra")
+    await registered(
+        door,
+        people.operator,
+        local_register_no="3",
+        province="MA-TNG",
+        name_fr="Coopérative Rif",
+        legal_status="struck_off",
+    )
+
+    page = (await door.http.get(f"/cooperatives?{query}", headers=people.holder)).json()
+
+    assert len(page["items"]) == found
+
+
+@pytest.mark.parametrize("query", ["region=MA-99", "after=!", "after=WzFd", "limit=201"])
+async def test_a_wrong_query_is_refused(door: Api, people: People, query: str) -> None:
+    answer = await door.http.get(f"/cooperatives?{query}", headers=people.holder)
+
+    assert answer.status_code == 422
+
+
+async def test_totals_are_counted_by_group(door: Api, people: People) -> None:
+    await registered(door, people.operator, members_women=10)
+    await registered(door, people.operator, local_register_no="2", members_total=None)
+
+    answer = await door.http.get("/cooperatives/totals?by=province", headers=people.holder)
+
+    assert answer.json()["items"] == [
+        {
+            "code": "MA-TIZ",
+            "cooperatives": 2,
+            "members": 10,
+            "women": 10,
+            "youth": 0,
+            "women_only": 1,
+        }
+    ]
+
+
+async def test_a_partner_is_announced_and_its_slug_is_taken(door: Api, people: People) -> None:
+    first = await door.http.post("/partners", json=PARTNER, headers=people.operator)
+    again = await door.http.post("/partners", json=PARTNER, headers=people.operator)
+
+    assert (first.status_code, again.status_code) == (201, 409)
+    assert await topics(door) == ["registry.partner.registered.v1"]
+
+
+async def test_a_partner_makes_clients_only_for_itself(door: Api, people: People) -> None:
+    for slug in ("oasis", "atlas"):
+        await door.http.post("/partners", json=PARTNER | {"slug": slug}, headers=people.operator)
+
+    answers = [
+        await door.http.post(
+            f"/partners/{slug}/clients", json={"label": "sync"}, headers=people.partner
+        )
+        for slug in ("oasis", "atlas")
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 403]
+    assert len(answers[0].json()["client_secret"]) > 40
+
+
+async def uploaded(door: Api, headers: dict[str, str], content: bytes) -> httpx.Response:
+    return await door.http.post(
+        "/imports?source=test.csv", content=content, headers={**headers, "content-type": "text/csv"}
+    )
+
+
+async def test_an_import_tells_its_progress_and_ends_with_the_report(
+    door: Api, people: People
+) -> None:
+    rows = [*many_rows(501, "TPI Tiznit"), a_row(local_register_no="x", province="Nowhere")]
+
+    answer = await uploaded(door, people.operator, a_file(*rows))
+
+    lines = [orjson.loads(line) for line in answer.content.splitlines()]
+    assert [line["type"] for line in lines] == ["progress", "progress", "progress", "report"]
+    report = lines[-1]["report"]
+    assert (report["rows_added"], report["rows_refused"]) == (501, 1)
+    kept = await door.http.get(f"/imports/{report['import_id']}", headers=people.operator)
+    assert kept.json() == report
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "file-refused"), (b"a,b\n1,2\n", "file-refused"), (b"\xff\xfe", "file-refused")],
+)
+async def test_an_unreadable_file_is_a_problem(
+    door: Api, people: People, content: bytes, code: str
+) -> None:
+    answer = await uploaded(door, people.operator, content)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_an_import_of_another_kind_of_body_is_refused(door: Api, people: People) -> None:
+    answer = await door.http.post("/imports", json={}, headers=people.operator)
+
+    assert answer.status_code == 415

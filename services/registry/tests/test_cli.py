@@ -1,0 +1,100 @@
+"""The commands: drawing a register, importing it, the first operator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from registry.cli import accounts, register
+from shared import testing
+
+from .builders import a_file, a_row, many_rows
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def url(databases: testing.TestDatabases) -> str:
+    return databases.fresh("registry")
+
+
+@pytest.fixture
+def environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAAWON_DATABASE_URL", url)
+    monkeypatch.setenv("TAAWON_SEAL_KEYS", testing.SEAL_KEY)
+
+
+def test_a_drawn_register_is_written_to_a_file_or_to_standard_output(tmp_path: Path) -> None:
+    file = tmp_path / "register.csv"
+
+    to_file = runner.invoke(register, ["generate", "--count", "20", "--output", str(file)])
+    to_output = runner.invoke(register, ["generate", "--count", "20"])
+
+    assert (to_file.exit_code, to_output.exit_code) == (0, 0)
+    assert to_output.stdout == file.read_text()
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_import_shows_its_problems_and_writes_them_all(tmp_path: Path) -> None:
+    file, problems = tmp_path / "register.csv", tmp_path / "problems.csv"
+    rows = [*many_rows(3, "TPI Fès"), a_row(court="TPI Fès", local_register_no="x", ice="1")]
+    file.write_bytes(a_file(*rows))
+
+    done = runner.invoke(register, ["import", str(file), "--report", str(problems)])
+
+    assert done.exit_code == 2
+    assert "4 rows read: 3 new, 0 changed, 0 as before, 1 refused" in " ".join(done.stdout.split())
+    assert problems.read_text().splitlines()[1].startswith("5,ice,refused,")
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_import_reports_as_json(tmp_path: Path) -> None:
+    file = tmp_path / "register.csv"
+    file.write_bytes(a_file(*many_rows(3, "TPI Meknès")))
+
+    done = runner.invoke(register, ["import", str(file), "--json"])
+
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["rows_added"], report["state"]) == (0, 3, "finished")
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_first_operator_is_made_once() -> None:
+    command = ["bootstrap", "--email", "operator@taawon.example"]
+
+    first = runner.invoke(accounts, command)
+    second = runner.invoke(accounts, command)
+
+    assert first.exit_code == 0
+    assert len(first.stdout.strip()) >= 20
+    assert "operator already" in str(second.exception)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_short_password_is_refused() -> None:
+    done = runner.invoke(
+        accounts, ["bootstrap", "--email", "x@taawon.example", "--password-stdin"], input="short\n"
+    )
+
+    assert done.exit_code != 0
+
+
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TAAWON_DATABASE_URL", raising=False)
+
+    done = runner.invoke(accounts, ["rotate-signing-key"])
+
+    assert isinstance(done.exception, SystemExit)
+    assert "TAAWON_DATABASE_URL" in str(done.exception) + done.output
+
+
+@pytest.mark.parametrize("command", [[register, "import"], [register, "generate"]])
+def test_help_shows_examples(command: list[object]) -> None:
+    app, name = command
+
+    done = runner.invoke(app, [str(name), "--help"])  # type: ignore[arg-type]  # an app
+
+    assert "Example: taawon register" in done.stdout

@@ -1,0 +1,266 @@
+"""Importing a register into a real database: whole batches, silent repeats, crashes survived."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+
+from registry import models, usecases
+from registry.cli.connection import CONSOLE
+from registry.domain import ImportState, ImportUnderWay, RegisterImport
+from registry.register_file import FileRefused, lines_of
+from registry.usecases.imports import IMPORT_LOCK
+from shared import testing
+from shared.auth import MissingRole, Principal, Role
+from shared.contracts.registry import CooperativesImported
+from shared.database import Sessions, make_engine, make_sessions
+from shared.messaging.tables import AuditRow, OutboxRow
+from shared.sealed import Sealer
+
+from .builders import a_file, a_row, many_rows
+
+SEALER = Sealer([testing.SEAL_KEY])
+
+
+@pytest.fixture(scope="module")
+def url(databases: testing.TestDatabases) -> str:
+    """Imports commit, so they have a database of their own; each test has its own court."""
+    return databases.fresh("registry")
+
+
+@pytest.fixture(scope="module")
+async def sessions(url: str) -> AsyncIterator[Sessions]:
+    engine = make_engine(url)
+    yield make_sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+def court() -> str:
+    return f"TPI {uuid.uuid4().hex}"
+
+
+async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
+    lines = lines_of(io.BytesIO(content))
+    async for step in usecases.import_register(sessions, SEALER, CONSOLE, lines, source="test.csv"):
+        report = step.report
+    return report
+
+
+async def announced(sessions: Sessions, report: RegisterImport) -> list[CooperativesImported]:
+    async with sessions() as session:
+        rows = await session.scalars(
+            select(OutboxRow.body)
+            .where(OutboxRow.topic == CooperativesImported.topic)
+            .order_by(OutboxRow.seq)
+        )
+        events = [CooperativesImported.model_validate_json(body) for body in rows]
+    return [event for event in events if event.import_id == report.id]
+
+
+async def stored(sessions: Sessions, court: str) -> int:
+    table = models.cooperative
+    async with sessions() as session:
+        return await session.scalar(select(func.count()).where(table.c.court == court)) or 0
+
+
+async def test_good_rows_go_in_while_wrong_ones_are_reported(
+    sessions: Sessions, court: str
+) -> None:
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+
+    report = await imported(sessions, a_file(*rows))
+
+    assert (report.rows_read, report.rows_added, report.rows_refused) == (4, 3, 1)
+    assert report.state is ImportState.FINISHED
+    assert [(each["line"], each["column"]) for each in report.problems] == [(5, "members_women")]
+    assert await stored(sessions, court) == 3
+
+
+async def test_a_batch_is_announced_once_with_at_most_500_cooperatives(
+    sessions: Sessions, court: str
+) -> None:
+    report = await imported(sessions, a_file(*many_rows(1_050, court)))
+
+    sizes = [len(event.cooperatives) for event in await announced(sessions, report)]
+    assert (sizes, report.events) == ([500, 500, 50], 3)
+
+
+async def test_importing_the_same_file_again_changes_and_announces_nothing(
+    sessions: Sessions, court: str
+) -> None:
+    content = a_file(*many_rows(20, court))
+    await imported(sessions, content)
+
+    again = await imported(sessions, content)
+
+    assert (again.rows_unchanged, again.rows_changed, again.events) == (20, 0, 0)
+    assert await announced(sessions, again) == []
+
+
+async def test_a_changed_row_makes_version_2_and_is_announced_alone(
+    sessions: Sessions, court: str
+) -> None:
+    rows = many_rows(20, court)
+    await imported(sessions, a_file(*rows))
+    rows[7]["members_total"] = "44"
+
+    report = await imported(sessions, a_file(*rows))
+
+    (event,) = await announced(sessions, report)
+    assert [(each.version, each.members_total) for each in event.cooperatives] == [(2, 44)]
+
+
+async def test_a_changed_phone_is_a_change_too(sessions: Sessions, court: str) -> None:
+    await imported(sessions, a_file(*many_rows(2, court)))
+
+    report = await imported(sessions, a_file(*many_rows(2, court, phone="0600000002")))
+
+    assert report.rows_changed == 2
+
+
+async def test_contacts_cross_the_broker_only_sealed(sessions: Sessions, court: str) -> None:
+    report = await imported(sessions, a_file(*many_rows(1, court)))
+
+    (event,) = await announced(sessions, report)
+    body = event.model_dump_json()
+    sealed = event.cooperatives[0].contact_sealed
+    assert "600000001" not in body
+    assert "Présidence" not in body
+    assert sealed is not None
+    assert SEALER.open(sealed)["phone"] == "+212600000001"
+
+
+async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) -> None:
+    content = a_file(*many_rows(1, court))
+    async with sessions.begin() as holder:
+        await holder.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK})
+
+        with pytest.raises(ImportUnderWay, match="wait until it has finished"):
+            await imported(sessions, content)
+
+    assert await stored(sessions, court) == 0
+
+
+async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, court: str) -> None:
+    content = a_file(*many_rows(600, court))
+
+    results = await asyncio.gather(
+        imported(sessions, content), imported(sessions, content), return_exceptions=True
+    )
+
+    assert any(isinstance(result, RegisterImport) for result in results)
+    assert await stored(sessions, court) == 600
+
+
+async def test_an_import_killed_midway_is_finished_by_the_next_one(
+    sessions: Sessions, url: str, court: str, tmp_path: Path
+) -> None:
+    content = a_file(*many_rows(1_200, court))
+    file, proof = tmp_path / "register.csv", tmp_path / "proof"
+    await asyncio.to_thread(file.write_bytes, content)
+    command = [sys.executable, "-c", "from registry.cli import register; register()"]
+    environment = os.environ | {
+        "TAAWON_DATABASE_URL": url,
+        "TAAWON_SEAL_KEYS": testing.SEAL_KEY,
+        "TAAWON_FAILPOINT": f"registry.import.batch@{proof}",
+    }
+    killed = await asyncio.to_thread(
+        subprocess.run, [*command, "import", str(file)], env=environment, capture_output=True
+    )
+    assert (killed.returncode, await stored(sessions, court)) == (-9, 500)
+
+    report = await imported(sessions, content)
+
+    assert (report.rows_unchanged, report.rows_added) == (500, 700)
+    assert await stored(sessions, court) == 1_200
+
+
+async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
+    sessions: Sessions, court: str
+) -> None:
+    lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
+    steps = usecases.import_register(sessions, SEALER, CONSOLE, lines, source="died.csv")
+    died = (await anext(steps)).report
+    await steps.aclose()
+
+    await imported(sessions, a_file(*many_rows(1, court)))
+
+    async with sessions() as session:
+        found = await session.get(RegisterImport, died.id)
+    assert found is not None
+    assert found.state is ImportState.INTERRUPTED
+
+
+async def test_a_file_that_breaks_midway_keeps_what_went_in_and_says_where(
+    sessions: Sessions, court: str
+) -> None:
+    content = a_file(*many_rows(500, court)) + b"caf\xe9\n"
+
+    report = await imported(sessions, content)
+
+    assert (report.state, report.rows_added) == (ImportState.REFUSED, 500)
+    assert "line 502" in (report.refusal or "")
+
+
+async def test_an_unreadable_file_is_refused_before_anything_is_written(
+    sessions: Sessions,
+) -> None:
+    async with sessions() as session:
+        before = await session.scalar(select(func.count()).select_from(models.register_import))
+
+    with pytest.raises(FileRefused):
+        await imported(sessions, b"")
+
+    async with sessions() as session:
+        after = await session.scalar(select(func.count()).select_from(models.register_import))
+    assert after == before
+
+
+async def test_only_operators_import(sessions: Sessions) -> None:
+    delegate = Principal(subject=uuid.uuid4(), roles=frozenset({Role.DELEGATE}))
+    steps = usecases.import_register(sessions, SEALER, delegate, [], source="x")
+
+    with pytest.raises(MissingRole):
+        await anext(steps)
+
+
+async def test_an_import_leaves_an_audit_row(sessions: Sessions, court: str) -> None:
+    report = await imported(sessions, a_file(*many_rows(1, court)))
+
+    async with sessions() as session:
+        rows = (await session.scalars(select(AuditRow).filter_by(subject_id=report.id))).all()
+    assert [row.action for row in rows] == ["register import started"]
+
+
+async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
+    sessions: Sessions, court: str
+) -> None:
+    content = a_file(*many_rows(1, court))
+    report = await imported(sessions, content)
+    (event,) = await announced(sessions, report)
+    async with sessions.begin() as session:
+        await usecases.change_cooperative(
+            session,
+            SEALER,
+            CONSOLE,
+            event.cooperatives[0].cooperative_id,
+            changes={"members_total": 50},
+            contact_changes={},
+        )
+
+    again = await imported(sessions, content)
+
+    (event,) = await announced(sessions, again)
+    assert [(each.version, each.members_total) for each in event.cooperatives] == [(3, 10)]
+    assert json.loads(event.model_dump_json())["import_id"] == str(again.id)
