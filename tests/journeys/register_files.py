@@ -1,0 +1,43 @@
+"""What a register file says by itself: who should be told, computed without any service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from registry.domain import record_of
+from registry.register_file import lines_of, read_rows
+from shared.contracts.criteria import Criteria, Facts
+from shared.eligibility import Outcome, evaluate
+
+Identity = tuple[str, str]
+"""Court and number in its local register: what a file knows a cooperative by."""
+
+
+def read_facts(path: Path) -> dict[Identity, Facts]:
+    """The facts of every good row."""
+    facts = {}
+    with path.open("rb") as stream:
+        for row in read_rows(lines_of(stream)):
+            if row.entry is not None:
+                record = record_of(row.entry, id=uuid4(), version=1)
+                facts[row.entry.court, row.entry.local_register_no] = record.facts()
+    return facts
+
+
+def verdict_of(tracks: Sequence[Criteria], facts: Facts, reference_on: date) -> str | None:
+    """`eligible` if some track is for sure, `unknown` if some may be, None if none can be."""
+    outcomes = {evaluate(track, facts, reference_on=reference_on).outcome for track in tracks}
+    if Outcome.ELIGIBLE in outcomes:
+        return "eligible"
+    return "unknown" if Outcome.UNKNOWN in outcomes else None
+
+
+def matching(
+    register: dict[UUID, Facts], tracks: Sequence[Criteria], reference_on: date
+) -> dict[UUID, str]:
+    """Everybody whom the tracks are, or may be, for, with the verdict."""
+    verdicts = {who: verdict_of(tracks, facts, reference_on) for who, facts in register.items()}
+    return {who: verdict for who, verdict in verdicts.items() if verdict is not None}

@@ -1,0 +1,471 @@
+"""What people and institutions do in a journey, in their own verbs, over the real doors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import httpx
+from sqlalchemy.engine import make_url
+
+from shared.contracts.criteria import Criteria, Facts
+from shared.local.stack import PARTNER_VHOST, SERVICES, Stack
+from shared.testing import eventually
+
+from . import register_files
+
+T = TypeVar("T")
+
+SHORT_PAUSES = {
+    "TAAWON_RETRY_PAUSES": "0.3,0.6,1.0",
+    "TAAWON_PROBE_SECONDS": "0.2",
+    "TAAWON_RELAY_POLL_SECONDS": "0.2",
+    "TAAWON_TOKEN_SECONDS": "3600",
+}
+PATIENCE = 30.0
+"""Seconds until a wait fails; a machine that is busy with other things is no failure of ours."""
+OPERATOR = "operator@example.org"
+
+
+async def started(folder: Path, **settings: str) -> Stack:
+    """A running system of that folder, whose pauses are short."""
+    stack = Stack(folder, overrides={**SHORT_PAUSES, **settings})
+    try:
+        await asyncio.to_thread(stack.start)
+    except BaseException:
+        await asyncio.to_thread(end, stack)
+        raise
+    return stack
+
+
+def end(stack: Stack) -> None:
+    """End everything at once: nothing in it is worth an orderly stop."""
+    for name in ("partners-provisioner", *SERVICES):
+        stack.process(name).kill9()
+    for server in (stack.broker.found.server, stack.postgres.found.server):
+        if server is not None:
+            server.kill()
+    stack.stop()
+
+
+def a_track(**criteria: Any) -> dict[str, Any]:
+    return {
+        "name": {"fr": "Coopératives", "ar": "التعاونيات"},
+        "criteria": criteria,
+        "max_grant_centimes": 30_000_000,
+    }
+
+
+def a_call(*tracks: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The body of `POST /calls`; without tracks it is for argan in Tiznit."""
+    return {
+        "funder": "INDH",
+        "title": {"fr": "Appel à projets", "ar": "طلب مشاريع"},
+        "summary": {"fr": "Pour les coopératives.", "ar": "للتعاونيات."},
+        "tracks": list(tracks) or [a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])],
+        "deadline": {"local": "2090-09-01T16:00"},
+        **fields,
+    }
+
+
+def an_idea(**fields: Any) -> dict[str, Any]:
+    """The body of `POST /ideas`."""
+    return {
+        "title": {"fr": "Huile d'argane traçable", "ar": "زيت أركان قابل للتتبع"},
+        "summary": {"fr": "Un lot, un village.", "ar": "لكل دفعة قريتها."},
+        "regions": ["MA-09"],
+        "sectors": ["ARGAN"],
+        "budget_centimes": 20_000_000,
+        **fields,
+    }
+
+
+def unique(word: str) -> str:
+    """A slug that no other journey uses."""
+    return f"{word}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who has signed in."""
+
+    token: str = field(repr=False)
+    account_id: UUID | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass(frozen=True)
+class Partner(Person):
+    """An institution whose program has signed in."""
+
+    slug: str = ""
+
+
+@dataclass(frozen=True)
+class AmqpDoor:
+    """What a partner needs to read its queue."""
+
+    url: str = field(repr=False)
+    queue: str
+    username: str
+    password: str = field(repr=False)
+
+
+class Story:
+    """One system with people in it. Every verb waits for its answer; `told` waits for effects."""
+
+    def __init__(self, stack: Stack, http: httpx.AsyncClient, folder: Path) -> None:
+        self.stack = stack
+        self.http = http
+        self.folder = folder
+        self.operator = Person("")
+        self.register_file = folder / "register.csv"
+        self.password = secrets.token_urlsafe(18)
+        self._database_urls: dict[str, str] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def begun(cls, stack: Stack, folder: Path, *, count: int) -> AsyncIterator[Story]:
+        """With a made-up register imported by command, an operator, and the audience in place."""
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+            story = cls(stack, http, folder)
+            await asyncio.gather(
+                story.generate(story.register_file, count=count), story.bootstrap()
+            )
+            _, report = await asyncio.gather(
+                story.sign_in_operator(), story.import_register(story.register_file)
+            )
+            await story.audience_counts(report["rows_added"])
+            yield story
+
+    # Commands
+
+    async def run(
+        self,
+        *arguments: str,
+        service: str | None = None,
+        env: dict[str, str] | None = None,
+        given: str = "",
+    ) -> tuple[int, str, str]:
+        """Run `taawon …` as its own process: exit code, output, messages.
+
+        With a service it has that service's settings, otherwise none at all.
+        """
+        if service is not None:
+            env = await asyncio.to_thread(self.stack.environment, service)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "shared.cli",
+            *arguments,
+            env=env,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, messages = await process.communicate(given.encode())
+        assert process.returncode is not None
+        return process.returncode, out.decode(), messages.decode()
+
+    async def taawon(self, *arguments: str, service: str, given: str = "") -> str:
+        """The output of a command that must succeed."""
+        code, out, messages = await self.run(*arguments, service=service, given=given)
+        assert code == 0, messages
+        return out
+
+    async def generate(self, path: Path, *, count: int, seed: int = 1) -> Path:
+        numbers = ("--count", str(count), "--seed", str(seed))
+        await self.taawon(
+            "register", "generate", *numbers, "--output", str(path), service="registry"
+        )
+        return path
+
+    async def import_register(self, path: Path) -> dict[str, Any]:
+        """The report of an import by command."""
+        out = await self.taawon("register", "import", str(path), "--json", service="registry")
+        report: dict[str, Any] = json.loads(out)
+        return report
+
+    async def dead_letters(self, service: str = "notifications") -> list[dict[str, Any]]:
+        out = await self.taawon("dead-letters", "list", service, "--json", service=service)
+        letters: list[dict[str, Any]] = json.loads(out)
+        return letters
+
+    async def bootstrap(self) -> None:
+        await self.taawon(
+            "accounts",
+            "bootstrap",
+            "--email",
+            OPERATOR,
+            "--password-stdin",
+            service="registry",
+            given=self.password + "\n",
+        )
+
+    # Signing in
+
+    async def sign_in_operator(self) -> Person:
+        self.operator = await self.sign_in(OPERATOR, self.password)
+        return self.operator
+
+    async def sign_in(self, email: str, password: str) -> Person:
+        form = {"grant_type": "password", "username": email, "password": password}
+        return Person(await self._token(form))
+
+    async def someone(self, *roles: str, **claims: Any) -> Person:
+        """A new account with these roles, signed in."""
+        email, password = f"{unique('someone')}@example.org", secrets.token_urlsafe(18)
+        body = {"email": email, "password": password, "roles": list(roles), **claims}
+        account = await self.post("registry", "/accounts", body)
+        person = await self.sign_in(email, password)
+        return Person(person.token, UUID(account["account_id"]))
+
+    async def register_partner(self, slug: str | None = None) -> Partner:
+        """A new institution whose program has signed in with its client credentials."""
+        slug = slug or unique("partner")
+        name = {"fr": f"Institution {slug}", "ar": f"مؤسسة {slug}"}
+        body = {"slug": slug, "name": name, "kind": "programme"}
+        await self.post("registry", "/partners", body)
+        client = await self.post("registry", f"/partners/{slug}/clients", {"label": "journey"})
+        form = {"grant_type": "client_credentials"}
+        form |= {name: client[name] for name in ("client_id", "client_secret")}
+        return Partner(await self._token(form), slug=slug)
+
+    async def _token(self, form: dict[str, str]) -> str:
+        answer = await self.http.post(f"{self.stack.url('registry')}/token", data=form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    # HTTP
+
+    async def ask(
+        self, service: str, method: str, path: str, *, who: Person | None = None, **rest: Any
+    ) -> httpx.Response:
+        """The answer, whatever it is; the operator asks unless somebody else is named."""
+        headers = {**(who or self.operator).headers, **rest.pop("headers", {})}
+        url = f"{self.stack.url(service)}{path}"
+        return await self.http.request(method, url, headers=headers, **rest)
+
+    async def get(self, service: str, path: str, *, who: Person | None = None, **query: Any) -> Any:
+        """What a successful GET answers."""
+        answer = await self.ask(service, "GET", path, who=who, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(
+        self, service: str, path: str, body: Any = None, *, who: Person | None = None
+    ) -> Any:
+        """What a successful POST answers."""
+        answer = await self.ask(service, "POST", path, who=who, json=body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    async def pages(self, service: str, path: str, *, limit: int) -> AsyncIterator[Any]:
+        """Every item of a list, page by page."""
+        after: dict[str, str] = {}
+        while True:
+            page = await self.get(service, path, limit=limit, **after)
+            for item in page["items"]:
+                yield item
+            if page["next"] is None:
+                return
+            after = {"after": page["next"]}
+
+    # Calls and ideas
+
+    async def draft_call(self, body: dict[str, Any], *, who: Person | None = None) -> UUID:
+        return UUID((await self.post("funding", "/calls", body, who=who))["id"])
+
+    async def open_call(
+        self, *tracks: dict[str, Any], who: Person | None = None, **fields: Any
+    ) -> UUID:
+        """Draft a call with these tracks and open it."""
+        call_id = await self.draft_call(a_call(*tracks, **fields), who=who)
+        await self.post("funding", f"/calls/{call_id}/open", who=who)
+        return call_id
+
+    async def extend(self, call_id: UUID, local: str = "2091-10-01T16:00") -> dict[str, Any]:
+        body = {"deadline": {"local": local}, "reason": "à la demande des coopératives"}
+        call: dict[str, Any] = await self.post("funding", f"/calls/{call_id}/extend", body)
+        return call
+
+    async def cancel(self, call_id: UUID) -> dict[str, Any]:
+        body = {"reason": "budget retiré"}
+        call: dict[str, Any] = await self.post("funding", f"/calls/{call_id}/cancel", body)
+        return call
+
+    async def publish_idea(self, *, author: Person | None = None, **fields: Any) -> UUID:
+        """An idea that somebody drafts and submits, and the operator publishes."""
+        author = author or await self.someone("holder")
+        idea = await self.post("ideas", "/ideas", an_idea(**fields), who=author)
+        await self.post("ideas", f"/ideas/{idea['id']}/submit", who=author)
+        await self.post("ideas", f"/ideas/{idea['id']}/publish")
+        return UUID(idea["id"])
+
+    # What notifications says
+
+    async def totals(self, subject_id: UUID) -> dict[str, Any] | None:
+        """The counts of a subject; None where nothing was heard of it yet."""
+        answer = await self.ask("notifications", "GET", f"/subjects/{subject_id}/totals")
+        if answer.status_code == 404:
+            return None
+        assert answer.status_code == 200, answer.text
+        totals: dict[str, Any] = answer.json()
+        return totals
+
+    async def told(self, subject_id: UUID, *, version: int = 2) -> dict[str, Any]:
+        """Wait until everybody has been told of this version or a later one: the counts then."""
+
+        async def look() -> dict[str, Any] | None:
+            totals = await self.totals(subject_id)
+            return totals if totals and (totals["told_version"] or 0) >= version else None
+
+        return await self.eventually(look)
+
+    async def recipients(self, subject_id: UUID) -> dict[UUID, str]:
+        """Who has the first alert of a subject, with the verdict."""
+        path = f"/subjects/{subject_id}/recipients"
+        found: dict[UUID, str] = {}
+        async for item in self.pages("notifications", path, limit=1000):
+            who = UUID(item["cooperative_id"])
+            assert who not in found
+            found[who] = item["verdict"]
+        return found
+
+    async def alerts_of(
+        self, cooperative_id: UUID, *, about: UUID | None = None, **query: Any
+    ) -> list[dict[str, Any]]:
+        """The inbox of a cooperative, newest first; `about` narrows it to one subject."""
+        path = f"/cooperatives/{cooperative_id}/alerts"
+        page = await self.get("notifications", path, limit=200, **query)
+        return [a for a in page["items"] if about is None or a["subject_id"] == str(about)]
+
+    async def audience_counts(self, cooperatives: int) -> None:
+        """Wait until so many cooperatives are known to notifications."""
+
+        async def look() -> bool:
+            return bool((await self.audience())["cooperatives"] == cooperatives)
+
+        await self.eventually(look)
+
+    async def audience(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self.get("notifications", "/audience")
+        return found
+
+    # Partners
+
+    async def subscribe(self, partner: Partner, **wanted: Any) -> UUID:
+        answer = await self.post("notifications", "/subscriptions", wanted, who=partner)
+        return UUID(answer["subscription_id"])
+
+    async def feed(self, partner: Partner, *, after: str = "0") -> list[dict[str, Any]]:
+        page = await self.get("notifications", "/feed", who=partner, after=after, limit=1000)
+        items: list[dict[str, Any]] = page["items"]
+        return items
+
+    async def fed(self, partner: Partner, count: int) -> list[dict[str, Any]]:
+        """Wait until the feed holds so many events, or more: all of them."""
+
+        async def look() -> list[dict[str, Any]] | None:
+            items = await self.feed(partner)
+            return items if len(items) >= count else None
+
+        return await self.eventually(look)
+
+    async def open_amqp_door(self, partner: Partner) -> AmqpDoor:
+        """Ask for a queue, or for a new password, and wait until the credentials work."""
+        asked = await self.post("notifications", "/doors/amqp", who=partner)
+
+        async def look() -> bool:
+            door = await self.get("notifications", "/doors/amqp", who=partner)
+            return bool(door["state"] == "ready")
+
+        await self.eventually(look)
+        username, password = asked["username"], asked["password"]
+        url = self.stack.broker.found.amqp_url(username, password, PARTNER_VHOST)
+        return AmqpDoor(url, asked["queue"], username, password)
+
+    async def listen(self, door: AmqpDoor, count: int) -> list[dict[str, Any]]:
+        """What `taawon partner listen` prints, run with nothing but the partner's own login."""
+        code, out, messages = await self.run(
+            "partner", "listen", door.url, door.queue, "--count", str(count), env={}
+        )
+        assert code == 0, messages
+        return [json.loads(line) for line in out.splitlines()]
+
+    # The register
+
+    async def register(self, *paths: Path) -> dict[UUID, Facts]:
+        """The facts of files, under the ids that the registry gave; later files win."""
+        facts: dict[register_files.Identity, Facts] = {}
+        for path in paths or (self.register_file,):
+            facts |= register_files.read_facts(path)
+        ids: dict[register_files.Identity, UUID] = {}
+        async for item in self.pages("registry", "/cooperatives", limit=200):
+            ids[item["court"], item["local_register_no"]] = UUID(item["cooperative_id"])
+        return {ids[identity]: known for identity, known in facts.items()}
+
+    def expected(
+        self, register: dict[UUID, Facts], tracks: Sequence[Criteria], reference_on: date
+    ) -> dict[UUID, str]:
+        """Who should be told, by the evaluator alone."""
+        return register_files.matching(register, tracks, reference_on)
+
+    # Looking deeper
+
+    async def eventually(
+        self, look: Callable[[], T | Awaitable[T | None] | None], *, within: float = PATIENCE
+    ) -> T:
+        """Wait until what is seen is truthy."""
+        seen = await eventually(look, within=within, every=0.1)
+        assert seen is not None
+        return seen
+
+    @asynccontextmanager
+    async def database(self, service: str) -> AsyncIterator[asyncpg.Connection]:
+        """A connection as the service's own role."""
+        if service not in self._database_urls:
+            url = await asyncio.to_thread(self.stack.database_url, service)
+            plain = make_url(url).set(drivername="postgresql")
+            self._database_urls[service] = plain.render_as_string(hide_password=False)
+        connection = await asyncpg.connect(self._database_urls[service])
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def log_lines(self, name: str, **fields: Any) -> list[dict[str, Any]]:
+        """The structured log lines of a process that have all these fields."""
+        lines = self.stack.process(name).log.read_text(errors="replace").splitlines()
+        parsed = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in parsed if fields.items() <= line.items()]
+
+    async def metric(self, service: str, name: str, **labels: str) -> float:
+        """The present value of a counter; 0 where it has not counted yet."""
+        answer = await self.http.get(f"{self.stack.url(service)}/metrics")
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        return sum(_values(answer.text.splitlines(), name, wanted))
+
+
+def _values(lines: Iterable[str], name: str, wanted: set[str]) -> list[float]:
+    found = []
+    for line in lines:
+        series, _, value = line.rpartition(" ")
+        metric, _, labels = series.partition("{")
+        if metric == name and wanted <= set(labels.rstrip("}").split(",")):
+            found.append(float(value))
+    return found
