@@ -62,8 +62,10 @@ class Account:
             raise Unreachable("To run a server as another user, root needs setpriv (util-linux).")
         user = [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         user.append("--no-new-privs")
+        # Without this, a program that first asks access(2) is told no, whatever its rights.
+        asked_as_used = "--securebits=+no_setuid_fixup"
         # Containers often withhold the narrower of the two rights.
         return [user] + [
-            [*user, f"--inh-caps=+{right}", f"--ambient-caps=+{right}"]
+            [*user, f"--inh-caps=+{right}", f"--ambient-caps=+{right}", asked_as_used]
             for right in ("dac_read_search", "dac_override")
         ]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from .state import kept_secret, write_atomically
+from .state import kept_secret, locked, write_atomically
 
 CREATE = r"""
 \getenv password TAAWON_ROLE_PASSWORD
@@ -47,8 +47,10 @@ class Databases:
         if password is not None:
             self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(kept, password)
-        password = kept_secret(kept)
-        self.run(CREATE, name=name, password=password)
+        # In turns: two that alter one role at the same moment fail.
+        with locked(self.secrets):
+            password = kept_secret(kept)
+            self.run(CREATE, name=name, password=password)
         host = urlsplit(self.admin_url).netloc.rpartition("@")[2]
         query = urlsplit(self.admin_url).query
         url = f"postgresql+asyncpg://{name}:{quote(password, safe='')}@{host}/{name}"

@@ -44,9 +44,17 @@ class PostgresNode:
         return kept_port(self.folder / "port")
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
     def admin_url(self) -> str:
         password = kept_secret(self._secrets / f"{ADMIN}.password")
         return f"postgresql+asyncpg://{ADMIN}:{password}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def databases(self) -> Databases:
+        return Databases(self.admin_url, self._secrets)
 
     def start(self) -> None:
         """Running afterwards; one that runs already, whoever started it, is used."""
@@ -78,10 +86,10 @@ class PostgresNode:
 
     def create_database(self, name: str, password: str | None = None) -> str:
         """The url of that database for its own role; asked again, the same url."""
-        return Databases(self.admin_url, self._secrets).create(name, password)
+        return self.databases.create(name, password)
 
     def drop_database(self, name: str) -> None:
-        Databases(self.admin_url, self._secrets).drop(name)
+        self.databases.drop(name)
 
     def _prefix(self) -> list[str]:
         """The trial runs in an empty folder beside the data, for there may be no data yet."""
@@ -146,7 +154,7 @@ class PostgresNode:
         ready = [str(programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         if subprocess.run(ready, env=_environment()).returncode != 0:
             return False
-        Databases(self.admin_url, self._secrets).run(CLOSE_DEFAULTS)
+        self.databases.run(CLOSE_DEFAULTS)
         return True
 
 

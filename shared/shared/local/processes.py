@@ -14,6 +14,8 @@ from .state import write_atomically
 # A shell started in the background ignores these, and a child would inherit that.
 HEARD_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
+DEAD = ("Z", "X")
+
 
 class NotStarted(RuntimeError):
     """A program ended, or said nothing for too long, before it was ready."""
@@ -30,14 +32,13 @@ class Identity:
     def of(cls, pid: int) -> "Identity | None":
         """None where no such process lives; one that is dead and not yet buried does not live."""
         state, born = _read_stat(pid)
-        return cls(pid, born) if state not in "ZX" else None
+        return cls(pid, born) if state not in DEAD else None
 
     def is_alive(self) -> bool:
         state, born = _read_stat(self.pid)
         if state == "Z" and born == self.born:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
-        return state not in "ZX" and born == self.born
+            _bury(self.pid)
+        return state not in DEAD and born == self.born
 
     def signal(self, number: int) -> None:
         if self.is_alive():
@@ -89,6 +90,7 @@ class Process:
         """Record a process that somebody else started as this one."""
         identity = Identity.of(pid)
         if identity is None:
+            _bury(pid)
             raise NotStarted(f"{self.name} ended at once.\n{self.log_tail()}")
         record = {"pid": identity.pid, "born": identity.born}
         write_atomically(self.record, json.dumps(record))
@@ -101,12 +103,12 @@ class Process:
             raise NotStarted(f"{self.name} ended before it was ready.\n{self.log_tail()}")
 
     def stop(self, grace: float = 10.0, *, by: int = signal.SIGTERM) -> None:
-        """Ask it to end, and end it with all that it started when the grace is over."""
+        """Ask it to end, then what it started and left behind; when the grace is over, end all."""
         family = self._family()
-        if family:
-            family[0].signal(by)
-            if not wait_until(lambda: _all_gone(family), within=grace):
-                _kill(family)
+        # A server knows best how to end its children, so they are asked only once it is gone.
+        if _end(family[:1], by, within=grace):
+            _end(family[1:], by, within=grace)
+        _kill(family)
         self.record.unlink(missing_ok=True)
 
     def kill9(self) -> None:
@@ -160,14 +162,24 @@ def wait_until(holds: Callable[[], bool], *, within: float, every: float = 0.05)
     return True
 
 
+def _bury(pid: int) -> None:
+    """A dead child keeps its pid until its parent asks for it; others bury their own."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
 def _all_gone(family: Sequence[Identity]) -> bool:
     return not any([member.is_alive() for member in family])
 
 
+def _end(members: Sequence[Identity], by: int, *, within: float) -> bool:
+    for member in members:
+        member.signal(by)
+    return wait_until(lambda: _all_gone(members), within=within)
+
+
 def _kill(family: Sequence[Identity]) -> None:
-    for member in family:
-        member.signal(signal.SIGKILL)
-    if not wait_until(lambda: _all_gone(family), within=10):
+    if not _end(family, signal.SIGKILL, within=10):
         alive = [member.pid for member in family if member.is_alive()]
         raise RuntimeError(f"processes {alive} do not end, not even when killed")
 
@@ -178,7 +190,16 @@ def _read_stat(pid: int) -> tuple[str, str]:
     if fields is None:
         return "X", ""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return fields[0], f"{boot}:{fields[19]}"
+    # A dead process whose threads still end keeps its ports and files as long as they do.
+    state = "ending" if fields[0] == "Z" and _has_threads(pid) else fields[0]
+    return state, f"{boot}:{fields[19]}"
+
+
+def _has_threads(pid: int) -> bool:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _stat_fields(pid: int) -> list[str] | None:

@@ -37,6 +37,10 @@ class RabbitNode:
         self._names = Process(self.folder, "epmd")
 
     @property
+    def pid(self) -> int | None:
+        return self._server.pid
+
+    @property
     def management_url(self) -> str:
         return f"http://127.0.0.1:{self._port('management')}"
 
@@ -45,11 +49,15 @@ class RabbitNode:
         return Management(self.management_url, ADMIN, self._password)
 
     @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port('amqp')}"
+
+    @property
     def admin_url(self) -> str:
         return self.amqp_url(ADMIN, self._password)
 
     def amqp_url(self, user: str, password: str, vhost: str = "/") -> str:
-        return amqp_url(f"127.0.0.1:{self._port('amqp')}", user, password, vhost)
+        return amqp_url(self.address, user, password, vhost)
 
     def start(self) -> None:
         """Running afterwards; one that runs already, whoever started it, is used."""
