@@ -103,10 +103,21 @@ class Publisher:
                 self._channel = None
             if self._channel is None or self._channel.is_closed:
                 self._exchanges.clear()
-                self._channel = await self._connection.channel(
-                    publisher_confirms=True, on_return_raises=True
-                )
+                self._channel = await self._new_channel(self._connection)
             return self._channel
+
+    async def _new_channel(self, connection: AbstractConnection) -> AbstractChannel:
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await connection.channel(publisher_confirms=True, on_return_raises=True)
+        except Exception as error:
+            # Whatever it is, the next attempt starts from a new connection.
+            self._connection = None
+            with suppress(*CONNECTION_ERRORS, RuntimeError):
+                await asyncio.wait_for(connection.close(), 5)
+            if type(error) is RuntimeError:  # how the client says that a connection is closing
+                raise ConnectionError("the connection to the broker is closing") from error
+            raise
 
     async def _drop(self) -> None:
         """Throw the channel away; the next batch gets a new one."""

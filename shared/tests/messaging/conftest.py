@@ -1,0 +1,43 @@
+"""A virtual host and databases of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.local.nodes import Broker
+from shared.local.rabbitmq import RabbitNode
+from shared.messaging.topology import BrokerUser
+from shared.testing import TestDatabases, Vhost
+
+from .masonry import Yard, yard
+
+
+@pytest.fixture
+def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
+    """Masons build, carpenters listen."""
+    vhost = vhosts("masonry", "carpentry")
+    yield vhost
+    vhost.broker.management.delete_vhost(vhost.name)
+
+
+@pytest.fixture
+async def masonry(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
+    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def own_broker(run_folder: Path) -> Iterator[Broker]:
+    """A broker that a test may stop, kill and start: nobody else is connected to it."""
+    node = RabbitNode(run_folder / "own-broker")
+    node.start()
+    address = node.admin_url.rpartition("@")[2].partition("/")[0]
+    broker = Broker(address, node.management, run_folder / "own-broker" / "users", node)
+    for name in ("masonry", "carpentry"):
+        broker.add_service_user(BrokerUser(name))
+    yield broker
+    node.kill()  # nothing in it is worth the time of an orderly stop
+    node.stop()
