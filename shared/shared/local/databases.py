@@ -44,8 +44,8 @@ class Databases:
         """The url of the database for its own role; asked again, the same url."""
         self._check(name)
         kept = self.secrets / f"{name}.password"
+        self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         if password is not None:
-            self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(kept, password)
         # In turns: two that alter one role at the same moment fail.
         with locked(self.secrets):
