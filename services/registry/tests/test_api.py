@@ -10,8 +10,9 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from registry.app import create_app
 from shared.messaging.tables import AuditRow, OutboxRow
-from shared.testing import Api, Tokens
+from shared.testing import Api, TestDatabases, Tokens, api
 
 from .builders import a_body, a_file, a_row, many_rows
 
@@ -286,7 +287,9 @@ async def test_lists_are_narrowed_by_each_filter(
     assert len(page["items"]) == found
 
 
-@pytest.mark.parametrize("query", ["region=MA-99", "after=!", "after=WzFd", "limit=201"])
+@pytest.mark.parametrize(
+    "query", ["region=MA-99", "after=!", "after=WzFd", "after=WyJ4Il0", "limit=201"]
+)
 async def test_a_wrong_query_is_refused(door: Api, people: People, query: str) -> None:
     answer = await door.http.get(f"/cooperatives?{query}", headers=people.holder)
 
@@ -309,6 +312,39 @@ async def test_totals_are_counted_by_group(door: Api, people: People) -> None:
             "women_only": 1,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("account", "status"),
+    [
+        ({"roles": ["delegate"], "provinces": ["MA-TIZ"]}, 201),
+        ({"roles": ["delegate"]}, 422),
+        ({"roles": ["delegate"], "provinces": ["MA-XXX"]}, 422),
+        ({"roles": ["partner"], "partner": "nobody"}, 404),
+        ({"roles": ["cooperative"], "cooperatives": [str(uuid.UUID(int=5))]}, 404),
+        ({"password": "short"}, 422),
+        ({"email": "nobody"}, 422),
+        ({"roles": []}, 422),
+    ],
+)
+async def test_an_account_acts_only_for_what_exists(
+    door: Api, people: People, account: Json, status: int
+) -> None:
+    answer = await door.http.post("/accounts", json=ACCOUNT | account, headers=people.operator)
+
+    assert answer.status_code == status, answer.text
+    assert "password" not in answer.text or status == 422
+
+
+async def test_an_address_has_only_one_account_however_it_is_written(
+    door: Api, people: People
+) -> None:
+    await door.http.post("/accounts", json=ACCOUNT, headers=people.operator)
+    shouted = ACCOUNT | {"email": ACCOUNT["email"].upper()}
+
+    again = await door.http.post("/accounts", json=shouted, headers=people.operator)
+
+    assert (again.status_code, again.json()["code"]) == (409, "account-exists")
 
 
 async def test_a_partner_is_announced_and_its_slug_is_taken(door: Api, people: People) -> None:
@@ -365,6 +401,16 @@ async def test_an_unreadable_file_is_a_problem(
     answer = await uploaded(door, people.operator, content)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_an_import_larger_than_the_limit_is_refused(
+    people: People, tokens: Tokens, databases: TestDatabases
+) -> None:
+    url = databases.migrated("registry")
+    async with api(create_app, "registry", url, tokens, max_import_bytes=2_000) as small:
+        answer = await uploaded(small, people.operator, a_file(*many_rows(50, "TPI Tiznit")))
+
+    assert answer.status_code == 413
 
 
 async def test_an_import_of_another_kind_of_body_is_refused(door: Api, people: People) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry.domain import Governance
 from registry.register_file import FileRefused, RowVerdict, lines_of, read_rows
@@ -218,3 +221,28 @@ def test_a_missing_column_is_named_with_the_nearest_header() -> None:
 def test_what_is_no_register_file_is_refused_with_the_remedy(content: bytes, message: str) -> None:
     with pytest.raises(FileRefused, match=message):
         verdicts(content)
+
+
+HEADER = b"court,local_register_no,name_fr,province,members_total,phone,creation_date,ice\n"
+
+
+def findings_or_refusal(content: bytes) -> bool:
+    """Whether the file was read to its end, with an entry or a reason for each row."""
+    try:
+        found = verdicts(content)
+    except FileRefused as refusal:
+        return bool(refusal.detail)
+    return all(verdict.entry or verdict.findings for verdict in found)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6))
+def test_whatever_a_file_holds_it_is_read_or_refused(lines: list[bytes]) -> None:
+    assert findings_or_refusal(HEADER + b"\n".join(lines))
+
+
+@given(st.lists(st.text(max_size=30), min_size=8, max_size=8))
+def test_whatever_a_cell_holds_it_is_read_or_reported(cells: list[str]) -> None:
+    stream = io.StringIO()
+    csv.writer(stream).writerow(cells)
+
+    assert findings_or_refusal(HEADER + stream.getvalue().encode("utf-8", "replace"))

@@ -13,6 +13,7 @@ from shared.auth import Role
 from shared.web import Caller, Session
 
 from .dependencies import Seal
+from .partners import SLUG
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -23,7 +24,7 @@ class AccountIn(BaseModel):
     roles: list[Role] = Field(min_length=1, max_length=7)
     provinces: list[str] = Field(default=[], max_length=75)
     cooperatives: list[UUID] = Field(default=[], max_length=100)
-    partner: str | None = Field(default=None, max_length=40)
+    partner: str | None = Field(default=None, pattern=SLUG, max_length=40)
 
 
 class AccountOut(BaseModel):

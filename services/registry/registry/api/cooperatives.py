@@ -89,7 +89,7 @@ async def list_cooperatives(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[CooperativeOut]:
     """Pages in a fixed order; contacts only for operators and delegates of the province."""
-    last = UUID(decode_cursor(after, str)[0]) if after else None
+    last = decode_cursor(after, UUID)[0] if after else None
     rows = await queries.list_cooperatives(session, narrowed, after=last, limit=limit)
     shown = [_shown(row, caller, seal) for row in rows[:limit]]
     cursor = encode_cursor(str(rows[limit - 1]["id"])) if len(rows) > limit else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import Annotated, BinaryIO
 from uuid import UUID
@@ -84,7 +85,9 @@ async def import_register(
     sessions: Sessions,
     caller: Caller,
     seal: Seal,
-    source: Annotated[str, Query(max_length=200, description="Name of the file.")] = "upload",
+    source: Annotated[
+        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
+    ] = "upload",
     as_of_on: date | None = None,
 ) -> StreamingResponse:
     """Operators only. The answer is one JSON line per batch, then a line with the report.
@@ -106,12 +109,13 @@ async def read_import(import_id: UUID, session: Session, caller: Caller) -> Impo
 
 
 async def _told(
-    first: usecases.Progress, steps: AsyncIterator[usecases.Progress]
+    first: usecases.Progress, steps: AsyncGenerator[usecases.Progress]
 ) -> AsyncIterator[bytes]:
     step = first
-    yield _progress_line(step)
-    async for step in steps:
+    async with aclosing(steps):
         yield _progress_line(step)
+        async for step in steps:
+            yield _progress_line(step)
     report = ImportOut.of(step.report).model_dump(mode="json")
     yield orjson.dumps({"type": "report", "report": report}) + b"\n"
 

@@ -7,6 +7,7 @@ import csv
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -97,12 +98,14 @@ async def _import(
         task = progress.add_task("reading", total=size, rows=0, refused=0)
         async with connected() as (sessions, sealer):
             lines = _counted(lines_of(stream), progress, task)
-            async for step in usecases.import_register(
+            steps = usecases.import_register(
                 sessions, sealer, CONSOLE, lines, source=file.name, as_of_on=day
-            ):
-                result = step.report
-                findings.extend(step.findings)
-                progress.update(task, rows=result.rows_read, refused=result.rows_refused)
+            )
+            async with aclosing(steps):
+                async for step in steps:
+                    result = step.report
+                    findings.extend(step.findings)
+                    progress.update(task, rows=result.rows_read, refused=result.rows_refused)
     assert result is not None
     return result
 

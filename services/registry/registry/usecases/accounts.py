@@ -9,7 +9,14 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
-from registry.domain import Account, AccountExists, NoSuchPartner, OperatorExists, check_claims
+from registry.domain import (
+    Account,
+    AccountExists,
+    NoSuchPartner,
+    NotInTheRegister,
+    OperatorExists,
+    check_claims,
+)
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
@@ -41,9 +48,7 @@ async def create_account(
         cooperatives=frozenset(cooperatives),
         partner=partner,
     )
-    known = select(models.partner.c.id).where(models.partner.c.slug == partner)
-    if partner is not None and await session.scalar(known) is None:
-        raise NoSuchPartner(f"no partner {partner} is registered: register it first")
+    await _refuse_unknown(session, partner, frozenset(cooperatives))
     account = await _new_account(session, sealer, email=email, password=password, roles=wanted)
     account.provinces = sorted(provinces)
     account.cooperatives = sorted(cooperatives)
@@ -70,6 +75,19 @@ async def bootstrap_operator(
 def email_mark(sealer: Sealer, email: str) -> str:
     """What an account is found by."""
     return sealer.blind_index(email.strip().casefold())
+
+
+async def _refuse_unknown(
+    session: AsyncSession, partner: str | None, cooperatives: frozenset[UUID]
+) -> None:
+    known = select(models.partner.c.id).where(models.partner.c.slug == partner)
+    if partner is not None and await session.scalar(known) is None:
+        raise NoSuchPartner(f"no partner {partner} is registered: register it first")
+    found = await session.scalars(
+        select(models.cooperative.c.id).where(models.cooperative.c.id.in_(cooperatives))
+    )
+    if missing := cooperatives - set(found):
+        raise NotInTheRegister(f"no cooperative {min(missing)} is in the register")
 
 
 async def _new_account(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
@@ -52,7 +53,7 @@ async def import_register(
     *,
     source: str,
     as_of_on: date | None = None,
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """Good rows go in, wrong ones are reported; equal rows change nothing and announce nothing.
 
     Each batch is one transaction with at most one event. If the process dies, reading the same
@@ -61,25 +62,35 @@ async def import_register(
     """
     caller.require(Role.OPERATOR)
     batches = _batches(read_rows(lines))
-    first = next(batches, ())
+    batch = await asyncio.to_thread(next, batches, ())
     async with sessions() as holder:
         await _take_lock(holder)
         report = await _start(sessions, caller, source)
         intake = _Intake(sealer=sealer, report=report, as_of_on=as_of_on or now().date())
         refusal: str | None = None
-        batch: tuple[RowVerdict, ...] | None = first
         while batch:
-            async with sessions.begin() as session:
-                findings = await intake.put_in(session, batch)
-            failpoints.reach("registry.import.batch")
-            yield Progress(report=report, findings=findings)
+            # The next batch is read while the database writes this one.
+            reading = asyncio.create_task(asyncio.to_thread(_next_or_refusal, batches))
             try:
-                batch = next(batches, None)
-            except FileRefused as error:
-                batch, refusal = None, error.detail
+                async with sessions.begin() as session:
+                    findings = await intake.put_in(session, batch)
+                failpoints.reach("registry.import.batch")
+                yield Progress(report=report, findings=findings)
+            finally:
+                batch, refusal = await reading
         await _end(sessions, report, refusal)
         await holder.commit()
     yield Progress(report=report)
+
+
+def _next_or_refusal(
+    batches: Iterator[tuple[RowVerdict, ...]],
+) -> tuple[tuple[RowVerdict, ...], str | None]:
+    """What is wrong with the rest of the file ends the import; it undoes nothing."""
+    try:
+        return next(batches, ()), None
+    except FileRefused as error:
+        return (), error.detail
 
 
 def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:

@@ -1,13 +1,6 @@
-"""The registry's tables, and how aggregates are kept in them."""
+"""The tables of the registry."""
 
 from __future__ import annotations
-
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -24,32 +17,15 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     func,
-    orm,
     text,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.domain import (
-    Account,
-    ApiClient,
-    Cooperative,
-    Entry,
-    Governance,
-    ImportState,
-    KeyState,
-    Partner,
-    RegisterImport,
-    SealedContact,
-    SigningKey,
-)
-from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from registry.domain import ImportState, KeyState
 from shared.messaging.tables import NAMING
-from shared.reference import fold
 
 metadata = MetaData(naming_convention=NAMING)
 
@@ -204,122 +180,3 @@ register_import = Table(
     Column("refusal", Text),
     Column("problems", JSONB, nullable=False),
 )
-
-mapping: Final = orm.registry(metadata=metadata)
-mapping.map_imperatively(Partner, partner)
-mapping.map_imperatively(ApiClient, api_client)
-mapping.map_imperatively(Account, account)
-mapping.map_imperatively(SigningKey, signing_key)
-mapping.map_imperatively(RegisterImport, register_import)
-
-_ENTRY_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
-_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*_ENTRY_FIELDS)
-
-
-def entry_values(entry: Entry) -> dict[str, Any]:
-    """The entry's own columns with those derived from it: region, identity, search, digest."""
-    court_key, register_key = entry.identity
-    mark = entry.contact.mark if entry.contact else None
-    return dict(zip(_ENTRY_FIELDS, _said(entry), strict=True)) | {
-        "court_key": court_key,
-        "register_key": register_key,
-        "region": entry.region,
-        "search_key": search_key(entry.name_fr, entry.name_ar),
-        "digest": digest_of(entry, mark),
-        "contact_sealed": entry.contact.sealed if entry.contact else None,
-        "contact_mark": mark,
-    }
-
-
-def digest_of(entry: Entry, contact_mark: str | None) -> str:
-    """Equal for entries that say the same; whether a contact changed shows in its mark."""
-    said = "\x1f".join(["" if value is None else str(value) for value in _said(entry)])
-    return hashlib.sha256(f"{said}\x1f{contact_mark or ''}".encode()).hexdigest()
-
-
-def search_key(*names: str | None) -> str:
-    """Both names without case, accents or letter variants."""
-    return " ".join(_folded_word(word) for name in names if name for word in name.split())
-
-
-@lru_cache(maxsize=65_536)
-def _folded_word(word: str) -> str:
-    return fold(word)
-
-
-def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
-    """A cooperative as a row."""
-    return entry_values(aggregate.entry) | {
-        "id": aggregate.id,
-        "version": aggregate.version,
-        "source": aggregate.source,
-        "as_of_on": aggregate.as_of_on,
-        "provenance": aggregate.provenance,
-    }
-
-
-def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
-    """A row as a cooperative."""
-    return Cooperative(
-        id=row["id"],
-        version=row["version"],
-        entry=_entry_from(row),
-        source=row["source"],
-        as_of_on=row["as_of_on"],
-        provenance=row["provenance"],
-    )
-
-
-def _entry_from(row: Mapping[str, Any]) -> Entry:
-    values = {name: row[name] for name in _ENTRY_FIELDS}
-    contact = None
-    if row["contact_sealed"] is not None:
-        contact = SealedContact(sealed=row["contact_sealed"], mark=row["contact_mark"])
-    values["applicant_type"] = ApplicantType(row["applicant_type"])
-    values["legal_status"] = LegalStatus(row["legal_status"])
-    for name, kind in (("governance", Governance), ("activity_status", ActivityStatus)):
-        values[name] = kind(row[name]) if row[name] is not None else None
-    return Entry(**values, contact=contact)
-
-
-DIGESTS: Final = text(
-    """
-    SELECT c.court_key, c.register_key, c.digest
-    FROM cooperative c
-    JOIN unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
-        AS given (court_key, register_key) USING (court_key, register_key)
-    FOR UPDATE OF c
-    """
-)
-"""The digests of known cooperatives among the given identities; their rows are locked."""
-
-
-_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
-
-
-def _upsert() -> TextClause:
-    """One statement for a whole batch; a row that says the same is left alone."""
-    columns = [
-        column for column in cooperative.columns if column.name not in {"provenance", "changed_at"}
-    ]
-    names = ", ".join(column.name for column in columns)
-    typed = ", ".join(f"{column.name} {column.type.compile(_DIALECT)}" for column in columns)
-    kept = {"id", "version", "court_key", "register_key"}
-    changes = ", ".join(
-        f"{column.name} = excluded.{column.name}" for column in columns if column.name not in kept
-    )
-    # One JSON text rather than an array per column: half the time in the driver.
-    return text(
-        f"""
-        INSERT INTO cooperative ({names})
-        SELECT {names} FROM json_to_recordset(CAST(:rows AS json)) AS given ({typed})
-        ON CONFLICT (court_key, register_key) DO UPDATE
-        SET {changes}, version = cooperative.version + 1, provenance = '{{}}', changed_at = now()
-        WHERE cooperative.digest <> excluded.digest
-        RETURNING id, version, court_key, register_key
-        """
-    )
-
-
-UPSERT: Final = _upsert()
-"""Binds the rows as one JSON text; returns those that are new or changed."""

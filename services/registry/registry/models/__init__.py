@@ -1,0 +1,34 @@
+"""The registry's tables, and how aggregates are kept in them."""
+
+from .mapping import mapping
+from .rows import cooperative_from, cooperative_values, digest_of, entry_values, search_key
+from .statements import DIGESTS, UPSERT
+from .tables import (
+    account,
+    api_client,
+    cooperative,
+    metadata,
+    partner,
+    register_import,
+    sign_in_failure,
+    signing_key,
+)
+
+__all__ = [
+    "DIGESTS",
+    "UPSERT",
+    "account",
+    "api_client",
+    "cooperative",
+    "cooperative_from",
+    "cooperative_values",
+    "digest_of",
+    "entry_values",
+    "mapping",
+    "metadata",
+    "partner",
+    "register_import",
+    "search_key",
+    "sign_in_failure",
+    "signing_key",
+]

@@ -1,0 +1,18 @@
+"""Which classes of the domain rest in which tables; cooperatives are rows (`rows`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import orm
+
+from registry.domain import Account, ApiClient, Partner, RegisterImport, SigningKey
+
+from .tables import account, api_client, metadata, partner, register_import, signing_key
+
+mapping: Final = orm.registry(metadata=metadata)
+mapping.map_imperatively(Partner, partner)
+mapping.map_imperatively(ApiClient, api_client)
+mapping.map_imperatively(Account, account)
+mapping.map_imperatively(SigningKey, signing_key)
+mapping.map_imperatively(RegisterImport, register_import)

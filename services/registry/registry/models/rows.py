@@ -1,0 +1,83 @@
+"""A cooperative as a row, and a row as a cooperative: by the thousand, so without the mapper."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
+
+from registry.domain import Cooperative, Entry, Governance, SealedContact
+from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.reference import fold
+
+_ENTRY_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
+_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*_ENTRY_FIELDS)
+
+
+def entry_values(entry: Entry) -> dict[str, Any]:
+    """The entry's own columns with those derived from it: region, identity, search, digest."""
+    court_key, register_key = entry.identity
+    mark = entry.contact.mark if entry.contact else None
+    return dict(zip(_ENTRY_FIELDS, _said(entry), strict=True)) | {
+        "court_key": court_key,
+        "register_key": register_key,
+        "region": entry.region,
+        "search_key": search_key(entry.name_fr, entry.name_ar),
+        "digest": digest_of(entry, mark),
+        "contact_sealed": entry.contact.sealed if entry.contact else None,
+        "contact_mark": mark,
+    }
+
+
+def digest_of(entry: Entry, contact_mark: str | None) -> str:
+    """Equal for entries that say the same; whether a contact changed shows in its mark."""
+    said = "\x1f".join(["" if value is None else str(value) for value in _said(entry)])
+    return hashlib.sha256(f"{said}\x1f{contact_mark or ''}".encode()).hexdigest()
+
+
+def search_key(*names: str | None) -> str:
+    """Both names without case, accents or letter variants."""
+    return " ".join(_folded_word(word) for name in names if name for word in name.split())
+
+
+@lru_cache(maxsize=65_536)
+def _folded_word(word: str) -> str:
+    return fold(word)
+
+
+def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
+    """A cooperative as a row."""
+    return entry_values(aggregate.entry) | {
+        "id": aggregate.id,
+        "version": aggregate.version,
+        "source": aggregate.source,
+        "as_of_on": aggregate.as_of_on,
+        "provenance": aggregate.provenance,
+    }
+
+
+def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
+    """A row as a cooperative."""
+    return Cooperative(
+        id=row["id"],
+        version=row["version"],
+        entry=_entry_from(row),
+        source=row["source"],
+        as_of_on=row["as_of_on"],
+        provenance=row["provenance"],
+    )
+
+
+def _entry_from(row: Mapping[str, Any]) -> Entry:
+    values = {name: row[name] for name in _ENTRY_FIELDS}
+    contact = None
+    if row["contact_sealed"] is not None:
+        contact = SealedContact(sealed=row["contact_sealed"], mark=row["contact_mark"])
+    values["applicant_type"] = ApplicantType(row["applicant_type"])
+    values["legal_status"] = LegalStatus(row["legal_status"])
+    for name, kind in (("governance", Governance), ("activity_status", ActivityStatus)):
+        values[name] = kind(row[name]) if row[name] is not None else None
+    return Entry(**values, contact=contact)
