@@ -70,6 +70,6 @@ def is_free(port: int) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """One process at a time starts or stops the server of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
+    with open(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
