@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.local.broker import FoundBroker
 from shared.local.nodes import Broker
 from shared.local.rabbitmq import RabbitNode
 from shared.messaging.topology import BrokerUser
@@ -35,7 +36,8 @@ def own_broker(run_folder: Path) -> Iterator[Broker]:
     node = RabbitNode(run_folder / "own-broker")
     node.start()
     address = node.admin_url.rpartition("@")[2].partition("/")[0]
-    broker = Broker(address, node.management, run_folder / "own-broker" / "users", node)
+    found = FoundBroker("own", address, node.management, node)
+    broker = Broker(found, run_folder / "own-broker" / "users")
     for name in ("masonry", "carpentry"):
         broker.add_service_user(BrokerUser(name))
     yield broker

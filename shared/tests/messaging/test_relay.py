@@ -265,10 +265,10 @@ async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, da
         async with working(made.relay.run()):
             await made.write(a_stone(0))
             await eventually(lambda: _none_left(made))
-            await asyncio.to_thread(own_broker.node.stop)
+            await asyncio.to_thread(own_broker.found.server.stop)
             await made.write(*(a_stone(n) for n in range(1, 50)))
             await eventually(lambda: made.count(OutboxRow.attempts > 0), within=10)
-            await asyncio.to_thread(own_broker.node.start)
+            await asyncio.to_thread(own_broker.found.server.start)
             await eventually(lambda: _none_left(made), within=20)
         async with channel_of(made.admin_url) as channel:
             wall = await channel.get_queue("wall")

@@ -1,0 +1,41 @@
+"""Every contract of the platform, imported: the one list that documents, checks and doors use."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from . import __path__ as _folders
+from .base import Event, all_events
+
+for _module in iter_modules(_folders):
+    if _module.name != "catalogue":
+        import_module(f"{__package__}.{_module.name}")
+
+SAMPLES = Path(__file__).parent / "samples"
+SCHEMAS = Path(__file__).parent / "schemas"
+
+EVENTS: dict[str, type[Event]] = {
+    event.topic: event for event in all_events() if event.__module__.startswith(f"{__package__}.")
+}
+"""The class of each fact under its topic."""
+
+
+@cache
+def sample(topic: str) -> str:
+    """An example of the fact as it goes over the wire: made-up, and without any person."""
+    return (SAMPLES / f"{topic}.json").read_text(encoding="utf-8")
+
+
+def schema(event: type[Event]) -> dict[str, Any]:
+    """What the fact says, as JSON Schema."""
+    return event.model_json_schema(mode="serialization")
+
+
+def schema_text(event: type[Event]) -> str:
+    """The schema as it is stored, so that a diff shows what a change means to others."""
+    return json.dumps(schema(event), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
