@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,8 +19,15 @@ import asyncpg
 import httpx
 from sqlalchemy.engine import make_url
 
-from shared.contracts.criteria import Criteria, Facts
-from shared.local.stack import PARTNER_VHOST, SERVICES, Stack
+from notifications.domain import audience_tracks
+from shared.contracts.base import Event, now
+from shared.contracts.criteria import Facts
+from shared.contracts.funding import CallSnapshot
+from shared.contracts.ideas import IdeaSnapshot
+from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST, Stack
+from shared.messaging import wire
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.topology import EVENTS
 from shared.testing import eventually
 
 from . import register_files
@@ -132,24 +140,29 @@ class Story:
         self.http = http
         self.folder = folder
         self.operator = Person("")
-        self.register_file = folder / "register.csv"
+        self.files: list[Path] = []
         self.password = secrets.token_urlsafe(18)
+        self.header = ""
+        self.undrawn: list[str] = []
+        self._known: tuple[tuple[Path, ...], dict[UUID, Facts]] = ((), {})
         self._database_urls: dict[str, str] = {}
 
     @classmethod
     @asynccontextmanager
-    async def begun(cls, stack: Stack, folder: Path, *, count: int) -> AsyncIterator[Story]:
-        """With a made-up register imported by command, an operator, and the audience in place."""
+    async def begun(
+        cls, stack: Stack, folder: Path, *, count: int, later: int = 0
+    ) -> AsyncIterator[Story]:
+        """With a made-up register imported by command, an operator, and the audience in place.
+
+        So many more cooperatives are drawn for `more_cooperatives` to hand out `later`.
+        """
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             story = cls(stack, http, folder)
-            await asyncio.gather(
-                story.generate(story.register_file, count=count), story.bootstrap()
-            )
-            _, report = await asyncio.gather(
-                story.sign_in_operator(), story.import_register(story.register_file)
-            )
-            await story.audience_counts(report["rows_added"])
+            await asyncio.gather(story.draw(count + later), story.bootstrap())
+            await story.sign_in_operator()
+            await story.import_register(await story.more_cooperatives(count))
+            await story.audience_counts(count)
             yield story
 
     # Commands
@@ -188,10 +201,28 @@ class Story:
         return out
 
     async def generate(self, path: Path, *, count: int, seed: int = 1) -> Path:
+        """Draw a register into a file."""
         numbers = ("--count", str(count), "--seed", str(seed))
         await self.taawon(
             "register", "generate", *numbers, "--output", str(path), service="registry"
         )
+        return path
+
+    async def draw(self, count: int) -> None:
+        """Draw so many cooperatives, to be handed out by `more_cooperatives`."""
+        drawn = await self.generate(self.folder / "drawn", count=count)
+        text = await asyncio.to_thread(drawn.read_text, "utf-8")
+        self.header, *self.undrawn = text.splitlines(keepends=True)
+
+    async def more_cooperatives(self, count: int) -> Path:
+        """A register file of so many cooperatives that no file held before."""
+        assert len(self.undrawn) >= count, "draw more cooperatives to begin with"
+        taken, self.undrawn = self.undrawn[:count], self.undrawn[count:]
+        number = len(self.files) + 1
+        path = self.folder / (f"register-{number}.csv" if self.files else "register.csv")
+        text = "".join([self.header, *taken])
+        await asyncio.to_thread(path.write_text, text, "utf-8")
+        self.files.append(path)
         return path
 
     async def import_register(self, path: Path) -> dict[str, Any]:
@@ -199,6 +230,16 @@ class Story:
         out = await self.taawon("register", "import", str(path), "--json", service="registry")
         report: dict[str, Any] = json.loads(out)
         return report
+
+    async def import_over_http(self, path: Path) -> AsyncIterator[dict[str, Any]]:
+        """The lines that an import tells as it goes: progress after each batch, then the report."""
+        url = f"{self.stack.url('registry')}/imports"
+        headers = {**self.operator.headers, "Content-Type": "text/csv"}
+        content = await asyncio.to_thread(path.read_bytes)
+        async with self.http.stream("POST", url, headers=headers, content=content) as answer:
+            assert answer.status_code == 200
+            async for line in answer.aiter_lines():
+                yield json.loads(line)
 
     async def dead_letters(self, service: str = "notifications") -> list[dict[str, Any]]:
         out = await self.taawon("dead-letters", "list", service, "--json", service=service)
@@ -276,19 +317,19 @@ class Story:
 
     async def pages(self, service: str, path: str, *, limit: int) -> AsyncIterator[Any]:
         """Every item of a list, page by page."""
-        after: dict[str, str] = {}
+        place: dict[str, Any] = {"limit": limit}
         while True:
-            page = await self.get(service, path, limit=limit, **after)
+            page = await self.get(service, path, **place)
             for item in page["items"]:
                 yield item
             if page["next"] is None:
                 return
-            after = {"after": page["next"]}
+            place["after"] = page["next"]
 
     # Calls and ideas
 
     async def draft_call(self, body: dict[str, Any], *, who: Person | None = None) -> UUID:
-        return UUID((await self.post("funding", "/calls", body, who=who))["id"])
+        return UUID((await self.post("funding", "/calls", body, who=who))["call_id"])
 
     async def open_call(
         self, *tracks: dict[str, Any], who: Person | None = None, **fields: Any
@@ -314,7 +355,7 @@ class Story:
         idea = await self.post("ideas", "/ideas", an_idea(**fields), who=author)
         await self.post("ideas", f"/ideas/{idea['id']}/submit", who=author)
         await self.post("ideas", f"/ideas/{idea['id']}/publish")
-        return UUID(idea["id"])
+        return UUID(idea["idea_id"])
 
     # What notifications says
 
@@ -401,29 +442,84 @@ class Story:
 
     async def listen(self, door: AmqpDoor, count: int) -> list[dict[str, Any]]:
         """What `taawon partner listen` prints, run with nothing but the partner's own login."""
+        # Not one setting of ours: a partner's machine has none.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("TAAWON_")}
         code, out, messages = await self.run(
-            "partner", "listen", door.url, door.queue, "--count", str(count), env={}
+            "partner", "listen", door.url, door.queue, "--count", str(count), env=env
         )
         assert code == 0, messages
         return [json.loads(line) for line in out.splitlines()]
 
-    # The register
+    # The oracle
 
     async def register(self, *paths: Path) -> dict[UUID, Facts]:
-        """The facts of files, under the ids that the registry gave; later files win."""
-        facts: dict[register_files.Identity, Facts] = {}
-        for path in paths or (self.register_file,):
-            facts |= register_files.read_facts(path)
-        ids: dict[register_files.Identity, UUID] = {}
-        async for item in self.pages("registry", "/cooperatives", limit=200):
-            ids[item["court"], item["local_register_no"]] = UUID(item["cooperative_id"])
-        return {ids[identity]: known for identity, known in facts.items()}
+        """The facts of these files, or else of all that were handed out, under the registry's ids.
 
-    def expected(
-        self, register: dict[UUID, Facts], tracks: Sequence[Criteria], reference_on: date
-    ) -> dict[UUID, str]:
-        """Who should be told, by the evaluator alone."""
-        return register_files.matching(register, tracks, reference_on)
+        What a later file says of a cooperative replaces what an earlier one said.
+        """
+        files = paths or tuple(self.files)
+        if files != self._known[0]:
+            facts: dict[register_files.Identity, Facts] = {}
+            for path in files:
+                facts |= await asyncio.to_thread(register_files.read_facts, path)
+            ids = await self._ids()
+            self._known = files, {ids[who]: known for who, known in facts.items()}
+        return self._known[1]
+
+    async def _ids(self) -> dict[register_files.Identity, UUID]:
+        return {
+            (item["court"], item["local_register_no"]): UUID(item["cooperative_id"])
+            async for item in self.pages("registry", "/cooperatives", limit=200)
+        }
+
+    async def expected(self, subject_id: UUID) -> dict[UUID, str]:
+        """Who should be told of a call or an idea, by the evaluator over the files alone."""
+        content = await self.snapshot(subject_id)
+        tracks, reference_on = audience_tracks(content), date.today()  # noqa: DTZ011
+        if isinstance(content, CallSnapshot):
+            reference_on = content.reference_on
+        return register_files.matching(await self.register(), tracks, reference_on)
+
+    async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
+        """A call or an idea as the service that owns it shows it."""
+        answer = await self.ask("funding", "GET", f"/calls/{subject_id}")
+        if answer.status_code == 200:
+            return CallSnapshot.model_validate({**answer.json(), "call_id": subject_id})
+        idea = await self.get("ideas", f"/ideas/{subject_id}")
+        return IdeaSnapshot.model_validate({**idea, "idea_id": subject_id})
+
+    # The broker
+
+    async def announce(self, event: Event, *, service: str = "funding") -> None:
+        """Publish a fact as that service's relay does, with its own broker user."""
+        await self.publish(service, event.topic, event.event_id, event.model_dump_json().encode())
+
+    async def publish(
+        self,
+        service: str,
+        topic: str,
+        event_id: UUID | str,
+        body: bytes,
+        *,
+        routing_key: str | None = None,
+        headers: dict[str, Any] | None = None,
+    ) -> None:
+        """Publish any bytes to the exchange of facts, with the service's own broker user."""
+        url = self.stack.broker.url_of(service, vhost=VHOST)
+        message = wire.message(
+            event_id=event_id,  # type: ignore[arg-type]  # a wrong one is part of some stories
+            topic=topic,
+            occurred_at=now(),
+            body=body,
+            headers=headers or {},
+            service=service,
+            user=service,
+        )
+        publisher = Publisher(url, name="journey")
+        try:
+            await publisher.publish_one(Outgoing(message, EVENTS, routing_key or topic))
+        finally:
+            await publisher.close()
 
     # Looking deeper
 

@@ -155,7 +155,7 @@ class CancelIn(BaseModel):
 class CallOut(CallTerms):
     """A call. `state` is `closed` from the deadline on."""
 
-    id: UUID
+    call_id: UUID
     version: int
     state: State
     funder_slug: str | None
@@ -168,7 +168,7 @@ class CallOut(CallTerms):
     def of(cls, call: Call) -> Self:
         return cls(
             **dict(call.terms),
-            id=call.id,
+            call_id=call.id,
             version=call.version,
             state=call.state_at(now()),
             funder_slug=call.funder_slug,

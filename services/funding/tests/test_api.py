@@ -265,7 +265,7 @@ async def test_the_clock_announces_a_call_that_is_over_once(door: Api, people: P
 
     topic, fact = (await facts(door))[-1]
     assert (first, second, topic) == (1, 0, "funding.call.closed.v1")
-    assert (fact["call_id"], fact["call"]["state"]) == (call["id"], "closed")
+    assert (fact["call_id"], fact["call"]["state"]) == (call["call_id"], "closed")
 
 
 async def test_the_clock_leaves_running_and_standing_calls_alone(door: Api, people: People):
@@ -303,10 +303,10 @@ async def test_lists_by_state_count_a_call_that_is_over_as_closed(door: Api, peo
 
     async def listed(state: str) -> list[str]:
         answer = await door.http.get(f"/calls?state={state}", headers=people.reader)
-        return [call["id"] for call in answer.json()["items"]]
+        return [call["call_id"] for call in answer.json()["items"]]
 
-    assert await listed("open") == [standing["id"]]
-    assert await listed("closed") == [over["id"]]
+    assert await listed("open") == [standing["call_id"]]
+    assert await listed("closed") == [over["call_id"]]
 
 
 async def test_a_draft_is_between_its_funder_and_the_operators(door: Api, people: People):
@@ -346,18 +346,18 @@ async def test_a_search_finds_calls_by_place_sector_state_and_funder(
 
     answer = await door.http.get(f"/calls?{query}", headers=people.reader)
 
-    names = {call["id"]: name for name, call in made.items()}
-    assert {names[call["id"]] for call in answer.json()["items"]} == found
+    names = {call["call_id"]: name for name, call in made.items()}
+    assert {names[call["call_id"]] for call in answer.json()["items"]} == found
 
 
 async def test_pages_show_every_call_once(door: Api, people: People):
-    made = [(await drafted(door, people))["id"] for _ in range(5)]
+    made = [(await drafted(door, people))["call_id"] for _ in range(5)]
     seen: list[str] = []
     after: str | None = ""
 
     while after is not None:
         page = (await door.http.get(f"/calls?limit=2{after}", headers=people.funder)).json()
-        seen += [call["id"] for call in page["items"]]
+        seen += [call["call_id"] for call in page["items"]]
         after = f"&after={page['next']}" if page["next"] else None
 
     assert seen == made[::-1]
@@ -415,7 +415,7 @@ async def test_the_same_key_finds_the_call_made_before(door: Api, people: People
     listed = await door.http.get("/calls", headers=people.funder)
 
     assert (first.status_code, second.status_code) == (201, 200)
-    assert [call["id"] for call in listed.json()["items"]] == [second.json()["id"]]
+    assert [call["call_id"] for call in listed.json()["items"]] == [second.json()["call_id"]]
 
 
 async def test_a_partner_prepares_calls_of_its_own_institution_only(door: Api, people: People):
@@ -469,7 +469,7 @@ async def test_an_audit_row_holds_what_differs_and_who_did_it(door: Api, people:
         {"state": "draft", "version": 1},
         {"state": "open", "version": 2},
     )
-    assert rows[1].subject_id == uuid.UUID(call["id"])
+    assert rows[1].subject_id == uuid.UUID(call["call_id"])
 
 
 async def test_of_two_steps_at_once_one_is_refused_and_one_fact_leaves(
@@ -536,7 +536,7 @@ async def test_who_may_use_which_route_on_an_open_call(
     partner = {"partner": "indh-agadir", "rival": "indh-tiznit"}.get(who)
     headers = tokens.headers("partner" if partner else who, partner=partner)
 
-    answer = await door.http.request(method, path.format(id=call["id"]), json=body, headers=headers)
+    answer = await door.http.request(method, path.format(id=call["call_id"]), json=body, headers=headers)
 
     expected = 201 if route == "draft" else 200
     if route not in {"list", "read"} and who not in {"operator", "partner"}:

@@ -71,7 +71,7 @@ class WithdrawIn(BaseModel):
 class IdeaOut(IdeaContent):
     """An idea. Who wrote it and what was asked of them is shown to them and to moderators only."""
 
-    id: UUID
+    idea_id: UUID
     version: int
     state: State
     created_at: datetime
@@ -87,7 +87,7 @@ class IdeaOut(IdeaContent):
         )
         return cls(
             **dict(idea.content),
-            id=idea.id,
+            idea_id=idea.id,
             version=idea.version,
             state=idea.state,
             created_at=idea.created_at,

@@ -210,12 +210,12 @@ async def test_lists_show_each_reader_what_is_theirs_to_see(door: Api, people: P
 
     async def seen_by(headers: dict[str, str]) -> set[str]:
         answer = await door.http.get("/ideas", headers=headers)
-        return {idea["id"] for idea in answer.json()["items"]}
+        return {idea["idea_id"] for idea in answer.json()["items"]}
 
-    assert await seen_by(people.reader) == {public["id"]}
-    assert await seen_by(people.delegate) == {public["id"], here["id"]}
-    assert await seen_by(people.operator) == {public["id"], here["id"], elsewhere["id"]}
-    assert await seen_by(people.author) == {i["id"] for i in (draft, here, elsewhere, public)}
+    assert await seen_by(people.reader) == {public["idea_id"]}
+    assert await seen_by(people.delegate) == {public["idea_id"], here["idea_id"]}
+    assert await seen_by(people.operator) == {public["idea_id"], here["idea_id"], elsewhere["idea_id"]}
+    assert await seen_by(people.author) == {i["idea_id"] for i in (draft, here, elsewhere, public)}
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ async def test_a_search_finds_ideas_by_place_sector_state_and_words(
 
     answer = await door.http.get(f"/ideas?{query}", headers=people.reader)
 
-    names = {idea["id"]: name for name, idea in ideas.items()}
-    assert {names[idea["id"]] for idea in answer.json()["items"]} == found
+    names = {idea["idea_id"]: name for name, idea in ideas.items()}
+    assert {names[idea["idea_id"]] for idea in answer.json()["items"]} == found
 
 
 async def test_an_unknown_place_in_a_search_names_the_nearest_one(door: Api, people: People):
@@ -262,13 +262,13 @@ async def test_an_unknown_place_in_a_search_names_the_nearest_one(door: Api, peo
 
 
 async def test_pages_show_every_idea_once(door: Api, people: People):
-    made = [(await drafted(door, people.author))["id"] for _ in range(5)]
+    made = [(await drafted(door, people.author))["idea_id"] for _ in range(5)]
     seen: list[str] = []
     after = ""
 
     while after is not None:
         page = await door.http.get(f"/ideas?limit=2{after}", headers=people.author)
-        seen += [idea["id"] for idea in page.json()["items"]]
+        seen += [idea["idea_id"] for idea in page.json()["items"]]
         after = f"&after={page.json()['next']}" if page.json()["next"] else None
 
     assert seen == made[::-1]
@@ -325,7 +325,7 @@ async def test_the_same_key_finds_the_idea_made_before(door: Api, people: People
     second = await door.http.post("/ideas", json=a_payload(), headers=headers)
 
     assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json()["id"] == second.json()["id"]
+    assert first.json()["idea_id"] == second.json()["idea_id"]
 
 
 async def test_a_key_belongs_to_its_caller(door: Api, people: People):
@@ -335,7 +335,7 @@ async def test_a_key_belongs_to_its_caller(door: Api, people: People):
     second = await door.http.post("/ideas", json=a_payload(), headers={**people.reader, **key})
 
     assert second.status_code == 201
-    assert first.json()["id"] != second.json()["id"]
+    assert first.json()["idea_id"] != second.json()["idea_id"]
 
 
 async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(door: Api, people: People):
@@ -344,7 +344,7 @@ async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(door: Api,
     async with door.sessions() as session:
         [row] = (await session.scalars(select(AuditRow))).all()
     assert (idea["on_behalf_of"], row.on_behalf_of) == (str(COOPERATIVE), COOPERATIVE)
-    assert (row.action, row.subject_id) == ("idea drafted", uuid.UUID(idea["id"]))
+    assert (row.action, row.subject_id) == ("idea drafted", uuid.UUID(idea["idea_id"]))
 
 
 @pytest.mark.parametrize(
@@ -459,7 +459,7 @@ async def test_who_may_use_which_route_on_a_submitted_idea_of_another(
     method, path, body = ROUTES[route]
     headers = tokens.headers(role, provinces=SOUSS if role is Role.DELEGATE else [])
 
-    answer = await door.http.request(method, path.format(id=idea["id"]), json=body, headers=headers)
+    answer = await door.http.request(method, path.format(id=idea["idea_id"]), json=body, headers=headers)
 
     expected = {"list": 200, "draft": 201}.get(route)
     if expected is None and role in MODERATORS:
