@@ -7,12 +7,12 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -31,8 +31,6 @@ from shared.messaging.topology import EVENTS
 from shared.testing import eventually
 
 from . import register_files
-
-T = TypeVar("T")
 
 SHORT_PAUSES = {
     "TAAWON_RETRY_PAUSES": "0.3,0.6,1.0",
@@ -523,13 +521,9 @@ class Story:
 
     # Looking deeper
 
-    async def eventually(
-        self, look: Callable[[], T | Awaitable[T | None] | None], *, within: float = PATIENCE
-    ) -> T:
-        """Wait until what is seen is truthy."""
-        seen = await eventually(look, within=within, every=0.1)
-        assert seen is not None
-        return seen
+    async def eventually(self, look: Callable[[], Any], *, within: float = PATIENCE) -> Any:
+        """Wait until what is seen is truthy, and answer what it was."""
+        return await eventually(look, within=within, every=0.1)
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[asyncpg.Connection]:
