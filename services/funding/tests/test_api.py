@@ -51,7 +51,7 @@ async def drafted(door: Api, people: People, **changes: Any) -> Json:
 
 async def opened(door: Api, people: People, **changes: Any) -> Json:
     call = await drafted(door, people, **changes)
-    answer = await door.http.post(f"/calls/{call['id']}/open", headers=people.funder)
+    answer = await door.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -144,7 +144,7 @@ async def test_a_deadline_that_no_clock_shows_is_refused_with_the_remedy(
 async def test_a_call_is_not_opened_after_its_deadline(door: Api, people: People):
     call = await drafted(door, people, deadline={"local": "2022-09-02T16:00"})
 
-    answer = await door.http.post(f"/calls/{call['id']}/open", headers=people.funder)
+    answer = await door.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "deadline-passed")
     assert await facts(door) == []
@@ -154,7 +154,7 @@ async def test_a_draft_is_rewritten_deadline_included(door: Api, people: People)
     call = await drafted(door, people)
     body = a_payload(edition="2027", deadline=None)
 
-    answer = await door.http.put(f"/calls/{call['id']}", json=body, headers=people.funder)
+    answer = await door.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
 
     assert (answer.json()["edition"], answer.json()["deadline"]) == ("2027", None)
     assert (answer.json()["version"], await facts(door)) == (2, [])
@@ -164,7 +164,7 @@ async def test_updating_an_open_call_says_what_changed(door: Api, people: People
     call = await opened(door, people)
     body = a_payload(tracks=[a_track(provinces=["MA-AGD", "MA-TIZ"])])
 
-    answer = await door.http.put(f"/calls/{call['id']}", json=body, headers=people.funder)
+    answer = await door.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
 
     topic, fact = (await facts(door))[-1]
     assert (answer.status_code, topic) == (200, "funding.call.updated.v1")
@@ -174,7 +174,7 @@ async def test_updating_an_open_call_says_what_changed(door: Api, people: People
 async def test_an_update_without_a_change_announces_nothing(door: Api, people: People):
     call = await opened(door, people)
 
-    answer = await door.http.put(f"/calls/{call['id']}", json=a_payload(), headers=people.funder)
+    answer = await door.http.put(f"/calls/{call['call_id']}", json=a_payload(), headers=people.funder)
 
     assert answer.json()["version"] == 2
     assert len(await facts(door)) == 1
@@ -184,7 +184,7 @@ async def test_an_update_does_not_touch_the_deadline(door: Api, people: People):
     call = await opened(door, people)
 
     answer = await door.http.put(
-        f"/calls/{call['id']}", json=a_payload(deadline=LATER), headers=people.funder
+        f"/calls/{call['call_id']}", json=a_payload(deadline=LATER), headers=people.funder
     )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["deadline"])
@@ -195,7 +195,7 @@ async def test_extending_announces_the_reason_and_both_deadlines(door: Api, peop
     call = await opened(door, people)
 
     answer = await door.http.post(
-        f"/calls/{call['id']}/extend",
+        f"/calls/{call['call_id']}/extend",
         json={"deadline": LATER, "reason": "intempéries"},
         headers=people.funder,
     )
@@ -211,7 +211,7 @@ async def test_a_deadline_is_not_moved_back(door: Api, people: People):
     call = await opened(door, people)
     body = {"deadline": {"local": "2027-09-01T16:00"}, "reason": "erreur"}
 
-    answer = await door.http.post(f"/calls/{call['id']}/extend", json=body, headers=people.funder)
+    answer = await door.http.post(f"/calls/{call['call_id']}/extend", json=body, headers=people.funder)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["deadline"])
 
@@ -224,13 +224,13 @@ async def test_extending_and_cancelling_need_a_reason(
 ):
     call = await opened(door, people)
 
-    answer = await door.http.post(f"/calls/{call['id']}/{step}", json=body, headers=people.funder)
+    answer = await door.http.post(f"/calls/{call['call_id']}/{step}", json=body, headers=people.funder)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
 
 async def test_closing_and_then_cancelling_are_announced_in_turn(door: Api, people: People):
-    path = f"/calls/{(await opened(door, people))['id']}"
+    path = f"/calls/{(await opened(door, people))['call_id']}"
 
     await door.http.post(f"{path}/close", headers=people.funder)
     await door.http.post(f"{path}/cancel", json={"reason": "vice"}, headers=people.funder)
@@ -249,7 +249,7 @@ async def test_cancelling_a_draft_tells_nobody(door: Api, people: People):
     call = await drafted(door, people)
 
     answer = await door.http.post(
-        f"/calls/{call['id']}/cancel", json={"reason": "doublon"}, headers=people.funder
+        f"/calls/{call['call_id']}/cancel", json={"reason": "doublon"}, headers=people.funder
     )
 
     assert (answer.json()["state"], await facts(door)) == ("cancelled", [])
@@ -288,7 +288,7 @@ async def test_the_clock_leaves_running_and_standing_calls_alone(door: Api, peop
 async def test_the_deadline_holds_before_the_clock_has_announced_it(
     door: Api, people: People, method: str, step: str, body: Json
 ):
-    path = f"/calls/{(await expired(door, people))['id']}"
+    path = f"/calls/{(await expired(door, people))['call_id']}"
 
     answer = await door.http.request(method, path + step, json=body, headers=people.funder)
     seen = await door.http.get(path, headers=people.reader)
@@ -313,7 +313,7 @@ async def test_a_draft_is_between_its_funder_and_the_operators(door: Api, people
     call = await drafted(door, people)
 
     async def seen_by(headers: dict[str, str]) -> tuple[int, int]:
-        one = await door.http.get(f"/calls/{call['id']}", headers=headers)
+        one = await door.http.get(f"/calls/{call['call_id']}", headers=headers)
         many = await door.http.get("/calls", headers=headers)
         return one.status_code, len(many.json()["items"])
 
@@ -443,7 +443,7 @@ async def test_a_call_does_not_change_its_institution(door: Api, people: People)
     call = await drafted(door, people)
 
     answer = await door.http.put(
-        f"/calls/{call['id']}", json=a_payload(funder_slug="indh-tiznit"), headers=people.operator
+        f"/calls/{call['call_id']}", json=a_payload(funder_slug="indh-tiznit"), headers=people.operator
     )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["funder_slug"])
@@ -453,7 +453,7 @@ async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, peopl
     call = await opened(door, people)
     headers = {**people.funder, "If-Match": '"1"'}
 
-    answer = await door.http.post(f"/calls/{call['id']}/close", headers=headers)
+    answer = await door.http.post(f"/calls/{call['call_id']}/close", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
@@ -479,7 +479,7 @@ async def test_of_two_steps_at_once_one_is_refused_and_one_fact_leaves(
     engine = make_engine(url)
     async with testing.api(create_app, "funding", url, tokens) as door:
         door.runtime.sessions = make_sessions(engine)
-        path = f"/calls/{(await drafted(door, people))['id']}/open"
+        path = f"/calls/{(await drafted(door, people))['call_id']}/open"
 
         answers = await asyncio.gather(
             door.http.post(path, headers=people.funder),

@@ -124,7 +124,7 @@ async def test_a_historic_call_is_accepted_and_no_longer_opens_after_its_deadlin
     drafted = await door.http.post("/calls", json=seed.payload, headers=operator)
     assert drafted.status_code == 201, drafted.text
 
-    answer = await door.http.post(f"/calls/{drafted.json()['id']}/open", headers=operator)
+    answer = await door.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=operator)
 
     assert answer.status_code == (409 if seed.payload["deadline"] else 200)
 
@@ -135,7 +135,7 @@ async def test_a_replayed_call_opens(door: Api, tokens: Tokens, seed: Seed):
     key = {"Idempotency-Key": str(seed.idempotency_key)}
     drafted = await door.http.post("/calls", json=seed.payload, headers=headers | key)
 
-    answer = await door.http.post(f"/calls/{drafted.json()['id']}/open", headers=headers)
+    answer = await door.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=headers)
 
     assert (answer.status_code, answer.json()["state"]) == (200, "open"), drafted.text
 

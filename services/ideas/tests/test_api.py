@@ -47,12 +47,12 @@ async def drafted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
 
 async def submitted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
     idea = await drafted(door, headers, **changes)
-    return (await door.http.post(f"/ideas/{idea['id']}/submit", headers=headers)).json()
+    return (await door.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)).json()
 
 
 async def published(door: Api, people: People, **changes: Any) -> Json:
     idea = await submitted(door, people.author, **changes)
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -89,14 +89,14 @@ async def test_a_draft_is_answered_with_its_place_and_version(door: Api, people:
     answer = await door.http.post("/ideas", json=a_payload(), headers=people.author)
 
     assert answer.status_code == 201
-    assert answer.headers["Location"] == f"/ideas/{answer.json()['id']}"
+    assert answer.headers["Location"] == f"/ideas/{answer.json()['idea_id']}"
     assert answer.headers["ETag"] == '"1"'
 
 
 async def test_an_operator_cannot_publish_their_own_idea(door: Api, people: People):
     idea = await submitted(door, people.operator)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "own-idea")
 
@@ -104,7 +104,7 @@ async def test_an_operator_cannot_publish_their_own_idea(door: Api, people: Peop
 async def test_publishing_a_draft_is_a_conflict(door: Api, people: People):
     idea = await drafted(door, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.operator)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "illegal-move")
 
@@ -112,7 +112,7 @@ async def test_publishing_a_draft_is_a_conflict(door: Api, people: People):
 async def test_a_delegate_publishes_an_idea_of_the_delegation(door: Api, people: People):
     idea = await submitted(door, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.delegate)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
 
     assert answer.json()["state"] == "published"
 
@@ -125,14 +125,14 @@ async def test_a_delegate_does_not_publish_beyond_the_delegation(
 ):
     idea = await submitted(door, people.author, **places)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=people.delegate)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "outside-territory")
 
 
 async def test_a_returned_idea_shows_the_reason_to_its_author(door: Api, people: People):
     idea = await submitted(door, people.author)
-    path = f"/ideas/{idea['id']}"
+    path = f"/ideas/{idea['idea_id']}"
 
     await door.http.post(f"{path}/return", json={"reason": "chiffrez"}, headers=people.operator)
     seen = (await door.http.get(path, headers=people.author)).json()
@@ -143,7 +143,7 @@ async def test_a_returned_idea_shows_the_reason_to_its_author(door: Api, people:
 async def test_returning_without_a_reason_names_the_field(door: Api, people: People):
     idea = await submitted(door, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/return", json={}, headers=people.operator)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/return", json={}, headers=people.operator)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
@@ -152,7 +152,7 @@ async def test_withdrawing_a_published_idea_is_announced(door: Api, people: Peop
     idea = await published(door, people)
 
     answer = await door.http.post(
-        f"/ideas/{idea['id']}/withdraw", json={"reason": "abandon"}, headers=people.author
+        f"/ideas/{idea['idea_id']}/withdraw", json={"reason": "abandon"}, headers=people.author
     )
 
     topic, fact = (await facts(door))[-1]
@@ -167,7 +167,7 @@ async def test_withdrawing_a_published_idea_is_announced(door: Api, people: Peop
 async def test_withdrawing_a_draft_needs_no_body_and_tells_nobody(door: Api, people: People):
     idea = await drafted(door, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/withdraw", headers=people.author)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
 
     assert answer.json()["state"] == "withdrawn"
     assert await facts(door) == []
@@ -177,7 +177,7 @@ async def test_a_published_idea_is_not_rewritten(door: Api, people: People):
     idea = await published(door, people)
 
     answer = await door.http.put(
-        f"/ideas/{idea['id']}", json=a_payload(jobs=1), headers=people.author
+        f"/ideas/{idea['idea_id']}", json=a_payload(jobs=1), headers=people.author
     )
 
     assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
@@ -185,7 +185,7 @@ async def test_a_published_idea_is_not_rewritten(door: Api, people: People):
 
 async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Api, people: People):
     idea = await published(door, people)
-    path = f"/ideas/{idea['id']}"
+    path = f"/ideas/{idea['idea_id']}"
 
     seen = await door.http.get(path, headers=people.reader)
     answer = await door.http.post(f"{path}/withdraw", headers=people.reader)
@@ -197,7 +197,7 @@ async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Ap
 async def test_another_persons_draft_does_not_exist_for_a_stranger(door: Api, people: People):
     idea = await drafted(door, people.author)
 
-    answer = await door.http.get(f"/ideas/{idea['id']}", headers=people.reader)
+    answer = await door.http.get(f"/ideas/{idea['idea_id']}", headers=people.reader)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-idea")
 
@@ -367,7 +367,7 @@ async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, peopl
     idea = await submitted(door, people.author)
     headers = {**people.operator, "If-Match": '"1"'}
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/publish", headers=headers)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
@@ -376,14 +376,14 @@ async def test_a_malformed_version_is_refused(door: Api, people: People):
     idea = await drafted(door, people.author)
     headers = {**people.author, "If-Match": "three"}
 
-    answer = await door.http.post(f"/ideas/{idea['id']}/submit", headers=headers)
+    answer = await door.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["If-Match"])
 
 
 async def test_every_change_leaves_an_audit_row(door: Api, people: People):
     idea = await published(door, people)
-    await door.http.post(f"/ideas/{idea['id']}/withdraw", headers=people.author)
+    await door.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
 
     async with door.sessions() as session:
         rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
@@ -402,7 +402,7 @@ async def test_of_two_moderators_who_publish_at_once_one_is_told_that_it_is_done
     async with testing.api(create_app, "ideas", url, tokens) as door:
         door.runtime.sessions = make_sessions(engine)
         idea = await submitted(door, people.author)
-        path = f"/ideas/{idea['id']}/publish"
+        path = f"/ideas/{idea['idea_id']}/publish"
 
         answers = await asyncio.gather(
             door.http.post(path, headers=people.operator),

@@ -18,7 +18,7 @@ async def test_a_seeded_idea_goes_from_draft_to_published(door: Api, tokens: Tok
     author, moderator = tokens.headers("operator"), tokens.headers("operator")
     key = {"Idempotency-Key": str(seed.idempotency_key)}
     idea = await door.http.post("/ideas", json=seed.payload, headers=author | key)
-    path = f"/ideas/{idea.json()['id']}"
+    path = f"/ideas/{idea.json()['idea_id']}"
 
     await door.http.post(f"{path}/submit", headers=author)
     answer = await door.http.post(f"{path}/publish", headers=moderator)
