@@ -1,0 +1,64 @@
+"""Sealed values: readable with a key, rotated without being read, never without one."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+
+from shared.sealed import Sealer, Unreadable
+from shared.testing import test_settings
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+CONTACT = {"name": "Example Person", "phone": "+000000000000"}
+
+
+def test_what_is_sealed_opens_again_and_shows_nothing():
+    sealed = Sealer([OLD]).seal(CONTACT)
+
+    assert Sealer([OLD]).open(sealed) == CONTACT
+    assert "Example" not in sealed
+
+
+def test_the_same_value_is_sealed_differently_each_time():
+    sealer = Sealer([OLD])
+
+    assert sealer.seal(CONTACT) != sealer.seal(CONTACT)
+
+
+def test_after_a_rotation_old_values_open_and_are_sealed_anew():
+    sealed = Sealer([OLD]).seal(CONTACT)
+    both = Sealer([NEW, OLD])
+
+    resealed = both.reseal(sealed)
+
+    assert both.open(sealed) == CONTACT
+    assert Sealer([NEW]).open(resealed) == CONTACT
+    with pytest.raises(Unreadable):
+        Sealer([NEW]).open(sealed)
+
+
+@pytest.mark.parametrize("broken", ["", "x", "é", "gAAAAA" + "A" * 80])
+def test_what_no_key_opens_is_unreadable(broken):
+    sealer = Sealer([OLD])
+
+    with pytest.raises(Unreadable):
+        sealer.open(broken)
+    with pytest.raises(Unreadable):
+        sealer.reseal(broken)
+
+
+def test_a_blind_index_stays_when_a_newer_key_is_put_first():
+    before = Sealer([OLD]).blind_index("a@example.org")
+
+    assert Sealer([NEW, OLD]).blind_index("a@example.org") == before
+    assert Sealer([NEW]).blind_index("a@example.org") != before
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"), [(None, "is not set"), (" , ", "is not set"), ("x", "Fernet")]
+)
+def test_a_service_that_seals_does_not_start_without_good_keys(keys, says):
+    settings = test_settings("registry", "postgresql://x", seal_keys=keys)
+
+    with pytest.raises(SystemExit, match=says):
+        Sealer.from_settings(settings)
