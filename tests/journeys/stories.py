@@ -366,7 +366,7 @@ class Story:
         totals: dict[str, Any] = answer.json()
         return totals
 
-    async def told(self, subject_id: UUID, *, version: int = 2) -> dict[str, Any]:
+    async def told(self, subject_id: UUID, *, version: int = 2) -> Any:
         """Wait until everybody has been told of this version or a later one: the counts then."""
 
         async def look() -> dict[str, Any] | None:
@@ -416,7 +416,7 @@ class Story:
         items: list[dict[str, Any]] = page["items"]
         return items
 
-    async def fed(self, partner: Partner, count: int) -> list[dict[str, Any]]:
+    async def fed(self, partner: Partner, count: int) -> Any:
         """Wait until the feed holds so many events, or more: all of them."""
 
         async def look() -> list[dict[str, Any]] | None:
@@ -482,9 +482,8 @@ class Story:
         """A call or an idea as the service that owns it shows it."""
         answer = await self.ask("funding", "GET", f"/calls/{subject_id}")
         if answer.status_code == 200:
-            return CallSnapshot.model_validate({**answer.json(), "call_id": subject_id})
-        idea = await self.get("ideas", f"/ideas/{subject_id}")
-        return IdeaSnapshot.model_validate({**idea, "idea_id": subject_id})
+            return CallSnapshot.model_validate(answer.json())
+        return IdeaSnapshot.model_validate(await self.get("ideas", f"/ideas/{subject_id}"))
 
     # The broker
 
