@@ -21,6 +21,7 @@ from registry.domain import (
     ImportState,
     ImportUnderWay,
     RegisterImport,
+    SealedContact,
     record_of,
 )
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
@@ -32,7 +33,7 @@ from shared.database import Sessions
 from shared.messaging import outbox
 from shared.sealed import Sealer
 
-from .sealing import mark_of, seal_contact
+from .sealing import mark_of
 
 IMPORT_LOCK: Final = 7_464
 
@@ -148,11 +149,11 @@ class _Intake:
         """Only rows that are new or say something new are sealed and written."""
         given = [(verdict.entry, verdict.contact) for verdict in batch if verdict.entry is not None]
         known = await _digests(session, [entry.identity for entry, _ in given])
-        news = [
-            replace(entry, contact=seal_contact(self.sealer, contact)) if contact else entry
-            for entry, contact in given
-            if known.get(entry.identity) != self._digest(entry, contact)
-        ]
+        news = []
+        for entry, contact in given:
+            mark = mark_of(self.sealer, contact) if contact else None
+            if known.get(entry.identity) != models.digest_of(entry, mark):
+                news.append(self._sealed(entry, contact, mark))
         records = await self._upsert(session, news) if news else ()
         if records:
             outbox.add(
@@ -163,8 +164,11 @@ class _Intake:
             )
         return self._count(session, batch, records)
 
-    def _digest(self, entry: Entry, contact: Contact | None) -> str:
-        return models.digest_of(entry, mark_of(self.sealer, contact) if contact else None)
+    def _sealed(self, entry: Entry, contact: Contact | None, mark: str | None) -> Entry:
+        if contact is None or mark is None:
+            return entry
+        sealed = self.sealer.seal(contact.clear_values())
+        return replace(entry, contact=SealedContact(sealed=sealed, mark=mark))
 
     async def _upsert(
         self, session: AsyncSession, entries: list[Entry]
