@@ -115,6 +115,8 @@ def _public_only(model: BaseModel, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _public_value(value: Any, data: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_public_value(v, d) for v, d in zip(value, data, strict=True)]
     if isinstance(value, BaseModel) and any(
         is_public(f) for f in type(value).model_fields.values()
     ):

@@ -12,6 +12,7 @@ import typer
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo import tell
+from .demo.cast import OPERATOR, Cast
 from .demo.screen import Screen
 from .demo.story import NotInTime
 from .processes import NotStarted
@@ -51,7 +52,11 @@ def demo(
             stack.stop()
 
 
-def up() -> None:
+def up(
+    migrate_only: Annotated[
+        bool, typer.Option("--migrate-only", help="Only the servers, their schema and topology.")
+    ] = False,
+) -> None:
     """Start everything, leave it running, and print where it is.
 
     Example: taawon up
@@ -59,11 +64,16 @@ def up() -> None:
     screen = Screen()
     stack = Stack(_folder(), say=screen.say)
     try:
-        stack.start()
+        stack.start_servers()
+        stack.prepare()
+        if not migrate_only:
+            stack.start_processes()
+            Cast(stack).operator()
     except TROUBLE as error:
         stack.stop()
         _fail(error)
-    screen.where_next([*_urls(stack), "stop it all:  make down"])
+    lines = [] if migrate_only else _urls(stack)
+    screen.where_next([*lines, "stop it all:  make down"])
 
 
 def down() -> None:
@@ -95,7 +105,11 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
 
 def _urls(stack: Stack) -> list[str]:
     lines = [f"{service:14} {stack.url(service)}/docs" for service in SERVICES]
-    return [*lines, f"{'RabbitMQ':14} {stack.broker.management.url}"]
+    return [
+        *lines,
+        f"{'RabbitMQ':14} {stack.broker.management.url}",
+        f"sign in as {OPERATOR}; the password is in {stack.folder / 'secrets/operator.password'}",
+    ]
 
 
 def _fail(error: Exception) -> None:

@@ -102,4 +102,7 @@ def broker_for_tests(folder: Path) -> Iterator[Broker]:
     try:
         yield Broker(found, folder / "users")
     finally:
+        # Nothing in it is worth saving, and an orderly end takes half a minute.
+        if found.server is not None:
+            found.server.kill()
         found.stop()

@@ -53,7 +53,7 @@ class Fanouts:
                 f"{told.alerted:,}",
                 f"{told.unknown:,}",
                 str(told.duplicates),
-                f"{told.seconds:.2f} s" if is_new else "told before",
+                f"{told.seconds:.2f} s" if is_new else "before",
                 top or "-",
             )
         )
@@ -65,12 +65,12 @@ class Fanouts:
             ("event", "left"),
             ("matched", "right"),
             ("alerted", "right"),
-            ("of these: to complete", "right"),
-            ("repeated", "right"),
+            ("unknown", "right"),
+            ("twice", "right"),
             ("time", "right"),
             ("most in", "left"),
         ):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]  # a literal
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
         for row in (*self._rows, *more):
             table.add_row(*row)
         self._live.update(table, refresh=True)
@@ -114,8 +114,11 @@ class Screen:
         )
 
     def partner(self, slug: str, name: str, wanted: dict[str, Any]) -> None:
-        asked = ", ".join(f"{k}: {' '.join(map(str, v))}" for k, v in wanted.items()) or "all"
-        self.console.print(f"  {slug:20} {name}  [dim]({asked})[/dim]")
+        asked = (
+            "; ".join(f"{k}: {' '.join(map(str, v))}" for k, v in wanted.items()) or "everything"
+        )
+        self.console.print(f"  {slug:20}{name}")
+        self.console.print(f"  {'':20}asks for: {asked}", style="dim", markup=False)
 
     @contextmanager
     def fanouts(self, total: int) -> Iterator[Fanouts]:
@@ -150,9 +153,8 @@ def _panel(alert: dict[str, Any]) -> Panel:
         "\n".join(lines),
         title=f"{name} · {alert['kind']} · {alert['verdict']}",
         title_align="left",
-        width=100,
     )
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= 48 else f"{title[:47]}…"
+    return title if len(title) <= 30 else f"{title[:29]}…"

@@ -110,7 +110,7 @@ def import_register(
     started = time.monotonic()
     _run(stack, "register", "import", str(register))
     facts.import_seconds = round(time.monotonic() - started, 2)
-    totals = operator.get("registry", "/cooperatives/totals")
+    (totals,) = operator.get("registry", "/cooperatives/totals")["items"]
     heard = screen.until_heard(
         totals["cooperatives"],
         lambda: int(operator.get("notifications", "/audience")["cooperatives"]),
@@ -120,7 +120,7 @@ def import_register(
         raise NotInTime("notifications has not heard of the whole register")
     facts.audience_seconds = round(time.monotonic() - started, 2)
     facts.register = str(register)
-    facts.cooperatives, facts.members = totals["cooperatives"], totals["members_total"]
+    facts.cooperatives, facts.members = totals["cooperatives"], totals["members"]
     screen.register(facts.cooperatives, facts.members, facts.import_seconds, facts.audience_seconds)
 
 

@@ -1,0 +1,42 @@
+# The only door. Every target sets up what it needs; nothing has to be installed before.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check journeys migrate docs
+SHELL := /bin/sh
+# Without compiled modules every process starts seconds later.
+unexport PYTHONDONTWRITEBYTECODE
+BIN := .venv/bin
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@sh scripts/bootstrap.sh
+
+demo: setup  ## from nothing to every alert told, in one command
+	@$(BIN)/taawon demo $(ARGS)
+
+up: setup  ## start everything, leave it running, print the URLs
+	@$(BIN)/taawon up
+
+down:  ## stop everything that up or demo started
+	@if [ -x $(BIN)/taawon ]; then $(BIN)/taawon down; else echo "nothing to stop"; fi
+
+test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
+	@$(BIN)/pytest $(ARGS)
+
+journeys: setup  ## only the stories across real processes
+	@$(BIN)/pytest tests/journeys $(ARGS)
+
+check: setup  ## format, lint, types, boundaries, generated docs, migrations
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy shared/shared services/registry/registry services/ideas/ideas services/funding/funding services/notifications/notifications
+	@$(BIN)/lint-imports
+	@$(BIN)/taawon docs --check
+	@$(BIN)/python scripts/check_migrations.py
+
+migrate: setup  ## start the servers only and bring their databases to the newest schema
+	@$(BIN)/taawon up --migrate-only
+
+docs: setup  ## write the generated pages anew
+	@$(BIN)/taawon docs

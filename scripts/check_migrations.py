@@ -1,0 +1,31 @@
+"""Fails when the models of a service say something that no migration makes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from shared import migrations
+from shared.local.nodes import postgres_for_tests
+from shared.local.stack import SERVICES
+
+
+def main() -> int:
+    """Migrate each service on a scratch server, then compare with its models."""
+    root = Path(".run").resolve()
+    root.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=root, prefix="check-") as folder,
+        postgres_for_tests(Path(folder) / "postgres") as postgres,
+    ):
+        for service in SERVICES:
+            url = postgres.databases.create(service)
+            migrations.upgrade(service, url)
+            migrations.check(service, url)
+            sys.stdout.write(f"{service}: models and migrations agree\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
