@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from joserfc import jwt
@@ -36,6 +37,20 @@ from .sealed import Sealer
 from .settings import Settings
 
 T = TypeVar("T")
+
+
+def pytest_configure() -> None:
+    """Plain tracebacks in captured logs: the rich ones take many seconds for a deep error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
+
 
 SEAL_KEY = Fernet.generate_key().decode()
 
