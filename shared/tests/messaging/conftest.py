@@ -33,13 +33,15 @@ async def masonry(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
 @pytest.fixture(scope="package")
 def own_broker(run_folder: Path) -> Iterator[Broker]:
     """A broker that a test may stop, kill and start: nobody else is connected to it."""
-    node = RabbitNode(run_folder / "own-broker")
-    node.start()
-    address = node.admin_url.rpartition("@")[2].partition("/")[0]
-    found = FoundBroker("own", address, node.management, node)
-    broker = Broker(found, run_folder / "own-broker" / "users")
-    for name in ("masonry", "carpentry"):
-        broker.add_service_user(BrokerUser(name))
-    yield broker
-    node.kill()  # nothing in it is worth the time of an orderly stop
-    node.stop()
+    folder = run_folder / "own-broker"
+    node = RabbitNode(folder)
+    try:
+        node.start()
+        address = node.admin_url.rpartition("@")[2].partition("/")[0]
+        broker = Broker(FoundBroker("own", address, node.management, node), folder / "users")
+        for name in ("masonry", "carpentry"):
+            broker.add_service_user(BrokerUser(name))
+        yield broker
+    finally:
+        node.kill()  # nothing in it is worth the time of an orderly stop
+        node.stop()

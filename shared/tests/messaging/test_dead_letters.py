@@ -1,0 +1,209 @@
+"""Dead letters: kept in a table, looked at without harm, sent again or dropped by a person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typer.testing import CliRunner
+
+from shared.commands.dead_letters import app
+from shared.contracts.base import Event
+from shared.errors import Conflict
+from shared.messaging import deadletters, topology
+from shared.messaging.consumers import Consumers
+from shared.messaging.tables import DeadLetterRow, InboxRow
+from shared.testing import TestDatabases, Vhost, eventually
+
+from .masonry import PAUSES, House, StoneLaid, a_stone, depth, house, message_of, post
+
+
+class WallIsFull(Conflict):
+    """No stone goes onto a full wall."""
+
+
+class Gate:
+    """A reaction that refuses until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.taken: list[Event] = []
+        self.consumers = Consumers("carpentry")
+        self.consumers.on(StoneLaid)(self.take_stone)
+
+    async def take_stone(self, event: StoneLaid, session: AsyncSession) -> None:
+        """A stone was laid: take it, if there is room."""
+        if not self.open:
+            raise WallIsFull
+        self.taken.append(event)
+
+
+QUEUE = "carpentry.take_stone"
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def listening_house(
+    gate: Gate, site: Vhost, databases: TestDatabases
+) -> AsyncIterator[House]:
+    url = databases.kernel()
+    async with house(gate.consumers, site.admin_url, site.url("carpentry"), url) as made:
+        yield made
+
+
+@pytest.fixture
+async def letter(listening_house: House, site: Vhost) -> DeadLetterRow:
+    """A stone that was refused."""
+    stone = a_stone(7)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
+    return await the_letter(listening_house)
+
+
+async def letters(h: House, state: str = "dead") -> list[DeadLetterRow]:
+    async with h.sessions() as session:
+        return await deadletters.list_dead(session, state=state)
+
+
+async def the_letter(h: House, state: str = "dead") -> DeadLetterRow:
+    (row,) = await eventually(lambda: letters(h, state))
+    return row
+
+
+async def effects(h: House) -> int:
+    async with h.sessions() as session:
+        return int(await session.scalar(select(func.count()).select_from(InboxRow)) or 0)
+
+
+async def send_again(h: House, session: AsyncSession, number: int) -> None:
+    assert h.runtime.publisher is not None
+    why = {"who": "a builder", "reason": "there is room now"}
+    await deadletters.redrive(session, h.runtime.publisher, number, pause=PAUSES[0], **why)
+
+
+async def redrive(h: House, number: int) -> None:
+    async with h.sessions.begin() as session:
+        await send_again(h, session, number)
+
+
+async def test_a_dead_letter_is_in_the_table_and_no_longer_in_the_queue(letter, site):
+    assert (letter.queue, letter.topic, letter.error) == (QUEUE, StoneLaid.topic, "WallIsFull")
+    assert StoneLaid.model_validate_json(letter.body).number == 7
+    assert await depth(site.admin_url, topology.dead_queue(QUEUE)) == 0
+
+
+async def test_fifty_looks_change_nothing(letter, listening_house: House):
+    before = await letters(listening_house)
+
+    for _ in range(50):
+        async with listening_house.sessions() as session:
+            await deadletters.list_dead(session)
+            await deadletters.show(session, letter.id)
+
+    after = await letters(listening_house)
+    assert [(r.id, r.body, r.headers) for r in after] == [(r.id, r.body, r.headers) for r in before]
+
+
+async def test_a_redriven_letter_has_one_effect(letter, gate: Gate, listening_house: House):
+    gate.open = True
+
+    await redrive(listening_house, letter.id)
+    await eventually(lambda: effects(listening_house))
+
+    row = await the_letter(listening_house, "redriven")
+    assert (row.decided_by, row.decision_reason) == ("a builder", "there is room now")
+    assert [event.event_id for event in gate.taken] == [uuid.UUID(letter.message_id)]
+
+
+async def test_a_letter_is_redriven_once(letter, gate: Gate, listening_house: House):
+    gate.open = True
+    await redrive(listening_house, letter.id)
+
+    with pytest.raises(deadletters.AlreadyDecided, match="redriven"):
+        await redrive(listening_house, letter.id)
+
+    await eventually(lambda: effects(listening_house))
+    assert len(gate.taken) == 1
+
+
+async def test_a_redrive_that_was_sent_twice_has_one_effect(letter, gate, listening_house: House):
+    gate.open = True
+    async with listening_house.sessions() as session:
+        await deadletters.redrive(
+            session,
+            listening_house.runtime.publisher,
+            letter.id,
+            pause=PAUSES[0],
+            who="a",
+            reason="b",
+        )
+        await session.rollback()  # as a crash after the broker's confirm would
+
+    await redrive(listening_house, letter.id)
+    await eventually(lambda: effects(listening_house))
+    await eventually(lambda: _tiers_are_empty(listening_house))
+
+    assert len(gate.taken) == 1
+
+
+async def test_a_redriven_letter_that_dies_again_is_one_row_again(letter, listening_house: House):
+    await redrive(listening_house, letter.id)
+
+    row = await the_letter(listening_house)
+
+    assert row.id == letter.id
+    assert row.last_failed_at > letter.last_failed_at
+
+
+async def test_a_dropped_letter_stays_with_who_and_why(letter, gate, listening_house: House):
+    async with listening_house.sessions.begin() as session:
+        await deadletters.drop(session, letter.id, who="a builder", reason="the wall is gone")
+
+    row = await the_letter(listening_house, "dropped")
+    assert (row.decided_by, row.decision_reason) == ("a builder", "the wall is gone")
+    with pytest.raises(deadletters.AlreadyDecided, match="dropped"):
+        await redrive(listening_house, letter.id)
+
+
+async def test_an_unknown_number_is_told(listening_house: House):
+    async with listening_house.sessions() as session:
+        with pytest.raises(deadletters.NoSuchDeadLetter, match="list"):
+            await deadletters.show(session, 999)
+        with pytest.raises(deadletters.NoSuchDeadLetter):
+            await deadletters.drop(session, 999, who="a", reason="b")
+
+
+async def test_the_commands_list_show_and_drop(letter, listening_house: House, monkeypatch):
+    h = listening_house
+    monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
+    monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
+
+    listed = await run("list", "carpentry", "--json")
+    shown = await run("show", "carpentry", str(letter.id))
+    dropped = await run(
+        "drop", "carpentry", str(letter.id), "--who", "a builder", "--reason", "the wall is gone"
+    )
+
+    assert [row["queue"] for row in json.loads(listed)] == [QUEUE]
+    assert json.loads(shown)["message_id"] == letter.message_id
+    assert "is dropped" in dropped
+
+
+async def run(*arguments: str) -> str:
+    """The command in a thread, for it starts a loop of its own."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+async def _tiers_are_empty(h: House) -> bool:
+    tiers = [topology.Tier(pause).name for pause in PAUSES]
+    return not any([await depth(h.admin_url, name) for name in (*tiers, QUEUE)])
