@@ -180,6 +180,21 @@ async def test_a_change_of_an_older_version_is_a_conflict(door: Api, people: Peo
     assert (answer.status_code, answer.json()["code"]) == (409, "stale-version")
 
 
+async def test_a_change_never_takes_the_number_of_another_cooperative(
+    door: Api, people: People
+) -> None:
+    await registered(door, people.operator, local_register_no="1/2020")
+    other = await registered(door, people.operator, local_register_no="2/2020")
+
+    answer = await door.http.patch(
+        f"/cooperatives/{other['cooperative_id']}",
+        json={"local_register_no": "1 / 2020"},
+        headers=people.operator,
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "already-registered")
+
+
 async def test_a_delegate_can_not_move_a_cooperative_out_of_the_delegation(
     door: Api, people: People
 ) -> None:

@@ -264,3 +264,24 @@ async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
     (event,) = await announced(sessions, again)
     assert [(each.version, each.members_total) for each in event.cooperatives] == [(3, 10)]
     assert json.loads(event.model_dump_json())["import_id"] == str(again.id)
+
+
+async def test_the_register_is_announced_again_with_its_present_versions(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(*many_rows(3, court)))
+    await imported(sessions, a_file(*many_rows(3, court, members_total="30")))
+
+    steps = [step async for step in usecases.announce_register(sessions, CONSOLE)]
+
+    async with sessions() as session:
+        known = await session.scalar(select(func.count()).select_from(models.cooperative))
+        bodies = (
+            await session.scalars(
+                select(OutboxRow.body).order_by(OutboxRow.seq.desc()).limit(len(steps))
+            )
+        ).all()
+    events = [CooperativesImported.model_validate_json(body) for body in bodies]
+    records = {each.cooperative_id: each for event in events for each in event.cooperatives}
+    assert steps[-1] == known == len(records)
+    assert {each.version for each in records.values() if each.members_total == 30} == {2}

@@ -131,7 +131,15 @@ def test_a_wrong_cell_keeps_the_row_out_and_says_why(
     assert suggestion is None or suggestion in (finding.suggestion or "")
 
 
-@pytest.mark.parametrize(("column", "secret"), [("phone", "0123"), ("email", "someone-private")])
+@pytest.mark.parametrize(
+    ("column", "secret"),
+    [
+        ("phone", "0123"),
+        ("email", "someone-private"),
+        ("members_total", "06 12 34 56 78"),
+        ("province", "someone@private.example"),
+    ],
+)
 def test_reasons_never_quote_personal_data(column: str, secret: str) -> None:
     verdict = only(**{column: secret})
 

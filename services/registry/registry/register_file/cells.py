@@ -94,6 +94,16 @@ YES_OR_NO: Final[Mapping[str, bool]] = {
 }  # fmt: skip
 
 
+def quoted(cell: str) -> str:
+    """The cell as a reason may show it: what could be a phone or an e-mail address is left out.
+
+    A shifted column puts personal data where a number should be, and reasons are stored in clear.
+    """
+    if "@" in cell or sum(character.isdigit() for character in cell) >= 8:
+        return "this cell"
+    return repr(cell[:80])
+
+
 def text(cell: str) -> str:
     """Trimmed, single-spaced, not too long."""
     value = " ".join(cell.split())
@@ -107,18 +117,12 @@ class Words(Generic[_T]):
 
     def __init__(self, words: Mapping[str, _T]) -> None:
         self._words = {reference.fold(word): value for word, value in words.items()}
-        self._seen: dict[str, _T] = {}
 
     def __call__(self, cell: str) -> _T:
-        if cell in self._seen:
-            return self._seen[cell]
         wanted = reference.fold(cell)
         if wanted not in self._words:
             codes = sorted({str(value).lower() for value in self._words.values()})
-            raise WrongCell(f"{cell[:80]!r} is not known", f"write one of: {', '.join(codes)}")
-        # Bounded by hand: a file could hold any number of spellings that fold to one word.
-        if len(self._seen) < 1_000:
-            self._seen[cell] = self._words[wanted]
+            raise WrongCell(f"{quoted(cell)} is not known", f"write one of: {', '.join(codes)}")
         return self._words[wanted]
 
 
@@ -129,9 +133,9 @@ def whole_number(cell: str) -> int:
     else:
         digits = _SPACES.sub("", cell.translate(_DIGITS)).removesuffix(".0").removesuffix(",0")
     if not (digits.isascii() and digits.isdigit()):
-        raise WrongCell(f"{cell[:40]!r} is not a whole number", "write digits only, such as 12")
+        raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
     if len(digits) > 7 or int(digits) > MOST_MEMBERS:
-        raise WrongCell(f"{cell[:40]} is more than {MOST_MEMBERS}", "check the number")
+        raise WrongCell(f"{quoted(cell)} is more than {MOST_MEMBERS}", "check the number")
     return int(digits)
 
 
@@ -143,11 +147,11 @@ def centimes(cell: str) -> int:
     try:
         amount = Decimal(plain.replace(",", ".")) * 100
     except InvalidOperation:
-        raise WrongCell(f"{cell[:40]!r} is no amount", "write dirhams, such as 12500") from None
+        raise WrongCell(f"{quoted(cell)} is no amount", "write dirhams, such as 12500") from None
     if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
-        raise WrongCell(f"{cell[:40]!r} is no amount in dirhams and centimes", "such as 12500,50")
+        raise WrongCell(f"{quoted(cell)} is no amount in dirhams and centimes", "such as 12500,50")
     if amount >= 10**15:
-        raise WrongCell(f"{cell[:40]!r} is too large", "check the amount")
+        raise WrongCell(f"{quoted(cell)} is too large", "check the amount")
     return int(amount)
 
 
@@ -160,11 +164,13 @@ def day(cell: str, today: date) -> date:
     elif match := _OUR_DAY.fullmatch(plain):
         number, month, year = (int(part) for part in match.groups())
     else:
-        raise WrongCell(f"{cell[:40]!r} is no date", "write 2021-03-31 or 31/03/2021")
+        raise WrongCell(f"{quoted(cell)} is no date", "write 2021-03-31 or 31/03/2021")
     try:
         value = date(year, month, number)
     except ValueError:
-        raise WrongCell(f"{cell!r} is no day of the calendar", "check day and month") from None
+        raise WrongCell(
+            f"{quoted(cell)} is no day of the calendar", "check day and month"
+        ) from None
     if value > today:
         raise WrongCell(f"{value.isoformat()} is in the future", "check the year")
     if value.year < FIRST_YEAR:
@@ -177,10 +183,7 @@ def province(cell: str) -> str:
     """A province by code or by name in French or Arabic."""
     if found := reference.find_province(cell):
         return found.code
-    near = reference.nearest("province", cell)
-    raise WrongCell(
-        f"unknown province {cell!r}", f"did you mean {near.code} ({near.fr})?" if near else None
-    )
+    raise _unknown("province", cell)
 
 
 @lru_cache(maxsize=4096)
@@ -188,21 +191,25 @@ def sector(cell: str) -> str:
     """A sector by code or by name in French or Arabic."""
     if found := reference.find_sector(cell):
         return found.code
-    near = reference.nearest("sector", cell)
-    raise WrongCell(
-        f"unknown sector {cell!r}", f"did you mean {near.code} ({near.fr})?" if near else None
-    )
+    raise _unknown("sector", cell)
+
+
+def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
+    near = reference.nearest(kind, cell)
+    suggestion = f"did you mean {near.code} ({near.fr})?" if near else None
+    return WrongCell(f"unknown {kind} {quoted(cell)}", suggestion)
 
 
 @lru_cache(maxsize=8192)
 def commune(cell: str, province_code: str) -> str:
     """The census code of a commune of the province; a name alone stays unknown."""
+    remedy = "write its census code, as 09.581.01.0"
     if not cell[:2].isdigit():
-        raise UnusableCell(f"{cell!r} is no code of a commune", "write its code, as 09.581.01.0")
+        raise UnusableCell(f"{quoted(cell)} is no code of a commune", remedy)
     try:
         found = reference.province_of_commune(cell)
-    except reference.UnknownCode as error:
-        raise WrongCell(error.detail) from None
+    except reference.UnknownCode:
+        raise WrongCell(f"{quoted(cell)} is no code of a commune", remedy) from None
     if found.code != province_code:
         raise WrongCell(
             f"commune {cell} lies in {found.code} ({found.fr}), not in {province_code}",
@@ -223,12 +230,12 @@ def ice(cell: str) -> str:
     if digits.isascii() and digits.isdigit() and len(digits) == 15 and int(digits) % 97 == 0:
         return digits
     if "E+" in digits.upper():
-        raise WrongCell(f"ICE {cell[:40]} was shortened by a spreadsheet", "format it as text")
+        raise WrongCell("the ICE was shortened by a spreadsheet", "format it as text")
     try:
         return str(moroccan_ice.validate(digits.zfill(15)))
     except ValidationError:
         raise WrongCell(
-            f"ICE {cell[:40]} is not valid (15 digits whose remainder modulo 97 is 0)",
+            "the ICE is not valid (15 digits whose remainder modulo 97 is 0)",
             "copy it again from the certificate, or leave it empty",
         ) from None
 

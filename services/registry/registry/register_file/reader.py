@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from registry.domain import Contact, Entry, contradictions
@@ -25,31 +26,35 @@ _FIELD_OF = {
 }
 """Columns whose name differs from the field of the entry that they fill."""
 
+# Cells that come again and again are read once; refusals are not remembered.
+_often = lru_cache(maxsize=4096)
+_count = _often(cells.whole_number)
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "local_register_no": cells.text,
-    "court": cells.text,
+    "court": _often(cells.text),
     "ice": cells.ice,
     "name_fr": cells.text,
     "name_ar": cells.text,
-    "legal_form": cells.Words(cells.LEGAL_FORMS),
-    "governance": cells.Words(cells.GOVERNANCES),
+    "legal_form": _often(cells.Words(cells.LEGAL_FORMS)),
+    "governance": _often(cells.Words(cells.GOVERNANCES)),
     "province": cells.province,
     "commune": str.strip,
     "sector": cells.sector,
     "branch": cells.branch,
-    "members_total": cells.whole_number,
-    "members_women": cells.whole_number,
-    "members_youth": cells.whole_number,
-    "members_women_or_youth": cells.whole_number,
-    "capital": cells.centimes,
-    "status": cells.Words(cells.LEGAL_STATUSES),
-    "activity": cells.Words(cells.ACTIVITIES),
+    "members_total": _count,
+    "members_women": _count,
+    "members_youth": _count,
+    "members_women_or_youth": _count,
+    "capital": _often(cells.centimes),
+    "status": _often(cells.Words(cells.LEGAL_STATUSES)),
+    "activity": _often(cells.Words(cells.ACTIVITIES)),
     "president": cells.text,
     "phone": cells.phone,
     "email": cells.email,
-    "language": cells.Words(cells.LANGUAGES),
-    "consent_source": cells.text,
-    "is_test_data": cells.Words(cells.YES_OR_NO),
+    "language": _often(cells.Words(cells.LANGUAGES)),
+    "consent_source": _often(cells.text),
+    "is_test_data": _often(cells.Words(cells.YES_OR_NO)),
 }
 
 

@@ -90,6 +90,8 @@ async def change_cooperative(
         contact = seal_contact(sealer, replace(opened, **contact_changes))
     entry = replace(before, **changes, contact=contact)
     caller.require_province(entry.province)
+    if entry.identity != before.identity:
+        await _refuse_taken(session, entry)
     event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
     if event is None:
         return cooperative
@@ -121,12 +123,17 @@ async def _insert(session: AsyncSession, cooperative: Cooperative) -> None:
         .returning(table.c.id)
     )
     if written is None:
-        court_key, register_key = entry.identity
-        taken = await session.scalar(
-            select(table.c.id).where(
-                table.c.court_key == court_key, table.c.register_key == register_key
-            )
+        await _refuse_taken(session, entry)
+
+
+async def _refuse_taken(session: AsyncSession, entry: Entry) -> None:
+    table, (court_key, register_key) = models.cooperative, entry.identity
+    taken = await session.scalar(
+        select(table.c.id).where(
+            table.c.court_key == court_key, table.c.register_key == register_key
         )
+    )
+    if taken is not None:
         raise AlreadyRegistered(
             f"{entry.local_register_no} of {entry.court} is in the register:"
             f" change it with PATCH /cooperatives/{taken}"
