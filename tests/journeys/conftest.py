@@ -10,7 +10,10 @@ import pytest
 
 from shared.local.stack import Stack
 
+from .breaking import breakable, sabotage, saboteur
 from .stories import Story, end, started
+
+__all__ = ["breakable", "sabotage", "saboteur"]
 
 HERE = Path(__file__).parent
 
@@ -33,5 +36,5 @@ async def stack(run_folder: Path) -> AsyncIterator[Stack]:
 @pytest.fixture(scope="session")
 async def story(stack: Stack, run_folder: Path) -> AsyncIterator[Story]:
     """The stack with a register of 3,000 cooperatives and an operator who is signed in."""
-    async with Story.begun(stack, run_folder / "files", count=3000) as story:
+    async with Story.begun(stack, run_folder / "files", count=3000, later=1800) as story:
         yield story

@@ -1,0 +1,293 @@
+"""Breaking parts of a running system on purpose, looking closely, and putting it right again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from notifications.usecases.fanout import AUDIENCE_LOCK
+from shared.contracts.criteria import Criteria, LegalStatus
+from shared.local.broker import Server
+from shared.local.processes import Process
+from shared.local.stack import PROVISIONER, SERVICES, VHOST
+from shared.local.state import free_port
+from shared.messaging.relay import RELAY_LOCK
+
+from .register_files import matching
+from .stories import Story, a_track, end, started
+
+PAUSES = (0.2, 0.4, 0.8)
+"""The whole retry schedule of the system that these journeys break."""
+COOPERATIVES = 3000
+LATER = 1200
+SOUSS_MASSA = Criteria(regions=("MA-09",), legal_statuses=(LegalStatus.REGISTERED,))
+A_TRACK = a_track(**SOUSS_MASSA.model_dump(mode="json", exclude_defaults=True))
+
+FOLLOW_CALL = "notifications.follow_call"
+FEED_PARTNERS = "notifications.feed_partners"
+KEEP_IMPORTED = "notifications.keep_imported_cooperatives"
+
+_HOLDS_LOCK = """
+SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE datname = current_database() AND locktype = 'advisory' AND granted = $2
+    AND classid::bigint << 32 | objid::bigint = $1 AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.fixture(scope="session")
+async def breakable(run_folder: Path) -> AsyncIterator[Story]:
+    """A second system, on servers of its own, that only these journeys use."""
+    with pytest.MonkeyPatch.context() as environment:
+        # Servers that somebody gave us are not ours to break.
+        for name in ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL"):
+            environment.delenv(f"TAAWON_{name}", raising=False)
+        pauses = ",".join(map(str, PAUSES))
+        stack = await started(run_folder / "breakable", TAAWON_RETRY_PAUSES=pauses)
+    try:
+        files = run_folder / "breakable-files"
+        async with Story.begun(stack, files, count=COOPERATIVES, later=LATER) as story:
+            yield story
+    finally:
+        await asyncio.to_thread(end, stack)
+
+
+@pytest.fixture(scope="session")
+async def saboteur(breakable: Story) -> Sabotage:
+    return Sabotage(breakable)
+
+
+@pytest.fixture
+async def sabotage(saboteur: Sabotage) -> AsyncIterator[Sabotage]:
+    """The means to break that system; what a journey leaves broken is put right after it."""
+    yield saboteur
+    await saboteur.put_right()
+    await saboteur.settled()
+
+
+@dataclass(frozen=True)
+class Trap:
+    """A process that ends at a named place the first time that it gets there."""
+
+    place: str
+    proof: Path
+    pid: int
+
+    def has_sprung(self) -> bool:
+        """This very process got there and was killed: it could neither save nor say anything."""
+        told = self.proof.read_text() if self.proof.exists() else ""
+        return told == f"{self.place} {self.pid}\n" and end_of(self.pid) == -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One more process of a service."""
+
+    process: Process
+    url: str
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What a queue has: waiting, and handed to a consumer that has not said it is done."""
+
+    waiting: int
+    held: int
+
+
+def end_of(pid: int) -> int | None:
+    """How a child of ours ended, its exit code or minus the signal; None while it lives."""
+    try:
+        # Only looked at, not taken: who started it may ask too.
+        seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if seen is None:
+        return None
+    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+
+
+class Sabotage:
+    """Kills, stops and holds up parts of one system, and sees what is under way in it."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.stack = story.stack
+        self._tampered: set[str] = set()
+        self._replicas: list[Replica] = []
+
+    @property
+    def postgres(self) -> Server:
+        server = self.stack.postgres.found.server
+        assert server is not None
+        return server
+
+    @property
+    def broker(self) -> Server:
+        server = self.stack.broker.found.server
+        assert server is not None
+        return server
+
+    # Processes
+
+    async def arm(self, name: str, place: str) -> Trap:
+        """Start this process anew, so that it ends at this place."""
+        proof = self.stack.folder / f"trap-{secrets.token_hex(4)}"
+        pid = await self.restart(name, TAAWON_FAILPOINT=f"{place}@{proof}")
+        return Trap(place, proof, pid)
+
+    async def restart(self, name: str, **settings: str) -> int:
+        """The pid of a new process, with these settings of its own; the one before is killed."""
+        self._tampered.discard(name)
+        if settings:
+            self._tampered.add(name)
+        process = self.stack.process(name)
+        await asyncio.to_thread(process.kill9)
+        await asyncio.to_thread(self.stack.start_service, name, **settings)
+        pid = process.pid
+        assert pid is not None
+        return pid
+
+    async def kill(self, name: str) -> None:
+        await asyncio.to_thread(self.stack.process(name).kill9)
+
+    async def add_replica(self, name: str) -> Replica:
+        """One more process of a service, ready, on a port of its own."""
+        port = free_port()
+        known = await asyncio.to_thread(self.stack.environment, name)
+        process = Process(self.stack.folder / "processes", f"{name}-{secrets.token_hex(4)}")
+        replica = Replica(process, f"http://127.0.0.1:{port}")
+        self._replicas.append(replica)
+        process.start(
+            [sys.executable, "-m", "shared.cli", "serve", name],
+            env={**known, "TAAWON_HTTP_PORT": str(port)},
+        )
+        await self.story.eventually(lambda: self.is_ready(replica.url))
+        return replica
+
+    async def is_ready(self, url: str) -> bool:
+        with suppress(httpx.TransportError):
+            return (await self.story.http.get(f"{url}/readyz")).status_code == 200
+        return False
+
+    async def put_right(self) -> None:
+        """Whatever was ended runs again, and nothing that was tampered with runs any more."""
+        for replica in self._replicas:
+            await asyncio.to_thread(replica.process.kill9)
+        self._replicas.clear()
+        for server in (self.postgres, self.broker):
+            if not server.is_running():
+                await asyncio.to_thread(server.start)
+        for name in self._tampered:
+            await self.kill(name)
+        self._tampered.clear()
+        for name in (*SERVICES, PROVISIONER):
+            await asyncio.to_thread(self.stack.launch, name)
+        for name in SERVICES:
+            await asyncio.to_thread(self.stack.wait_ready, name)
+
+    # Holding up and looking
+
+    @asynccontextmanager
+    async def fanouts_held_up(self) -> AsyncIterator[None]:
+        """Meanwhile each fan-out gets to its first step and no further, as if it took very long."""
+        async with self.story.database("notifications") as connection:
+            await connection.execute("SELECT pg_advisory_lock($1)", AUDIENCE_LOCK)
+            # The lock goes with the connection, also where the server goes first.
+            yield
+
+    async def fanouts_under_way(self) -> int:
+        """How many transactions wait to be the one fan-out."""
+        return len(await self._lockers("notifications", AUDIENCE_LOCK, holds=False))
+
+    async def relays_under_way(self, service: str) -> list[int]:
+        """The database sessions that hold the lock of the one relay."""
+        return await self._lockers(service, RELAY_LOCK, holds=True)
+
+    async def _lockers(self, service: str, lock: int, *, holds: bool) -> list[int]:
+        async with self.story.database(service) as connection:
+            return [row["pid"] for row in await connection.fetch(_HOLDS_LOCK, lock, holds)]
+
+    async def backlog(self, queue: str) -> Backlog:
+        """As the broker counts it at this moment."""
+        return (await self._backlogs())[queue]
+
+    async def _backlogs(self) -> dict[str, Backlog]:
+        path = f"queues/{VHOST}?disable_stats=true&enable_queue_totals=true"
+        rows = await asyncio.to_thread(self.stack.broker.management.get, path)
+        return {
+            row["name"]: Backlog(row["messages_ready"], row["messages_unacknowledged"])
+            for row in rows
+            if "messages_ready" in row  # missing as long as the queue itself is starting
+        }
+
+    async def unsent(self, service: str) -> int:
+        """Facts in the outbox that the broker has not confirmed."""
+        async with self.story.database(service) as connection:
+            query = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+            return int(await connection.fetchval(query))
+
+    # Healed
+
+    async def settled(self) -> None:
+        """Wait until nothing is under way, lost on the way or given up."""
+        leftovers: list[str] = []
+
+        async def look() -> bool:
+            leftovers[:] = await self._leftovers()
+            return not leftovers
+
+        try:
+            await self.story.eventually(look)
+        except AssertionError:
+            raise AssertionError(f"not settled: {'; '.join(leftovers)}") from None
+
+    async def _leftovers(self) -> list[str]:
+        backlogs = await self._backlogs()
+        left = [
+            f"{queue} has {backlog}"
+            for queue, backlog in backlogs.items()
+            if backlog != Backlog(0, 0) and queue != "taawon.unrouted"
+        ]
+        if FOLLOW_CALL not in backlogs:
+            left.append(f"{FOLLOW_CALL} is not up")
+        for service in SERVICES:
+            if unsent := await self.unsent(service):
+                left.append(f"{service} has {unsent} facts to send")
+        async with self.story.database("notifications") as connection:
+            if waiting := await connection.fetchval(
+                "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
+                " WHERE delivered_position < last_position"
+            ):
+                left.append(f"{waiting} partner queues are behind their feeds")
+            if dead := await connection.fetchval("SELECT count(*) FROM dead_letter"):
+                left.append(f"{dead} dead letters")
+        return left
+
+    async def alerts(self, subject_id: UUID) -> dict[UUID, int]:
+        """How many alerts about a subject each cooperative has, of whatever kind."""
+        async with self.story.database("notifications") as connection:
+            rows = await connection.fetch(
+                "SELECT cooperative_id, count(*) FROM alert WHERE subject_id = $1 GROUP BY 1",
+                subject_id,
+            )
+        return {row["cooperative_id"]: row["count"] for row in rows}
+
+    async def one_each(self) -> dict[UUID, int]:
+        """One alert for everybody whom a call of `A_TRACK` is for, by the register files alone.
+
+        Neither ages nor shares are asked for, so the day does not matter.
+        """
+        told = matching(await self.story.register(), [SOUSS_MASSA], date.min)
+        return dict.fromkeys(told, 1)

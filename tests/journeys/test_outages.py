@@ -1,0 +1,176 @@
+"""Servers go away and come back: nothing is given up, nothing is lost, nobody is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.contracts.base import now
+from shared.contracts.funding import CallOpened, CallSnapshot
+
+from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, PAUSES, Sabotage
+from .line import Line
+from .stories import Story, a_call
+
+OUTAGE_SECONDS = 2 * sum(PAUSES)
+
+
+async def test_a_database_outage_longer_than_the_retry_schedule_spends_no_attempt(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    partner = await breakable.register_partner()
+    await breakable.subscribe(partner)
+    retried = await outcomes(breakable, "retried", "dead")
+    async with sabotage.fanouts_held_up():
+        interrupted = await breakable.open_call(A_TRACK)
+        await breakable.eventually(sabotage.fanouts_under_way)
+        stopped = time.monotonic()
+        await asyncio.to_thread(sabotage.postgres.stop)
+    arrived = await announce_call(breakable)
+    await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL))
+    await breakable.eventually(lambda: is_held(sabotage, FEED_PARTNERS))
+    await breakable.eventually(lambda: time.monotonic() - stopped > OUTAGE_SECONDS)
+    assert breakable.log_lines("notifications", event="reaction paused", queue=FOLLOW_CALL)
+    assert not await sabotage.is_ready(breakable.stack.url("notifications"))
+
+    await asyncio.to_thread(sabotage.postgres.start)
+
+    await breakable.told(interrupted)
+    await breakable.told(arrived)
+    await sabotage.settled()
+    assert await sabotage.is_ready(breakable.stack.url("notifications"))
+    assert await sabotage.alerts(interrupted) == await sabotage.one_each()
+    assert await sabotage.alerts(arrived) == await sabotage.one_each()
+    assert await outcomes(breakable, "retried", "dead") == retried
+    feed = {item["data"]["call_id"] for item in await breakable.fed(partner, 2)}
+    assert feed == {str(interrupted), str(arrived)}
+
+
+async def test_requests_during_a_database_outage_are_refused_whole(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    call_id = await breakable.draft_call(a_call(A_TRACK))
+    drafts = await number_of_calls(breakable)
+    await asyncio.to_thread(sabotage.postgres.stop)
+
+    answers = [
+        await breakable.ask("funding", "POST", "/calls", json=a_call(A_TRACK)),
+        await breakable.ask("funding", "POST", f"/calls/{call_id}/open"),
+        await breakable.ask("notifications", "GET", "/audience"),
+        await breakable.ask("registry", "GET", "/cooperatives/totals"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+    assert {answer.json()["code"] for answer in answers} == {"away-for-a-moment"}
+    await sabotage.put_right()
+    assert await number_of_calls(breakable) == drafts
+    assert (await breakable.get("funding", f"/calls/{call_id}"))["state"] == "draft"
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_a_restarted_broker_gets_every_fact_again_and_nobody_is_told_twice(
+    breakable: Story, sabotage: Sabotage, how: str
+) -> None:
+    repeated = await outcomes(breakable, "repeated")
+    async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
+        await sabotage.restart("funding", TAAWON_AMQP_URL=line.url)
+        await breakable.told(await breakable.open_call(A_TRACK))
+        async with sabotage.fanouts_held_up():
+            line.go_deaf()
+            call_id = await breakable.open_call(A_TRACK)
+            await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL))
+            await breakable.eventually(lambda: line.lost_bytes)
+            assert await sabotage.unsent("funding") == 1
+            assert len(await sabotage.relays_under_way("funding")) == 1
+
+            end = sabotage.broker.stop if how == "stopped" else sabotage.broker.kill
+            await asyncio.to_thread(end)
+
+    assert await sabotage.unsent("funding") == 1
+    await sabotage.put_right()
+    await sabotage.settled()
+    assert await outcomes(breakable, "repeated") > repeated
+    assert await sabotage.alerts(call_id) == await sabotage.one_each()
+
+
+async def test_of_two_funding_processes_one_relays_and_the_other_takes_over(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
+        settings = {"TAAWON_AMQP_URL": line.url, "TAAWON_PUBLISH_TIMEOUT": "120"}
+        await sabotage.restart("funding", **settings)
+        await breakable.told(await breakable.open_call(A_TRACK))
+        line.go_deaf()
+        first = await breakable.open_call(A_TRACK)
+        await breakable.eventually(lambda: line.lost_bytes)
+        (relay,) = await sabotage.relays_under_way("funding")
+        replica = await sabotage.add_replica("funding")
+        second = await breakable.open_call(A_TRACK)
+        assert await sabotage.relays_under_way("funding") == [relay]
+        assert await sabotage.unsent("funding") == 2
+
+        await sabotage.kill("funding")
+
+    await breakable.told(second)
+    await sabotage.settled()
+    assert replica.process.is_running()
+    assert await sabotage.alerts(first) == await sabotage.one_each()
+    assert await sabotage.alerts(second) == await sabotage.one_each()
+
+
+async def test_of_two_notifications_processes_the_one_left_finishes_for_both(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    replica = await sabotage.add_replica("notifications")
+    async with sabotage.fanouts_held_up():
+        calls = [await breakable.open_call(A_TRACK), await breakable.open_call(A_TRACK)]
+        await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL, by=2))
+
+        await sabotage.kill("notifications")
+        await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL, by=1))
+
+    await sabotage.settled()
+    assert replica.process.is_running()
+    for call_id in calls:
+        assert await sabotage.alerts(call_id) == await sabotage.one_each()
+
+
+async def is_held(sabotage: Sabotage, queue: str, *, by: int | None = None) -> bool:
+    """Whether deliveries of a queue are unacknowledged; one each for so many processes."""
+    held = (await sabotage.backlog(queue)).held
+    return held > 0 if by is None else held == by
+
+
+async def outcomes(breakable: Story, *names: str) -> float:
+    """How many deliveries notifications has counted as one of these since it started."""
+    counts = [
+        await breakable.metric("notifications", "taawon_messages_total", outcome=name)
+        for name in names
+    ]
+    return sum(counts)
+
+
+async def number_of_calls(breakable: Story) -> int:
+    async with breakable.database("funding") as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM calls"))
+
+
+async def announce_call(breakable: Story) -> UUID:
+    """What the relay of funding sends when a call has opened, without a database."""
+    terms = a_call(A_TRACK) | {"deadline": None}
+    call = CallSnapshot.model_validate(
+        {
+            **terms,
+            "call_id": uuid4(),
+            "version": 2,
+            "state": "open",
+            "opened_at": now(),
+            "reference_on": now().date(),
+        }
+    )
+    await breakable.announce(CallOpened(aggregate_version=2, call_id=call.call_id, call=call))
+    return call.call_id
