@@ -1,0 +1,204 @@
+"""Rules of the whole repository that no single service can hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from importlinter import cli as importlinter
+from typer.testing import CliRunner
+
+from shared.commands import docs
+from shared.contracts import catalogue
+
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
+LONG = 300
+
+
+def code() -> list[Path]:
+    """Every module of the services and the kernel, tests and migrations apart."""
+    found = [*ROOT.glob("shared/shared/**/*.py"), *ROOT.glob("services/*/*/**/*.py")]
+    return [path for path in found if not {"tests", "migrations"} & set(path.parts)]
+
+
+def modules_of_tests() -> list[Path]:
+    folders = [ROOT / "tests", ROOT / "shared" / "tests", *ROOT.glob("services/*/tests")]
+    return [path for folder in folders for path in folder.rglob("*.py")]
+
+
+def called(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """The dotted name of each call, as far as it has one, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def test_import_contracts_hold(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+
+    result = importlinter.lint_imports(no_cache=True)
+
+    assert result == 0, capsys.readouterr().out
+
+
+def test_generated_pages_are_current():
+    result = CliRunner().invoke(docs.app, ["--root", str(ROOT), "--check"])
+
+    assert result.exit_code == 0, result.output
+
+
+def test_stored_schemas_are_current():
+    result = CliRunner().invoke(docs.app, ["contracts"])
+
+    assert result.exit_code == 0, result.output
+
+
+def test_a_stale_page_is_shown_with_its_difference(tmp_path):
+    result = CliRunner().invoke(docs.app, ["--root", str(tmp_path), "--check"])
+
+    assert result.exit_code == 1
+    assert "+## CallOpened" in result.output
+    assert "run `taawon docs`" in result.output
+
+
+def test_only_the_kernels_messaging_publishes():
+    found = [
+        where(path, line)
+        for path in code()
+        if "messaging" not in path.parts
+        for name, line in called(parsed(path))
+        if re.search(r"(broker|exchange|channel\w*)\.(basic_)?publish$", name)
+    ]
+
+    assert found == [], "return an event from the domain; the outbox sends it"
+
+
+# An import is many transactions, and one more that holds its lock and nothing else.
+MANY_TRANSACTIONS = {ROOT / "services/registry/registry/usecases/imports.py"}
+
+
+def test_use_cases_commit_nothing():
+    found = [
+        where(path, line)
+        for path in code()
+        if "usecases" in {path.stem, path.parent.name} and path not in MANY_TRANSACTIONS
+        for name, line in called(parsed(path))
+        if name.endswith((".commit", ".rollback"))
+    ]
+
+    assert found == [], "the request or the consumer commits"
+
+
+def test_routes_raise_rules_and_not_status_codes():
+    found = [
+        where(path, number)
+        for path in code()
+        if "api" in {path.stem, path.parent.name}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "HTTPException" in line
+    ]
+
+    assert found == []
+
+
+MONEY = re.compile(r"(centimes|amount|budget|grant|price)", re.IGNORECASE)
+
+
+def test_money_is_never_a_float():
+    found = [
+        where(path, node.lineno)
+        for path in code()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.AnnAssign | ast.arg)
+        and node.annotation is not None
+        and re.search(r"\b(float|Float|Numeric)\b", ast.unparse(node.annotation))
+        and MONEY.search(node.arg if isinstance(node, ast.arg) else ast.unparse(node.target))
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_says_what_it_owns_announces_and_hears(service):
+    said = import_module(service).__doc__ or ""
+
+    assert [word for word in ("Owns:", "Announces:", "Listens to:") if word not in said] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_announces_its_own_facts_and_names_no_other(service):
+    said = import_module(service).__doc__ or ""
+    prefixes = {topic.partition(".")[0] for topic in catalogue.EVENTS}
+    announced = said.partition("Announces:")[2].partition("Listens to:")[0]
+
+    assert re.findall(r"\b([a-z]+)\.[a-z_]+\.", announced)
+    assert set(re.findall(r"\b([a-z]+)\.[a-z_]+\.", announced)) & prefixes == {service}
+
+
+def test_every_module_says_what_it_is_for():
+    silent = [where(path, 1) for path in code() if not ast.get_docstring(parsed(path))]
+
+    assert silent == []
+
+
+def test_no_test_sleeps():
+    found = [
+        where(path, line)
+        for path in modules_of_tests()
+        for name, line in called(parsed(path))
+        if name in {"time.sleep", "asyncio.sleep", "sleep"}
+    ]
+
+    assert found == [], "use `await eventually(...)`"
+
+
+# These test the very use of a container engine, which not every machine has.
+NEEDS_CONTAINERS = ROOT / "shared/tests/local/test_containers.py"
+
+
+def test_no_test_is_skipped_or_replaces_what_it_tests():
+    found = [
+        where(path, number)
+        for path in modules_of_tests()
+        if path not in {Path(__file__), NEEDS_CONTAINERS}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"pytest\.skip|mark\.(skip|xfail)|unittest|import mock|MagicMock", line)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("word", ["hand" + "book", "/wo" + "rk/", "TO" + "DO", "FIX" + "ME"])
+def test_the_repository_stands_alone_and_is_finished(word):
+    kinds = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".css", ".sh"}
+    found = [
+        where(path, number)
+        for path in ROOT.rglob("*")
+        if path.suffix in kinds and not {".venv", ".run", ".git", "node_modules"} & set(path.parts)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if word in line
+    ]
+
+    assert found == []
+
+
+def test_long_modules_are_reported():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in code()}
+
+    for path, length in lengths.items():
+        if length > LONG:
+            sys.stderr.write(f"{path.relative_to(ROOT)}: {length} lines, think of a package\n")
