@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -69,7 +70,10 @@ class Container:
                 container.kill()
 
     def restart(self) -> None:
-        self.stop()
+        """With its data, also where stop() would take them away."""
+        with locked(self.folder), _found(self._record) as container:
+            if container is not None:
+                container.stop()
         self.start()
 
     def is_running(self) -> bool:
@@ -80,11 +84,20 @@ class Container:
         if self.outlives_us:
             # The reaper would take it away with the process that started it.
             import_module("testcontainers.core.config").testcontainers_config.ryuk_disabled = True
-        container = self._make()
+        # The library warns, at its import, about what it does itself.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            container = self._make()
+            self._run(container)
+
+    def _run(self, container: Any) -> None:
         try:
             container.start()
             write_atomically(self._record, container.get_wrapped_container().id)
             write_atomically(self.folder / "host", container.get_container_host_ip())
+        except BaseException:
+            container.stop()
+            raise
         finally:
             container.get_docker_client().client.close()
 
@@ -209,8 +222,8 @@ def _engine() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _found(record: Path) -> Iterator[Any]:
-    """The recorded container; None where it is not there any more."""
-    if not record.exists():
+    """The recorded container; None where it, or the engine that ran it, is not there any more."""
+    if not (record.exists() and engine_answers()):
         yield None
         return
     missing = import_module("docker.errors").NotFound
