@@ -69,6 +69,7 @@ class DeadlineIn(BaseModel):
     at: AwareDatetime | None = None
     zone: Annotated[str, Field(max_length=64)] = CASABLANCA
     shown: Text | None = None
+    shown_ar: Text | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -69,6 +69,7 @@ calls = Table(
     Column("zone", Text, nullable=False),
     Column("closes_at", DateTime(timezone=True)),
     Column("closes_shown", Text),
+    Column("closes_shown_ar", Text),
     Column("regions", ARRAY(Text, as_tuple=True), nullable=False),
     Column("sectors", ARRAY(Text, as_tuple=True), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),

@@ -97,6 +97,7 @@ async def test_a_wall_clock_deadline_is_answered_as_instant_zone_and_words(
         "at": "2027-09-02T15:00:00Z",
         "zone": "Africa/Casablanca",
         "shown": "2 septembre 2027 à 16 h 00 (heure de Casablanca)",
+        "shown_ar": "2 شتنبر 2027 على الساعة 16:00 (بتوقيت الدار البيضاء)",
     }
 
 
@@ -105,6 +106,7 @@ async def test_an_explicit_deadline_is_kept_as_published(door: Api, people: Peop
         "at": "2027-09-02T16:00:00+01:00",
         "zone": "Africa/Casablanca",
         "shown": "Jeudi 2 septembre, 16h",
+        "shown_ar": None,
     }
 
     call = await drafted(door, people, deadline=deadline)
@@ -174,7 +176,9 @@ async def test_updating_an_open_call_says_what_changed(door: Api, people: People
 async def test_an_update_without_a_change_announces_nothing(door: Api, people: People):
     call = await opened(door, people)
 
-    answer = await door.http.put(f"/calls/{call['call_id']}", json=a_payload(), headers=people.funder)
+    answer = await door.http.put(
+        f"/calls/{call['call_id']}", json=a_payload(), headers=people.funder
+    )
 
     assert answer.json()["version"] == 2
     assert len(await facts(door)) == 1
@@ -211,7 +215,9 @@ async def test_a_deadline_is_not_moved_back(door: Api, people: People):
     call = await opened(door, people)
     body = {"deadline": {"local": "2027-09-01T16:00"}, "reason": "erreur"}
 
-    answer = await door.http.post(f"/calls/{call['call_id']}/extend", json=body, headers=people.funder)
+    answer = await door.http.post(
+        f"/calls/{call['call_id']}/extend", json=body, headers=people.funder
+    )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["deadline"])
 
@@ -224,7 +230,9 @@ async def test_extending_and_cancelling_need_a_reason(
 ):
     call = await opened(door, people)
 
-    answer = await door.http.post(f"/calls/{call['call_id']}/{step}", json=body, headers=people.funder)
+    answer = await door.http.post(
+        f"/calls/{call['call_id']}/{step}", json=body, headers=people.funder
+    )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
@@ -443,7 +451,9 @@ async def test_a_call_does_not_change_its_institution(door: Api, people: People)
     call = await drafted(door, people)
 
     answer = await door.http.put(
-        f"/calls/{call['call_id']}", json=a_payload(funder_slug="indh-tiznit"), headers=people.operator
+        f"/calls/{call['call_id']}",
+        json=a_payload(funder_slug="indh-tiznit"),
+        headers=people.operator,
     )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["funder_slug"])
@@ -536,7 +546,9 @@ async def test_who_may_use_which_route_on_an_open_call(
     partner = {"partner": "indh-agadir", "rival": "indh-tiznit"}.get(who)
     headers = tokens.headers("partner" if partner else who, partner=partner)
 
-    answer = await door.http.request(method, path.format(id=call["call_id"]), json=body, headers=headers)
+    answer = await door.http.request(
+        method, path.format(id=call["call_id"]), json=body, headers=headers
+    )
 
     expected = 201 if route == "draft" else 200
     if route not in {"list", "read"} and who not in {"operator", "partner"}:

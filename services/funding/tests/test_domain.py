@@ -258,6 +258,12 @@ def test_a_wall_clock_time_becomes_an_instant_ramadan_included(
     assert (deadline.at, deadline.shown, deadline.zone) == (utc, shown, "Africa/Casablanca")
 
 
+def test_a_deadline_is_also_worded_for_arabic_readers():
+    deadline = deadline_at_wall_clock(datetime.fromisoformat("2022-09-02T16:00"))
+
+    assert deadline.in_language("ar") == "2 شتنبر 2022 على الساعة 16:00 (بتوقيت الدار البيضاء)"
+
+
 def test_a_time_that_the_clock_skips_is_refused():
     with pytest.raises(NoSuchTime, match="does not exist"):
         deadline_at_wall_clock(datetime.fromisoformat("2027-03-14T02:30"))

@@ -151,6 +151,7 @@ async def test_the_deadline_of_agadir_2022_is_four_in_the_afternoon_there(
         "at": "2022-09-02T15:00:00Z",
         "zone": "Africa/Casablanca",
         "shown": "2 septembre 2022 à 16 h 00 (heure de Casablanca)",
+        "shown_ar": "2 شتنبر 2022 على الساعة 16:00 (بتوقيت الدار البيضاء)",
     }
 
 

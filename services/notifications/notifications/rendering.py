@@ -70,7 +70,7 @@ def render(alert: AlertRow, language: Language) -> AlertOut:
         title=content.title.in_language(language),
         summary=content.summary.in_language(language),
         funder=content.funder if isinstance(content, CallSnapshot) else None,
-        deadline=content.deadline.shown
+        deadline=content.deadline.in_language(language)
         if isinstance(content, CallSnapshot) and content.deadline
         else None,
         language=language,

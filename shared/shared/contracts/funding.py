@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Contract, Event, Localized, LocalizedLong, Text
+from .base import PUBLIC, Contract, Event, Language, Localized, LocalizedLong, Text
 from .criteria import Criteria
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
@@ -24,6 +24,13 @@ class Deadline(Contract):
     at: AwareDatetime = Field(json_schema_extra=PUBLIC)
     zone: str = Field(default="Africa/Casablanca", json_schema_extra=PUBLIC)
     shown: Text = Field(json_schema_extra=PUBLIC, description="Wall-clock text as published.")
+    shown_ar: Text | None = Field(
+        default=None, json_schema_extra=PUBLIC, description="The same words for Arabic readers."
+    )
+
+    def in_language(self, language: Language) -> str:
+        """The words of the deadline; as published where there are none in Arabic."""
+        return self.shown_ar if language == "ar" and self.shown_ar else self.shown
 
 
 class Track(Contract):

@@ -95,6 +95,7 @@ class Call:
     zone: str = CASABLANCA
     closes_at: datetime | None = None
     closes_shown: str | None = None
+    closes_shown_ar: str | None = None
     idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
@@ -110,7 +111,12 @@ class Call:
     def deadline(self) -> Deadline | None:
         if self.closes_at is None or self.closes_shown is None:
             return None
-        return Deadline(at=self.closes_at, zone=self.zone, shown=self.closes_shown)
+        return Deadline(
+            at=self.closes_at,
+            zone=self.zone,
+            shown=self.closes_shown,
+            shown_ar=self.closes_shown_ar,
+        )
 
     def state_at(self, now: datetime) -> State:
         """An open call is closed from its deadline on, before the clock has announced it too."""
@@ -232,6 +238,7 @@ class Call:
         self.zone = checked.zone if checked else CASABLANCA
         self.closes_at = checked.at if checked else None
         self.closes_shown = checked.shown if checked else None
+        self.closes_shown_ar = checked.shown_ar if checked else None
 
     def _fill(self, terms: CallTerms) -> None:
         check_terms(terms)

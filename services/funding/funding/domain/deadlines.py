@@ -26,6 +26,20 @@ MONTHS = (
     "novembre",
     "décembre",
 )
+MONTHS_AR = (
+    "يناير",
+    "فبراير",
+    "مارس",
+    "أبريل",
+    "ماي",
+    "يونيو",
+    "يوليوز",
+    "غشت",
+    "شتنبر",
+    "أكتوبر",
+    "نونبر",
+    "دجنبر",
+)
 
 
 class UnknownZone(Invalid):
@@ -73,7 +87,12 @@ def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
             " Give `at` with an offset, `zone` and `shown` instead of `local`",
             field="deadline.local",
         )
-    return Deadline(at=instants[0], zone=zone, shown=shown_in_french(local, zone))
+    return Deadline(
+        at=instants[0],
+        zone=zone,
+        shown=shown_in_french(local, zone),
+        shown_ar=shown_in_arabic(local, zone),
+    )
 
 
 def check_deadline(deadline: Deadline) -> Deadline:
@@ -89,6 +108,13 @@ def shown_in_french(local: datetime, zone: str) -> str:
     city = zone.rpartition("/")[2].replace("_", " ")
     month = MONTHS[local.month - 1]
     return f"{day} {month} {local.year} à {local:%H} h {local:%M} (heure de {city})"
+
+
+def shown_in_arabic(local: datetime, zone: str) -> str:
+    """The same in Arabic, with the month names used in Morocco."""
+    place = "الدار البيضاء" if zone == CASABLANCA else zone
+    month = MONTHS_AR[local.month - 1]
+    return f"{local.day} {month} {local.year} على الساعة {local:%H:%M} (بتوقيت {place})"
 
 
 def day_in(zone: str, at: datetime) -> date:

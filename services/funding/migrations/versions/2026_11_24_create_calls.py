@@ -25,6 +25,7 @@ def upgrade() -> None:
     sa.Column('zone', sa.Text(), nullable=False),
     sa.Column('closes_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('closes_shown', sa.Text(), nullable=True),
+    sa.Column('closes_shown_ar', sa.Text(), nullable=True),
     sa.Column('regions', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('sectors', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),

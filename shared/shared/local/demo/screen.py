@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..processes import wait_until
+
+COUNTED = ("matched", "alerted", "unknown", "twice")
 
 
 class ToldRow(Protocol):
@@ -60,17 +62,14 @@ class Fanouts:
         self._draw()
 
     def _draw(self, *more: tuple[str, ...]) -> None:
-        table = Table(title=f"{len(self._rows)} of {self._total} events told", title_justify="left")
-        for name, justify in (
-            ("event", "left"),
-            ("matched", "right"),
-            ("alerted", "right"),
-            ("unknown", "right"),
-            ("twice", "right"),
-            ("time", "right"),
-            ("most in", "left"),
-        ):
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
+        table = Table(
+            Column("event", no_wrap=True, ratio=1),
+            *(Column(name, justify="right", min_width=len(name)) for name in COUNTED),
+            Column("time", justify="right", min_width=7),
+            Column("most in", no_wrap=True, max_width=16),
+            title=f"{len(self._rows)} of {self._total} events told",
+            title_justify="left",
+        )
         for row in (*self._rows, *more):
             table.add_row(*row)
         self._live.update(table, refresh=True)
