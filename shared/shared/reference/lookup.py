@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
+from os.path import commonprefix
 from typing import Literal, TypeVar
 
 from shared.errors import Invalid
@@ -171,11 +172,14 @@ def nearest(kind: Kind, text: str) -> Record | None:
         return exact
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted)
-    best, best_ratio = None, WORTH_SUGGESTING
+    best, best_score = None, (WORTH_SUGGESTING, len(wanted))
     for key, record in _keys(kind).items():
         matcher.set_seq1(key)
-        if matcher.quick_ratio() > best_ratio and (ratio := matcher.ratio()) > best_ratio:
-            best, best_ratio = record, ratio
+        if matcher.quick_ratio() >= best_score[0]:
+            # Of two that look alike, the one that begins alike: slips are rarer at the beginning.
+            score = matcher.ratio(), len(commonprefix((key, wanted)))
+            if score > best_score:
+                best, best_score = record, score
     return best
 
 
