@@ -86,10 +86,10 @@ def _builds_on(place: Path, plugin: str) -> list[str]:
 
 def _cache() -> Path | None:
     """None for a user without a home that can be written to, such as a service account."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(root) / "taawon"
     try:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache = Path(root) / "taawon"
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the second where not even the system knows a home
         return None
     return cache if os.access(cache, os.W_OK) else None
