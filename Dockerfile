@@ -1,0 +1,48 @@
+# One recipe for every service:
+#   docker build --build-arg SERVICE=ideas --tag taawon/ideas .
+# Only the kernel, the service and what they need go in: no sibling, no tests, no local servers.
+FROM python:3.13-slim-bookworm AS build
+ARG SERVICE
+RUN test -n "${SERVICE}" || { echo "say which service: --build-arg SERVICE=ideas" >&2; exit 1; }
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+ENV UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_NO_CACHE=1 \
+    UV_PYTHON=/usr/local/bin/python3 \
+    UV_PYTHON_DOWNLOADS=never
+WORKDIR /app
+
+# The dependencies first: they change less often than the code, and this layer is kept.
+COPY pyproject.toml uv.lock ./
+COPY shared/pyproject.toml shared/
+COPY services/${SERVICE}/pyproject.toml services/${SERVICE}/
+RUN uv sync --frozen --no-dev --no-install-workspace --package "${SERVICE}"
+
+# The code stays where it is in the repository, because migrations are found beside their package.
+COPY shared/shared shared/shared
+COPY services/${SERVICE}/${SERVICE} services/${SERVICE}/${SERVICE}
+COPY services/${SERVICE}/migrations services/${SERVICE}/migrations
+RUN uv sync --frozen --no-dev --package "${SERVICE}" && \
+    python -m compileall -q shared services
+
+
+FROM python:3.13-slim-bookworm
+ARG SERVICE
+LABEL org.opencontainers.image.title="taawon ${SERVICE}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin taawon
+COPY --from=build /app /app
+WORKDIR /app
+# Nothing is written at run time but /tmp, so the root may be read-only.
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TAAWON_HTTP_HOST=0.0.0.0 \
+    TAAWON_HTTP_PORT=8000
+USER 10001:10001
+EXPOSE 8000
+# Ready: the database answers, the reactions listen, none is paused. No proxy is asked.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=4)"]
+ENTRYPOINT ["taawon"]
+CMD ["--help"]

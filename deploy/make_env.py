@@ -1,0 +1,45 @@
+"""Writes `.env` from `.env.example`, with a new secret in every empty place; never over one.
+
+Example: python3 deploy/make_env.py
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def filled(line: str) -> str:
+    """The line with a secret, if it names a variable and gives it no value."""
+    name, equals, value = line.partition("=")
+    if line.startswith("#") or not equals or value:
+        return line
+    # Passwords stand in URLs, so they are made of letters, digits, - and _ only.
+    secret = secrets.token_urlsafe(32)
+    if name == "TAAWON_SEAL_KEYS":
+        secret = urlsafe_b64encode(os.urandom(32)).decode()
+    return f"{name}={secret}"
+
+
+def main() -> int:
+    target = ROOT / ".env"
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    try:
+        # Readable by its owner from the first byte on.
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        sys.stderr.write(f"{target} is there already; its secrets are in use: change it by hand\n")
+        return 1
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write("\n".join(map(filled, lines)) + "\n")
+    sys.stdout.write(f"{target} is written; keep a copy of TAAWON_SEAL_KEYS where backups are\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
