@@ -177,7 +177,7 @@ def nearest(kind: Kind, text: str) -> Record | None:
         matcher.set_seq1(key)
         if matcher.quick_ratio() >= best_score[0]:
             # Of two that look alike, the one that begins alike: slips are rarer at the beginning.
-            score = matcher.ratio(), len(commonprefix((key, wanted)))
+            score = matcher.ratio(), len(commonprefix((key, wanted)))  # noqa: RUF071  # characters
             if score > best_score:
                 best, best_score = record, score
     return best

@@ -143,7 +143,7 @@ def test_what_names_no_province_finds_none(text):
     ("take", "text", "message"),
     [
         (reference.province, "Tiznet", 'unknown province "Tiznet": did you mean MA-TIZ (Tiznit)?'),
-        (reference.province, "MA-TIX", 'unknown province "MA-TIX": did you mean MA-TIZ (Tiznit)?'),
+        (reference.province, "MA-TIX", 'unknown province "MA-TIX": did you mean MA-TIN (Tinghir)?'),
         (reference.province, "تزنيت", 'unknown province "تزنيت": did you mean MA-TIZ (Tiznit)?'),
         (reference.province, "tiznit", 'unknown province "tiznit": did you mean MA-TIZ (Tiznit)?'),
         (reference.region, "MA-9", 'unknown region "MA-9": did you mean MA-09 (Souss-Massa)?'),
