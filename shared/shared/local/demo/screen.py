@@ -44,10 +44,9 @@ class Fanouts:
         self._draw()
 
     def waiting(self, title: str) -> None:
-        self._draw((_short(title), "…", "", "", "", "", ""))
+        self._draw((_short(title), "…", "", "", "", ""))
 
-    def told(self, told: ToldRow, totals: dict[str, Any], *, is_new: bool) -> None:
-        top = totals["by_region"][0]["label"] if totals["by_region"] else "-"
+    def told(self, told: ToldRow, *, is_new: bool) -> None:
         self._rows.append(
             (
                 _short(told.title),
@@ -56,7 +55,6 @@ class Fanouts:
                 f"{told.unknown:,}",
                 str(told.duplicates),
                 f"{told.seconds:.2f} s" if is_new else "before",
-                top or "-",
             )
         )
         self._draw()
@@ -66,7 +64,6 @@ class Fanouts:
             Column("event", no_wrap=True, ratio=1),
             *(Column(name, justify="right", min_width=len(name)) for name in COUNTED),
             Column("time", justify="right", min_width=7),
-            Column("most in", no_wrap=True, max_width=16),
             title=f"{len(self._rows)} of {self._total} events told",
             title_justify="left",
         )

@@ -159,7 +159,7 @@ def watch(operator: Client, service: str, act: Any, show: Any) -> Told:
         eligible=totals["eligible"],
         unknown=totals["unknown"],
     )
-    show.told(told, totals, is_new=is_new)
+    show.told(told, is_new=is_new)
     return told
 
 

@@ -1,0 +1,195 @@
+"""The demo as a newcomer runs it: its numbers are true, a second telling tells nobody twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from notifications.domain import audience_tracks
+from shared.contracts.criteria import Criteria
+from shared.contracts.funding import CallSnapshot
+from shared.contracts.ideas import IdeaSnapshot
+from shared.local.client import Client
+from shared.local.demo.cast import OPERATOR, PARTNERS
+from shared.local.demo.story import read_feed
+from shared.local.stack import PROVISIONER, SERVICES, Stack
+
+from .register_files import Identity, matching, read_facts
+
+COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one run of the demo left behind: its facts, and the system still running."""
+
+    folder: Path
+    stack: Stack
+    facts: dict[str, Any]
+    modes_before: dict[Path, tuple[int, int, int]]
+
+    def person(self) -> Client:
+        password = (self.stack.folder / "secrets" / "operator.password").read_text().strip()
+        grant = {"grant_type": "password", "username": OPERATOR, "password": password}
+        return Client(self.stack.url, grant)
+
+    def partner(self, slug: str) -> Client:
+        made = json.loads((self.stack.folder / "secrets" / f"{slug}.client.json").read_text())
+        secrets = {name: made[name] for name in ("client_id", "client_secret")}
+        return Client(self.stack.url, {"grant_type": "client_credentials", **secrets})
+
+    def received(self, slug: str) -> list[dict[str, Any]]:
+        path = self.stack.folder / "partners" / f"{slug}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def run_demo(folder: Path, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.cli", "demo", "--count", str(COUNT), *options],
+        env={**os.environ, "TAAWON_RUN": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def modes(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Mode and owner of a folder and of everything above it."""
+    found = {path: path.stat() for path in (folder, *folder.parents)}
+    return {p: (stat.S_IMODE(s.st_mode), s.st_uid, s.st_gid) for p, s in found.items()}
+
+
+@pytest.fixture(scope="module")
+def told(run_folder: Path) -> Iterator[Told]:
+    folder = run_folder / "demo"
+    folder.mkdir()
+    before = modes(folder)
+    stack = Stack(folder / "stack")
+    try:
+        run_demo(folder, "--keep")
+        facts = json.loads((folder / "demo.json").read_text())
+        yield Told(folder, stack, facts, before)
+    finally:
+        stack.stop()
+
+
+def identities(client: Client) -> dict[UUID, Identity]:
+    """Every cooperative's id with what the file knows it by."""
+    found: dict[UUID, Identity] = {}
+    after: str | None = None
+    while True:
+        parameters = {"limit": 200, **({"after": after} if after else {})}
+        page = client.get("registry", "/cooperatives", **parameters)
+        for item in page["items"]:
+            found[UUID(item["cooperative_id"])] = (item["court"], item["local_register_no"])
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def recipients(client: Client, subject_id: str) -> dict[UUID, str]:
+    found: dict[UUID, str] = {}
+    after: str | None = None
+    while True:
+        parameters = {"limit": 5000, **({"after": after} if after else {})}
+        page = client.get("notifications", f"/subjects/{subject_id}/recipients", **parameters)
+        found |= {UUID(item["cooperative_id"]): item["verdict"] for item in page["items"]}
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def announced(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
+    """Whom each subject is for, as partners were told; author and date are not among it."""
+    found = {}
+    for item in feed:
+        content = item["data"].get("call") or item["data"].get("idea")
+        if "call_id" in content:
+            call = CallSnapshot.model_validate(content)
+            found[content["call_id"]] = (audience_tracks(call), call.reference_on)
+        else:
+            author = "00000000-0000-4000-8000-000000000000"
+            idea = IdeaSnapshot.model_validate({**content, "author_id": author})
+            assert idea.published_at is not None
+            found[content["idea_id"]] = (audience_tracks(idea), idea.published_at.date())
+    return found
+
+
+def test_every_event_reached_exactly_those_whom_the_file_says(told: Told) -> None:
+    client = told.person()
+    by_identity = read_facts(Path(told.facts["register"]))
+    register = {who: by_identity[known] for who, known in identities(client).items()}
+    wanted = announced(read_feed(told.partner("fm5")))
+
+    for event in told.facts["events"]:
+        expected = matching(register, *wanted[event["subject_id"]])
+
+        assert recipients(client, event["subject_id"]) == expected, event["title"]
+        assert event["matched"] == event["alerted"] == len(expected)
+        assert event["duplicates"] == 0
+        assert event["seconds"] > 0
+    assert len(told.facts["events"]) == 8
+    assert len(register) == told.facts["cooperatives"] == COUNT
+
+
+@pytest.mark.parametrize("slug", [card.slug for card in PARTNERS])
+def test_what_a_partner_read_by_its_own_login_is_its_feed(told: Told, slug: str) -> None:
+    feed = read_feed(told.partner(slug))
+
+    read = told.received(slug)
+
+    assert [m["id"] for m in read] == [item["id"] for item in feed]
+    assert [m["data"] for m in read] == [item["data"] for item in feed]
+    (counted,) = (p for p in told.facts["partners"] if p["slug"] == slug)
+    assert counted == {
+        "slug": slug,
+        "expected": len(feed),
+        "received": len(feed),
+        "duplicates": 0,
+    }
+
+
+def test_nothing_above_the_folder_changed(told: Told) -> None:
+    assert modes(told.folder) == told.modes_before
+
+
+async def test_told_again_it_tells_nobody_twice_and_leaves_no_process(told: Told) -> None:
+    before = {e["subject_id"]: e for e in told.facts["events"]}
+
+    shown = await asyncio.to_thread(run_demo, told.folder)
+
+    facts = json.loads((told.folder / "demo.json").read_text())
+    assert {e["subject_id"]: (e["id"], e["alerted"]) for e in facts["events"]} == {
+        subject: (e["id"], e["alerted"]) for subject, e in before.items()
+    }
+    assert facts["partners"] == told.facts["partners"]
+    assert "0 new, 0 changed" in shown
+    names = (*SERVICES, PROVISIONER)
+    assert not any(told.stack.process(name).is_running() for name in names)
+    assert not any(_works_below(told.folder))
+
+
+def _works_below(folder: Path) -> Iterator[str]:
+    """Programs whose working folder lies in this one."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                place = (process / "cwd").readlink()
+            except OSError:
+                continue
+            if place.is_relative_to(folder):
+                yield (process / "cmdline").read_text()
