@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import aio_pika
 import asyncpg
 import httpx
+from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.engine import make_url
 
 from notifications.domain import audience_tracks
@@ -351,9 +353,10 @@ class Story:
         """An idea that somebody drafts and submits, and the operator publishes."""
         author = author or await self.someone("holder")
         idea = await self.post("ideas", "/ideas", an_idea(**fields), who=author)
-        await self.post("ideas", f"/ideas/{idea['id']}/submit", who=author)
-        await self.post("ideas", f"/ideas/{idea['id']}/publish")
-        return UUID(idea["idea_id"])
+        idea_id = UUID(idea["idea_id"])
+        await self.post("ideas", f"/ideas/{idea_id}/submit", who=author)
+        await self.post("ideas", f"/ideas/{idea_id}/publish")
+        return idea_id
 
     # What notifications says
 
@@ -437,6 +440,21 @@ class Story:
         username, password = asked["username"], asked["password"]
         url = self.stack.broker.found.amqp_url(username, password, PARTNER_VHOST)
         return AmqpDoor(url, asked["queue"], username, password)
+
+    async def heard(self, door: AmqpDoor, count: int) -> list[AbstractIncomingMessage]:
+        """The next messages of a partner's queue, read with the partner's own login."""
+        messages: list[AbstractIncomingMessage] = []
+        connection = await aio_pika.connect(door.url)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(door.queue, ensure=False)
+            async with queue.iterator(timeout=PATIENCE) as arriving:
+                async for message in arriving:
+                    await message.ack()
+                    messages.append(message)
+                    if len(messages) == count:
+                        break
+        return messages
 
     async def listen(self, door: AmqpDoor, count: int) -> list[dict[str, Any]]:
         """What `taawon partner listen` prints, run with nothing but the partner's own login."""

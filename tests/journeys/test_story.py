@@ -6,11 +6,10 @@ import re
 from collections import Counter
 from uuid import UUID
 
-import aio_pika
 import orjson
 import pytest
 
-from .stories import AmqpDoor, Story, a_call, a_track, unique
+from .stories import Story, a_call, a_track, unique
 
 ARABIC = re.compile(r"[\u0600-\u06ff]")
 
@@ -189,7 +188,8 @@ async def test_one_correlation_id_runs_from_the_request_to_the_last_listener(sto
 
     assert answer.headers["X-Correlation-ID"] == named
     assert await correlations_in_outbox(story, call_id) == [named]
-    assert await correlation_on_queue(door) == named
+    (heard,) = await story.heard(door, 1)
+    assert heard.headers["cloudEvents_correlationid"] == named
     await story.told(call_id)
     lines = story.log_lines("notifications", event="subject told", subject_id=str(call_id))
     assert [line["correlation_id"] for line in lines] == [named]
@@ -201,17 +201,6 @@ async def correlations_in_outbox(story: Story, call_id: UUID) -> list[str]:
     async with story.database("funding") as connection:
         rows = await connection.fetch("SELECT headers FROM outbox WHERE aggregate_id = $1", call_id)
     return [orjson.loads(row["headers"])["cloudEvents_correlationid"] for row in rows]
-
-
-async def correlation_on_queue(door: AmqpDoor) -> object:
-    connection = await aio_pika.connect(door.url)
-    async with connection, connection.channel() as channel:
-        queue = await channel.get_queue(door.queue, ensure=False)
-        async with queue.iterator(timeout=20) as messages:
-            async for message in messages:
-                await message.ack()
-                return message.headers["cloudEvents_correlationid"]
-    return None
 
 
 REFUSE_COMMIT = """

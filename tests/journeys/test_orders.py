@@ -1,0 +1,157 @@
+"""Facts in every order, more than once, and at the same time as others: the end is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import permutations
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.contracts.base import Event
+from shared.contracts.funding import (
+    CallCancelled,
+    CallDeadlineExtended,
+    CallOpened,
+    CallSnapshot,
+    Deadline,
+)
+
+from .stories import Partner, Story, a_call, a_track
+
+SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")
+OCTOBER = Deadline(at=datetime(2090, 10, 1, 15, tzinfo=UTC), shown="1er octobre 2090 à 16 h")
+ORDERS = list(permutations(["opened", "extended", "cancelled"]))
+TOLD = {
+    ("opened", "extended", "cancelled"): ["cancelled", "deadline_extended", "opened"],
+    ("opened", "cancelled", "extended"): ["cancelled", "opened"],
+    ("extended", "opened", "cancelled"): ["cancelled", "opened"],
+    ("extended", "cancelled", "opened"): ["cancelled", "opened"],
+}
+"""What an inbox says in the end, newest first. Who hears of the cancellation first tells nobody."""
+
+
+def facts_of(call_id: UUID) -> dict[str, Event]:
+    """One call, opened, extended and cancelled; each fact carries the whole call."""
+    terms = {name: value for name, value in a_call().items() if name != "deadline"}
+    known = {**terms, "call_id": call_id, "reference_on": "2026-11-24", "opened_at": SEPTEMBER.at}
+
+    def version(number: int, state: str, deadline: Deadline) -> dict[str, object]:
+        call = CallSnapshot.model_validate(
+            {**known, "version": number, "state": state, "deadline": deadline}
+        )
+        return {"call_id": call_id, "call": call, "aggregate_version": number}
+
+    return {
+        "opened": CallOpened(**version(2, "open", SEPTEMBER)),
+        "extended": CallDeadlineExtended(
+            **version(3, "open", OCTOBER), previous_deadline=SEPTEMBER, reason="à la demande"
+        ),
+        "cancelled": CallCancelled(**version(4, "cancelled", OCTOBER), reason="budget retiré"),
+    }
+
+
+@pytest.fixture(scope="module")
+async def partner(story: Story) -> Partner:
+    """An institution that hears everything about calls."""
+    partner = await story.register_partner()
+    await story.subscribe(partner, topics=["funding.call.*"])
+    return partner
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=" ".join)
+async def test_whatever_the_order_of_facts_the_last_word_is_true_and_said_once(
+    story: Story, partner: Partner, order: tuple[str, ...]
+) -> None:
+    call_id = uuid4()
+    facts = facts_of(call_id)
+
+    for name in (*order, order[0], order[1], order[0], order[2]):
+        await story.announce(facts[name])
+    await handled_until_now(story, partner)
+
+    totals = await story.totals(call_id)
+    told = await story.recipients(call_id)
+    assert totals is not None
+    assert (totals["state"], totals["version"], totals["repeated"]) == ("void", 4, 0)
+    assert (len(told) > 0) == (order in TOLD)
+    for someone in told:
+        alerts = await story.alerts_of(someone, about=call_id)
+        assert [alert["kind"] for alert in alerts] == TOLD[order]
+    assert totals["alerted"] == totals["matched"] == len(told)
+    feed = [i["id"] for i in await story.feed(partner) if i["data"]["call_id"] == str(call_id)]
+    assert feed == [str(facts[name].event_id) for name in order]
+
+
+async def handled_until_now(story: Story, partner: Partner) -> None:
+    """Wait for a call that stands behind all others: reactions to calls take one at a time."""
+    seen = len(await story.feed(partner))
+    last = await story.open_call(a_track(provinces=["MA-AOU"]))
+    await story.told(last)
+
+    async def look() -> bool:
+        feed = await story.feed(partner)
+        return any(item["data"]["call_id"] == str(last) for item in feed[seen:])
+
+    await story.eventually(look)
+
+
+async def test_calls_opened_in_the_middle_of_an_import_tell_everybody_once(story: Story) -> None:
+    tracks = [
+        a_track(sectors=["AGRICULTURE"], min_members=7),
+        a_track(regions=["MA-04", "MA-09"], min_share_women={"percent": 20}),
+        a_track(sectors=["CRAFTS", "ARGAN"]),
+    ]
+    file = await story.more_cooperatives(1500)
+    calls: list[UUID] = []
+
+    async for line in story.import_over_http(file):
+        if line["type"] == "progress" and len(calls) < len(tracks):
+            calls.append(await story.open_call(tracks[len(calls)]))
+    await arrived(story)
+
+    assert len(calls) == 3
+    for call_id in calls:
+        totals = await story.told(call_id)
+        assert await story.recipients(call_id) == await story.expected(call_id)
+        assert totals["alerted"] == totals["matched"] == len(await story.expected(call_id))
+        assert totals["repeated"] == 0
+
+
+async def arrived(story: Story) -> None:
+    """Wait until the audience is the whole register."""
+    register = await story.get("registry", "/cooperatives/totals")
+    await story.audience_counts(register["items"][0]["cooperatives"])
+
+
+async def test_notifications_that_start_last_tell_the_same(story: Story) -> None:
+    standing = await story.open_call(a_track(sectors=["AGRICULTURE"]))
+    await story.told(standing)
+
+    async with away(story, "notifications"):
+        await story.import_register(await story.more_cooperatives(300))
+        early = await story.open_call(a_track(regions=["MA-03", "MA-06"], max_members=20))
+        gone = await story.open_call(a_track(sectors=["CRAFTS"]))
+        await story.cancel(gone)
+        idea = await story.publish_idea(regions=[], sectors=["ARGAN", "CRAFTS"])
+
+    await arrived(story)
+    for subject, version in ((standing, 2), (early, 2), (idea, 1)):
+        totals = await story.told(subject, version=version)
+        assert await story.recipients(subject) == await story.expected(subject)
+        assert totals["repeated"] == 0
+    await story.told(gone, version=3)
+    assert await story.recipients(gone) == await story.expected(gone)
+
+
+@asynccontextmanager
+async def away(story: Story, service: str) -> AsyncIterator[None]:
+    """Meanwhile the service does not run."""
+    await asyncio.to_thread(story.stack.process(service).stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(story.stack.start_service, service)

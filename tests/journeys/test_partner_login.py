@@ -1,0 +1,203 @@
+"""What a partner's broker login can do: read its own queue. Everything else is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+import aio_pika
+import orjson
+import pytest
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel
+from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, InvalidFrameError
+
+from shared.local.stack import PARTNER_VHOST, VHOST
+
+from .stories import AmqpDoor, Partner, Story, unique
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Two institutions that have nothing to do with each other."""
+
+    partner: Partner
+    own: AmqpDoor
+    other: AmqpDoor
+
+
+@pytest.fixture(scope="module")
+async def doors(story: Story) -> Doors:
+    partner, stranger = await asyncio.gather(story.register_partner(), story.register_partner())
+    await story.subscribe(partner, topics=["funding.call.*"])
+    own, other = await asyncio.gather(story.open_amqp_door(partner), story.open_amqp_door(stranger))
+    return Doors(partner, own, other)
+
+
+TURNED_AWAY = "Expected one of .'Connection.OpenOk'., got <Connection.Close"
+"""How the client tells that the broker closed the connection when it named its vhost."""
+
+Step = Callable[[AbstractChannel, Doors], Awaitable[object]]
+
+
+async def consume_from_another(channel: AbstractChannel, doors: Doors) -> None:
+    await (await channel.get_queue(doors.other.queue, ensure=False)).consume(print)
+
+
+async def get_from_another(channel: AbstractChannel, doors: Doors) -> None:
+    await (await channel.get_queue(doors.other.queue, ensure=False)).get()
+
+
+async def purge_another(channel: AbstractChannel, doors: Doors) -> None:
+    await (await channel.get_queue(doors.other.queue, ensure=False)).purge()
+
+
+async def read_what_was_dropped(channel: AbstractChannel, doors: Doors) -> None:
+    await (await channel.get_queue("p.dropped", ensure=False)).get()
+
+
+async def bind_its_queue(channel: AbstractChannel, doors: Doors) -> None:
+    queue = await channel.get_queue(doors.own.queue, ensure=False)
+    await queue.bind("partner.out", routing_key=doors.other.queue)
+
+
+async def bind_another(channel: AbstractChannel, doors: Doors) -> None:
+    queue = await channel.get_queue(doors.other.queue, ensure=False)
+    await queue.bind("partner.out", routing_key=doors.own.queue)
+
+
+async def unbind_another(channel: AbstractChannel, doors: Doors) -> None:
+    queue = await channel.get_queue(doors.other.queue, ensure=False)
+    await queue.unbind("partner.out", routing_key=doors.other.queue)
+
+
+async def declare_a_queue(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.declare_queue(unique("mine"), durable=True)
+
+
+async def declare_an_unnamed_queue(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.declare_queue(exclusive=True)
+
+
+async def declare_an_exchange(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.declare_exchange(unique("mine"), "fanout", durable=True)
+
+
+async def delete_its_queue(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.queue_delete(doors.own.queue)
+
+
+async def delete_the_exchange(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.exchange_delete("partner.out")
+
+
+async def publish_to_another(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.default_exchange.publish(Message(b"{}"), doors.other.queue)
+
+
+async def publish_to_itself(channel: AbstractChannel, doors: Doors) -> None:
+    await channel.default_exchange.publish(Message(b"{}"), doors.own.queue)
+
+
+async def publish_as_the_platform(channel: AbstractChannel, doors: Doors) -> None:
+    exchange = await channel.get_exchange("partner.out", ensure=False)
+    await exchange.publish(Message(b"{}"), doors.other.queue)
+
+
+REFUSED: list[Step] = [
+    consume_from_another,
+    get_from_another,
+    purge_another,
+    read_what_was_dropped,
+    bind_its_queue,
+    bind_another,
+    unbind_another,
+    declare_a_queue,
+    declare_an_unnamed_queue,
+    declare_an_exchange,
+    delete_its_queue,
+    delete_the_exchange,
+    publish_to_another,
+    publish_to_itself,
+    publish_as_the_platform,
+]
+
+
+@pytest.mark.parametrize("step", REFUSED, ids=lambda step: step.__name__.replace("_", " "))
+async def test_the_broker_refuses_a_partner_that_wants_to(doors: Doors, step: Step) -> None:
+    connection = await aio_pika.connect(doors.own.url)
+
+    async with connection:
+        channel = await connection.channel()
+        with pytest.raises(ChannelAccessRefused, match="ACCESS_REFUSED"):
+            await step(channel, doors)
+
+
+async def test_the_login_opens_no_other_vhost(story: Story, doors: Doors) -> None:
+    inside = story.stack.broker.found.amqp_url(doors.own.username, doors.own.password, VHOST)
+
+    with pytest.raises(InvalidFrameError, match=TURNED_AWAY):
+        await aio_pika.connect(inside)
+
+
+async def test_a_service_cannot_announce_what_another_owns(story: Story) -> None:
+    with pytest.raises(ChannelAccessRefused, match="ACCESS_REFUSED"):
+        await story.publish("ideas", "funding.call.opened.v1", unique("forged"), b"{}")
+
+
+async def test_a_partner_reads_its_own_queue(story: Story, doors: Doors) -> None:
+    call_id = await story.open_call()
+
+    (heard,) = await story.heard(doors.own, 1)
+
+    assert orjson.loads(heard.body)["call_id"] == str(call_id)
+
+
+async def test_new_credentials_end_the_old_password_and_keep_the_queue(story: Story) -> None:
+    partner = await story.register_partner()
+    await story.subscribe(partner)
+    old = await story.open_amqp_door(partner)
+    call_id = await story.open_call()
+    await story.fed(partner, 1)
+
+    new = await story.open_amqp_door(partner)
+
+    assert (new.queue, new.username) == (old.queue, old.username)
+    assert new.password != old.password
+    with pytest.raises(AMQPConnectionError, match="ACCESS_REFUSED"):
+        await aio_pika.connect(old.url)
+    (heard,) = await story.heard(new, 1)
+    assert orjson.loads(heard.body)["call_id"] == str(call_id)
+
+
+async def test_a_partner_gets_five_connections_and_not_one_more(doors: Doors) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            await stack.enter_async_context(await aio_pika.connect(doors.other.url))
+
+        with pytest.raises(InvalidFrameError, match=TURNED_AWAY):
+            await aio_pika.connect(doors.other.url)
+
+
+async def test_the_limits_of_a_partner_are_set(story: Story, doors: Doors) -> None:
+    management = story.stack.broker.management
+
+    limits = await asyncio.to_thread(management.get, f"user-limits/{doors.own.username}")
+    permissions = await asyncio.to_thread(management.get, f"users/{doors.own.username}/permissions")
+
+    assert limits[0]["value"] == {"max-connections": 5, "max-channels": 20}
+    assert [(p["vhost"], p["configure"], p["write"]) for p in permissions] == [
+        (PARTNER_VHOST, "^$", "^$")
+    ]
+
+
+async def test_only_partners_open_doors(story: Story, doors: Doors) -> None:
+    answer = await story.ask("notifications", "POST", "/doors/amqp")
+    nobody = await story.ask(
+        "notifications", "POST", "/doors/amqp", who=replace(doors.partner, token="x")
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-a-partner")
+    assert nobody.status_code == 401
