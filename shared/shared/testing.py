@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from . import migrations
 from .auth import ALGORITHM, LoadedKeys, Role, Verifier
+from .local.containers import engine_answers
 from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .messaging import topology
 from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL
@@ -50,6 +51,14 @@ def pytest_configure() -> None:
             ),
         ]
     )
+
+
+def pytest_report_header() -> list[str]:
+    """Says on which servers the run stands, and what a missing engine leaves out."""
+    kind = os.environ.get("TAAWON_TEST_NODES", "auto")
+    if engine_answers():
+        return [f"servers: {kind}; a Docker engine answers"]
+    return [f"servers: {kind}; no Docker engine answers, so test_containers.py is left out"]
 
 
 SEAL_KEY = Fernet.generate_key().decode()

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from shared.local.broker import FoundBroker, find_broker_for_tests, find_postgres_for_tests
-from shared.local.containers import PostgresContainer, RabbitContainer, engine_answers
+from shared.local.containers import PostgresContainer, RabbitContainer
 from shared.local.databases import Databases
 from shared.local.management import Management
-
-pytestmark = pytest.mark.skipif(not engine_answers(), reason="no Docker engine answers")
 
 
 @pytest.fixture(scope="module")
