@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from shared.database import Sessions, is_infrastructure
-from shared.local.management import Management, ManagementRefused
+from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
 from shared.messaging.wake import Wake

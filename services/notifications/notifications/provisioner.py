@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shared.local.management import Management
+from shared.messaging.management import Management
 
 from .domain import Door
 from .usecases.doors import PARTNER_EXCHANGE, PARTNER_VHOST

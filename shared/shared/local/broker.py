@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from shared.messaging.management import Management
+
 from .containers import PostgresContainer, RabbitContainer, engine_answers
 from .databases import Databases, StatementRefused
 from .debian import NoPackages
-from .management import Management
 from .postgres import PostgresNode
 from .rabbitmq import RabbitNode, amqp_url, greets
 from .rabbitmq_program import installed_program, packaged_program

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.messaging.management import Management
+
 from .databases import Databases, StatementRefused
-from .management import Management
 from .processes import NotStarted, wait_until
 from .rabbitmq import amqp_url, greets
 from .state import kept_port, kept_secret, locked, write_atomically

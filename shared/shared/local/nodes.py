@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.messaging.management import Management
 from shared.messaging.topology import EVENTS, BrokerUser
 
 from .broker import (
@@ -18,7 +19,6 @@ from .broker import (
     find_postgres_for_tests,
 )
 from .databases import Databases
-from .management import Management
 from .state import kept_secret
 
 

@@ -5,8 +5,9 @@ import socket
 from pathlib import Path
 from urllib.parse import quote
 
+from shared.messaging.management import Management
+
 from .account import Account
-from .management import Management
 from .processes import Process
 from .rabbitmq_program import Program, installed_program, packaged_program
 from .state import kept_port, kept_secret, locked, usable_port, write_atomically

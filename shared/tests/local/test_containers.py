@@ -7,7 +7,7 @@ import pytest
 from shared.local.broker import FoundBroker, find_broker_for_tests, find_postgres_for_tests
 from shared.local.containers import PostgresContainer, RabbitContainer
 from shared.local.databases import Databases
-from shared.local.management import Management
+from shared.messaging.management import Management
 
 
 @pytest.fixture(scope="module")
