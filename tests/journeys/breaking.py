@@ -23,6 +23,7 @@ from shared.local.broker import Server
 from shared.local.processes import Process
 from shared.local.stack import PROVISIONER, SERVICES, VHOST
 from shared.local.state import free_port
+from shared.messaging import topology
 from shared.messaging.relay import RELAY_LOCK
 
 from .register_files import matching
@@ -32,6 +33,7 @@ PAUSES = (0.2, 0.4, 0.8)
 """The whole retry schedule of the system that these journeys break."""
 COOPERATIVES = 3000
 LATER = 1200
+"""How many the register has, and how many more one of the journeys imports."""
 SOUSS_MASSA = Criteria(regions=("MA-09",), legal_statuses=(LegalStatus.REGISTERED,))
 A_TRACK = a_track(**SOUSS_MASSA.model_dump(mode="json", exclude_defaults=True))
 
@@ -44,6 +46,12 @@ SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
 WHERE datname = current_database() AND locktype = 'advisory' AND granted = $2
     AND classid::bigint << 32 | objid::bigint = $1 AND pid <> pg_backend_pid()
 """
+_TROUBLE = {
+    "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
+    " WHERE delivered_position < last_position": "partner queues are behind their feeds",
+    "SELECT count(*) FROM dead_letter": "letters are dead",
+}
+"""What notifications should have none of, and how to count it."""
 
 
 @pytest.fixture(scope="session")
@@ -220,7 +228,7 @@ class Sabotage:
             return [row["pid"] for row in await connection.fetch(_HOLDS_LOCK, lock, holds)]
 
     async def backlog(self, queue: str) -> Backlog:
-        """As the broker counts it at this moment."""
+        """As the broker counts it, which may be a moment late."""
         return (await self._backlogs())[queue]
 
     async def _backlogs(self) -> dict[str, Backlog]:
@@ -238,14 +246,19 @@ class Sabotage:
             query = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
             return int(await connection.fetchval(query))
 
+    async def counted(self, *outcomes: str) -> float:
+        """How many deliveries had one of these outcomes since notifications started."""
+        name = "taawon_messages_total"
+        return sum([await self.story.metric("notifications", name, outcome=o) for o in outcomes])
+
     # Healed
 
     async def settled(self) -> None:
-        """Wait until nothing is under way, lost on the way or given up."""
+        """Wait until nothing is under way; whatever is lost or given up shows as never settling."""
         leftovers: list[str] = []
 
         async def look() -> bool:
-            leftovers[:] = await self._leftovers()
+            leftovers[:] = [left async for left in self._leftovers()]
             return not leftovers
 
         try:
@@ -253,27 +266,42 @@ class Sabotage:
         except AssertionError:
             raise AssertionError(f"not settled: {'; '.join(leftovers)}") from None
 
-    async def _leftovers(self) -> list[str]:
-        backlogs = await self._backlogs()
-        left = [
-            f"{queue} has {backlog}"
-            for queue, backlog in backlogs.items()
-            if backlog != Backlog(0, 0) and queue != "taawon.unrouted"
-        ]
-        if FOLLOW_CALL not in backlogs:
-            left.append(f"{FOLLOW_CALL} is not up")
+    async def _leftovers(self) -> AsyncIterator[str]:
         for service in SERVICES:
             if unsent := await self.unsent(service):
-                left.append(f"{service} has {unsent} facts to send")
-        async with self.story.database("notifications") as connection:
-            if waiting := await connection.fetchval(
-                "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
-                " WHERE delivered_position < last_position"
-            ):
-                left.append(f"{waiting} partner queues are behind their feeds")
-            if dead := await connection.fetchval("SELECT count(*) FROM dead_letter"):
-                left.append(f"{dead} dead letters")
-        return left
+                yield f"{service} has {unsent} facts to send"
+        for queue, count in (await self._unhandled()).items():
+            yield f"{queue} has not handled {count} facts"
+        for query, what in _TROUBLE.items():
+            async with self.story.database("notifications") as connection:
+                if count := await connection.fetchval(query):
+                    yield f"{count} {what}"
+        for queue, backlog in (await self._backlogs()).items():
+            if queue != topology.UNROUTED and backlog != Backlog(0, 0):
+                yield f"{queue} has {backlog}"
+
+    async def _unhandled(self) -> dict[str, int]:
+        """How many facts each reaction should have dealt with, and has not."""
+        announced = await self._announced()
+        missing = {}
+        for reaction in topology.installed_reactions():
+            meant = {event_id for topic, event_id in announced if topic in reaction.topics}
+            missing[reaction.queue] = len(meant - await self._handled(reaction.queue))
+        return {queue: count for queue, count in missing.items() if count}
+
+    async def _announced(self) -> list[tuple[str, UUID]]:
+        """Topic and id of every fact in an outbox."""
+        found: list[tuple[str, UUID]] = []
+        for service in SERVICES:
+            async with self.story.database(service) as connection:
+                rows = await connection.fetch("SELECT topic, event_id FROM outbox")
+                found += [(row["topic"], row["event_id"]) for row in rows]
+        return found
+
+    async def _handled(self, queue: str) -> set[UUID]:
+        async with self.story.database(queue.partition(".")[0]) as connection:
+            query = "SELECT event_id FROM inbox WHERE queue = $1"
+            return {row["event_id"] for row in await connection.fetch(query, queue)}
 
     async def alerts(self, subject_id: UUID) -> dict[UUID, int]:
         """How many alerts about a subject each cooperative has, of whatever kind."""

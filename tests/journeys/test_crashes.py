@@ -129,7 +129,9 @@ async def test_a_process_asked_to_end_finishes_the_fan_out_that_it_has_begun(
 
     assert end_of(pid) in (0, -signal.SIGTERM)
     assert await sabotage.alerts(call_id) == await sabotage.one_each()
-    assert (await sabotage.backlog(FOLLOW_CALL)).waiting == 0
+    await sabotage.put_right()
+    await sabotage.settled()
+    assert await sabotage.counted("repeated") == 0
 
 
 def heard(feed: list[dict[str, Any]]) -> list[tuple[str, str]]:

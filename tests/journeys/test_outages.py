@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
 
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
+from shared.local.broker import Server
 
 from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, PAUSES, Sabotage
 from .line import Line
-from .stories import Story, a_call
+from .stories import SHORT_PAUSES, Story, a_call
 
 OUTAGE_SECONDS = 2 * sum(PAUSES)
+SEVERAL_LOOKS = 5 * float(SHORT_PAUSES["TAAWON_RELAY_POLL_SECONDS"])
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_a_database_outage_longer_than_the_retry_schedule_spends_no_attempt(
-    breakable: Story, sabotage: Sabotage
+    breakable: Story, sabotage: Sabotage, how: str
 ) -> None:
     partner = await breakable.register_partner()
     await breakable.subscribe(partner)
-    retried = await outcomes(breakable, "retried", "dead")
+    retried = await sabotage.counted("retried", "dead")
     async with sabotage.fanouts_held_up():
         interrupted = await breakable.open_call(A_TRACK)
         await breakable.eventually(sabotage.fanouts_under_way)
-        stopped = time.monotonic()
-        await asyncio.to_thread(sabotage.postgres.stop)
+        await asyncio.to_thread(way_to_end(sabotage.postgres, how))
+    is_outlasted = has_passed(OUTAGE_SECONDS)
     arrived = await announce_call(breakable)
     await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL))
     await breakable.eventually(lambda: is_held(sabotage, FEED_PARTNERS))
-    await breakable.eventually(lambda: time.monotonic() - stopped > OUTAGE_SECONDS)
+    await breakable.eventually(is_outlasted)
     assert breakable.log_lines("notifications", event="reaction paused", queue=FOLLOW_CALL)
     assert not await sabotage.is_ready(breakable.stack.url("notifications"))
 
@@ -44,7 +48,7 @@ async def test_a_database_outage_longer_than_the_retry_schedule_spends_no_attemp
     assert await sabotage.is_ready(breakable.stack.url("notifications"))
     assert await sabotage.alerts(interrupted) == await sabotage.one_each()
     assert await sabotage.alerts(arrived) == await sabotage.one_each()
-    assert await outcomes(breakable, "retried", "dead") == retried
+    assert await sabotage.counted("retried", "dead") == retried
     feed = {item["data"]["call_id"] for item in await breakable.fed(partner, 2)}
     assert feed == {str(interrupted), str(arrived)}
 
@@ -75,7 +79,7 @@ async def test_requests_during_a_database_outage_are_refused_whole(
 async def test_a_restarted_broker_gets_every_fact_again_and_nobody_is_told_twice(
     breakable: Story, sabotage: Sabotage, how: str
 ) -> None:
-    repeated = await outcomes(breakable, "repeated")
+    repeated = await sabotage.counted("repeated")
     async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
         await sabotage.restart("funding", TAAWON_AMQP_URL=line.url)
         await breakable.told(await breakable.open_call(A_TRACK))
@@ -87,13 +91,12 @@ async def test_a_restarted_broker_gets_every_fact_again_and_nobody_is_told_twice
             assert await sabotage.unsent("funding") == 1
             assert len(await sabotage.relays_under_way("funding")) == 1
 
-            end = sabotage.broker.stop if how == "stopped" else sabotage.broker.kill
-            await asyncio.to_thread(end)
+            await asyncio.to_thread(way_to_end(sabotage.broker, how))
 
     assert await sabotage.unsent("funding") == 1
     await sabotage.put_right()
     await sabotage.settled()
-    assert await outcomes(breakable, "repeated") > repeated
+    assert await sabotage.counted("repeated") > repeated
     assert await sabotage.alerts(call_id) == await sabotage.one_each()
 
 
@@ -110,6 +113,7 @@ async def test_of_two_funding_processes_one_relays_and_the_other_takes_over(
         (relay,) = await sabotage.relays_under_way("funding")
         replica = await sabotage.add_replica("funding")
         second = await breakable.open_call(A_TRACK)
+        await breakable.eventually(has_passed(SEVERAL_LOOKS))
         assert await sabotage.relays_under_way("funding") == [relay]
         assert await sabotage.unsent("funding") == 2
 
@@ -139,19 +143,20 @@ async def test_of_two_notifications_processes_the_one_left_finishes_for_both(
         assert await sabotage.alerts(call_id) == await sabotage.one_each()
 
 
+def way_to_end(server: Server, how: str) -> Callable[[], None]:
+    return server.stop if how == "stopped" else server.kill
+
+
+def has_passed(seconds: float) -> Callable[[], bool]:
+    """For what must not happen, or must last: whether so much time is over from now on."""
+    start = time.monotonic()
+    return lambda: time.monotonic() - start > seconds
+
+
 async def is_held(sabotage: Sabotage, queue: str, *, by: int | None = None) -> bool:
     """Whether deliveries of a queue are unacknowledged; one each for so many processes."""
     held = (await sabotage.backlog(queue)).held
     return held > 0 if by is None else held == by
-
-
-async def outcomes(breakable: Story, *names: str) -> float:
-    """How many deliveries notifications has counted as one of these since it started."""
-    counts = [
-        await breakable.metric("notifications", "taawon_messages_total", outcome=name)
-        for name in names
-    ]
-    return sum(counts)
 
 
 async def number_of_calls(breakable: Story) -> int:
