@@ -147,6 +147,17 @@ def test_the_image_asks_its_own_door_whether_it_is_ready():
     assert 'CMD ["python"' in check
 
 
+def test_the_provisioner_is_not_well_while_its_broker_is_away():
+    _, *command = EVERYTHING[PROVISIONER]["healthcheck"]["test"]
+    env = {**os.environ, "TAAWON_RABBIT_MANAGEMENT_URL": "http://boss:hidden@127.0.0.1:1"}
+
+    run = subprocess.run(
+        [sys.executable, *command[1:]], env=env, capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert (run.returncode, run.stderr) == (1, "")
+
+
 def test_jobs_run_once_and_have_no_health():
     assert JOBS.keys() == {
         "broker-users",

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from shared.errors import DomainError, Invalid
-from shared.local.broker_users import put_service_user
-from shared.local.management import Management, ManagementRefused
 from shared.local.processes import wait_until
+from shared.messaging.broker_users import put_service_user
+from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.topology import BrokerUser
 from shared.settings import Settings
 

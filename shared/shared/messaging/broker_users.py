@@ -1,8 +1,7 @@
 """A service's own user, said to the broker: its queues to read, its own facts to announce."""
 
-from shared.messaging.topology import EVENTS, BrokerUser
-
 from .management import Management
+from .topology import EVENTS, BrokerUser
 
 
 def put_service_user(management: Management, user: BrokerUser, password: str, vhost: str) -> None:
