@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -491,7 +490,7 @@ class Story:
     async def expected(self, subject_id: UUID) -> dict[UUID, str]:
         """Who should be told of a call or an idea, by the evaluator over the files alone."""
         content = await self.snapshot(subject_id)
-        tracks, reference_on = audience_tracks(content), date.today()  # noqa: DTZ011
+        tracks, reference_on = audience_tracks(content), now().date()
         if isinstance(content, CallSnapshot):
             reference_on = content.reference_on
         return register_files.matching(await self.register(), tracks, reference_on)
