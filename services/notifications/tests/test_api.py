@@ -1,0 +1,336 @@
+"""The HTTP door of notifications: inboxes, totals, subscriptions and feeds, each to its own."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from sqlalchemy import select
+
+from notifications import handlers
+from shared.contracts.registry import CooperativesImported
+from shared.messaging.tables import AuditRow
+
+from .builders import a_call, a_record, a_track, an_idea, extended, opened, published
+
+
+async def told(door, *records, events):
+    """The register and the events as they would have arrived over the broker."""
+    async with door.sessions.begin() as session:
+        batch = CooperativesImported(
+            batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
+        )
+        await handlers.keep_imported_cooperatives(batch, session)
+        for event in events:
+            handler = handlers.follow_idea if "ideas" in event.topic else handlers.follow_call
+            await handler(event, session)
+
+
+async def inbox(door, tokens, record, headers=None, **parameters):
+    answer = await door.http.get(
+        f"/cooperatives/{record.cooperative_id}/alerts",
+        params=parameters,
+        headers=headers or tokens.headers("operator"),
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_an_alert_comes_in_the_language_of_the_cooperative_with_its_reasons(door, tokens):
+    record = a_record(language="ar")
+    await told(door, record, events=[opened(a_call())])
+
+    (alert,) = (await inbox(door, tokens, record))["items"]
+
+    assert (alert["language"], alert["dir"], alert["title"]) == ("ar", "rtl", "طلب مشاريع")
+    assert alert["why"][0]["track"] == "التعاونيات"
+    assert "تيزنيت" in alert["why"][0]["reasons"][0]
+
+
+async def test_another_language_may_be_asked_for(door, tokens):
+    record = a_record(language="ar")
+    await told(door, record, events=[opened(a_call())])
+
+    (alert,) = (await inbox(door, tokens, record, language="fr"))["items"]
+
+    assert (alert["dir"], alert["title"]) == ("ltr", "Appel à projets")
+    assert "Tiznit" in alert["why"][0]["reasons"][0]
+
+
+async def test_an_unsure_alert_names_the_field_to_complete(door, tokens):
+    record = a_record(members_youth=None)
+    call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 50}))
+    await told(door, record, events=[opened(call)])
+
+    (alert,) = (await inbox(door, tokens, record))["items"]
+
+    assert alert["verdict"] == "unknown"
+    assert alert["why"][0]["to_complete"] == ["members_youth"]
+
+
+async def test_a_correction_shows_the_old_and_the_new_value(door, tokens):
+    record, call = a_record(), a_call()
+    await told(door, record, events=[opened(call), extended(call)])
+
+    newest, first = (await inbox(door, tokens, record))["items"]
+
+    (change,) = newest["changes"]
+    assert newest["kind"] == "deadline_extended"
+    assert (change["field"], change["before"]["shown"]) == ("deadline", "1 septembre 2027 à 16 h")
+    assert change["after"]["shown"] == "1 octobre 2027 à 16 h"
+    assert (first["kind"], first["changes"]) == ("opened", [])
+
+
+async def test_the_reason_is_that_of_the_moment_even_after_the_record_changed(door, tokens):
+    record = a_record()
+    await told(door, record, events=[opened(a_call())])
+    await told(door, record.model_copy(update={"version": 2, "province": "MA-AGD"}), events=[])
+
+    (alert,) = (await inbox(door, tokens, record))["items"]
+
+    assert "Tiznit" in alert["why"][0]["reasons"][0]
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(door, tokens):
+    record = a_record()
+    await told(door, record, events=[opened(a_call()) for _ in range(5)])
+
+    seen, after = [], None
+    while True:
+        page = await inbox(door, tokens, record, limit=2, **({"after": after} if after else {}))
+        seen += [alert["number"] for alert in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+
+    assert len(seen) == 5
+    assert seen == sorted(set(seen), reverse=True)
+
+
+async def test_each_account_has_read_marks_of_its_own(door, tokens):
+    record = a_record()
+    reader, other = (
+        tokens.headers("cooperative", cooperatives=[record.cooperative_id]) for _ in range(2)
+    )
+    await told(door, record, events=[opened(a_call())])
+    (alert,) = (await inbox(door, tokens, record, reader))["items"]
+    path = f"/cooperatives/{record.cooperative_id}/alerts/{alert['number']}/state"
+
+    answer = await door.http.put(path, json={"state": "read"}, headers=reader)
+
+    assert answer.status_code == 204
+    assert (await inbox(door, tokens, record, reader, state="unread"))["items"] == []
+    assert len((await inbox(door, tokens, record, other, state="unread"))["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("roles", "own", "provinces", "status"),
+    [
+        (["operator"], False, [], 200),
+        (["cooperative"], True, [], 200),
+        (["cooperative"], False, [], 403),
+        (["delegate"], False, ["MA-TIZ"], 200),
+        (["delegate"], False, ["MA-AGD"], 403),
+        (["partner"], False, [], 403),
+        (["holder"], True, [], 403),
+        (["juror", "reviewer"], False, [], 403),
+    ],
+)
+async def test_an_inbox_is_open_to_its_own_people_only(door, tokens, roles, own, provinces, status):
+    record = a_record()
+    await told(door, record, events=[])
+    headers = tokens.headers(
+        *roles, provinces=provinces, cooperatives=[record.cooperative_id] if own else []
+    )
+
+    answer = await door.http.get(f"/cooperatives/{record.cooperative_id}/alerts", headers=headers)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/cooperatives/{id}/alerts"),
+        ("PUT", "/cooperatives/{id}/alerts/1/state"),
+        ("GET", "/audience"),
+        ("GET", "/subjects"),
+        ("GET", "/subjects/{id}/totals"),
+        ("GET", "/subjects/{id}/recipients"),
+        ("POST", "/subscriptions"),
+        ("GET", "/subscriptions"),
+        ("DELETE", "/subscriptions/{id}"),
+        ("POST", "/doors/amqp"),
+        ("GET", "/doors/amqp"),
+        ("GET", "/feed"),
+    ],
+)
+async def test_nobody_gets_in_without_a_token(door, method, path):
+    answer = await door.http.request(method, path.format(id=uuid.uuid4()), json={"state": "read"})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("path", ["/audience", "/subjects", "/subjects/{id}/totals"])
+@pytest.mark.parametrize("role", ["cooperative", "partner", "holder", "juror", "reviewer"])
+async def test_totals_are_for_operators_and_delegates(door, tokens, path, role):
+    answer = await door.http.get(
+        path.format(id=uuid.uuid4()), headers=tokens.headers(role, partner="indh")
+    )
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("role", ["operator", "delegate", "cooperative", "holder", "reviewer"])
+@pytest.mark.parametrize("path", ["/feed", "/subscriptions", "/doors/amqp"])
+async def test_partner_doors_are_for_partners(door, tokens, path, role):
+    answer = await door.http.get(path, headers=tokens.headers(role))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-a-partner")
+
+
+async def test_the_totals_of_an_event_add_up_by_region_and_sector(door, tokens):
+    call = a_call(a_track(regions=["MA-09", "MA-01"]))
+    records = [a_record(), a_record(sector="CRAFTS"), a_record(region="MA-01", province="MA-HOC")]
+    await told(door, *records, events=[opened(call)])
+
+    totals = (
+        await door.http.get(f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator"))
+    ).json()
+
+    assert (totals["matched"], totals["alerted"], totals["repeated"]) == (3, 3, 0)
+    regions = {t["code"]: (t["label"], t["eligible"]) for t in totals["by_region"]}
+    assert regions["MA-09"] == ("Souss-Massa", 2)
+    assert {t["code"]: t["eligible"] for t in totals["by_sector"]} == {"ARGAN": 2, "CRAFTS": 1}
+
+
+async def test_an_event_that_has_not_arrived_is_not_found(door, tokens):
+    answer = await door.http.get(
+        f"/subjects/{uuid.uuid4()}/totals", headers=tokens.headers("operator")
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-subject")
+
+
+def partner(tokens, slug="indh"):
+    return tokens.headers("partner", partner=slug)
+
+
+async def test_a_subscription_fills_the_feed_from_then_on(door, tokens):
+    before, after = opened(a_call()), published(an_idea())
+    async with door.sessions.begin() as session:
+        await handlers.feed_partners(before, session)
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+
+    async with door.sessions.begin() as session:
+        await handlers.feed_partners(after, session)
+
+    feed = (await door.http.get("/feed", headers=partner(tokens))).json()
+    (item,) = feed["items"]
+    assert (item["id"], item["type"], item["sequence"]) == (
+        str(after.event_id),
+        "ideas.idea.published.v1",
+        "1",
+    )
+    assert "author_id" not in item["data"]["idea"]
+    assert feed["next"] == "1"
+
+
+async def test_a_partner_never_sees_the_feed_of_another(door, tokens):
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+    async with door.sessions.begin() as session:
+        await handlers.feed_partners(opened(a_call()), session)
+
+    feed = (await door.http.get("/feed", headers=partner(tokens, "fm5"))).json()
+
+    assert feed == {"items": [], "next": "0"}
+
+
+async def test_nobody_ends_the_subscription_of_another(door, tokens):
+    made = await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+    path = f"/subscriptions/{made.json()['subscription_id']}"
+
+    stranger = await door.http.delete(path, headers=partner(tokens, "fm5"))
+    owner = await door.http.delete(path, headers=partner(tokens))
+
+    assert (stranger.status_code, owner.status_code) == (404, 204)
+    (left,) = (await door.http.get("/subscriptions", headers=partner(tokens))).json()
+    assert left["is_active"] is False
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field", "says"),
+    [
+        ({"regions": ["MA-99"]}, "regions.0", "MA-09"),
+        ({"provinces": ["MA-TIZ", "MA-TIZZ"]}, "provinces.1", "MA-TIZ"),
+        ({"sectors": ["ARGANE"]}, "sectors.0", "ARGAN"),
+        ({"topics": ["funding call"]}, "topics.0", "event type"),
+        ({"min_amount_centimes": -1}, "min_amount_centimes", "greater"),
+        ({"region": ["MA-09"]}, "region", "not permitted"),
+        ({"min_readiness": "ripe"}, "min_readiness", "jury_selected"),
+    ],
+)
+async def test_a_wrong_filter_names_the_field_and_the_nearest_code(
+    door, tokens, wanted, field, says
+):
+    answer = await door.http.post("/subscriptions", json=wanted, headers=partner(tokens))
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("/cooperatives/{id}/alerts", "bm8"),
+        ("/cooperatives/{id}/alerts", "WyIxIl0"),
+        ("/subjects/{subject}/recipients", "WzFd"),
+    ],
+)
+async def test_a_made_up_cursor_is_refused(door, tokens, path, parameter):
+    record, call = a_record(), a_call()
+    await told(door, record, events=[opened(call)])
+
+    answer = await door.http.get(
+        path.format(id=record.cooperative_id, subject=call.call_id),
+        params={"after": parameter},
+        headers=tokens.headers("operator"),
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "9" * 19])
+async def test_a_feed_position_is_a_number(door, tokens, after):
+    answer = await door.http.get("/feed", params={"after": after}, headers=partner(tokens))
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "after"
+
+
+async def test_a_door_shows_its_password_once_and_keeps_only_a_hash(door, tokens):
+    made = (await door.http.post("/doors/amqp", headers=partner(tokens))).json()
+
+    seen = (await door.http.get("/doors/amqp", headers=partner(tokens))).json()
+
+    assert (made["state"], made["username"], seen["password"]) == ("requested", "p-indh", None)
+    assert made["queue"] == seen["queue"]
+    async with door.sessions() as session:
+        actions = await session.scalars(select(AuditRow.action))
+        assert "amqp door requested" in list(actions)
+
+
+async def test_marking_an_alert_that_is_not_there_is_refused(door, tokens):
+    record = a_record()
+    await told(door, record, events=[])
+
+    answer = await door.http.put(
+        f"/cooperatives/{record.cooperative_id}/alerts/7/state",
+        json={"state": "read"},
+        headers=tokens.headers("operator"),
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-alert")
