@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from . import health, logs, problems
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, make_engine, make_sessions
+from .messaging import topology
 from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
@@ -152,21 +153,28 @@ async def relay(runtime: Runtime) -> None:
 
 
 async def listen(runtime: Runtime, consumers: Consumers) -> None:
-    """Subscribe the reactions, waiting for broker and topology for as long as it takes."""
+    """Subscribe the reactions, waiting for broker and topology for as long as it takes.
+
+    A lost connection is not mended but made anew: the client's own repair waits for ever where a
+    queue that has just come back gives no answer, and the reaction would be deaf.
+    """
     while True:
-        broker = await _started_broker(runtime, consumers)
+        lost = asyncio.Event()
+        broker = await _started_broker(runtime, consumers, lost)
         if broker is not None:
-            break
+            runtime.listening = True
+            try:
+                await lost.wait()
+                log.warning("connection to the broker lost")
+            finally:
+                runtime.listening = False
+                await _stop(broker, lost, runtime.settings.graceful_seconds)
         await asyncio.sleep(runtime.settings.probe_seconds)
-    runtime.listening = True
-    try:
-        await asyncio.Event().wait()
-    finally:
-        runtime.listening = False
-        await broker.stop()
 
 
-async def _started_broker(runtime: Runtime, consumers: Consumers) -> RabbitBroker | None:
+async def _started_broker(
+    runtime: Runtime, consumers: Consumers, lost: asyncio.Event
+) -> RabbitBroker | None:
     assert runtime.desk is not None
     settings = runtime.settings
     broker = RabbitBroker(
@@ -175,16 +183,26 @@ async def _started_broker(runtime: Runtime, consumers: Consumers) -> RabbitBroke
         app_id=settings.service,
         graceful_timeout=settings.graceful_seconds,
         reconnect_interval=settings.probe_seconds,
+        on_close=[lambda *_: lost.set()],
     )
     consumers.attach(broker, runtime.desk)
     try:
-        await broker.start()
+        async with asyncio.timeout(topology.ANSWER_SECONDS):
+            await broker.start()
     except CONNECTION_ERRORS as error:
         log.warning("broker or topology not ready", error=type(error).__name__)
-        with contextlib.suppress(*CONNECTION_ERRORS):
-            await broker.stop()
+        await _stop(broker, lost, settings.graceful_seconds)
         return None
     return broker
+
+
+async def _stop(broker: RabbitBroker, lost: asyncio.Event, graceful_seconds: float) -> None:
+    """Let the messages at hand end; without a connection there is nothing to wait for."""
+    with contextlib.suppress(*CONNECTION_ERRORS, RuntimeError):
+        if lost.is_set():
+            # First, or stopping would wait for the client's attempts to connect again.
+            await asyncio.wait_for((await broker.connect()).close(), 5)
+        await asyncio.wait_for(broker.stop(), graceful_seconds + 5)
 
 
 async def _guarded(job: Background, runtime: Runtime) -> None:

@@ -79,7 +79,10 @@ class Drain:
                     group.create_task(self._drain(queue, dead))
 
     async def _drain(self, name: str, dead: AbstractQueue) -> None:
-        async with dead.iterator() as messages:
+        messages = dead.iterator()
+        async with asyncio.timeout(topology.ANSWER_SECONDS):
+            await messages.consume()
+        async with messages:
             async for message in messages:
                 async with self.sessions.begin() as session:
                     await keep(session, name, message)

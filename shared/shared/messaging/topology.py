@@ -34,6 +34,8 @@ DELIVERY_LIMIT = 200
 Our own attempts are counted apart. The limit is high because a consumer that waits for its
 database holds deliveries, and each restart of it costs one.
 """
+ANSWER_SECONDS = 10.0
+"""Longest wait for a subscription: a queue that has just come back may never answer the first."""
 UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
 UNROUTED_LENGTH = 100_000
 

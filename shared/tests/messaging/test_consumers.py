@@ -342,7 +342,7 @@ async def test_a_broker_restart_with_messages_at_hand_gives_each_one_effect(own_
         await asyncio.to_thread(own_broker.found.server.kill)
         await asyncio.to_thread(own_broker.found.server.start)
         held.set()
-        await eventually(lambda: _is(many(h, InboxRow), 10), within=20)
+        await eventually(lambda: _is(many(h, InboxRow), 10), within=60)
 
         assert (await many(h, OutboxRow), await many(h, DeadLetterRow)) == (10, 0)
     assert len(carpenters.calls) >= 10
