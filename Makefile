@@ -1,6 +1,6 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check journeys migrate docs
+.PHONY: help setup demo up down test check journeys migrate docs secrets
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,3 +40,6 @@ migrate: setup  ## start the servers only and bring their databases to the newes
 
 docs: setup  ## write the generated pages anew
 	@$(BIN)/taawon docs
+
+secrets:  ## write a strong .env for docker compose, once
+	@python3 deploy/make_env.py

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.messaging.broker_users import put_service_user
 from shared.messaging.management import Management
-from shared.messaging.topology import EVENTS, BrokerUser
+from shared.messaging.topology import BrokerUser
 
 from .broker import (
     FoundBroker,
@@ -66,13 +67,7 @@ class Broker:
 
     def add_service_user(self, user: BrokerUser, *, vhost: str = "/") -> None:
         """A user that reads its own queues and announces its own facts, and nothing else."""
-        self.management.put_user(user.service, self.password_of(user.service))
-        self.management.put_permissions(
-            vhost, user.service, configure=user.configure, write=user.write, read=user.read
-        )
-        self.management.put_topic_permissions(
-            vhost, user.service, EVENTS, write=user.topic_write, read=".*"
-        )
+        put_service_user(self.management, user, self.password_of(user.service), vhost)
 
 
 def postgres_for(folder: Path) -> Postgres:
