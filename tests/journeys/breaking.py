@@ -134,6 +134,7 @@ class Sabotage:
         self.stack = story.stack
         self._tampered: set[str] = set()
         self._replicas: list[Replica] = []
+        self._reported: set[str] = set()
 
     @property
     def postgres(self) -> Server:
@@ -258,12 +259,14 @@ class Sabotage:
         leftovers: list[str] = []
 
         async def look() -> bool:
-            leftovers[:] = [left async for left in self._leftovers()]
+            leftovers[:] = [left async for left in self._leftovers() if left not in self._reported]
             return not leftovers
 
         try:
             await self.story.eventually(look)
         except AssertionError:
+            # What one journey lost is its failure alone, not that of all later ones.
+            self._reported.update(leftovers)
             raise AssertionError(f"not settled: {'; '.join(leftovers)}") from None
 
     async def _leftovers(self) -> AsyncIterator[str]:
