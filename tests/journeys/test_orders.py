@@ -25,7 +25,7 @@ from .stories import Partner, Story, a_call, a_track
 SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")
 OCTOBER = Deadline(at=datetime(2090, 10, 1, 15, tzinfo=UTC), shown="1er octobre 2090 à 16 h")
 ORDERS = list(permutations(["opened", "extended", "cancelled"]))
-TOLD = {
+TOLD: dict[tuple[str, ...], list[str]] = {
     ("opened", "extended", "cancelled"): ["cancelled", "deadline_extended", "opened"],
     ("opened", "cancelled", "extended"): ["cancelled", "opened"],
     ("extended", "opened", "cancelled"): ["cancelled", "opened"],

@@ -11,7 +11,7 @@ import aio_pika
 import orjson
 import pytest
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, InvalidFrameError
 
 from shared.local.stack import PARTNER_VHOST, VHOST
@@ -42,8 +42,12 @@ TURNED_AWAY = "Expected one of .'Connection.OpenOk'., got <Connection.Close"
 Step = Callable[[AbstractChannel, Doors], Awaitable[object]]
 
 
+async def keep_unread(_: AbstractIncomingMessage) -> None:
+    """Take a message and say nothing of it."""
+
+
 async def consume_from_another(channel: AbstractChannel, doors: Doors) -> None:
-    await (await channel.get_queue(doors.other.queue, ensure=False)).consume(print)
+    await (await channel.get_queue(doors.other.queue, ensure=False)).consume(keep_unread)
 
 
 async def get_from_another(channel: AbstractChannel, doors: Doors) -> None:
