@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from . import health, logs, problems
 from .auth import FetchedKeys, Keys, Verifier
-from .database import Sessions, make_engine, make_sessions
+from .database import Sessions, is_infrastructure, make_engine, make_sessions
 from .messaging import topology
 from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
-from .messaging.relay import Relay
+from .messaging.relay import Relay, forget_settled
 from .runtime import Runtime
 from .sealed import Sealer
 from .settings import Settings
@@ -127,7 +127,7 @@ def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals:
 def _work(
     runtime: Runtime, consumers: Consumers | None, background: Sequence[Background]
 ) -> list[Coroutine[Any, Any, None]]:
-    work: list[Coroutine[Any, Any, None]] = [relay(runtime)]
+    work: list[Coroutine[Any, Any, None]] = [relay(runtime), _guarded(forget_old, runtime)]
     if consumers is not None:
         work += [listen(runtime, consumers), Drain.of(runtime, consumers).run()]
     return work + [_guarded(job, runtime) for job in background]
@@ -152,15 +152,29 @@ async def relay(runtime: Runtime) -> None:
         await publisher.close()
 
 
+async def forget_old(runtime: Runtime) -> None:
+    """Every hour remove sent facts, and marks of handled ones, that are past their retention."""
+    assert runtime.engine is not None
+    while True:
+        try:
+            await forget_settled(runtime.engine, runtime.settings.outbox_retention_days)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+        await asyncio.sleep(3600)
+
+
 async def listen(runtime: Runtime, consumers: Consumers) -> None:
     """Subscribe the reactions, waiting for broker and topology for as long as it takes.
 
     A lost connection is not mended but made anew: the client's own repair waits for ever where a
     queue that has just come back gives no answer, and the reaction would be deaf.
     """
+    settle = 0.0
     while True:
         lost = asyncio.Event()
-        broker = await _started_broker(runtime, consumers, lost)
+        broker = await _started_broker(runtime, consumers, lost, settle)
+        settle = topology.SETTLE_SECONDS
         if broker is not None:
             runtime.listening = True
             try:
@@ -173,7 +187,7 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
 
 
 async def _started_broker(
-    runtime: Runtime, consumers: Consumers, lost: asyncio.Event
+    runtime: Runtime, consumers: Consumers, lost: asyncio.Event, settle: float
 ) -> RabbitBroker | None:
     assert runtime.desk is not None
     settings = runtime.settings
@@ -188,6 +202,8 @@ async def _started_broker(
     consumers.attach(broker, runtime.desk)
     try:
         async with asyncio.timeout(topology.ANSWER_SECONDS):
+            await broker.connect()
+            await asyncio.sleep(settle)
             await broker.start()
     except CONNECTION_ERRORS as error:
         log.warning("broker or topology not ready", error=type(error).__name__)

@@ -35,7 +35,7 @@ from shared.database import Sessions, is_infrastructure
 from shared.errors import DomainError, NotFound
 
 from . import topology
-from .failure import Failure, WrongMessage, parked_copy
+from .failure import FORGED, Failure, WrongMessage, parked_copy
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
 from .tables import InboxRow
 from .wire import MAX_BODY_BYTES
@@ -194,9 +194,9 @@ class Desk:
         """Only a service's own user announces its facts: the broker has verified the user id."""
         if not self.verify_sender:
             return
-        owner = (message.raw_message.type or "").partition(".")[0]
-        if message.raw_message.user_id not in {owner, self.service}:
-            raise WrongMessage("the sender is not the owner of this fact")
+        raw = message.raw_message
+        if not is_from_owner(raw.user_id, raw.type, self.service):
+            raise WrongMessage(FORGED)
 
     async def _give_up_or_retry(
         self, reaction: Reaction, message: RabbitMessage, error: Exception
@@ -232,6 +232,12 @@ class Desk:
         except Exception:
             return False
         return True
+
+
+def is_from_owner(user: str | None, topic: str | None, listener: str) -> bool:
+    """Whether a fact comes from the service that owns it, or from the listener's own retries."""
+    owner = (topic or "").partition(".")[0]
+    return user in {owner, listener}
 
 
 async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str = "") -> bool:

@@ -25,15 +25,21 @@ from shared.errors import Conflict, NotFound
 from shared.runtime import Runtime
 
 from . import failure, topology
-from .consumers import Consumers
+from .consumers import Consumers, is_from_owner
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
 from .tables import DeadLetterRow
 
 log = structlog.get_logger()
 
+LIMIT_REACHED = "delivery limit of the broker reached"
+
 
 class NoSuchDeadLetter(NotFound):
     """There is no dead letter of that number: list them with `taawon dead-letters list`."""
+
+
+class ForgedLetter(Conflict):
+    """Its sender had no right to this fact: drop it, and find out who sent it."""
 
 
 class AlreadyDecided(Conflict):
@@ -60,17 +66,20 @@ class Drain:
 
     async def run(self) -> None:
         """Until cancelled; a lost broker or database is waited for."""
+        settle = 0.0
         while True:
             try:
-                await self._consume()
+                await self._consume(settle)
             except Exception as error:
                 if not _is_away(error):
                     log.exception("drain failed")
+            settle = topology.SETTLE_SECONDS
             await asyncio.sleep(self.pause)
 
-    async def _consume(self) -> None:
+    async def _consume(self, settle: float) -> None:
         connection = await aio_pika.connect(self.amqp_url, timeout=5)
         async with connection:
+            await asyncio.sleep(settle)
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=20)
             async with asyncio.TaskGroup() as group:
@@ -96,19 +105,27 @@ def _is_away(error: BaseException) -> bool:
 
 
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
-    """One row per queue and message: a repeat, or a redriven one that died again, updates it."""
+    """One row per queue and message: a repeat, or a redriven one that died again, updates it.
+
+    Every service may write to the dead-letter exchange, so a letter that its sender had no right
+    to is kept apart, under a key that no genuine one has, and can't be redriven.
+    """
     headers = _storable(dict(message.headers))
     message_id = _storable(message.message_id)
     now = datetime.now(UTC)
+    error = str(headers.get(failure.ERROR, LIMIT_REACHED))
+    genuine = is_from_owner(message.user_id, message.type, queue.partition(".")[0])
+    forged = not genuine or failure.FORGED in error
+    digest = hashlib.sha256(message.body).hexdigest()
     row = {
         "queue": queue,
-        "message_key": message_id or hashlib.sha256(message.body).hexdigest(),
+        "message_key": f"forged:{digest}" if forged else message_id or digest,
         "message_id": message_id,
         "topic": _storable(message.type),
         "body": message.body,
         "headers": headers,
-        "error": str(headers.get(failure.ERROR, "delivery limit of the broker reached")),
-        "attempts": int(headers.get(failure.ATTEMPTS, 0)) or topology.DELIVERY_LIMIT,
+        "error": failure.FORGED if forged else error,
+        "attempts": _count(headers.get(failure.ATTEMPTS)),
         "first_failed_at": _moment(headers.get(failure.FIRST_FAILED), now),
         "last_failed_at": _moment(headers.get(failure.LAST_FAILED), now),
     }
@@ -138,7 +155,17 @@ def _without_nul(value: Any) -> Any:
 
 
 def _moment(value: object, otherwise: datetime) -> datetime:
-    return datetime.fromisoformat(value) if isinstance(value, str) else otherwise
+    """When it failed; what is no moment, or has no zone, is not believed."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return otherwise
+    return moment if moment.tzinfo else otherwise
+
+
+def _count(value: object) -> int:
+    """Our own attempts; without them the broker gave up after its limit of redeliveries."""
+    return value if isinstance(value, int) and 0 < value < 10_000 else topology.DELIVERY_LIMIT
 
 
 async def list_dead(session: AsyncSession, *, state: str = "dead") -> list[DeadLetterRow]:
@@ -171,6 +198,8 @@ async def redrive(
     that one effect.
     """
     row = await _undecided(session, number)
+    if failure.FORGED in row.error:
+        raise ForgedLetter
     kept = {k: v for k, v in row.headers.items() if k.startswith(("cloudEvents_", "x-taawon-run"))}
     message = aio_pika.Message(
         row.body,

@@ -19,6 +19,9 @@ ERROR = "x-taawon-error"
 _STRIPPED = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count")
 
 
+FORGED = "the sender is not the owner of this fact"
+
+
 class WrongMessage(Exception):
     """The message itself can't be right, whoever handles it and whenever."""
 

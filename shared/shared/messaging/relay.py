@@ -174,11 +174,19 @@ async def _oldest_age(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> float:
     return float(age or 0.0)
 
 
-async def forget_published(engine: AsyncEngine, days: int) -> int:
-    """Remove sent facts older than the retention; how many went."""
+INBOX_FACTOR = 4
+"""A mark of a handled fact is kept this many times longer than the fact could be sent again."""
+
+
+async def forget_settled(engine: AsyncEngine, days: int) -> int:
+    """Remove facts sent longer ago than the retention, and older inbox marks; how many facts."""
     async with engine.begin() as tx:
-        result = await tx.execute(
+        sent = await tx.execute(
             text("DELETE FROM outbox WHERE published_at < now() - make_interval(days => :days)"),
             {"days": days},
         )
-        return int(result.rowcount)
+        await tx.execute(
+            text("DELETE FROM inbox WHERE received_at < now() - make_interval(days => :days)"),
+            {"days": days * INBOX_FACTOR},
+        )
+        return int(sent.rowcount)

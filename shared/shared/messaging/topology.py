@@ -36,6 +36,11 @@ database holds deliveries, and each restart of it costs one.
 """
 ANSWER_SECONDS = 10.0
 """Longest wait for a subscription: a queue that has just come back may never answer the first."""
+SETTLE_SECONDS = 2.0
+"""Pause between connecting to a broker that was away and subscribing.
+
+A quorum queue that is asked before it has elected its leader may never elect one (seen on 3.10).
+"""
 UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
 UNROUTED_LENGTH = 100_000
 

@@ -20,7 +20,7 @@ from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow
 from shared.testing import TestDatabases, Vhost, eventually
 
-from .masonry import PAUSES, House, StoneLaid, a_stone, depth, house, message_of, post
+from .masonry import PAUSES, BeamRaised, House, StoneLaid, a_stone, depth, house, message_of, post
 
 
 class WallIsFull(Conflict):
@@ -207,3 +207,41 @@ async def run(*arguments: str) -> str:
 async def _tiers_are_empty(h: House) -> bool:
     tiers = [topology.Tier(pause).name for pause in PAUSES]
     return not any([await depth(h.admin_url, name) for name in (*tiers, QUEUE)])
+
+
+async def test_a_forged_letter_replaces_no_genuine_one_and_is_never_redriven(
+    letter, gate: Gate, listening_house: House, site: Vhost
+):
+    beam = BeamRaised(event_id=uuid.UUID(letter.message_id), beam_id=uuid.uuid4())
+    gate.open = True
+
+    await post(site.url("masonry"), message_of(beam), QUEUE, exchange=topology.DEAD)
+    forged, genuine = await eventually(lambda: two_letters(listening_house))
+
+    assert (genuine.id, genuine.body) == (letter.id, letter.body)
+    with pytest.raises(deadletters.ForgedLetter):
+        await redrive(listening_house, forged.id)
+    assert gate.taken == []
+
+
+async def two_letters(h: House) -> list[DeadLetterRow]:
+    rows = await letters(h)
+    return rows if len(rows) == 2 else []
+
+
+async def test_a_letter_with_a_nonsense_history_does_not_stop_the_drain(
+    listening_house: House, site: Vhost
+):
+    history = {
+        "x-taawon-attempts": "many",
+        "x-taawon-first-failed-at": "yesterday",
+        "x-taawon-last-failed-at": "2026-11-24T09:00:00",
+    }
+    stone = a_stone(1)
+    message = message_of(stone, headers=history)
+
+    await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
+
+    row = await the_letter(listening_house)
+    assert row.attempts == topology.DELIVERY_LIMIT
+    assert row.last_failed_at.tzinfo is not None

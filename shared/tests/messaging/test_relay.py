@@ -22,7 +22,7 @@ from shared.messaging.publisher import (
     is_own_fault,
     needs_singling_out,
 )
-from shared.messaging.relay import PARKED, Relay, markable
+from shared.messaging.relay import PARKED, Relay, forget_settled, markable
 from shared.messaging.tables import OutboxRow
 from shared.testing import TestDatabases, Vhost, drop_sessions, eventually
 
@@ -291,3 +291,16 @@ async def _listens(made: Yard) -> bool:
             )
         )
     return bool(found)
+
+
+async def test_only_facts_sent_longer_ago_than_the_retention_are_forgotten(masonry: Yard):
+    await masonry.announce(a_stone(1), a_stone(2))
+    await masonry.write(a_stone(3))
+    async with masonry.engine.begin() as tx:
+        await tx.execute(
+            text("UPDATE outbox SET published_at = now() - interval '8 days' WHERE seq = 1")
+        )
+
+    assert await forget_settled(masonry.engine, days=7) == 1
+
+    assert [row.published_at is None for row in await masonry.rows()] == [False, True]
