@@ -61,7 +61,7 @@ def render(alert: AlertRow, language: Language) -> AlertOut:
     row = alert.row
     content = _snapshot(row.subject_kind, row.content)
     before = _snapshot(row.subject_kind, row.content_before) if row.content_before else None
-    is_call = isinstance(content, CallSnapshot)
+    call = content if isinstance(content, CallSnapshot) else None
     return AlertOut(
         number=row.seq,
         kind=row.kind,
@@ -69,23 +69,21 @@ def render(alert: AlertRow, language: Language) -> AlertOut:
         subject_kind=row.subject_kind,
         title=content.title.in_language(language),
         summary=content.summary.in_language(language),
-        funder=content.funder if isinstance(content, CallSnapshot) else None,
-        deadline=content.deadline.in_language(language)
-        if isinstance(content, CallSnapshot) and content.deadline
-        else None,
+        funder=call.funder if call else None,
+        deadline=call.deadline.in_language(language) if call and call.deadline else None,
         language=language,
         dir="rtl" if language == "ar" else "ltr",
         verdict="eligible" if row.eligible_tracks else "unknown",
         why=reasons(content, alert.facts, row, language),
-        changes=[
-            Change(field=name, before=old, after=new)
-            for name, (old, new) in (changes_between(before, content) if before else {}).items()
-        ]
-        if is_call or before
-        else [],
+        changes=_changes(before, content) if before else [],
         state=row.read_state,
         created_at=row.created_at,
     )
+
+
+def _changes(before: Snapshot, now: Snapshot) -> list[Change]:
+    found = changes_between(before, now)
+    return [Change(field=name, before=old, after=new) for name, (old, new) in found.items()]
 
 
 def reasons(content: Snapshot, facts: Facts, row: Any, language: Language) -> list[TrackReason]:
