@@ -90,14 +90,15 @@ async def test_poisonous_messages_are_dead_at_once_and_nothing_else_is_touched(
     await kept(story, poison, 10)
     found = [each for each in await story.dead_letters() if each["message_id"] in poison]
     errors = {(each["message_id"], each["queue"]): each["error"] for each in found}
-    assert errors == {
-        **both(no_json, FOLLOW_CALL, "ValidationError(: json_invalid)"),
-        **both(no_call, FOLLOW_CALL, errors[no_call, FEED]),
-        **both(no_type, FOLLOW_CALL, f"WrongMessage(this queue does not take type '{IMAGINED}')"),
-        **both(forged, FOLLOW_IDEA, "WrongMessage(the sender is not the owner of this fact)"),
-        **both(no_id, FOLLOW_CALL, "WrongMessage(the message id is not a UUID)"),
+    wanted = {
+        **both(no_json, FOLLOW_CALL, "json_invalid"),
+        **both(no_call, FOLLOW_CALL, "call_id: uuid_parsing"),
+        **both(no_type, FOLLOW_CALL, f"this queue does not take type '{IMAGINED}'"),
+        **both(forged, FOLLOW_IDEA, "the sender is not the owner of this fact"),
+        **both(no_id, FOLLOW_CALL, "the message id is not a UUID"),
     }
-    assert "call_id: uuid_parsing" in errors[no_call, FEED]
+    assert errors.keys() == wanted.keys()
+    assert [key for key, reason in wanted.items() if reason not in errors[key]] == []
     assert {(each["attempts"], each["state"]) for each in found} == {(1, "dead")}
 
 
