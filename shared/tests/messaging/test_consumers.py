@@ -339,10 +339,10 @@ async def test_a_broker_restart_with_messages_at_hand_gives_each_one_effect(own_
         for stone in [a_stone(n) for n in range(10)]:
             await post(masons, message_of(stone), stone.topic)
         await eventually(lambda: len(carpenters.calls) == 3)
-        await asyncio.to_thread(own_broker.found.server.kill)
+        await asyncio.to_thread(own_broker.found.server.stop)
         await asyncio.to_thread(own_broker.found.server.start)
         held.set()
-        await eventually(lambda: _is(many(h, InboxRow), 10), within=60)
+        await eventually(lambda: _is(many(h, InboxRow), 10), within=30)
 
         assert (await many(h, OutboxRow), await many(h, DeadLetterRow)) == (10, 0)
     assert len(carpenters.calls) >= 10
