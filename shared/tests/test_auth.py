@@ -118,7 +118,7 @@ async def test_a_valid_token_says_who_calls(tokens: Tokens):
         {"nbf": int(time.time()) + 3600},
         {"roles": ["emperor"]},
         {"roles": 7},
-        {"provinces": 7},
+        {"partner": 7},
         {"cooperatives": ["x"]},
     ],
     ids=str,
