@@ -30,6 +30,7 @@ from . import migrations
 from .auth import ALGORITHM, LoadedKeys, Role, Verifier
 from .local.containers import engine_answers
 from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
+from .local.processes import Process
 from .messaging import topology
 from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL
 from .messaging.tables import metadata as messaging_metadata
@@ -104,10 +105,22 @@ def run_folder() -> Iterator[Path]:
     """This run's own folder for servers; folders of dead runs are cleared first."""
     root = Path(os.environ.get("TAAWON_RUN", ".run")).resolve() / "tests"
     root.mkdir(parents=True, exist_ok=True)
+    _clear_dead_runs(root)
     folder = root / str(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_dead_runs(root: Path) -> None:
+    """End what a killed run left running, and remove its folder."""
+    for folder in root.iterdir():
+        if not folder.name.isdigit() or Path(f"/proc/{folder.name}").exists():
+            continue
+        for record in folder.rglob("*.pid"):
+            Process(record.parent, record.stem).kill9()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
