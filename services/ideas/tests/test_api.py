@@ -143,7 +143,9 @@ async def test_a_returned_idea_shows_the_reason_to_its_author(door: Api, people:
 async def test_returning_without_a_reason_names_the_field(door: Api, people: People):
     idea = await submitted(door, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/return", json={}, headers=people.operator)
+    answer = await door.http.post(
+        f"/ideas/{idea['idea_id']}/return", json={}, headers=people.operator
+    )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
@@ -214,7 +216,11 @@ async def test_lists_show_each_reader_what_is_theirs_to_see(door: Api, people: P
 
     assert await seen_by(people.reader) == {public["idea_id"]}
     assert await seen_by(people.delegate) == {public["idea_id"], here["idea_id"]}
-    assert await seen_by(people.operator) == {public["idea_id"], here["idea_id"], elsewhere["idea_id"]}
+    assert await seen_by(people.operator) == {
+        public["idea_id"],
+        here["idea_id"],
+        elsewhere["idea_id"],
+    }
     assert await seen_by(people.author) == {i["idea_id"] for i in (draft, here, elsewhere, public)}
 
 
@@ -459,7 +465,9 @@ async def test_who_may_use_which_route_on_a_submitted_idea_of_another(
     method, path, body = ROUTES[route]
     headers = tokens.headers(role, provinces=SOUSS if role is Role.DELEGATE else [])
 
-    answer = await door.http.request(method, path.format(id=idea["idea_id"]), json=body, headers=headers)
+    answer = await door.http.request(
+        method, path.format(id=idea["idea_id"]), json=body, headers=headers
+    )
 
     expected = {"list": 200, "draft": 201}.get(route)
     if expected is None and role in MODERATORS:
