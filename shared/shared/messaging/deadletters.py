@@ -124,7 +124,7 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
         "topic": _storable(message.type),
         "body": message.body,
         "headers": headers,
-        "error": failure.FORGED if forged else error,
+        "error": error if genuine else failure.FORGED,
         "attempts": _count(headers.get(failure.ATTEMPTS)),
         "first_failed_at": _moment(headers.get(failure.FIRST_FAILED), now),
         "last_failed_at": _moment(headers.get(failure.LAST_FAILED), now),
