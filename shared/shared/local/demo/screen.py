@@ -153,4 +153,4 @@ def _panel(alert: dict[str, Any]) -> Panel:
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= 30 else f"{title[:29]}…"
+    return title if len(title) <= 27 else f"{title[:26]}…"

@@ -1,0 +1,11 @@
+"""Inboxes, totals and partner feeds over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from . import feeds, inbox, partners, totals
+
+router = APIRouter()
+for part in (inbox, totals, partners, feeds):
+    router.include_router(part.router)

@@ -1,0 +1,59 @@
+"""The numbered feed of a partner institution."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from shared.messaging import wire
+from shared.web import Caller, Session
+
+from .. import queries
+from ..usecases.partners import partner_of
+
+router = APIRouter(tags=["partners"])
+
+
+class FeedItem(BaseModel):
+    """A CloudEvent with its number in your feed."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    source: str
+    type: str
+    time: datetime
+    sequence: str
+    data: dict[str, Any]
+
+
+class FeedOut(BaseModel):
+    items: list[FeedItem]
+    next: str = Field(description="Pass it as `after` next time, also when items is empty.")
+
+
+@router.get("/feed")
+async def read_feed(
+    session: Session,
+    caller: Caller,
+    after: Annotated[str, Query(pattern=r"^[0-9]{1,18}$")] = "0",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> FeedOut:
+    """Your events after a position, in order. Whoever has seen n has seen all before n."""
+    rows = await queries.read_feed(session, partner_of(caller), after=int(after), limit=limit)
+    items = [
+        FeedItem(
+            id=row.event_id,
+            source=f"{wire.SOURCE}/notifications",
+            type=row.topic,
+            time=row.occurred_at,
+            sequence=str(row.position),
+            data=orjson.loads(row.body),
+        )
+        for row in rows
+    ]
+    return FeedOut(items=items, next=items[-1].sequence if items else after)

@@ -1,0 +1,62 @@
+"""The inbox of a cooperative."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from shared.contracts.base import Language
+from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
+
+from .. import queries, usecases
+from ..rendering import AlertOut, render
+from ..usecases.inbox import ReadState, require_inbox
+from .parameters import After, Limit, Number
+
+router = APIRouter(tags=["inbox"])
+
+
+class MarkIn(BaseModel):
+    state: ReadState
+
+
+@router.get("/cooperatives/{cooperative_id}/alerts")
+async def list_alerts(
+    session: Session,
+    caller: Caller,
+    cooperative_id: UUID,
+    state: ReadState | None = None,
+    language: Language | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[AlertOut]:
+    """The inbox of a cooperative, newest first, in its own language unless you ask otherwise."""
+    await require_inbox(session, caller, cooperative_id)
+    own = await queries.language_of(session, cooperative_id)
+    before = decode_cursor(after, int)[0] if after else None
+    found = await queries.list_alerts(
+        session,
+        cooperative_id=cooperative_id,
+        account_id=caller.subject,
+        state=state,
+        before=before,
+        limit=limit + 1,
+    )
+    chosen: Language = language or ("fr" if own == "fr" else "ar")
+    items = [render(alert, chosen) for alert in found[:limit]]
+    return Page(
+        items=items,
+        next=encode_cursor(items[-1].number) if len(found) > limit else None,
+    )
+
+
+@router.put("/cooperatives/{cooperative_id}/alerts/{number}/state", status_code=204)
+async def mark_alert(
+    session: Session, caller: Caller, cooperative_id: UUID, number: Number, mark: MarkIn
+) -> None:
+    """Mark an alert as unread, read or archived, for your account alone."""
+    await usecases.mark_alert(
+        session, caller, cooperative_id=cooperative_id, number=number, state=mark.state
+    )

@@ -1,0 +1,117 @@
+"""Subscriptions and doors of partner institutions."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from shared import reference
+from shared.errors import Invalid, Problem
+from shared.web import Caller, Session
+
+from .. import queries, usecases
+from ..domain import DoorState, SubscriptionFilter
+from ..usecases.partners import partner_of
+
+router = APIRouter(tags=["partners"])
+
+_TOPIC = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\.v[0-9]+)?(\.?\*)?$|^\*$")
+
+
+class SubscriptionOut(BaseModel):
+    subscription_id: UUID
+    filter: SubscriptionFilter
+    is_active: bool
+    created_at: datetime
+
+
+class DoorOut(BaseModel):
+    """Where to read: `state` must be `ready` before the credentials work."""
+
+    state: DoorState
+    vhost: str
+    queue: str
+    username: str
+    password: str | None = Field(default=None, description="Shown once, when it is made.")
+    delivered_position: int = 0
+
+
+@router.post("/subscriptions", status_code=201)
+async def subscribe(
+    session: Session, caller: Caller, wanted: SubscriptionFilter
+) -> dict[str, UUID]:
+    """Subscribe your institution: accepted events are numbered into your feed from now on."""
+    _check_codes(wanted)
+    return {"subscription_id": await usecases.subscribe(session, caller, wanted)}
+
+
+@router.get("/subscriptions")
+async def list_subscriptions(session: Session, caller: Caller) -> list[SubscriptionOut]:
+    """The subscriptions of your institution."""
+    rows = await queries.list_subscriptions(session, partner_of(caller))
+    return [SubscriptionOut.model_validate(row._mapping) for row in rows]
+
+
+@router.delete("/subscriptions/{subscription_id}", status_code=204)
+async def end_subscription(session: Session, caller: Caller, subscription_id: UUID) -> None:
+    """End a subscription of your institution; the feed keeps what it holds."""
+    await usecases.end_subscription(session, caller, subscription_id)
+
+
+@router.post("/doors/amqp", status_code=201)
+async def open_amqp_door(session: Session, caller: Caller) -> DoorOut:
+    """Ask for your own queue, or for a new password of it. The password is shown once."""
+    made = await usecases.open_amqp_door(session, caller)
+    return DoorOut(
+        state=made.state,
+        vhost=usecases.PARTNER_VHOST,
+        queue=made.queue,
+        username=made.username,
+        password=made.password,
+    )
+
+
+@router.get("/doors/amqp")
+async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
+    """The state of your queue; null before you asked for one."""
+    door = await queries.get_door(session, partner_of(caller))
+    if door is None:
+        return None
+    return DoorOut(vhost=usecases.PARTNER_VHOST, **_without_secret(door))
+
+
+def _without_secret(door: Any) -> dict[str, Any]:
+    return {
+        "state": door.state,
+        "queue": door.queue,
+        "username": door.username,
+        "delivered_position": door.delivered_position,
+    }
+
+
+def _check_codes(wanted: SubscriptionFilter) -> None:
+    """Name every unknown code of a filter, with the nearest valid one."""
+    checks = (
+        ("regions", wanted.regions, reference.region),
+        ("provinces", wanted.provinces, reference.province),
+        ("sectors", wanted.sectors, reference.sector),
+    )
+    problems: list[Problem] = []
+    for name, codes, look_up in checks:
+        for place, code in enumerate(codes):
+            try:
+                look_up(code)
+            except reference.UnknownCode as error:
+                problems.append(Problem(f"{name}.{place}", error.detail))
+    problems += [
+        Problem(f"topics.{place}", f"{topic!r} is no event type, like funding.call.opened or *")
+        for place, topic in enumerate(wanted.topics)
+        if not _TOPIC.match(topic)
+    ]
+    if problems:
+        raise Invalid.many(problems)

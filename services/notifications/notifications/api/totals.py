@@ -1,0 +1,146 @@
+"""What became of an event: counts and recipients."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import reference
+from shared.auth import Role
+from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
+
+from .. import queries
+from ..domain import Subject, SubjectKind, SubjectState
+from .parameters import After, Limit
+
+router = APIRouter(tags=["totals"])
+
+
+class TotalOut(BaseModel):
+    code: str | None = Field(description="Code of the region or sector; null where unknown.")
+    label: str | None
+    eligible: int
+    unknown: int
+
+
+class SubjectOut(BaseModel):
+    """A subject and its counts: matched = eligible + unknown."""
+
+    subject_id: UUID
+    kind: SubjectKind
+    state: SubjectState
+    version: int
+    told_version: int | None
+    title: str
+    matched: int
+    alerted: int
+    eligible: int
+    unknown: int
+    fanned_out_at: datetime | None
+
+
+class TotalsOut(SubjectOut):
+    repeated: int = Field(description="Recipients with more than one first alert: always 0.")
+    by_region: list[TotalOut]
+    by_sector: list[TotalOut]
+
+
+class RecipientOut(BaseModel):
+    cooperative_id: UUID
+    verdict: Literal["eligible", "unknown"]
+    alert_number: int
+
+
+class AudienceOut(BaseModel):
+    cooperatives: int
+    members: int
+    updated_at: datetime | None
+
+
+@router.get("/audience")
+async def audience(session: Session, caller: Caller) -> AudienceOut:
+    """How much of the register has arrived here."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    totals = await queries.audience_totals(session)
+    return AudienceOut.model_validate(totals._mapping)
+
+
+@router.get("/subjects")
+async def list_subjects(session: Session, caller: Caller, limit: Limit = 50) -> list[SubjectOut]:
+    """Ideas and calls, the latest told first."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    return [_subject(s) for s in await queries.list_subjects(session, limit=limit)]
+
+
+@router.get("/subjects/{subject_id}/totals")
+async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> TotalsOut:
+    """Who was told: counts by verdict, region and sector, as of the moment of each alert."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    found = await queries.get_subject(session, subject_id)
+    return TotalsOut(
+        **_subject(found).model_dump(),
+        repeated=await queries.repeated_alerts(session, subject_id),
+        by_region=await _totals(session, subject_id, "region"),
+        by_sector=await _totals(session, subject_id, "sector"),
+    )
+
+
+@router.get("/subjects/{subject_id}/recipients")
+async def list_recipients(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 200,
+) -> Page[RecipientOut]:
+    """Every recipient of a subject's first alert, by cooperative id."""
+    caller.require(Role.OPERATOR)
+    await queries.get_subject(session, subject_id)
+    start = decode_cursor(after, UUID)[0] if after else None
+    rows = await queries.recipients(session, subject_id, after=start, limit=limit + 1)
+    items = [
+        RecipientOut(
+            cooperative_id=row.cooperative_id,
+            verdict="eligible" if row.eligible_tracks else "unknown",
+            alert_number=row.seq,
+        )
+        for row in rows[:limit]
+    ]
+    more = len(rows) > limit
+    return Page(items=items, next=encode_cursor(str(items[-1].cooperative_id)) if more else None)
+
+
+def _subject(found: Subject) -> SubjectOut:
+    content = found.snapshot()
+    return SubjectOut(
+        subject_id=found.subject_id,
+        kind=found.kind,
+        state=found.state,
+        version=found.version,
+        told_version=found.told_version,
+        title=content.title.fr,
+        matched=found.eligible + found.unknown,
+        alerted=found.alerted,
+        eligible=found.eligible,
+        unknown=found.unknown,
+        fanned_out_at=found.fanned_out_at,
+    )
+
+
+async def _totals(
+    session: AsyncSession, subject_id: UUID, column: Literal["region", "sector"]
+) -> list[TotalOut]:
+    return [
+        TotalOut(
+            code=code,
+            label=reference.label(column, code, "fr") if code else None,
+            eligible=eligible,
+            unknown=unknown,
+        )
+        for code, eligible, unknown in await queries.totals_by(session, subject_id, column)
+    ]
