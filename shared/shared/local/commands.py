@@ -33,12 +33,14 @@ def demo(
 ) -> None:
     """Tell the main job as a story: from nothing to every alert, then stop.
 
+    What `taawon up` had started before goes on running.
     The facts are also written to .run/demo.json. Told again, it makes no second alert.
 
     Example: taawon demo --count 3000 --keep
     """
     screen = Screen()
     stack = Stack(_folder(), say=screen.say)
+    keep = keep or stack.is_running()
     started = time.monotonic()
     try:
         screen.chapter("Servers and services")

@@ -122,6 +122,10 @@ class Stack:
         except httpx.HTTPError:
             return False
 
+    def is_running(self) -> bool:
+        """Whether any process of this folder runs."""
+        return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
+
     def stop_processes(self) -> None:
         for name in (PROVISIONER, *SERVICES):
             self.process(name).stop(grace=25)
