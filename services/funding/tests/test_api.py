@@ -348,7 +348,7 @@ async def test_a_search_finds_calls_by_place_sector_state_and_funder(
         "agadir": await opened(door, people),
         "national": await opened(door, people, tracks=[a_track()]),
         "north": await opened(
-            door, people, tracks=[a_track(communes=["01.051.01.01."], sectors=["ARGAN"])]
+            door, people, tracks=[a_track(communes=["01.051.01.01"], sectors=["ARGAN"])]
         ),
     }
 

@@ -298,6 +298,7 @@ def test_unknown_codes_are_all_named_with_their_path_and_the_nearest_one():
     [
         ({"communes": ["Tiznit"]}, "tracks.0.criteria.communes.0"),
         ({"communes": ["99.581.01.0"]}, "tracks.0.criteria.communes.0"),
+        ({"communes": ["09.999.01.01"]}, "tracks.0.criteria.communes.0"),
         ({"branches": ["apiculture!"]}, "tracks.0.criteria.branches.0"),
         ({"sectors": ["ARGAN", "ARGAN"]}, "tracks.0.criteria.sectors.1"),
         ({"communes": ["09.581.01.0"] * 2001}, "tracks.0.criteria.communes"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from pydantic import Field
@@ -12,17 +11,13 @@ from shared import reference
 from shared.contracts.base import Contract, Localized, LocalizedLong, Text
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallKind, Track
+from shared.eligibility.codes import criteria_problems
 from shared.errors import Invalid, Problem
 
 from .deadlines import check_year
 
 MOST_CENTIMES = 10**13
 """A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
-
-COMMUNE = re.compile(r"\d{2}\.\d{3}\.\d{2}\.\d{1,2}\.?", re.ASCII)
-BRANCH = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-MOST_CODES = 2000
-"""More than there are communes in the country."""
 
 
 class CallTerms(Contract):
@@ -71,42 +66,6 @@ def _regions_of(criteria: Criteria) -> Iterable[str]:
 
 
 def _track_problems(path: str, track: Track) -> Iterator[Problem]:
-    criteria = track.criteria
-    for name, check in (
-        ("regions", reference.region),
-        ("provinces", reference.province),
-        ("sectors", reference.sector),
-        ("communes", _commune),
-        ("branches", _branch),
-    ):
-        yield from _code_problems(f"{path}.criteria.{name}", getattr(criteria, name), check)
+    yield from criteria_problems(f"{path}.criteria", track.criteria)
     if track.max_grant_centimes is not None and track.max_grant_centimes > MOST_CENTIMES:
         yield Problem(f"{path}.max_grant_centimes", f"give at most {MOST_CENTIMES} centimes")
-
-
-def _code_problems(
-    path: str, codes: Sequence[str], check: Callable[[str], object]
-) -> Iterator[Problem]:
-    if len(codes) > MOST_CODES:
-        yield Problem(path, f"give at most {MOST_CODES} codes")
-        return
-    seen: set[str] = set()
-    for index, code in enumerate(codes):
-        try:
-            check(code)
-        except Invalid as error:
-            yield Problem(f"{path}.{index}", error.detail)
-        if code in seen:
-            yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
-        seen.add(code)
-
-
-def _commune(code: str) -> None:
-    regions = {region.hcp_code for region in reference.regions()}
-    if not COMMUNE.fullmatch(code) or code[:2] not in regions:
-        raise Invalid(f"{code[:40]!r} is no commune: give its HCP code, such as 09.581.01.0")
-
-
-def _branch(code: str) -> None:
-    if not BRANCH.fullmatch(code):
-        raise Invalid(f"{code[:40]!r} is no branch: give a code in capitals, such as BEEKEEPING")

@@ -1,0 +1,58 @@
+"""Codes in criteria are checked where criteria enter: a misspelt one would match nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from shared import reference
+from shared.contracts.criteria import Criteria
+from shared.errors import Invalid, Problem
+
+BRANCH = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+MOST_CODES = 2000
+"""More than there are communes in the country."""
+
+
+def criteria_problems(path: str, criteria: Criteria) -> Iterator[Problem]:
+    """Every unknown or repeated code, with its place and the nearest valid one."""
+    for name, check in (
+        ("regions", reference.region),
+        ("provinces", reference.province),
+        ("sectors", reference.sector),
+        ("communes", _commune),
+        ("branches", _branch),
+    ):
+        yield from _code_problems(f"{path}.{name}", getattr(criteria, name), check)
+
+
+def _code_problems(
+    path: str, codes: Sequence[str], check: Callable[[str], object]
+) -> Iterator[Problem]:
+    if len(codes) > MOST_CODES:
+        yield Problem(path, f"give at most {MOST_CODES} codes")
+        return
+    seen: set[str] = set()
+    for index, code in enumerate(codes):
+        try:
+            check(code)
+        except Invalid as error:
+            yield Problem(f"{path}.{index}", error.detail)
+        if code in seen:
+            yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
+        seen.add(code)
+
+
+def _commune(code: str) -> None:
+    """Listeners look its province up, so a commune of no province is refused here."""
+    try:
+        reference.province_of_commune(code)
+    except reference.UnknownCode:
+        raise Invalid(
+            f"{code[:40]!r} is no commune: give its HCP code, such as 09.581.01.01"
+        ) from None
+
+
+def _branch(code: str) -> None:
+    if not BRANCH.fullmatch(code):
+        raise Invalid(f"{code[:40]!r} is no branch: give a code in capitals, such as BEEKEEPING")
