@@ -44,11 +44,11 @@ WITH fresh AS (
     WHERE audience.version < excluded.version
     RETURNING cooperative_id, version, {", ".join(_FACTS)}
 ), ended AS (
-    UPDATE audience_history h SET valid_to = now() FROM fresh f
+    UPDATE audience_history h SET valid_to = statement_timestamp() FROM fresh f
     WHERE h.cooperative_id = f.cooperative_id AND h.version < f.version AND h.valid_to IS NULL
 )
-INSERT INTO audience_history (cooperative_id, version, {", ".join(_FACTS)})
-SELECT cooperative_id, version, {", ".join(_FACTS)} FROM fresh
+INSERT INTO audience_history (cooperative_id, version, valid_from, {", ".join(_FACTS)})
+SELECT cooperative_id, version, statement_timestamp(), {", ".join(_FACTS)} FROM fresh
 ON CONFLICT DO NOTHING
 RETURNING cooperative_id
 """

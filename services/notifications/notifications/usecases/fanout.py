@@ -1,14 +1,15 @@
 """Fan-out: one transaction tells every matching cooperative, and says why in each alert.
 
 A fan-out holds the audience lock alone, an upsert of the audience shares it with other upserts.
-Without it each could miss the other's uncommitted rows for good.
+Without it each could miss the other's uncommitted rows for good. Moments are those of statements,
+which come after the lock: the start of a transaction that waited would put it before the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -90,13 +91,20 @@ async def _act(session: AsyncSession, subject: Subject) -> None:
     if step.first is not None:
         counts = await tell(session, subject, step.first)
     subject.is_told(
-        at=datetime.now(UTC),
+        at=await _moment(session),
         eligible=counts.eligible,
         unknown=counts.unknown,
         alerted=counts.alerted,
     )
     log.info("subject told", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected)
     outbox.add(session, _completed(subject, counts, corrected))
+
+
+async def _moment(session: AsyncSession) -> datetime:
+    """The database's own clock, like that of the histories, read while the lock is held."""
+    moment = await session.scalar(select(func.clock_timestamp()))
+    assert isinstance(moment, datetime)
+    return moment
 
 
 def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutCompleted:
@@ -153,6 +161,7 @@ _COLUMNS = [
     "eligible_tracks",
     "unknown_tracks",
     "unknown_fields",
+    "created_at",
 ]
 
 
@@ -169,6 +178,7 @@ def matches(tracks: Sequence[TrackSql], subject: Subject, kind: AlertKind) -> Se
         eligible,
         unknown,
         fields,
+        func.statement_timestamp(),
     ).where(or_(*(track.possible for track in tracks)))
 
 
@@ -215,6 +225,7 @@ async def correct(session: AsyncSession, subject: Subject, kind: AlertKind) -> i
         last.c.eligible_tracks,
         last.c.unknown_tracks,
         last.c.unknown_fields,
+        func.statement_timestamp(),
     ).where(last.c.subject_version < subject.version)
     result = await session.execute(
         insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
@@ -269,6 +280,7 @@ async def _remember(session: AsyncSession, news: News) -> None:
             version=news.version,
             content=news.content.model_dump(mode="json"),
             reference_on=news.reference_on,
+            heard_at=func.statement_timestamp(),
         )
         .on_conflict_do_nothing()
     )

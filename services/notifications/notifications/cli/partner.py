@@ -13,7 +13,7 @@ from shared import logs
 from shared.database import make_engine, make_sessions
 from shared.settings import Settings
 
-from .jobs import run_provisioner
+from ..jobs import run_provisioner
 
 partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
 
