@@ -28,7 +28,7 @@ from sqlalchemy.orm import registry
 
 from shared.messaging.tables import NAMING
 
-from .domain import Door, DoorState, Subject, SubjectKind, SubjectState
+from .domain import Door, DoorState, Hold, HoldState, Subject, SubjectKind, SubjectState
 
 metadata = MetaData(naming_convention=NAMING)
 mapper = registry(metadata=metadata)
@@ -200,6 +200,16 @@ amqp_door = Table(
     _moment("ready_at", nullable=True),
 )
 
+hold = Table(
+    "hold",
+    metadata,
+    Column("subject_id", UUID(as_uuid=True), primary_key=True),
+    Column("state", _choice(HoldState), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", UUID(as_uuid=True), nullable=False),
+    _moment("decided_at", default=True),
+)
+
 FEED_CHANNEL = "taawon_feed"
 DOOR_CHANNEL = "taawon_doors"
 
@@ -217,3 +227,4 @@ FOR EACH STATEMENT EXECUTE FUNCTION door_notify()""",
 
 mapper.map_imperatively(Subject, subject)
 mapper.map_imperatively(Door, amqp_door)
+mapper.map_imperatively(Hold, hold)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import feeds, inbox, partners, totals
+from . import feeds, holds, inbox, partners, totals
 
 router = APIRouter()
-for part in (inbox, totals, partners, feeds):
+for part in (inbox, totals, holds, partners, feeds):
     router.include_router(part.router)

@@ -1,6 +1,7 @@
 """Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
 
 from .doors import Door, DoorState, IllegalDoorMove, queue_name, user_name
+from .holds import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
 from .subjects import (
     AlertKind,
     News,
@@ -16,13 +17,18 @@ from .subjects import (
 from .subscriptions import READINESS_ORDER, SubscriptionFilter, Told, told_of
 
 __all__ = [
+    "EVERYTHING",
     "READINESS_ORDER",
     "AlertKind",
     "Door",
     "DoorState",
+    "Hold",
+    "HoldState",
     "IllegalDoorMove",
+    "IllegalHoldMove",
     "News",
     "Step",
+    "StopsOneOnly",
     "Subject",
     "SubjectKind",
     "SubjectState",

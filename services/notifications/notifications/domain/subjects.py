@@ -109,10 +109,11 @@ def audience_tracks(content: Snapshot) -> tuple[Criteria, ...]:
         )
     else:
         tracks = tuple(track.criteria for track in content.tracks)
-    return tuple(_registered_only(criteria) for criteria in tracks)
+    return tuple(registered_only(criteria) for criteria in tracks)
 
 
-def _registered_only(criteria: Criteria) -> Criteria:
+def registered_only(criteria: Criteria) -> Criteria:
+    """The same criteria, for registered entities where they name no legal status."""
     if criteria.legal_statuses:
         return criteria
     return criteria.model_copy(update={"legal_statuses": (LegalStatus.REGISTERED,)})

@@ -3,15 +3,19 @@
 from .audience import keep_cooperatives
 from .doors import PARTNER_VHOST, deliver_feed, open_amqp_door, provision_doors
 from .fanout import follow_subject
+from .holds import count_told, decide_hold, get_hold
 from .inbox import mark_alert
 from .partners import end_subscription, feed_partners, know_partner, subscribe
 
 __all__ = [
     "PARTNER_VHOST",
+    "count_told",
+    "decide_hold",
     "deliver_feed",
     "end_subscription",
     "feed_partners",
     "follow_subject",
+    "get_hold",
     "keep_cooperatives",
     "know_partner",
     "mark_alert",

@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     or_,
@@ -34,9 +35,17 @@ from shared.contracts.notifications import FanoutCompleted
 from shared.eligibility.sql import TrackSql, compile_track
 from shared.messaging import outbox
 
-from ..domain import AlertKind, News, Subject, SubjectState, audience_tracks
+from ..domain import (
+    EVERYTHING,
+    AlertKind,
+    HoldState,
+    News,
+    Subject,
+    SubjectState,
+    audience_tracks,
+)
 from ..domain.subjects import FIRST, CallEvent, IdeaEvent, Snapshot, news_of
-from ..models import alert, audience, subject_history
+from ..models import alert, audience, hold, subject_history
 from ..models import subject as subject_table
 
 log = structlog.get_logger()
@@ -76,10 +85,14 @@ async def follow_subject(session: AsyncSession, event: CallEvent | IdeaEvent) ->
         subject = Subject.first_heard(news)
         session.add(subject)
     subject.learn(news)
-    await _act(session, subject)
+    await act(session, subject)
 
 
-async def _act(session: AsyncSession, subject: Subject) -> None:
+async def act(session: AsyncSession, subject: Subject) -> None:
+    """Do what the subject's state asks for, unless a person holds it back."""
+    if await is_held(session, subject.subject_id):
+        log.info("subject held back", subject_id=str(subject.subject_id))
+        return
     told = await _content_told(session, subject)
     step = subject.next_step(told)
     if step.is_nothing:
@@ -105,6 +118,19 @@ async def _moment(session: AsyncSession) -> datetime:
     moment = await session.scalar(select(func.clock_timestamp()))
     assert isinstance(moment, datetime)
     return moment
+
+
+async def is_held(session: AsyncSession, subject_id: UUID) -> bool:
+    """Whether this subject, or everything, is held back or stopped."""
+    found = await session.scalar(
+        select(hold.c.subject_id)
+        .where(
+            hold.c.subject_id.in_([subject_id, EVERYTHING]),
+            hold.c.state != HoldState.RELEASED,
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutCompleted:
@@ -239,22 +265,43 @@ async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> i
     The caller holds the shared audience lock, so every fan-out has either committed, and its
     subject is seen here, or will see the changed rows itself.
     """
+    table = subject_table.c
     found = await session.scalars(
         select(Subject)
-        .where(
-            subject_table.c.state == SubjectState.OPEN,
-            subject_table.c.told_version.is_not(None),
-            or_(subject_table.c.closes_at.is_(None), subject_table.c.closes_at > func.now()),
-        )
-        .order_by(subject_table.c.subject_id)
+        .where(table.told_version.is_not(None), still_open(), ~_is_kept_back())
+        .order_by(table.subject_id)
     )
     told = 0
     for subject in found:
-        counts = await tell(session, subject, subject.first_kind(), only=changed)
-        if counts.alerted:
-            await _count_late(session, subject.subject_id, counts)
-        told += counts.alerted
+        told += await tell_those_missing(session, subject, only=changed)
     return told
+
+
+async def tell_those_missing(
+    session: AsyncSession, subject: Subject, *, only: Sequence[UUID] | None = None
+) -> int:
+    """Give the first alert of a subject told before to those who match only now; how many."""
+    counts = await tell(session, subject, subject.first_kind(), only=only)
+    if counts.alerted:
+        await _count_late(session, subject.subject_id, counts)
+    return counts.alerted
+
+
+def still_open() -> ColumnElement[bool]:
+    """New readers may be told: the subject is open, and its deadline has not passed."""
+    table = subject_table.c
+    return and_(
+        table.state == SubjectState.OPEN,
+        or_(table.closes_at.is_(None), table.closes_at > func.now()),
+    )
+
+
+def _is_kept_back() -> ColumnElement[bool]:
+    """Somebody holds the subject, or everything."""
+    return exists().where(
+        hold.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),
+        hold.c.state != HoldState.RELEASED,
+    )
 
 
 async def _count_late(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:

@@ -1,0 +1,105 @@
+"""Looking before telling, and keeping a fan-out back."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.auth import Role
+from shared.contracts.base import Text
+from shared.contracts.criteria import Criteria
+from shared.web import Caller, Session
+
+from .. import usecases
+from ..domain import EVERYTHING, Hold, HoldState
+from ..usecases.previews import GroupCount, preview_audience
+
+router = APIRouter(tags=["before telling"])
+
+
+class CriteriaIn(Criteria):
+    """The conditions of a track. A misspelt condition is refused: ignored, it would admit all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PreviewIn(BaseModel):
+    """Tracks as a call has them. Ages count on `reference_on`, which is today if left out."""
+
+    tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
+    reference_on: date | None = None
+
+
+class PreviewOut(BaseModel):
+    """Whom the tracks would reach at this moment: matched = eligible + unknown."""
+
+    matched: int
+    eligible: int
+    unknown: int
+    by_region: list[GroupCount]
+    by_sector: list[GroupCount]
+
+
+class HoldIn(BaseModel):
+    state: Literal["held", "released", "stopped"]
+    reason: Text
+
+
+class HoldOut(BaseModel):
+    """`told` is how many had an alert of the subject when it was decided."""
+
+    subject_id: UUID | None = Field(description="Null: everything.")
+    state: HoldState
+    reason: str
+    decided_at: datetime
+    told: int
+
+
+@router.post("/previews")
+async def preview(session: Session, caller: Caller, asked: PreviewIn) -> PreviewOut:
+    """Who would be alerted, before anything is published. It changes nothing."""
+    caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
+    seen = await preview_audience(
+        session, asked.tracks, asked.reference_on or datetime.now(UTC).date()
+    )
+    return PreviewOut(
+        matched=seen.eligible + seen.unknown,
+        eligible=seen.eligible,
+        unknown=seen.unknown,
+        by_region=seen.by_region,
+        by_sector=seen.by_sector,
+    )
+
+
+@router.put("/subjects/{subject_id}/hold")
+async def decide_hold(
+    session: Session, caller: Caller, subject_id: UUID, decision: HoldIn
+) -> HoldOut:
+    """Hold, release or stop the telling of one subject, also before it arrives. Operators only."""
+    hold = await usecases.decide_hold(
+        session, caller, subject_id, HoldState(decision.state), reason=decision.reason
+    )
+    return await _out(session, hold)
+
+
+@router.put("/hold")
+async def decide_hold_of_everything(session: Session, caller: Caller, decision: HoldIn) -> HoldOut:
+    """Hold or release every fan-out. Operators only."""
+    hold = await usecases.decide_hold(
+        session, caller, EVERYTHING, HoldState(decision.state), reason=decision.reason
+    )
+    return await _out(session, hold)
+
+
+async def _out(session: Session, hold: Hold) -> HoldOut:
+    return HoldOut(
+        subject_id=None if hold.subject_id == EVERYTHING else hold.subject_id,
+        state=hold.state,
+        reason=hold.reason,
+        decided_at=hold.decided_at,
+        told=await usecases.count_told(session, hold.subject_id),
+    )

@@ -1,0 +1,58 @@
+"""A hold keeps a fan-out back: nobody is told, or corrected, until a person lets it go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.errors import Conflict
+
+EVERYTHING = UUID(int=0)
+"""The hold of this id keeps back every subject."""
+
+
+class HoldState(StrEnum):
+    """`held`: what arrives is learned, nobody is told. `stopped`: nobody ever will be."""
+
+    HELD = "held"
+    RELEASED = "released"
+    STOPPED = "stopped"
+
+
+MOVES: dict[HoldState, set[HoldState]] = {
+    HoldState.HELD: {HoldState.RELEASED, HoldState.STOPPED},
+    HoldState.RELEASED: {HoldState.HELD, HoldState.STOPPED},
+    HoldState.STOPPED: set(),
+}
+
+
+class IllegalHoldMove(Conflict):
+    """A stopped fan-out stays stopped, and only what is held can be released."""
+
+
+class StopsOneOnly(Conflict):
+    """Everything can be held and released; only a single subject can be stopped for good."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Hold:
+    """What people decided about telling one subject, or all of them."""
+
+    subject_id: UUID
+    state: HoldState
+    reason: str
+    decided_by: UUID
+    decided_at: datetime
+
+    def decide(self, target: HoldState, *, reason: str, by: UUID, at: datetime) -> None:
+        """Move to another state; who, when and why are kept, the audit has those before."""
+        if target is HoldState.STOPPED and self.subject_id == EVERYTHING:
+            raise StopsOneOnly
+        if target not in MOVES[self.state]:
+            raise IllegalHoldMove(f"{self.state} -> {target}")
+        self.state = target
+        self.reason = reason
+        self.decided_by = by
+        self.decided_at = at

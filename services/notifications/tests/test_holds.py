@@ -1,0 +1,248 @@
+"""Looking before telling; holding a fan-out back, releasing it, stopping it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+from sqlalchemy import select
+
+from notifications import handlers
+from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
+from notifications.domain.holds import MOVES
+from notifications.models import alert
+from shared.contracts.registry import CooperativesImported
+from shared.messaging.tables import AuditRow
+
+from .builders import a_call, a_record, cancelled, extended, opened
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def a_hold(state: HoldState, subject_id: uuid.UUID | None = None) -> Hold:
+    return Hold(
+        subject_id=subject_id or uuid.uuid4(),
+        state=state,
+        reason="r",
+        decided_by=uuid.uuid4(),
+        decided_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "target"), [(s, t) for s, t in product(HoldState, HoldState) if t not in MOVES[s]]
+)
+def test_every_move_of_a_hold_not_in_the_table_is_refused(start, target):
+    hold = a_hold(start)
+
+    with pytest.raises(IllegalHoldMove):
+        hold.decide(target, reason="x", by=uuid.uuid4(), at=NOW)
+
+    assert (hold.state, hold.reason) == (start, "r")
+
+
+def test_everything_can_be_held_but_not_stopped_for_good():
+    with pytest.raises(StopsOneOnly):
+        a_hold(HoldState.HELD, EVERYTHING).decide(
+            HoldState.STOPPED, reason="x", by=uuid.uuid4(), at=NOW
+        )
+
+
+async def hear(door, handler, *events):
+    for event in events:
+        async with door.sessions.begin() as session:
+            await handler(event, session)
+
+
+async def registered(door, *records):
+    batch = CooperativesImported(
+        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
+    )
+    await hear(door, handlers.keep_imported_cooperatives, batch)
+
+
+async def decide(door, tokens, state, subject_id=None, status=200):
+    path = f"/subjects/{subject_id}/hold" if subject_id else "/hold"
+    answer = await door.http.put(
+        path,
+        json={"state": state, "reason": "a wrong cap"},
+        headers=tokens.headers("operator"),
+    )
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def kinds(door, subject_id):
+    async with door.sessions() as session:
+        rows = await session.scalars(
+            select(alert.c.kind).where(alert.c.subject_id == subject_id).order_by(alert.c.seq)
+        )
+        return list(rows)
+
+
+async def test_what_is_held_is_told_to_nobody_and_on_release_to_everybody(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await decide(door, tokens, "held", call.call_id)
+
+    await hear(door, handlers.follow_call, opened(call))
+    before = await kinds(door, call.call_id)
+    released = await decide(door, tokens, "released", call.call_id)
+
+    assert (before, await kinds(door, call.call_id)) == ([], ["opened"])
+    assert (released["state"], released["told"]) == ("released", 1)
+
+
+async def test_a_release_tells_the_newest_content_only(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await decide(door, tokens, "held")
+
+    await hear(door, handlers.follow_call, opened(call), extended(call))
+    await decide(door, tokens, "released")
+
+    async with door.sessions() as session:
+        rows = await session.execute(select(alert.c.kind, alert.c.subject_version))
+        assert [tuple(row) for row in rows] == [("opened", 3)]
+
+
+async def test_a_call_cancelled_while_it_is_held_is_never_told(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await decide(door, tokens, "held", call.call_id)
+
+    await hear(door, handlers.follow_call, opened(call), cancelled(call))
+    await decide(door, tokens, "released", call.call_id)
+
+    assert await kinds(door, call.call_id) == []
+
+
+async def test_those_who_came_during_a_hold_are_told_on_release(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    held = await decide(door, tokens, "held", call.call_id)
+
+    await registered(door, a_record())
+    before = await kinds(door, call.call_id)
+    await decide(door, tokens, "released", call.call_id)
+
+    assert (held["told"], before) == (1, ["opened"])
+    assert await kinds(door, call.call_id) == ["opened", "opened"]
+
+
+async def test_a_correction_waits_for_the_release_too(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    await decide(door, tokens, "held", call.call_id)
+
+    await hear(door, handlers.follow_call, extended(call))
+    before = await kinds(door, call.call_id)
+    await decide(door, tokens, "released", call.call_id)
+
+    assert before == ["opened"]
+    assert await kinds(door, call.call_id) == ["opened", "deadline_extended"]
+
+
+async def test_what_is_stopped_stays_stopped(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await decide(door, tokens, "stopped", call.call_id)
+
+    await hear(door, handlers.follow_call, opened(call))
+    refused = await decide(door, tokens, "released", call.call_id, status=409)
+
+    assert refused["code"] == "illegal-hold-move"
+    assert await kinds(door, call.call_id) == []
+
+
+async def test_a_release_of_nothing_is_refused(door, tokens):
+    refused = await decide(door, tokens, "released", uuid.uuid4(), status=409)
+
+    assert refused["detail"] == "nothing is held"
+
+
+async def test_who_held_and_why_is_kept(door, tokens):
+    call_id = uuid.uuid4()
+
+    await decide(door, tokens, "held", call_id)
+
+    async with door.sessions() as session:
+        row = (await session.scalars(select(AuditRow).where(AuditRow.subject_id == call_id))).one()
+        assert (row.action, row.after["reason"]) == ("fan-out held", "a wrong cap")
+
+
+@pytest.mark.parametrize("role", ["delegate", "partner", "cooperative", "holder", "reviewer"])
+async def test_only_operators_hold(door, tokens, role):
+    answer = await door.http.put(
+        "/hold", json={"state": "held", "reason": "x"}, headers=tokens.headers(role)
+    )
+
+    assert answer.status_code == 403
+
+
+async def preview(door, tokens, *tracks, role="delegate"):
+    return await door.http.post(
+        "/previews", json={"tracks": tracks}, headers=tokens.headers(role, partner="indh")
+    )
+
+
+async def test_a_preview_counts_whom_a_call_would_reach_and_writes_nothing(door, tokens):
+    await registered(
+        door,
+        a_record(),
+        a_record(members_youth=None),
+        a_record(region="MA-01", province="MA-HOC", sector="CRAFTS"),
+        a_record(legal_status="struck_off"),
+    )
+    tracks = [
+        {"provinces": ["MA-TIZ"], "min_share_youth": {"percent": 10}},
+        {"regions": ["MA-01"]},
+    ]
+
+    seen = (await preview(door, tokens, *tracks)).json()
+
+    assert (seen["matched"], seen["eligible"], seen["unknown"]) == (3, 2, 1)
+    assert {g["code"]: (g["eligible"], g["unknown"]) for g in seen["by_region"]} == {
+        "MA-09": (1, 1),
+        "MA-01": (1, 0),
+    }
+    assert {g["code"]: g["eligible"] for g in seen["by_sector"]} == {"ARGAN": 1, "CRAFTS": 1}
+    async with door.sessions() as session:
+        assert (await session.scalars(select(alert.c.seq))).all() == []
+
+
+async def test_a_preview_agrees_with_the_fan_out_that_follows(door, tokens):
+    await registered(door, *(a_record(members_youth=n % 4 or None) for n in range(12)))
+    call = a_call()
+    tracks = [track.criteria.model_dump(mode="json") for track in call.tracks]
+    seen = (await preview(door, tokens, *tracks)).json()
+
+    await hear(door, handlers.follow_call, opened(call))
+
+    assert seen["matched"] == len(await kinds(door, call.call_id))
+
+
+@pytest.mark.parametrize(
+    ("track", "field", "says"),
+    [
+        ({"provinces": ["MA-TIZZ"]}, "tracks.0.provinces.0", "MA-TIZ"),
+        ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
+        ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
+    ],
+)
+async def test_a_wrong_preview_names_the_field(door, tokens, track, field, says):
+    answer = await preview(door, tokens, track)
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize("role", ["cooperative", "holder", "juror", "reviewer"])
+async def test_previews_are_for_those_who_publish(door, tokens, role):
+    assert (await preview(door, tokens, {}, role=role)).status_code == 403
