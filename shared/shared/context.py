@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 _TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-_CORRELATION = re.compile(r"^[A-Za-z0-9_.:-]{1,80}$")
+CORRELATION = r"^[A-Za-z0-9_.:-]{1,80}$"
+_CORRELATION = re.compile(CORRELATION)
 
 
 def _new_traceparent() -> str:

@@ -18,7 +18,8 @@ from .settings import Settings
 class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
-    `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone.
+    `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
+    are those of its reactions.
     """
 
     settings: Settings
@@ -29,3 +30,4 @@ class Runtime:
     publisher: Publisher | None = None
     desk: Desk | None = None
     listening: bool = field(default=False)
+    queues: tuple[str, ...] = ()

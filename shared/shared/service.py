@@ -20,6 +20,7 @@ from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
+from .operations import status, trace
 from .runtime import Runtime
 from .sealed import Sealer
 from .settings import Settings
@@ -70,8 +71,8 @@ def build(
     )
     problems.install(app)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
-    app.include_router(health.router)
-    app.include_router(router)
+    for routes in (health.router, status.router, trace.router, router):
+        app.include_router(routes)
     return app
 
 
@@ -88,6 +89,8 @@ async def running(
     engine = make_engine(settings.database_url.get_secret_value())
     runtime = assemble(settings, engine, keys, seals=seals)
     runtime.listening = consumers is None  # nothing to wait for
+    if consumers is not None:
+        runtime.queues = tuple(reaction.queue for reaction in consumers.reactions)
     tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background)]
     try:
         yield runtime

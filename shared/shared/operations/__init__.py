@@ -1,0 +1,1 @@
+"""What an operator asks a running system: how it stands, what is wrong, where an event went."""

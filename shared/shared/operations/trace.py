@@ -1,0 +1,159 @@
+"""`GET /trace/{id}`: what a service knows of the way of one event, without its content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.auth import Role
+from shared.context import CORRELATION
+from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
+from shared.web import Caller, Process, Session
+
+router = APIRouter(tags=["operations"])
+
+RECENT = 50_000
+"""Facts that are looked through for a correlation id, newest first: no index leads to them, and a
+question of an operator must not cost a scan of all. By its own id a fact is found at any age."""
+MOST = 200
+"""Rows of each kind in one answer."""
+
+
+class Fact(BaseModel):
+    """A fact of this service's outbox."""
+
+    event_id: UUID
+    topic: str
+    created_at: datetime
+    published_at: datetime | None
+    parked_at: datetime | None
+    attempts: int
+    last_error: str | None
+    correlation_id: str | None
+    causation_id: str | None
+
+
+class Taken(BaseModel):
+    """A reaction of this service has dealt with the event; the moment its transaction began."""
+
+    queue: str
+    event_id: UUID
+    received_at: datetime
+
+
+class Died(BaseModel):
+    """A reaction of this service gave the event up."""
+
+    number: int
+    queue: str
+    message_id: str | None
+    topic: str | None
+    error: str
+    attempts: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    state: str
+
+
+class Trace(BaseModel):
+    """What one service knows of an event, or of everything with one correlation id."""
+
+    service: str
+    facts: list[Fact]
+    taken: list[Taken]
+    dead: list[Died]
+
+
+@router.get("/trace/{id}")
+async def read_trace(
+    process: Process,
+    session: Session,
+    caller: Caller,
+    name: Annotated[str, Path(alias="id", pattern=CORRELATION, description="Event or correlation")],
+    event: Annotated[
+        list[UUID], Query(max_length=50, description="Further events, known from other services.")
+    ] = [],  # noqa: B006  # the framework copies it
+) -> Trace:
+    """The way of an event through this service, and what it caused; for operators."""
+    caller.require(Role.OPERATOR)
+    events = {*event, *_as_event(name)}
+    facts = await _facts(session, name, events)
+    events |= {fact.event_id for fact in facts}
+    return Trace(
+        service=process.settings.service,
+        facts=facts,
+        taken=await _taken(session, process.queues, events),
+        dead=await _dead(session, name, events),
+    )
+
+
+def _as_event(name: str) -> set[UUID]:
+    try:
+        return {UUID(name)}
+    except ValueError:
+        return set()
+
+
+_CORRELATION_ID = OutboxRow.headers["cloudEvents_correlationid"].astext.label("correlation_id")
+_CAUSATION_ID = OutboxRow.headers["cloudEvents_causationid"].astext.label("causation_id")
+_FACT = (
+    OutboxRow.event_id,
+    OutboxRow.topic,
+    OutboxRow.created_at,
+    OutboxRow.published_at,
+    OutboxRow.parked_at,
+    OutboxRow.attempts,
+    OutboxRow.last_error,
+    _CORRELATION_ID,
+    _CAUSATION_ID,
+)
+
+
+async def _facts(session: AsyncSession, name: str, events: set[UUID]) -> list[Fact]:
+    """The events themselves, whatever has the correlation id, and what the events caused."""
+    recent = select(*_FACT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
+    related = select(recent).where(
+        or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
+    )
+    asked = select(*_FACT).where(OutboxRow.event_id.in_(events))
+    found = await session.execute(asked.union(related).order_by("created_at").limit(MOST))
+    return [Fact.model_validate(row._mapping) for row in found]
+
+
+async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]) -> list[Taken]:
+    """By the primary key, which begins with the queue."""
+    statement = (
+        select(InboxRow.queue, InboxRow.event_id, InboxRow.received_at)
+        .where(InboxRow.queue.in_(queues), InboxRow.event_id.in_(events))
+        .order_by(InboxRow.received_at)
+        .limit(MOST)
+    )
+    return [Taken.model_validate(row._mapping) for row in await session.execute(statement)]
+
+
+async def _dead(session: AsyncSession, name: str, events: set[UUID]) -> list[Died]:
+    correlation = DeadLetterRow.headers["cloudEvents_correlationid"].astext
+    statement = (
+        select(
+            DeadLetterRow.id.label("number"),
+            DeadLetterRow.queue,
+            DeadLetterRow.message_id,
+            DeadLetterRow.topic,
+            DeadLetterRow.error,
+            DeadLetterRow.attempts,
+            DeadLetterRow.first_failed_at,
+            DeadLetterRow.last_failed_at,
+            DeadLetterRow.state,
+        )
+        .where(or_(DeadLetterRow.message_id.in_(map(str, events)), correlation == name))
+        .order_by(DeadLetterRow.last_failed_at)
+        .limit(MOST)
+    )
+    return [Died.model_validate(row._mapping) for row in await session.execute(statement)]
