@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from shared.contracts.base import Language
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
-from shared.contracts.ideas import IdeaSnapshot
 from shared.eligibility import Outcome, evaluate, explain
 
 from .domain import SubjectKind, audience_tracks, changes_between
 from .domain.subjects import Snapshot
+from .domain.why import snapshot_of
 from .queries import AlertRow
 
 
@@ -59,8 +59,8 @@ class AlertOut(BaseModel):
 def render(alert: AlertRow, language: Language) -> AlertOut:
     """The alert with its reasons, from the content and the facts as they were when it was told."""
     row = alert.row
-    content = _snapshot(row.subject_kind, row.content)
-    before = _snapshot(row.subject_kind, row.content_before) if row.content_before else None
+    content = snapshot_of(row.subject_kind, row.content)
+    before = snapshot_of(row.subject_kind, row.content_before) if row.content_before else None
     call = content if isinstance(content, CallSnapshot) else None
     return AlertOut(
         number=row.seq,
@@ -109,8 +109,3 @@ def _reason(
         reasons=explain(verdict, criteria, facts, language),
         to_complete=list(verdict.unknown_fields),
     )
-
-
-def _snapshot(kind: SubjectKind, content: Any) -> Snapshot:
-    model: type[Snapshot] = CallSnapshot if kind == SubjectKind.CALL else IdeaSnapshot
-    return model.model_validate(content)

@@ -1,6 +1,7 @@
 """Reads: inboxes with their reasons, totals of an event, why and why not, feeds."""
 
 from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
+from .ledger import LedgerRow, ledger_batches
 from .partners import get_door, list_subscriptions, read_feed
 from .rows import AnyRow
 from .totals import (
@@ -12,16 +13,22 @@ from .totals import (
     repeated_alerts,
     totals_by,
 )
+from .why import Known, MomentToCome, find_why
 
 __all__ = [
     "AlertRow",
     "AnyRow",
+    "Known",
+    "LedgerRow",
+    "MomentToCome",
     "NoSuchCooperative",
     "NoSuchSubject",
     "audience_totals",
+    "find_why",
     "get_door",
     "get_subject",
     "language_of",
+    "ledger_batches",
     "list_alerts",
     "list_subjects",
     "list_subscriptions",

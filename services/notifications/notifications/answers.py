@@ -1,0 +1,211 @@
+"""Why a cooperative was told of something, or was not, in the reader's language."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.base import Language
+from shared.contracts.criteria import Criteria, Facts
+from shared.contracts.funding import CallSnapshot
+from shared.eligibility import Outcome, Rule, Verdict, explain
+
+from .domain import SubjectKind, audience_tracks
+from .domain.why import Because, ContentThen, FactsThen, best_of
+from .labels import name_of_field, name_of_value
+from .queries import AnyRow, Known
+
+
+class ToldOut(BaseModel):
+    """One alert that the cooperative has."""
+
+    number: int
+    edition: int = Field(description="0 for the first alert; else the version that it tells.")
+    kind: str
+    subject_version: int
+    told_at: datetime
+
+
+class TrackAnswer(BaseModel):
+    """How one track came out for this cooperative."""
+
+    track: str | None = Field(description="Name of the track; null for an idea.")
+    verdict: Outcome
+    rules: list[Rule] = Field(description="The rules that the reasons speak of.")
+    reasons: list[str] = Field(
+        description="One sentence per rule; of a track that is not for it, those that exclude it."
+    )
+    to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+
+
+class FactOut(BaseModel):
+    """One fact that a rule looked at."""
+
+    field: str
+    name: str
+    value: str | int | date | None = Field(description="As the register has it; null: unknown.")
+    label: str | None
+
+
+class WhyOut(BaseModel):
+    """Whether this cooperative was told, and on what ground, as of one moment."""
+
+    subject_id: UUID
+    cooperative_id: UUID
+    subject_kind: SubjectKind
+    title: str
+    language: Language
+    dir: Literal["rtl", "ltr"]
+    told: bool
+    because: Because
+    summary: str = Field(description="The ground in one sentence.")
+    verdict: Outcome | None = Field(description="The best of its tracks.")
+    alerts: list[ToldOut]
+    tracks: list[TrackAnswer]
+    facts: list[FactOut]
+    subject_state: str | None = Field(description="Of the subject, at the content's version.")
+    content_version: int | None
+    facts_version: int | None
+    as_of: datetime
+
+
+SUMMARIES: dict[Language, dict[Because, str]] = {
+    "fr": {
+        Because.TOLD: "La coopérative a été prévenue.",
+        Because.NOT_TOLD_YET: "La coopérative n'avait pas encore été prévenue à ce moment.",
+        Because.SUBJECT_NOT_OPEN: "Ce n'était pas ou plus ouvert à ce moment : {state}.",
+        Because.NOT_IN_AUDIENCE_THEN: "La coopérative n'était pas encore connue à ce moment.",
+        Because.EXCLUDED: "La coopérative ne remplissait pas les conditions à ce moment.",
+    },
+    "ar": {
+        Because.TOLD: "تم إشعار التعاونية.",
+        Because.NOT_TOLD_YET: "لم يكن قد تم إشعار التعاونية بعد في ذلك الوقت.",
+        Because.SUBJECT_NOT_OPEN: "لم يكن مفتوحا في ذلك الوقت: {state}.",
+        Because.NOT_IN_AUDIENCE_THEN: "لم تكن التعاونية معروفة بعد في ذلك الوقت.",
+        Because.EXCLUDED: "لم تكن التعاونية تستوفي الشروط في ذلك الوقت.",
+    },
+}
+STATES: dict[Language, dict[str, str]] = {
+    "fr": {
+        "open": "date limite dépassée",
+        "closed": "clos",
+        "cancelled": "annulé",
+        "withdrawn": "retiré",
+    },
+    "ar": {
+        "open": "انتهى الأجل",
+        "closed": "مغلق",
+        "cancelled": "ملغى",
+        "withdrawn": "مسحوب",
+    },
+}
+
+
+def answer(known: Known, language: Language) -> WhyOut:
+    """The answer with the sentences, the facts and the versions that it stands on."""
+    then, content = known.then, known.then.content
+    because, verdicts = then.because(), then.verdicts()
+    newest = known.subject.snapshot()
+    return WhyOut(
+        subject_id=known.subject.subject_id,
+        cooperative_id=known.cooperative_id,
+        subject_kind=known.subject.kind,
+        title=(content.snapshot if content else newest).title.in_language(language),
+        language=language,
+        dir="rtl" if language == "ar" else "ltr",
+        told=then.was_told,
+        because=because,
+        summary=_summary(because, content, language),
+        verdict=best_of(verdicts),
+        alerts=[_told(row) for row in known.alerts],
+        tracks=_tracks(content, then.facts, verdicts, language),
+        facts=_facts(then.facts, verdicts, language),
+        subject_state=content.snapshot.state if content else None,
+        content_version=content.version if content else None,
+        facts_version=then.facts.version if then.facts else None,
+        as_of=then.at,
+    )
+
+
+def _summary(because: Because, content: ContentThen | None, language: Language) -> str:
+    state = content.snapshot.state if content else ""
+    shown = STATES[language].get(state, state)
+    return SUMMARIES[language][because].format(state=shown)
+
+
+def _told(row: AnyRow) -> ToldOut:
+    return ToldOut(
+        number=row.seq,
+        edition=row.edition,
+        kind=row.kind,
+        subject_version=row.subject_version,
+        told_at=row.created_at,
+    )
+
+
+def _tracks(
+    content: ContentThen | None,
+    known: FactsThen | None,
+    verdicts: tuple[Verdict, ...],
+    language: Language,
+) -> list[TrackAnswer]:
+    if content is None or known is None:
+        return []
+    snapshot = content.snapshot
+    names: list[str | None] = (
+        [track.name.in_language(language) for track in snapshot.tracks]
+        if isinstance(snapshot, CallSnapshot)
+        else [None]
+    )
+    return [
+        _track(name, criteria, verdict, known.facts, language)
+        for name, criteria, verdict in zip(names, audience_tracks(snapshot), verdicts, strict=True)
+    ]
+
+
+def _track(
+    name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: Language
+) -> TrackAnswer:
+    decisive = _decisive(verdict)
+    return TrackAnswer(
+        track=name,
+        verdict=verdict.outcome,
+        rules=[result.rule for result in decisive.rules],
+        reasons=explain(decisive, criteria, facts, language),
+        to_complete=list(verdict.unknown_fields),
+    )
+
+
+def _decisive(verdict: Verdict) -> Verdict:
+    """What excludes needs nothing beside it; what is open is explained by every rule."""
+    if verdict.outcome is not Outcome.INELIGIBLE:
+        return verdict
+    excluding = tuple(rule for rule in verdict.rules if rule.outcome is Outcome.INELIGIBLE)
+    return replace(verdict, rules=excluding)
+
+
+def _facts(
+    known: FactsThen | None, verdicts: tuple[Verdict, ...], language: Language
+) -> list[FactOut]:
+    """The facts that some rule of some track looked at, in the order of the register."""
+    if known is None:
+        return []
+    used = {field for verdict in verdicts for rule in verdict.rules for field in rule.fields}
+    return [
+        _fact(field, getattr(known.facts, field), language)
+        for field in Facts.model_fields
+        if field in used
+    ]
+
+
+def _fact(field: str, value: str | int | date | None, language: Language) -> FactOut:
+    return FactOut(
+        field=field,
+        name=name_of_field(field, language),
+        value=value,
+        label=None if value is None else name_of_value(field, value, language),
+    )

@@ -1,0 +1,37 @@
+"""Why a cooperative was told of an idea or a call, or was not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from shared.contracts.base import Language
+from shared.web import Caller, Session
+
+from .. import queries
+from ..answers import WhyOut, answer
+from ..usecases.inbox import require_inbox
+
+router = APIRouter(tags=["totals"])
+
+
+@router.get("/subjects/{subject_id}/why/{cooperative_id}")
+async def why(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    cooperative_id: UUID,
+    language: Language | None = None,
+    at: Annotated[
+        AwareDatetime | None, Query(description="As of this moment, not as of the decision.")
+    ] = None,
+) -> WhyOut:
+    """Why this cooperative was told, or why not: for anyone who may read its inbox, at any time."""
+    await require_inbox(session, caller, cooperative_id)
+    own = await queries.language_of(session, cooperative_id)
+    known = await queries.find_why(session, subject_id, cooperative_id, at=at)
+    chosen: Language = language or ("fr" if own == "fr" else "ar")
+    return answer(known, chosen)

@@ -1,0 +1,71 @@
+"""`taawon why`: why a cooperative was told of an idea or a call, or was not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from shared.contracts.base import Language
+from shared.database import make_engine, make_sessions
+from shared.settings import Settings
+
+from .. import queries
+from ..answers import WhyOut, answer
+
+
+def why(
+    subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
+    cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
+    language: Annotated[Language, typer.Option(help="Language of the sentences.")] = "fr",
+    at: Annotated[
+        datetime | None, typer.Option(help="As of this moment, in UTC; else of the decision.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+) -> None:
+    """Say why a cooperative was told of an idea or a call, or why not, as of then.
+
+    It reads the database of notifications (TAAWON_DATABASE_URL).
+
+    Example: taawon why 0d9c8f9e-… 5b1f3a52-… --language ar
+    """
+    found = asyncio.run(_find(subject, cooperative, language, at.replace(tzinfo=UTC) if at else at))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    for line in lines_of(found):
+        typer.echo(line)
+
+
+async def _find(
+    subject: UUID, cooperative: UUID, language: Language, at: datetime | None
+) -> WhyOut:
+    # Commands send nothing: the relay of the running service does.
+    settings = Settings.load("notifications", amqp_url="amqp://unused")
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        async with make_sessions(engine)() as session:
+            known = await queries.find_why(session, subject, cooperative, at=at)
+            return answer(known, language)
+    finally:
+        await engine.dispose()
+
+
+def lines_of(found: WhyOut) -> Iterator[str]:
+    """The answer for a terminal."""
+    yield f"{found.title} — {found.because} ({found.as_of:%Y-%m-%d %H:%M:%S} UTC)"
+    yield found.summary
+    for alert in found.alerts:
+        yield f"  alert {alert.number}: {alert.kind}, {alert.told_at:%Y-%m-%d %H:%M:%S} UTC"
+    for track in found.tracks:
+        yield f"  {track.track or found.subject_kind}: {track.verdict}"
+        yield from (f"    • {reason}" for reason in track.reasons)
+    if found.facts:
+        known = "; ".join(
+            f"{fact.name}: {'?' if fact.label is None else fact.label}" for fact in found.facts
+        )
+        yield f"  facts v{found.facts_version}: {known}"
