@@ -116,6 +116,14 @@ def stop_broker(folder: Path) -> None:
     RabbitContainer(folder).stop()
 
 
+def running_management(folder: Path) -> Management | None:
+    """The way to ask the broker that runs for this folder; none is started."""
+    if os.environ.get("TAAWON_AMQP_URL"):
+        return _given_broker(folder).management
+    servers = (RabbitNode(folder), RabbitContainer(folder))
+    return next((server.management for server in servers if server.is_running()), None)
+
+
 def find_postgres(folder: Path) -> FoundPostgres:
     """A running server: the given one, else our own, else one in Docker."""
     return _first((_given_postgres, _private_postgres, _contained_postgres), folder, NO_POSTGRES)

@@ -1,0 +1,74 @@
+"""`taawon trace`: the way of one event through all services, with times."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.errors import DomainError, NotFound
+from shared.operations.doors import Doors, Token, Urls
+from shared.operations.timeline import Way, follow
+
+
+class NoTrace(NotFound):
+    """No service knows this event or correlation id."""
+
+
+class NobodyAnswers(DomainError):
+    """No service told anything: see `taawon doctor`."""
+
+
+def trace(
+    name: Annotated[str, typer.Argument(metavar="ID", help="An event id or a correlation id.")],
+    urls: Urls = None,
+    token: Token = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Follow one event, or a whole request, through all services: written, sent, taken or dead.
+
+    An event is "sent" when its confirmation was noted, so a quick reaction may come before. Sent
+    facts are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
+
+    Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
+    """
+    doors = Doors.find(urls, token)
+    if doors.token is None:
+        raise NobodyAnswers(f"{doors.no_token}: give the token of an operator with --token")
+    way = asyncio.run(follow(doors, name))
+    _refuse_empty(doors, name, way)
+    if json:
+        shown = {"steps": [asdict(step) for step in way.steps], "silent": way.silent}
+        typer.echo(orjson.dumps(shown).decode())
+        return
+    _show(way)
+
+
+def _refuse_empty(doors: Doors, name: str, way: Way) -> None:
+    if way.steps:
+        return
+    if way.silent:
+        said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
+        raise NobodyAnswers(f"nothing is known of {name}, but not all answered ({said})")
+    raise NoTrace(
+        f"none of {', '.join(doors.urls)} knows {name}: give an event id or the X-Correlation-ID of"
+        " an answer"
+    )
+
+
+def _show(way: Way) -> None:
+    table = Table("after", "service", "", "event", "")
+    for step in way.steps:
+        about = Text(step.topic)
+        about.append(f"\n{step.event_id}", "dim")
+        after = f"{step.after_ms:,} ms"
+        table.add_row(after, step.service, step.what, about, Text(step.detail))
+    Console().print(table)
+    for service, why in way.silent.items():
+        typer.echo(f"{service} did not answer ({why}): its part is missing", err=True)

@@ -1,0 +1,418 @@
+"""What is wrong, judged from what was seen: pure, so that every finding is tested without servers.
+
+Each finding says what, and the next step in words and, where there is one, as a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.messaging import topology
+
+from .status import Status
+
+OLD_SECONDS = 30.0
+"""A fact leaves within a second; one that waits this long does not leave by itself."""
+SKEW_SECONDS = 2.0
+BACKLOG = 1000
+"""Messages that a listened-to queue may hold while a large import passes."""
+HELD_SECONDS = 60.0
+"""Longest time that a batch may take: the broker is given ten seconds to confirm."""
+
+
+class Severity(StrEnum):
+    """Error: somebody is not told, or will not be. Warning: look soon. Info: good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do next."""
+
+    severity: Severity
+    code: str
+    about: str
+    what: str
+    next_step: str
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSeen:
+    """One service from outside. `log` and `last_line` are known on this machine only."""
+
+    name: str
+    url: str
+    up: bool = True
+    checks: dict[str, bool] = field(default_factory=dict)
+    status: Status | None = None
+    refused: str | None = None
+    log: str | None = None
+    last_line: str | None = None
+
+
+@dataclass(frozen=True)
+class QueueSeen:
+    """One queue as the management API counts it; its counts are some seconds old."""
+
+    name: str
+    messages: int = 0
+    consumers: int | None = None
+
+
+@dataclass(frozen=True)
+class BrokerSeen:
+    """The broker, where its management API is known. `trouble` says why nothing was seen."""
+
+    queues: tuple[QueueSeen, ...] = ()
+    partner_queues: tuple[QueueSeen, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything that was looked at. `reactions` are the queues that must exist."""
+
+    services: tuple[ServiceSeen, ...]
+    reactions: tuple[str, ...] = ()
+    broker: BrokerSeen | None = None
+    signing_keys: int | None = None
+    keys_url: str | None = None
+    sealing: frozenset[str] = frozenset()
+    stopped: tuple[str, ...] = ()
+
+
+Rule = Callable[[Observations], Iterator[Finding]]
+
+
+def diagnose(seen: Observations) -> list[Finding]:
+    """Every finding, the worst first."""
+    order = list(Severity)
+    found = [finding for rule in RULES for finding in rule(seen)]
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def _services_down(seen: Observations) -> Iterator[Finding]:
+    for one in seen.services:
+        if one.up:
+            continue
+        last = f"; the last line of its log: {one.last_line}" if one.last_line else ""
+        yield Finding(
+            Severity.ERROR,
+            "service-down",
+            one.name,
+            f"{one.name} does not answer at {one.url}{last}",
+            "read the end of its log, then start it again with `taawon up`"
+            if one.log
+            else "check that the process runs and that the URL is right",
+            f"tail -n 50 {one.log}" if one.log else f"curl -i {one.url}/healthz",
+        )
+
+
+NOT_READY = {
+    "database": "its database does not answer: check that PostgreSQL runs and takes its login",
+    "reactions": "its reactions listen to nothing: check that RabbitMQ runs and has the queues",
+    "not_paused": "a reaction waits for something that is away and goes on by itself once it is"
+    " back: look which, in the log",
+}
+COMMANDS = {"reactions": "taawon topology apply"}
+
+
+def _services_not_ready(seen: Observations) -> Iterator[Finding]:
+    for one in seen.services:
+        for check in (name for name, passed in one.checks.items() if not passed):
+            advice = NOT_READY.get(check, "read its log")
+            log = f"tail -n 50 {one.log}" if one.log else f"curl {one.url}/readyz"
+            yield Finding(
+                Severity.ERROR,
+                "not-ready",
+                one.name,
+                f"{one.name} is not ready: the check {check} fails",
+                advice,
+                COMMANDS.get(check, log),
+            )
+
+
+def _status_unknown(seen: Observations) -> Iterator[Finding]:
+    for one in seen.services:
+        if one.up and one.status is None:
+            yield Finding(
+                Severity.WARNING,
+                "status-unknown",
+                one.name,
+                f"{one.name} did not tell how it stands: {one.refused or 'no answer'}",
+                "ask with the token of an operator: --token, or TAAWON_OPERATOR_TOKEN",
+            )
+
+
+def _told(seen: Observations) -> Iterator[tuple[str, Status]]:
+    for one in seen.services:
+        if one.status is not None:
+            yield one.name, one.status
+
+
+def _schema_behind(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        if not status.database.answers or status.revision == status.newest_revision:
+            continue
+        yield Finding(
+            Severity.ERROR,
+            "schema-behind",
+            name,
+            f"the schema of {name} is at {status.revision}, its program is at"
+            f" {status.newest_revision}",
+            "migrate its database (here `make migrate` does so for all of them), then start the"
+            " service again",
+            f"taawon migrate {name}",
+        )
+
+
+def _outbox(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        outbox = status.outbox
+        if outbox is None:
+            continue
+        why = f" ({', '.join(outbox.last_errors)})" if outbox.last_errors else ""
+        if outbox.pending and outbox.oldest_seconds > OLD_SECONDS:
+            yield Finding(
+                Severity.ERROR,
+                "outbox-old",
+                name,
+                f"{outbox.pending} facts of {name} have not left; the oldest has waited"
+                f" {outbox.oldest_seconds:.0f} s{why}",
+                "check that RabbitMQ runs and that every queue exists; the facts leave by"
+                " themselves then",
+                "taawon topology apply",
+            )
+        if outbox.parked:
+            yield _parked(name, outbox.parked, why)
+
+
+def _parked(name: str, count: int, why: str) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "outbox-parked",
+        name,
+        f"{count} facts of {name} are set aside because they can't be sent{why}",
+        "find them in the database of the service and mend the cause; with parked_at set to NULL"
+        " they are sent again",
+        'psql -c "SELECT event_id, topic, last_error FROM outbox WHERE parked_at IS NOT NULL"',
+    )
+
+
+def _relay_stuck(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        held = status.relay.held_seconds if status.relay else None
+        if held is not None and held > HELD_SECONDS:
+            yield Finding(
+                Severity.WARNING,
+                "relay-stuck",
+                name,
+                f"the relay of {name} has held its lock for {held:.0f} s over one batch",
+                "end the process that holds it and start it again; no fact is lost by that",
+            )
+
+
+def _dead_letters(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        for queue, count in (status.dead_letters or {}).items():
+            yield Finding(
+                Severity.ERROR,
+                "dead-letters",
+                queue,
+                f"{count} dead letters of {queue} wait for a decision",
+                "read the error of each, mend its cause, then redrive or drop it",
+                f"taawon dead-letters list {name}",
+            )
+
+
+def _clock_skew(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        skew = status.database.clock_skew_seconds
+        if skew is not None and abs(skew) > SKEW_SECONDS:
+            yield Finding(
+                Severity.WARNING,
+                "clock-skew",
+                name,
+                f"the clock of the database is {abs(skew):.1f} s"
+                f" {'ahead of' if skew > 0 else 'behind'} that of {name}",
+                "set both clocks by the same time server: deadlines and tokens rely on them",
+                "timedatectl status",
+            )
+
+
+def _seal_keys(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        if name in seen.sealing and not status.seals:
+            yield Finding(
+                Severity.ERROR,
+                "seal-keys-missing",
+                name,
+                f"{name} has no key to personal fields",
+                "set TAAWON_SEAL_KEYS to the keys that all sealing services share, then start it"
+                " again",
+            )
+
+
+def _signing_keys(seen: Observations) -> Iterator[Finding]:
+    if seen.keys_url is None or seen.signing_keys:
+        return
+    state = "can't be read" if seen.signing_keys is None else "is empty"
+    yield Finding(
+        Severity.ERROR,
+        "signing-keys",
+        "registry",
+        f"the list of signing keys at {seen.keys_url} {state}: no token will be accepted",
+        "start the registry again; it makes a key where there is none",
+        f"curl -i {seen.keys_url}",
+    )
+
+
+def _stopped(seen: Observations) -> Iterator[Finding]:
+    for name in seen.stopped:
+        yield Finding(
+            Severity.ERROR,
+            "process-stopped",
+            name,
+            f"the process {name} does not run: doors of partners are neither opened nor shut",
+            "start everything that does not run",
+            "taawon up",
+        )
+
+
+def _broker_unknown(seen: Observations) -> Iterator[Finding]:
+    if seen.broker is None:
+        yield Finding(
+            Severity.INFO,
+            "broker-not-asked",
+            "broker",
+            "queues were not looked at: no management API is known",
+            "set TAAWON_RABBIT_MANAGEMENT_URL to http://admin:password@host:15672",
+        )
+    elif seen.broker.trouble is not None:
+        yield Finding(
+            Severity.ERROR,
+            "broker-unreachable",
+            "broker",
+            f"the broker's management API did not answer: {seen.broker.trouble}",
+            "check that RabbitMQ runs, and TAAWON_RABBIT_MANAGEMENT_URL where it is set",
+        )
+
+
+def _queues(seen: Observations) -> dict[str, QueueSeen] | None:
+    """By name; None where nothing could be seen, for then nothing is known to be missing."""
+    if seen.broker is None or seen.broker.trouble is not None:
+        return None
+    return {queue.name: queue for queue in seen.broker.queues}
+
+
+def _queues_missing(seen: Observations) -> Iterator[Finding]:
+    queues = _queues(seen)
+    if queues is None:
+        return
+    dead = map(topology.dead_queue, seen.reactions)
+    for name in (*seen.reactions, *dead, topology.UNROUTED):
+        if name not in queues:
+            yield Finding(
+                Severity.ERROR,
+                "queue-missing",
+                name,
+                f"the queue {name} does not exist: what should go there reaches nobody",
+                "declare every queue, as an administrator of the vhost",
+                "taawon topology apply",
+            )
+
+
+def _queues_unheard(seen: Observations) -> Iterator[Finding]:
+    queues = _queues(seen) or {}
+    for reaction in seen.reactions:
+        for name in (reaction, topology.dead_queue(reaction)):
+            queue = queues.get(name)
+            if queue is None:
+                continue
+            if queue.consumers == 0:
+                yield _unheard(queue)
+            elif queue.messages > BACKLOG:
+                yield _backlog(queue)
+
+
+def _unheard(queue: QueueSeen) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "queue-unheard",
+        queue.name,
+        f"nobody listens to {queue.name}, which holds {queue.messages} messages",
+        f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
+        "taawon status",
+    )
+
+
+def _backlog(queue: QueueSeen) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "queue-backlog",
+        queue.name,
+        f"{queue.name} holds {queue.messages} messages",
+        "look again in a minute; where the number grows, the log says what takes so long",
+        "taawon doctor",
+    )
+
+
+def _queues_waiting(seen: Observations) -> Iterator[Finding]:
+    """Messages that stand aside: they are where they should be, and tell of something."""
+    for name, queue in (_queues(seen) or {}).items():
+        if not queue.messages:
+            continue
+        if name == topology.UNROUTED:
+            yield Finding(
+                Severity.INFO,
+                "unrouted",
+                name,
+                f"{queue.messages} facts of the last 7 days had no listener",
+                "nothing, unless a listener is missing: docs/events.md says who listens",
+            )
+        elif name.startswith(f"{topology.RETRY}."):
+            yield Finding(
+                Severity.WARNING,
+                "retries-waiting",
+                name,
+                f"{queue.messages} messages wait in {name} for another attempt",
+                "look in the logs for `message to be tried again`: the line names the error",
+            )
+
+
+def _partners_behind(seen: Observations) -> Iterator[Finding]:
+    for queue in seen.broker.partner_queues if seen.broker else ():
+        if queue.messages and queue.consumers == 0:
+            yield Finding(
+                Severity.INFO,
+                "partner-behind",
+                queue.name,
+                f"a partner has not fetched {queue.messages} events of its queue {queue.name}",
+                "nothing of ours is wrong; tell the partner where the number keeps growing",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    _services_down,
+    _services_not_ready,
+    _status_unknown,
+    _schema_behind,
+    _outbox,
+    _relay_stuck,
+    _dead_letters,
+    _seal_keys,
+    _signing_keys,
+    _stopped,
+    _broker_unknown,
+    _queues_missing,
+    _queues_unheard,
+    _queues_waiting,
+    _clock_skew,
+    _partners_behind,
+)

@@ -1,0 +1,142 @@
+"""Looks at a running system from outside; changes and starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from http.client import HTTPException
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from shared.local.broker import BrokerUnavailable, running_management
+from shared.local.stack import PARTNER_VHOST, PROVISIONER, SEALING, VHOST, Stack
+from shared.messaging.management import Management, ManagementRefused
+from shared.messaging.topology import installed_reactions
+
+from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
+from .doors import Answer, Doors
+from .status import Status
+
+KEYS = "/.well-known/jwks.json"
+
+
+async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
+    """Services, signing keys and queues, all looked at together."""
+    services, (keys_url, keys), broker = await asyncio.gather(
+        see_services(doors), _see_keys(doors), asyncio.to_thread(_see_broker, doors, vhost)
+    )
+    stopped = doors.stack is not None and not doors.stack.process(PROVISIONER).is_running()
+    return Observations(
+        services=services,
+        reactions=tuple(
+            reaction.queue
+            for reaction in installed_reactions()
+            if reaction.queue.partition(".")[0] in doors.urls
+        ),
+        broker=broker,
+        signing_keys=keys,
+        keys_url=keys_url,
+        sealing=SEALING,
+        stopped=(PROVISIONER,) if stopped else (),
+    )
+
+
+async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
+    """Each service: whether it lives, is ready, and what it tells of itself."""
+    alive, ready, told = await asyncio.gather(
+        doors.ask("/healthz", signed=False), doors.ask("/readyz", signed=False), _ask_status(doors)
+    )
+    return tuple(
+        _service(doors, name, up=alive[name].ok, ready=ready[name], told=told[name])
+        for name in doors.urls
+    )
+
+
+async def _ask_status(doors: Doors) -> dict[str, Answer]:
+    if doors.token is None:
+        return dict.fromkeys(doors.urls, Answer(401, {"detail": doors.no_token}))
+    return await doors.ask("/status")
+
+
+def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) -> ServiceSeen:
+    status, refused = _status(told)
+    log = doors.stack.process(name).log if doors.stack else None
+    last_line = None
+    if log is not None and not up and log.exists():
+        last_line = _last_line(log.read_text(errors="replace"))
+    return ServiceSeen(
+        name=name,
+        url=doors.urls[name],
+        up=up,
+        checks=ready.body.get("checks", {}) if up and isinstance(ready.body, dict) else {},
+        status=status if up else None,
+        refused=refused,
+        log=str(log) if log else None,
+        last_line=last_line,
+    )
+
+
+def _status(told: Answer) -> tuple[Status | None, str | None]:
+    if not told.ok:
+        return None, told.trouble
+    try:
+        return Status.model_validate(told.body), None
+    except ValidationError:
+        return None, "it answers in a form that this command does not know"
+
+
+def _last_line(text: str) -> str | None:
+    """What happened last: the event of a line of ours, else the line as it is."""
+    lines = text.rstrip().splitlines()
+    if not lines:
+        return None
+    try:
+        return str(json.loads(lines[-1])["event"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return lines[-1][:300]
+
+
+async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
+    """Where the registry's public keys are, and how many; None where it is not asked or silent."""
+    if "registry" not in doors.urls:
+        return None, None
+    only = Doors({"registry": doors.urls["registry"]}, doors.stack)
+    answer = (await only.ask(KEYS, signed=False))["registry"]
+    url = f"{doors.urls['registry']}{KEYS}"
+    if not answer.ok or not isinstance(answer.body, dict):
+        return url, None
+    return url, len(answer.body.get("keys", []))
+
+
+def _see_broker(doors: Doors, vhost: str) -> BrokerSeen | None:
+    try:
+        management = _management(doors.stack)
+        if management is None:
+            return None if doors.stack is None else BrokerSeen(trouble="it does not run")
+        return BrokerSeen(
+            _queues(management, vhost), _queues(management, PARTNER_VHOST, or_none=True)
+        )
+    except (OSError, HTTPException, ManagementRefused, BrokerUnavailable) as error:
+        return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
+
+
+def _management(stack: Stack | None) -> Management | None:
+    given = os.environ.get("TAAWON_RABBIT_MANAGEMENT_URL")
+    if given and stack is None:
+        return Management.of_url(given)
+    return running_management(stack.folder / "rabbitmq") if stack else None
+
+
+def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tuple[QueueSeen, ...]:
+    try:
+        found = management.get(f"queues/{quote(vhost, safe='')}")
+    except ManagementRefused as refusal:
+        if or_none and refusal.status == 404:
+            return ()
+        raise
+    return tuple(
+        QueueSeen(queue["name"], queue.get("messages", 0), queue.get("consumers"))
+        for queue in found
+    )

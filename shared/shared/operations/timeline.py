@@ -1,0 +1,86 @@
+"""The way of an event through all services, in the order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from .doors import Doors
+from .trace import Trace
+
+FURTHER = 50
+"""Events that every service is asked about once more."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment on the way. `after_ms` counts from the first."""
+
+    at: datetime
+    service: str
+    what: str
+    topic: str
+    event_id: str
+    detail: str = ""
+    after_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Way:
+    """The steps, and the services that did not answer: what they know is missing here."""
+
+    steps: tuple[Step, ...]
+    silent: dict[str, str]
+
+
+async def follow(doors: Doors, name: str) -> Way:
+    """Ask every service twice: the second time with the events that the first answers named."""
+    first, _ = await _ask(doors, name, [])
+    events = sorted({str(fact.event_id) for trace in first for fact in trace.facts})
+    traces, silent = await _ask(doors, name, events[:FURTHER])
+    return Way(tuple(steps(traces)), silent)
+
+
+async def _ask(doors: Doors, name: str, events: list[str]) -> tuple[list[Trace], dict[str, str]]:
+    answers = await doors.ask(f"/trace/{name}", event=events)
+    traces = [Trace.model_validate(answer.body) for answer in answers.values() if answer.ok]
+    return traces, {name: a.trouble for name, a in answers.items() if not a.ok}
+
+
+def steps(traces: Iterable[Trace]) -> list[Step]:
+    """Everything that the services know, the earliest first."""
+    traces = list(traces)
+    topics = {fact.event_id: fact.topic for trace in traces for fact in trace.facts}
+    found = [step for trace in traces for step in _steps(trace, topics)]
+    found.sort(key=lambda step: step.at)
+    return [replace(step, after_ms=_milliseconds(found[0].at, step.at)) for step in found]
+
+
+def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
+    for fact in trace.facts:
+        about = trace.service, fact.topic, str(fact.event_id)
+        caused = f"caused by {fact.causation_id}" if fact.causation_id else ""
+        yield _step(fact.created_at, "written", about, caused)
+        tries = f"{fact.attempts} failed attempts, {fact.last_error}" if fact.attempts else ""
+        if fact.published_at:
+            yield _step(fact.published_at, "sent", about, tries)
+        elif fact.parked_at:
+            yield _step(fact.parked_at, "parked", about, tries)
+    for taken in trace.taken:
+        about = trace.service, topics.get(taken.event_id, ""), str(taken.event_id)
+        yield _step(taken.received_at, "taken", about, taken.queue)
+    for died in trace.dead:
+        about = trace.service, died.topic or "", died.message_id or ""
+        what = f"letter {died.number} of {died.queue}, {died.attempts} attempts: {died.error}"
+        yield _step(died.last_failed_at, died.state, about, what)
+
+
+def _step(at: datetime, what: str, about: tuple[str, str, str], detail: str) -> Step:
+    service, topic, event_id = about
+    return Step(at, service, what, topic, event_id, detail)
+
+
+def _milliseconds(first: datetime, then: datetime) -> int:
+    return round((then - first).total_seconds() * 1000)

@@ -1,0 +1,368 @@
+"""What the doctor finds in what was seen, the next step it names, and the way of an event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from shared import cli
+from shared.errors import Invalid, NotFound
+from shared.operations.diagnosis import (
+    BACKLOG,
+    BrokerSeen,
+    Observations,
+    QueueSeen,
+    ServiceSeen,
+    Severity,
+    diagnose,
+)
+from shared.operations.doors import Doors
+from shared.operations.status import (
+    DatabaseState,
+    OutboxState,
+    ReactionsState,
+    RelayState,
+    Status,
+)
+from shared.operations.timeline import steps
+from shared.operations.trace import Died, Fact, Taken, Trace
+
+QUEUE = "masonry.lay_stones"
+CHECKS = {"database": True, "reactions": True, "not_paused": True}
+
+
+def status(**changes: Any) -> Status:
+    healthy = Status(
+        service="masonry",
+        version="1.0",
+        revision="walls",
+        newest_revision="walls",
+        database=DatabaseState(answers=True, clock_skew_seconds=0.01),
+        outbox=OutboxState(pending=3, oldest_seconds=0.5),
+        dead_letters={},
+        reactions=ReactionsState(listening=True, paused=False, queues=[QUEUE]),
+        relay=RelayState(holds_lock=True, held_seconds=0.01),
+        seals=True,
+    )
+    return healthy.model_copy(update=changes)
+
+
+def service(**changes: Any) -> ServiceSeen:
+    healthy = ServiceSeen(
+        "masonry", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
+    )
+    return replace(healthy, **changes)
+
+
+def queues(**changes: QueueSeen | None) -> tuple[QueueSeen, ...]:
+    healthy = {
+        "reaction": QueueSeen(QUEUE, messages=10, consumers=1),
+        "dead": QueueSeen(f"{QUEUE}.dead", consumers=1),
+        "retry": QueueSeen("taawon.retry.5000ms", consumers=0),
+        "unrouted": QueueSeen("taawon.unrouted", consumers=0),
+    }
+    return tuple(queue for queue in (healthy | changes).values() if queue is not None)
+
+
+def seen(*services: ServiceSeen, **changes: Any) -> Observations:
+    healthy = Observations(
+        services or (service(),),
+        reactions=(QUEUE,),
+        broker=BrokerSeen(queues()),
+        signing_keys=2,
+        keys_url="http://registry/keys",
+        sealing=frozenset({"masonry"}),
+    )
+    return replace(healthy, **changes)
+
+
+def with_status(**changes: Any) -> Observations:
+    return seen(service(status=status(**changes)))
+
+
+def with_queues(**changes: QueueSeen | None) -> Observations:
+    return seen(broker=BrokerSeen(queues(**changes)))
+
+
+def test_where_nothing_is_wrong_nothing_is_found():
+    assert diagnose(seen()) == []
+
+
+LATE = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
+PARKED = OutboxState(parked=2, last_errors=["TooLarge"])
+AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
+NO_DATABASE = {**CHECKS, "database": False}
+DEAF = {**CHECKS, "reactions": False}
+PAUSED = {**CHECKS, "not_paused": False}
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+CASES = {
+    "a service is down": (
+        seen(service(up=False, checks={}, status=None, last_line="TAAWON_SEAL_KEYS is not set")),
+        (ERROR, "service-down", "TAAWON_SEAL_KEYS is not set", "tail -n 50 /run/masonry.log"),
+    ),
+    "a service elsewhere is down": (
+        seen(service(up=False, checks={}, status=None, log=None)),
+        (ERROR, "service-down", "http://masonry:8000", "curl -i http://masonry:8000/healthz"),
+    ),
+    "the database is away": (
+        seen(service(checks=NO_DATABASE)),
+        (ERROR, "not-ready", "the check database fails", "tail -n 50 /run/masonry.log"),
+    ),
+    "no reaction listens": (
+        seen(service(checks=DEAF)),
+        (ERROR, "not-ready", "the check reactions fails", "taawon topology apply"),
+    ),
+    "a reaction is paused": (
+        seen(service(checks=PAUSED)),
+        (ERROR, "not-ready", "the check not_paused fails", "tail -n 50 /run/masonry.log"),
+    ),
+    "the token is refused": (
+        seen(service(status=None, refused="403 this needs the role operator")),
+        (WARNING, "status-unknown", "403 this needs the role operator", None),
+    ),
+    "the schema is behind": (
+        with_status(newest_revision="roofs"),
+        (ERROR, "schema-behind", "is at walls, its program is at roofs", "taawon migrate masonry"),
+    ),
+    "facts do not leave": (
+        with_status(outbox=LATE),
+        (ERROR, "outbox-old", "has waited 95 s (TimeoutError)", "taawon topology apply"),
+    ),
+    "facts are parked": (
+        with_status(outbox=PARKED),
+        (ERROR, "outbox-parked", "2 facts of masonry are set aside", "psql"),
+    ),
+    "a batch hangs": (
+        with_status(relay=RelayState(holds_lock=True, held_seconds=300)),
+        (WARNING, "relay-stuck", "for 300 s", None),
+    ),
+    "letters are dead": (
+        with_status(dead_letters={QUEUE: 7}),
+        (ERROR, "dead-letters", f"7 dead letters of {QUEUE}", "taawon dead-letters list masonry"),
+    ),
+    "clocks differ": (
+        with_status(database=AHEAD),
+        (WARNING, "clock-skew", "3.5 s ahead of that of masonry", "timedatectl"),
+    ),
+    "a sealing service has no key": (
+        with_status(seals=False),
+        (ERROR, "seal-keys-missing", "no key to personal fields", None),
+    ),
+    "the signing keys can't be read": (
+        seen(signing_keys=None),
+        (ERROR, "signing-keys", "can't be read", "curl -i http://registry/keys"),
+    ),
+    "there is no signing key": (
+        seen(signing_keys=0),
+        (ERROR, "signing-keys", "is empty", "curl -i http://registry/keys"),
+    ),
+    "the provisioner does not run": (
+        seen(stopped=("partners-provisioner",)),
+        (ERROR, "process-stopped", "partners-provisioner does not run", "taawon up"),
+    ),
+    "no management API is known": (
+        seen(broker=None),
+        (INFO, "broker-not-asked", "queues were not looked at", None),
+    ),
+    "the management API does not answer": (
+        seen(broker=BrokerSeen(trouble="connection refused")),
+        (ERROR, "broker-unreachable", "connection refused", None),
+    ),
+    "a queue is missing": (
+        with_queues(reaction=None),
+        (ERROR, "queue-missing", f"the queue {QUEUE} does not exist", "taawon topology apply"),
+    ),
+    "the queue of the dead is missing": (
+        with_queues(dead=None),
+        (ERROR, "queue-missing", f"the queue {QUEUE}.dead does not exist", "taawon topology apply"),
+    ),
+    "nobody listens to a queue": (
+        with_queues(reaction=QueueSeen(QUEUE, 12, consumers=0)),
+        (ERROR, "queue-unheard", f"nobody listens to {QUEUE}, which holds 12", "taawon status"),
+    ),
+    "a queue grows": (
+        with_queues(reaction=QueueSeen(QUEUE, BACKLOG + 1, consumers=1)),
+        (WARNING, "queue-backlog", "holds 1001 messages", "taawon doctor"),
+    ),
+    "facts had no listener": (
+        with_queues(unrouted=QueueSeen("taawon.unrouted", 5, consumers=0)),
+        (INFO, "unrouted", "5 facts", None),
+    ),
+    "messages wait for another attempt": (
+        with_queues(retry=QueueSeen("taawon.retry.5000ms", 2, consumers=0)),
+        (WARNING, "retries-waiting", "2 messages wait in taawon.retry.5000ms", None),
+    ),
+    "a partner is behind": (
+        seen(broker=BrokerSeen(queues(), (QueueSeen("partner.indh", 9, consumers=0),))),
+        (INFO, "partner-behind", "has not fetched 9 events", None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("observations", "wanted"), CASES.values(), ids=CASES)
+def test_one_thing_is_wrong(
+    observations: Observations, wanted: tuple[Severity, str, str, str | None]
+):
+    severity, code, what, command = wanted
+
+    (found,) = diagnose(observations)
+
+    assert (found.severity, found.code) == (severity, code)
+    assert what in found.what
+    assert len(found.next_step) > 10
+    assert bool(found.command) == bool(command)
+    assert (found.command or "").startswith(command or "")
+
+
+def test_counts_that_are_not_known_yet_are_no_finding():
+    observations = with_queues(reaction=QueueSeen(QUEUE, 12, consumers=None))
+
+    assert diagnose(observations) == []
+
+
+def test_a_database_that_is_away_is_said_once():
+    away = status(
+        revision=None,
+        database=DatabaseState(answers=False),
+        outbox=None,
+        dead_letters=None,
+        relay=None,
+    )
+
+    found = diagnose(seen(service(checks=NO_DATABASE, status=away)))
+
+    assert [finding.code for finding in found] == ["not-ready"]
+
+
+def test_the_worst_comes_first():
+    observations = seen(
+        service(status=status(database=AHEAD, outbox=LATE)),
+        broker=BrokerSeen(queues(unrouted=QueueSeen("taawon.unrouted", 1))),
+    )
+
+    severities = [finding.severity for finding in diagnose(observations)]
+
+    assert severities == [ERROR, WARNING, INFO]
+
+
+# What is looked at
+
+
+def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("TAAWON_RUN", str(tmp_path))
+
+    with pytest.raises(NotFound, match="taawon up"):
+        Doors.find(None, None)
+
+
+def test_a_url_without_a_name_is_refused_with_the_right_form():
+    with pytest.raises(Invalid, match="registry=http://host:8001"):
+        Doors.find(["http://127.0.0.1:8001"], None)
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Options that name a service which does not answer."""
+    for name in ("TAAWON_RABBIT_MANAGEMENT_URL", "TAAWON_OPERATOR_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return ("--url", "masonry=http://127.0.0.1:1", "--token", "none")
+
+
+def test_an_error_is_told_by_the_exit_code(nobody):
+    run = CliRunner().invoke(cli.build("doctor"), ["doctor", *nobody])
+
+    assert run.exit_code == 1
+    assert "masonry does not answer at http://127.0.0.1:1" in run.output.replace("\n", " ")
+    assert "$ curl -i http://127.0.0.1:1/healthz" in run.output
+
+
+def test_a_service_that_is_down_has_its_row(nobody):
+    run = CliRunner().invoke(cli.build("status"), ["status", *nobody])
+
+    assert run.exit_code == 0
+    assert "masonry" in run.output
+
+
+# The way of an event
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def later(milliseconds: int) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def fact(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> Fact:
+    row = {
+        "parked_at": None,
+        "attempts": 0,
+        "last_error": None,
+        "correlation_id": "wall-7",
+        "causation_id": None,
+    }
+    return Fact(
+        event_id=event_id,
+        topic=topic,
+        created_at=later(at),
+        published_at=None if sent is None else later(sent),
+        **{**row, **more},
+    )
+
+
+def test_the_steps_of_an_event_are_in_the_order_of_time():
+    laid, told = uuid4(), uuid4()
+    masonry = Trace(
+        service="masonry", facts=[fact(laid, "masonry.stone.laid.v1", 0, 12)], taken=[], dead=[]
+    )
+    carpentry = Trace(
+        service="carpentry",
+        facts=[fact(told, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
+        taken=[Taken(queue="carpentry.saw", event_id=laid, received_at=later(20))],
+        dead=[
+            Died(
+                number=4,
+                queue="carpentry.glue",
+                message_id=str(laid),
+                topic="masonry.stone.laid.v1",
+                error="KeyError",
+                attempts=6,
+                first_failed_at=later(25),
+                last_failed_at=later(900),
+                state="dead",
+            )
+        ],
+    )
+
+    found = steps([carpentry, masonry])
+
+    assert [(s.after_ms, s.service, s.what) for s in found] == [
+        (0, "masonry", "written"),
+        (12, "masonry", "sent"),
+        (20, "carpentry", "taken"),
+        (30, "carpentry", "written"),
+        (900, "carpentry", "dead"),
+    ]
+    assert {s.topic for s in found if s.event_id == str(laid)} == {"masonry.stone.laid.v1"}
+    assert f"caused by {laid}" in found[3].detail
+    assert "letter 4 of carpentry.glue" in found[4].detail
+
+
+def test_what_could_not_be_sent_says_why():
+    stuck = fact(uuid4(), "x.y.v1", 0, None, parked_at=later(50), attempts=3, last_error="TooLarge")
+
+    found = steps([Trace(service="x", facts=[stuck], taken=[], dead=[])])
+
+    assert [(s.what, s.detail) for s in found] == [
+        ("written", ""),
+        ("parked", "3 failed attempts, TooLarge"),
+    ]
+
+
+def test_nothing_known_is_no_step():
+    assert steps([Trace(service="x", facts=[], taken=[], dead=[])]) == []
