@@ -16,7 +16,7 @@ from shared.operations.doors import Doors, Token, Urls
 from shared.operations.observe import see_services
 from shared.operations.status import OutboxState, Status
 
-COLUMNS = ("up", "ready", "version", "schema", "outbox", "oldest", "dead", "paused")
+COLUMNS = ("service", "up", "ready", "version", "schema", "outbox", "oldest", "dead", "paused")
 
 
 def status(
@@ -33,7 +33,7 @@ def status(
     if json:
         typer.echo(orjson.dumps([_plain(one) for one in seen]).decode())
         return
-    table = Table(Column("service", no_wrap=True), *COLUMNS)
+    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0))
     for one in seen:
         table.add_row(one.name, *_cells(one))
     Console().print(table)

@@ -40,7 +40,7 @@ def trace(
     """
     doors = Doors.find(urls, token)
     if doors.token is None:
-        raise NobodyAnswers(f"{doors.no_token}: give the token of an operator with --token")
+        raise NobodyAnswers(f"{doors.no_token}; give the token of an operator with --token")
     way = asyncio.run(follow(doors, name))
     _refuse_empty(doors, name, way)
     if json:

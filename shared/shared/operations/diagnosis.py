@@ -146,7 +146,8 @@ def _status_unknown(seen: Observations) -> Iterator[Finding]:
                 "status-unknown",
                 one.name,
                 f"{one.name} did not tell how it stands: {one.refused or 'no answer'}",
-                "ask with the token of an operator: --token, or TAAWON_OPERATOR_TOKEN",
+                "mend what is wrong with the registry, if anything is, or give the token of an"
+                " operator: --token, or TAAWON_OPERATOR_TOKEN",
             )
 
 
@@ -166,8 +167,9 @@ def _schema_behind(seen: Observations) -> Iterator[Finding]:
             name,
             f"the schema of {name} is at {status.revision}, its program is at"
             f" {status.newest_revision}",
-            "migrate its database (here `make migrate` does so for all of them), then start the"
-            " service again",
+            "migrate its database (on this machine `make migrate` does so), then start the"
+            " service again; a revision that the migration does not know is of a newer program:"
+            " deploy that one",
             f"taawon migrate {name}",
         )
 
@@ -226,7 +228,8 @@ def _dead_letters(seen: Observations) -> Iterator[Finding]:
                 "dead-letters",
                 queue,
                 f"{count} dead letters of {queue} wait for a decision",
-                "read the error of each, mend its cause, then redrive or drop it",
+                "read the error of each, mend its cause, then redrive or drop it; the command wants"
+                f" the settings of {name}",
                 f"taawon dead-letters list {name}",
             )
 
@@ -323,7 +326,8 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
                 "queue-missing",
                 name,
                 f"the queue {name} does not exist: what should go there reaches nobody",
-                "declare every queue, as an administrator of the vhost",
+                "declare every queue, as an administrator of the vhost (on this machine `make"
+                " migrate` does so)",
                 "taawon topology apply",
             )
 

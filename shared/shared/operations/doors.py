@@ -79,7 +79,7 @@ class Doors:
 
 @dataclass(frozen=True)
 class Answer:
-    """The JSON of an answer, or why there is none; status 0 means that nobody answered."""
+    """The JSON of an answer, or why there is none; status 0 means that there was no answer."""
 
     status: int
     body: Any = None
@@ -90,9 +90,9 @@ class Answer:
 
     @property
     def trouble(self) -> str:
-        if self.status == 0:
-            return "no answer"
         detail = self.body.get("detail") if isinstance(self.body, dict) else None
+        if self.status == 0:
+            return detail or "no answer"
         return f"{self.status} {detail or ''}".strip()
 
 
@@ -125,6 +125,8 @@ def _sign_in(stack: Stack) -> tuple[str | None, str | None]:
             answer = http.post(f"{stack.url('registry')}/token", data=form)
     except httpx.HTTPError:
         return None, "the registry, which gives tokens, does not answer"
+    if answer.is_server_error:
+        return None, f"the registry gives no tokens just now ({answer.status_code})"
     if answer.is_error:
-        return None, f"the registry refused the operator's password: {answer.status_code}"
+        return None, f"the registry refused the password in {kept} ({answer.status_code})"
     return str(answer.json()["access_token"]), None

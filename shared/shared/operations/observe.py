@@ -56,7 +56,7 @@ async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
 
 async def _ask_status(doors: Doors) -> dict[str, Answer]:
     if doors.token is None:
-        return dict.fromkeys(doors.urls, Answer(401, {"detail": doors.no_token}))
+        return dict.fromkeys(doors.urls, Answer(0, {"detail": doors.no_token}))
     return await doors.ask("/status")
 
 
