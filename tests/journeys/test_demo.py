@@ -23,7 +23,7 @@ from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 from shared.local.client import Client
 from shared.local.demo.cast import OPERATOR, PARTNERS
-from shared.local.demo.story import read_feed
+from shared.local.demo.reading import read_feed
 from shared.local.stack import PROVISIONER, SERVICES, Stack
 
 from .register_files import Identity, matching, read_facts
@@ -163,18 +163,37 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(told: Told, slug: str)
     }
 
 
+def test_a_moved_deadline_was_told_to_those_who_knew_the_old_one(told: Told) -> None:
+    (moved,) = told.facts["corrections"]
+    (event,) = (e for e in told.facts["events"] if e["subject_id"] == moved["subject_id"])
+
+    assert moved["kind"] == "deadline_extended"
+    assert moved["corrected"] == event["alerted"]
+
+
+def test_whoever_was_not_told_has_a_reason_and_no_alert(told: Told) -> None:
+    why_not = told.facts["why_not"]
+
+    assert why_not["because"] == "excluded"
+    assert all(track["reasons"] for track in why_not["tracks"])
+    assert UUID(why_not["cooperative_id"]) not in recipients(told.person(), why_not["subject_id"])
+
+
 def test_nothing_above_the_folder_changed(told: Told) -> None:
     assert modes(told.folder) == told.modes_before
 
 
 async def test_told_again_it_tells_nobody_twice_and_leaves_no_process(told: Told) -> None:
     before = {e["subject_id"]: e for e in told.facts["events"]}
+    # What runs already would be left running.
+    await asyncio.to_thread(told.stack.stop)
 
     shown = await asyncio.to_thread(run_demo, told.folder)
 
     facts = json.loads((told.folder / "demo.json").read_text())
     assert {e["subject_id"]: e for e in facts["events"]} == before
     assert facts["partners"] == told.facts["partners"]
+    assert facts["corrections"] == told.facts["corrections"]
     assert "0 new, 0 changed" in shown
     names = (*SERVICES, PROVISIONER)
     assert not any(told.stack.process(name).is_running() for name in names)

@@ -369,6 +369,19 @@ async def test_what_was_never_heard_of_is_not_found(door, tokens, knows_call, kn
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
+async def test_totals_count_corrections_apart_from_first_alerts(door, tokens):
+    call = a_call()
+    await heard(door.sessions, a_record(), a_record(), opened(call), extended(call))
+
+    answer = await door.http.get(
+        f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
+    )
+
+    totals = answer.json()
+    assert (totals["matched"], totals["alerted"]) == (2, 2)
+    assert totals["corrections"] == [{"edition": 3, "kind": "deadline_extended", "alerts": 2}]
+
+
 async def read_ledger(door, tokens, subject_id):
     answer = await door.http.get(
         f"/subjects/{subject_id}/ledger.csv", headers=tokens.headers("operator")

@@ -13,8 +13,8 @@ from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo import tell
 from .demo.cast import OPERATOR, Cast
+from .demo.facts import NotInTime
 from .demo.screen import Screen
-from .demo.story import NotInTime
 from .processes import NotStarted
 from .stack import SERVICES, Stack
 

@@ -44,10 +44,19 @@ class SubjectOut(BaseModel):
     fanned_out_at: datetime | None
 
 
+class CorrectionOut(BaseModel):
+    """One correction: whoever had older content was told the one of this edition."""
+
+    edition: int
+    kind: str
+    alerts: int
+
+
 class TotalsOut(SubjectOut):
     repeated: int = Field(description="Recipients with more than one first alert: always 0.")
     by_region: list[TotalOut]
     by_sector: list[TotalOut]
+    corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
 
 
 class RecipientOut(BaseModel):
@@ -87,6 +96,10 @@ async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> 
         repeated=await queries.repeated_alerts(session, subject_id),
         by_region=await _totals(session, subject_id, "region"),
         by_sector=await _totals(session, subject_id, "sector"),
+        corrections=[
+            CorrectionOut.model_validate(row._mapping)
+            for row in await queries.corrections_of(session, subject_id)
+        ],
     )
 
 

@@ -7,6 +7,7 @@ from .rows import AnyRow
 from .totals import (
     NoSuchSubject,
     audience_totals,
+    corrections_of,
     get_subject,
     list_subjects,
     recipients,
@@ -24,6 +25,7 @@ __all__ = [
     "NoSuchCooperative",
     "NoSuchSubject",
     "audience_totals",
+    "corrections_of",
     "find_why",
     "get_door",
     "get_subject",

@@ -97,3 +97,14 @@ async def repeated_alerts(session: AsyncSession, subject_id: UUID) -> int:
         .subquery()
     )
     return int(await session.scalar(select(func.count()).select_from(repeated)) or 0)
+
+
+async def corrections_of(session: AsyncSession, subject_id: UUID) -> list[AnyRow]:
+    """What those told before were told afterwards: (edition, kind, alerts), in order."""
+    rows = await session.execute(
+        select(alert.c.edition, alert.c.kind, func.count().label("alerts"))
+        .where(alert.c.subject_id == subject_id, alert.c.edition != 0)
+        .group_by(alert.c.edition, alert.c.kind)
+        .order_by(alert.c.edition)
+    )
+    return list(rows)

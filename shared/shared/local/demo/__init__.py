@@ -1,5 +1,6 @@
 """The main job as a story: a register, partners, an idea, real calls, and who was told."""
 
-from .story import Facts, tell
+from .facts import Facts
+from .story import tell
 
 __all__ = ["Facts", "tell"]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -32,6 +33,20 @@ class PartnerRow(Protocol):
     expected: int
     received: int
     duplicates: int
+
+
+class Counted(Protocol):
+    @property
+    def corrected(self) -> int: ...
+
+
+class MovedDeadline(Protocol):
+    @property
+    def before(self) -> str: ...
+    @property
+    def after(self) -> str: ...
+    @property
+    def correction(self) -> Counted: ...
 
 
 class Fanouts:
@@ -124,6 +139,22 @@ class Screen:
     def alerts(self, alerts: list[dict[str, Any]]) -> None:
         for alert in alerts:
             self.console.print(_panel(alert))
+
+    def why_not(self, answer: dict[str, Any]) -> None:
+        if not answer:
+            self.say("every cooperative that was looked at was told")
+            return
+        lines = [f"[bold]{escape(answer['title'])}[/bold]", escape(answer["summary"])]
+        for track in answer["tracks"]:
+            lines += [f"• {escape(reason)}" for reason in track["reasons"]]
+        title = f"{escape(answer['cooperative'])} · {answer['because']}"
+        self.console.print(Panel("\n".join(lines), title=title, title_align="left"))
+
+    def correction(self, title: str, moved: MovedDeadline) -> None:
+        self.console.print(f"  {title}", markup=False)
+        self.console.print(f"  {moved.before}  →  {moved.after}", markup=False)
+        told = moved.correction.corrected
+        self.console.print(f"  {told:,} cooperatives were told of the new deadline")
 
     def received(self, partners: list[Any]) -> None:
         table = Table("partner", "events of its feed", "received over AMQP", "repeats")

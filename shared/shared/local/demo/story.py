@@ -6,9 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +16,10 @@ from ..processes import wait_until
 from ..stack import Stack
 from ..state import write_atomically
 from .cast import PARTNERS, Cast, Door
+from .facts import PATIENCE, Facts, NotInTime, Received, Told
+from .later import call_of, explain_silence, extend
+from .reading import read_feed, seeds_of
 from .screen import Screen
-
-PATIENCE = 180.0
-"""Seconds that a slow machine may take for one fan-out or for the audience to be complete."""
-
-
-class NotInTime(RuntimeError):
-    """Something did not happen within the demo's patience; the logs under .run say more."""
-
-
-@dataclass
-class Told:
-    """One event and who was told. `seconds`: from the request to the last alert visible."""
-
-    id: str
-    type: str
-    title: str
-    subject_id: str
-    matched: int
-    alerted: int
-    duplicates: int
-    seconds: float
-    eligible: int
-    unknown: int
-
-
-@dataclass
-class Received:
-    """One partner: events that its filter accepts, distinct ones that it read, repeats."""
-
-    slug: str
-    expected: int
-    received: int
-    duplicates: int
-
-
-@dataclass
-class Facts:
-    """What the demo saw; written to `.run/demo.json`."""
-
-    cooperatives: int = 0
-    members: int = 0
-    import_seconds: float = 0.0
-    audience_seconds: float = 0.0
-    register: str = ""
-    events: list[Told] = field(default_factory=list)
-    partners: list[Received] = field(default_factory=list)
 
 
 def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
@@ -85,6 +41,7 @@ def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
     keep_first_times(facts, stack.folder.parent / "demo.json")
     screen.chapter("Why: three alerts as their readers see them")
     screen.alerts(sample_alerts(operator, facts.events))
+    tell_later(operator, clients["fm5"], facts, screen)
     screen.chapter("What each partner received by its own login")
     for slug, client in clients.items():
         facts.partners.append(receive(client, doors[slug]))
@@ -96,6 +53,18 @@ def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
         mode=0o644,
     )
     return facts
+
+
+def tell_later(operator: Client, partner: Client, facts: Facts, screen: Screen) -> None:
+    """Answer for one cooperative that was not told, and correct those who were."""
+    call = call_of(facts.events, "indh-agadir-2023")
+    screen.chapter("Why not: one that was not told")
+    facts.why_not = explain_silence(operator, call, facts.events)
+    screen.why_not(facts.why_not)
+    screen.chapter("A deadline moves: only those who were told of it hear of it")
+    moved = extend(operator, partner, call)
+    facts.corrections.append(moved.correction)
+    screen.correction(call.title, moved)
 
 
 def import_register(
@@ -128,8 +97,8 @@ def import_register(
 
 def announce(operator: Client, moderator: Client, facts: Facts, screen: Screen) -> None:
     """Publish an idea, open every call, one after the other, and watch each fan out."""
-    idea = _seeds("ideas")()[0]
-    calls = _seeds("funding")(datetime.now(UTC).date())
+    idea = seeds_of("ideas")()[0]
+    calls = seeds_of("funding")(datetime.now(UTC).date())
     with screen.fanouts(1 + len(calls)) as show:
         facts.events.append(
             watch(operator, "ideas", lambda: _publish(operator, moderator, idea), show)
@@ -230,7 +199,8 @@ def sample_alerts(operator: Client, events: list[Told]) -> list[dict[str, Any]]:
 
 def _alert_about(operator: Client, cooperative_id: str, subject_id: str) -> dict[str, Any]:
     page = operator.get("notifications", f"/cooperatives/{cooperative_id}/alerts")
-    alert = next(item for item in page["items"] if item["subject_id"] == subject_id)
+    about = (item for item in page["items"] if item["subject_id"] == subject_id)
+    alert = min(about, key=lambda item: int(item["number"]))
     cooperative = operator.get("registry", f"/cooperatives/{cooperative_id}")
     return {**alert, "cooperative": cooperative}
 
@@ -252,18 +222,6 @@ def receive(client: Client, door: Door) -> Received:
     )
 
 
-def read_feed(client: Client) -> list[dict[str, Any]]:
-    """The whole feed of a partner, page by page."""
-    items: list[dict[str, Any]] = []
-    after = "0"
-    while True:
-        page = client.get("notifications", "/feed", after=after)
-        if not page["items"]:
-            return items
-        items += page["items"]
-        after = page["next"]
-
-
 def name_events(client: Client, events: list[Told]) -> None:
     """Give each event its CloudEvents id, as the partner who gets everything sees it."""
     ids = {
@@ -272,11 +230,6 @@ def name_events(client: Client, events: list[Told]) -> None:
     }
     for told in events:
         told.id = ids.get((told.type, told.subject_id), "")
-
-
-def _seeds(service: str) -> Any:
-    (entry,) = entry_points(group="taawon.seeds", name=service)
-    return entry.load()
 
 
 def _run(stack: Stack, *arguments: str) -> None:
