@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from shared import cli
 from shared.errors import Invalid, NotFound
 from shared.operations.diagnosis import (
-    BACKLOG,
     BrokerSeen,
     Observations,
     QueueSeen,
@@ -21,6 +20,7 @@ from shared.operations.diagnosis import (
     Severity,
     diagnose,
 )
+from shared.operations.diagnosis.queues import BACKLOG
 from shared.operations.doors import Doors
 from shared.operations.status import (
     DatabaseState,

@@ -43,6 +43,8 @@ DOORS: list[tuple[str, str, Json | None, set[str]]] = [
     ("PATCH", "/cooperatives/{known}", {"members_total": 12}, {"operator", "delegate"}),
     ("POST", "/imports", None, {"operator"}),
     ("GET", f"/imports/{uuid.UUID(int=1)}", None, {"operator"}),
+    ("GET", "/status", None, {"operator"}),
+    ("GET", f"/trace/{uuid.UUID(int=2)}", None, {"operator"}),
 ]
 
 
@@ -125,7 +127,8 @@ def test_the_table_of_doors_names_every_route(door: Api) -> None:
             method,
             path.replace("{known}", "{cooperative_id}")
             .replace("oasis", "{slug}")
-            .replace(str(uuid.UUID(int=1)), "{import_id}"),
+            .replace(str(uuid.UUID(int=1)), "{import_id}")
+            .replace(str(uuid.UUID(int=2)), "{id}"),
         )
         for method, path, _, _ in DOORS
     }

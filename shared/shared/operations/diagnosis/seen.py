@@ -1,0 +1,77 @@
+"""What was looked at, and what can be found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..status import Status
+
+
+class Severity(StrEnum):
+    """Error: somebody is not told, or will not be. Warning: look soon. Info: good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do next."""
+
+    severity: Severity
+    code: str
+    about: str
+    what: str
+    next_step: str
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSeen:
+    """One service from outside. `log` and `last_line` are known on this machine only."""
+
+    name: str
+    url: str
+    up: bool = True
+    checks: dict[str, bool] = field(default_factory=dict)
+    status: Status | None = None
+    refused: str | None = None
+    log: str | None = None
+    last_line: str | None = None
+
+
+@dataclass(frozen=True)
+class QueueSeen:
+    """One queue as the management API counts it; its counts are some seconds old."""
+
+    name: str
+    messages: int = 0
+    consumers: int | None = None
+
+
+@dataclass(frozen=True)
+class BrokerSeen:
+    """The broker, where its management API is known. `trouble` says why nothing was seen."""
+
+    queues: tuple[QueueSeen, ...] = ()
+    partner_queues: tuple[QueueSeen, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything that was looked at. `reactions` are the queues that must exist."""
+
+    services: tuple[ServiceSeen, ...]
+    reactions: tuple[str, ...] = ()
+    broker: BrokerSeen | None = None
+    signing_keys: int | None = None
+    keys_url: str | None = None
+    sealing: frozenset[str] = frozenset()
+    stopped: tuple[str, ...] = ()
+
+
+Rule = Callable[[Observations], Iterator[Finding]]
