@@ -251,6 +251,22 @@ async def test_what_was_over_when_the_record_came_to_match_is_said_to_be_over(do
     assert why["verdict"] == "eligible"
 
 
+async def test_of_a_subject_held_back_nobody_is_told_yet(door, tokens):
+    record, call = a_record(), a_call()
+    operator = tokens.headers("operator")
+    held = await door.http.put(
+        f"/subjects/{call.call_id}/hold",
+        json={"state": "held", "reason": "à relire"},
+        headers=operator,
+    )
+    assert held.status_code == 200, held.text
+    await heard(door.sessions, record, opened(call))
+
+    why = await ask(door, tokens, call.call_id, record)
+
+    assert (why["told"], why["because"], why["verdict"]) == (False, "not_told_yet", "eligible")
+
+
 @pytest.mark.parametrize("end", [cancelled, closed])
 async def test_of_a_call_that_ended_before_it_was_heard_nobody_was_told(door, tokens, end):
     record, call = a_record(), a_call()
