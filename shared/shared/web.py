@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 import structlog
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Header, Request, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
@@ -106,6 +106,23 @@ def _typed(value: object, kind: type) -> object:
     if isinstance(value, str) and "\0" in value:
         raise ValueError
     return value
+
+
+class MalformedVersion(Invalid):
+    """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
+
+
+def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
+    """The version that the caller read, from `If-Match`; none means that any will do."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    digits = if_match.strip().removeprefix("W/").strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise MalformedVersion(field="If-Match")
+    return int(digits)
+
+
+Expected = Annotated[int | None, Depends(expected_version)]
 
 
 class RequestContext:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -22,8 +22,7 @@ from pydantic import (
 from shared.contracts.base import Text, now
 from shared.contracts.criteria import Criteria, MinShare
 from shared.contracts.funding import Deadline, Track
-from shared.errors import Invalid
-from shared.web import Caller, Page, Session
+from shared.web import Caller, Expected, Page, Session
 
 from . import queries, usecases
 from .domain import CASABLANCA, Call, CallTerms, State, check_deadline, deadline_at_wall_clock
@@ -32,23 +31,6 @@ router = APIRouter(tags=["calls"])
 
 WALL_CLOCK = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?", re.ASCII)
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
-
-
-class MalformedVersion(Invalid):
-    """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
-
-
-def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read, from `If-Match`; none means that any will do."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    digits = if_match.strip().removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise MalformedVersion(field="If-Match")
-    return int(digits)
-
-
-Expected = Annotated[int | None, Depends(expected_version)]
 
 
 def _date_and_time(value: object) -> object:

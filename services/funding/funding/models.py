@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
-    Dialect,
     Enum,
     Identity,
     Index,
@@ -16,32 +13,19 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 
+from shared.columns import ModelJson
 from shared.messaging.tables import NAMING
 
 from .domain import Call, CallTerms, State
 
 metadata = MetaData(naming_convention=NAMING)
-
-
-class TermsJson(TypeDecorator[CallTerms]):
-    """The terms of a call as one JSON value: read and written whole, as every fact carries them."""
-
-    impl = JSONB
-    cache_ok = True
-
-    def process_bind_param(self, value: CallTerms | None, dialect: Dialect) -> Any:
-        return None if value is None else value.model_dump(mode="json")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> CallTerms | None:
-        return None if value is None else CallTerms.model_validate(value)
 
 
 calls = Table(
@@ -65,7 +49,7 @@ calls = Table(
         nullable=False,
     ),
     Column("version", Integer, nullable=False),
-    Column("terms", TermsJson, nullable=False),
+    Column("terms", ModelJson(CallTerms), nullable=False),
     Column("zone", Text, nullable=False),
     Column("closes_at", DateTime(timezone=True)),
     Column("closes_shown", Text),

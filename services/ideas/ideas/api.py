@@ -6,35 +6,17 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from shared.auth import Principal, Role
 from shared.contracts.base import Text
-from shared.errors import Invalid
-from shared.web import Caller, Page, Session
+from shared.web import Caller, Expected, Page, Session
 
 from . import queries, usecases
 from .domain import Idea, IdeaContent, State
 
 router = APIRouter(tags=["ideas"])
-
-
-class MalformedVersion(Invalid):
-    """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
-
-
-def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read, from `If-Match`; none means that any will do."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    digits = if_match.strip().removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise MalformedVersion(field="If-Match")
-    return int(digits)
-
-
-Expected = Annotated[int | None, Depends(expected_version)]
 
 
 class IdeaIn(IdeaContent):

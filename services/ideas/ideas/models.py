@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
-    Dialect,
     Enum,
     Identity,
     Index,
@@ -16,32 +13,18 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 
+from shared.columns import ModelJson
 from shared.messaging.tables import NAMING
 
 from .domain import Idea, IdeaContent, State
 
 metadata = MetaData(naming_convention=NAMING)
-
-
-class ContentJson(TypeDecorator[IdeaContent]):
-    """The author's text and figures as one JSON value: a new field needs no new column."""
-
-    impl = JSONB
-    cache_ok = True
-
-    def process_bind_param(self, value: IdeaContent | None, dialect: Dialect) -> Any:
-        return None if value is None else value.model_dump(mode="json")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> IdeaContent | None:
-        return None if value is None else IdeaContent.model_validate(value)
 
 
 ideas = Table(
@@ -65,7 +48,7 @@ ideas = Table(
         nullable=False,
     ),
     Column("version", Integer, nullable=False),
-    Column("content", ContentJson, nullable=False),
+    Column("content", ModelJson(IdeaContent), nullable=False),
     Column("words", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("published_at", DateTime(timezone=True)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from shared import months
 from shared.contracts.criteria import MinShare
 
 from .verdict import Rule
@@ -57,20 +58,6 @@ VALUES = {
     "active": "نشيطة",
     "dormant": "متوقفة عن النشاط",
 }
-MONTHS = (
-    "يناير",
-    "فبراير",
-    "مارس",
-    "أبريل",
-    "ماي",
-    "يونيو",
-    "يوليوز",
-    "غشت",
-    "شتنبر",
-    "أكتوبر",
-    "نونبر",
-    "دجنبر",
-)
 YOUTH_AGES = "(18-35 سنة)"
 
 
@@ -162,7 +149,7 @@ def _range(asked: Range, noun: Noun) -> str:
 
 
 def _day(day: date) -> str:
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+    return f"{day.day} {months.ARABIC[day.month - 1]} {day.year}"
 
 
 def _part(is_met: bool, seen: ShareSeen) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from shared import months
 from shared.contracts.criteria import MinShare
 
 from .verdict import Rule
@@ -56,20 +57,6 @@ VALUES = {
     "active": "active",
     "dormant": "en sommeil",
 }
-MONTHS = (
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-)
 YOUTH_AGES = "(18-35 ans)"
 
 
@@ -135,7 +122,7 @@ def _range(asked: Range) -> str:
 
 
 def _day(day: date) -> str:
-    return f"{'1er' if day.day == 1 else day.day} {MONTHS[day.month - 1]} {day.year}"
+    return f"{'1er' if day.day == 1 else day.day} {months.FRENCH[day.month - 1]} {day.year}"
 
 
 def _part(is_met: bool, seen: ShareSeen) -> str:

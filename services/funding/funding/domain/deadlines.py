@@ -7,39 +7,12 @@ from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from shared import months
 from shared.contracts.funding import Deadline
 from shared.errors import Invalid
 
 CASABLANCA = "Africa/Casablanca"
 FIRST_YEAR, LAST_YEAR = 2000, 2100
-MONTHS = (
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-)
-MONTHS_AR = (
-    "يناير",
-    "فبراير",
-    "مارس",
-    "أبريل",
-    "ماي",
-    "يونيو",
-    "يوليوز",
-    "غشت",
-    "شتنبر",
-    "أكتوبر",
-    "نونبر",
-    "دجنبر",
-)
 
 
 class UnknownZone(Invalid):
@@ -106,14 +79,14 @@ def shown_in_french(local: datetime, zone: str) -> str:
     """How the deadline is published: « 1er septembre 2027 à 16 h 00 (heure de Casablanca) »."""
     day = "1er" if local.day == 1 else str(local.day)
     city = zone.rpartition("/")[2].replace("_", " ")
-    month = MONTHS[local.month - 1]
+    month = months.FRENCH[local.month - 1]
     return f"{day} {month} {local.year} à {local:%H} h {local:%M} (heure de {city})"
 
 
 def shown_in_arabic(local: datetime, zone: str) -> str:
     """The same in Arabic, with the month names used in Morocco."""
     place = "الدار البيضاء" if zone == CASABLANCA else zone
-    month = MONTHS_AR[local.month - 1]
+    month = months.ARABIC[local.month - 1]
     return f"{local.day} {month} {local.year} على الساعة {local:%H:%M} (بتوقيت {place})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from registry import queries, usecases
 from registry.domain import Contact, Entry
@@ -13,28 +13,13 @@ from registry.models import cooperative_values
 from shared import reference
 from shared.auth import Principal, Role
 from shared.contracts.criteria import ActivityStatus, LegalStatus
-from shared.errors import Invalid
 from shared.sealed import Sealer
-from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
+from shared.web import Caller, Expected, Page, Session, decode_cursor, encode_cursor
 
 from .cooperative_bodies import ChangesIn, CooperativeIn, CooperativeOut, TotalOut, TotalsOut
 from .dependencies import Seal
 
 router = APIRouter(prefix="/cooperatives", tags=["cooperatives"])
-
-
-class MalformedVersion(Invalid):
-    """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
-
-
-def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read; none means that any will do."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    digits = if_match.strip().strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise MalformedVersion(field="If-Match")
-    return int(digits)
 
 
 def filters(
@@ -123,7 +108,7 @@ async def change_cooperative(
     caller: Caller,
     seal: Seal,
     response: Response,
-    expected: Annotated[int | None, Depends(expected_version)],
+    expected: Expected,
 ) -> CooperativeOut:
     """Only the fields that are given change; null makes a fact unknown."""
     values, contact = body.cleaned()
