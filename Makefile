@@ -22,7 +22,7 @@ down:  ## stop everything that up or demo started
 	@if [ -x $(BIN)/taawon ]; then $(BIN)/taawon down; else echo "nothing to stop"; fi
 
 test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 journeys: setup  ## only the stories across real processes
 	@$(BIN)/pytest tests/journeys $(ARGS)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -127,14 +128,24 @@ class Stack:
         return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
 
     def stop_processes(self) -> None:
-        for name in (PROVISIONER, *SERVICES):
-            self.process(name).stop(grace=25)
+        """All at once: each ends what it has at hand."""
+        with ThreadPoolExecutor() as pool:
+            ends = [
+                pool.submit(self.process(name).stop, grace=25) for name in (PROVISIONER, *SERVICES)
+            ]
+        for end in ends:
+            end.result()
 
     def stop(self) -> None:
         """Everything that this folder started; nothing stays behind."""
         self.stop_processes()
-        stop_broker(self.folder / "rabbitmq")
-        stop_postgres(self.folder / "postgres")
+        with ThreadPoolExecutor() as pool:
+            ends = [
+                pool.submit(stop_broker, self.folder / "rabbitmq"),
+                pool.submit(stop_postgres, self.folder / "postgres"),
+            ]
+        for end in ends:
+            end.result()
 
     def url(self, service: str) -> str:
         port = self._port_file(service)

@@ -93,6 +93,9 @@ class Yard:
     async def unsent(self) -> int:
         return await self.count(OutboxRow.published_at.is_(None))
 
+    async def all_sent(self) -> bool:
+        return await self.unsent() == 0
+
     async def announce(self, *events: Event) -> None:
         """Write facts and wait for the relay to send them all."""
         await self.write(*events)

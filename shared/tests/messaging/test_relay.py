@@ -249,6 +249,7 @@ async def test_the_relay_recovers_from_cut_database_connections(masonry: Yard):
     async with listening(masonry.admin_url) as queue, working(masonry.relay.run()):
         await masonry.write(a_stone(1))
         first = await numbers(queue, 1)
+        await eventually(masonry.all_sent)
         await drop_sessions(masonry.database_url)
         await masonry.write(a_stone(2))
         second = await numbers(queue, 1)
