@@ -11,15 +11,18 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from shared.local.broker import BrokerUnavailable, running_management
+from shared.local.processes import wait_until
 from shared.local.stack import PARTNER_VHOST, PROVISIONER, SEALING, VHOST, Stack
 from shared.messaging.management import Management, ManagementRefused
-from shared.messaging.topology import installed_reactions
+from shared.messaging.topology import dead_queue, installed_reactions
 
 from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .doors import Answer, Doors
 from .status import Status
 
 KEYS = "/.well-known/jwks.json"
+STATISTICS_SECONDS = 7.0
+"""RabbitMQ collects its counts every five seconds."""
 
 
 async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
@@ -116,10 +119,25 @@ def _see_broker(doors: Doors, vhost: str) -> BrokerSeen | None:
         if management is None:
             return None if doors.stack is None else BrokerSeen(trouble="it does not run")
         return BrokerSeen(
-            _queues(management, vhost), _queues(management, PARTNER_VHOST, or_none=True)
+            _settled_queues(management, vhost), _queues(management, PARTNER_VHOST, or_none=True)
         )
     except (OSError, HTTPException, ManagementRefused, BrokerUnavailable) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
+
+
+def _settled_queues(management: Management, vhost: str) -> tuple[QueueSeen, ...]:
+    """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
+    reactions = [reaction.queue for reaction in installed_reactions()]
+    wanted = {*reactions, *map(dead_queue, reactions)}
+    seen: tuple[QueueSeen, ...] = ()
+
+    def all_heard() -> bool:
+        nonlocal seen
+        seen = _queues(management, vhost)
+        return all(queue.consumers != 0 for queue in seen if queue.name in wanted)
+
+    wait_until(all_heard, within=STATISTICS_SECONDS, every=0.5)
+    return seen
 
 
 def _management(stack: Stack | None) -> Management | None:
