@@ -28,7 +28,7 @@ class OwnKeys:
         if unknown_kid or time.monotonic() - self._read_at > self._fresh:
             async with self._sessions() as session:
                 found = await queries.published_keys(session)
-            self._keys = KeySet.import_key_set({"keys": found})  # type: ignore[typeddict-item]
+            self._keys = KeySet.import_key_set({"keys": found})  # type: ignore[typeddict-item]  # plain JSON
             self._read_at = time.monotonic()
         return self._keys
 

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +27,7 @@ POSTGRES_ADMIN = "postgres"
 logger = logging.getLogger(__name__)
 
 
-class Container:
+class Container(ABC):
     """A container of a folder: kept by stop(), found again by its recorded id, gone by remove()."""
 
     def __init__(self, folder: Path, name: str, *, outlives_us: bool = True) -> None:
@@ -114,11 +115,13 @@ class Container:
         with _found(self._record) as container:
             return container.logs(tail=20).decode(errors="replace") if container else ""
 
+    @abstractmethod
     def _make(self) -> Any:
-        raise NotImplementedError
+        """The container of this server, not yet started."""
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether the server in it takes our admin."""
 
 
 class RabbitContainer(Container):
