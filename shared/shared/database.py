@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -13,7 +14,10 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from .settings import Settings
+
 Sessions = async_sessionmaker[AsyncSession]
+_SETTINGS = "settings"
 
 _TRANSIENT_SQLSTATES = ("08", "28", "3D", "40", "53", "55000", "55P03", "57")
 """Connection, login, no such database, rollback (deadlock, serialisation), resources, a database
@@ -32,9 +36,23 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     )
 
 
-def make_sessions(engine: AsyncEngine) -> Sessions:
-    """Sessions that keep loaded values after the commit."""
-    return async_sessionmaker(engine, expire_on_commit=False)
+def make_sessions(engine: AsyncEngine, settings: Settings | None = None) -> Sessions:
+    """Sessions that keep loaded values after the commit, and know the settings of the process."""
+    return async_sessionmaker(engine, expire_on_commit=False, info=info_of(settings))
+
+
+def info_of(settings: Settings | None) -> dict[Any, Any]:
+    """What a session carries for `settings_of`."""
+    return {_SETTINGS: settings}
+
+
+def settings_of(session: AsyncSession) -> Settings | None:
+    """The settings of the process that opened the session; None where it was given none.
+
+    For rules with numbers that an operator may set: a reaction is given a session alone.
+    """
+    found = session.info.get(_SETTINGS)
+    return found if isinstance(found, Settings) else None
 
 
 def is_infrastructure(error: BaseException | None) -> bool:

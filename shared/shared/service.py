@@ -105,7 +105,7 @@ async def running(
 
 def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals: bool) -> Runtime:
     """The parts of the process, wired and not yet running."""
-    sessions = make_sessions(engine)
+    sessions = make_sessions(engine, settings)
     amqp_url = settings.amqp_url.get_secret_value()
     desk = Desk(
         sessions=sessions,

@@ -54,12 +54,29 @@ class Settings(BaseSettings):
     relay_batch: int = Field(default=100, ge=1, le=1000)
     publish_timeout: float = Field(default=10.0, gt=0)
     graceful_seconds: float = Field(default=20.0, gt=0)
+    confirm_above: Annotated[int | None, NoDecode] = Field(
+        default=None,
+        ge=0,
+        description="Most recipients that are told of an idea or call whose audience nobody"
+        " confirmed; more wait for a person. Not set: any number.",
+    )
+    confirm_tolerance_percent: int = Field(
+        default=10, ge=0, description="How many more than confirmed may be told, in percent of it."
+    )
+    confirm_tolerance_least: int = Field(
+        default=10, ge=0, description="How many more may be told at least."
+    )
     outbox_retention_days: int = Field(default=7, ge=1)
 
     @field_validator("retry_pauses", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("confirm_above", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.lower() in {"", "none", "off"} else value
 
     @classmethod
     def load(cls, service: str, **overrides: Any) -> Self:

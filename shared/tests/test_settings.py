@@ -15,6 +15,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.parametrize(("said", "read"), [("", None), ("off", None), ("500", 500)])
+def test_a_limit_of_unconfirmed_audiences_may_be_off(monkeypatch, said, read):
+    monkeypatch.setenv("TAAWON_CONFIRM_ABOVE", said)
+
+    assert Settings.load("ideas", database_url="d", amqp_url="a").confirm_above == read
+
+
 @pytest.mark.parametrize("missing", GOOD)
 def test_a_missing_setting_is_named(monkeypatch, missing):
     monkeypatch.delenv(missing)

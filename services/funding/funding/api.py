@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.contracts.base import Text, now
+from shared.contracts.base import Audience, Text, now
 from shared.contracts.criteria import Criteria, MinShare
 from shared.contracts.funding import Deadline, Track
 from shared.web import Caller, Expected, Page, Session
@@ -118,6 +118,14 @@ class CallIn(CallTerms):
         return self.deadline_in.deadline() if self.deadline_in else None
 
 
+class OpenIn(BaseModel):
+    """What was seen before opening: the matched recipients of a preview, eligible and unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirmed_audience: Audience | None = None
+
+
 class ExtendIn(BaseModel):
     """The later deadline, and the reason that applicants will read."""
 
@@ -208,10 +216,25 @@ async def change_call(
 
 @router.post("/calls/{call_id}/open")
 async def open_call(
-    call_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    call_id: UUID,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+    body: OpenIn | None = None,
 ) -> CallOut:
-    """Take applications from now on; every matching cooperative and partner hears of it."""
-    return _answer(await usecases.open_call(session, caller, call_id, expected=expected), response)
+    """Take applications from now on; every matching cooperative and partner hears of it.
+
+    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    """
+    call = await usecases.open_call(
+        session,
+        caller,
+        call_id,
+        confirmed_audience=body.confirmed_audience if body else None,
+        expected=expected,
+    )
+    return _answer(call, response)
 
 
 @router.post("/calls/{call_id}/extend")

@@ -59,6 +59,7 @@ calls = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("opened_at", DateTime(timezone=True)),
     Column("cancelled_because", Text),
+    Column("confirmed_audience", Integer),
     UniqueConstraint("created_by", "idempotency_key"),
     Index("ix_calls_closing", "closes_at", postgresql_where=text("state = 'open'")),
 )

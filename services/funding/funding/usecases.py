@@ -83,12 +83,20 @@ async def change_call(
 
 
 async def open_call(
-    session: AsyncSession, caller: Principal, call_id: UUID, *, expected: int | None = None
+    session: AsyncSession,
+    caller: Principal,
+    call_id: UUID,
+    *,
+    confirmed_audience: int | None = None,
+    expected: int | None = None,
 ) -> Call:
-    """Take applications from now on: the funder or an operator, before the deadline."""
+    """Take applications from now on: the funder or an operator, before the deadline.
+
+    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    """
     call = await _own(session, caller, call_id, expected)
     before = _picture(call)
-    outbox.add(session, call.open(at=now()))
+    outbox.add(session, call.open(at=now(), confirmed_audience=confirmed_audience))
     _record(session, caller, call, "call opened", before)
     return call
 
@@ -197,6 +205,7 @@ def _picture(call: Call) -> dict[str, object]:
         "terms": call.terms.model_dump(mode="json"),
         "deadline": deadline.model_dump(mode="json") if deadline else None,
         "cancelled_because": call.cancelled_because,
+        "confirmed_audience": call.confirmed_audience,
     }
 
 

@@ -88,6 +88,33 @@ async def test_an_opened_call_leaves_one_fact_with_the_whole_call(door: Api, peo
     assert fact["call"]["reference_on"] == call["reference_on"]
 
 
+async def test_a_confirmed_audience_is_audited_and_stays_with_every_fact(door: Api, people: People):
+    call = await drafted(door, people)
+    path = f"/calls/{call['call_id']}"
+
+    answer = await door.http.post(
+        f"{path}/open", json={"confirmed_audience": 41}, headers=people.funder
+    )
+    await door.http.post(f"{path}/cancel", json={"reason": "budget"}, headers=people.funder)
+
+    assert answer.status_code == 200, answer.text
+    assert [fact["call"]["confirmed_audience"] for _, fact in await facts(door)] == [41, 41]
+    async with door.sessions() as session:
+        row = await session.scalar(select(AuditRow).where(AuditRow.action == "call opened"))
+    assert (row.before["confirmed_audience"], row.after["confirmed_audience"]) == (None, 41)
+
+
+@pytest.mark.parametrize("number", [-1, 10_000_001, "many", 1.5])
+async def test_an_absurd_confirmed_audience_is_refused(door: Api, people: People, number: Any):
+    call = await drafted(door, people)
+
+    answer = await door.http.post(
+        f"/calls/{call['call_id']}/open", json={"confirmed_audience": number}, headers=people.funder
+    )
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["confirmed_audience"])
+
+
 async def test_a_wall_clock_deadline_is_answered_as_instant_zone_and_words(
     door: Api, people: People
 ):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from shared.auth import Principal, Role
-from shared.contracts.base import Text
+from shared.contracts.base import Audience, Text
 from shared.web import Caller, Expected, Page, Session
 
 from . import queries, usecases
@@ -32,6 +32,14 @@ class NewIdeaIn(IdeaIn):
     """A new idea; operators and delegates name whom they file it for in `on_behalf_of`."""
 
     on_behalf_of: UUID | None = None
+
+
+class PublishIn(BaseModel):
+    """What was seen before publishing: the matched recipients of a preview, sure and unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirmed_audience: Audience | None = None
 
 
 class ReturnIn(BaseModel):
@@ -122,10 +130,24 @@ async def submit_idea(
 
 @router.post("/ideas/{idea_id}/publish")
 async def publish_idea(
-    idea_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    idea_id: UUID,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+    body: PublishIn | None = None,
 ) -> IdeaOut:
-    """Make a submitted idea public; every matching cooperative and partner hears of it."""
-    idea = await usecases.publish_idea(session, caller, idea_id, expected=expected)
+    """Make a submitted idea public; every matching cooperative and partner hears of it.
+
+    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    """
+    idea = await usecases.publish_idea(
+        session,
+        caller,
+        idea_id,
+        confirmed_audience=body.confirmed_audience if body else None,
+        expected=expected,
+    )
     return _answer(idea, caller, response)
 
 

@@ -114,6 +114,7 @@ class Idea:
     version: int = 1
     published_at: datetime | None = None
     returned_because: str | None = None
+    confirmed_audience: int | None = None
     words: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -146,11 +147,17 @@ class Idea:
         self._move_to(State.SUBMITTED)
         self.returned_because = None
 
-    def publish(self, *, by: frozenset[UUID], at: datetime) -> IdeaPublished:
-        """Make the idea public; the moderator must not own it."""
+    def publish(
+        self, *, by: frozenset[UUID], at: datetime, confirmed_audience: int | None = None
+    ) -> IdeaPublished:
+        """Make the idea public; the moderator must not own it.
+
+        `confirmed_audience` is how many recipients were seen before; it stays with the idea.
+        """
         self._require_stranger(by)
         self._move_to(State.PUBLISHED)
         self.published_at = at
+        self.confirmed_audience = confirmed_audience
         return IdeaPublished(
             idea_id=self.id,
             idea=self._snapshot("published"),
@@ -210,6 +217,7 @@ class Idea:
             state=state,
             published_at=self.published_at,
             author_id=self.author_id,
+            confirmed_audience=self.confirmed_audience,
             **dict(self.content),
         )
 

@@ -53,6 +53,7 @@ ideas = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("published_at", DateTime(timezone=True)),
     Column("returned_because", Text),
+    Column("confirmed_audience", Integer),
     UniqueConstraint("author_id", "idempotency_key"),
     Index("ix_ideas_published", "number", postgresql_where=text("state = 'published'")),
 )

@@ -82,13 +82,25 @@ async def submit_idea(
 
 
 async def publish_idea(
-    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    confirmed_audience: int | None = None,
+    expected: int | None = None,
 ) -> Idea:
-    """Make a submitted idea public: a moderator who does not own it."""
+    """Make a submitted idea public: a moderator who does not own it.
+
+    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    """
     idea = await _moderated(session, caller, idea_id, expected)
     before = _standing(idea)
-    outbox.add(session, idea.publish(by=queries.identities(caller), at=now()))
-    _record(session, caller, idea, "idea published", before=before, after=_standing(idea))
+    event = idea.publish(
+        by=queries.identities(caller), at=now(), confirmed_audience=confirmed_audience
+    )
+    outbox.add(session, event)
+    after = {**_standing(idea), "confirmed_audience": confirmed_audience}
+    _record(session, caller, idea, "idea published", before=before, after=after)
     return idea
 
 

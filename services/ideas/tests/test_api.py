@@ -79,6 +79,22 @@ async def test_a_published_idea_leaves_one_fact_with_the_whole_idea(door: Api, p
     assert fact["idea"]["author_id"] == str(AUTHOR)
 
 
+async def test_a_confirmed_audience_is_audited_and_stays_with_every_fact(door: Api, people: People):
+    idea = await submitted(door, people.author)
+    path = f"/ideas/{idea['idea_id']}"
+
+    answer = await door.http.post(
+        f"{path}/publish", json={"confirmed_audience": 7}, headers=people.operator
+    )
+    await door.http.post(f"{path}/withdraw", headers=people.author)
+
+    assert answer.status_code == 200, answer.text
+    assert [fact["idea"]["confirmed_audience"] for _, fact in await facts(door)] == [7, 7]
+    async with door.sessions() as session:
+        row = await session.scalar(select(AuditRow).where(AuditRow.action == "idea published"))
+    assert row.after["confirmed_audience"] == 7
+
+
 async def test_drafting_and_submitting_announce_nothing(door: Api, people: People):
     await submitted(door, people.author)
 

@@ -15,7 +15,8 @@ from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, Rule, Verdict, explain
 
 from .domain import SubjectKind, audience_tracks
-from .domain.why import Because, ContentThen, FactsThen, best_of
+from .domain.why import Because, ContentThen, FactsThen, Then, best_of
+from .holding import DecisionOut, HoldAnswer, decision_out, hold_answer
 from .labels import name_of_field, name_of_value
 from .queries import AnyRow, Known
 
@@ -65,6 +66,8 @@ class WhyOut(BaseModel):
     summary: str = Field(description="The ground in one sentence.")
     verdict: Outcome | None = Field(description="The best of its tracks.")
     alerts: list[ToldOut]
+    hold: HoldAnswer | None = Field(description="What keeps the telling back, at `as_of`.")
+    decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
     tracks: list[TrackAnswer]
     facts: list[FactOut]
     subject_state: str | None = Field(description="Of the subject, at the content's version.")
@@ -76,6 +79,7 @@ class WhyOut(BaseModel):
 SUMMARIES: dict[Language, dict[Because, str]] = {
     "fr": {
         Because.TOLD: "La coopérative a été prévenue.",
+        Because.HELD_BACK: "L'envoi était retenu à ce moment : {hold}.",
         Because.NOT_TOLD_YET: "La coopérative n'avait pas encore été prévenue à ce moment.",
         Because.SUBJECT_NOT_OPEN: "Ce n'était pas ou plus ouvert à ce moment : {state}.",
         Because.NOT_IN_AUDIENCE_THEN: "La coopérative n'était pas encore connue à ce moment.",
@@ -83,6 +87,7 @@ SUMMARIES: dict[Language, dict[Because, str]] = {
     },
     "ar": {
         Because.TOLD: "تم إشعار التعاونية.",
+        Because.HELD_BACK: "كان الإرسال موقوفا في ذلك الوقت: {hold}.",
         Because.NOT_TOLD_YET: "لم يكن قد تم إشعار التعاونية بعد في ذلك الوقت.",
         Because.SUBJECT_NOT_OPEN: "لم يكن مفتوحا في ذلك الوقت: {state}.",
         Because.NOT_IN_AUDIENCE_THEN: "لم تكن التعاونية معروفة بعد في ذلك الوقت.",
@@ -119,9 +124,11 @@ def answer(known: Known, language: Language) -> WhyOut:
         dir="rtl" if language == "ar" else "ltr",
         told=then.was_told,
         because=because,
-        summary=_summary(because, content, language),
+        summary=_summary(because, then, language),
         verdict=best_of(verdicts),
         alerts=[_told(row) for row in known.alerts],
+        hold=hold_answer(then.kept_back_by(), language),
+        decisions=[decision_out(decision) for decision in then.decisions],
         tracks=_tracks(content, then.facts, verdicts, language),
         facts=_facts(then.facts, verdicts, language),
         subject_state=content.snapshot.state if content else None,
@@ -131,10 +138,11 @@ def answer(known: Known, language: Language) -> WhyOut:
     )
 
 
-def _summary(because: Because, content: ContentThen | None, language: Language) -> str:
-    state = content.snapshot.state if content else ""
+def _summary(because: Because, then: Then, language: Language) -> str:
+    state = then.content.snapshot.state if then.content else ""
     shown = STATES[language].get(state, state)
-    return SUMMARIES[language][because].format(state=shown)
+    kept = then.kept_back_by()
+    return SUMMARIES[language][because].format(state=shown, hold=kept.reason if kept else "")
 
 
 def _told(row: AnyRow) -> ToldOut:

@@ -206,8 +206,62 @@ hold = Table(
     Column("subject_id", UUID(as_uuid=True), primary_key=True),
     Column("state", _choice(HoldState), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("decided_by", UUID(as_uuid=True), nullable=False),
+    Column("decided_by", UUID(as_uuid=True)),
     _moment("decided_at", default=True),
+)
+
+hold_decision = Table(
+    "hold_decision",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("subject_id", UUID(as_uuid=True), nullable=False),
+    Column("state", _choice(HoldState), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", UUID(as_uuid=True)),
+    _moment("decided_at", default=True),
+    Index("ix_hold_decision_subject", "subject_id", "seq"),
+)
+
+# What went out through a door, one row per range: `times` confirmed, `unsure` begun and not known.
+feed_delivery = Table(
+    "feed_delivery",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("door", Text, primary_key=True),
+    Column("first_position", BigInteger, primary_key=True),
+    Column("last_position", BigInteger, primary_key=True),
+    Column("times", Integer, nullable=False, server_default=text("0")),
+    Column("unsure", Integer, nullable=False, server_default=text("0")),
+    _moment("first_at", nullable=True),
+    _moment("last_at", nullable=True),
+)
+
+# `sending` is the resend whose copy was dropped, 0 for the first: a later one opens the gap anew.
+feed_gap = Table(
+    "feed_gap",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("sending", BigInteger, nullable=False, server_default=text("0")),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    _moment("noticed_at", default=True),
+    _moment("closed_at", nullable=True),
+    Column("closed_by", Text),
+    Index("ix_feed_gap_open", "slug", "position", postgresql_where=text("closed_at IS NULL")),
+)
+
+feed_resend = Table(
+    "feed_resend",
+    metadata,
+    Column("resend_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("next_position", BigInteger, nullable=False),
+    _moment("asked_at", default=True),
+    _moment("done_at", nullable=True),
+    Index("ix_feed_resend_waiting", "slug", unique=True, postgresql_where=text("done_at IS NULL")),
 )
 
 FEED_CHANNEL = "taawon_feed"

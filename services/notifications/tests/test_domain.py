@@ -51,7 +51,7 @@ def a_told_subject(call):
 def test_an_open_call_is_told_to_everybody_who_matches():
     subject = Subject.first_heard(news_of(opened(a_call())))
 
-    assert subject.next_step(None) == Step(first=AlertKind.OPENED)
+    assert subject.next_step(None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
 @pytest.mark.parametrize("ending", [cancelled, closed])
@@ -61,7 +61,7 @@ def test_a_call_that_ended_before_it_was_told_is_told_to_nobody(ending):
 
     subject.learn(news_of(opened(call)))
 
-    assert subject.next_step(None).is_nothing
+    assert subject.next_step(None, at=NOW).is_nothing
 
 
 def test_what_arrives_late_changes_nothing():
@@ -71,7 +71,7 @@ def test_what_arrives_late_changes_nothing():
     subject.learn(news_of(opened(call)))
 
     assert subject.version == 3
-    assert subject.next_step(None) == Step(first=AlertKind.OPENED)
+    assert subject.next_step(None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
 def test_those_told_are_corrected_when_the_deadline_moves():
@@ -80,7 +80,7 @@ def test_those_told_are_corrected_when_the_deadline_moves():
 
     subject.learn(news_of(extended(call)))
 
-    assert subject.next_step(call) == Step(correction=AlertKind.DEADLINE_EXTENDED)
+    assert subject.next_step(call, at=NOW) == Step(correction=AlertKind.DEADLINE_EXTENDED)
 
 
 def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
@@ -89,7 +89,9 @@ def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
 
     subject.learn(news_of(updated(call, tracks=(a_track(regions=["MA-09"]),))))
 
-    assert subject.next_step(call) == Step(first=AlertKind.OPENED, correction=AlertKind.UPDATED)
+    assert subject.next_step(call, at=NOW) == Step(
+        first=AlertKind.OPENED, correction=AlertKind.UPDATED
+    )
 
 
 def test_closing_corrects_nobody():
@@ -98,13 +100,13 @@ def test_closing_corrects_nobody():
 
     subject.learn(news_of(closed(call)))
 
-    assert subject.next_step(call).is_nothing
+    assert subject.next_step(call, at=NOW).is_nothing
 
 
 def test_a_subject_that_was_told_its_newest_content_needs_nothing():
     call = a_call()
 
-    assert a_told_subject(call).next_step(call).is_nothing
+    assert a_told_subject(call).next_step(call, at=NOW).is_nothing
 
 
 def test_a_withdrawn_idea_is_called_withdrawn():

@@ -251,20 +251,67 @@ async def test_what_was_over_when_the_record_came_to_match_is_said_to_be_over(do
     assert why["verdict"] == "eligible"
 
 
-async def test_of_a_subject_held_back_nobody_is_told_yet(door, tokens):
-    record, call = a_record(), a_call()
-    operator = tokens.headers("operator")
-    held = await door.http.put(
-        f"/subjects/{call.call_id}/hold",
-        json={"state": "held", "reason": "à relire"},
-        headers=operator,
+async def decide(door, tokens, state, reason, subject_id=None):
+    path = f"/subjects/{subject_id}/hold" if subject_id else "/hold"
+    decided = await door.http.put(
+        path, json={"state": state, "reason": reason}, headers=tokens.headers("operator")
     )
-    assert held.status_code == 200, held.text
+    assert decided.status_code == 200, decided.text
+
+
+async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
+    record, call = a_record(), a_call()
+    await decide(door, tokens, "held", "à relire", call.call_id)
     await heard(door.sessions, record, opened(call))
 
     why = await ask(door, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"], why["verdict"]) == (False, "not_told_yet", "eligible")
+    assert (why["told"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
+    assert why["summary"] == "L'envoi était retenu à ce moment : à relire."
+    hold = why["hold"]
+    assert (hold["state"], hold["by"], hold["of_everything"]) == ("held", "operator", False)
+    assert "libère" in hold["next"]
+
+
+async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers(door, tokens):
+    record = a_record()
+    call = a_call(confirmed_audience=0)
+    await heard(door.sessions, record, *(a_record() for _ in range(10)), opened(call))
+
+    why = await ask(door, tokens, call.call_id, record, language="ar")
+
+    assert (why["because"], why["hold"]["by"]) == ("held_back", "notifications")
+    assert why["hold"]["reason"] == "0 recipients were confirmed, 11 match now"
+    assert "الإفراج" in why["hold"]["next"]
+
+
+async def test_of_a_stopped_subject_nobody_will_ever_be_told(door, tokens):
+    record, call = a_record(), a_call()
+    await decide(door, tokens, "held", "everything waits")
+    await decide(door, tokens, "stopped", "a wrong cap", call.call_id)
+    await heard(door.sessions, record, opened(call))
+
+    why = await ask(door, tokens, call.call_id, record)
+
+    assert (why["because"], why["hold"]["reason"]) == ("held_back", "a wrong cap")
+    assert "plus personne" in why["hold"]["next"]
+
+
+async def test_the_history_of_holds_answers_as_of_then(door, tokens):
+    record, call = a_record(), a_call()
+    await heard(door.sessions, record)
+    await decide(door, tokens, "held", "everything waits")
+    await heard(door.sessions, opened(call))
+    in_between = await moment(door)
+    await decide(door, tokens, "released", "go on")
+
+    then = await ask(door, tokens, call.call_id, record, at=in_between.isoformat())
+    now = await ask(door, tokens, call.call_id, record)
+
+    assert (then["because"], then["hold"]["of_everything"]) == ("held_back", True)
+    assert [d["state"] for d in then["decisions"]] == ["held"]
+    assert (now["because"], now["hold"]) == ("told", None)
+    assert [d["state"] for d in now["decisions"]] == ["held", "released"]
 
 
 @pytest.mark.parametrize("end", [cancelled, closed])

@@ -32,6 +32,9 @@ LongText = Annotated[
     AfterValidator(_without_nul),
 ]
 
+Audience = Annotated[int, Field(ge=0, le=10_000_000)]
+"""How many recipients somebody saw before publishing: those eligible and those unknown."""
+
 PUBLIC: dict[str, Any] = {"public": True}
 """Marks a field that partner institutions may see: `Field(json_schema_extra=PUBLIC)`."""
 

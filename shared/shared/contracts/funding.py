@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Contract, Event, Language, Localized, LocalizedLong, Text
+from .base import PUBLIC, Audience, Contract, Event, Language, Localized, LocalizedLong, Text
 from .criteria import Criteria
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
@@ -69,6 +69,9 @@ class CallSnapshot(Contract):
     )
     reference_on: date = Field(json_schema_extra=PUBLIC)
     opened_at: AwareDatetime = Field(json_schema_extra=PUBLIC)
+    confirmed_audience: Audience | None = Field(
+        default=None, description="Recipients seen and confirmed when it was opened, if any were."
+    )
 
 
 class CallOpened(Event):

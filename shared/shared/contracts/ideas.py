@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Contract, Event, Localized, LocalizedLong, Text
+from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text
 
 Readiness = Literal["raw", "structured", "with_business_plan", "jury_selected"]
 Origin = Literal["submitted", "model_project", "territorial_need", "ideathon"]
@@ -34,6 +34,9 @@ class IdeaSnapshot(Contract):
     sdgs: tuple[int, ...] = Field(default=(), json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: UUID
+    confirmed_audience: Audience | None = Field(
+        default=None, description="Recipients seen and confirmed when it was published, if any."
+    )
 
 
 class IdeaPublished(Event):

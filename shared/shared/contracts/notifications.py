@@ -13,7 +13,8 @@ from .base import Event
 class FanoutCompleted(Event):
     """Every cooperative that matches a subject has its alert; the counts are those of the commit.
 
-    `matched` = `eligible` + `unknown`; `alerted` is how many alert rows this fan-out wrote.
+    `matched` = `eligible` + `unknown`. This fan-out wrote `first_alerts` to cooperatives that were
+    told for the first time, and `corrections` to those told older content; `alerted` is their sum.
     """
 
     topic: ClassVar[str] = "notifications.fanout.completed.v1"
@@ -25,3 +26,5 @@ class FanoutCompleted(Event):
     eligible: int = Field(ge=0)
     unknown: int = Field(ge=0)
     alerted: int = Field(ge=0)
+    first_alerts: int = Field(default=0, ge=0)
+    corrections: int = Field(default=0, ge=0)

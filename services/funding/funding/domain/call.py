@@ -101,6 +101,7 @@ class Call:
     version: int = 1
     opened_at: datetime | None = None
     cancelled_because: str | None = None
+    confirmed_audience: int | None = None
     regions: tuple[str, ...] = field(init=False, default=())
     sectors: tuple[str, ...] = field(init=False, default=())
 
@@ -143,8 +144,11 @@ class Call:
         self._fill(terms)
         self.version += 1
 
-    def open(self, *, at: datetime) -> CallOpened:
-        """Take applications from now on; ages are measured today unless the terms say otherwise."""
+    def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
+        """Take applications from now on; ages are measured today unless the terms say otherwise.
+
+        `confirmed_audience` is how many recipients were seen before; it stays with the call.
+        """
         if self._is_over(at):
             raise DeadlinePassed(
                 f"the deadline, {self.closes_shown}, has passed: give the draft a later one",
@@ -152,6 +156,7 @@ class Call:
             )
         self._move_to(State.OPEN)
         self.opened_at = at
+        self.confirmed_audience = confirmed_audience
         if self.terms.reference_on is None:
             self._measure_ages_on_opening_day(at)
         return CallOpened(**self._fact(at))
@@ -208,6 +213,7 @@ class Call:
                 "state": self.state.value,
                 "deadline": self.deadline,
                 "opened_at": self.opened_at,
+                "confirmed_audience": self.confirmed_audience,
                 **dict(self.terms),
             }
         )

@@ -13,8 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column('calls', sa.Column('confirmed_audience', sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column('calls', 'confirmed_audience')

@@ -13,8 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column('ideas', sa.Column('confirmed_audience', sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column('ideas', 'confirmed_audience')

@@ -59,6 +59,12 @@ def lines_of(found: WhyOut) -> Iterator[str]:
     """The answer for a terminal."""
     yield f"{found.title} — {found.because} ({found.as_of:%Y-%m-%d %H:%M:%S} UTC)"
     yield found.summary
+    if found.hold:
+        hold = found.hold
+        yield f"  {hold.state} by {hold.by}, {hold.decided_at:%Y-%m-%d %H:%M:%S} UTC: {hold.reason}"
+        yield f"  {hold.next}"
+    for past in found.decisions[:-1]:
+        yield f"  before: {past.state} by {past.by}, {past.decided_at:%Y-%m-%d %H:%M:%S} UTC"
     for alert in found.alerts:
         yield f"  alert {alert.number}: {alert.kind}, {alert.told_at:%Y-%m-%d %H:%M:%S} UTC"
     for track in found.tracks:

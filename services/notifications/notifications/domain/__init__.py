@@ -1,5 +1,6 @@
 """Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
 
+from .confirmations import ConfirmationRule
 from .doors import Door, DoorState, IllegalDoorMove, queue_name, user_name
 from .holds import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
 from .subjects import (
@@ -20,6 +21,7 @@ __all__ = [
     "EVERYTHING",
     "READINESS_ORDER",
     "AlertKind",
+    "ConfirmationRule",
     "Door",
     "DoorState",
     "Hold",

@@ -1,4 +1,7 @@
-"""A hold keeps a fan-out back: nobody is told, or corrected, until a person lets it go."""
+"""A hold keeps a fan-out back: nobody is told, or corrected, until a person lets it go.
+
+A person decides it; or notifications does by itself, where more would be told than was confirmed.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +41,21 @@ class StopsOneOnly(Conflict):
 
 @dataclass(eq=False, kw_only=True)
 class Hold:
-    """What people decided about telling one subject, or all of them."""
+    """What was decided about telling one subject, or all. No `decided_by`: by notifications."""
 
     subject_id: UUID
     state: HoldState
     reason: str
-    decided_by: UUID
+    decided_by: UUID | None
     decided_at: datetime
 
-    def decide(self, target: HoldState, *, reason: str, by: UUID, at: datetime) -> None:
-        """Move to another state; who, when and why are kept, the audit has those before."""
+    @property
+    def is_own(self) -> bool:
+        """Whether notifications decided it by itself; what a person decided it leaves alone."""
+        return self.decided_by is None
+
+    def decide(self, target: HoldState, *, reason: str, by: UUID | None, at: datetime) -> None:
+        """Move to another state; who, when and why are kept, the history has those before."""
         if target is HoldState.STOPPED and self.subject_id == EVERYTHING:
             raise StopsOneOnly
         if target not in MOVES[self.state]:

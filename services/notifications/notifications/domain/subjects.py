@@ -176,19 +176,28 @@ class Subject:
         self.reference_on = news.reference_on
         self.closes_at = news.closes_at
 
-    def next_step(self, told: Snapshot | None) -> Step:
-        """What follows from the state, not from the fact that arrived.
+    @property
+    def confirmed_audience(self) -> int | None:
+        """How many recipients were seen before publishing, if whoever published said so."""
+        return self.snapshot().confirmed_audience
 
-        Never told: an open subject is told to everybody who matches, any other to nobody. Told
-        before: whoever was told older content is corrected, and an open subject whose criteria
-        changed is also told to those who match only now. `told` is the content told last.
+    def may_be_told(self, at: datetime) -> bool:
+        """Whether anybody new may hear of it: it is open, and its deadline has not passed."""
+        return self.state is SubjectState.OPEN and (self.closes_at is None or self.closes_at > at)
+
+    def next_step(self, told: Snapshot | None, *, at: datetime) -> Step:
+        """What follows from the state at a moment, not from the fact that arrived.
+
+        Never told: what may be told is told to everybody who matches, all else to nobody. Told
+        before: whoever was told older content is corrected, and where the criteria changed, those
+        who match only now are told too while it may be told. `told` is the content told last.
         """
         if self.told_version is None or told is None:
-            return Step(first=self.first_kind()) if self.state is SubjectState.OPEN else Step()
+            return Step(first=self.first_kind()) if self.may_be_told(at) else Step()
         if self.told_version >= self.version or self.state is SubjectState.OVER:
             return Step()
         now = self.snapshot()
-        widened = self.state is SubjectState.OPEN and _audience_changed(told, now)
+        widened = self.may_be_told(at) and _audience_changed(told, now)
         return Step(
             first=self.first_kind() if widened else None, correction=correction_kind(told, now)
         )
@@ -229,11 +238,14 @@ def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:
     return AlertKind.UPDATED
 
 
+UNSAID = frozenset({"version", "opened_at", "published_at", "confirmed_audience"})
+
+
 def changes_between(told: Snapshot, now: Snapshot) -> dict[str, tuple[object, object]]:
-    """Each field that differs, with its old and new value; versions and times left out."""
+    """Each field that differs, with its old and new value; what readers are not told left out."""
     before, after = told.model_dump(mode="json"), now.model_dump(mode="json")
     return {
         name: (before.get(name), value)
         for name, value in after.items()
-        if name not in {"version", "opened_at", "published_at"} and before.get(name) != value
+        if name not in UNSAID and before.get(name) != value
     }

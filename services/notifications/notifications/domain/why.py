@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 from shared.eligibility import Outcome, Verdict, evaluate
 
+from .holds import HoldState
 from .subjects import STATE_OF, Snapshot, SubjectKind, SubjectState, audience_tracks
 
 
@@ -20,6 +22,7 @@ class Because(StrEnum):
     """The one ground of an answer; the first that holds, in this order."""
 
     TOLD = "told"
+    HELD_BACK = "held_back"
     NOT_TOLD_YET = "not_told_yet"
     SUBJECT_NOT_OPEN = "subject_not_open"
     NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
@@ -51,14 +54,35 @@ class FactsThen:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What somebody decided about telling; without `decided_by` notifications did by itself."""
+
+    everything: bool
+    state: HoldState
+    reason: str
+    decided_by: UUID | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
 class Then:
-    """What was so at a moment. None: it had not been heard of."""
+    """What was so at a moment. None: it had not been heard of.
+
+    `decisions` are those about the subject and about everything up to then, in order.
+    """
 
     at: datetime
     was_told: bool
     was_fanned_out: bool
     content: ContentThen | None
     facts: FactsThen | None
+    decisions: tuple[Decision, ...] = ()
+
+    def kept_back_by(self) -> Decision | None:
+        """What kept the telling back then; what stops it counts more than what holds it."""
+        last = {decision.everything: decision for decision in self.decisions}
+        kept = [found for found in last.values() if found.state is not HoldState.RELEASED]
+        return min(kept, key=lambda d: (d.state is HoldState.HELD, d.everything), default=None)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """How each track came out; none where content or facts had not been heard of."""
@@ -75,9 +99,7 @@ class Then:
             return Because.TOLD
         if self.content is None:
             return Because.NOT_TOLD_YET
-        waiting = (
-            Because.NOT_TOLD_YET if self.content.is_open(self.at) else Because.SUBJECT_NOT_OPEN
-        )
+        waiting = self._waiting(self.content)
         if not self.was_fanned_out:
             return waiting
         if self.facts is None:
@@ -85,6 +107,11 @@ class Then:
         if best_of(self.verdicts()) is Outcome.INELIGIBLE:
             return Because.EXCLUDED
         return waiting
+
+    def _waiting(self, content: ContentThen) -> Because:
+        if not content.is_open(self.at):
+            return Because.SUBJECT_NOT_OPEN
+        return Because.HELD_BACK if self.kept_back_by() else Because.NOT_TOLD_YET
 
 
 def snapshot_of(kind: SubjectKind, content: Any) -> Snapshot:

@@ -1,6 +1,7 @@
 """Reads: inboxes with their reasons, totals of an event, why and why not, feeds."""
 
 from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
+from .holds import decisions_about
 from .ledger import LedgerRow, ledger_batches
 from .partners import get_door, list_subscriptions, read_feed
 from .rows import AnyRow
@@ -26,6 +27,7 @@ __all__ = [
     "NoSuchSubject",
     "audience_totals",
     "corrections_of",
+    "decisions_about",
     "find_why",
     "get_door",
     "get_subject",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from ..domain import Subject, SubjectKind
 from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, snapshot_of
 from ..models import alert, audience_history, subject_history
 from .alerts import NoSuchCooperative
+from .holds import decisions_about
 from .rows import FACT_NAMES, AnyRow
 from .totals import get_subject
 
@@ -53,7 +54,8 @@ async def find_why(
     else:
         moment = at or await _decisive(session, found, came_at, now)
         then = await _when_not_told(session, found, cooperative_id, moment)
-    return Known(found, cooperative_id, alerts, then)
+    decisions = await decisions_about(session, subject_id, until=then.at)
+    return Known(found, cooperative_id, alerts, replace(then, decisions=decisions))
 
 
 async def _came_at(session: AsyncSession, cooperative_id: UUID) -> datetime:

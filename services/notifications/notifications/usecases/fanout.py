@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +46,8 @@ from ..domain import (
 from ..domain.subjects import FIRST, CallEvent, IdeaEvent, Snapshot, news_of
 from ..models import alert, audience, hold, subject_history
 from ..models import subject as subject_table
+from .clock import moment
+from .confirmations import check_confirmation
 
 log = structlog.get_logger()
 
@@ -89,13 +90,15 @@ async def follow_subject(session: AsyncSession, event: CallEvent | IdeaEvent) ->
 
 
 async def act(session: AsyncSession, subject: Subject) -> None:
-    """Do what the subject's state asks for, unless a person holds it back."""
+    """Do what the subject's state asks for, unless it is held back."""
+    told = await _content_told(session, subject)
+    step = subject.next_step(told, at=await moment(session))
+    if step.is_nothing:
+        return
+    if step.first is not None and subject.told_version is None:
+        await check_confirmation(session, subject)
     if await is_held(session, subject.subject_id):
         log.info("subject held back", subject_id=str(subject.subject_id))
-        return
-    told = await _content_told(session, subject)
-    step = subject.next_step(told)
-    if step.is_nothing:
         return
     corrected = 0
     if step.correction is not None:
@@ -104,20 +107,13 @@ async def act(session: AsyncSession, subject: Subject) -> None:
     if step.first is not None:
         counts = await tell(session, subject, step.first)
     subject.is_told(
-        at=await _moment(session),
+        at=await moment(session),
         eligible=counts.eligible,
         unknown=counts.unknown,
         alerted=counts.alerted,
     )
     log.info("subject told", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected)
     outbox.add(session, _completed(subject, counts, corrected))
-
-
-async def _moment(session: AsyncSession) -> datetime:
-    """The database's own clock, like that of the histories, read while the lock is held."""
-    moment = await session.scalar(select(func.clock_timestamp()))
-    assert isinstance(moment, datetime)
-    return moment
 
 
 async def is_held(session: AsyncSession, subject_id: UUID) -> bool:
@@ -142,6 +138,8 @@ def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutComple
         eligible=counts.eligible,
         unknown=counts.unknown,
         alerted=counts.alerted + corrected,
+        first_alerts=counts.alerted,
+        corrections=corrected,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
@@ -16,6 +16,8 @@ from ..domain.subjects import FIRST
 from ..models import alert
 from ..models import hold as hold_table
 from ..models import subject as subject_table
+from .clock import moment
+from .confirmations import remember_decision
 from .fanout import act, lock_audience, still_open, tell_those_missing
 
 
@@ -34,7 +36,7 @@ async def decide_hold(
     """
     caller.require(Role.OPERATOR)
     await lock_audience(session, shared=False)
-    now = datetime.now(UTC)
+    now = await moment(session)
     found = await session.get(Hold, subject_id, with_for_update=True)
     before = {"state": found.state.value} if found else None
     if found is None:
@@ -50,7 +52,7 @@ async def decide_hold(
         before=before,
         after={"state": target.value, "reason": reason},
     )
-    await session.flush()
+    await remember_decision(session, found)
     if target is HoldState.RELEASED:
         await _catch_up(session, subject_id)
     return found

@@ -1,0 +1,35 @@
+"""What was decided about telling, by whom and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..domain import EVERYTHING
+from ..domain.why import Decision
+from ..models import hold_decision
+
+
+async def decisions_about(
+    session: AsyncSession, subject_id: UUID, *, until: datetime | None = None
+) -> tuple[Decision, ...]:
+    """Every decision about the subject, and about everything, in the order of their making."""
+    statement = select(hold_decision).where(
+        hold_decision.c.subject_id.in_([subject_id, EVERYTHING])
+    )
+    if until is not None:
+        statement = statement.where(hold_decision.c.decided_at <= until)
+    rows = await session.execute(statement.order_by(hold_decision.c.seq))
+    return tuple(
+        Decision(
+            everything=row.subject_id == EVERYTHING,
+            state=row.state,
+            reason=row.reason,
+            decided_by=row.decided_by,
+            decided_at=row.decided_at,
+        )
+        for row in rows
+    )
