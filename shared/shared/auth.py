@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import httpx
@@ -53,7 +53,10 @@ class OutsideDelegation(Forbidden):
 
 
 class Principal(BaseModel):
-    """Who is calling, as the verified token says. `partner` is the slug of an institution."""
+    """Who is calling, as the verified token says. `partner` is the slug of an institution.
+
+    `on_behalf_of` is the cooperative that an operator or a delegate acts for just now.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +65,12 @@ class Principal(BaseModel):
     provinces: frozenset[str] = frozenset()
     partner: str | None = None
     cooperatives: frozenset[UUID] = frozenset()
+    on_behalf_of: UUID | None = None
+
+    @property
+    def identities(self) -> frozenset[UUID]:
+        """The account, and the cooperatives that it is the account of."""
+        return self.cooperatives | {self.subject}
 
     def has(self, *roles: Role) -> bool:
         return bool(self.roles & set(roles))
@@ -79,6 +88,18 @@ class Principal(BaseModel):
                 f"province {province} is not in your delegation"
                 f" ({', '.join(sorted(self.provinces)) or 'no provinces'})"
             )
+
+    def acting_for(self, cooperative: UUID, province: str | None) -> Principal:
+        """The caller as whoever acts for this cooperative: the audit then says for whom.
+
+        The cooperative itself acts for nobody else; operators act for any, delegates for those of
+        their provinces. Anyone else is refused.
+        """
+        if cooperative in self.cooperatives:
+            return self
+        self.require(Role.OPERATOR, Role.DELEGATE)
+        self.require_province(province)
+        return self.model_copy(update={"on_behalf_of": cooperative})
 
 
 class Keys(Protocol):
@@ -171,13 +192,25 @@ class Verifier:
         raise InvalidToken
 
 
+NEEDED: Final[dict[str, tuple[Role, ...]]] = {
+    "provinces": (Role.DELEGATE,),
+    "partner": (Role.PARTNER,),
+    "cooperatives": (Role.COOPERATIVE,),
+    "on_behalf_of": (Role.OPERATOR, Role.DELEGATE),
+}
+"""What a role acts for counts only with that role: provinces make nobody a delegate."""
+
+
 def _principal(claims: dict[str, object]) -> Principal:
-    return Principal.model_validate(
-        {
-            "subject": claims["sub"],
-            "roles": claims.get("roles") or (),
-            "provinces": claims.get("provinces") or (),
-            "partner": claims.get("partner"),
-            "cooperatives": claims.get("cooperatives") or (),
-        }
-    )
+    said: dict[str, Any] = {
+        "subject": claims["sub"],
+        "roles": claims.get("roles") or (),
+        "provinces": claims.get("provinces") or (),
+        "partner": claims.get("partner"),
+        "cooperatives": claims.get("cooperatives") or (),
+        "on_behalf_of": claims.get("on_behalf_of"),
+    }
+    caller = Principal.model_validate(said)
+    void = [name for name, roles in NEEDED.items() if not caller.has(*roles)]
+    fields = Principal.model_fields
+    return caller.model_copy(update={name: fields[name].default for name in void})

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from . import health, logs, problems
+from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, is_infrastructure, make_engine, make_sessions
 from .messaging import topology
@@ -20,7 +22,7 @@ from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
-from .operations import status, trace
+from .operations import history, status, trace
 from .runtime import Runtime
 from .sealed import Sealer
 from .settings import Settings
@@ -40,6 +42,11 @@ def fetched_keys(settings: Settings, _: Sessions) -> Keys:
     return FetchedKeys(settings.jwks_url)
 
 
+async def operators_only(_: AsyncSession, __: UUID) -> Owner | None:
+    """No record of the service is anybody else's."""
+    return None
+
+
 def build(
     settings: Settings,
     *,
@@ -49,11 +56,13 @@ def build(
     keys: KeySource = fetched_keys,
     seals: bool = False,
     larger_bodies: dict[str, int] | None = None,
+    owner_of: OwnerOf = operators_only,
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
     `seals` says that the service holds the key of personal fields; `larger_bodies` gives single
-    paths a body limit of their own, in bytes.
+    paths a body limit of their own, in bytes; `owner_of` says who, beside the operators, may read
+    the audit of a record.
     """
 
     @contextlib.asynccontextmanager
@@ -69,9 +78,10 @@ def build(
         lifespan=lifespan,
         description=(router.__doc__ or "").strip(),
     )
+    app.state.owner_of = owner_of
     problems.install(app)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
-    for routes in (health.router, status.router, trace.router, router):
+    for routes in (health.router, status.router, trace.router, history.router, router):
         app.include_router(routes)
     return app
 

@@ -46,3 +46,11 @@ async def test_no_statement_changes_or_removes_what_was_kept(session, statement)
 
     with pytest.raises(DBAPIError, match="never changed or removed"):
         await session.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "picture", [{"email": "x"}, {"contact": {"phone": "x"}}, {"a": [{"president": 1}]}]
+)
+def test_a_row_that_would_hold_something_personal_is_refused(picture):
+    with pytest.raises(ValueError, match="must not hold"):
+        audit.record(AsyncSession(), None, action="x", after=picture)

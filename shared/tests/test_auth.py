@@ -30,7 +30,7 @@ from shared.auth import (
     Role,
     Verifier,
 )
-from shared.errors import Unauthenticated
+from shared.errors import Forbidden, Unauthenticated
 from shared.testing import Tokens, eventually
 
 
@@ -92,17 +92,52 @@ def verifier(url: str, **times: float) -> Verifier:
 async def test_a_valid_token_says_who_calls(tokens: Tokens):
     subject, cooperative = uuid.uuid4(), uuid.uuid4()
     token = tokens.issue(
-        Role.DELEGATE, subject=subject, provinces=["MA-TIZ"], cooperatives=[cooperative]
+        Role.DELEGATE,
+        Role.COOPERATIVE,
+        subject=subject,
+        provinces=["MA-TIZ"],
+        cooperatives=[cooperative],
     )
 
     caller = await tokens.verifier.verify(token)
 
     assert caller == Principal(
         subject=subject,
-        roles=frozenset({Role.DELEGATE}),
+        roles=frozenset({Role.DELEGATE, Role.COOPERATIVE}),
         provinces=frozenset({"MA-TIZ"}),
         cooperatives=frozenset({cooperative}),
     )
+
+
+async def test_what_a_role_acts_for_is_void_without_the_role(tokens: Tokens):
+    token = tokens.issue(
+        Role.JUROR,
+        provinces=["MA-TIZ"],
+        partner="oasis",
+        cooperatives=[uuid.uuid4()],
+        on_behalf_of=str(uuid.uuid4()),
+    )
+
+    caller = await tokens.verifier.verify(token)
+
+    assert caller == Principal(subject=caller.subject, roles=frozenset({Role.JUROR}))
+
+
+def test_acting_for_a_cooperative_is_for_itself_operators_and_its_delegates():
+    cooperative, account = uuid.uuid4(), uuid.uuid4()
+
+    def caller(*roles: Role, **more: Any) -> Principal:
+        return Principal(subject=account, roles=frozenset(roles), **more)
+
+    itself = caller(Role.COOPERATIVE, cooperatives=frozenset({cooperative}))
+    delegate = caller(Role.DELEGATE, provinces=frozenset({"MA-TIZ"}))
+
+    assert itself.acting_for(cooperative, "MA-TIZ").on_behalf_of is None
+    assert delegate.acting_for(cooperative, "MA-TIZ").on_behalf_of == cooperative
+    assert caller(Role.OPERATOR).acting_for(cooperative, None).on_behalf_of == cooperative
+    for other, province in ((delegate, "MA-AGD"), (delegate, None), (caller(Role.HOLDER), None)):
+        with pytest.raises(Forbidden):
+            other.acting_for(cooperative, province)
 
 
 @pytest.mark.parametrize(

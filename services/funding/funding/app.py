@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, jobs
+from . import api, jobs, queries
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -16,4 +16,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("funding"),
         router=api.router,
         background=[jobs.close_expired_calls],
+        owner_of=queries.owner_of,
     )

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import reference
+from shared.audit import Owner
 from shared.auth import Principal, Role
 from shared.web import Page, decode_cursor, encode_cursor
 
@@ -43,6 +44,12 @@ async def find_call(session: AsyncSession, caller: Principal, call_id: UUID) -> 
     if found is None:
         raise UnknownCall
     return found
+
+
+async def owner_of(session: AsyncSession, call_id: UUID) -> Owner | None:
+    """A call is its funder's."""
+    found = await session.get(Call, call_id)
+    return Owner(partner=found.funder_slug) if found else None
 
 
 async def list_calls(

@@ -16,7 +16,6 @@ from funding import usecases
 from funding.app import create_app
 from funding.models import calls
 from shared import testing
-from shared.auth import Role
 from shared.database import make_engine, make_sessions
 from shared.messaging.tables import AuditRow, OutboxRow
 from shared.testing import Api, Tokens
@@ -528,57 +527,3 @@ async def test_of_two_steps_at_once_one_is_refused_and_one_fact_leaves(
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(rows) == 1
-
-
-ROUTES: dict[str, tuple[str, str, Json | None]] = {
-    "list": ("GET", "/calls", None),
-    "read": ("GET", "/calls/{id}", None),
-    "draft": ("POST", "/calls", a_payload()),
-    "change": ("PUT", "/calls/{id}", a_payload()),
-    "open": ("POST", "/calls/{id}/open", None),
-    "extend": ("POST", "/calls/{id}/extend", {"deadline": LATER, "reason": "pluie"}),
-    "close": ("POST", "/calls/{id}/close", None),
-    "cancel": ("POST", "/calls/{id}/cancel", {"reason": "vice"}),
-}
-
-
-async def test_the_table_of_routes_is_complete(door: Api):
-    paths = (await door.http.get("/openapi.json")).json()["paths"]
-
-    offered = {
-        (method.upper(), path.replace("{call_id}", "{id}"))
-        for path, methods in paths.items()
-        if path.startswith("/calls")
-        for method in methods
-    }
-    assert offered == {(method, path) for method, path, _ in ROUTES.values()}
-
-
-@pytest.mark.parametrize("route", ROUTES)
-async def test_no_route_answers_without_a_token(door: Api, route: str):
-    method, path, body = ROUTES[route]
-
-    answer = await door.http.request(method, path.format(id=uuid.uuid4()), json=body)
-
-    assert answer.status_code == 401
-
-
-@pytest.mark.parametrize("who", [*Role, "rival"])
-@pytest.mark.parametrize("route", ROUTES)
-async def test_who_may_use_which_route_on_an_open_call(
-    door: Api, people: People, tokens: Tokens, route: str, who: str
-):
-    call = await (drafted if route == "open" else opened)(door, people)
-    method, path, body = ROUTES[route]
-    partner = {"partner": "indh-agadir", "rival": "indh-tiznit"}.get(who)
-    headers = tokens.headers("partner" if partner else who, partner=partner)
-
-    answer = await door.http.request(
-        method, path.format(id=call["call_id"]), json=body, headers=headers
-    )
-
-    expected = 201 if route == "draft" else 200
-    if route not in {"list", "read"} and who not in {"operator", "partner"}:
-        # A rival does not even learn that another's draft exists.
-        expected = 404 if (who, route) == ("rival", "open") else 403
-    assert answer.status_code == expected, answer.text

@@ -72,9 +72,7 @@ class IdeaOut(IdeaContent):
 
     @classmethod
     def of(cls, idea: Idea, caller: Principal) -> Self:
-        insider = caller.has(Role.OPERATOR, Role.DELEGATE) or idea.belongs_to(
-            queries.identities(caller)
-        )
+        insider = caller.has(Role.OPERATOR, Role.DELEGATE) or idea.belongs_to(caller.identities)
         return cls(
             **dict(idea.content),
             idea_id=idea.id,

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api
+from . import api, queries
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless a test brings its own."""
-    return build(settings or Settings.load("ideas"), router=api.router)
+    return build(settings or Settings.load("ideas"), router=api.router, owner_of=queries.owner_of)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import reference
+from shared.audit import Owner
 from shared.auth import Principal, Role
 from shared.web import Page, decode_cursor, encode_cursor
 
@@ -31,14 +32,9 @@ class Search:
     text: str | None = None
 
 
-def identities(caller: Principal) -> frozenset[UUID]:
-    """The account and the cooperatives that it acts for."""
-    return caller.cooperatives | {caller.subject}
-
-
 def visible_to(caller: Principal) -> ColumnElement[bool]:
     """Published ideas, one's own, and what a moderator has to judge."""
-    mine = identities(caller)
+    mine = caller.identities
     return or_(
         ideas.c.state == State.PUBLISHED,
         ideas.c.author_id.in_(mine),
@@ -53,6 +49,18 @@ async def find_idea(session: AsyncSession, caller: Principal, idea_id: UUID) -> 
     if found is None:
         raise UnknownIdea
     return found
+
+
+async def owner_of(session: AsyncSession, idea_id: UUID) -> Owner | None:
+    """An idea is its author's; a delegate moderates it where it lies wholly in the delegation."""
+    found = await session.get(Idea, idea_id)
+    if found is None:
+        return None
+    owners = (found.author_id, found.on_behalf_of)
+    return Owner(
+        identities=frozenset(each for each in owners if each is not None),
+        provinces=found.content.all_provinces() if found.state is not State.DRAFT else frozenset(),
+    )
 
 
 async def list_ideas(

@@ -63,7 +63,7 @@ async def revise_idea(
     idea = await _visible(session, caller, idea_id, expected)
     _require_entitled(caller, content, None)
     before = idea.content.model_dump(mode="json")
-    idea.revise(content, by=queries.identities(caller))
+    idea.revise(content, by=caller.identities)
     _record(
         session, caller, idea, "idea revised", before=before, after=content.model_dump(mode="json")
     )
@@ -76,7 +76,7 @@ async def submit_idea(
     """Hand a draft to the moderators: its author only."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
-    idea.submit(by=queries.identities(caller))
+    idea.submit(by=caller.identities)
     _record(session, caller, idea, "idea submitted", before=before, after=_standing(idea))
     return idea
 
@@ -95,9 +95,7 @@ async def publish_idea(
     """
     idea = await _moderated(session, caller, idea_id, expected)
     before = _standing(idea)
-    event = idea.publish(
-        by=queries.identities(caller), at=now(), confirmed_audience=confirmed_audience
-    )
+    event = idea.publish(by=caller.identities, at=now(), confirmed_audience=confirmed_audience)
     outbox.add(session, event)
     after = {**_standing(idea), "confirmed_audience": confirmed_audience}
     _record(session, caller, idea, "idea published", before=before, after=after)
@@ -115,7 +113,7 @@ async def return_idea(
     """Ask the author for changes: a moderator who does not own the idea."""
     idea = await _moderated(session, caller, idea_id, expected)
     before = _standing(idea)
-    idea.send_back(by=queries.identities(caller), reason=reason)
+    idea.send_back(by=caller.identities, reason=reason)
     _record(session, caller, idea, "idea returned", before=before, after=_standing(idea))
     return idea
 
@@ -131,7 +129,7 @@ async def withdraw_idea(
     """Take an idea back: its author only, and whoever was told hears of it."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
-    event = idea.withdraw(by=queries.identities(caller), at=now(), reason=reason)
+    event = idea.withdraw(by=caller.identities, at=now(), reason=reason)
     if event is not None:
         outbox.add(session, event)
     _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
@@ -208,5 +206,6 @@ def _record(
         subject_id=idea.id,
         before=before,
         after=after,
-        on_behalf_of=idea.on_behalf_of,
+        # Who filed it acts for its owner; whoever judges it acts for nobody.
+        on_behalf_of=idea.on_behalf_of if caller.subject == idea.author_id else None,
     )

@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from ideas.app import create_app
 from shared import testing
-from shared.auth import Role
 from shared.database import make_engine, make_sessions
 from shared.messaging.tables import AuditRow, OutboxRow
 from shared.testing import Api, Tokens
@@ -436,61 +435,6 @@ async def test_of_two_moderators_who_publish_at_once_one_is_told_that_it_is_done
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(rows) == 1
-
-
-ROUTES: dict[str, tuple[str, str, Json | None]] = {
-    "list": ("GET", "/ideas", None),
-    "read": ("GET", "/ideas/{id}", None),
-    "draft": ("POST", "/ideas", a_payload()),
-    "revise": ("PUT", "/ideas/{id}", a_payload()),
-    "submit": ("POST", "/ideas/{id}/submit", None),
-    "publish": ("POST", "/ideas/{id}/publish", None),
-    "return": ("POST", "/ideas/{id}/return", {"reason": "chiffrez"}),
-    "withdraw": ("POST", "/ideas/{id}/withdraw", None),
-}
-MODERATORS = {Role.OPERATOR, Role.DELEGATE}
-
-
-async def test_the_table_of_routes_is_complete(door: Api):
-    paths = (await door.http.get("/openapi.json")).json()["paths"]
-
-    offered = {
-        (method.upper(), path.replace("{idea_id}", "{id}"))
-        for path, methods in paths.items()
-        if path.startswith("/ideas")
-        for method in methods
-    }
-    assert offered == {(method, path) for method, path, _ in ROUTES.values()}
-
-
-@pytest.mark.parametrize("route", ROUTES)
-async def test_no_route_answers_without_a_token(door: Api, route: str):
-    method, path, body = ROUTES[route]
-
-    answer = await door.http.request(method, path.format(id=uuid.uuid4()), json=body)
-
-    assert answer.status_code == 401
-
-
-@pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("route", ROUTES)
-async def test_who_may_use_which_route_on_a_submitted_idea_of_another(
-    door: Api, people: People, tokens: Tokens, route: str, role: Role
-):
-    idea = await submitted(door, people.author)
-    method, path, body = ROUTES[route]
-    headers = tokens.headers(role, provinces=SOUSS if role is Role.DELEGATE else [])
-
-    answer = await door.http.request(
-        method, path.format(id=idea["idea_id"]), json=body, headers=headers
-    )
-
-    expected = {"list": 200, "draft": 201}.get(route)
-    if expected is None and role in MODERATORS:
-        expected = 200 if route in {"read", "publish", "return"} else 403
-    elif expected is None:
-        expected = 403 if route in {"publish", "return"} else 404
-    assert answer.status_code == expected, answer.text
 
 
 async def test_a_token_without_any_role_drafts_nothing(door: Api, tokens: Tokens):

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, handlers, jobs
+from . import api, handlers, jobs, queries
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -18,4 +18,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         consumers=handlers.consumers,
         background=[jobs.deliver_feeds],
         seals=True,
+        owner_of=queries.owner_of,
     )

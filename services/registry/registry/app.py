@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys=own_keys,
         seals=True,
         larger_bodies={"/imports": settings.max_import_bytes},
+        owner_of=queries.owner_of,
     )
     app.add_exception_handler(usecases.TokenRefused, api.oauth_problem)
     return app

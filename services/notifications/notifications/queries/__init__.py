@@ -3,6 +3,7 @@
 from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
 from .holds import decisions_about
 from .ledger import LedgerRow, ledger_batches
+from .owners import owner_of
 from .partners import get_door, list_subscriptions, read_feed
 from .rows import AnyRow
 from .totals import (
@@ -36,6 +37,7 @@ __all__ = [
     "list_alerts",
     "list_subjects",
     "list_subscriptions",
+    "owner_of",
     "read_feed",
     "recipients",
     "repeated_alerts",

@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.auth import Principal, Role
+from shared import audit
+from shared.auth import Principal
 from shared.errors import Forbidden, NotFound
 
 from ..models import alert, alert_state, audience
@@ -25,19 +26,17 @@ class NotYourInbox(Forbidden):
     """An inbox is read by its cooperative, by operators, and by delegates of its province."""
 
 
-async def require_inbox(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> None:
-    """Refuse callers who may not read the alerts of this cooperative."""
-    if Role.OPERATOR in caller.roles:
-        return
-    if Role.COOPERATIVE in caller.roles and cooperative_id in caller.cooperatives:
-        return
-    if Role.DELEGATE in caller.roles:
-        province = await session.scalar(
-            select(audience.c.province).where(audience.c.cooperative_id == cooperative_id)
-        )
-        if province in caller.provinces:
-            return
-    raise NotYourInbox
+async def require_inbox(
+    session: AsyncSession, caller: Principal, cooperative_id: UUID
+) -> Principal:
+    """The caller as one who acts for this cooperative; others may not read its alerts."""
+    province = await session.scalar(
+        select(audience.c.province).where(audience.c.cooperative_id == cooperative_id)
+    )
+    try:
+        return caller.acting_for(cooperative_id, province)
+    except Forbidden:
+        raise NotYourInbox from None
 
 
 async def mark_alert(
@@ -49,7 +48,7 @@ async def mark_alert(
     state: ReadState,
 ) -> None:
     """Note what this account did with an alert; every account of a cooperative has its own."""
-    await require_inbox(session, caller, cooperative_id)
+    caller = await require_inbox(session, caller, cooperative_id)
     exists = await session.scalar(
         select(alert.c.seq).where(alert.c.cooperative_id == cooperative_id, alert.c.seq == number)
     )
@@ -62,4 +61,11 @@ async def mark_alert(
             index_elements=["cooperative_id", "seq", "account_id"],
             set_={"state": state, "changed_at": func.now()},
         )
+    )
+    audit.record(
+        session,
+        caller,
+        action="alert marked",
+        subject_id=cooperative_id,
+        after={"alert": number, "state": state},
     )

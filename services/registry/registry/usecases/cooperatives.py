@@ -54,7 +54,7 @@ async def register_cooperative(
     outbox.add(session, event)
     audit.record(
         session,
-        caller,
+        caller.acting_for(cooperative.id, entry.province),
         action="cooperative registered",
         subject_id=cooperative.id,
         after=_audited(cooperative.entry),
@@ -77,7 +77,7 @@ async def change_cooperative(
     """A delegate needs both the old province and the new one; an equal record stays as it is."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     cooperative = await _locked(session, cooperative_id)
-    caller.require_province(cooperative.entry.province)
+    caller = caller.acting_for(cooperative_id, cooperative.entry.province)
     before = cooperative.entry
     if expected_version is not None and expected_version != cooperative.version:
         raise StaleVersion(

@@ -1,0 +1,142 @@
+"""Every route of every service, walked by every kind of caller, against the declared matrices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from string import Template
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRouter
+from sqlalchemy import func, select, text
+
+from shared import testing
+from shared.messaging.tables import AuditRow
+
+from .rows import CALLERS, SERVICES, Row, rows_of
+from .worlds import APPS, PERSONAL, World, world_of
+
+Worlds = Callable[[str], Awaitable[World]]
+ROWS = [row for service in SERVICES for row in rows_of(service)]
+KINDS = {401: "sign in first", 403: "forbidden", 404: "hidden"}
+
+
+@pytest.fixture(scope="module")
+async def worlds(databases: testing.TestDatabases, tokens: testing.Tokens) -> AsyncIterator[Worlds]:
+    """One world per service, made when it is first walked."""
+    made: dict[str, World] = {}
+    async with AsyncExitStack() as stack:
+
+        async def find(service: str) -> World:
+            if service not in made:
+                url = databases.migrated(service)
+                made[service] = await stack.enter_async_context(world_of(service, url, tokens))
+            return made[service]
+
+        yield find
+
+
+def routes_of(app: FastAPI | APIRouter, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every method and path that the application answers, shown in its documents or not."""
+    for route in app.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from routes_of(inner, prefix + route.include_context.prefix)
+            continue
+        for method in getattr(route, "methods", None) or ():
+            if method != "HEAD":
+                yield method, prefix + route.path
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
+    settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    routes = set(routes_of(APPS[service](settings)))
+    declared = {row.route for row in rows_of(service)}
+
+    undeclared = [f"{method} {path}" for method, path in sorted(routes - declared)]
+    gone = [f"{method} {path}" for method, path in sorted(declared - routes)]
+
+    assert len(routes) > 10
+    assert undeclared == [], (
+        f"who may use these? Add one line for each to tests/permissions/{service}.txt"
+        " (rows.py says how; a new {parameter} gets its value in worlds.py)"
+    )
+    assert gone == [], f"no such route: take its line out of tests/permissions/{service}.txt"
+
+
+def test_what_the_documents_show_is_walked_too() -> None:
+    for service in SERVICES:
+        settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+        app = APPS[service](settings)
+        shown = {
+            (method.upper(), path)
+            for path, methods in app.openapi()["paths"].items()
+            for method in methods
+        }
+        assert shown <= set(routes_of(app)), service
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.service} {row.method} {row.path}")
+async def test_a_route_lets_in_whom_its_row_names(row: Row, worlds: Worlds) -> None:
+    world = await worlds(row.service)
+
+    seen = {}
+    for caller in CALLERS:
+        seen[caller] = await kind_of_answer(world, row, caller)
+
+    wrong = {
+        caller: f"{seen[caller]}, declared {row.expected[caller]}"
+        for caller in CALLERS
+        if not seen[caller].startswith(row.expected[caller])
+    }
+    assert wrong == {}, f"{row.method} {row.path}: see {row.place}"
+
+
+async def kind_of_answer(world: World, row: Row, caller: str) -> str:
+    """Call as this caller, look at what is left behind, and undo it."""
+    undone = await world.connection.begin_nested()
+    try:
+        before = await count_audit(world)
+        answer = await call(world, row, caller)
+        left = await count_audit(world) - before
+        if left:
+            await refuse_personal(world)
+    finally:
+        await undone.rollback()
+    if answer.is_success:
+        if bool(left) is not row.leaves_audit:
+            return f"status {answer.status_code} with {left} audit rows"
+        return "answered"
+    return KINDS.get(answer.status_code, f"status {answer.status_code}: {answer.text[:300]}")
+
+
+async def call(world: World, row: Row, caller: str) -> httpx.Response:
+    headers = world.headers(caller)
+    body = Template(row.body).substitute(world.names)
+    content: bytes | None = body.encode() if body else None
+    if body.startswith("form "):
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        content = body.removeprefix("form ").encode()
+    elif body.startswith("csv "):
+        headers["content-type"] = "text/csv"
+        content = body.removeprefix("csv ").replace("\\n", "\n").encode()
+    elif body:
+        headers["content-type"] = "application/json"
+    return await world.http.request(
+        row.method, row.address(world.names), content=content, headers=headers
+    )
+
+
+async def count_audit(world: World) -> int:
+    found = await world.connection.scalar(select(func.count()).select_from(AuditRow))
+    return int(found or 0)
+
+
+async def refuse_personal(world: World) -> None:
+    """No row of the audit holds anything of a person."""
+    rows = await world.connection.execute(text("SELECT audit::text FROM audit"))
+    everything = "\n".join(row[0] for row in rows)
+    assert [value for value in PERSONAL if value in everything] == []

@@ -1,0 +1,222 @@
+"""A small world per service in which every record has an owner, and others beside it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
+
+import funding.app
+import ideas.app
+import notifications.app
+import registry.app
+from notifications import handlers
+from shared import testing
+from shared.contracts.funding import CallOpened
+from shared.contracts.registry import CooperativeRecord, CooperativesImported
+from shared.testing import Tokens
+
+from .rows import CALLERS
+
+Headers = dict[str, str]
+APPS = {
+    "registry": registry.app.create_app,
+    "ideas": ideas.app.create_app,
+    "funding": funding.app.create_app,
+    "notifications": notifications.app.create_app,
+}
+HERE = ["MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"]
+ELSEWHERE = ["MA-TNG"]
+COOPERATIVE, OTHER, ACCOUNT = (uuid.UUID(int=number) for number in (11, 12, 13))
+PERSONAL = ("walk-president", "+212600000099", "walk-person@taawon.example", "a walked password")
+"""What is known of people in these worlds; no audit row may hold any of it."""
+
+
+@dataclass
+class World:
+    """An application on a database of its own state, with the callers and the records by name."""
+
+    service: str
+    app: FastAPI
+    http: httpx.AsyncClient
+    connection: AsyncConnection
+    sessions: async_sessionmaker[AsyncSession]
+    tokens: Tokens
+    names: dict[str, str] = field(default_factory=dict)
+    cooperative: uuid.UUID = COOPERATIVE
+
+    def headers(self, caller: str) -> Headers:
+        """How this caller introduces itself."""
+        issue = self.tokens.headers
+        made: dict[str, Callable[[], Headers]] = {
+            "operator": lambda: issue("operator"),
+            "delegate of the province": lambda: issue("delegate", provinces=HERE),
+            "delegate of another": lambda: issue("delegate", provinces=ELSEWHERE),
+            "the partner": lambda: issue("partner", partner="oasis"),
+            "another partner": lambda: issue("partner", partner="atlas"),
+            "the cooperative": lambda: issue("cooperative", cooperatives=[self.cooperative]),
+            "another cooperative": lambda: issue("cooperative", cooperatives=[OTHER]),
+            "the account itself": lambda: issue("holder", subject=self.account),
+            "holder": lambda: issue("holder"),
+            "juror": lambda: issue("juror"),
+            "reviewer": lambda: issue("reviewer"),
+            # What a role would act for, without the role.
+            "no role": lambda: issue(
+                provinces=HERE, partner="oasis", cooperatives=[self.cooperative]
+            ),
+            "no token": dict,
+        }
+        assert made.keys() == set(CALLERS)
+        return made[caller]()
+
+    @property
+    def account(self) -> uuid.UUID:
+        return uuid.UUID(self.names.get("account_id", str(ACCOUNT)))
+
+    async def done(self, method: str, path: str, caller: str = "operator", **more: Any) -> Any:
+        """A step of the making; it has to succeed."""
+        answer = await self.http.request(method, path, headers=self.headers(caller), **more)
+        assert answer.is_success, (path, answer.text)
+        return answer.json() if answer.content else None
+
+
+async def registry_world(world: World) -> None:
+    """A cooperative in Tiznit, two partners with a client, an account."""
+    for slug in ("oasis", "atlas"):
+        body = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
+        partner = await world.done("POST", "/partners", json=body)
+        client = await world.done("POST", f"/partners/{slug}/clients", json={"label": "x"})
+        if slug == "oasis":
+            world.names |= {"slug": slug, "partner_id": partner["partner_id"], **client}
+    entered = {
+        "court": "TPI Tiznit",
+        "local_register_no": "walk/1",
+        "province": "MA-TIZ",
+        "name_fr": "Coopérative d'essai",
+        "contact": {"president": PERSONAL[0], "phone": PERSONAL[1], "email": PERSONAL[2]},
+    }
+    cooperative = await world.done("POST", "/cooperatives", json=entered)
+    world.cooperative = uuid.UUID(cooperative["cooperative_id"])
+    person = {"email": PERSONAL[2], "password": PERSONAL[3], "roles": ["holder"]}
+    account = await world.done("POST", "/accounts", json=person)
+    loaded = await world.http.post(
+        "/imports",
+        content="court,local_register_no,name_fr,province\nTPI Tiznit,walk/2,X,MA-TIZ\n",
+        headers={**world.headers("operator"), "content-type": "text/csv"},
+    )
+    report = json.loads(loaded.text.splitlines()[-1])["report"]
+    world.names |= {
+        "cooperative_id": cooperative["cooperative_id"],
+        "account_id": account["account_id"],
+        "import_id": report["import_id"],
+        "record_id": cooperative["cooperative_id"],
+    }
+
+
+async def ideas_world(world: World) -> None:
+    """Ideas of an account in every state, in Souss-Massa."""
+    content = {
+        "title": {"fr": "Argan", "ar": "أركان"},
+        "summary": {"fr": "Un lot.", "ar": "دفعة."},
+        "regions": ["MA-09"],
+    }
+    for name in ("draft", "submitted", "published"):
+        idea = await world.done("POST", "/ideas", "the account itself", json=content)
+        world.names[name] = idea["idea_id"]
+    for name in ("submitted", "published"):
+        path = f"/ideas/{world.names[name]}/submit"
+        await world.done("POST", path, "the account itself")
+    await world.done("POST", f"/ideas/{world.names['published']}/publish")
+    filed = await world.done(
+        "POST", "/ideas", json=content | {"on_behalf_of": str(world.cooperative)}
+    )
+    world.names |= {
+        "filed": filed["idea_id"],
+        "idea_id": world.names["submitted"],
+        "record_id": world.names["submitted"],
+    }
+
+
+async def funding_world(world: World) -> None:
+    """A draft and an open call of the partner."""
+    later = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M")
+    terms = {
+        "funder": "Essai",
+        "title": {"fr": "Appel", "ar": "طلب"},
+        "summary": {"fr": "Un appel.", "ar": "طلب."},
+        "tracks": [{"name": {"fr": "A", "ar": "أ"}, "criteria": {"provinces": ["MA-TIZ"]}}],
+        "deadline": {"local": later, "zone": "Africa/Casablanca"},
+    }
+    for name in ("draft", "open"):
+        call = await world.done("POST", "/calls", "the partner", json=terms)
+        world.names[name] = call["call_id"]
+    await world.done("POST", f"/calls/{world.names['open']}/open", "the partner")
+    much_later = (datetime.now(UTC) + timedelta(days=60)).strftime("%Y-%m-%dT%H:%M")
+    world.names |= {
+        "call_id": world.names["open"],
+        "record_id": world.names["open"],
+        "terms": json.dumps(terms),
+        "much_later": much_later,
+    }
+
+
+async def notifications_world(world: World) -> None:
+    """A cooperative that was told of a call, and a partner with a subscription and a feed."""
+    sample = files("shared.contracts") / "samples" / "funding.call.opened.v1.json"
+    call = CallOpened.model_validate_json(sample.read_text(encoding="utf-8"))
+    everyone = call.call.tracks[0].model_copy(
+        update={"criteria": type(call.call.tracks[0].criteria)(provinces=("MA-TIZ",))}
+    )
+    call = call.model_copy(update={"call": call.call.model_copy(update={"tracks": (everyone,)})})
+    record = CooperativeRecord(
+        cooperative_id=world.cooperative,
+        version=1,
+        name_fr="Coopérative d'essai",
+        region="MA-09",
+        province="MA-TIZ",
+        language="fr",
+    )
+    batch = CooperativesImported(
+        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(record,)
+    )
+    made = await world.done("POST", "/subscriptions", "the partner", json={})
+    async with world.sessions.begin() as session:
+        await handlers.keep_imported_cooperatives(batch, session)
+        await handlers.follow_call(call, session)
+        await handlers.feed_partners(call, session)
+    inbox = await world.done("GET", f"/cooperatives/{world.cooperative}/alerts")
+    world.names |= {
+        "cooperative_id": str(world.cooperative),
+        "subject_id": str(call.call_id),
+        "number": str(inbox["items"][0]["number"]),
+        "subscription_id": made["subscription_id"],
+        "record_id": str(world.cooperative),
+    }
+
+
+MAKERS: dict[str, Callable[[World], Awaitable[None]]] = {
+    "registry": registry_world,
+    "ideas": ideas_world,
+    "funding": funding_world,
+    "notifications": notifications_world,
+}
+
+
+@asynccontextmanager
+async def world_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[World]:
+    """The service with its world in one transaction that is rolled back at the end."""
+    async with testing.api(APPS[service], service, url, tokens) as door:
+        connection = door.sessions.kw["bind"]
+        world = World(service, door.app, door.http, connection, door.sessions, tokens)
+        world.names["id"] = str(uuid.UUID(int=7))
+        await MAKERS[service](world)
+        yield world
