@@ -1,4 +1,4 @@
-"""Writes `.env` from `.env.example`, with a new secret in every empty place; never over one.
+"""Writes `.env` from `.env.example`, with a new secret for every secret; never over one.
 
 Example: python3 deploy/make_env.py
 """
@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def filled(line: str) -> str:
-    """The line with a secret, if it names a variable and gives it no value."""
-    name, equals, value = line.partition("=")
-    if line.startswith("#") or not equals or value:
+    """The line with a secret, if it names one; an empty setting stays empty."""
+    name, _, value = line.partition("=")
+    if line.startswith("#") or value or not name.endswith(("_PASSWORD", "_KEYS")):
         return line
     # Passwords stand in URLs, so they are made of letters, digits, - and _ only.
     secret = secrets.token_urlsafe(32)

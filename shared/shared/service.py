@@ -23,6 +23,7 @@ from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
 from .operations import history, status, trace
+from .rates import RateLimited, Rates
 from .runtime import Runtime
 from .sealed import Sealer
 from .settings import Settings
@@ -80,6 +81,8 @@ def build(
     )
     app.state.owner_of = owner_of
     problems.install(app)
+    app.state.rates = Rates(settings)
+    app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
     for routes in (health.router, status.router, trace.router, history.router, router):
         app.include_router(routes)

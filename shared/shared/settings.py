@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -41,6 +42,19 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     log_level: str = "INFO"
+    rate_limit: int = Field(
+        default=1200, ge=0, description="Requests a minute of one token's subject; 0: no limit."
+    )
+    rate_limit_address: int = Field(
+        default=3000, ge=0, description="Requests a minute from one address; 0: no limit."
+    )
+    rate_limit_sign_in: int = Field(
+        default=60, ge=0, description="Tokens asked for a minute from one address; 0: no limit."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of proxies whose X-Forwarded-For is believed, separated by commas.",
+    )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     max_import_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     retry_pauses: Annotated[tuple[float, ...], NoDecode] = Field(
@@ -72,6 +86,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("confirm_above", mode="before")
     @classmethod

@@ -272,6 +272,10 @@ def test_settings(service: str, database_url: str, **overrides: Any) -> Settings
             "amqp_url": "amqp://nobody@127.0.0.1:1/",
             "jwks_url": "http://127.0.0.1:1/",
             "seal_keys": SEAL_KEY,
+            # Many tests in one minute, all from one address.
+            "rate_limit": 0,
+            "rate_limit_address": 0,
+            "rate_limit_sign_in": 0,
             **overrides,
         },
     )

@@ -23,6 +23,7 @@ from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
 from .errors import Invalid, TooLarge, Unauthenticated
+from .rates import Rates, TooOften
 from .runtime import Runtime
 
 log = structlog.get_logger()
@@ -58,7 +59,18 @@ async def principal(
         raise Unauthenticated
     caller = await runtime(request).verifier.verify(credentials.credentials)
     structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
+    _count(request, caller)
     return caller
+
+
+def _count(request: Request, caller: Principal) -> None:
+    """One more request of this caller; the middleware tells what is left (`rates`)."""
+    rates: Rates = request.app.state.rates
+    window = rates.count_caller(caller.subject)
+    if window is not None:
+        request.state.rate = window
+        if window.is_over:
+            raise TooOften(window)
 
 
 # scope="function": without it the commit would happen after the answer has left.

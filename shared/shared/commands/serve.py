@@ -35,5 +35,7 @@ def serve(
         port=settings.http_port,
         log_config=None,
         access_log=False,
+        # Forwarded addresses are read by our own rule (`rates.client_address`).
+        proxy_headers=False,
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )

@@ -37,6 +37,14 @@ def quiet(_: str) -> None:
     """Say nothing."""
 
 
+RATES = {
+    "TAAWON_RATE_LIMIT": "60000",
+    "TAAWON_RATE_LIMIT_ADDRESS": "120000",
+    "TAAWON_RATE_LIMIT_SIGN_IN": "6000",
+}
+"""Everybody comes from this machine, and the demo looks many times a second."""
+
+
 @dataclass
 class Stack:
     """Everything of one folder. Whoever has the folder can start it, look at it and stop it.
@@ -163,6 +171,7 @@ class Stack:
             "TAAWON_DATABASE_URL": self.database_url(service),
             "TAAWON_AMQP_URL": self.broker.url_of(service, vhost=VHOST),
             "TAAWON_JWKS_URL": f"{self.url('registry')}/.well-known/jwks.json",
+            **RATES,
         }
         if name in SERVICES:
             known["TAAWON_HTTP_PORT"] = self._port_file(name).read_text().strip()
