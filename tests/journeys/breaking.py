@@ -50,6 +50,7 @@ _TROUBLE = {
     "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
     " WHERE delivered_position < last_position": "partner queues are behind their feeds",
     "SELECT count(*) FROM dead_letter": "letters are dead",
+    "SELECT count(*) FROM audience_change": "changes of the audience are not matched yet",
 }
 """What notifications should have none of, and how to count it."""
 

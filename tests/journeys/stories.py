@@ -396,10 +396,13 @@ class Story:
         return [a for a in page["items"] if about is None or a["subject_id"] == str(about)]
 
     async def audience_counts(self, cooperatives: int) -> None:
-        """Wait until so many cooperatives are known to notifications."""
+        """Wait until so many cooperatives are known to notifications, and late matches told."""
 
         async def look() -> bool:
-            return bool((await self.audience())["cooperatives"] == cooperatives)
+            if (await self.audience())["cooperatives"] != cooperatives:
+                return False
+            async with self.database("notifications") as connection:
+                return not await connection.fetchval("SELECT count(*) FROM audience_change")
 
         await self.eventually(look)
 

@@ -16,7 +16,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("notifications"),
         router=api.router,
         consumers=handlers.consumers,
-        background=[jobs.deliver_feeds],
+        background=[jobs.tell_late_matches, jobs.deliver_feeds],
         seals=True,
         owner_of=queries.owner_of,
     )

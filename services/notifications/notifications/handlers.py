@@ -29,17 +29,17 @@ CALL_EVENTS = (CallOpened, CallUpdated, CallDeadlineExtended, CallClosed, CallCa
 IDEA_EVENTS = (IdeaPublished, IdeaWithdrawn)
 
 
-@consumers.on(CooperativesImported, prefetch=2)
+@consumers.on(CooperativesImported, prefetch=2, rebuildable=True)
 async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
-    """The audience follows the register, batch by batch; late matches are told."""
+    """The audience follows the register, batch by batch."""
     await usecases.keep_cooperatives(session, event.cooperatives)
 
 
-@consumers.on(CooperativeRegistered, CooperativeChanged, prefetch=4)
+@consumers.on(CooperativeRegistered, CooperativeChanged, prefetch=4, rebuildable=True)
 async def keep_cooperative(
     event: CooperativeRegistered | CooperativeChanged, session: AsyncSession
 ) -> None:
-    """The audience follows the register, record by record; late matches are told."""
+    """The audience follows the register, record by record."""
     await usecases.keep_cooperatives(session, [event.cooperative])
 
 
@@ -61,7 +61,7 @@ async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> 
     await usecases.feed_partners(session, event)
 
 
-@consumers.on(PartnerRegistered, prefetch=4)
+@consumers.on(PartnerRegistered, prefetch=4, rebuildable=True)
 async def know_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     """Institutions are known by the names that the registry gives them."""
     await usecases.know_partner(session, event)

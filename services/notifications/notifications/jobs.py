@@ -1,4 +1,4 @@
-"""Work beside requests and reactions: feeds onto partner queues, doors made as asked for."""
+"""Work beside requests and reactions: late matches, feeds onto partner queues, partner doors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,34 @@ from shared.runtime import Runtime
 from shared.settings import Settings
 
 from . import usecases
-from .models import DOOR_CHANNEL, FEED_CHANNEL
+from .models import CHANGE_CHANNEL, DOOR_CHANNEL, FEED_CHANNEL
 from .provisioner import BrokerProvisioner
 
 log = structlog.get_logger()
+
+
+async def tell_late_matches(runtime: Runtime) -> None:
+    """Tell those who match an open subject since the audience changed, until cancelled.
+
+    Safe in several processes.
+    """
+    settings = runtime.settings
+    wake = Wake(settings.database_url.get_secret_value(), CHANGE_CHANNEL)
+    async with wake:
+        while True:
+            if not await _tell_late(runtime.sessions):
+                await wake.wait(settings.relay_poll_seconds)
+
+
+async def _tell_late(sessions: Sessions) -> bool:
+    """Tell what the next notes ask for; False where there are none, or the database is away."""
+    try:
+        async with sessions.begin() as session:
+            return await usecases.tell_late(session)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return False
 
 
 async def deliver_feeds(runtime: Runtime) -> None:

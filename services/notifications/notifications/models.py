@@ -96,6 +96,15 @@ audience_history = Table(
     _moment("valid_to", nullable=True),
 )
 
+# Only ever added to and taken from: a change that comes while another of the same cooperative is
+# worked on has a row of its own, so it can't be lost with that one.
+audience_change = Table(
+    "audience_change",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("cooperatives", ARRAY(UUID(as_uuid=True)), nullable=False),
+)
+
 subject = Table(
     "subject",
     metadata,
@@ -266,6 +275,7 @@ feed_resend = Table(
 
 FEED_CHANNEL = "taawon_feed"
 DOOR_CHANNEL = "taawon_doors"
+CHANGE_CHANNEL = "taawon_audience"
 
 WAKE_SQL = (
     f"""CREATE FUNCTION feed_notify() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -278,6 +288,14 @@ BEGIN PERFORM pg_notify('{DOOR_CHANNEL}', ''); RETURN NULL; END $$""",
 FOR EACH STATEMENT EXECUTE FUNCTION door_notify()""",
 )
 """Wakes the delivery of feeds and the provisioner at commit; a migration runs it."""
+
+CHANGE_SQL = (
+    f"""CREATE FUNCTION audience_change_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('{CHANGE_CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER audience_change_notify AFTER INSERT ON audience_change
+FOR EACH STATEMENT EXECUTE FUNCTION audience_change_notify()""",
+)
+"""Wakes whoever tells late matches at commit; a migration runs it."""
 
 mapper.map_imperatively(Subject, subject)
 mapper.map_imperatively(Door, amqp_door)

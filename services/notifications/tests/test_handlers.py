@@ -9,9 +9,17 @@ from itertools import permutations
 import pytest
 from sqlalchemy import func, select
 
-from notifications import handlers
+from notifications import handlers, usecases
 from notifications.domain import audience_tracks
-from notifications.models import alert, audience, audience_history, feed_entry, partner, subject
+from notifications.models import (
+    alert,
+    audience,
+    audience_change,
+    audience_history,
+    feed_entry,
+    partner,
+    subject,
+)
 from notifications.models import subscription as subscription_table
 from shared.contracts.registry import CooperativeChanged, CooperativesImported, PartnerRegistered
 from shared.database import make_engine, make_sessions
@@ -35,6 +43,17 @@ from .builders import (
 
 def imported(*records):
     return CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
+
+
+async def kept(session, *records):
+    """The audience has these records, and whoever matches only now has been told."""
+    await handlers.keep_imported_cooperatives(imported(*records), session)
+    await tell_all_late(session)
+
+
+async def tell_all_late(session):
+    while await usecases.tell_late(session):
+        pass
 
 
 async def alerts_of(session, subject_id):
@@ -178,8 +197,8 @@ async def test_a_cooperative_that_arrives_after_the_call_is_told_once(session):
     call, record = a_call(), a_record()
     await handlers.follow_call(opened(call), session)
 
-    await handlers.keep_imported_cooperatives(imported(record), session)
-    await handlers.keep_imported_cooperatives(imported(record), session)
+    await kept(session, record)
+    await kept(session, record)
 
     assert [r.cooperative_id for r in await alerts_of(session, call.call_id)] == [
         record.cooperative_id
@@ -192,7 +211,7 @@ async def test_a_cooperative_that_arrives_after_the_end_is_not_told(session, end
     await handlers.follow_call(opened(call), session)
     await handlers.follow_call(ending(call), session)
 
-    await handlers.keep_imported_cooperatives(imported(a_record()), session)
+    await kept(session, a_record())
 
     assert await alerts_of(session, call.call_id) == []
 
@@ -209,8 +228,63 @@ async def test_a_changed_record_that_matches_now_is_told(session):
         ),
         session,
     )
+    await tell_all_late(session)
 
     assert await recipients(session, call.call_id) == {record.cooperative_id}
+
+
+async def test_those_who_come_late_are_counted_with_the_others(session):
+    call = a_call()
+    await kept(session, a_record())
+    await handlers.follow_call(opened(call), session)
+
+    await kept(session, a_record(), a_record(), a_record(province="MA-AGD"))
+
+    alerted = select(subject.c.alerted).where(subject.c.subject_id == call.call_id)
+    assert await session.scalar(alerted) == 3
+
+
+async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(databases):
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    call, record = a_call(), a_record()
+    async with sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+        await handlers.keep_imported_cooperatives(imported(record), session)
+
+    async with sessions() as session:  # a process that dies before it commits
+        await usecases.tell_late(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+
+    async with sessions.begin() as session:
+        assert await session.scalar(select(func.count()).select_from(audience_change)) == 1
+        assert await recipients(session, call.call_id) == set()
+        assert await usecases.tell_late(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+        assert not await usecases.tell_late(session)
+    await engine.dispose()
+
+
+async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(databases):
+    """While one works on the note of a first change, the second change of the same comes in."""
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    call, record = a_call(), a_record(province="MA-AGD")
+    moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
+    async with sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+        await handlers.keep_imported_cooperatives(imported(record), session)
+
+    async with sessions.begin() as session:
+        await usecases.tell_late(session)
+        async with sessions.begin() as other:
+            await handlers.keep_imported_cooperatives(imported(moved), other)
+
+    async with sessions.begin() as session:
+        assert await recipients(session, call.call_id) == set()
+        await tell_all_late(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+    await engine.dispose()
 
 
 async def test_a_published_idea_alerts_its_territory_and_sectors(session):
@@ -329,7 +403,10 @@ async def test_the_newest_name_of_a_partner_stays(session):
 
 
 async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
-    """Both commit for real, at the same time, again and again: every cooperative is told once."""
+    """All commit for real, at the same time, again and again: every cooperative is told once.
+
+    Three tell late matches beside them, so that replicas meet, too.
+    """
     engine = make_engine(databases.fresh("notifications"), pool_size=10)
     sessions = make_sessions(engine)
     calls = [a_call() for _ in range(6)]
@@ -339,10 +416,23 @@ async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
         async with sessions.begin() as session:
             await handler(event, session)
 
+    over = asyncio.Event()
+
+    async def tell_late():
+        while True:
+            ends = over.is_set()
+            async with sessions.begin() as session:
+                found = await usecases.tell_late(session)
+            if ends and not found:
+                return
+
+    tellers = [asyncio.create_task(tell_late()) for _ in range(3)]
     await asyncio.gather(
         *(run(handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
         *(run(handlers.follow_call, opened(call)) for call in calls),
     )
+    over.set()
+    await asyncio.gather(*tellers)
 
     async with sessions() as session:
         told = await session.execute(

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 from sqlalchemy import select
 
-from notifications import handlers
+from notifications import handlers, usecases
 from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
 from notifications.domain.holds import MOVES
 from notifications.models import alert
@@ -61,6 +61,8 @@ async def registered(door, *records):
         batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
     )
     await hear(door, handlers.keep_imported_cooperatives, batch)
+    async with door.sessions.begin() as session:
+        await usecases.tell_late(session)
 
 
 async def decide(door, tokens, state, subject_id=None, status=200):

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from notifications import handlers
+from notifications import handlers, usecases
 from notifications.api.ledger import HEADER
 from notifications.queries import ledger_batches
 from shared.contracts.registry import CooperativesImported
@@ -44,6 +44,7 @@ async def heard(sessions, *happened):
                     batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(item,)
                 )
                 await handlers.keep_imported_cooperatives(batch, session)
+                await usecases.tell_late(session)
             elif "ideas" in item.topic:
                 await handlers.follow_idea(item, session)
             else:

@@ -104,6 +104,50 @@ class DeadLetterRow(Base):
     decision_reason: Mapped[str | None] = mapped_column(Text)
 
 
+class OutboxHorizonRow(Base):
+    """How far the outbox has been forgotten: facts written until then may be gone."""
+
+    __tablename__ = "outbox_horizon"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    forgotten_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ResendRow(Base):
+    """A run that sends facts to one queue again: what it was asked for, how far it is, its end.
+
+    `position` is where the next page begins, in the words of what is read.
+    """
+
+    __tablename__ = "resend"
+    __table_args__ = (
+        Index("ix_resend_running", "asked_at", postgresql_where=text("state = 'running'")),
+    )
+
+    run: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    topics: Mapped[list[str]] = mapped_column(JSONB)
+    since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    event_id: Mapped[uuid.UUID | None] = mapped_column(PgUUID)
+    position: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    total: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    done: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    sent: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    incomplete: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, server_default="running")
+    error: Mapped[str | None] = mapped_column(Text)
+    asked_by: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )
+    ended_by: Mapped[str | None] = mapped_column(Text)
+    ended_because: Mapped[str | None] = mapped_column(Text)
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class AuditRow(Base):
     """Who did what, when, and what it was before and after. Rows are only ever added."""
 
@@ -136,6 +180,19 @@ CREATE TRIGGER outbox_notify AFTER INSERT ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 """
 """Wakes the relay at commit. A migration of each service runs it after the outbox table."""
+
+RESEND_CHANNEL = "taawon_resend"
+
+RESEND_SQL = f"""
+CREATE FUNCTION resend_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('{RESEND_CHANNEL}', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER resend_notify AFTER INSERT ON resend
+    FOR EACH STATEMENT EXECUTE FUNCTION resend_notify();
+"""
+"""Wakes whoever sends facts again, at commit."""
 
 APPEND_ONLY_SQL = """
 CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
 """What a fact or a person can make happen in notifications."""
 
-from .audience import keep_cooperatives
+from .audience import keep_cooperatives, tell_late
 from .doors import PARTNER_VHOST, deliver_feed, open_amqp_door, provision_doors
 from .fanout import follow_subject
 from .holds import count_told, decide_hold, get_hold
@@ -22,4 +22,5 @@ __all__ = [
     "open_amqp_door",
     "provision_doors",
     "subscribe",
+    "tell_late",
 ]

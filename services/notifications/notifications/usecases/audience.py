@@ -7,13 +7,14 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared import failpoints
 from shared.contracts.registry import CooperativeRecord
 
-from ..models import FACT_COLUMNS, audience
+from ..models import FACT_COLUMNS, audience, audience_change
 from .fanout import lock_audience, tell_late_matches
 
 log = structlog.get_logger()
@@ -32,7 +33,8 @@ _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped t
 _TYPED = ", ".join(f"{name} {audience.c[name].type.compile(_POSTGRESQL)}" for name in _COLUMNS)
 
 # Rows go in by key, so that two batches that share cooperatives never wait for each other in a
-# circle. Only a newer version replaces what is there; the history gets the same rows.
+# circle. Only a newer version replaces what is there; the history gets the same rows, and whoever
+# is in them is noted, to be matched against what is open.
 _UPSERT = text(
     f"""
 WITH fresh AS (
@@ -46,6 +48,9 @@ WITH fresh AS (
 ), ended AS (
     UPDATE audience_history h SET valid_to = statement_timestamp() FROM fresh f
     WHERE h.cooperative_id = f.cooperative_id AND h.version < f.version AND h.valid_to IS NULL
+), noted AS (
+    INSERT INTO audience_change (cooperatives)
+    SELECT array_agg(cooperative_id) FROM fresh HAVING count(*) > 0
 )
 INSERT INTO audience_history (cooperative_id, version, valid_from, {", ".join(_FACTS)})
 SELECT cooperative_id, version, statement_timestamp(), {", ".join(_FACTS)} FROM fresh
@@ -55,19 +60,54 @@ RETURNING cooperative_id
 )
 
 
-async def keep_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
-    """Keep the newest version of each record, and tell those who match an open subject only now.
+CHANGES_AT_ONCE = 20
+"""Most notes that are worked on in one transaction; one is of up to a batch of cooperatives."""
 
-    What arrives late or twice changes nothing.
+
+async def keep_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
+    """Keep the newest version of each record, and note whom the audience changed for.
+
+    What arrives late or twice changes nothing. Nothing but this projection is written: who matches
+    an open subject only now is told by `tell_late`, so that the audience can be built again.
     """
+    # The moments of the history come after those of a fan-out that is under way.
     await lock_audience(session, shared=True)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
     changed = await _upsert(session, list(newest.values()))
     if changed:
-        told = await tell_late_matches(session, changed)
-        log.info("audience kept", cooperatives=len(changed), told_late=told)
+        log.info("audience kept", cooperatives=len(changed))
 
 
 async def _upsert(session: AsyncSession, records: Sequence[CooperativeRecord]) -> list[UUID]:
     rows = orjson.dumps([record.model_dump(mode="json") for record in records]).decode()
     return list(await session.scalars(_UPSERT, {"rows": rows}))
+
+
+async def tell_late(session: AsyncSession) -> bool:
+    """Tell those whom noted changes made match an open subject; whether anything was noted.
+
+    Notes go with the transaction that tells. Several may do this at once: each takes notes of its
+    own. Nobody is missed by a fan-out at the same time: a note is seen once its change is
+    committed, and the lock is asked for after that. So a fan-out that did not see the change has
+    the lock, is waited for, and its subject is seen here.
+    """
+    notes = (
+        select(audience_change.c.seq)
+        .order_by(audience_change.c.seq)
+        .limit(CHANGES_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("notes")
+    )
+    taken = await session.scalars(
+        delete(audience_change)
+        .where(audience_change.c.seq.in_(select(notes.c.seq)))
+        .returning(audience_change.c.cooperatives)
+    )
+    changed = {cooperative_id for note in taken for cooperative_id in note}
+    if not changed:
+        return False
+    await lock_audience(session, shared=True)
+    told = await tell_late_matches(session, list(changed))
+    failpoints.reach("audience.late.before-commit")
+    log.info("audience matched", cooperatives=len(changed), told_late=told)
+    return True

@@ -1,8 +1,10 @@
 """Fan-out: one transaction tells every matching cooperative, and says why in each alert.
 
-A fan-out holds the audience lock alone, an upsert of the audience shares it with other upserts.
-Without it each could miss the other's uncommitted rows for good. Moments are those of statements,
-which come after the lock: the start of a transaction that waited would put it before the other.
+A fan-out holds the audience lock alone. Whoever tells late matches shares it with others, and asks
+for it when the change is committed: a fan-out that has missed the change is then waited for, and
+its subject is seen. Upserts of the audience share it too, for the sake of moments: these are those
+of statements, which come after the lock; the start of a transaction that waited would put it before
+the other.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ class Counts:
 
 
 async def lock_audience(session: AsyncSession, *, shared: bool) -> None:
-    """Until the end of the transaction: alone for a fan-out, together for upserts."""
+    """Until the end of the transaction: alone for a fan-out, together for the rest."""
     function = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
     await session.execute(select(function(AUDIENCE_LOCK)))
 
@@ -157,7 +159,9 @@ async def tell(
     ]
     rows = matches(tracks, subject, kind)
     if only is not None:
+        # In one order, so that two who tell the same cooperatives never wait in a circle.
         rows = rows.where(audience.c.cooperative_id == func.any(list(only)))
+        rows = rows.order_by(audience.c.cooperative_id)
     told = (
         insert(alert)
         .from_select(_COLUMNS, rows)
@@ -260,8 +264,8 @@ async def correct(session: AsyncSession, subject: Subject, kind: AlertKind) -> i
 async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
     """Match changed cooperatives against subjects told before and still open; how many alerts.
 
-    The caller holds the shared audience lock, so every fan-out has either committed, and its
-    subject is seen here, or will see the changed rows itself.
+    The caller has taken the shared audience lock after the changes were committed, so every fan-out
+    has either committed, and its subject is seen here, or will see the changed rows itself.
     """
     table = subject_table.c
     found = await session.scalars(
@@ -303,7 +307,7 @@ def _is_kept_back() -> ColumnElement[bool]:
 
 
 async def _count_late(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
-    """Add in the database: several upserts may count at the same time."""
+    """Add in the database: several may count at the same time."""
     table = subject_table.c
     await session.execute(
         update(subject_table)
