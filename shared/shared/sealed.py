@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,14 +19,43 @@ class Unreadable(Invalid):
     """A sealed value can't be opened with the keys in TAAWON_SEAL_KEYS."""
 
 
+@dataclass(frozen=True)
+class SealingKey:
+    """One key: it seals values, and marks them so that they are found without being opened."""
+
+    fernet: Fernet
+    index_key: bytes
+    proof_key: bytes
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: str) -> SealingKey:
+        return cls(
+            fernet=Fernet(key),
+            index_key=hashlib.sha256(b"taawon blind index\0" + key.encode()).digest(),
+            proof_key=base64.urlsafe_b64decode(key)[:16],
+            fingerprint=hashlib.sha256(b"taawon fingerprint\0" + key.encode()).hexdigest()[:8],
+        )
+
+    def mark(self, value: str) -> str:
+        return hmac.new(self.index_key, value.encode(), hashlib.sha256).hexdigest()
+
+    def sealed(self, token: bytes) -> bool:
+        """Whether a decoded token is of this key: its proof alone, ten times faster than opening.
+
+        The last 32 bytes of a Fernet token are an HMAC-SHA256 with the first half of the key.
+        """
+        return hmac.compare_digest(hmac.digest(self.proof_key, token[:-32], "sha256"), token[-32:])
+
+
 class Sealer:
-    """Seals and opens small JSON objects. The first key seals; every key opens."""
+    """Seals and opens small JSON objects. The first key seals and marks; every key opens."""
 
     def __init__(self, keys: list[str]) -> None:
         if not keys:
             raise ValueError("at least one key is needed")
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
-        self._index_key = hashlib.sha256(b"taawon blind index\0" + keys[-1].encode()).digest()
+        self._keys = [SealingKey.of(key) for key in keys]
+        self._fernet = MultiFernet([key.fernet for key in self._keys])
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Sealer:
@@ -63,9 +94,31 @@ class Sealer:
         except InvalidToken:
             raise Unreadable from None
 
-    def blind_index(self, value: str) -> str:
-        """A keyed digest for looking a sealed value up; equal values give equal digests.
+    def mark(self, value: str) -> str:
+        """A keyed digest for looking a sealed value up; made with the newest key."""
+        return self._keys[0].mark(value)
 
-        Made with the oldest key, so that it stays the same when a newer key is put first.
+    def marks(self, value: str) -> list[str]:
+        """Every mark that the value may rest under, the newest key's first.
+
+        Look values up by all of them: while a rotation is under way, both old and new ones are
+        stored.
         """
-        return hmac.new(self._index_key, value.encode(), hashlib.sha256).hexdigest()
+        return [key.mark(value) for key in self._keys]
+
+    @property
+    def newest(self) -> str:
+        """The fingerprint of the key that seals: it tells keys apart and nothing of them."""
+        return self._keys[0].fingerprint
+
+    @property
+    def fingerprints(self) -> list[str]:
+        return [key.fingerprint for key in self._keys]
+
+    def key_of(self, sealed: str) -> str | None:
+        """The fingerprint of the key that a value rests under; None where no key opens it."""
+        try:
+            token = base64.urlsafe_b64decode(sealed.encode())
+        except ValueError:
+            return None
+        return next((key.fingerprint for key in self._keys if key.sealed(token)), None)

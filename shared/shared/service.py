@@ -22,7 +22,7 @@ from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
-from .operations import history, status, trace
+from .operations import history, sealed, status, trace
 from .rates import RateLimited, Rates
 from .runtime import Runtime
 from .sealed import Sealer
@@ -84,7 +84,8 @@ def build(
     app.state.rates = Rates(settings)
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
-    for routes in (health.router, status.router, trace.router, history.router, router):
+    own = (sealed.router, router) if seals else (router,)
+    for routes in (health.router, status.router, trace.router, history.router, *own):
         app.include_router(routes)
     return app
 

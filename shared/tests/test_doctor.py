@@ -22,6 +22,7 @@ from shared.operations.diagnosis import (
 )
 from shared.operations.diagnosis.queues import BACKLOG
 from shared.operations.doors import Doors
+from shared.operations.sealed import SealedOut
 from shared.operations.status import (
     DatabaseState,
     OutboxState,
@@ -125,6 +126,14 @@ CASES = {
     "the token is refused": (
         seen(service(status=None, refused="403 this needs the role operator")),
         (WARNING, "status-unknown", "403 this needs the role operator", None),
+    ),
+    "values rest under an old key": (
+        seen(service(sealed=SealedOut(newest="n", keys=["n", "o"], places={"t.c": {"o": 3}}))),
+        (WARNING, "sealed-under-old-key", "3 values in t.c", "taawon keys rotate masonry"),
+    ),
+    "values open with no key": (
+        seen(service(sealed=SealedOut(newest="n", keys=["n"], places={"t": {"unreadable": 2}}))),
+        (ERROR, "sealed-unreadable", "2 values in t of masonry", "taawon keys status masonry"),
     ),
     "the schema is behind": (
         with_status(newest_revision="roofs"),

@@ -47,11 +47,27 @@ def test_what_no_key_opens_is_unreadable(broken):
         sealer.reseal(broken)
 
 
-def test_a_blind_index_stays_when_a_newer_key_is_put_first():
-    before = Sealer([OLD]).blind_index("a@example.org")
+def test_a_value_is_marked_with_the_newest_key_and_found_by_the_marks_of_all():
+    before, both, after = (Sealer(keys) for keys in ([OLD], [NEW, OLD], [NEW]))
 
-    assert Sealer([NEW, OLD]).blind_index("a@example.org") == before
-    assert Sealer([NEW]).blind_index("a@example.org") != before
+    value = "a@example.org"
+    assert both.mark(value) == after.mark(value) != before.mark(value)
+    assert both.marks(value) == [after.mark(value), before.mark(value)]
+
+
+def test_the_key_of_a_value_is_told_by_its_fingerprint_and_no_key_is_shown():
+    before, both, after = (Sealer(keys) for keys in ([OLD], [NEW, OLD], [NEW]))
+
+    sealed = before.seal(CONTACT)
+    assert both.key_of(sealed) == before.newest == both.fingerprints[1]
+    assert both.key_of(both.seal(CONTACT)) == after.newest == both.newest
+    assert after.key_of(sealed) is None
+    assert before.newest not in OLD
+
+
+@pytest.mark.parametrize("broken", ["", "x", "é", "gAAAAA" + "A" * 80])
+def test_what_is_not_sealed_has_no_key(broken):
+    assert Sealer([OLD]).key_of(broken) is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
@@ -116,7 +117,13 @@ async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
     return Owner(partner=slug) if slug is not None else None
 
 
+LONGEST_TOKEN: Final = timedelta(seconds=3600 + 60)
+"""No token lives longer (`Settings.token_seconds`), with a minute for clocks that differ."""
+
+
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:
-    """The public part of every key, newest first."""
-    query = select(SigningKey).order_by(models.signing_key.c.created_at.desc())
-    return [key.public_jwk for key in (await session.execute(query)).scalars()]
+    """The public part of every key that a valid token may be signed with, newest first."""
+    key = models.signing_key.c
+    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - LONGEST_TOKEN)
+    query = select(SigningKey).where(may_verify).order_by(key.created_at.desc())
+    return [each.public_jwk for each in (await session.execute(query)).scalars()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ from shared.messaging.topology import dead_queue, installed_reactions
 
 from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .doors import Answer, Doors
+from .sealed import SealedOut
 from .status import Status
 
 KEYS = "/.well-known/jwks.json"
@@ -27,12 +30,15 @@ STATISTICS_SECONDS = 7.0
 
 async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
     """Services, signing keys and queues, all looked at together."""
-    services, (keys_url, keys), broker = await asyncio.gather(
-        see_services(doors), _see_keys(doors), asyncio.to_thread(_see_broker, doors, vhost)
+    services, sealed, (keys_url, keys), broker = await asyncio.gather(
+        see_services(doors),
+        _see_sealed(doors),
+        _see_keys(doors),
+        asyncio.to_thread(_see_broker, doors, vhost),
     )
     stopped = doors.stack is not None and not doors.stack.process(PROVISIONER).is_running()
     return Observations(
-        services=services,
+        services=tuple(replace(one, sealed=sealed.get(one.name)) for one in services),
         reactions=tuple(
             reaction.queue
             for reaction in installed_reactions()
@@ -99,6 +105,20 @@ def _last_line(text: str) -> str | None:
         return str(json.loads(lines[-1])["event"])[:300]
     except (ValueError, KeyError, TypeError):
         return lines[-1][:300]
+
+
+async def _see_sealed(doors: Doors) -> dict[str, SealedOut]:
+    """Under which keys values rest, of each service that seals and says so."""
+    urls = {name: url for name, url in doors.urls.items() if name in SEALING}
+    if doors.token is None or not urls:
+        return {}
+    told = await replace(doors, urls=urls).ask("/sealed")
+    found = {}
+    for name, answer in told.items():
+        with suppress(ValidationError):
+            if answer.ok:
+                found[name] = SealedOut.model_validate(answer.body)
+    return found
 
 
 async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:

@@ -15,10 +15,13 @@ DIGESTS: Final = text(
     FROM cooperative c
     JOIN unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
         AS given (court_key, register_key) USING (court_key, register_key)
+    ORDER BY c.id
     FOR UPDATE OF c
     """
 )
-"""The digests of known cooperatives among the given identities; their rows are locked."""
+"""The digests of known cooperatives among the given identities; their rows are locked.
+
+In the order of ids, as everybody locks several: two who do so never wait in a circle."""
 
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream

@@ -73,8 +73,17 @@ async def bootstrap_operator(
 
 
 def email_mark(sealer: Sealer, email: str) -> str:
-    """What an account is found by."""
-    return sealer.blind_index(email.strip().casefold())
+    """What an account is found by; the mark of the newest key."""
+    return sealer.mark(_spelled(email))
+
+
+def email_marks(sealer: Sealer, email: str) -> list[str]:
+    """What an account may be found by: one mark per key, the newest first."""
+    return sealer.marks(_spelled(email))
+
+
+def _spelled(email: str) -> str:
+    return email.strip().casefold()
 
 
 async def _refuse_unknown(
@@ -94,19 +103,27 @@ async def _new_account(
     session: AsyncSession, sealer: Sealer, *, email: str, password: str, roles: frozenset[Role]
 ) -> Account:
     check_password(password)
-    mark = email_mark(sealer, email)
-    if await session.scalar(select(models.account.c.id).where(models.account.c.email_mark == mark)):
-        raise AccountExists
+    await _refuse_taken(session, email_marks(sealer, email))
     account = Account(
         id=new_id(),
         email_sealed=sealer.seal({"email": email.strip()}),
-        email_mark=mark,
+        email_mark=email_mark(sealer, email),
         password_hash=await hash_password(password),
         roles=sorted(role.value for role in roles),
         created_at=now(),
     )
     session.add(account)
     return account
+
+
+async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
+    """One account per e-mail, also between processes of which each has another key first."""
+    turn = text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 0))")
+    for mark in sorted(marks):
+        await session.execute(turn, {"mark": mark})
+    taken = select(models.account.c.id).where(models.account.c.email_mark.in_(marks))
+    if await session.scalar(taken):
+        raise AccountExists
 
 
 def _audit(session: AsyncSession, caller: Principal, account: Account) -> None:

@@ -26,7 +26,7 @@ from shared.contracts.base import new_id, now
 from shared.messaging import outbox
 from shared.sealed import Sealer
 
-from .sealing import open_contact, seal_contact
+from .sealing import open_contact, seal_changed, seal_contact
 
 BY_HAND = "entered by hand"
 
@@ -87,7 +87,7 @@ async def change_cooperative(
     contact = before.contact
     if contact_changes:
         opened = open_contact(sealer, contact.sealed if contact else None)
-        contact = seal_contact(sealer, replace(opened, **contact_changes))
+        contact = seal_changed(sealer, contact, replace(opened, **contact_changes))
     entry = replace(before, **changes, contact=contact)
     caller.require_province(entry.province)
     if entry.identity != before.identity:

@@ -16,8 +16,25 @@ def seal_contact(sealer: Sealer, contact: Contact | None) -> SealedContact | Non
 
 def mark_of(sealer: Sealer, contact: Contact) -> str:
     """The ciphertext differs each time: only the mark says whether the values are the same."""
-    parts = (contact.president, contact.phone, contact.email)
-    return sealer.blind_index("\x1f".join([part or "" for part in parts]))
+    return sealer.mark(_said(contact))
+
+
+def marks_of(sealer: Sealer, contact: Contact) -> list[str]:
+    """The marks that the same values may have: one per key, the newest first."""
+    return sealer.marks(_said(contact))
+
+
+def _said(contact: Contact) -> str:
+    return "\x1f".join([part or "" for part in (contact.president, contact.phone, contact.email)])
+
+
+def seal_changed(
+    sealer: Sealer, before: SealedContact | None, contact: Contact
+) -> SealedContact | None:
+    """The contact sealed; the one from before where it says the same, under whichever key."""
+    if before is not None and before.mark in marks_of(sealer, contact):
+        return before
+    return seal_contact(sealer, contact)
 
 
 def open_contact(sealer: Sealer, sealed: str | None) -> Contact:

@@ -24,7 +24,7 @@ from shared.errors import DomainError, TooManyRequests
 from shared.sealed import Sealer
 from shared.settings import Settings
 
-from .accounts import email_mark
+from .accounts import email_marks
 from .partners import digest_secret
 from .passwords import is_password
 
@@ -65,20 +65,24 @@ async def issue_to_account(
 
     No transaction is open while the password is hashed.
     """
-    mark = email_mark(sealer, email)
+    marks = email_marks(sealer, email)
     async with sessions() as session:
-        await _refuse_guessing(session, mark)
+        await _refuse_guessing(session, marks)
         account = (
-            await session.execute(select(Account).filter_by(email_mark=mark, disabled_at=None))
+            await session.execute(
+                select(Account).where(
+                    models.account.c.email_mark.in_(marks), models.account.c.disabled_at.is_(None)
+                )
+            )
         ).scalar_one_or_none()
     fits = await is_password(password, account.password_hash if account else None)
     async with sessions.begin() as session:
         if account is not None and fits:
-            await session.execute(delete(_failures).where(_failures.c.email_mark == mark))
+            await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
             return await _issue(
                 session, sealer, settings, subject=account.id, claims=_claims_of(account)
             )
-        await session.execute(insert(_failures).values(email_mark=mark))
+        await session.execute(insert(_failures).values(email_mark=marks[0]))
     raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
 
 
@@ -91,10 +95,10 @@ def _claims_of(account: Account) -> dict[str, Any]:
     }
 
 
-async def _refuse_guessing(session: AsyncSession, mark: str) -> None:
+async def _refuse_guessing(session: AsyncSession, marks: list[str]) -> None:
     """The same for e-mails that nobody has: otherwise the refusal would tell which exist."""
     recent = select(func.count()).where(
-        _failures.c.email_mark == mark, _failures.c.at > now() - FAILURES_COUNT_FOR
+        _failures.c.email_mark.in_(marks), _failures.c.at > now() - FAILURES_COUNT_FOR
     )
     if (await session.scalar(recent) or 0) >= MOST_FAILURES:
         raise TooManyFailures

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..sealed import SealedOut
 from ..status import Status
 
 
@@ -38,6 +39,7 @@ class ServiceSeen:
     up: bool = True
     checks: dict[str, bool] = field(default_factory=dict)
     status: Status | None = None
+    sealed: SealedOut | None = None
     refused: str | None = None
     log: str | None = None
     last_line: str | None = None

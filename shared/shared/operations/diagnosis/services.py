@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shared.sealing.places import UNREADABLE
+
 from ..status import Status
 from .seen import Finding, Observations, Rule, Severity
 
@@ -179,6 +181,32 @@ def _seal_keys(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _sealed_values(seen: Observations) -> Iterator[Finding]:
+    for one in seen.services:
+        for place, counts in (one.sealed.places if one.sealed else {}).items():
+            if unreadable := counts.get(UNREADABLE, 0):
+                yield Finding(
+                    Severity.ERROR,
+                    "sealed-unreadable",
+                    one.name,
+                    f"{unreadable} values in {place} of {one.name} open with no key",
+                    "put the key that was removed back at the end of TAAWON_SEAL_KEYS, then seal"
+                    " everything anew before it goes; without that key these values are lost",
+                    f"taawon keys status {one.name}",
+                )
+            old = counts.keys() - {UNREADABLE, one.sealed.newest if one.sealed else ""}
+            if count := sum(counts[key] for key in old):
+                yield Finding(
+                    Severity.WARNING,
+                    "sealed-under-old-key",
+                    one.name,
+                    f"{count} values in {place} of {one.name} rest under {', '.join(sorted(old))},"
+                    " which is not the newest key",
+                    "seal them anew; the command wants the settings of the service",
+                    f"taawon keys rotate {one.name}",
+                )
+
+
 def _signing_keys(seen: Observations) -> Iterator[Finding]:
     if seen.keys_url is None or seen.signing_keys:
         return
@@ -214,6 +242,7 @@ RULES: tuple[Rule, ...] = (
     _relay_stuck,
     _dead_letters,
     _seal_keys,
+    _sealed_values,
     _signing_keys,
     _stopped,
     _clock_skew,

@@ -1,0 +1,62 @@
+"""Where the registry holds sealed values, and what is marked by them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from registry.domain import Contact
+from shared.contracts.base import now
+from shared.sealed import Sealer
+from shared.sealing import Holdings, SealedColumn
+
+from .accounts import email_mark
+from .sealing import mark_of
+from .tokens import FAILURES_COUNT_FOR, rotate_signing_key
+
+
+def _contact_marks(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
+    """The digest includes the mark: only with both is the next import silent."""
+    mark = mark_of(sealer, Contact(**values))
+    entry = models.cooperative_from(row).entry
+    return {"contact_mark": mark, "digest": models.digest_of(entry, mark)}
+
+
+def _email_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
+    return {"email_mark": email_mark(sealer, values["email"])} if "email" in values else {}
+
+
+async def _forget_failures(session: AsyncSession) -> None:
+    """Failed sign-ins that count no more: their marks can't be made anew."""
+    failures = models.sign_in_failure
+    await session.execute(delete(failures).where(failures.c.at < now() - FAILURES_COUNT_FOR))
+
+
+async def _new_signing_key(session: AsyncSession, sealer: Sealer) -> str:
+    return (await rotate_signing_key(session, sealer)).kid
+
+
+HOLDINGS: Final = Holdings(
+    columns=(
+        SealedColumn(
+            table=models.cooperative,
+            key="id",
+            column="contact_sealed",
+            follows=("contact_mark", "digest"),
+            renewing=_contact_marks,
+        ),
+        SealedColumn(
+            table=models.account,
+            key="id",
+            column="email_sealed",
+            follows=("email_mark",),
+            renewing=_email_mark,
+        ),
+        SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
+    ),
+    afterwards=_forget_failures,
+    new_signing_key=_new_signing_key,
+)
