@@ -19,7 +19,7 @@ class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
     `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
-    are those of its reactions.
+    are those of its reactions; `counts` are what its status adds: a name and the SQL that counts.
     """
 
     settings: Settings
@@ -31,3 +31,4 @@ class Runtime:
     desk: Desk | None = None
     listening: bool = field(default=False)
     queues: tuple[str, ...] = ()
+    counts: dict[str, str] = field(default_factory=dict)

@@ -58,18 +58,21 @@ def build(
     seals: bool = False,
     larger_bodies: dict[str, int] | None = None,
     owner_of: OwnerOf = operators_only,
+    counts: dict[str, str] | None = None,
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
     `seals` says that the service holds the key of personal fields; `larger_bodies` gives single
     paths a body limit of their own, in bytes; `owner_of` says who, beside the operators, may read
-    the audit of a record.
+    the audit of a record; `counts` adds numbers to the status, each by an SQL statement that
+    counts.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(settings.service, settings.log_level)
         async with running(settings, consumers, background, keys, seals=seals) as runtime:
+            runtime.counts = counts or {}
             app.state.runtime = runtime
             yield
 

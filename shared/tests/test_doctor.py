@@ -103,6 +103,14 @@ PAUSED = {**CHECKS, "not_paused": False}
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 CASES = {
+    "queues of partners dropped events": (
+        seen(service(status=status(counts={"feed_gaps": 7, "held": 0}))),
+        (Severity.WARNING, "feed-gaps", "dropped 7 events", "taawon partner ledger"),
+    ),
+    "alerts are held back": (
+        seen(service(status=status(counts={"held": 2}))),
+        (Severity.INFO, "held-back", "2 decisions", None),
+    ),
     "a service is down": (
         seen(service(up=False, checks={}, status=None, last_line="TAAWON_SEAL_KEYS is not set")),
         (ERROR, "service-down", "TAAWON_SEAL_KEYS is not set", "tail -n 50 /run/masonry.log"),

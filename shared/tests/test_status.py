@@ -121,6 +121,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
         "inbox": {"last_hour": 0},
         "reactions": {"listening": False, "paused": False, "queues": [QUEUE]},
         "relay": {"holds_lock": False, "held_seconds": None},
+        "counts": {},
         "seals": True,
     }
 

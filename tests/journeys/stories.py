@@ -311,7 +311,7 @@ class Story:
     ) -> Any:
         """What a successful POST answers."""
         answer = await self.ask(service, "POST", path, who=who, json=body)
-        assert answer.status_code in (200, 201), answer.text
+        assert answer.status_code in (200, 201, 202), answer.text
         return answer.json()
 
     async def pages(self, service: str, path: str, *, limit: int) -> AsyncIterator[Any]:
@@ -443,7 +443,9 @@ class Story:
         url = self.stack.broker.found.amqp_url(username, password, PARTNER_VHOST)
         return AmqpDoor(url, asked["queue"], username, password)
 
-    async def heard(self, door: AmqpDoor, count: int) -> list[AbstractIncomingMessage]:
+    async def heard(
+        self, door: AmqpDoor, count: int, *, refuse: bool = False
+    ) -> list[AbstractIncomingMessage]:
         """The next messages of a partner's queue, read with the partner's own login."""
         messages: list[AbstractIncomingMessage] = []
         connection = await aio_pika.connect(door.url)
@@ -452,7 +454,7 @@ class Story:
             queue = await channel.get_queue(door.queue, ensure=False)
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
-                    await message.ack()
+                    await (message.reject() if refuse else message.ack())
                     messages.append(message)
                     if len(messages) == count:
                         break

@@ -75,6 +75,27 @@ async def test_a_delivery_killed_before_it_is_marked_may_only_repeat_itself(
     assert [item["id"] for item in await breakable.feed(partner)] == [first["id"]]
 
 
+async def test_a_drain_killed_before_it_acknowledges_leaves_one_gap_that_is_sent_again(
+    breakable: Story, sabotage: Sabotage, partner: Partner, door: AmqpDoor
+) -> None:
+    trap = await sabotage.arm("notifications", "gaps.between-commit-and-ack")
+    call_id = await breakable.open_call(A_TRACK)
+    (refused,) = await breakable.heard(door, 1, refuse=True)
+    await breakable.eventually(trap.has_sprung)
+    await sabotage.put_right()
+    await sabotage.settled()
+
+    seen = await breakable.get("notifications", "/doors/amqp", who=partner)
+    await breakable.post("notifications", "/doors/amqp/resend", {"first": 1}, who=partner)
+    (again,) = await breakable.listen(door, 1)
+
+    assert [(g["first_position"], g["reason"]) for g in seen["gaps"]] == [(1, "rejected")]
+    assert (again["id"], again["data"]["call_id"]) == (refused.message_id, str(call_id))
+    page = await breakable.get("notifications", f"/partners/{partner.slug}/ledger", who=partner)
+    (entry,) = page["items"]
+    assert (entry["doors"][0]["times"], entry["gap"]["closed_by"]) == (2, "resend")
+
+
 async def test_an_import_whose_listener_is_killed_reaches_the_whole_audience(
     breakable: Story, sabotage: Sabotage
 ) -> None:

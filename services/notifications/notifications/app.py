@@ -9,6 +9,12 @@ from shared.settings import Settings
 
 from . import api, handlers, jobs, queries
 
+COUNTS = {
+    "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
+    "held": "SELECT count(*) FROM hold WHERE state = 'held'",
+}
+"""What an operator should see of notifications beside what every service tells."""
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
@@ -16,7 +22,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("notifications"),
         router=api.router,
         consumers=handlers.consumers,
-        background=[jobs.tell_late_matches, jobs.deliver_feeds],
+        background=[jobs.tell_late_matches, jobs.deliver_feeds, jobs.keep_gaps],
         seals=True,
         owner_of=queries.owner_of,
+        counts=COUNTS,
     )

@@ -13,6 +13,7 @@ from shared.runtime import Runtime
 from shared.settings import Settings
 
 from . import usecases
+from .drain import drain_dropped
 from .models import CHANGE_CHANNEL, DOOR_CHANNEL, FEED_CHANNEL
 from .provisioner import BrokerProvisioner
 
@@ -62,10 +63,18 @@ async def deliver_feeds(runtime: Runtime) -> None:
         await publisher.close()
 
 
+async def keep_gaps(runtime: Runtime) -> None:
+    """Keep what partner queues dropped as gaps of their feeds, until cancelled."""
+    settings = runtime.settings
+    if settings.amqp_partners_url is None:
+        return
+    url = settings.amqp_partners_url.get_secret_value()
+    await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
+
+
 async def _deliver(sessions: Sessions, publisher: Publisher) -> bool:
     try:
-        async with sessions.begin() as session:
-            return await usecases.deliver_feed(session, publisher)
+        return await usecases.deliver_feed(sessions, publisher)
     except Exception as error:
         if not is_infrastructure(error):
             raise

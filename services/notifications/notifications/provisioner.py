@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from shared.messaging.management import Management
 
 from .domain import Door
-from .usecases.doors import PARTNER_EXCHANGE, PARTNER_VHOST
+from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST
 
-DROPPED = "p.dropped"
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-overflow": "drop-head",
@@ -25,9 +26,15 @@ USER_LIMITS = {"max-connections": 5, "max-channels": 20}
 class BrokerProvisioner:
     """Makes queues and users through the management API, as an administrator."""
 
-    def __init__(self, management: Management, delivery_user: str) -> None:
+    def __init__(
+        self,
+        management: Management,
+        delivery_user: str,
+        queue_arguments: Mapping[str, Any] = QUEUE_ARGUMENTS,
+    ) -> None:
         self._management = management
         self._delivery_user = delivery_user
+        self._queue_arguments = dict(queue_arguments)
 
     async def prepare(self) -> None:
         """The vhost of partners, and what notifications may do in it."""
@@ -55,7 +62,8 @@ class BrokerProvisioner:
     def _make(self, door: Door) -> None:
         api = self._management
         api.put(
-            f"queues/{PARTNER_VHOST}/{door.queue}", {"durable": True, "arguments": QUEUE_ARGUMENTS}
+            f"queues/{PARTNER_VHOST}/{door.queue}",
+            {"durable": True, "arguments": self._queue_arguments},
         )
         api.bind(PARTNER_VHOST, PARTNER_EXCHANGE, door.queue, routing_key=door.queue)
         api.put_hashed_user(door.username, door.password_hash)

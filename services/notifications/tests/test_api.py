@@ -195,7 +195,7 @@ async def test_a_partner_never_sees_the_feed_of_another(door, tokens):
 
     feed = (await door.http.get("/feed", headers=partner(tokens, "fm5"))).json()
 
-    assert feed == {"items": [], "next": "0"}
+    assert feed == {"items": [], "next": "0", "gaps": []}
 
 
 async def test_nobody_ends_the_subscription_of_another(door, tokens):

@@ -16,7 +16,18 @@ from shared.operations.doors import Doors, Token, Urls
 from shared.operations.observe import see_services
 from shared.operations.status import OutboxState, Status
 
-COLUMNS = ("service", "up", "ready", "version", "schema", "outbox", "oldest", "dead", "paused")
+COLUMNS = (
+    "service",
+    "up",
+    "ready",
+    "version",
+    "schema",
+    "outbox",
+    "oldest",
+    "dead",
+    "gaps",
+    "paused",
+)
 
 
 def status(
@@ -53,7 +64,7 @@ def is_ready(one: ServiceSeen) -> bool:
 
 def _cells(one: ServiceSeen) -> tuple[str, ...]:
     first = (_word(one.up), _word(is_ready(one)))
-    return first + (_told(one.status) if one.status else ("?",) * 6)
+    return first + (_told(one.status) if one.status else ("?",) * 7)
 
 
 def _told(status: Status) -> tuple[str, ...]:
@@ -65,8 +76,17 @@ def _told(status: Status) -> tuple[str, ...]:
         _waiting(outbox) if outbox else "?",
         f"{outbox.oldest_seconds:.1f} s" if outbox and outbox.pending else "",
         str(sum(dead.values())) if dead is not None else "?",
+        _gaps(status),
         "yes" if status.reactions.paused else "no",
     )
+
+
+def _gaps(status: Status) -> str:
+    """Events that partner queues dropped; nothing where a service has no such queues."""
+    if status.counts is None:
+        return "?"
+    found = status.counts.get("feed_gaps")
+    return "" if found is None else str(found)
 
 
 def _waiting(outbox: OutboxState) -> str:

@@ -58,6 +58,15 @@ class Publisher:
     _exchanges: dict[str, AbstractExchange] = field(default_factory=dict, repr=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
+    async def is_open(self) -> bool:
+        """Whether there is a channel now, opened if need be; without one nothing was sent."""
+        try:
+            await self._open()
+        except CONNECTION_ERRORS:
+            await self._drop()
+            return False
+        return True
+
     async def publish(self, batch: Iterable[Outgoing]) -> list[Outcome]:
         """The outcome of each message, in order. Never raises for the broker being away."""
         messages = list(batch)

@@ -67,6 +67,7 @@ class Stored(BaseModel):
     dead_letters: dict[str, int]
     inbox: InboxState
     relay: RelayState
+    counts: dict[str, int] = {}
 
 
 class Status(BaseModel):
@@ -82,6 +83,7 @@ class Status(BaseModel):
     inbox: InboxState | None = None
     reactions: ReactionsState
     relay: RelayState | None = None
+    counts: dict[str, int] | None = None
     seals: bool
 
 
@@ -109,7 +111,7 @@ async def read_status(process: Process, caller: Caller) -> Status:
 async def _ask_database(process: Runtime) -> tuple[DatabaseState, Stored | None]:
     try:
         async with process.sessions() as session:
-            return await _database(session), await _stored(session)
+            return await _database(session), await _stored(session, process.counts)
     except Exception as error:
         if not is_infrastructure(error):
             raise
@@ -149,7 +151,7 @@ SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_s
 """
 
 
-async def _stored(session: AsyncSession) -> Stored:
+async def _stored(session: AsyncSession, counts: dict[str, str]) -> Stored:
     outbox = await _one(session, OUTBOX)
     dead = await session.execute(text(DEAD_LETTERS))
     inbox = await _one(session, INBOX)
@@ -165,6 +167,10 @@ async def _stored(session: AsyncSession) -> Stored:
         dead_letters={row.queue: row.letters for row in dead},
         inbox=InboxState(last_hour=inbox.messages),
         relay=RelayState(holds_lock=relay.held, held_seconds=relay.seconds),
+        counts={
+            name: int(await session.scalar(text(statement)) or 0)
+            for name, statement in counts.items()
+        },
     )
 
 

@@ -38,6 +38,10 @@ def upgrade() -> None:
     sa.Column('last_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('slug', 'door', 'first_position', 'last_position', name=op.f('pk_feed_delivery'))
     )
+    # What went out before this was kept has no time.
+    op.execute("INSERT INTO feed_delivery (slug, door, first_position, last_position, times)"
+               " SELECT slug, 'amqp', n, least(n + 99, delivered_position), 1"
+               " FROM amqp_door, generate_series(1, delivered_position, 100) AS n")
     op.create_table('feed_gap',
     sa.Column('slug', sa.Text(), nullable=False),
     sa.Column('position', sa.BigInteger(), nullable=False),

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from shared.messaging import wire
 from shared.web import Caller, Session
 
-from .. import queries
+from .. import queries, usecases
 from ..usecases.partners import partner_of
+from .partner_ledger import GapOut
 
 router = APIRouter(tags=["partners"])
 
@@ -34,6 +35,7 @@ class FeedItem(BaseModel):
 class FeedOut(BaseModel):
     items: list[FeedItem]
     next: str = Field(description="Pass it as `after` next time, also when items is empty.")
+    gaps: list[GapOut] = Field(description="Of these events, those that your queue dropped.")
 
 
 @router.get("/feed")
@@ -44,7 +46,8 @@ async def read_feed(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FeedOut:
     """Your events after a position, in order. Whoever has seen n has seen all before n."""
-    rows = await queries.read_feed(session, partner_of(caller), after=int(after), limit=limit)
+    slug = partner_of(caller)
+    rows = await queries.read_feed(session, slug, after=int(after), limit=limit)
     items = [
         FeedItem(
             id=row.event_id,
@@ -56,4 +59,9 @@ async def read_feed(
         )
         for row in rows
     ]
-    return FeedOut(items=items, next=items[-1].sequence if items else after)
+    if not rows:
+        return FeedOut(items=[], next=after, gaps=[])
+    first, last = rows[0].position, rows[-1].position
+    await usecases.record_handed_out(session, slug, first, last)
+    gaps = await queries.gaps_of(session, slug, first=first, last=last, only_open=False)
+    return FeedOut(items=items, next=str(last), gaps=[GapOut.model_validate(gap) for gap in gaps])

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared import reference
 from shared.errors import Invalid, Problem
@@ -17,6 +17,7 @@ from shared.web import Caller, Session
 from .. import queries, usecases
 from ..domain import DoorState, SubscriptionFilter
 from ..usecases.partners import partner_of
+from .partner_ledger import GapOut
 
 router = APIRouter(tags=["partners"])
 
@@ -39,6 +40,28 @@ class DoorOut(BaseModel):
     username: str
     password: str | None = Field(default=None, description="Shown once, when it is made.")
     delivered_position: int = 0
+    dropped: int = Field(default=0, description="Events that it let go, not sent again yet.")
+    gaps: list[GapOut] = Field(default=[], description="The first hundred runs of them.")
+
+
+class ResendIn(BaseModel):
+    """Which positions of your feed; without `last` all up to the newest that was sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: int = Field(ge=1, lt=2**63)
+    last: int | None = Field(default=None, ge=1, lt=2**63)
+
+
+class ResendOut(BaseModel):
+    """These positions go to your queue again, under the same event ids.
+
+    The header `cloudEvents_resend` of such a copy is `resend_id`.
+    """
+
+    resend_id: int
+    first: int
+    last: int
 
 
 @router.post("/subscriptions", status_code=201)
@@ -82,7 +105,19 @@ async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
     door = await queries.get_door(session, partner_of(caller))
     if door is None:
         return None
-    return DoorOut(vhost=usecases.PARTNER_VHOST, **_without_secret(door))
+    return DoorOut(
+        vhost=usecases.PARTNER_VHOST,
+        dropped=await queries.count_open_gaps(session, door.slug),
+        gaps=[GapOut.model_validate(gap) for gap in await queries.gaps_of(session, door.slug)],
+        **_without_secret(door),
+    )
+
+
+@router.post("/doors/amqp/resend", status_code=202)
+async def send_again(session: Session, caller: Caller, wanted: ResendIn) -> ResendOut:
+    """Send positions of your feed to your queue again: from one on, or a gap from end to end."""
+    made = await usecases.ask_again(session, caller, first=wanted.first, last=wanted.last)
+    return ResendOut(resend_id=made.resend_id, first=made.first, last=made.last)
 
 
 def _without_secret(door: Any) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from shared.database import make_engine, make_sessions
 from shared.settings import Settings
 
 from ..jobs import run_provisioner
+from .partner_ledger import ledger
 
 partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
+partner.command()(ledger)
 
 
 @partner.command()

@@ -4,6 +4,16 @@ from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
 from .holds import decisions_about
 from .ledger import LedgerRow, ledger_batches
 from .owners import owner_of
+from .partner_ledger import (
+    Gap,
+    PartnerEntry,
+    Went,
+    count_open_gaps,
+    gaps_of,
+    partner_batches,
+    partner_entries,
+    require_partner,
+)
 from .partners import get_door, list_subscriptions, read_feed
 from .rows import AnyRow
 from .totals import (
@@ -21,15 +31,20 @@ from .why import Known, MomentToCome, find_why
 __all__ = [
     "AlertRow",
     "AnyRow",
+    "Gap",
     "Known",
     "LedgerRow",
     "MomentToCome",
     "NoSuchCooperative",
     "NoSuchSubject",
+    "PartnerEntry",
+    "Went",
     "audience_totals",
     "corrections_of",
+    "count_open_gaps",
     "decisions_about",
     "find_why",
+    "gaps_of",
     "get_door",
     "get_subject",
     "language_of",
@@ -38,8 +53,11 @@ __all__ = [
     "list_subjects",
     "list_subscriptions",
     "owner_of",
+    "partner_batches",
+    "partner_entries",
     "read_feed",
     "recipients",
     "repeated_alerts",
+    "require_partner",
     "totals_by",
 ]

@@ -1,14 +1,19 @@
 """What a fact or a person can make happen in notifications."""
 
 from .audience import keep_cooperatives, tell_late
-from .doors import PARTNER_VHOST, deliver_feed, open_amqp_door, provision_doors
+from .deliveries import deliver_feed, record_handed_out
+from .doors import PARTNER_VHOST, open_amqp_door, provision_doors
 from .fanout import follow_subject
+from .gaps import Drop, Resend, ask_again, keep_gaps
 from .holds import count_told, decide_hold, get_hold
 from .inbox import mark_alert
 from .partners import end_subscription, feed_partners, know_partner, subscribe
 
 __all__ = [
     "PARTNER_VHOST",
+    "Drop",
+    "Resend",
+    "ask_again",
     "count_told",
     "decide_hold",
     "deliver_feed",
@@ -17,10 +22,12 @@ __all__ = [
     "follow_subject",
     "get_hold",
     "keep_cooperatives",
+    "keep_gaps",
     "know_partner",
     "mark_alert",
     "open_amqp_door",
     "provision_doors",
+    "record_handed_out",
     "subscribe",
     "tell_late",
 ]

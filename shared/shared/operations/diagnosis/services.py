@@ -153,6 +153,34 @@ def _dead_letters(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _feed_gaps(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        gaps = (status.counts or {}).get("feed_gaps", 0)
+        if gaps:
+            yield Finding(
+                Severity.WARNING,
+                "feed-gaps",
+                name,
+                f"queues of partners dropped {gaps} events that have not gone out again",
+                "tell the partner: it reads them in its feed, or asks for them again with POST"
+                " /doors/amqp/resend; the ledger says which, why and when",
+                "taawon partner ledger <slug>",
+            )
+
+
+def _held_back(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        held = (status.counts or {}).get("held", 0)
+        if held:
+            yield Finding(
+                Severity.INFO,
+                "held-back",
+                name,
+                f"{held} decisions keep alerts back until a person releases or stops them",
+                "look at each subject's totals, then release or stop it: PUT /subjects/{id}/hold",
+            )
+
+
 def _clock_skew(seen: Observations) -> Iterator[Finding]:
     for name, status in _told(seen):
         skew = status.database.clock_skew_seconds
@@ -246,4 +274,6 @@ RULES: tuple[Rule, ...] = (
     _signing_keys,
     _stopped,
     _clock_skew,
+    _feed_gaps,
+    _held_back,
 )

@@ -1,0 +1,126 @@
+"""`taawon partner ledger`: what a partner was sent, through which door and when."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from shared.database import Sessions, make_engine, make_sessions
+from shared.settings import Settings
+
+from .. import queries
+from ..partner_table import HEADER, cells_of
+
+SHOWN = 200
+COLUMNS = ("position", "event", "recorded", "queue", "feed", "dropped")
+_AS_JSON = TypeAdapter(queries.PartnerEntry)
+
+
+def ledger(
+    slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
+    after: Annotated[int, typer.Option(min=0, help="Only events after this position.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All events, one JSON line each.")
+    ] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write all events to this file as a table.")
+    ] = None,
+) -> None:
+    """Show every event of a partner's feed with the doors it went out by, and their times.
+
+    It reads the database of notifications (TAAWON_DATABASE_URL). On the terminal at most 200.
+
+    Example: taawon partner ledger fm5 --csv fm5.csv
+    """
+    if table is not None:
+        written = asyncio.run(_write(slug, after, table))
+        typer.echo(f"{written} events written to {table}")
+    elif as_json:
+        asyncio.run(_print_json(slug, after))
+    else:
+        asyncio.run(_show(slug, after))
+
+
+@asynccontextmanager
+async def _connected(slug: str) -> AsyncIterator[Sessions]:
+    # Commands send nothing: the relay of the running service does.
+    settings = Settings.load("notifications", amqp_url="amqp://unused")
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        sessions = make_sessions(engine)
+        async with sessions() as session:
+            await queries.require_partner(session, slug)
+        yield sessions
+    finally:
+        await engine.dispose()
+
+
+async def _write(slug: str, after: int, path: Path) -> int:
+    written = 0
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(HEADER)
+        async with _connected(slug) as sessions:
+            async for batch in queries.partner_batches(sessions, slug, after=after):
+                lines.writerows(cells_of(entry) for entry in batch)
+                written += len(batch)
+    return written
+
+
+async def _print_json(slug: str, after: int) -> None:
+    async with _connected(slug) as sessions:
+        async for batch in queries.partner_batches(sessions, slug, after=after):
+            for entry in batch:
+                sys.stdout.buffer.write(_AS_JSON.dump_json(entry) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def _show(slug: str, after: int) -> None:
+    async with _connected(slug) as sessions, sessions() as session:
+        entries = await queries.partner_entries(session, slug, after=after, limit=SHOWN + 1)
+        open_gaps = await queries.count_open_gaps(session, slug)
+    shown = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
+    for entry in entries[:SHOWN]:
+        shown.add_row(*_row(entry))
+    Console().print(shown)
+    if len(entries) > SHOWN:
+        typer.echo(f"more: --after {entries[SHOWN - 1].position}, or all of them with --csv FILE")
+    if open_gaps:
+        typer.echo(f"{open_gaps} events were dropped by the queue and have not gone out again")
+
+
+def _row(entry: queries.PartnerEntry) -> tuple[str, ...]:
+    went = {door.door: door for door in entry.doors}
+    gap = entry.gap
+    dropped = f"{gap.reason}{', again by ' + gap.closed_by if gap.closed_by else ''}" if gap else ""
+    return (
+        str(entry.position),
+        entry.topic,
+        _moment(entry.recorded_at),
+        _went(went.get("amqp")),
+        _went(went.get("feed")),
+        dropped,
+    )
+
+
+def _went(door: queries.Went | None) -> str:
+    if door is None:
+        return "-"
+    times = f" x{door.times}" if door.times > 1 else ""
+    unsure = f" +{door.unsure}?" if door.unsure else ""
+    return f"{_moment(door.first_at) if door.first_at else 'yes'}{times}{unsure}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

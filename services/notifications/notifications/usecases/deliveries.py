@@ -1,0 +1,231 @@
+"""What goes out of a feed, through which door and when, so that a ledger can tell it.
+
+The AMQP door notes that it begins to send before it sends, in a transaction of its own: where the
+process dies between the broker's confirm and our mark, that note stays, and the ledger says that
+these entries may have gone out once more than it can prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import structlog
+from aio_pika import Message
+from sqlalchemy import Row, and_, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import failpoints
+from shared.database import Sessions
+from shared.messaging import topology, wire
+from shared.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
+
+from ..domain import DoorState
+from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_resend, partner
+from .doors import PARTNER_EXCHANGE
+
+log = structlog.get_logger()
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+BATCH = 100
+AMQP = "amqp"
+FEED = "feed"
+RESEND = "cloudEvents_resend"
+"""Header of a copy that was asked for again: the number of that wish."""
+
+
+async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
+    """Put the next entries of one partner's feed on its queue; whether there was anything to do.
+
+    A crash between the confirm and the commit sends entries again under the same message ids.
+    """
+    if not await publisher.is_open():
+        return False
+    async with sessions.begin() as session:
+        door = await _next_door(session)
+        if door is None:
+            return False
+        resend = door.resend_id if door.delivered_position >= door.last_position else None
+        entries = await _entries(session, door, resend)
+        if not entries:
+            return await _nothing_left(session, door, resend)
+        await _begin(sessions, door.slug, entries)
+        user = topology.user_of(publisher.url)
+        outcomes = await publisher.publish(
+            [
+                Outgoing(partner_message(e, user, resend), PARTNER_EXCHANGE, door.queue)
+                for e in entries
+            ]
+        )
+        failpoints.reach("feed.between-confirm-and-mark")
+        return await _settle(session, door, resend, entries, outcomes)
+
+
+async def _next_door(session: AsyncSession) -> AnyRow | None:
+    """A ready door with something to send; others that deliver now are skipped."""
+    waiting = and_(feed_resend.c.slug == amqp_door.c.slug, feed_resend.c.done_at.is_(None))
+    found = await session.execute(
+        select(
+            amqp_door.c.slug,
+            amqp_door.c.queue,
+            amqp_door.c.delivered_position,
+            partner.c.last_position,
+            feed_resend.c.resend_id,
+            feed_resend.c.next_position,
+            feed_resend.c.last_position.label("resend_until"),
+        )
+        .join(partner, partner.c.slug == amqp_door.c.slug)
+        .outerjoin(feed_resend, waiting)
+        .where(
+            amqp_door.c.state == DoorState.READY,
+            or_(
+                amqp_door.c.delivered_position < partner.c.last_position,
+                feed_resend.c.resend_id.is_not(None),
+            ),
+        )
+        .order_by(text("random()"))
+        .limit(1)
+        .with_for_update(of=amqp_door, skip_locked=True)
+    )
+    return found.one_or_none()
+
+
+async def _entries(session: AsyncSession, door: AnyRow, resend: int | None) -> Sequence[AnyRow]:
+    """The next ones: what is new before what is wanted again."""
+    position = feed_entry.c.position
+    wanted = (
+        position > door.delivered_position
+        if resend is None
+        else position.between(door.next_position, door.resend_until)
+    )
+    rows = await session.execute(
+        select(feed_entry)
+        .where(feed_entry.c.slug == door.slug, wanted)
+        .order_by(position)
+        .limit(BATCH)
+    )
+    return rows.all()
+
+
+async def _nothing_left(session: AsyncSession, door: AnyRow, resend: int | None) -> bool:
+    """Entries may have been removed by age: a wish for them is done."""
+    if resend is None:
+        return False
+    await _go_on(session, resend, door.resend_until)
+    return True
+
+
+async def _begin(sessions: Sessions, slug: str, entries: Sequence[AnyRow]) -> None:
+    async with sessions.begin() as session:
+        await _count(session, slug, entries[0].position, entries[-1].position, unsure=1)
+
+
+async def _settle(
+    session: AsyncSession,
+    door: AnyRow,
+    resend: int | None,
+    entries: Sequence[AnyRow],
+    outcomes: Sequence[Outcome],
+) -> bool:
+    """Note what the broker confirmed, up to the first entry that it did not."""
+    first, last = entries[0].position, entries[-1].position
+    failed = next((place for place, outcome in enumerate(outcomes) if outcome is not None), None)
+    await _count(session, door.slug, first, last, unsure=-1)
+    if failed is not None:
+        outcome = outcomes[failed]
+        log.warning("door waits", partner=door.slug, error=type(outcome).__name__)
+        if not isinstance(outcome, Unroutable):
+            await _count(session, door.slug, entries[failed].position, last, unsure=1)
+        if failed == 0:
+            return False
+        last = entries[failed - 1].position
+    await _count(session, door.slug, first, last, times=1)
+    if resend is not None:
+        await _close_gaps(session, door.slug, first, last, by="resend", sending=resend)
+        await _go_on(session, resend, last)
+    else:
+        await session.execute(
+            update(amqp_door).where(amqp_door.c.slug == door.slug).values(delivered_position=last)
+        )
+    return True
+
+
+async def _go_on(session: AsyncSession, resend: int, last: int) -> None:
+    done = feed_resend.c.last_position <= last
+    await session.execute(
+        update(feed_resend).where(feed_resend.c.resend_id == resend).values(next_position=last + 1)
+    )
+    await session.execute(
+        update(feed_resend)
+        .where(feed_resend.c.resend_id == resend, done)
+        .values(done_at=func.clock_timestamp())
+    )
+
+
+async def record_handed_out(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """A page of the HTTP feed went out; gaps of the queue that it covers are closed by that."""
+    await _count(session, slug, first, last, times=1, door=FEED)
+    await _close_gaps(session, slug, first, last, by=FEED)
+
+
+async def _count(
+    session: AsyncSession,
+    slug: str,
+    first: int,
+    last: int,
+    *,
+    times: int = 0,
+    unsure: int = 0,
+    door: str = AMQP,
+) -> None:
+    """Add to the row of a range: `times` known to have gone out, `unsure` begun and not known."""
+    moment = func.clock_timestamp() if times else None
+    table = feed_delivery.c
+    key = {"slug": slug, "door": door, "first_position": first, "last_position": last}
+    row = insert(feed_delivery).values(
+        **key, times=times, unsure=max(unsure, 0), first_at=moment, last_at=moment
+    )
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=list(key),
+            set_={
+                "times": table.times + times,
+                "unsure": func.greatest(table.unsure + unsure, 0),
+                "first_at": func.coalesce(table.first_at, row.excluded.first_at),
+                "last_at": func.coalesce(row.excluded.last_at, table.last_at),
+            },
+        )
+    )
+    if unsure < 0:
+        same = and_(*(table[name] == value for name, value in key.items()))
+        await session.execute(
+            delete(feed_delivery).where(same, table.times == 0, table.unsure == 0)
+        )
+
+
+async def _close_gaps(
+    session: AsyncSession, slug: str, first: int, last: int, *, by: str, sending: int | None = None
+) -> None:
+    """Gaps whose entries went out again; one that this very copy left open stays so."""
+    gap = feed_gap.c
+    closing = update(feed_gap).where(
+        gap.slug == slug, gap.position.between(first, last), gap.closed_at.is_(None)
+    )
+    if sending is not None:
+        closing = closing.where(gap.sending < sending)
+    await session.execute(closing.values(closed_at=func.clock_timestamp(), closed_by=by))
+
+
+def partner_message(entry: AnyRow, user: str, resend: int | None = None) -> Message:
+    """The entry as a CloudEvent with its number in the feed as `sequence`."""
+    again = {} if resend is None else {RESEND: str(resend)}
+    return wire.message(
+        event_id=entry.event_id,
+        topic=entry.topic,
+        occurred_at=entry.occurred_at,
+        body=entry.body,
+        headers={**entry.headers, "cloudEvents_sequence": str(entry.position), **again},
+        service="notifications",
+        user=user,
+    )
