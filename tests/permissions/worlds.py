@@ -20,6 +20,7 @@ import ideas.app
 import notifications.app
 import registry.app
 from notifications import handlers
+from notifications.domain import Door, DoorState
 from shared import testing
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
@@ -193,6 +194,17 @@ async def notifications_world(world: World) -> None:
         await handlers.keep_imported_cooperatives(batch, session)
         await handlers.follow_call(call, session)
         await handlers.feed_partners(call, session)
+        session.add(
+            Door(
+                slug="oasis",
+                queue="p.oasis.walk.events",
+                username="p-oasis",
+                password_hash="x",
+                state=DoorState.READY,
+                delivered_position=1,
+                requested_at=datetime.now(UTC),
+            )
+        )
     inbox = await world.done("GET", f"/cooperatives/{world.cooperative}/alerts")
     world.names |= {
         "cooperative_id": str(world.cooperative),
@@ -200,6 +212,7 @@ async def notifications_world(world: World) -> None:
         "number": str(inbox["items"][0]["number"]),
         "subscription_id": made["subscription_id"],
         "record_id": str(world.cooperative),
+        "slug": "oasis",
     }
 
 
