@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from notifications import handlers, usecases
-from notifications.api.ledger import HEADER
+from notifications.ledger_lines import HEADER
 from notifications.queries import ledger_batches
 from shared.contracts.registry import CooperativesImported
 from shared.database import make_engine, make_sessions

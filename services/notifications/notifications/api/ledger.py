@@ -1,35 +1,40 @@
-"""The ledger of an event as a table that a spreadsheet opens."""
+"""The ledger of an event: every recipient with state and reason, in pages or as a table."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from shared.auth import Role
+from shared.contracts.base import Language
 from shared.database import Sessions as SessionFactory
-from shared.web import Caller, Session, Sessions
+from shared.web import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
+from ..ledger_lines import HEADER, LedgerLine, cells_of, line_of
+from .parameters import After
 from .tables import csv_answer, csv_text
 
 router = APIRouter(tags=["totals"])
 
-HEADER = (
-    "cooperative_id",
-    "name_fr",
-    "region",
-    "province",
-    "sector",
-    "edition",
-    "kind",
-    "verdict",
-    "unknown_fields",
-    "subject_version",
-    "told_at",
-)
+
+@router.get("/subjects/{subject_id}/ledger")
+async def ledger_page(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    language: Language = "fr",
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Page[LedgerLine]:
+    """Operators only: every alert with state and reason; then who matches and is kept back."""
+    caller.require(Role.OPERATOR)
+    rows, place = await queries.ledger_page(session, subject_id, _place(after), limit)
+    return Page(items=[line_of(row, language) for row in rows], next=_cursor(place))
 
 
 @router.get(
@@ -38,24 +43,36 @@ HEADER = (
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def ledger(
-    session: Session, sessions: Sessions, caller: Caller, subject_id: UUID
+    session: Session,
+    sessions: Sessions,
+    caller: Caller,
+    subject_id: UUID,
+    language: Language = "fr",
 ) -> StreamingResponse:
-    """Operators only: one line per alert, first ones and corrections, with nobody's contact."""
+    """Operators only: the same as a table, with nobody's contact."""
     caller.require(Role.OPERATOR)
     await queries.get_subject(session, subject_id)
-    return csv_answer(_lines(sessions, subject_id), f"ledger-{subject_id}")
+    return csv_answer(_lines(sessions, subject_id, language), f"ledger-{subject_id}")
 
 
-async def _lines(sessions: SessionFactory, subject_id: UUID) -> AsyncIterator[str]:
+async def _lines(
+    sessions: SessionFactory, subject_id: UUID, language: Language
+) -> AsyncIterator[str]:
     yield csv_text([HEADER])
     async for batch in queries.ledger_batches(sessions, subject_id):
-        yield csv_text([_cells(row) for row in batch])
+        yield csv_text([cells_of(line_of(row, language)) for row in batch])
 
 
-def _cells(row: queries.LedgerRow) -> tuple[object, ...]:
-    values: dict[str, object] = {
-        **vars(row),
-        "unknown_fields": " ".join(row.unknown_fields),
-        "told_at": row.told_at.isoformat(),
-    }
-    return tuple(values[name] for name in HEADER)
+def _place(after: str | None) -> queries.Place:
+    if after is None:
+        return queries.Place()
+    part, cooperative_id, edition = decode_cursor(after, int, UUID, int)
+    start = (cooperative_id, max(-1, min(edition, 2**31 - 1)))
+    return queries.Place(is_untold=part == 1, after=start)
+
+
+def _cursor(place: queries.Place | None) -> str | None:
+    if place is None:
+        return None
+    cooperative_id, edition = place.after or (UUID(int=0), -1)
+    return encode_cursor(int(place.is_untold), str(cooperative_id), edition)

@@ -16,6 +16,7 @@ from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
 from ..domain import Subject, SubjectKind, SubjectState
+from ..holding import HoldAnswer, hold_answer
 from .parameters import After, Limit
 
 router = APIRouter(tags=["totals"])
@@ -29,7 +30,7 @@ class TotalOut(BaseModel):
 
 
 class SubjectOut(BaseModel):
-    """A subject and its counts: matched = eligible + unknown."""
+    """A subject and its counts: matched = eligible + unknown; `alerted` counts first alerts."""
 
     subject_id: UUID
     kind: SubjectKind
@@ -56,7 +57,11 @@ class TotalsOut(SubjectOut):
     repeated: int = Field(description="Recipients with more than one first alert: always 0.")
     by_region: list[TotalOut]
     by_sector: list[TotalOut]
+    by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
     corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
+    corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
+    hold: HoldAnswer | None = Field(description="What keeps the telling back now.")
+    not_told: int = Field(description="Kept back: how many match now and have no alert.")
 
 
 class RecipientOut(BaseModel):
@@ -91,15 +96,21 @@ async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> 
     """Who was told: counts by verdict, region and sector, as of the moment of each alert."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     found = await queries.get_subject(session, subject_id)
+    corrections = [
+        CorrectionOut.model_validate(row._mapping)
+        for row in await queries.corrections_of(session, subject_id)
+    ]
+    kept = await queries.kept_back_by(session, subject_id)
     return TotalsOut(
         **_subject(found).model_dump(),
+        by_verdict={"eligible": found.eligible, "unknown": found.unknown},
+        corrections=corrections,
+        corrected=sum(correction.alerts for correction in corrections),
+        hold=hold_answer(kept, "fr"),
+        not_told=await queries.count_untold(session, found) if kept else 0,
         repeated=await queries.repeated_alerts(session, subject_id),
         by_region=await _totals(session, subject_id, "region"),
         by_sector=await _totals(session, subject_id, "sector"),
-        corrections=[
-            CorrectionOut.model_validate(row._mapping)
-            for row in await queries.corrections_of(session, subject_id)
-        ],
     )
 
 

@@ -64,6 +64,13 @@ class Decision:
     decided_at: datetime
 
 
+def standing(decisions: Sequence[Decision]) -> Decision | None:
+    """Of decisions in order the one that keeps back; a stop counts more than a hold."""
+    last = {decision.everything: decision for decision in decisions}
+    kept = [found for found in last.values() if found.state is not HoldState.RELEASED]
+    return min(kept, key=lambda d: (d.state is HoldState.HELD, d.everything), default=None)
+
+
 @dataclass(frozen=True)
 class Then:
     """What was so at a moment. None: it had not been heard of.
@@ -79,10 +86,8 @@ class Then:
     decisions: tuple[Decision, ...] = ()
 
     def kept_back_by(self) -> Decision | None:
-        """What kept the telling back then; what stops it counts more than what holds it."""
-        last = {decision.everything: decision for decision in self.decisions}
-        kept = [found for found in last.values() if found.state is not HoldState.RELEASED]
-        return min(kept, key=lambda d: (d.state is HoldState.HELD, d.everything), default=None)
+        """What kept the telling back then."""
+        return standing(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """How each track came out; none where content or facts had not been heard of."""

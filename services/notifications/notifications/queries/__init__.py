@@ -1,8 +1,8 @@
 """Reads: inboxes with their reasons, totals of an event, why and why not, feeds."""
 
 from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
-from .holds import decisions_about
-from .ledger import LedgerRow, ledger_batches
+from .holds import decisions_about, kept_back_by
+from .ledger import LedgerRow, Place, count_untold, ledger_batches, ledger_page
 from .owners import owner_of
 from .partner_ledger import (
     Gap,
@@ -38,17 +38,21 @@ __all__ = [
     "NoSuchCooperative",
     "NoSuchSubject",
     "PartnerEntry",
+    "Place",
     "Went",
     "audience_totals",
     "corrections_of",
     "count_open_gaps",
+    "count_untold",
     "decisions_about",
     "find_why",
     "gaps_of",
     "get_door",
     "get_subject",
+    "kept_back_by",
     "language_of",
     "ledger_batches",
+    "ledger_page",
     "list_alerts",
     "list_subjects",
     "list_subscriptions",

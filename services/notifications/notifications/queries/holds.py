@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..domain import EVERYTHING
-from ..domain.why import Decision
+from ..domain.why import Decision, standing
 from ..models import hold_decision
 
 
@@ -33,3 +33,8 @@ async def decisions_about(
         )
         for row in rows
     )
+
+
+async def kept_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
+    """What keeps the telling of a subject back now."""
+    return standing(await decisions_about(session, subject_id))

@@ -1,76 +1,153 @@
-"""The ledger of a subject: every alert with the facts that it was told for, in batches."""
+"""The ledger of a subject: every alert with the facts it was told for, and who waits untold."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, and_, case, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.criteria import Facts
 from shared.database import Sessions
 from shared.eligibility import fields_of
+from shared.eligibility.sql import compile_track
 
-from ..models import alert, audience, audience_history
-from .rows import AnyRow
+from ..domain import Subject, SubjectKind, audience_tracks
+from ..domain.subjects import Snapshot
+from ..domain.why import Decision, snapshot_of
+from ..models import alert, alert_state, audience, audience_history, subject_history
+from ..usecases.fanout import masks
+from .holds import kept_back_by
+from .rows import FACT_NAMES, AnyRow
+from .totals import get_subject
 
-BATCH = 5_000
-"""Alerts per transaction: none stays open while a slow reader takes its time."""
+BATCH = 2_000
+"""Rows per transaction: none stays open while a slow reader takes its time."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page of the ledger begins: first those told, then those who wait untold."""
+
+    is_untold: bool = False
+    after: tuple[UUID, int] | None = None
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One alert. The name is today's, everything else is as it was told."""
+    """One alert, or one cooperative that matches and was not told. The name is today's.
+
+    All else is as it was told. `untold_for` is what keeps the telling back.
+    """
 
     cooperative_id: UUID
     name_fr: str | None
-    region: str | None
-    province: str | None
-    sector: str | None
-    edition: int
-    kind: str
-    verdict: str
+    facts: Facts
+    content: Snapshot
+    reference_on: date
+    eligible_tracks: int
+    unknown_tracks: int
     unknown_fields: tuple[str, ...]
-    subject_version: int
-    told_at: datetime
+    edition: int | None = None
+    kind: str | None = None
+    subject_version: int | None = None
+    told_at: datetime | None = None
+    read_state: str | None = None
+    told_late: bool = False
+    corrected: bool = False
+    untold_for: Decision | None = None
 
 
 async def ledger_batches(
     sessions: Sessions, subject_id: UUID, *, size: int = BATCH
 ) -> AsyncIterator[list[LedgerRow]]:
-    """Every alert of a subject, by cooperative and edition."""
-    after: tuple[UUID, int] | None = None
-    while True:
+    """Every row of a subject's ledger, each batch in a transaction of its own."""
+    place: Place | None = Place()
+    while place is not None:
         async with sessions() as session:
-            rows = await _batch(session, subject_id, after, size)
+            rows, place = await ledger_page(session, subject_id, place, size)
         if rows:
-            yield [_ledger_row(row) for row in rows]
-        if len(rows) < size:
-            return
-        after = (rows[-1].cooperative_id, rows[-1].edition)
+            yield rows
 
 
-async def _batch(
-    session: AsyncSession, subject_id: UUID, after: tuple[UUID, int] | None, size: int
-) -> list[AnyRow]:
+async def ledger_page(
+    session: AsyncSession, subject_id: UUID, place: Place, size: int
+) -> tuple[list[LedgerRow], Place | None]:
+    """Rows from a place on, and where the next page begins; None at the end."""
+    found = await get_subject(session, subject_id)
+    if place.is_untold:
+        return await _untold(session, found, place, size)
+    statement = _alerts(subject_id)
     key = (alert.c.cooperative_id, alert.c.edition)
-    statement = _alerts(subject_id).order_by(*key).limit(size)
-    if after is not None:
-        statement = statement.where(tuple_(*key) > after)
-    return list(await session.execute(statement))
+    if place.after is not None:
+        statement = statement.where(tuple_(*key) > place.after)
+    rows = list(await session.execute(statement.order_by(*key).limit(size)))
+    contents = await _contents(session, found.kind, subject_id)
+    told = [_told(row, contents[row.subject_version], found) for row in rows]
+    if len(rows) < size:
+        kept = await kept_back_by(session, subject_id)
+        return told, Place(is_untold=True) if kept else None
+    return told, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
+
+
+async def _untold(
+    session: AsyncSession, found: Subject, place: Place, size: int
+) -> tuple[list[LedgerRow], Place | None]:
+    kept = await kept_back_by(session, found.subject_id)
+    if kept is None:
+        return [], None
+    statement = _waiting(found)
+    if place.after is not None:
+        statement = statement.where(audience.c.cooperative_id > place.after[0])
+    rows = list(await session.execute(statement.order_by(audience.c.cooperative_id).limit(size)))
+    content = found.snapshot()
+    waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
+    if len(rows) < size:
+        return waiting, None
+    return waiting, Place(is_untold=True, after=(rows[-1].cooperative_id, 0))
+
+
+async def count_untold(session: AsyncSession, found: Subject) -> int:
+    """How many match the newest content now and have no alert."""
+    waiting = _waiting(found).subquery()
+    return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
+
+
+async def _contents(
+    session: AsyncSession, kind: SubjectKind, subject_id: UUID
+) -> dict[int, tuple[Snapshot, date]]:
+    rows = await session.execute(
+        select(subject_history).where(subject_history.c.subject_id == subject_id)
+    )
+    return {row.version: (snapshot_of(kind, row.content), row.reference_on) for row in rows}
+
+
+_later = alert.alias("later")
 
 
 def _alerts(subject_id: UUID) -> Select[Any]:
+    mine = and_(
+        alert_state.c.cooperative_id == alert.c.cooperative_id, alert_state.c.seq == alert.c.seq
+    )
+    # What any account of the cooperative did with it; read counts more than archived unread.
+    rank = case((alert_state.c.state == "read", 2), (alert_state.c.state == "archived", 1), else_=0)
+    done = select(func.max(rank)).where(mine).correlate(alert).scalar_subquery()
+    corrected = exists().where(
+        _later.c.subject_id == alert.c.subject_id,
+        _later.c.cooperative_id == alert.c.cooperative_id,
+        _later.c.edition > alert.c.edition,
+    )
     return (
         select(
             alert,
+            done.label("done"),
+            corrected.label("corrected"),
             audience.c.name_fr,
-            audience_history.c.region,
-            audience_history.c.province,
-            audience_history.c.sector,
+            *(audience_history.c[name] for name in FACT_NAMES),
         )
         .join(audience, audience.c.cooperative_id == alert.c.cooperative_id)
         .join(
@@ -82,17 +159,53 @@ def _alerts(subject_id: UUID) -> Select[Any]:
     )
 
 
-def _ledger_row(row: AnyRow) -> LedgerRow:
+def _waiting(found: Subject) -> Select[Any]:
+    tracks = [
+        compile_track(criteria, audience, found.reference_on)
+        for criteria in audience_tracks(found.snapshot())
+    ]
+    eligible, unknown, fields = masks(tracks)
+    told = exists().where(
+        alert.c.subject_id == found.subject_id,
+        alert.c.cooperative_id == audience.c.cooperative_id,
+    )
+    return select(
+        audience.c.cooperative_id,
+        audience.c.name_fr,
+        *(audience.c[name] for name in FACT_NAMES),
+        eligible.label("eligible_tracks"),
+        unknown.label("unknown_tracks"),
+        fields.label("unknown_fields"),
+    ).where(or_(*(track.possible for track in tracks)), ~told)
+
+
+STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
+
+
+def _told(row: AnyRow, content: tuple[Snapshot, date], found: Subject) -> LedgerRow:
+    late = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
+    return _row(
+        row,
+        *content,
+        edition=row.edition,
+        kind=row.kind,
+        subject_version=row.subject_version,
+        told_at=row.created_at,
+        read_state=STATES[row.done],
+        told_late=row.edition == 0 and late,
+        corrected=row.corrected,
+    )
+
+
+def _row(row: AnyRow, content: Snapshot, reference_on: date, **more: Any) -> LedgerRow:
     return LedgerRow(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
-        region=row.region,
-        province=row.province,
-        sector=row.sector,
-        edition=row.edition,
-        kind=row.kind,
-        verdict="eligible" if row.eligible_tracks else "unknown",
+        facts=Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES}),
+        content=content,
+        reference_on=reference_on,
+        eligible_tracks=row.eligible_tracks,
+        unknown_tracks=row.unknown_tracks,
         unknown_fields=fields_of(row.unknown_fields),
-        subject_version=row.subject_version,
-        told_at=row.created_at,
+        **more,
     )

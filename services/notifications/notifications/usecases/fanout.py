@@ -195,7 +195,7 @@ _COLUMNS = [
 
 def matches(tracks: Sequence[TrackSql], subject: Subject, kind: AlertKind) -> Select[Any]:
     """One row per cooperative that some track may be for, with the tracks and what is unknown."""
-    eligible, unknown, fields = _masks(tracks)
+    eligible, unknown, fields = masks(tracks)
     return select(
         literal(subject.subject_id),
         audience.c.cooperative_id,
@@ -210,7 +210,7 @@ def matches(tracks: Sequence[TrackSql], subject: Subject, kind: AlertKind) -> Se
     ).where(or_(*(track.possible for track in tracks)))
 
 
-def _masks(
+def masks(
     tracks: Sequence[TrackSql],
 ) -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
     """Bit n of the first two is track n; the third names the unknown fields of its tracks."""

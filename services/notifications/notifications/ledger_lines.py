@@ -1,0 +1,104 @@
+"""Rows of a subject's ledger in words: state, verdict, tracks and rules in a reader's language."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.base import Language
+
+from .domain import HoldState
+from .queries import LedgerRow
+from .rendering import TrackReason, reasons
+
+HEADER = (
+    "cooperative_id",
+    "name_fr",
+    "region",
+    "province",
+    "sector",
+    "edition",
+    "kind",
+    "verdict",
+    "unknown_fields",
+    "subject_version",
+    "told_at",
+    "state",
+    "told_late",
+    "corrected",
+    "tracks",
+    "rules",
+    "not_told_because",
+)
+
+
+class LedgerLine(BaseModel):
+    """One alert of a cooperative; or, without `told_at`, one that matches and was not told."""
+
+    cooperative_id: UUID
+    name_fr: str | None
+    region: str | None
+    province: str | None
+    sector: str | None
+    edition: int | None = Field(description="0 for the first alert; null where nobody was told.")
+    kind: str | None
+    verdict: Literal["eligible", "unknown"]
+    unknown_fields: list[str]
+    subject_version: int | None
+    told_at: datetime | None
+    state: Literal["unread", "read", "archived", "held", "stopped"] = Field(
+        description="In the inbox, by any account of the cooperative; or what keeps it back."
+    )
+    told_late: bool = Field(description="First told after the fan-out: it came to match later.")
+    corrected: bool = Field(description="Told newer content afterwards.")
+    why: list[TrackReason] = Field(description="Matched tracks with their rules in words.")
+    not_told_because: str | None
+
+
+def line_of(row: LedgerRow, language: Language) -> LedgerLine:
+    """The row with its reasons, from the content and the facts as they were when it was told."""
+    kept = row.untold_for
+    return LedgerLine(
+        cooperative_id=row.cooperative_id,
+        name_fr=row.name_fr,
+        region=row.facts.region,
+        province=row.facts.province,
+        sector=row.facts.sector,
+        edition=row.edition,
+        kind=row.kind,
+        verdict="eligible" if row.eligible_tracks else "unknown",
+        unknown_fields=list(row.unknown_fields),
+        subject_version=row.subject_version,
+        told_at=row.told_at,
+        state=_state(row),
+        told_late=row.told_late,
+        corrected=row.corrected,
+        why=reasons(row.content, row.facts, row, language),
+        not_told_because=kept.reason if kept else None,
+    )
+
+
+def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
+    if row.untold_for is not None:
+        return "stopped" if row.untold_for.state is HoldState.STOPPED else "held"
+    for state in ("read", "archived"):
+        if row.read_state == state:
+            return state
+    return "unread"
+
+
+def cells_of(line: LedgerLine) -> tuple[object, ...]:
+    """One line of the table, in the order of `HEADER`."""
+    values = {
+        **line.model_dump(mode="json", exclude={"why"}),
+        "unknown_fields": " ".join(line.unknown_fields),
+        "told_late": "yes" if line.told_late else "no",
+        "corrected": "yes" if line.corrected else "no",
+        "told_at": line.told_at.isoformat() if line.told_at else None,
+        "tracks": "; ".join(reason.track for reason in line.why if reason.track),
+        "rules": " ".join(sentence for reason in line.why for sentence in reason.reasons),
+    }
+    return tuple(values[name] for name in HEADER)

@@ -1,0 +1,221 @@
+"""The ledger of a subject: every recipient with state and reason, and those who were not told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+
+import pytest
+from sqlalchemy import select
+
+from notifications import handlers, usecases
+from shared.contracts.registry import CooperativesImported
+from shared.messaging.tables import OutboxRow
+
+from .builders import a_call, a_record, a_track, extended, opened
+
+
+async def registered(door, *records):
+    batch = CooperativesImported(
+        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
+    )
+    async with door.sessions.begin() as session:
+        await handlers.keep_imported_cooperatives(batch, session)
+    async with door.sessions.begin() as session:
+        await usecases.tell_late(session)
+
+
+async def heard(door, *facts):
+    for fact in facts:
+        async with door.sessions.begin() as session:
+            await handlers.follow_call(fact, session)
+
+
+async def decide(door, tokens, call, state):
+    answer = await door.http.put(
+        f"/subjects/{call.call_id}/hold",
+        json={"state": state, "reason": "a wrong cap"},
+        headers=tokens.headers("operator"),
+    )
+    assert answer.status_code == 200, answer.text
+
+
+async def lines_of(door, tokens, call, limit=200, **parameters):
+    """Every page of the ledger, one after the other."""
+    lines, after = [], {}
+    while True:
+        answer = await door.http.get(
+            f"/subjects/{call.call_id}/ledger",
+            params={"limit": limit, **after, **parameters},
+            headers=tokens.headers("operator"),
+        )
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        lines += page["items"]
+        if page["next"] is None:
+            return lines
+        after = {"after": page["next"]}
+
+
+async def totals_of(door, tokens, call):
+    answer = await door.http.get(
+        f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
+    )
+    return answer.json()
+
+
+async def test_a_recipient_has_verdict_tracks_rules_and_unknown_fields(door, tokens):
+    call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 10}))
+    sure, unsure = a_record(), a_record(members_youth=None)
+    await registered(door, sure, unsure)
+    await heard(door, opened(call))
+
+    lines = {line["cooperative_id"]: line for line in await lines_of(door, tokens, call)}
+
+    told, asked = lines[str(sure.cooperative_id)], lines[str(unsure.cooperative_id)]
+    assert (told["verdict"], told["state"], told["edition"]) == ("eligible", "unread", 0)
+    assert told["why"][0]["track"] == "Coopératives"
+    assert "Tiznit" in told["why"][0]["reasons"][0]
+    assert (asked["verdict"], asked["unknown_fields"]) == ("unknown", ["members_youth"])
+
+
+async def test_the_language_of_the_rules_may_be_chosen(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await heard(door, opened(call))
+
+    (line,) = await lines_of(door, tokens, call, language="ar")
+
+    assert "تيزنيت" in line["why"][0]["reasons"][0]
+
+
+@pytest.mark.parametrize(("marks", "state"), [(["read"], "read"), (["archived", "read"], "read")])
+async def test_the_state_is_what_any_account_of_the_cooperative_did(door, tokens, marks, state):
+    call, record, other = a_call(), a_record(), a_record()
+    await registered(door, record, other)
+    await heard(door, opened(call))
+    reader = tokens.headers("operator")
+    path = f"/cooperatives/{record.cooperative_id}/alerts"
+    (alert,) = (await door.http.get(path, headers=reader)).json()["items"]
+    for mark in marks:
+        await door.http.put(
+            f"{path}/{alert['number']}/state",
+            json={"state": mark},
+            headers=tokens.headers("cooperative", cooperatives=[record.cooperative_id]),
+        )
+
+    lines = {line["cooperative_id"]: line["state"] for line in await lines_of(door, tokens, call)}
+
+    assert lines == {str(record.cooperative_id): state, str(other.cooperative_id): "unread"}
+
+
+async def test_corrections_and_late_ones_say_so(door, tokens):
+    call, first, late = a_call(), a_record(), a_record()
+    await registered(door, first)
+    await heard(door, opened(call))
+    await registered(door, late)
+    await heard(door, extended(call))
+
+    lines = await lines_of(door, tokens, call)
+
+    seen = {
+        (line["cooperative_id"], line["edition"]): (line["told_late"], line["corrected"])
+        for line in lines
+    }
+    assert seen == {
+        (str(first.cooperative_id), 0): (False, True),
+        (str(first.cooperative_id), 3): (False, False),
+        (str(late.cooperative_id), 0): (True, True),
+        (str(late.cooperative_id), 3): (False, False),
+    }
+
+
+async def test_first_alerts_and_corrections_are_counted_apart(door, tokens):
+    call = a_call()
+    await registered(door, a_record(), a_record(members_youth=None))
+    await heard(door, opened(call), extended(call))
+
+    totals = await totals_of(door, tokens, call)
+
+    assert (totals["alerted"], totals["corrected"]) == (2, 2)
+    assert totals["by_verdict"] == {"eligible": 2, "unknown": 0}
+    async with door.sessions() as session:
+        rows = await session.scalars(select(OutboxRow).order_by(OutboxRow.seq))
+        said = [json.loads(row.body) for row in rows]
+    assert [(s["alerted"], s["first_alerts"], s["corrections"]) for s in said] == [
+        (2, 2, 0),
+        (2, 0, 2),
+    ]
+
+
+@pytest.mark.parametrize("state", ["held", "stopped"])
+async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(door, tokens, state):
+    call, told, waiting = a_call(), a_record(), a_record()
+    await registered(door, told)
+    await heard(door, opened(call))
+    await decide(door, tokens, call, state)
+    await registered(door, waiting, a_record(province="MA-AGD"))
+
+    lines = await lines_of(door, tokens, call, limit=1)
+    totals = await totals_of(door, tokens, call)
+
+    assert [line["cooperative_id"] for line in lines] == [
+        str(told.cooperative_id),
+        str(waiting.cooperative_id),
+    ]
+    untold = lines[1]
+    assert (untold["state"], untold["told_at"], untold["edition"]) == (state, None, None)
+    assert (untold["verdict"], untold["not_told_because"]) == ("eligible", "a wrong cap")
+    assert (totals["alerted"], totals["not_told"], totals["hold"]["state"]) == (1, 1, state)
+
+
+async def test_after_a_release_nobody_is_kept_back(door, tokens):
+    call = a_call()
+    await decide(door, tokens, call, "held")
+    await registered(door, a_record(), a_record())
+    await heard(door, opened(call))
+    before = await totals_of(door, tokens, call)
+
+    await decide(door, tokens, call, "released")
+
+    after = await totals_of(door, tokens, call)
+    assert (before["alerted"], before["not_told"]) == (0, 2)
+    assert (after["alerted"], after["not_told"], after["hold"]) == (2, 0, None)
+    assert all(line["told_at"] for line in await lines_of(door, tokens, call))
+
+
+async def test_pages_and_table_have_the_same_rows(door, tokens):
+    call = a_call()
+    await registered(door, *(a_record() for _ in range(5)))
+    await heard(door, opened(call), extended(call))
+    await decide(door, tokens, call, "held")
+    await registered(door, a_record(name_fr="=danger"))
+
+    pages = await lines_of(door, tokens, call, limit=2)
+    table = await door.http.get(
+        f"/subjects/{call.call_id}/ledger.csv", headers=tokens.headers("operator")
+    )
+
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(r["cooperative_id"], r["edition"]) for r in rows] == [
+        (p["cooperative_id"], "" if p["edition"] is None else str(p["edition"])) for p in pages
+    ]
+    assert len(rows) == 11
+    assert (rows[-1]["name_fr"], rows[-1]["state"]) == ("'=danger", "held")
+    assert "Tiznit" in rows[0]["rules"]
+
+
+@pytest.mark.parametrize("after", ["x", "WzFd", "WzAsIngiLDBd"])
+async def test_a_made_up_place_is_refused(door, tokens, after):
+    call = a_call()
+    await heard(door, opened(call))
+
+    answer = await door.http.get(
+        f"/subjects/{call.call_id}/ledger",
+        params={"after": after},
+        headers=tokens.headers("operator"),
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
