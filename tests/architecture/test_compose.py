@@ -239,7 +239,7 @@ def test_databases_and_administration_are_not_open_to_the_network():
     assert "ports" not in EVERYTHING["postgres"]
     assert EVERYTHING["postgres"]["networks"] == ["inside"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    assert "127.0.0.1:15672:15672" in EVERYTHING["rabbitmq"]["ports"]
+    assert "127.0.0.1:${TAAWON_MANAGEMENT_PORT:-15672}:15672" in EVERYTHING["rabbitmq"]["ports"]
     published = [port for each in EVERYTHING.values() for port in each.get("ports", ())]
     assert all(port.startswith(("127.0.0.1:", "${TAAWON_BIND:-127.0.0.1}:")) for port in published)
 

@@ -160,6 +160,14 @@ class Stack:
         number = port.read_text().strip() if port.exists() else "0"
         return f"http://127.0.0.1:{number}"
 
+    def partner_url(self, username: str, password: str) -> str:
+        """Where a partner signs in to read its queue."""
+        return self.broker.found.amqp_url(username, password, PARTNER_VHOST)
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """How `taawon` is run with what the registry knows."""
+        return [sys.executable, "-m", "shared.cli"], self.environment("registry")
+
     def database_url(self, service: str) -> str:
         return self.postgres.databases.create(service)
 

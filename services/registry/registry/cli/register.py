@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 import orjson
 import typer
@@ -58,7 +58,9 @@ def generate(
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="The register file; - is standard input.")
+    ],
     report: Annotated[
         Path | None, typer.Option(help="Write every problem to this CSV file.")
     ] = None,
@@ -66,6 +68,9 @@ def import_file(
     as_of: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The day as of which the file is true."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="What to call the file in reports; its name if not given.")
     ] = None,
 ) -> None:
     """Read a register file (CSV, UTF-8). Good rows go in, wrong ones are listed.
@@ -75,10 +80,14 @@ def import_file(
     Example: taawon register import register.csv
 
     Example: taawon register import register.csv --report problems.csv --json
+
+    Example: docker compose exec -T registry taawon register import - < register.csv
     """
     findings: list[Finding] = []
     day = as_of.replace(tzinfo=UTC).date() if as_of else None
-    result = asyncio.run(_import(file, findings, day, quiet=as_json))
+    result = asyncio.run(
+        _import(file, source or Path(file.name).name, findings, day, quiet=as_json)
+    )
     if report is not None:
         _write_problems(report, findings)
     if as_json:
@@ -107,16 +116,17 @@ async def _announce() -> int:
 
 
 async def _import(
-    file: Path, findings: list[Finding], day: date | None, *, quiet: bool
+    stream: BinaryIO, source: str, findings: list[Finding], day: date | None, *, quiet: bool
 ) -> RegisterImport:
     result: RegisterImport | None = None
-    with file.open("rb") as stream, _progress(quiet) as progress:
-        size = os.fstat(stream.fileno()).st_size
+    with _progress(quiet) as progress:
+        # A pipe has no size: then there is a count and no share.
+        size = os.fstat(stream.fileno()).st_size or None
         task = progress.add_task("reading", total=size, rows=0, refused=0)
         async with connected() as (sessions, sealer):
             lines = _counted(lines_of(stream), progress, task)
             steps = usecases.import_register(
-                sessions, sealer, CONSOLE, lines, source=file.name, as_of_on=day
+                sessions, sealer, CONSOLE, lines, source=source, as_of_on=day
             )
             async with aclosing(steps):
                 async for step in steps:

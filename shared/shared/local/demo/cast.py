@@ -11,8 +11,8 @@ from typing import Any
 
 from ..client import Client, Refused
 from ..processes import wait_until
-from ..stack import PARTNER_VHOST, Stack
 from ..state import kept_secret, write_atomically
+from .system import System, taawon
 
 OPERATOR = "operator@taawon.invalid"
 MODERATOR = "moderator@taawon.invalid"
@@ -55,13 +55,13 @@ PARTNERS = (
 
 @dataclass
 class Cast:
-    """Signed-in callers of a stack. Secrets stay in the stack's folder, for the next run."""
+    """Signed-in callers of a system. Secrets stay in its folder, for the next run."""
 
-    stack: Stack
+    system: System
 
     @property
     def secrets(self) -> Path:
-        return self.stack.folder / "secrets"
+        return self.system.folder / "secrets"
 
     def operator(self) -> Client:
         """The first operator, made by the command where there is none."""
@@ -81,7 +81,7 @@ class Cast:
         name = {"fr": card.fr, "ar": card.ar}
         body = {"slug": card.slug, "kind": card.kind, "name": name, "language": "fr"}
         _unless_there(operator, "/partners", body)
-        client = Client(self.stack.url, self._client_credentials(operator, card.slug))
+        client = Client(self.system.url, self._client_credentials(operator, card.slug))
         if not client.get("notifications", "/subscriptions"):
             client.post("notifications", "/subscriptions", card.wanted)
         return client
@@ -93,8 +93,8 @@ class Cast:
             write_atomically(kept, json.dumps(client.post("notifications", "/doors/amqp")))
         wait_until(lambda: self._door_state(client) == "ready", within=30)
         made = json.loads(kept.read_text())
-        url = self.stack.broker.found.amqp_url(made["username"], made["password"], PARTNER_VHOST)
-        return Door(slug, url, made["queue"], self.stack.folder / "partners")
+        url = self.system.partner_url(made["username"], made["password"])
+        return Door(slug, url, made["queue"], self.system.folder / "partners")
 
     def _door_state(self, client: Client) -> str:
         return str(client.get("notifications", "/doors/amqp")["state"])
@@ -113,17 +113,11 @@ class Cast:
 
     def _person(self, email: str, password: str) -> Client:
         grant = {"grant_type": "password", "username": email, "password": password}
-        return Client(self.stack.url, grant)
+        return Client(self.system.url, grant)
 
     def _taawon(self, *arguments: str, say: str) -> None:
         """Run a command of the registry; that the operator exists already is no failure."""
-        done = subprocess.run(
-            [sys.executable, "-m", "shared.cli", *arguments],
-            env=self.stack.environment("registry"),
-            input=f"{say}\n",
-            text=True,
-            capture_output=True,
-        )
+        done = taawon(self.system, *arguments, say=f"{say}\n", quiet=True)
         if done.returncode != 0 and "already" not in done.stderr:
             raise RuntimeError(f"taawon {' '.join(arguments)} failed:\n{done.stderr}")
 

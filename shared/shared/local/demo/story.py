@@ -13,22 +13,22 @@ from typing import Any
 
 from ..client import Client, Refused
 from ..processes import wait_until
-from ..stack import Stack
 from ..state import write_atomically
 from .cast import PARTNERS, Cast, Door
 from .facts import PATIENCE, Facts, NotInTime, Received, Told
 from .later import call_of, explain_silence, extend
 from .reading import read_feed, seeds_of
 from .screen import Screen
+from .system import System, taawon
 
 
-def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
-    """Tell the story on a running stack. Told again, it makes no second alert."""
-    cast = Cast(stack)
+def tell(system: System, *, count: int, seed: int, screen: Screen) -> Facts:
+    """Tell the story on a running system. Told again, it makes no second alert."""
+    cast = Cast(system)
     operator = cast.operator()
     facts = Facts()
     screen.chapter("The register")
-    import_register(stack, operator, facts, count=count, seed=seed, screen=screen)
+    import_register(system, operator, facts, count=count, seed=seed, screen=screen)
     screen.chapter("Partners")
     doors = {}
     clients = {}
@@ -38,7 +38,7 @@ def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
         screen.partner(card.slug, card.fr, card.wanted)
     screen.chapter("An idea and the real calls")
     announce(operator, cast.moderator(operator), facts, screen)
-    keep_first_times(facts, stack.folder.parent / "demo.json")
+    keep_first_times(facts, system.folder.parent / "demo.json")
     screen.chapter("Why: three alerts as their readers see them")
     screen.alerts(sample_alerts(operator, facts.events))
     tell_later(operator, clients["fm5"], facts, screen)
@@ -48,7 +48,7 @@ def tell(stack: Stack, *, count: int, seed: int, screen: Screen) -> Facts:
     screen.received(facts.partners)
     name_events(clients["fm5"], facts.events)
     write_atomically(
-        stack.folder.parent / "demo.json",
+        system.folder.parent / "demo.json",
         json.dumps(asdict(facts), ensure_ascii=False, indent=2) + "\n",
         mode=0o644,
     )
@@ -68,18 +68,22 @@ def tell_later(operator: Client, partner: Client, facts: Facts, screen: Screen) 
 
 
 def import_register(
-    stack: Stack, operator: Client, facts: Facts, *, count: int, seed: int, screen: Screen
+    system: System, operator: Client, facts: Facts, *, count: int, seed: int, screen: Screen
 ) -> None:
     """Draw the register file, import it by the command, and wait until everybody has heard."""
-    register = stack.folder / f"register-{count}-{seed}.csv"
+    register = system.folder / f"register-{count}-{seed}.csv"
     if not register.exists():
         screen.say(f"drawing {count:,} made-up cooperatives after the published figures")
         drawn = register.with_suffix(".part")
         options = ("--count", str(count), "--seed", str(seed), "--output", str(drawn))
-        _run(stack, "register", "generate", *options)
+        # Drawn here: only the import has to be where the registry is.
+        _must(
+            subprocess.run([sys.executable, "-m", "shared.cli", "register", "generate", *options])
+        )
         drawn.rename(register)
     started = time.monotonic()
-    _run(stack, "register", "import", str(register))
+    with register.open("rb") as file:
+        _must(taawon(system, "register", "import", "-", "--source", register.name, file=file))
     facts.import_seconds = round(time.monotonic() - started, 2)
     (totals,) = operator.get("registry", "/cooperatives/totals")["items"]
     heard = screen.until_heard(
@@ -232,10 +236,6 @@ def name_events(client: Client, events: list[Told]) -> None:
         told.id = ids.get((told.type, told.subject_id), "")
 
 
-def _run(stack: Stack, *arguments: str) -> None:
-    """A command of the registry, on the terminal of whoever runs the demo."""
-    subprocess.run(
-        [sys.executable, "-m", "shared.cli", *arguments],
-        env=stack.environment("registry"),
-        check=True,
-    )
+def _must(done: subprocess.CompletedProcess[Any]) -> None:
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, done.args))} ended with {done.returncode}")

@@ -1,0 +1,24 @@
+"""One deployment for every test here, made by docker-compose.yml and taken down at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .deployment import ComposeFailed, Deployment
+
+
+@pytest.fixture(scope="session")
+def deployment(run_folder: Path) -> Iterator[Deployment]:
+    """Up, healthy, and empty but for what other tests of this run did."""
+    deployment = Deployment(run_folder / "compose")
+    try:
+        try:
+            deployment.up()
+        except ComposeFailed as failure:
+            raise ComposeFailed(f"{failure}\n{deployment.logs()[-8000:]}") from None
+        yield deployment
+    finally:
+        deployment.down()
