@@ -1,13 +1,13 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check journeys migrate docs secrets
+.PHONY: help setup demo up down test test-compose test-containers check journeys migrate docs secrets
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@sh scripts/bootstrap.sh
@@ -26,6 +26,12 @@ test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
 
 journeys: setup  ## only the stories across real processes
 	@$(BIN)/pytest tests/journeys $(ARGS)
+
+test-compose: setup  ## docker-compose.yml brought up for real; needs a Docker engine
+	@TAAWON_TEST_COMPOSE=1 $(BIN)/pytest tests/compose --timeout 1200 $(ARGS)
+
+test-containers: setup  ## the tests around servers, on RabbitMQ and PostgreSQL in containers
+	@TAAWON_TEST_NODES=containers $(BIN)/pytest shared/tests/local/test_containers.py shared/tests/messaging services tests/journeys/test_story.py $(ARGS)
 
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

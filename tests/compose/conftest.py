@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .deployment import ComposeFailed, Deployment
+
+# It builds images and takes minutes, so only `make test-compose` asks for it.
+collect_ignore_glob = [] if os.environ.get("TAAWON_TEST_COMPOSE") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
