@@ -14,7 +14,7 @@ import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from .errors import Forbidden, Unauthenticated
 
@@ -44,6 +44,10 @@ class ExpiredToken(Unauthenticated):
     """The token has expired: get a new one from POST /token of the registry."""
 
 
+class KeysAway(Unauthenticated):
+    """The issuer's keys can't be read just now: try again in a moment."""
+
+
 class MissingRole(Forbidden):
     """This needs a role that the token does not carry."""
 
@@ -55,7 +59,8 @@ class OutsideDelegation(Forbidden):
 class Principal(BaseModel):
     """Who is calling, as the verified token says. `partner` is the slug of an institution.
 
-    `on_behalf_of` is the cooperative that an operator or a delegate acts for just now.
+    `on_behalf_of` is the cooperative that an operator or a delegate acts for just now;
+    `expires_at` is the end of the token.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +71,7 @@ class Principal(BaseModel):
     partner: str | None = None
     cooperatives: frozenset[UUID] = frozenset()
     on_behalf_of: UUID | None = None
+    expires_at: AwareDatetime | None = None
 
     @property
     def identities(self) -> frozenset[UUID]:
@@ -129,21 +135,22 @@ class FetchedKeys:
             if self._keys is None or age > (self._least if unknown_kid else self._fresh):
                 await self._fetch()
             if self._keys is None:
-                raise Unauthenticated(
-                    "the issuer's keys can't be read just now: try again in a moment"
-                )
+                raise KeysAway
             return self._keys
 
     async def _fetch(self) -> None:
         self._fetched = time.monotonic()
         try:
             async with httpx.AsyncClient(timeout=5) as client:
-                response = await client.get(self._url)
-                response.raise_for_status()
-                self._keys = KeySet.import_key_set(response.json())
+                self._keys = await self._read(client)
         except (httpx.HTTPError, ValueError, TypeError, KeyError, JoseError) as error:
             self._fetched = time.monotonic() - self._fresh + self._least
             log.warning("issuer keys unreadable", url=self._url, error=type(error).__name__)
+
+    async def _read(self, client: httpx.AsyncClient) -> KeySet:
+        response = await client.get(self._url)
+        response.raise_for_status()
+        return KeySet.import_key_set(response.json())
 
 
 class LoadedKeys:
@@ -209,6 +216,7 @@ def _principal(claims: dict[str, object]) -> Principal:
         "partner": claims.get("partner"),
         "cooperatives": claims.get("cooperatives") or (),
         "on_behalf_of": claims.get("on_behalf_of"),
+        "expires_at": claims["exp"],
     }
     caller = Principal.model_validate(said)
     void = [name for name, roles in NEEDED.items() if not caller.has(*roles)]

@@ -35,6 +35,15 @@ class Settings(BaseSettings):
     jwks_url: str | None = Field(
         default=None, description="Where the issuer publishes its public keys."
     )
+    oidc_issuer: str | None = Field(
+        default=None, description="Another OpenID Connect issuer whose subjects may be linked."
+    )
+    oidc_audience: str | None = Field(
+        default=None, description="`aud` that tokens of that issuer must name."
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="Our client id there: a token for another client is refused."
+    )
     token_seconds: int = Field(default=600, ge=60, le=3600)
     seal_keys: SecretStr | None = Field(
         default=None, description="Fernet keys, newest first, separated by commas."
@@ -86,6 +95,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("oidc_issuer", "oidc_audience", "oidc_client_id", mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: Any) -> Any:
+        return value or None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

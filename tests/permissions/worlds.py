@@ -38,7 +38,13 @@ APPS = {
 HERE = ["MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"]
 ELSEWHERE = ["MA-TNG"]
 COOPERATIVE, OTHER, ACCOUNT = (uuid.UUID(int=number) for number in (11, 12, 13))
-PERSONAL = ("walk-president", "+212600000099", "walk-person@taawon.example", "a walked password")
+PERSONAL = (
+    "walk-president",
+    "+212600000099",
+    "walk-person@taawon.example",
+    "a walked password",
+    "walk-subject",
+)
 """What is known of people in these worlds; no audit row may hold any of it."""
 
 
@@ -109,6 +115,14 @@ async def registry_world(world: World) -> None:
     world.cooperative = uuid.UUID(cooperative["cooperative_id"])
     person = {"email": PERSONAL[2], "password": PERSONAL[3], "roles": ["holder"]}
     account = await world.done("POST", "/accounts", json=person)
+    other = person | {"email": "walk-other@taawon.example"}
+    disabled = await world.done("POST", "/accounts", json=other)
+    await world.done("POST", f"/accounts/{disabled['account_id']}/disable")
+    identity = await world.done(
+        "POST",
+        f"/accounts/{account['account_id']}/identities",
+        json={"issuer": "https://id.example", "subject": PERSONAL[-1]},
+    )
     loaded = await world.http.post(
         "/imports",
         content="court,local_register_no,name_fr,province\nTPI Tiznit,walk/2,X,MA-TIZ\n",
@@ -118,6 +132,8 @@ async def registry_world(world: World) -> None:
     world.names |= {
         "cooperative_id": cooperative["cooperative_id"],
         "account_id": account["account_id"],
+        "disabled": disabled["account_id"],
+        "identity_id": identity["identity_id"],
         "import_id": report["import_id"],
         "record_id": cooperative["cooperative_id"],
     }

@@ -29,7 +29,7 @@ class IdeaIn(IdeaContent):
 
 
 class NewIdeaIn(IdeaIn):
-    """A new idea; operators and delegates name whom they file it for in `on_behalf_of`."""
+    """A new idea; operators name whom they file it for. Delegates act with a token for it."""
 
     on_behalf_of: UUID | None = None
 

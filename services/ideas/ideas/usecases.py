@@ -21,6 +21,13 @@ class NotAnIntermediary(Forbidden):
     """Only operators and delegates file an idea on behalf of somebody: leave `on_behalf_of` out."""
 
 
+class NotActingForThem(Forbidden):
+    """A delegate files for a cooperative of its provinces, with a token that acts for it.
+
+    Get one from POST /token of the registry: token exchange with `on_behalf_of`.
+    """
+
+
 class ClaimForStaff(Forbidden):
     """Only operators and delegates record a jury's choice, a model project or a local need."""
 
@@ -37,6 +44,7 @@ async def draft_idea(
     caller.require(*Role)
     if key is not None and (known := await _made_before(session, caller, key)):
         return known, False
+    on_behalf_of = on_behalf_of or caller.on_behalf_of
     _require_entitled(caller, content, on_behalf_of)
     idea = Idea(
         id=new_id(),
@@ -61,7 +69,7 @@ async def revise_idea(
 ) -> Idea:
     """Rewrite a draft: its author only."""
     idea = await _visible(session, caller, idea_id, expected)
-    _require_entitled(caller, content, None)
+    _require_entitled(caller, content, caller.on_behalf_of)
     before = idea.content.model_dump(mode="json")
     idea.revise(content, by=caller.identities)
     _record(
@@ -137,7 +145,11 @@ async def withdraw_idea(
 
 
 def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUID | None) -> None:
-    if caller.has(Role.OPERATOR, Role.DELEGATE):
+    if caller.has(Role.OPERATOR):
+        return
+    if caller.has(Role.DELEGATE):
+        if on_behalf_of != caller.on_behalf_of:
+            raise NotActingForThem(field="on_behalf_of")
         return
     if on_behalf_of is not None:
         raise NotAnIntermediary(field="on_behalf_of")

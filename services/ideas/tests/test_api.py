@@ -359,8 +359,23 @@ async def test_a_key_belongs_to_its_caller(door: Api, people: People):
     assert first.json()["idea_id"] != second.json()["idea_id"]
 
 
-async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(door: Api, people: People):
-    idea = await drafted(door, people.delegate, on_behalf_of=str(COOPERATIVE))
+async def test_a_delegate_files_only_for_the_cooperative_that_its_token_acts_for(
+    door: Api, people: People
+):
+    body = a_payload(on_behalf_of=str(COOPERATIVE))
+
+    answer = await door.http.post("/ideas", json=body, headers=people.delegate)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-acting-for-them")
+    assert "POST /token" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("named", [{}, {"on_behalf_of": str(COOPERATIVE)}])
+async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(
+    door: Api, tokens: Tokens, named: Json
+):
+    acting = tokens.headers("delegate", provinces=SOUSS, on_behalf_of=str(COOPERATIVE))
+    idea = await drafted(door, acting, **named)
 
     async with door.sessions() as session:
         [row] = (await session.scalars(select(AuditRow))).all()

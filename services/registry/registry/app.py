@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 
 from shared.auth import Keys
 from shared.database import Sessions
+from shared.oidc import ForeignIssuer
 from shared.service import build
 from shared.settings import Settings
 
@@ -48,5 +49,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         larger_bodies={"/imports": settings.max_import_bytes},
         owner_of=queries.owner_of,
     )
+    app.state.foreign_issuer = ForeignIssuer.from_settings(settings)
     app.add_exception_handler(usecases.TokenRefused, api.oauth_problem)
     return app

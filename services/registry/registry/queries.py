@@ -13,6 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import (
+    Account,
+    ApiClient,
+    LinkedIdentity,
+    NoSuchAccount,
     NoSuchImport,
     NoSuchPartner,
     NotInTheRegister,
@@ -21,6 +25,7 @@ from registry.domain import (
     SigningKey,
 )
 from shared.audit import Owner
+from shared.auth import Role
 
 Row = Mapping[str, Any]
 Grouping = Literal["region", "province", "sector", "legal_status", "activity_status"]
@@ -94,6 +99,41 @@ async def find_partner(session: AsyncSession, slug: str) -> Partner:
     if found is None:
         raise NoSuchPartner(f"no partner {slug} is registered")
     return found
+
+
+async def list_clients(session: AsyncSession, slug: str) -> Sequence[ApiClient]:
+    """The API clients of a partner, revoked ones included, oldest first."""
+    partner = await find_partner(session, slug)
+    columns = models.api_client.c
+    query = select(ApiClient).where(columns.partner_id == partner.id)
+    return (await session.scalars(query.order_by(columns.created_at, columns.id))).all()
+
+
+async def find_account(session: AsyncSession, account_id: UUID) -> Account:
+    found = await session.get(Account, account_id)
+    if found is None:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    return found
+
+
+async def list_accounts(
+    session: AsyncSession, *, role: Role | None, after: UUID | None, limit: int
+) -> Sequence[Account]:
+    """One page by id, and one account more when there is another page."""
+    columns = models.account.c
+    query = select(Account).order_by(columns.id).limit(limit + 1)
+    if role is not None:
+        query = query.where(columns.roles.contains([role.value]))
+    if after is not None:
+        query = query.where(columns.id > after)
+    return (await session.scalars(query)).all()
+
+
+async def list_identities(session: AsyncSession, account_id: UUID) -> Sequence[LinkedIdentity]:
+    """What an account is linked to, oldest first."""
+    columns = models.linked_identity.c
+    query = select(LinkedIdentity).where(columns.account_id == account_id)
+    return (await session.scalars(query.order_by(columns.linked_at, columns.id))).all()
 
 
 async def find_import(session: AsyncSession, import_id: UUID) -> RegisterImport:

@@ -98,3 +98,28 @@ def test_help_shows_examples(command: list[object]) -> None:
     done = runner.invoke(app, [str(name), "--help"])  # type: ignore[arg-type]  # an app
 
     assert "Example: taawon register" in done.stdout
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_identity_is_linked_shown_and_unlinked() -> None:
+    runner.invoke(accounts, ["bootstrap", "--email", "operator@taawon.example"])
+    who = ["--email", "operator@taawon.example"]
+    issuer = ["--issuer", "https://id.example"]
+
+    linked = runner.invoke(accounts, ["link", *who, "--subject", "walker", *issuer])
+    shown = json.loads(runner.invoke(accounts, ["identities", *who, "--json"]).stdout)
+    ended = runner.invoke(accounts, ["unlink", *who, shown[0]["identity_id"]])
+    left = json.loads(runner.invoke(accounts, ["identities", *who, "--json"]).stdout)
+
+    assert (linked.exit_code, ended.exit_code) == (0, 0), linked.output
+    assert (shown[0]["issuer"], shown[0]["subject"], left) == ("https://id.example", "walker", [])
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_identity_of_an_unsafe_issuer_is_refused() -> None:
+    answer = runner.invoke(
+        accounts,
+        ["link", "--email", "x@y.example", "--subject", "w", "--issuer", "http://id.example"],
+    )
+
+    assert answer.exit_code == 2

@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet, OKPKey
 from registry import usecases
 from registry.app import OwnKeys
 from registry.cli.connection import CONSOLE
-from registry.usecases.tokens import MOST_FAILURES
+from registry.usecases.failures import MOST_FAILURES
 from shared import testing
 from shared.auth import ALGORITHM, Role, Verifier
 from shared.contracts.base import Localized

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
+from shared.oidc import ForeignIssuer
 from shared.sealed import Sealer
 from shared.web import Process
 
@@ -17,3 +18,12 @@ def sealer(process: Process) -> Sealer:
 
 
 Seal = Annotated[Sealer, Depends(sealer)]
+
+
+def foreign_issuer(request: Request) -> ForeignIssuer | None:
+    """The other issuer, where one is configured."""
+    found: ForeignIssuer | None = request.app.state.foreign_issuer
+    return found
+
+
+Foreign = Annotated[ForeignIssuer | None, Depends(foreign_issuer)]

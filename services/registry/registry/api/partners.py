@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Path, status
 from pydantic import BaseModel, Field
 
 from registry import queries, usecases
-from registry.domain import Partner
+from registry.domain import ApiClient, Partner
 from shared.contracts.base import Language, Localized, Text
 from shared.web import Caller, Session
 
@@ -60,6 +61,26 @@ class ClientOut(BaseModel):
     label: str
 
 
+class KnownClientOut(BaseModel):
+    client_id: UUID
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, client: ApiClient) -> KnownClientOut:
+        return cls(
+            client_id=client.id,
+            label=client.label,
+            created_at=client.created_at,
+            revoked_at=client.revoked_at,
+        )
+
+
+class KnownClientsOut(BaseModel):
+    items: list[KnownClientOut]
+
+
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def register_partner(body: PartnerIn, session: Session, caller: Caller) -> PartnerOut:
     """Operators only."""
@@ -88,3 +109,17 @@ async def create_api_client(
     """Operators, or the partner itself."""
     client, secret = await usecases.create_api_client(session, caller, slug=slug, label=body.label)
     return ClientOut(client_id=client.id, client_secret=secret, label=client.label)
+
+
+@router.get("/{slug}/clients")
+async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> KnownClientsOut:
+    """Operators, or the partner itself; no secret can be shown again."""
+    usecases.require_partner(caller, slug)
+    found = await queries.list_clients(session, slug)
+    return KnownClientsOut(items=[KnownClientOut.of(client) for client in found])
+
+
+@router.delete("/{slug}/clients/{client_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_api_client(slug: Slug, client_id: UUID, session: Session, caller: Caller) -> None:
+    """Operators, or the partner itself. Tokens that the client has end within ten minutes."""
+    await usecases.revoke_api_client(session, caller, slug=slug, client_id=client_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -14,10 +15,14 @@ from registry import queries, usecases
 from shared import problems
 from shared.web import Process, Session, Sessions
 
-from .dependencies import Seal
+from .dependencies import Foreign, Seal
 
 router = APIRouter(tags=["tokens"])
 
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+SUBJECT_TYPES = frozenset(
+    f"urn:ietf:params:oauth:token-type:{kind}" for kind in ("access_token", "id_token", "jwt")
+)
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _basic = HTTPBasic(auto_error=False)
 
@@ -31,28 +36,40 @@ class TokenForm(BaseModel):
     client_id: str = Field(default="", max_length=100)
     client_secret: str = Field(default="", max_length=200)
     scope: str = Field(default="", max_length=200)
+    subject_token: str = Field(default="", max_length=8192)
+    subject_token_type: str = Field(default="", max_length=100)
+    on_behalf_of: UUID | None = Field(
+        default=None, description="With your own token: the cooperative to act for."
+    )
 
 
 class TokenOut(BaseModel):
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
+    issued_token_type: str | None = None
 
 
 class KeysOut(BaseModel):
     keys: list[dict[str, str]]
 
 
-@router.post("/token")
+@router.post("/token", response_model_exclude_none=True)
 async def issue_token(
     form: Annotated[TokenForm, Form()],
     basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],
     sessions: Sessions,
     seal: Seal,
     process: Process,
+    foreign: Foreign,
     response: Response,
 ) -> TokenOut:
-    """A token for a person (`grant_type=password`) or a program (`client_credentials`)."""
+    """A token for a person (`grant_type=password`) or a program (`client_credentials`).
+
+    Token exchange (RFC 8693) takes a `subject_token`: of the other configured issuer, for the
+    account that its subject is linked to; or, with `on_behalf_of`, your own, for one with which an
+    operator or a delegate acts for that cooperative.
+    """
     response.headers.update(_NO_STORE)
     match form.grant_type:
         case "password" if form.username and form.password:
@@ -67,14 +84,45 @@ async def issue_token(
                 client_id=basic.username if basic else form.client_id,
                 secret=basic.password if basic else form.client_secret,
             )
+        case usecases.TOKEN_EXCHANGE:
+            issued = await _exchanged(form, sessions, seal, process, foreign)
+            return TokenOut(
+                access_token=issued.token,
+                expires_in=issued.seconds,
+                issued_token_type=ACCESS_TOKEN,
+            )
         case "password":
             raise usecases.TokenRefused("invalid_request", "username and password are needed")
         case _:
             raise usecases.TokenRefused(
                 "unsupported_grant_type",
-                "grant_type has to be client_credentials or password, in a form-encoded body",
+                "grant_type has to be password, client_credentials or"
+                f" {usecases.TOKEN_EXCHANGE}, in a form-encoded body",
             )
     return TokenOut(access_token=issued.token, expires_in=issued.seconds)
+
+
+async def _exchanged(
+    form: TokenForm, sessions: Sessions, seal: Seal, process: Process, foreign: Foreign
+) -> usecases.IssuedToken:
+    if not form.subject_token or form.subject_token_type not in SUBJECT_TYPES:
+        raise usecases.TokenRefused(
+            "invalid_request",
+            f"subject_token and subject_token_type are needed; the type is one of"
+            f" {', '.join(sorted(SUBJECT_TYPES))}",
+        )
+    if form.on_behalf_of is None:
+        return await usecases.issue_to_linked(
+            sessions, seal, process.settings, foreign, token=form.subject_token
+        )
+    return await usecases.issue_to_act_for(
+        sessions,
+        seal,
+        process.settings,
+        process.verifier,
+        token=form.subject_token,
+        cooperative_id=form.on_behalf_of,
+    )
 
 
 @router.get("/.well-known/jwks.json")
@@ -93,4 +141,6 @@ async def oauth_problem(_: Request, error: Exception) -> JSONResponse:
     headers = dict(_NO_STORE)
     if error.status_code == 401:
         headers["WWW-Authenticate"] = "Basic"
+    if error.status_code == 503:
+        headers["Retry-After"] = "5"
     return JSONResponse(body, status_code=error.status_code, headers=headers)

@@ -1,20 +1,26 @@
-"""`taawon accounts`: the first operator, and the keys that sign tokens."""
+"""`taawon accounts`: the first operator, linked identities, and the keys that sign tokens."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import sys
 from typing import Annotated
+from uuid import UUID
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from registry import usecases
+from registry import queries, usecases
+from shared.oidc import is_safe_url
 
-from .connection import connected
+from .connection import CONSOLE, connected
 
 app = typer.Typer(
-    help="The first operator account, and the keys that sign tokens.", no_args_is_help=True
+    help="The first operator account, identities of another issuer, and the keys that sign tokens.",
+    no_args_is_help=True,
 )
 
 
@@ -51,6 +57,85 @@ def rotate_signing_key() -> None:
     Example: taawon accounts rotate-signing-key
     """
     typer.echo(f"signing key {asyncio.run(_rotate())} is active")
+
+
+@app.command()
+def link(
+    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
+    subject: Annotated[str, typer.Option(help="`sub` of that person's tokens at the issuer.")],
+    issuer: Annotated[
+        str | None, typer.Option(help="Address of the issuer.", envvar="TAAWON_OIDC_ISSUER")
+    ] = None,
+) -> None:
+    """Link an account to an identity of another OpenID Connect issuer.
+
+    Example: taawon accounts link --email operator@example.org --subject 8f1c… --issuer https://id.example.org
+    """
+    if issuer is not None and not is_safe_url(issuer):
+        raise typer.BadParameter(f"--issuer: {issuer!r} is no https:// address")
+    identity_id = asyncio.run(_link(email, issuer, subject))
+    typer.echo(f"identity {identity_id} is linked")
+
+
+@app.command()
+def unlink(
+    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
+    identity: Annotated[UUID, typer.Argument(help="Its number, as `identities` shows it.")],
+) -> None:
+    """End a link: that identity gets no more tokens here.
+
+    Example: taawon accounts unlink --email operator@example.org 0b8e6d9c-…
+    """
+    asyncio.run(_unlink(email, identity))
+    typer.echo(f"identity {identity} is unlinked")
+
+
+@app.command()
+def identities(
+    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """What an account is linked to at other issuers.
+
+    Example: taawon accounts identities --email operator@example.org
+    """
+    found = asyncio.run(_identities(email))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("Identity", "Issuer", "Subject", "Linked")
+    for each in found:
+        table.add_row(*each.values())
+    Console().print(table)
+
+
+async def _link(email: str, issuer: str | None, subject: str) -> UUID:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        account = await usecases.account_of_email(session, sealer, email)
+        made = await usecases.link_identity(
+            session, CONSOLE, account.id, issuer=issuer, subject=subject
+        )
+        return made.id
+
+
+async def _unlink(email: str, identity: UUID) -> None:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        account = await usecases.account_of_email(session, sealer, email)
+        await usecases.unlink_identity(session, CONSOLE, account.id, identity)
+
+
+async def _identities(email: str) -> list[dict[str, str]]:
+    async with connected() as (sessions, sealer), sessions() as session:
+        account = await usecases.account_of_email(session, sealer, email)
+        return [
+            {
+                "identity_id": str(each.id),
+                "issuer": each.issuer,
+                "subject": each.subject,
+                "linked_at": each.linked_at.isoformat(timespec="seconds"),
+            }
+            for each in await queries.list_identities(session, account.id)
+        ]
 
 
 async def _bootstrap(email: str, password: str) -> None:

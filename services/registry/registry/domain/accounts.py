@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from shared import reference
@@ -27,6 +28,34 @@ class AccountExists(Conflict):
 
 class OperatorExists(Conflict):
     """There is an operator already: ask one to create your account with POST /accounts."""
+
+
+class NoSuchAccount(NotFound):
+    """There is no account with this id."""
+
+
+class NoSuchClient(NotFound):
+    """This partner has no API client with this id."""
+
+
+class ClientRevoked(Conflict):
+    """This API client is revoked already: make another one."""
+
+
+class LastOperator(Conflict):
+    """This is the last operator who can sign in: make another one first."""
+
+
+class IllegalAccountMove(Conflict):
+    """The account is not in a state that allows this step."""
+
+
+class IdentityTaken(Conflict):
+    """This subject of this issuer is linked to an account already: unlink it there first."""
+
+
+class NoSuchIdentity(NotFound):
+    """This account has no linked identity with this id."""
 
 
 class ClaimsDoNotFit(Invalid):
@@ -56,6 +85,19 @@ class Partner:
         )
 
 
+class AccountState(StrEnum):
+    """A disabled account gets no more tokens; those it has end within ten minutes."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+MOVES: dict[AccountState, set[AccountState]] = {
+    AccountState.ENABLED: {AccountState.DISABLED},
+    AccountState.DISABLED: {AccountState.ENABLED},
+}
+
+
 @dataclass(eq=False, kw_only=True)
 class Account:
     """A person who signs in. The e-mail is stored sealed and found by its mark."""
@@ -71,6 +113,35 @@ class Account:
     created_at: datetime
     disabled_at: datetime | None = None
 
+    @property
+    def state(self) -> AccountState:
+        return AccountState.ENABLED if self.disabled_at is None else AccountState.DISABLED
+
+    def disable(self, *, at: datetime) -> None:
+        """No token is issued to it any more."""
+        self._require_move(AccountState.DISABLED)
+        self.disabled_at = at
+
+    def enable(self) -> None:
+        """It may sign in again, with the roles that it has."""
+        self._require_move(AccountState.ENABLED)
+        self.disabled_at = None
+
+    def _require_move(self, target: AccountState) -> None:
+        if target not in MOVES[self.state]:
+            raise IllegalAccountMove(f"the account is {self.state}: it can't become {target}")
+
+
+@dataclass(eq=False, kw_only=True)
+class LinkedIdentity:
+    """A subject of another issuer, who signs in there and is this account here."""
+
+    id: UUID
+    account_id: UUID
+    issuer: str
+    subject: str = field(repr=False)
+    linked_at: datetime
+
 
 @dataclass(eq=False, kw_only=True)
 class ApiClient:
@@ -82,6 +153,12 @@ class ApiClient:
     secret_digest: str = field(repr=False)
     created_at: datetime
     revoked_at: datetime | None = None
+
+    def revoke(self, *, at: datetime) -> None:
+        """It gets no more tokens, for good."""
+        if self.revoked_at is not None:
+            raise ClientRevoked
+        self.revoked_at = at
 
 
 def check_claims(

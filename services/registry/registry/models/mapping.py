@@ -6,13 +6,29 @@ from typing import Final
 
 from sqlalchemy import orm
 
-from registry.domain import Account, ApiClient, Partner, RegisterImport, SigningKey
+from registry.domain import (
+    Account,
+    ApiClient,
+    LinkedIdentity,
+    Partner,
+    RegisterImport,
+    SigningKey,
+)
 
-from .tables import account, api_client, metadata, partner, register_import, signing_key
+from .tables import (
+    account,
+    api_client,
+    linked_identity,
+    metadata,
+    partner,
+    register_import,
+    signing_key,
+)
 
 mapping: Final = orm.registry(metadata=metadata)
 mapping.map_imperatively(Partner, partner)
 mapping.map_imperatively(ApiClient, api_client)
 mapping.map_imperatively(Account, account)
+mapping.map_imperatively(LinkedIdentity, linked_identity)
 mapping.map_imperatively(SigningKey, signing_key)
 mapping.map_imperatively(RegisterImport, register_import)

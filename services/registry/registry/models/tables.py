@@ -136,6 +136,17 @@ account = Table(
     Column("disabled_at", DateTime(timezone=True)),
 )
 
+linked_identity = Table(
+    "linked_identity",
+    metadata,
+    Column("id", PgUUID, primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("linked_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+
 sign_in_failure = Table(
     "sign_in_failure",
     metadata,

@@ -1,27 +1,52 @@
 """Everything that a person, a program or a file can make happen in the registry."""
 
-from .accounts import bootstrap_operator, create_account
+from .account_care import (
+    change_account,
+    change_password,
+    disable_account,
+    enable_account,
+    require_account,
+    reset_password,
+)
+from .accounts import account_of_email, bootstrap_operator, create_account
 from .announcements import announce_register
 from .cooperatives import change_cooperative, register_cooperative
+from .exchange import TOKEN_EXCHANGE, issue_to_act_for, issue_to_linked
+from .identities import link_identity, unlink_identity
 from .imports import Progress, import_register
-from .partners import create_api_client, register_partner
+from .partners import create_api_client, register_partner, require_partner, revoke_api_client
 from .sealing import open_contact, seal_contact
-from .tokens import TokenRefused, issue_to_account, issue_to_client, rotate_signing_key
+from .tokens import IssuedToken, TokenRefused, issue_to_account, issue_to_client, rotate_signing_key
 
 __all__ = [
+    "TOKEN_EXCHANGE",
+    "IssuedToken",
     "Progress",
     "TokenRefused",
+    "account_of_email",
     "announce_register",
     "bootstrap_operator",
+    "change_account",
     "change_cooperative",
+    "change_password",
     "create_account",
     "create_api_client",
+    "disable_account",
+    "enable_account",
     "import_register",
     "issue_to_account",
+    "issue_to_act_for",
     "issue_to_client",
+    "issue_to_linked",
+    "link_identity",
     "open_contact",
     "register_cooperative",
     "register_partner",
+    "require_account",
+    "require_partner",
+    "reset_password",
+    "revoke_api_client",
     "rotate_signing_key",
     "seal_contact",
+    "unlink_identity",
 ]

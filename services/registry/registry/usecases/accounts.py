@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -12,6 +13,7 @@ from registry import models
 from registry.domain import (
     Account,
     AccountExists,
+    NoSuchAccount,
     NoSuchPartner,
     NotInTheRegister,
     OperatorExists,
@@ -48,7 +50,7 @@ async def create_account(
         cooperatives=frozenset(cooperatives),
         partner=partner,
     )
-    await _refuse_unknown(session, partner, frozenset(cooperatives))
+    await refuse_unknown(session, partner, frozenset(cooperatives))
     account = await _new_account(session, sealer, email=email, password=password, roles=wanted)
     account.provinces = sorted(provinces)
     account.cooperatives = sorted(cooperatives)
@@ -61,7 +63,7 @@ async def bootstrap_operator(
     session: AsyncSession, sealer: Sealer, *, email: str, password: str
 ) -> Account:
     """The first operator; refused as soon as there is one. Two consoles at once take turns."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BOOTSTRAP_LOCK})
+    await lock_operators(session)
     operators = select(func.count()).where(models.account.c.roles.contains([Role.OPERATOR.value]))
     if await session.scalar(operators):
         raise OperatorExists
@@ -70,6 +72,11 @@ async def bootstrap_operator(
     )
     _audit(session, Principal(subject=account.id, roles=frozenset({Role.OPERATOR})), account)
     return account
+
+
+async def lock_operators(session: AsyncSession) -> None:
+    """Whoever counts the operators waits for whoever is changing their number."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BOOTSTRAP_LOCK})
 
 
 def email_mark(sealer: Sealer, email: str) -> str:
@@ -86,9 +93,19 @@ def _spelled(email: str) -> str:
     return email.strip().casefold()
 
 
-async def _refuse_unknown(
+async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) -> Account:
+    """The account that signs in with this e-mail."""
+    wanted = models.account.c.email_mark.in_(email_marks(sealer, email))
+    found = (await session.execute(select(Account).where(wanted))).scalar_one_or_none()
+    if found is None:
+        raise NoSuchAccount("no account has this e-mail")
+    return found
+
+
+async def refuse_unknown(
     session: AsyncSession, partner: str | None, cooperatives: frozenset[UUID]
 ) -> None:
+    """What an account acts for has to exist."""
     known = select(models.partner.c.id).where(models.partner.c.slug == partner)
     if partner is not None and await session.scalar(known) is None:
         raise NoSuchPartner(f"no partner {partner} is registered: register it first")
@@ -132,10 +149,15 @@ def _audit(session: AsyncSession, caller: Principal, account: Account) -> None:
         caller,
         action="account created",
         subject_id=account.id,
-        after={
-            "roles": account.roles,
-            "provinces": account.provinces,
-            "cooperatives": [str(each) for each in account.cooperatives],
-            "partner": account.partner,
-        },
+        after=claims_picture(account),
     )
+
+
+def claims_picture(account: Account) -> dict[str, Any]:
+    """What an account may do, as the audit shows it."""
+    return {
+        "roles": account.roles,
+        "provinces": account.provinces,
+        "cooperatives": [str(each) for each in account.cooperatives],
+        "partner": account.partner,
+    }

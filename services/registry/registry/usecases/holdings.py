@@ -14,8 +14,9 @@ from shared.sealed import Sealer
 from shared.sealing import Holdings, SealedColumn
 
 from .accounts import email_mark
+from .failures import FAILURES_COUNT_FOR
 from .sealing import mark_of
-from .tokens import FAILURES_COUNT_FOR, rotate_signing_key
+from .tokens import rotate_signing_key
 
 
 def _contact_marks(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:

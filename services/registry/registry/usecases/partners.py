@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.domain import ApiClient, NoSuchPartner, Partner, PartnerExists
+from registry.domain import ApiClient, NoSuchClient, NoSuchPartner, Partner, PartnerExists
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import Language, Localized, new_id, now
@@ -17,7 +18,7 @@ from shared.messaging import outbox
 
 
 class AnotherPartner(Forbidden):
-    """A partner makes clients only for itself."""
+    """A partner sees, makes and revokes only its own clients."""
 
 
 async def register_partner(
@@ -52,9 +53,7 @@ async def create_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, label: str
 ) -> tuple[ApiClient, str]:
     """Operators for any partner, a partner for itself; the secret is told this once."""
-    caller.require(Role.OPERATOR, Role.PARTNER)
-    if Role.OPERATOR not in caller.roles and caller.partner != slug:
-        raise AnotherPartner
+    require_partner(caller, slug)
     partner = await _find(session, slug)
     if partner is None:
         raise NoSuchPartner(f"no partner {slug} is registered")
@@ -75,6 +74,32 @@ async def create_api_client(
         after={"partner": slug, "label": label},
     )
     return client, secret
+
+
+async def revoke_api_client(
+    session: AsyncSession, caller: Principal, *, slug: str, client_id: UUID
+) -> None:
+    """No more tokens for this client: operators for any partner, a partner for itself."""
+    require_partner(caller, slug)
+    partner = await _find(session, slug)
+    client = await session.get(ApiClient, client_id, with_for_update=True)
+    if partner is None or client is None or client.partner_id != partner.id:
+        raise NoSuchClient(f"partner {slug} has no API client {client_id}")
+    client.revoke(at=now())
+    audit.record(
+        session,
+        caller,
+        action="api client revoked",
+        subject_id=client.id,
+        after={"partner": slug, "label": client.label},
+    )
+
+
+def require_partner(caller: Principal, slug: str) -> None:
+    """The clients of a partner are the operators' business and its own."""
+    caller.require(Role.OPERATOR, Role.PARTNER)
+    if Role.OPERATOR not in caller.roles and caller.partner != slug:
+        raise AnotherPartner
 
 
 def digest_secret(secret: str) -> str:

@@ -6,13 +6,13 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
@@ -20,25 +20,26 @@ from registry.domain import Account, ApiClient, KeyState, Partner, SigningKey
 from shared.auth import ALGORITHM, Role
 from shared.contracts.base import new_id, now
 from shared.database import Sessions
-from shared.errors import DomainError, TooManyRequests
+from shared.errors import DomainError
 from shared.sealed import Sealer
 from shared.settings import Settings
 
 from .accounts import email_marks
+from .failures import forget_failures, note_failure, refuse_guessing
 from .partners import digest_secret
 from .passwords import is_password
 
 KEYS_LOCK = 7_463
-MOST_FAILURES = 10
-FAILURES_COUNT_FOR = timedelta(minutes=15)
-
-_failures = models.sign_in_failure
-
-OAuthError = Literal["invalid_request", "invalid_client", "invalid_grant", "unsupported_grant_type"]
-
-
-class TooManyFailures(TooManyRequests):
-    """Too many wrong passwords for this e-mail: wait 15 minutes, then try again."""
+OAuthError = Literal[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_target",
+    "temporarily_unavailable",
+    "unsupported_grant_type",
+]
+STATUSES: Final[dict[OAuthError, int]] = {"invalid_client": 401, "temporarily_unavailable": 503}
+"""Whatever else is wrong is a 400 (RFC 6749, 5.2)."""
 
 
 class TokenRefused(DomainError):
@@ -46,7 +47,7 @@ class TokenRefused(DomainError):
 
     def __init__(self, error: OAuthError, detail: str) -> None:
         self.error = error
-        self.status_code = 401 if error == "invalid_client" else 400
+        self.status_code = STATUSES.get(error, 400)
         super().__init__(detail)
 
 
@@ -67,7 +68,7 @@ async def issue_to_account(
     """
     marks = email_marks(sealer, email)
     async with sessions() as session:
-        await _refuse_guessing(session, marks)
+        await refuse_guessing(session, marks)
         account = (
             await session.execute(
                 select(Account).where(
@@ -78,30 +79,22 @@ async def issue_to_account(
     fits = await is_password(password, account.password_hash if account else None)
     async with sessions.begin() as session:
         if account is not None and fits:
-            await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
-            return await _issue(
-                session, sealer, settings, subject=account.id, claims=_claims_of(account)
+            await forget_failures(session, marks)
+            return await issue(
+                session, sealer, settings, subject=account.id, claims=claims_of(account)
             )
-        await session.execute(insert(_failures).values(email_mark=marks[0]))
+        await note_failure(session, marks[0])
     raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
 
 
-def _claims_of(account: Account) -> dict[str, Any]:
+def claims_of(account: Account) -> dict[str, Any]:
+    """What a token of the account says, as the record stands now."""
     return {
         "roles": account.roles,
         "provinces": account.provinces,
         "cooperatives": [str(each) for each in account.cooperatives],
         "partner": account.partner,
     }
-
-
-async def _refuse_guessing(session: AsyncSession, marks: list[str]) -> None:
-    """The same for e-mails that nobody has: otherwise the refusal would tell which exist."""
-    recent = select(func.count()).where(
-        _failures.c.email_mark.in_(marks), _failures.c.at > now() - FAILURES_COUNT_FOR
-    )
-    if (await session.scalar(recent) or 0) >= MOST_FAILURES:
-        raise TooManyFailures
 
 
 async def issue_to_client(
@@ -114,7 +107,7 @@ async def issue_to_client(
         fits = hmac.compare_digest(digest, digest_secret(secret))
         if client is None or partner is None or not fits or client.revoked_at is not None:
             raise TokenRefused("invalid_client", "the client id or the secret is wrong")
-        return await _issue(
+        return await issue(
             session,
             sealer,
             settings,
@@ -133,30 +126,35 @@ async def rotate_signing_key(session: AsyncSession, sealer: Sealer) -> SigningKe
     return _new_key(session, sealer)
 
 
-async def _issue(
+async def issue(
     session: AsyncSession,
     sealer: Sealer,
     settings: Settings,
     *,
     subject: UUID,
     claims: dict[str, Any],
+    until: datetime | None = None,
 ) -> IssuedToken:
+    """A token signed with the active key; it never lives longer than `until`."""
     key = await _signing_key(session, sealer)
     issued_at = int(time.time())
+    expires = issued_at + settings.token_seconds
+    if until is not None:
+        expires = min(expires, int(until.timestamp()))
     body = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": str(subject),
         "iat": issued_at,
         "nbf": issued_at,
-        "exp": issued_at + settings.token_seconds,
+        "exp": expires,
         "jti": str(new_id()),
         **claims,
     }
     private = OKPKey.import_key(sealer.open(key.private_sealed))
     header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
     token = jwt.encode(header, body, private, [ALGORITHM])
-    return IssuedToken(token=token, seconds=settings.token_seconds)
+    return IssuedToken(token=token, seconds=expires - issued_at)
 
 
 async def _find_client(

@@ -1,0 +1,189 @@
+"""What becomes of an account after it was made: other rights, another password, disabled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from registry.domain import Account, LastOperator, NoSuchAccount, check_claims
+from shared import audit
+from shared.auth import Principal, Role
+from shared.contracts.base import now
+from shared.database import Sessions
+from shared.errors import Forbidden
+from shared.sealed import Sealer
+
+from .accounts import claims_picture, email_marks, lock_operators, refuse_unknown
+from .failures import forget_failures, note_failure, refuse_guessing
+from .passwords import check_password, hash_password, is_password
+
+
+class NotYourAccount(Forbidden):
+    """An account is the operators' business and its owner's."""
+
+
+class WrongPassword(Forbidden):
+    """The current password is wrong."""
+
+
+def require_account(caller: Principal, account_id: UUID) -> None:
+    """Operators may look at any account, everybody at their own."""
+    if not caller.has(Role.OPERATOR) and caller.subject != account_id:
+        raise NotYourAccount
+
+
+async def change_account(
+    session: AsyncSession,
+    caller: Principal,
+    account_id: UUID,
+    *,
+    roles: Iterable[Role] | None = None,
+    provinces: Iterable[str] | None = None,
+    cooperatives: Iterable[UUID] | None = None,
+    partner: str | None = None,
+) -> Account:
+    """Operators give an account other rights; what is left out stays. Tokens follow in minutes.
+
+    Rights without their role are dropped: the partner of someone who is no partner any more.
+    """
+    caller.require(Role.OPERATOR)
+    account = await _locked(session, account_id)
+    before = claims_picture(account)
+    wanted = frozenset(roles if roles is not None else map(Role, account.roles))
+    given = {
+        "provinces": frozenset(account.provinces if provinces is None else provinces),
+        "cooperatives": frozenset(account.cooperatives if cooperatives is None else cooperatives),
+        "partner": account.partner if partner is None else partner,
+    }
+    kept = _with_their_role(wanted, given)
+    check_claims(wanted, **kept)
+    await refuse_unknown(session, kept["partner"], kept["cooperatives"])
+    if Role.OPERATOR not in wanted:
+        await _refuse_last_operator(session, account)
+    account.roles = sorted(role.value for role in wanted)
+    account.provinces = sorted(kept["provinces"])
+    account.cooperatives = sorted(kept["cooperatives"])
+    account.partner = kept["partner"]
+    after = claims_picture(account)
+    if before != after:
+        audit.record(
+            session,
+            caller,
+            action="account changed",
+            subject_id=account_id,
+            before=before,
+            after=after,
+        )
+    return account
+
+
+async def disable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
+    """No more tokens for it. Operators only, and never the last of them."""
+    caller.require(Role.OPERATOR)
+    account = await _locked(session, account_id)
+    await _refuse_last_operator(session, account)
+    account.disable(at=now())
+    _record_state(session, caller, account)
+    return account
+
+
+async def enable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
+    """It may sign in again. Operators only."""
+    caller.require(Role.OPERATOR)
+    account = await _locked(session, account_id)
+    account.enable()
+    _record_state(session, caller, account)
+    return account
+
+
+async def reset_password(
+    session: AsyncSession, sealer: Sealer, caller: Principal, account_id: UUID, *, password: str
+) -> None:
+    """A new password for somebody who lost theirs; a lock-out ends. Operators only."""
+    caller.require(Role.OPERATOR)
+    account = await _locked(session, account_id)
+    await _set_password(session, sealer, caller, account, password, action="password reset")
+
+
+async def change_password(
+    sessions: Sessions, sealer: Sealer, caller: Principal, *, current: str, password: str
+) -> None:
+    """One's own password, by whoever knows the present one; guessing it locks out as a sign-in."""
+    async with sessions() as session:
+        account = await session.get(Account, caller.subject)
+        if account is None:
+            raise NoSuchAccount
+        marks = _marks(sealer, account)
+        await refuse_guessing(session, marks)
+    if not await is_password(current, account.password_hash):
+        async with sessions.begin() as session:
+            await note_failure(session, marks[0])
+        raise WrongPassword(field="current_password")
+    async with sessions.begin() as session:
+        account = await _locked(session, caller.subject)
+        await _set_password(session, sealer, caller, account, password, action="password changed")
+
+
+async def _set_password(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    account: Account,
+    password: str,
+    *,
+    action: str,
+) -> None:
+    check_password(password)
+    account.password_hash = await hash_password(password)
+    await forget_failures(session, _marks(sealer, account))
+    audit.record(session, caller, action=action, subject_id=account.id)
+
+
+def _marks(sealer: Sealer, account: Account) -> list[str]:
+    """What failed sign-ins of the account may be counted by, whichever key made the mark."""
+    return email_marks(sealer, sealer.open(account.email_sealed)["email"])
+
+
+def _with_their_role(roles: frozenset[Role], given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "provinces": given["provinces"] if Role.DELEGATE in roles else frozenset(),
+        "cooperatives": given["cooperatives"] if Role.COOPERATIVE in roles else frozenset(),
+        "partner": given["partner"] if Role.PARTNER in roles else None,
+    }
+
+
+async def _locked(session: AsyncSession, account_id: UUID) -> Account:
+    account = await session.get(Account, account_id, with_for_update=True)
+    if account is None:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    return account
+
+
+async def _refuse_last_operator(session: AsyncSession, account: Account) -> None:
+    """Two operators who disable each other take turns: one of them stays."""
+    if Role.OPERATOR.value not in account.roles:
+        return
+    await lock_operators(session)
+    columns = models.account.c
+    others = select(func.count()).where(
+        columns.roles.contains([Role.OPERATOR.value]),
+        columns.disabled_at.is_(None),
+        columns.id != account.id,
+    )
+    if not await session.scalar(others):
+        raise LastOperator
+
+
+def _record_state(session: AsyncSession, caller: Principal, account: Account) -> None:
+    audit.record(
+        session,
+        caller,
+        action=f"account {account.state}",
+        subject_id=account.id,
+        after={"state": account.state.value},
+    )

@@ -1,0 +1,120 @@
+"""Tokens for tokens (RFC 8693): a foreign one for ours, or ours for one that acts for another.
+
+Roles and provinces come from the record of the account alone, read anew each time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+
+from registry import models
+from registry.domain import Account, NotInTheRegister
+from shared.auth import Principal, Role, Verifier
+from shared.database import Sessions
+from shared.errors import DomainError, Forbidden
+from shared.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
+from shared.sealed import Sealer
+from shared.settings import Settings
+
+from .failures import forget_failures, note_failure, refuse_guessing
+from .identities import find_linked, identity_mark
+from .tokens import IssuedToken, TokenRefused, claims_of, issue
+
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+
+async def issue_to_linked(
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: Settings,
+    issuer: ForeignIssuer | None,
+    *,
+    token: str,
+) -> IssuedToken:
+    """A token for the account that the subject of a foreign token is linked to.
+
+    Nobody without a genuine token gets as far as the database, so a lock-out hits only its owner.
+    The issuer is asked while no transaction is open.
+    """
+    if issuer is None:
+        raise TokenRefused(
+            "invalid_request", "no other issuer is configured here (TAAWON_OIDC_ISSUER)"
+        )
+    try:
+        subject = await issuer.verify(token)
+    except ForeignTokenRefused as error:
+        raise TokenRefused("invalid_request", error.detail) from None
+    except IssuerAway as error:
+        raise TokenRefused("temporarily_unavailable", error.detail) from None
+    mark = identity_mark(issuer.issuer, subject)
+    async with sessions.begin() as session:
+        await refuse_guessing(session, [mark])
+        account = await find_linked(session, issuer.issuer, subject)
+        if account is not None and account.disabled_at is None:
+            await forget_failures(session, [mark])
+            return await issue(
+                session, sealer, settings, subject=account.id, claims=claims_of(account)
+            )
+        await note_failure(session, mark)
+    raise TokenRefused("invalid_grant", _why_not(account))
+
+
+def _why_not(account: Account | None) -> str:
+    """Whoever holds a genuine token may know what became of the own account."""
+    if account is None:
+        return "this identity is linked to no account here: ask an operator to link it"
+    return "the account is disabled: ask an operator"
+
+
+async def issue_to_act_for(
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: Settings,
+    verifier: Verifier,
+    *,
+    token: str,
+    cooperative_id: UUID,
+) -> IssuedToken:
+    """A token with which an operator or a delegate acts for one cooperative, in every service.
+
+    It ends no later than the one it was made from.
+    """
+    try:
+        caller = await verifier.verify(token)
+    except DomainError as error:
+        raise TokenRefused("invalid_request", error.detail) from None
+    async with sessions.begin() as session:
+        account = await session.get(Account, caller.subject)
+        if account is None or account.disabled_at is not None:
+            raise TokenRefused("invalid_grant", "only an account that is enabled acts for others")
+        columns = models.cooperative.c
+        province = await session.scalar(
+            select(columns.province).where(columns.id == cooperative_id)
+        )
+        if province is None:
+            raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+        _require_intermediary(account, cooperative_id, province)
+        claims = claims_of(account) | {"on_behalf_of": str(cooperative_id)}
+        return await issue(
+            session,
+            sealer,
+            settings,
+            subject=account.id,
+            claims=claims,
+            until=caller.expires_at,
+        )
+
+
+def _require_intermediary(account: Account, cooperative_id: UUID, province: str) -> None:
+    present = Principal(
+        subject=account.id,
+        roles=frozenset(map(Role, account.roles)),
+        provinces=frozenset(account.provinces),
+    )
+    try:
+        present.acting_for(cooperative_id, province)
+    except Forbidden as error:
+        raise TokenRefused("invalid_target", error.detail) from None
