@@ -3,6 +3,8 @@
 # Only the kernel, the service and what they need go in: no sibling, no tests, no local servers.
 FROM python:3.13-slim-bookworm AS build
 ARG SERVICE
+# What uv is told besides: docs/operations.md says how traces get into an image.
+ARG EXTRAS=""
 RUN test -n "${SERVICE}" || { echo "say which service: --build-arg SERVICE=ideas" >&2; exit 1; }
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 ENV UV_COMPILE_BYTECODE=1 \
@@ -16,13 +18,13 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 COPY shared/pyproject.toml shared/
 COPY services/${SERVICE}/pyproject.toml services/${SERVICE}/
-RUN uv sync --frozen --no-dev --no-install-workspace --package "${SERVICE}"
+RUN uv sync --frozen --no-dev --no-install-workspace --package "${SERVICE}" ${EXTRAS}
 
 # The code stays where it is in the repository, because migrations are found beside their package.
 COPY shared/shared shared/shared
 COPY services/${SERVICE}/${SERVICE} services/${SERVICE}/${SERVICE}
 COPY services/${SERVICE}/migrations services/${SERVICE}/migrations
-RUN uv sync --frozen --no-dev --package "${SERVICE}" && \
+RUN uv sync --frozen --no-dev --package "${SERVICE}" ${EXTRAS} && \
     python -m compileall -q shared services
 
 

@@ -17,6 +17,11 @@ CORRELATION = r"^[A-Za-z0-9_.:-]{1,80}$"
 _CORRELATION = re.compile(CORRELATION)
 
 
+def is_traceparent(value: object) -> bool:
+    """Whether it is W3C trace context of the version that we speak."""
+    return isinstance(value, str) and _TRACEPARENT.match(value) is not None
+
+
 def _new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
@@ -28,6 +33,8 @@ class WorkContext:
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     causation_id: str | None = None
     traceparent: str = field(default_factory=_new_traceparent)
+    is_continued: bool = False
+    """Whether the trace was handed in: else there is no step that could be its parent."""
 
     @classmethod
     def of(
@@ -38,16 +45,20 @@ class WorkContext:
     ) -> WorkContext:
         """A context from what a caller sent; what is missing or malformed is made anew."""
         fresh = cls()
+        known = is_traceparent(traceparent)
         return replace(
             fresh,
             correlation_id=correlation_id
             if correlation_id and _CORRELATION.match(correlation_id)
             else fresh.correlation_id,
             causation_id=causation_id,
-            traceparent=traceparent
-            if traceparent and _TRACEPARENT.match(traceparent)
-            else fresh.traceparent,
+            traceparent=traceparent if traceparent and known else fresh.traceparent,
+            is_continued=known,
         )
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent.split("-")[1]
 
     def child_traceparent(self) -> str:
         """The same trace with a new span id, as the next hop must see it."""
@@ -71,7 +82,11 @@ def current() -> WorkContext:
 def working(context: WorkContext, **log_fields: object) -> Iterator[WorkContext]:
     """Everything inside happens in this context, log lines included."""
     token = _current.set(context)
-    fields = {"correlation_id": context.correlation_id, **log_fields}
+    fields = {
+        "correlation_id": context.correlation_id,
+        "trace_id": context.trace_id,
+        **log_fields,
+    }
     try:
         with structlog.contextvars.bound_contextvars(**fields):
             yield context

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from .database import is_infrastructure
+from .metrics import CONTENT_TYPE, exposed
+from .operations.measures import present, scrape_of
 from .web import Process
 
 router = APIRouter(tags=["operations"])
@@ -30,9 +31,10 @@ async def readyz(process: Process) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
-    """Prometheus text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request, process: Process) -> Response:
+    """Prometheus text format. It answers, and soon, also while the database is away."""
+    told = await scrape_of(request.app).families()
+    return Response(exposed([*present(process), *told]), media_type=CONTENT_TYPE)
 
 
 async def _database_answers(process: Process) -> bool:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
-from . import context
+from . import context, metrics
 from .database import is_infrastructure
 from .errors import Conflict, DomainError, Problem
 
@@ -30,7 +30,8 @@ def problem(
     problems: Sequence[Problem] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """An `application/problem+json` answer."""
+    """An `application/problem+json` answer, counted by its code."""
+    metrics.refused(code)
     body: dict[str, Any] = {
         "type": f"urn:taawon:problem:{code}",
         "title": code.replace("-", " "),

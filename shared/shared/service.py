@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from . import health, logs, problems
+from . import health, logs, problems, tracing
 from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, is_infrastructure, make_engine, make_sessions
@@ -22,6 +22,7 @@ from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
+from .metrics import Measure
 from .operations import history, sealed, status, trace
 from .rates import RateLimited, Rates
 from .runtime import Runtime
@@ -59,22 +60,27 @@ def build(
     larger_bodies: dict[str, int] | None = None,
     owner_of: OwnerOf = operators_only,
     counts: dict[str, str] | None = None,
+    measures: Sequence[Measure] = (),
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
     `seals` says that the service holds the key of personal fields; `larger_bodies` gives single
     paths a body limit of their own, in bytes; `owner_of` says who, beside the operators, may read
     the audit of a record; `counts` adds numbers to the status, each by an SQL statement that
-    counts.
+    counts; `measures` are what a scrape asks the database.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(settings.service, settings.log_level)
-        async with running(settings, consumers, background, keys, seals=seals) as runtime:
-            runtime.counts = counts or {}
-            app.state.runtime = runtime
-            yield
+        tracing.configure(settings.service)
+        try:
+            async with running(settings, consumers, background, keys, seals=seals) as runtime:
+                runtime.counts = counts or {}
+                app.state.runtime = runtime
+                yield
+        finally:
+            await asyncio.to_thread(tracing.shut_down)
 
     app = FastAPI(
         title=f"Taawon {settings.service}",
@@ -83,6 +89,7 @@ def build(
         description=(router.__doc__ or "").strip(),
     )
     app.state.owner_of = owner_of
+    app.state.measures = tuple(measures)
     problems.install(app)
     app.state.rates = Rates(settings)
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)

@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Where a process without an HTTP door answers with its metrics; 0: nowhere.",
+    )
     log_level: str = "INFO"
     rate_limit: int = Field(
         default=1200, ge=0, description="Requests a minute of one token's subject; 0: no limit."

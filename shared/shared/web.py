@@ -6,6 +6,7 @@ import base64
 import binascii
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import problems
+from . import metrics, problems, tracing
 from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
@@ -137,6 +138,17 @@ def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | 
 Expected = Annotated[int | None, Depends(expected_version)]
 
 
+UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: neither logged nor counted nor traced."""
+
+
+def _watched(scope: Scope) -> AbstractContextManager[tracing.Span]:
+    """The span of a request, unless nobody wants to see it."""
+    if scope["path"] in UNWATCHED:
+        return nullcontext(tracing.UNWATCHED)
+    return tracing.request(scope["method"])
+
+
 class RequestContext:
     """Gives each request its correlation id, bounds its body, and logs one line about it."""
 
@@ -155,12 +167,18 @@ class RequestContext:
         context = WorkContext.of(
             correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
         )
-        with working(context):
+        with working(context), _watched(scope) as span:
             structlog.contextvars.unbind_contextvars("actor_id")
-            await self._serve(scope, receive, send, headers, context.correlation_id)
+            await self._serve(scope, receive, send, headers, context.correlation_id, span)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str], correlation: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: dict[str, str],
+        correlation: str,
+        span: tracing.Span,
     ) -> None:
         started = time.perf_counter()
         status = 500
@@ -191,7 +209,9 @@ class RequestContext:
                 raise
             await problems.unexpected(error)(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in {"/healthz", "/readyz", "/metrics"}:
+            if scope["path"] not in UNWATCHED:
+                metrics.answered(scope, status, time.perf_counter() - started)
+                tracing.answered(span, scope["method"], metrics.route_of(scope), status)
                 log.info(
                     "request answered",
                     method=scope["method"],

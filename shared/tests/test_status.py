@@ -110,6 +110,9 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
 
     skew = found["database"].pop("clock_skew_seconds")
     assert abs(skew) < 1
+    measured = found.pop("measured")
+    assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
+    assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
         "service": "masonry",
         "version": "unknown",

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, handlers, jobs, queries
+from . import api, handlers, jobs, measures, queries
 
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
@@ -26,4 +26,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         seals=True,
         owner_of=queries.owner_of,
         counts=COUNTS,
+        measures=measures.MEASURES,
     )

@@ -20,7 +20,7 @@ from shared.contracts.registry import (
 )
 from shared.messaging.consumers import Consumers
 
-from . import usecases
+from . import metrics, usecases
 from .domain.subjects import CallEvent, IdeaEvent
 
 consumers = Consumers("notifications")
@@ -33,6 +33,7 @@ IDEA_EVENTS = (IdeaPublished, IdeaWithdrawn)
 async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
     """The audience follows the register, batch by batch."""
     await usecases.keep_cooperatives(session, event.cooperatives)
+    metrics.audience_heard(session, event.occurred_at)
 
 
 @consumers.on(CooperativeRegistered, CooperativeChanged, prefetch=4, rebuildable=True)
@@ -41,6 +42,7 @@ async def keep_cooperative(
 ) -> None:
     """The audience follows the register, record by record."""
     await usecases.keep_cooperatives(session, [event.cooperative])
+    metrics.audience_heard(session, event.occurred_at)
 
 
 @consumers.on(*CALL_EVENTS, prefetch=1)

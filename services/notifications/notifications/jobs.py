@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
+from prometheus_client import start_http_server
 
 from shared.database import Sessions, is_infrastructure
 from shared.messaging.management import Management, ManagementRefused
@@ -12,7 +16,7 @@ from shared.messaging.wake import Wake
 from shared.runtime import Runtime
 from shared.settings import Settings
 
-from . import usecases
+from . import metrics, usecases
 from .drain import drain_dropped
 from .models import CHANGE_CHANNEL, DOOR_CHANNEL, FEED_CHANNEL
 from .provisioner import BrokerProvisioner
@@ -95,7 +99,9 @@ async def provision(settings: Settings, sessions: Sessions, management: Manageme
                     await provisioner.prepare()
                     prepared = True
                 async with sessions.begin() as session:
-                    await usecases.provision_doors(session, provisioner)
+                    made = await usecases.provision_doors(session, provisioner)
+                metrics.DOORS_MADE.inc(made)
+                metrics.PROVISIONED.set_to_current_time()
             except (OSError, ManagementRefused) as error:
                 log.warning("provisioner waits", error=type(error).__name__)
             except Exception as error:
@@ -112,4 +118,20 @@ async def run_provisioner(settings: Settings, sessions: Sessions) -> None:
             " (http://admin:password@host:15672) and TAAWON_AMQP_PARTNERS_URL"
         )
     management = Management.of_url(settings.rabbit_management_url.get_secret_value())
-    await provision(settings, sessions, management)
+    with measured_at(settings):
+        await provision(settings, sessions, management)
+
+
+@contextmanager
+def measured_at(settings: Settings) -> Iterator[None]:
+    """Where a port is set, metrics are answered there and nothing else is: not on any door."""
+    if not settings.metrics_port:
+        yield
+        return
+    server, thread = start_http_server(settings.metrics_port, settings.metrics_host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

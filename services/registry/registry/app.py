@@ -13,7 +13,7 @@ from shared.oidc import ForeignIssuer
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, queries, usecases
+from . import api, measures, queries, usecases
 
 
 class OwnKeys:
@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         router=api.router,
         keys=own_keys,
         seals=True,
+        measures=measures.MEASURES,
         larger_bodies={"/imports": settings.max_import_bytes},
         owner_of=queries.owner_of,
     )

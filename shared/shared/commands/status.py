@@ -1,61 +1,120 @@
-"""`taawon status`: how every service stands, one row each."""
+"""`taawon status`: the whole system in one table, a row for each service."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.table import Column, Table
 
-from shared.operations.diagnosis import ServiceSeen
+from shared.operations.diagnosis import BrokerSeen, QueueSeen, ServiceSeen
 from shared.operations.doors import Doors, Token, Urls
-from shared.operations.observe import see_services
+from shared.operations.observe import glance
 from shared.operations.status import OutboxState, Status
 
 COLUMNS = (
     "service",
-    "up",
-    "ready",
+    "state",
     "version",
     "schema",
     "outbox",
-    "oldest",
     "dead",
-    "gaps",
-    "paused",
+    "reactions",
+    "messages",
+    "heard",
 )
+WIDE = 120
+"""Columns of a terminal that has room for the remarks beside the rest; else they stand below."""
+Seen = tuple[tuple[ServiceSeen, ...], BrokerSeen]
 
 
 def status(
     urls: Urls = None,
     token: Token = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    watch: Annotated[
+        float, typer.Option(help="Look again every so many seconds, until Ctrl-C; 0: once.", min=0)
+    ] = 0,
 ) -> None:
-    """Show how every service stands: of this machine, or those named by --url.
+    """Show how the system stands: the services of this machine, or those named by --url.
 
-    Example: taawon status --url registry=https://registry.example.org --token …
+    outbox: facts that wait, and the age of the oldest; messages: ready + worked on, in the queues
+    of the service's reactions; heard: how many of these queues have a consumer. The last two need
+    the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
+
+    Example: taawon status --watch 2
     """
     doors = Doors.find(urls, token)
-    seen = asyncio.run(see_services(doors))
+    seen = asyncio.run(glance(doors))
     if json:
-        typer.echo(orjson.dumps([_plain(one) for one in seen]).decode())
-        return
-    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0))
-    for one in seen:
-        table.add_row(one.name, *_cells(one))
-    Console().print(table)
-    for one in seen:
+        typer.echo(orjson.dumps(_plain(seen)).decode())
+    elif watch:
+        _keep_looking(seen, doors, urls, token, every=watch)
+    else:
+        console = Console()
+        console.print(_table(seen, console.width))
+        _say_what_is_missing(seen)
+
+
+def _keep_looking(seen: Seen, doors: Doors, urls: Urls, token: Token, *, every: float) -> None:
+    """Until the operator has seen enough. A token lives for minutes; a refused one is renewed."""
+    console = Console()
+    with Live(_table(seen, console.width), console=console) as live:
+        try:
+            while True:
+                time.sleep(every)
+                if any(one.refused for one in seen[0]):
+                    doors = Doors.find(urls, token)
+                seen = asyncio.run(glance(doors))
+                live.update(_table(seen, console.width))
+        except KeyboardInterrupt:
+            return
+
+
+def _table(seen: Seen, width: int) -> Table:
+    services, broker = seen
+    wide = width >= WIDE
+    columns = [Column(name, no_wrap=True) for name in COLUMNS]
+    beside = [Column("besides")] if wide else []
+    table = Table(*columns, *beside, box=None, padding=(0, 2 if wide else 1, 0, 0))
+    remarks = {one.name: _besides(one, services) for one in services}
+    for one in services:
+        cells = (one.name, *_cells(one), *_queue_cells(one, broker))
+        table.add_row(*cells, *([remarks[one.name]] if wide else []))
+    if not wide:
+        table.caption = "\n".join(f"{name}: {told}" for name, told in remarks.items() if told)
+        table.caption_style, table.caption_justify = "", "left"
+    return table
+
+
+def _say_what_is_missing(seen: Seen) -> None:
+    services, broker = seen
+    for one in services:
         if one.up and one.status is None:
             typer.echo(f"{one.name} did not tell more: {one.refused}", err=True)
+    if broker.trouble:
+        typer.echo(f"nothing is known of the queues: {broker.trouble}", err=True)
 
 
-def _plain(one: ServiceSeen) -> dict[str, Any]:
-    told = one.status.model_dump(mode="json") if one.status else None
-    return {**asdict(one), "ready": is_ready(one), "status": told}
+def _plain(seen: Seen) -> list[dict[str, Any]]:
+    services, broker = seen
+    return [
+        {
+            **asdict(one),
+            "ready": is_ready(one),
+            "status": one.status.model_dump(mode="json") if one.status else None,
+            "queues": [{**asdict(queue), "ready": queue.ready} for queue in _heard(one, broker)],
+            "audience_behind": audience_behind(services) if one.name == AUDIENCE else None,
+        }
+        for one in services
+    ]
 
 
 def is_ready(one: ServiceSeen) -> bool:
@@ -63,8 +122,7 @@ def is_ready(one: ServiceSeen) -> bool:
 
 
 def _cells(one: ServiceSeen) -> tuple[str, ...]:
-    first = (_word(one.up), _word(is_ready(one)))
-    return first + (_told(one.status) if one.status else ("?",) * 7)
+    return (_state(one), *(_told(one.status) if one.status else ("?",) * 5))
 
 
 def _told(status: Status) -> tuple[str, ...]:
@@ -74,25 +132,97 @@ def _told(status: Status) -> tuple[str, ...]:
         status.version,
         "current" if current else f"[red]{status.revision}[/red]",
         _waiting(outbox) if outbox else "?",
-        f"{outbox.oldest_seconds:.1f} s" if outbox and outbox.pending else "",
-        str(sum(dead.values())) if dead is not None else "?",
-        _gaps(status),
-        "yes" if status.reactions.paused else "no",
+        _alarming(sum(dead.values())) if dead is not None else "?",
+        _reactions(status),
     )
-
-
-def _gaps(status: Status) -> str:
-    """Events that partner queues dropped; nothing where a service has no such queues."""
-    if status.counts is None:
-        return "?"
-    found = status.counts.get("feed_gaps")
-    return "" if found is None else str(found)
 
 
 def _waiting(outbox: OutboxState) -> str:
     parked = f" + [red]{outbox.parked} parked[/red]" if outbox.parked else ""
-    return f"{outbox.pending}{parked}"
+    oldest = f", {outbox.oldest_seconds:.1f} s" if outbox.pending else ""
+    return f"{outbox.pending}{oldest}{parked}"
 
 
-def _word(good: bool) -> str:
-    return "[green]yes[/green]" if good else "[red]no[/red]"
+def _reactions(status: Status) -> str:
+    if status.reactions.paused:
+        return "[red]paused[/red]"
+    return "listen" if status.reactions.listening else "[red]deaf[/red]"
+
+
+def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
+    if broker.trouble:
+        return "?", "?"
+    queues = _heard(one, broker)
+    if not queues:
+        return "", ""
+    heard = sum(bool(queue.consumers) for queue in queues)
+    told = f"{heard}/{len(queues)}"
+    working = sum(queue.unacknowledged for queue in queues)
+    return (
+        f"{sum(queue.ready for queue in queues)} + {working}",
+        told if heard == len(queues) else f"[red]{told}[/red]",
+    )
+
+
+def _heard(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
+    """The queues of a service's reactions, in the order of their names."""
+    wanted = set(one.status.reactions.queues) if one.status else set()
+    return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)
+
+
+AUDIENCE, REGISTER = "notifications", "registry"
+
+
+def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
+    """How many changes of the register the audience has not heard; None where nobody tells.
+
+    Each service keeps its count for some seconds, so while an import runs this is about right.
+    """
+    told = {one.name: one.status.measured for one in services if one.status}
+    there = told.get(REGISTER, {}).get("taawon_register_versions")
+    here = told.get(AUDIENCE, {}).get("taawon_audience_versions")
+    if there is None or here is None:
+        return None
+    return max(int(there - here), 0)
+
+
+def _besides(one: ServiceSeen, services: Sequence[ServiceSeen]) -> str:
+    if one.status is None:
+        return ""
+    remarks = [*_remarks(one.name, one.status.measured, audience_behind(services))]
+    gaps = (one.status.counts or {}).get("feed_gaps")
+    if gaps:
+        remarks.append(f"{_alarming(gaps)} dropped by partner queues")
+    return ", ".join(remarks)
+
+
+def _remarks(name: str, measured: dict[str, float], behind: int | None) -> Iterator[str]:
+    if name == REGISTER and "taawon_register_cooperatives" in measured:
+        yield f"{measured['taawon_register_cooperatives']:,.0f} cooperatives"
+    if name != AUDIENCE:
+        return
+    if behind is not None:
+        yield f"audience {_alarming(behind)} behind"
+    told = {
+        "taawon_fanouts_running": "fan-outs run",
+        "taawon_holds{state=held}": "held",
+        "taawon_subjects_untold": "not told yet",
+        "taawon_late_waiting_cooperatives": "late to match",
+        "taawon_feed_waiting_entries{door=amqp}": "feed entries wait",
+    }
+    for series, words in told.items():
+        if measured.get(series):
+            yield f"{measured[series]:.0f} {words}"
+    oldest = measured.get("taawon_feed_oldest_age_seconds{door=amqp}")
+    if oldest:
+        yield f"the oldest {oldest:.0f} s"
+
+
+def _alarming(number: int) -> str:
+    return f"[red]{number}[/red]" if number else "0"
+
+
+def _state(one: ServiceSeen) -> str:
+    if not one.up:
+        return "[red]down[/red]"
+    return "[green]ready[/green]" if is_ready(one) else "[red]not ready[/red]"

@@ -22,13 +22,13 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitQueue
 from faststream.rabbit.annotations import RabbitMessage
 from faststream.rabbit.schemas.constants import ExchangeType
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import failpoints
+from shared import failpoints, tracing
 from shared.context import WorkContext, working
 from shared.contracts.base import Event
 from shared.database import Sessions, is_infrastructure
@@ -47,6 +47,13 @@ H = TypeVar("H", bound=Handler)
 
 HANDLED = Counter(
     "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
+)
+OUTCOMES = ("done", "repeated", "retried", "dead")
+"""Repeated: the inbox knew the message, so it changed nothing."""
+MESSAGE_SECONDS = Histogram(
+    "taawon_message_seconds",
+    "Time from a delivery to its acknowledgement, without what is waited for.",
+    ["queue"],
 )
 
 
@@ -107,6 +114,7 @@ class Consumers:
     def attach(self, broker: RabbitBroker, desk: Desk) -> None:
         """Subscribe every reaction on the broker. Queues must exist: `taawon topology apply`."""
         for reaction in self.reactions:
+            _begin_counting(reaction.queue)
             subscriber = broker.subscriber(
                 RabbitQueue(reaction.queue, declare=False, routing_key=reaction.topics[0]),
                 RabbitExchange(topology.EVENTS, type=ExchangeType.TOPIC, declare=False),
@@ -118,6 +126,12 @@ class Consumers:
                 decoder=_leave_undecoded,
             )
             subscriber(_receiver(reaction, desk))
+
+
+def _begin_counting(queue: str) -> None:
+    """A series that begins at 0 shows its first failure; one that begins with it does not."""
+    for outcome in OUTCOMES:
+        HANDLED.labels(queue, outcome)
 
 
 async def _leave_undecoded(message: Any) -> bytes:
@@ -145,6 +159,11 @@ class Desk:
     _waiting: int = field(default=0, init=False)
 
     @property
+    def waiting(self) -> int:
+        """How many deliveries wait for something that is away."""
+        return self._waiting
+
+    @property
     def paused(self) -> bool:
         """Whether any delivery waits for something that is away."""
         return self._waiting > 0
@@ -156,10 +175,14 @@ class Desk:
             causation_id=message.message_id,
             traceparent=_header(message, "traceparent"),
         )
-        with working(context, queue=reaction.queue, event_id=message.message_id):
+        raw = message.raw_message
+        seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
+        with working(context, queue=reaction.queue, event_id=message.message_id), seen as span:
             while True:
                 try:
-                    await self._settle(reaction, message)
+                    with MESSAGE_SECONDS.labels(reaction.queue).time():
+                        outcome = await self._settle(reaction, message)
+                    span.set({"taawon.outcome": outcome})
                     return
                 except Exception as error:
                     # An error that got past the three kinds is ours: the message waits for us too.
@@ -167,7 +190,7 @@ class Desk:
                         log.exception("message could not be settled")
                     await self._wait_out(error)
 
-    async def _settle(self, reaction: Reaction, message: RabbitMessage) -> None:
+    async def _settle(self, reaction: Reaction, message: RabbitMessage) -> str:
         try:
             outcome = await self._work(reaction, message)
         except Exception as error:
@@ -177,6 +200,7 @@ class Desk:
         failpoints.reach(f"{reaction.queue}.between-commit-and-ack")
         await message.ack()
         HANDLED.labels(reaction.queue, outcome).inc()
+        return outcome
 
     async def _work(self, reaction: Reaction, message: RabbitMessage) -> str:
         self._check_sender(message)

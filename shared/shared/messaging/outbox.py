@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import context
+from shared import context, tracing
 from shared.contracts.base import Event
 
 from .tables import OutboxRow
@@ -20,7 +20,7 @@ def row_for(event: Event) -> OutboxRow:
     work = context.current()
     headers = {
         "cloudEvents_correlationid": work.correlation_id,
-        "traceparent": work.child_traceparent(),
+        "traceparent": tracing.recorded(event.topic, str(event.event_id), str(event.aggregate_id)),
     }
     if work.causation_id:
         headers["cloudEvents_causationid"] = work.causation_id

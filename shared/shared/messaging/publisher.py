@@ -21,6 +21,8 @@ from aiormq.exceptions import (
 )
 from pamqp.exceptions import PAMQPException
 
+from shared import tracing
+
 log = structlog.get_logger()
 
 Outcome = BaseException | None
@@ -90,6 +92,19 @@ class Publisher:
             raise outcome
 
     async def _publish_one(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
+        message = outgoing.message
+        span = tracing.sending(
+            outgoing.exchange, message.type, message.message_id, message.headers.get("traceparent")
+        )
+        try:
+            await self._confirmed(channel, outgoing)
+        except BaseException as error:
+            span.fail(error)
+            raise
+        finally:
+            span.end()
+
+    async def _confirmed(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
         exchange = await self._exchange(channel, outgoing.exchange)
         try:
             await exchange.publish(

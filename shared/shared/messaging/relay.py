@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -32,7 +32,15 @@ RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; databases are apart, so one 
 
 PUBLISHED = Counter("taawon_outbox_published_total", "Facts confirmed by the broker.")
 PARKED = Counter("taawon_outbox_parked_total", "Facts set aside because they can't be sent.")
-PENDING_AGE = Gauge("taawon_outbox_age_seconds", "Age of the oldest fact not yet confirmed.")
+FAILURES = Counter(
+    "taawon_outbox_failures_total", "Facts that the broker did not confirm; they are sent again."
+)
+BATCH_SECONDS = Histogram(
+    "taawon_relay_batch_seconds", "Time to send a batch of facts and hear that each is confirmed."
+)
+TURNED = Gauge(
+    "taawon_relay_turned_timestamp_seconds", "When the relay last looked at its outbox, Unix time."
+)
 
 _outbox = OutboxRow.__table__
 _CLAIM = (
@@ -71,6 +79,7 @@ class Relay:
                 log.exception("relay failed", service=self.service)
             self._pause = min(self._pause * 2 or 0.2, 5.0)
             return False
+        TURNED.set_to_current_time()
         self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
         return sent.count > 0 and sent.clean
 
@@ -87,10 +96,10 @@ class Relay:
             if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
                 return Sent(0, clean=True)
             rows = (await tx.execute(_CLAIM.limit(1 if self._singles else self.batch))).all()
-            PENDING_AGE.set(await _oldest_age(tx, rows))
             if not rows:
                 return Sent(0, clean=True)
-            outcomes = await self.publisher.publish([self._outgoing(row) for row in rows])
+            with BATCH_SECONDS.time():
+                outcomes = await self.publisher.publish([self._outgoing(row) for row in rows])
             failpoints.reach("relay.between-confirm-and-mark")
             self._singles = max(self._singles - 1, 0)
             if len(rows) > 1 and needs_singling_out(outcomes):
@@ -121,6 +130,7 @@ class Relay:
             )
             PUBLISHED.inc(len(confirmed))
         failures = [(r, o) for r, o in zip(rows, outcomes, strict=True) if o is not None]
+        FAILURES.inc(len(failures))
         for row, error in failures:
             own = is_own_fault(error, alone=len(rows) == 1)
             await self._note_failure(tx, row, error, own=own)
@@ -163,15 +173,6 @@ def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]
         elif outcome is not None and not is_own_fault(outcome, alone=len(rows) == 1):
             blocked.add(row.aggregate_id)
     return marks
-
-
-async def _oldest_age(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> float:
-    if not rows:
-        return 0.0
-    age = await tx.scalar(
-        select(func.extract("epoch", func.clock_timestamp() - rows[0].created_at))
-    )
-    return float(age or 0.0)
 
 
 INBOX_FACTOR = 4

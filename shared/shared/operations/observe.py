@@ -133,14 +133,21 @@ async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
     return url, len(answer.body.get("keys", []))
 
 
-def _see_broker(doors: Doors, vhost: str) -> BrokerSeen | None:
+async def glance(doors: Doors, vhost: str = VHOST) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
+    """Services and queues as they seem just now; the broker's counts may be seconds old."""
+    services, broker = await asyncio.gather(
+        see_services(doors), asyncio.to_thread(_see_broker, doors, vhost, settled=False)
+    )
+    return services, broker or BrokerSeen(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
+
+
+def _see_broker(doors: Doors, vhost: str, *, settled: bool = True) -> BrokerSeen | None:
+    look = _settled_queues if settled else _queues
     try:
         management = _management(doors.stack)
         if management is None:
             return None if doors.stack is None else BrokerSeen(trouble="it does not run")
-        return BrokerSeen(
-            _settled_queues(management, vhost), _queues(management, PARTNER_VHOST, or_none=True)
-        )
+        return BrokerSeen(look(management, vhost), _queues(management, PARTNER_VHOST, or_none=True))
     except (OSError, HTTPException, ManagementRefused, BrokerUnavailable) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
 
@@ -175,6 +182,11 @@ def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tup
             return ()
         raise
     return tuple(
-        QueueSeen(queue["name"], queue.get("messages", 0), queue.get("consumers"))
+        QueueSeen(
+            queue["name"],
+            queue.get("messages", 0),
+            queue.get("consumers"),
+            queue.get("messages_unacknowledged", 0),
+        )
         for queue in found
     )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-from fastapi import APIRouter
-from pydantic import BaseModel
-from sqlalchemy import Row, text
+from fastapi import APIRouter, Request
+from prometheus_client.core import Metric
+from pydantic import BaseModel, Field
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth import Role
@@ -18,6 +16,18 @@ from shared.database import is_infrastructure
 from shared.messaging.relay import RELAY_LOCK
 from shared.runtime import Runtime
 from shared.web import Caller, Process
+
+from .measures import present, scrape_of
+from .questions import (
+    DEAD_LETTERS,
+    INBOX,
+    OUTBOX,
+    RELAY,
+    newest_revision,
+    one,
+    program_version,
+    revision_of,
+)
 
 router = APIRouter(tags=["operations"])
 
@@ -85,18 +95,21 @@ class Status(BaseModel):
     relay: RelayState | None = None
     counts: dict[str, int] | None = None
     seals: bool
+    measured: dict[str, float] = Field(
+        default={}, description="The gauges of /metrics by name and labels, as of this answer."
+    )
 
 
 @router.get("/status")
-async def read_status(process: Process, caller: Caller) -> Status:
+async def read_status(request: Request, process: Process, caller: Caller) -> Status:
     """How this service stands, for operators."""
     caller.require(Role.OPERATOR)
     service = process.settings.service
     database, stored = await _ask_database(process)
     return Status(
         service=service,
-        version=_version(service),
-        newest_revision=await asyncio.to_thread(_newest_revision, service),
+        version=program_version(service),
+        newest_revision=await asyncio.to_thread(newest_revision, service),
         database=database,
         reactions=ReactionsState(
             listening=process.listening,
@@ -104,6 +117,7 @@ async def read_status(process: Process, caller: Caller) -> Status:
             queues=list(process.queues),
         ),
         seals=process.sealer is not None,
+        measured=samples([*present(process), *await scrape_of(request.app).families()]),
         **(dict(stored) if stored else {}),
     )
 
@@ -121,43 +135,18 @@ async def _ask_database(process: Runtime) -> tuple[DatabaseState, Stored | None]
 async def _database(session: AsyncSession) -> DatabaseState:
     await session.execute(text("SELECT 1"))  # connecting is no part of the skew
     before = time.time()
-    theirs = await _one(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
+    theirs = await one(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
     ours = (before + time.time()) / 2
     return DatabaseState(answers=True, clock_skew_seconds=round(float(theirs.now) - ours, 3))
 
 
-# Served by the partial index on what is not published yet.
-OUTBOX = """
-SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending,
-       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-       coalesce(extract(epoch FROM clock_timestamp()
-                        - min(created_at) FILTER (WHERE parked_at IS NULL)), 0) AS oldest,
-       coalesce(array_agg(DISTINCT last_error) FILTER (WHERE last_error IS NOT NULL), '{}')
-           AS errors
-  FROM outbox WHERE published_at IS NULL
-"""
-DEAD_LETTERS = """
-SELECT queue, count(*) AS letters
-  FROM dead_letter WHERE state = 'dead' GROUP BY queue ORDER BY queue
-"""
-INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
-# A key of 64 bits is shown in two halves.
-RELAY = """
-SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_start)) AS seconds
-  FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
- WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-   AND l.classid::bigint = :high AND l.objid::bigint = :low
-"""
-
-
 async def _stored(session: AsyncSession, counts: dict[str, str]) -> Stored:
-    outbox = await _one(session, OUTBOX)
+    outbox = await one(session, OUTBOX)
     dead = await session.execute(text(DEAD_LETTERS))
-    inbox = await _one(session, INBOX)
-    relay = await _one(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
+    inbox = await one(session, INBOX)
+    relay = await one(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
     return Stored(
-        revision=await _revision(session),
+        revision=await revision_of(session),
         outbox=OutboxState(
             pending=outbox.pending,
             oldest_seconds=round(float(outbox.oldest), 3),
@@ -174,32 +163,16 @@ async def _stored(session: AsyncSession, counts: dict[str, str]) -> Stored:
     )
 
 
-async def _revision(session: AsyncSession) -> str | None:
-    """Of the schema; None where no migration ever ran."""
-    table = await _one(session, "SELECT to_regclass('alembic_version') IS NOT NULL AS made")
-    if not table.made:
-        return None
-    found = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    return str(found) if found else None
+def samples(families: list[Metric]) -> dict[str, float]:
+    """Each sample of these gauges under its name, with its labels in braces."""
+    return {
+        _series(sample.name, sample.labels): sample.value
+        for family in families
+        if family.type == "gauge"
+        for sample in family.samples
+    }
 
 
-async def _one(session: AsyncSession, statement: str, **values: Any) -> Row[Any]:
-    return (await session.execute(text(statement), values)).one()
-
-
-def _version(service: str) -> str:
-    try:
-        return version(service)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-@lru_cache
-def _newest_revision(service: str) -> str | None:
-    """Read from the installed migrations once, for they change only with the program."""
-    from shared import migrations  # what reads them is needed for nothing else here
-
-    try:
-        return migrations.head(service)
-    except migrations.UnknownService:
-        return None
+def _series(name: str, labels: dict[str, str]) -> str:
+    told = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
+    return f"{name}{{{told}}}" if told else name

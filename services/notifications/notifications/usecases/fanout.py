@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,7 @@ from shared.contracts.notifications import FanoutCompleted
 from shared.eligibility.sql import TrackSql, compile_track
 from shared.messaging import outbox
 
+from .. import metrics
 from ..domain import (
     EVERYTHING,
     AlertKind,
@@ -102,18 +104,21 @@ async def act(session: AsyncSession, subject: Subject) -> None:
     if await is_held(session, subject.subject_id):
         log.info("subject held back", subject_id=str(subject.subject_id))
         return
-    corrected = 0
-    if step.correction is not None:
-        corrected = await correct(session, subject, step.correction)
-    counts = Counts()
-    if step.first is not None:
-        counts = await tell(session, subject, step.first)
-    subject.is_told(
-        at=await moment(session),
-        eligible=counts.eligible,
-        unknown=counts.unknown,
-        alerted=counts.alerted,
-    )
+    with metrics.fanning_out(session, subject.kind.value) as tally:
+        corrected = 0
+        if step.correction is not None:
+            corrected = await correct(session, subject, step.correction)
+        counts = Counts()
+        if step.first is not None:
+            counts = await tell(session, subject, step.first)
+        tally.is_done(counts.eligible, counts.unknown, corrected)
+        _say_told(session, subject, counts, corrected, at=await moment(session))
+
+
+def _say_told(
+    session: AsyncSession, subject: Subject, counts: Counts, corrected: int, *, at: datetime
+) -> None:
+    subject.is_told(at=at, eligible=counts.eligible, unknown=counts.unknown, alerted=counts.alerted)
     log.info("subject told", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected)
     outbox.add(session, _completed(subject, counts, corrected))
 
@@ -286,6 +291,7 @@ async def tell_those_missing(
     counts = await tell(session, subject, subject.first_kind(), only=only)
     if counts.alerted:
         await _count_late(session, subject.subject_id, counts)
+        metrics.told_late(session, subject.kind.value, counts.eligible, counts.unknown)
     return counts.alerted
 
 

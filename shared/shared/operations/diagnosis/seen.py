@@ -52,6 +52,12 @@ class QueueSeen:
     name: str
     messages: int = 0
     consumers: int | None = None
+    unacknowledged: int = 0
+
+    @property
+    def ready(self) -> int:
+        """Messages that nobody works on yet."""
+        return self.messages - self.unacknowledged
 
 
 @dataclass(frozen=True)

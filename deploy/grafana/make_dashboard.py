@@ -1,0 +1,246 @@
+"""Writes taawon.json, the dashboard to import: `python3 deploy/grafana/make_dashboard.py`.
+
+A dashboard as code: a panel is one line, and a test checks that every metric in it exists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TARGET = Path(__file__).with_name("taawon.json")
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+COLUMNS = 24
+HTTP = "taawon_http_request_duration_seconds"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One question, one graph. `legend` names each line by its labels."""
+
+    title: str
+    query: str
+    legend: str = "{{service}}"
+    unit: str = "short"
+    kind: str = "timeseries"
+    width: int = 8
+
+
+def late(metric: str, *labels: str, quantile: float = 0.95) -> str:
+    """The time within which so many of the things happened."""
+    by = ", ".join(("le", *labels))
+    return f"histogram_quantile({quantile}, sum by ({by}) (rate({metric}_bucket[5m])))"
+
+
+def of_services(metric: str, *labels: str, where: str = "") -> str:
+    """Of the services that are chosen; replicas tell the same, so the highest counts."""
+    matched = ", ".join(filter(None, (where, 'service=~"$service"')))
+    return f"max by ({', '.join(('service', *labels))}) ({metric}{{{matched}}})"
+
+
+ROWS: dict[str, tuple[Panel, ...]] = {
+    "At a glance": (
+        Panel("Services that answer", 'sum(up{job="taawon"})', "", kind="stat", width=4),
+        Panel("Databases that answer", "sum(taawon_database_up)", "", kind="stat", width=4),
+        Panel(
+            "Dead letters",
+            'sum(max by (service, queue) (taawon_dead_letters{state="dead"}))',
+            "",
+            kind="stat",
+            width=4,
+        ),
+        Panel(
+            "Changes the audience lacks",
+            "clamp_min(max(taawon_register_versions) - max(taawon_audience_versions), 0)",
+            "",
+            kind="stat",
+            width=4,
+        ),
+        Panel("Told to nobody yet", "max(taawon_subjects_untold)", "", kind="stat", width=4),
+        Panel(
+            "Feed entries that wait",
+            "sum(max by (door) (taawon_feed_waiting_entries))",
+            "",
+            kind="stat",
+            width=4,
+        ),
+    ),
+    "From a fact to its queue": (
+        Panel("Age of the oldest fact", of_services("taawon_outbox_oldest_age_seconds"), unit="s"),
+        Panel("Facts that wait", of_services("taawon_outbox_pending")),
+        Panel("Facts set aside", of_services("taawon_outbox_parked")),
+        Panel(
+            "Facts sent",
+            "sum by (service) (rate(taawon_outbox_published_total[5m]))",
+            unit="ops",
+        ),
+        Panel(
+            "Facts not confirmed",
+            "sum by (service) (rate(taawon_outbox_failures_total[5m]))",
+            unit="ops",
+        ),
+        Panel("A batch, 95 %", late("taawon_relay_batch_seconds", "service"), unit="s"),
+    ),
+    "From a queue to its effect": (
+        Panel(
+            "Messages by outcome",
+            "sum by (outcome) (rate(taawon_messages_total[5m]))",
+            "{{outcome}}",
+            unit="ops",
+        ),
+        Panel(
+            "Messages by reaction",
+            "sum by (queue) (rate(taawon_messages_total[5m]))",
+            "{{queue}}",
+            unit="ops",
+        ),
+        Panel("A message, 95 %", late("taawon_message_seconds", "queue"), "{{queue}}", unit="s"),
+        Panel(
+            "Dead letters",
+            of_services("taawon_dead_letters", "queue", where='state="dead"'),
+            "{{queue}}",
+        ),
+        Panel("Messages held while something is away", of_services("taawon_deliveries_held")),
+        Panel("Reactions that listen", of_services("taawon_reactions_listening")),
+    ),
+    "Telling": (
+        Panel("A fan-out, 95 %", late("taawon_fanout_seconds", "kind"), "{{kind}}", unit="s"),
+        Panel("Fan-outs at work", "sum(taawon_fanouts_running)", "running"),
+        Panel(
+            "Alerts by verdict",
+            "sum by (verdict) (rate(taawon_alerts_total[5m]))",
+            "{{verdict}}",
+            unit="ops",
+        ),
+        Panel("The audience hears after, 95 %", late("taawon_audience_delay_seconds"), "", "s"),
+        Panel("Late to match", "max(taawon_late_waiting_cooperatives)", "cooperatives"),
+        Panel("Holds", "max by (state) (taawon_holds)", "{{state}}"),
+        Panel(
+            "Register and audience",
+            'label_replace(max(taawon_register_cooperatives), "of", "register", "", "")'
+            ' or label_replace(max(taawon_audience_cooperatives), "of", "audience", "", "")',
+            "{{of}}",
+        ),
+    ),
+    "Partners": (
+        Panel(
+            "Oldest entry that waits",
+            "max by (door) (taawon_feed_oldest_age_seconds)",
+            "{{door}}",
+            unit="s",
+        ),
+        Panel(
+            "Entries at the door furthest behind",
+            "max by (door) (taawon_feed_most_waiting_entries)",
+            "{{door}}",
+        ),
+        Panel("Entries that partner queues dropped", "max(taawon_feed_gaps)", "entries"),
+        Panel("Doors by state", "max by (state) (taawon_doors)", "{{state}}"),
+    ),
+    "Requests": (
+        Panel(
+            "Requests by class of status",
+            f'sum by (status) (rate({HTTP}_count{{service=~"$service"}}[5m]))',
+            "{{status}}",
+            unit="reqps",
+        ),
+        Panel("An answer, 95 %", late(HTTP, "service", "route"), "{{service}} {{route}}", "s"),
+        Panel(
+            "Refusals by reason",
+            'sum by (code) (rate(taawon_refusals_total{service=~"$service"}[5m]))',
+            "{{code}}",
+            unit="ops",
+        ),
+    ),
+    "Processes": (
+        Panel("Memory", of_services("process_resident_memory_bytes"), unit="bytes"),
+        Panel(
+            "Processor",
+            "sum by (service) (rate(process_cpu_seconds_total[5m]))",
+            unit="percentunit",
+        ),
+        Panel("What runs", "taawon_build_info", "{{service}}", kind="table"),
+    ),
+}
+
+
+def dashboard() -> dict[str, Any]:
+    """As Grafana 10 and newer import it."""
+    return {
+        "uid": "taawon",
+        "title": "Taawon",
+        "tags": ["taawon"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "15s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": [_source(), _service()]},
+        "panels": list(_panels()),
+    }
+
+
+def _source() -> dict[str, Any]:
+    return {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
+
+
+def _service() -> dict[str, Any]:
+    query = "label_values(taawon_database_up, service)"
+    return {
+        "name": "service",
+        "label": "Service",
+        "type": "query",
+        "datasource": SOURCE,
+        "query": {"query": query, "refId": "services"},
+        "definition": query,
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+        "refresh": 2,
+    }
+
+
+def _panels() -> Iterator[dict[str, Any]]:
+    number, top = 1, 0
+    for title, panels in ROWS.items():
+        place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
+        yield {"id": number, "type": "row", "title": title, "gridPos": place, "panels": []}
+        number, top, left = number + 1, top + 1, 0
+        for panel in panels:
+            height = 4 if panel.kind == "stat" else 8
+            if left + panel.width > COLUMNS:
+                left, top = 0, top + height
+            yield _drawn(panel, number, {"x": left, "y": top, "w": panel.width, "h": height})
+            number, left = number + 1, left + panel.width
+        top += height
+
+
+def _drawn(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    target = {
+        "refId": "A",
+        "datasource": SOURCE,
+        "expr": panel.query,
+        "legendFormat": panel.legend,
+        "instant": panel.kind != "timeseries",
+        "format": "table" if panel.kind == "table" else "time_series",
+    }
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        "datasource": SOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [target],
+    }
+
+
+def written() -> str:
+    return json.dumps(dashboard(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(written(), encoding="utf-8")
