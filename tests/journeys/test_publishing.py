@@ -1,0 +1,61 @@
+"""Looking at an audience and confirming it, by the commands of whoever publishes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from shared.local.stack import SERVICES
+
+from .stories import Story, a_call, an_idea
+
+
+async def command(story: Story, *arguments: str, given: str = "") -> tuple[int, str, str]:
+    """`taawon …` as somebody elsewhere runs it: with addresses and an operator's token."""
+    where = [f"--url={service}={story.stack.url(service)}" for service in SERVICES]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TAAWON_")}
+    env |= {"TAAWON_OPERATOR_TOKEN": story.operator.token, "COLUMNS": "160"}
+    return await story.run(*arguments, *where, env=env, given=given)
+
+
+async def test_a_call_is_opened_with_the_audience_that_was_seen(story: Story) -> None:
+    call_id = str(await story.draft_call(a_call()))
+    code, out, messages = await command(story, "preview", "call", call_id, "--json")
+    assert code == 0, messages
+    seen = json.loads(out)
+    refused, _, _ = await command(story, "publish", "call", call_id, given="n\n")
+    draft = await story.get("funding", f"/calls/{call_id}")
+
+    code, out, messages = await command(story, "publish", "call", call_id, given="y\n")
+
+    assert code == 0, messages
+    assert (refused, draft["state"]) == (1, "draft")
+    assert f"{seen['matched']} recipients confirmed" in out
+    assert "Souss-Massa" in out
+    await story.told(call_id)
+    totals = await story.get("notifications", f"/subjects/{call_id}/totals")
+    assert totals["alerted"] == seen["matched"] > 0
+    assert totals["hold"] is None
+
+
+async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
+    story: Story, tmp_path: Path
+) -> None:
+    author = await story.someone("holder")
+    idea = await story.post("ideas", "/ideas", an_idea(), who=author)
+    await story.post("ideas", f"/ideas/{idea['idea_id']}/submit", who=author)
+    file = tmp_path / "criteria.json"
+    file.write_text(json.dumps({"tracks": [{"regions": ["MA-09"], "sectors": ["ARGAN"]}]}))
+
+    _, previewed, _ = await command(story, "preview", "file", str(file), "--json")
+    code, out, messages = await command(
+        story, "publish", "idea", idea["idea_id"], "--yes", "--json"
+    )
+    again, _, said = await command(story, "publish", "idea", idea["idea_id"], "--yes")
+
+    assert code == 0, messages
+    assert json.loads(out)["preview"] == json.loads(previewed)
+    assert json.loads(out)["published"]["state"] == "published"
+    assert again == 1
+    assert "published" in said
