@@ -10,6 +10,7 @@ from .auth import Verifier
 from .database import Sessions
 from .messaging.consumers import Desk
 from .messaging.publisher import Publisher
+from .messaging.resends import Snapshot
 from .sealed import Sealer
 from .settings import Settings
 
@@ -19,7 +20,8 @@ class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
     `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
-    are those of its reactions; `counts` are what its status adds: a name and the SQL that counts.
+    are those of its reactions, `snapshots` what it can tell of its present state; `counts` are what
+    its status adds: a name and the SQL that counts.
     """
 
     settings: Settings
@@ -31,4 +33,5 @@ class Runtime:
     desk: Desk | None = None
     listening: bool = field(default=False)
     queues: tuple[str, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)

@@ -22,8 +22,9 @@ from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
+from .messaging.resends import Resender, Snapshot
 from .metrics import Measure
-from .operations import history, sealed, status, trace
+from .operations import history, resends, sealed, status, trace
 from .rates import RateLimited, Rates
 from .runtime import Runtime
 from .sealed import Sealer
@@ -55,6 +56,7 @@ def build(
     router: APIRouter,
     consumers: Consumers | None = None,
     background: Sequence[Background] = (),
+    snapshots: Sequence[Snapshot] = (),
     keys: KeySource = fetched_keys,
     seals: bool = False,
     larger_bodies: dict[str, int] | None = None,
@@ -64,10 +66,11 @@ def build(
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
-    `seals` says that the service holds the key of personal fields; `larger_bodies` gives single
-    paths a body limit of their own, in bytes; `owner_of` says who, beside the operators, may read
-    the audit of a record; `counts` adds numbers to the status, each by an SQL statement that
-    counts; `measures` are what a scrape asks the database.
+    `snapshots` tell its present state to whoever lost it; `seals` says that the service holds the
+    key of personal fields; `larger_bodies` gives single paths a body limit of their own, in bytes;
+    `owner_of` says who, beside the operators, may read the audit of a record; `counts` adds numbers
+    to the status, each by an SQL statement that counts; `measures` are what a scrape asks the
+    database.
     """
 
     @contextlib.asynccontextmanager
@@ -75,7 +78,9 @@ def build(
         logs.configure(settings.service, settings.log_level)
         tracing.configure(settings.service)
         try:
-            async with running(settings, consumers, background, keys, seals=seals) as runtime:
+            async with running(
+                settings, consumers, background, keys, seals=seals, snapshots=snapshots
+            ) as runtime:
                 runtime.counts = counts or {}
                 app.state.runtime = runtime
                 yield
@@ -95,7 +100,8 @@ def build(
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
     own = (sealed.router, router) if seals else (router,)
-    for routes in (health.router, status.router, trace.router, history.router, *own):
+    operations = (health.router, status.router, trace.router, history.router, resends.router)
+    for routes in (*operations, *own):
         app.include_router(routes)
     return app
 
@@ -108,10 +114,12 @@ async def running(
     keys: KeySource,
     *,
     seals: bool,
+    snapshots: Sequence[Snapshot] = (),
 ) -> AsyncIterator[Runtime]:
     """Everything of the process but HTTP: engine, relay, reactions, background work."""
     engine = make_engine(settings.database_url.get_secret_value())
     runtime = assemble(settings, engine, keys, seals=seals)
+    runtime.snapshots = tuple(snapshots)
     runtime.listening = consumers is None  # nothing to wait for
     if consumers is not None:
         runtime.queues = tuple(reaction.queue for reaction in consumers.reactions)
@@ -154,7 +162,11 @@ def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals:
 def _work(
     runtime: Runtime, consumers: Consumers | None, background: Sequence[Background]
 ) -> list[Coroutine[Any, Any, None]]:
-    work: list[Coroutine[Any, Any, None]] = [relay(runtime), _guarded(forget_old, runtime)]
+    work: list[Coroutine[Any, Any, None]] = [
+        relay(runtime),
+        _guarded(resend, runtime),
+        _guarded(forget_old, runtime),
+    ]
     if consumers is not None:
         work += [listen(runtime, consumers), Drain.of(runtime, consumers).run()]
     return work + [_guarded(job, runtime) for job in background]
@@ -173,6 +185,26 @@ async def relay(runtime: Runtime) -> None:
             publisher,
             settings.service,
             batch=settings.relay_batch,
+            poll_seconds=settings.relay_poll_seconds,
+        ).run()
+    finally:
+        await publisher.close()
+
+
+async def resend(runtime: Runtime) -> None:
+    """Send facts again as operators ask for it, until cancelled."""
+    settings = runtime.settings
+    assert runtime.engine is not None
+    publisher = Publisher(
+        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} resend"
+    )
+    try:
+        await Resender(
+            runtime.engine,
+            runtime.sessions,
+            publisher,
+            settings.service,
+            runtime.snapshots,
             poll_seconds=settings.relay_poll_seconds,
         ).run()
     finally:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, jobs, queries
+from . import api, jobs, queries, usecases
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -15,6 +15,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return build(
         settings or Settings.load("funding"),
         router=api.router,
+        snapshots=usecases.SNAPSHOTS,
         background=[jobs.close_expired_calls],
         owner_of=queries.owner_of,
     )

@@ -11,15 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
-from shared.contracts.funding import Deadline
+from shared.contracts.funding import CallCancelled, CallClosed, CallOpened, Deadline
 from shared.errors import Invalid
 from shared.messaging import outbox
+from shared.messaging.resends import Page, Snapshot
 
 from . import queries
 from .domain import Call, CallTerms, NotYourInstitution, State
+from .models import calls
 
 CLOSED_AT_ONCE = 100
 """Most calls that one run of the clock closes, so that its transaction stays short."""
+TOLD_AT_ONCE = 100
+"""Most calls in a page of a snapshot."""
 
 
 class FunderFixed(Invalid):
@@ -165,6 +169,32 @@ async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
         outbox.add(session, call.close(at=at))
         _record(session, None, call, "call closed by the clock", before)
     return len(expired)
+
+
+async def calls_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next calls that ever opened, as the newest fact of each."""
+    query = select(Call).where(calls.c.opened_at.is_not(None))
+    if after is not None:
+        query = query.where(calls.c.id > after)
+    found = (await session.scalars(query.order_by(calls.c.id).limit(TOLD_AT_ONCE))).all()
+    facts = [(f"{call.id} {call.version}", call.newest_fact(at=now())) for call in found]
+    return Page(facts, len(found), found[-1].id if found else None)
+
+
+async def _count_opened(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(calls).where(calls.c.opened_at.is_not(None))
+    return int(await session.scalar(query) or 0)
+
+
+SNAPSHOTS = (
+    Snapshot(
+        "calls",
+        (CallOpened.topic, CallClosed.topic, CallCancelled.topic),
+        calls_after,
+        _count_opened,
+    ),
+)
+"""What funding tells of its present state."""
 
 
 async def _made_before(session: AsyncSession, caller: Principal, key: UUID) -> Call | None:

@@ -7,9 +7,14 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, queries
+from . import api, queries, usecases
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless a test brings its own."""
-    return build(settings or Settings.load("ideas"), router=api.router, owner_of=queries.owner_of)
+    return build(
+        settings or Settings.load("ideas"),
+        router=api.router,
+        snapshots=usecases.SNAPSHOTS,
+        owner_of=queries.owner_of,
+    )

@@ -190,6 +190,23 @@ class Idea:
             aggregate_version=self.version,
         )
 
+    def newest_fact(self) -> IdeaPublished | IdeaWithdrawn:
+        """What whoever has to learn of this idea anew is told; only of an idea that was public.
+
+        The reason of a withdrawal is told once, and is not kept.
+        """
+        assert self.published_at is not None
+        if self.state is State.WITHDRAWN:
+            return IdeaWithdrawn(
+                idea_id=self.id, idea=self._snapshot("withdrawn"), aggregate_version=self.version
+            )
+        return IdeaPublished(
+            idea_id=self.id,
+            idea=self._snapshot("published"),
+            occurred_at=self.published_at,
+            aggregate_version=self.version,
+        )
+
     def _require_author(self, by: frozenset[UUID]) -> None:
         if not self.belongs_to(by):
             raise NotAuthor

@@ -10,11 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
+from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.errors import Forbidden
 from shared.messaging import outbox
+from shared.messaging.resends import Page, Snapshot
 
 from . import queries
 from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
+from .models import ideas
+
+TOLD_AT_ONCE = 100
+"""Most ideas in a page of a snapshot."""
 
 
 class NotAnIntermediary(Forbidden):
@@ -142,6 +148,27 @@ async def withdraw_idea(
         outbox.add(session, event)
     _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
     return idea
+
+
+async def ideas_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next ideas that were ever public, as the newest fact of each."""
+    query = select(Idea).where(ideas.c.published_at.is_not(None))
+    if after is not None:
+        query = query.where(ideas.c.id > after)
+    found = (await session.scalars(query.order_by(ideas.c.id).limit(TOLD_AT_ONCE))).all()
+    facts = [(f"{idea.id} {idea.version}", idea.newest_fact()) for idea in found]
+    return Page(facts, len(found), found[-1].id if found else None)
+
+
+async def _count_public(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(ideas).where(ideas.c.published_at.is_not(None))
+    return int(await session.scalar(query) or 0)
+
+
+SNAPSHOTS = (
+    Snapshot("ideas", (IdeaPublished.topic, IdeaWithdrawn.topic), ideas_after, _count_public),
+)
+"""What the idea bank tells of its present state."""
 
 
 def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUID | None) -> None:

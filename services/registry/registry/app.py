@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = build(
         settings,
         router=api.router,
+        snapshots=usecases.SNAPSHOTS,
         keys=own_keys,
         seals=True,
         measures=measures.MEASURES,

@@ -20,6 +20,7 @@ from registry.cli.connection import CONSOLE
 from registry.domain import ImportState, ImportUnderWay, RegisterImport
 from registry.register_file import FileRefused, lines_of
 from registry.usecases.imports import IMPORT_LOCK
+from registry.usecases.snapshots import cooperatives_after
 from shared import testing
 from shared.auth import MissingRole, Principal, Role
 from shared.contracts.registry import CooperativesImported
@@ -266,22 +267,31 @@ async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
     assert json.loads(event.model_dump_json())["import_id"] == str(again.id)
 
 
-async def test_the_register_is_announced_again_with_its_present_versions(
+async def test_a_snapshot_tells_each_cooperative_once_with_its_present_version(
     sessions: Sessions, court: str
 ) -> None:
     await imported(sessions, a_file(*many_rows(3, court)))
     await imported(sessions, a_file(*many_rows(3, court, members_total="30")))
-
-    steps = [step async for step in usecases.announce_register(sessions, CONSOLE)]
+    told, names, after = [], [], None
 
     async with sessions() as session:
+        while (page := await cooperatives_after(session, after)).last is not None:
+            names += [name for name, _ in page.facts]
+            told += [record for _, fact in page.facts for record in fact.cooperatives]
+            after = page.last
         known = await session.scalar(select(func.count()).select_from(models.cooperative))
-        bodies = (
-            await session.scalars(
-                select(OutboxRow.body).order_by(OutboxRow.seq.desc()).limit(len(steps))
-            )
-        ).all()
-    events = [CooperativesImported.model_validate_json(body) for body in bodies]
-    records = {each.cooperative_id: each for event in events for each in event.cooperatives}
-    assert steps[-1] == known == len(records)
-    assert {each.version for each in records.values() if each.members_total == 30} == {2}
+
+    assert known == len(told) == len({record.cooperative_id for record in told})
+    assert {record.version for record in told if record.members_total == 30} == {2}
+    assert len(names) == len(set(names))
+
+
+async def test_a_page_of_a_snapshot_has_the_same_name_when_it_is_read_again(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(*many_rows(2, court)))
+
+    async with sessions() as session:
+        first, again = [await cooperatives_after(session, None) for _ in range(2)]
+
+    assert [name for name, _ in first.facts] == [name for name, _ in again.facts]

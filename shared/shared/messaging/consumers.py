@@ -296,7 +296,7 @@ def _event_id(message: RabbitMessage) -> UUID:
 
 
 def _run(message: RabbitMessage) -> str:
-    return _header(message, "x-taawon-run") or ""
+    return _header(message, topology.RUN_HEADER) or ""
 
 
 def _header(message: RabbitMessage, name: str) -> str | None:

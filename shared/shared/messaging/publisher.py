@@ -16,6 +16,7 @@ from aiormq.exceptions import (
     AMQPError,
     ChannelAccessRefused,
     ChannelInvalidStateError,
+    ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     PublishError,
 )
@@ -90,6 +91,20 @@ class Publisher:
         (outcome,) = await self.publish([outgoing])
         if outcome is not None:
             raise outcome
+
+    async def waiting(self, queue: str) -> int | None:
+        """How many messages wait in a queue; None where there is no such queue."""
+        await self._open()
+        assert self._connection is not None
+        channel = await self._connection.channel(publisher_confirms=False)
+        try:
+            declared = await channel.declare_queue(queue, passive=True, timeout=self.timeout)
+        except ChannelNotFoundEntity:
+            return None
+        finally:
+            with suppress(*CONNECTION_ERRORS, RuntimeError):
+                await channel.close()
+        return declared.declaration_result.message_count
 
     async def _publish_one(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
         message = outgoing.message

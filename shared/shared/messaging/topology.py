@@ -5,6 +5,9 @@
                        ▼
                   taawon.unrouted
 
+    <service> ──► taawon.replay (direct) ──► <service>.<reaction>   by name, if it is rebuildable
+    <service> ──► taawon.asked (direct) ──► taawon.asked            what queues there are, and take
+
     <service>.<reaction> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
     <service>.<reaction> ──► taawon.dead (direct) ──► <service>.<reaction>.dead
 
@@ -22,12 +25,19 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
 EVENTS = "taawon.events"
 UNROUTED = "taawon.unrouted"
 DEAD = "taawon.dead"
 RETRY = "taawon.retry"
+REPLAY = "taawon.replay"
+"""Facts that are sent again, to one rebuildable queue each; the routing key is its name."""
+ASKED = "taawon.asked"
+"""Questions to the broker: one that nobody is bound for comes back, the others end here."""
+ASKED_TTL_MS = 1000
+RUN_HEADER = "x-taawon-run"
+"""Names the run that sends a fact again. An inbox knows a fact once per run."""
 DELIVERY_LIMIT = 200
 """Redeliveries by the broker itself (crashes, lost connections) before it gives a message up.
 
@@ -50,6 +60,17 @@ class Declares(Protocol):
 
     queue: str
     topics: tuple[str, ...]
+    rebuildable: bool
+
+
+def rebuildable_key(queue: str) -> str:
+    """The question whether facts may be sent to this queue again."""
+    return f"{queue} rebuildable"
+
+
+def takes_key(queue: str, topic: str) -> str:
+    """The question whether this queue takes facts of this topic again."""
+    return f"{queue} takes {topic}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +118,7 @@ async def declare(
 ) -> list[str]:
     """Declare exchanges, retry tiers and the reactions' queues; the names of all queues."""
     events = await _declare_exchanges(channel)
-    names = [UNROUTED]
+    names = [UNROUTED, ASKED]
     for tier in map(Tier, pauses):
         names.append(await _declare_tier(channel, tier))
     dead = await channel.get_exchange(DEAD, ensure=False)
@@ -120,6 +141,10 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     )
     await queue.bind(unrouted)
     await channel.declare_exchange(DEAD, "direct", durable=True)
+    await channel.declare_exchange(REPLAY, "direct", durable=True)
+    await channel.declare_exchange(ASKED, "direct", durable=True)
+    answered: dict[str, Any] = {"x-queue-type": "quorum", "x-message-ttl": ASKED_TTL_MS}
+    await channel.declare_queue(ASKED, durable=True, arguments=answered)
     return await channel.declare_exchange(
         EVENTS, "topic", durable=True, arguments={"alternate-exchange": UNROUTED}
     )
@@ -146,12 +171,27 @@ async def _declare_reaction(
     )
     for topic in reaction.topics:
         await queue.bind(events, routing_key=topic)
+    await _bind_again(channel, queue, reaction)
     return [reaction.queue, dead_name]
+
+
+async def _bind_again(channel: AbstractChannel, queue: AbstractQueue, reaction: Declares) -> None:
+    """Let facts be sent again to a rebuildable queue; to one that is not any more, no longer."""
+    asked = await channel.get_queue(ASKED, ensure=False)
+    await asked.bind(ASKED, routing_key=reaction.queue)
+    keys = [rebuildable_key(reaction.queue)]
+    keys += [takes_key(reaction.queue, topic) for topic in reaction.topics]
+    if reaction.rebuildable:
+        await queue.bind(REPLAY, routing_key=reaction.queue)
+    else:
+        await queue.unbind(REPLAY, routing_key=reaction.queue)
+    for key in keys:
+        await (asked.bind if reaction.rebuildable else asked.unbind)(ASKED, routing_key=key)
 
 
 @dataclass(frozen=True)
 class BrokerUser:
-    """What a service's own broker user may do: read its queues, announce its own facts."""
+    """What a service's own broker user may do: read its queues, tell its own facts, again too."""
 
     service: str
 
@@ -159,7 +199,7 @@ class BrokerUser:
 
     @property
     def write(self) -> str:
-        names = [re.escape(EVENTS), re.escape(DEAD), re.escape(RETRY) + r"\..*"]
+        names = [*map(re.escape, (EVENTS, DEAD, REPLAY, ASKED)), re.escape(RETRY) + r"\..*"]
         return f"^({'|'.join(names)})$"
 
     @property

@@ -218,6 +218,13 @@ class Call:
             }
         )
 
+    def newest_fact(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
+        """What whoever has to learn of this call anew is told; only of a call that has opened."""
+        if self.state is State.CANCELLED:
+            assert self.cancelled_because is not None
+            return CallCancelled(**self._fact(at), reason=self.cancelled_because)
+        return (CallOpened if self.state is State.OPEN else CallClosed)(**self._fact(at))
+
     def _fact(self, at: datetime) -> dict[str, object]:
         return {
             "call_id": self.id,

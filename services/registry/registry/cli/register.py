@@ -98,23 +98,6 @@ def import_file(
         raise typer.Exit(2)
 
 
-@app.command()
-def announce() -> None:
-    """Announce every cooperative with its present version, for services that lost their copy.
-
-    Safe at any time: a copy that is up to date is not changed by it.
-
-    Example: taawon register announce
-    """
-    typer.echo(f"{asyncio.run(_announce())} cooperatives announced")
-
-
-async def _announce() -> int:
-    async with connected() as (sessions, _):
-        counts = [count async for count in usecases.announce_register(sessions, CONSOLE)]
-    return counts[-1] if counts else 0
-
-
 async def _import(
     stream: BinaryIO, source: str, findings: list[Finding], day: date | None, *, quiet: bool
 ) -> RegisterImport:

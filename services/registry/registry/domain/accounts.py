@@ -80,8 +80,16 @@ class Partner:
         partner = cls(
             id=id, slug=slug, name_fr=name.fr, name_ar=name.ar, kind=kind, language=language
         )
-        return partner, PartnerRegistered(
-            partner_id=id, slug=slug, name=name, kind=kind, language=language
+        return partner, partner.registered()
+
+    def registered(self) -> PartnerRegistered:
+        """The one fact that there is of a partner, which never changes."""
+        return PartnerRegistered(
+            partner_id=self.id,
+            slug=self.slug,
+            name=Localized(fr=self.name_fr, ar=self.name_ar),
+            kind=self.kind,
+            language=self.language,
         )
 
 

@@ -9,22 +9,22 @@ from .account_care import (
     reset_password,
 )
 from .accounts import account_of_email, bootstrap_operator, create_account
-from .announcements import announce_register
 from .cooperatives import change_cooperative, register_cooperative
 from .exchange import TOKEN_EXCHANGE, issue_to_act_for, issue_to_linked
 from .identities import link_identity, unlink_identity
 from .imports import Progress, import_register
 from .partners import create_api_client, register_partner, require_partner, revoke_api_client
 from .sealing import open_contact, seal_contact
+from .snapshots import SNAPSHOTS
 from .tokens import IssuedToken, TokenRefused, issue_to_account, issue_to_client, rotate_signing_key
 
 __all__ = [
+    "SNAPSHOTS",
     "TOKEN_EXCHANGE",
     "IssuedToken",
     "Progress",
     "TokenRefused",
     "account_of_email",
-    "announce_register",
     "bootstrap_operator",
     "change_account",
     "change_cooperative",
