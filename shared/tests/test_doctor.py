@@ -153,7 +153,7 @@ CASES = {
     ),
     "facts are parked": (
         with_status(outbox=PARKED),
-        (ERROR, "outbox-parked", "2 facts of masonry are set aside", "psql"),
+        (ERROR, "outbox-parked", "2 facts of masonry are set aside", "taawon outbox"),
     ),
     "a batch hangs": (
         with_status(relay=RelayState(holds_lock=True, held_seconds=300)),

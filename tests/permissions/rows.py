@@ -4,10 +4,11 @@
     PUT  /subjects/{subject_id}/hold             + - - - - - - - - - - - !  | {"state": "held", …}
 
 Marks: `+` answered, `-` forbidden (403), `?` hidden (404, as if it did not exist), `!` sign in
-first (401). Callers, in order, are `CALLERS`. A `{parameter}` is filled by the world of the service
-(`worlds.py`); `{idea_id=draft}` fills it with another name of that world, so that one route may
-have several rows. After `|` comes what is sent: JSON with `$names`, `form a=b&c=d` or `csv …`. A
-change that is let in has to leave an audit row; `(no audit)` at the end says that there is none.
+first (401), `*` let in, and told that the broker is away, for these worlds have none. Callers, in
+order, are `CALLERS`. A `{parameter}` is filled by the world of the service (`worlds.py`);
+`{idea_id=draft}` fills it with another name of that world, so that one route may have several rows.
+After `|` comes what is sent: JSON with `$names`, `form a=b&c=d` or `csv …`. A change that is let in
+has to leave an audit row; `(no audit)` at the end says that there is none.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ CALLERS = (
     "no role",
     "no token",
 )
-MARKS = {"+": "answered", "-": "forbidden", "?": "hidden", "!": "sign in first"}
+MARKS = {
+    "+": "answered",
+    "-": "forbidden",
+    "?": "hidden",
+    "!": "sign in first",
+    "*": "status 503",
+}
 
 _ROW = re.compile(
-    r"(?P<method>[A-Z]+)\s+(?P<path>/\S*)\s+(?P<marks>[-+?!](?:\s+[-+?!])*)"
+    r"(?P<method>[A-Z]+)\s+(?P<path>/\S*)\s+(?P<marks>[-+?!*](?:\s+[-+?!*])*)"
     r"\s*(?:\|\s*(?P<body>.*?))?\s*(?P<silent>\(no audit\))?$"
 )
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?:=(?P<alias>\w+))?\}")

@@ -24,6 +24,7 @@ from notifications.domain import Door, DoorState
 from shared import testing
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
+from shared.messaging.tables import ResendRow
 from shared.testing import Tokens
 
 from .rows import CALLERS
@@ -232,6 +233,16 @@ async def notifications_world(world: World) -> None:
     }
 
 
+async def a_resend(world: World) -> None:
+    """A run that nobody works off."""
+    run = uuid.uuid4()
+    async with world.sessions.begin() as session:
+        session.add(
+            ResendRow(run=run, kind="log", queue="x.y", topics=[], asked_by="walk", reason="walk")
+        )
+    world.names["run"] = str(run)
+
+
 MAKERS: dict[str, Callable[[World], Awaitable[None]]] = {
     "registry": registry_world,
     "ideas": ideas_world,
@@ -247,5 +258,6 @@ async def world_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[Worl
         connection = door.sessions.kw["bind"]
         world = World(service, door.app, door.http, connection, door.sessions, tokens)
         world.names["id"] = str(uuid.UUID(int=7))
+        await a_resend(world)
         await MAKERS[service](world)
         yield world

@@ -72,6 +72,13 @@ class Doors:
             asked = (_get(http, f"{url}{path}", query) for url in self.urls.values())
             return dict(zip(self.urls, await asyncio.gather(*asked), strict=True))
 
+    async def send(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        """What one service answers to this request of the operator."""
+        if self.token is None:
+            return Answer(0, {"detail": f"{self.no_token}; give the token of an operator"})
+        async with self._http({"Authorization": f"Bearer {self.token}"}) as http:
+            return await _ask(http, method, f"{self.urls[service]}{path}", json=body)
+
     def _http(self, headers: dict[str, str]) -> httpx.AsyncClient:
         # On this machine straight to the port: a proxy of the environment knows nothing of it.
         return httpx.AsyncClient(headers=headers, timeout=TIMEOUT, trust_env=self.stack is None)
@@ -97,8 +104,12 @@ class Answer:
 
 
 async def _get(http: httpx.AsyncClient, url: str, query: dict[str, Any]) -> Answer:
+    return await _ask(http, "GET", url, params=query)
+
+
+async def _ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) -> Answer:
     try:
-        response = await http.get(url, params=query)
+        response = await http.request(method, url, **content)
     except (httpx.HTTPError, httpx.InvalidURL):
         return Answer(0)
     try:

@@ -120,9 +120,8 @@ def _parked(name: str, count: int, why: str) -> Finding:
         "outbox-parked",
         name,
         f"{count} facts of {name} are set aside because they can't be sent{why}",
-        "find them in the database of the service and mend the cause; with parked_at set to NULL"
-        " they are sent again",
-        'psql -c "SELECT event_id, topic, last_error FROM outbox WHERE parked_at IS NOT NULL"',
+        "see what they are and mend the cause; then `taawon outbox release` sends them again",
+        f"taawon outbox list {name}",
     )
 
 

@@ -1,0 +1,290 @@
+"""A projection that was lost is built again, while everything goes on; nobody is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from notifications.models import audience
+from shared.contracts.base import now
+from shared.contracts.funding import CallOpened
+from shared.contracts.registry import PartnerRegistered
+from shared.local.stack import VHOST
+from shared.messaging import topology
+from shared.messaging.publisher import Outgoing, Publisher, Unroutable
+from shared.messaging.wire import message
+
+from .breaking import A_TRACK, FOLLOW_CALL, KEEP_IMPORTED, Sabotage
+from .stories import Story, a_track, unique
+
+KNOW_PARTNER = "notifications.know_partner"
+COLUMNS = [column.name for column in audience.columns if column.name != "updated_at"]
+Rows = dict[UUID, tuple[Any, ...]]
+
+
+async def the_audience(story: Story, *more: str) -> Rows:
+    """Every row of the audience."""
+    async with story.database("notifications") as connection:
+        rows = await connection.fetch(f"SELECT {', '.join([*COLUMNS, *more])} FROM audience")
+    return {row["cooperative_id"]: tuple(row.values()) for row in rows}
+
+
+async def the_register(story: Story) -> Rows:
+    """The same, as the registry itself has it."""
+    columns = ", ".join("id" if name == "cooperative_id" else name for name in COLUMNS)
+    async with story.database("registry") as connection:
+        rows = await connection.fetch(f"SELECT {columns} FROM cooperative")
+    return {row["id"]: tuple(row.values()) for row in rows}
+
+
+async def the_history(story: Story) -> dict[tuple[UUID, int], Any]:
+    async with story.database("notifications") as connection:
+        rows = await connection.fetch("SELECT * FROM audience_history")
+    return {(row["cooperative_id"], row["version"]): tuple(row.values()) for row in rows}
+
+
+async def the_alerts(story: Story) -> set[tuple[Any, ...]]:
+    async with story.database("notifications") as connection:
+        return {tuple(row.values()) for row in await connection.fetch("SELECT * FROM alert")}
+
+
+async def execute(story: Story, statement: str, *values: Any) -> None:
+    async with story.database("notifications") as connection:
+        await connection.execute(statement, *values)
+
+
+async def begin(story: Story, queue: str, *, service: str = "registry", **more: Any) -> Any:
+    body = {"kind": "snapshot", "queue": queue, "reason": "the copy was lost", **more}
+    return await story.post(service, "/resends", body)
+
+
+async def ended(story: Story, run: dict[str, Any], *, service: str = "registry") -> Any:
+    """Wait until the run has ended and its queue has dealt with all of it: the run then."""
+
+    async def look() -> Any:
+        found = await story.get(service, f"/resends/{run['run']}")
+        if found["state"] == "running":
+            return None
+        async with story.database("notifications") as connection:
+            heard = await connection.fetchval(
+                "SELECT count(*) FROM inbox WHERE run = $1", run["run"]
+            )
+        return found if heard == found["sent"] else None
+
+    return await story.eventually(look)
+
+
+async def equals_the_register(story: Story) -> None:
+    async def look() -> bool:
+        return await the_audience(story) == await the_register(story)
+
+    await story.eventually(look)
+    await story.audience_counts(len(await the_register(story)))
+
+
+async def taawon(story: Story, *arguments: str) -> tuple[int, str, str]:
+    """A command of an operator who has nothing but the doors and a token."""
+    doors = ("--url", f"registry={story.stack.url('registry')}")
+    login = {"TAAWON_OPERATOR_TOKEN": story.operator.token}
+    return await story.run(*arguments, *doors, env={**_environment(), **login})
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAAWON_")}
+
+
+async def test_an_emptied_audience_is_built_again_while_everything_goes_on(story: Story) -> None:
+    standing = await story.open_call(a_track(sectors=["CRAFTS"]))
+    await story.told(standing)
+    await equals_the_register(story)
+    before, history, alerts = (
+        await the_audience(story),
+        await the_history(story),
+        await the_alerts(story),
+    )
+    file = await story.more_cooperatives(120)
+    renamed = next(iter(before))
+
+    await execute(story, "DELETE FROM audience")
+    run = await begin(story, KEEP_IMPORTED)
+    opened, _, _ = await asyncio.gather(
+        story.open_call(a_track(regions=["MA-04", "MA-09"], min_members=7)),
+        story.import_register(file),
+        story.ask(
+            "registry", "PATCH", f"/cooperatives/{renamed}", json={"name_fr": unique("Nouvelle")}
+        ),
+    )
+    finished = await ended(story, run)
+    await equals_the_register(story)
+
+    assert finished["state"] == "finished"
+    assert finished["done"] >= len(before)
+    now = await the_audience(story)
+    assert len(now) == len(before) + 120
+    assert {who for who, row in before.items() if now[who] != row} == {renamed}
+    kept = await the_history(story)
+    assert {key: kept[key] for key in history if key[0] != renamed} == {
+        key: row for key, row in history.items() if key[0] != renamed
+    }
+    assert len(kept) == len(history) + 121
+    assert alerts <= await the_alerts(story)
+    for call_id in (standing, opened):
+        totals = await story.told(call_id)
+        assert await story.recipients(call_id) == await story.expected(call_id)
+        assert totals["repeated"] == 0
+
+
+async def test_the_same_snapshot_twice_changes_nothing(story: Story) -> None:
+    await equals_the_register(story)
+    before = await the_audience(story, "updated_at"), await the_history(story)
+    alerts = await the_alerts(story)
+
+    for _ in range(2):
+        run = await ended(story, await begin(story, KEEP_IMPORTED))
+        assert (run["state"], run["done"]) == ("finished", len(before[0]))
+
+    assert (await the_audience(story, "updated_at"), await the_history(story)) == before
+    assert await the_alerts(story) == alerts
+
+
+async def test_a_replay_of_the_log_brings_back_what_was_deleted_by_hand(story: Story) -> None:
+    await equals_the_register(story)
+    async with story.database("registry") as connection:
+        since = await connection.fetchval("SELECT clock_timestamp()")
+    await story.import_register(await story.more_cooperatives(30))
+    await equals_the_register(story)
+    await execute(story, "DELETE FROM audience WHERE updated_at > $1", since)
+    assert len(await the_audience(story)) == len(await the_register(story)) - 30
+
+    code, out, messages = await taawon(
+        *(story, "replay", "registry", "--to", KEEP_IMPORTED, "--json"),
+        *("--since", since.strftime("%Y-%m-%dT%H:%M:%S"), "--reason", "deleted by hand"),
+    )
+
+    assert code == 0, messages
+    run = json.loads(out)
+    assert (run["state"], run["incomplete"], run["reason"]) == ("finished", None, "deleted by hand")
+    assert run["sent"] >= 1
+    await equals_the_register(story)
+
+
+async def test_partners_are_known_again(story: Story) -> None:
+    partner = await story.register_partner()
+
+    async def name() -> str | None:
+        async with story.database("notifications") as connection:
+            query = "SELECT name FROM partner WHERE slug = $1"
+            found = await connection.fetchval(query, partner.slug)
+        return json.loads(found)["fr"] if found else None
+
+    known = await story.eventually(name)
+    await execute(story, "UPDATE partner SET name = NULL, version = 0")
+
+    code, out, messages = await taawon(
+        story, "snapshot", "registry", "--to", KNOW_PARTNER, "--reason", "names were lost"
+    )
+
+    assert code == 0, messages
+    assert f"to {KNOW_PARTNER}: finished" in out
+    assert await story.eventually(name) == known
+
+
+@pytest.mark.parametrize(
+    ("service", "queue", "status", "code"),
+    [
+        ("funding", FOLLOW_CALL, 409, "not-rebuildable"),
+        ("registry", "notifications.feed_partners", 409, "not-rebuildable"),
+        ("registry", "notifications.no_such", 404, "no-such-queue"),
+        ("ideas", KNOW_PARTNER, 409, "takes-none"),
+        ("notifications", KNOW_PARTNER, 409, "no-snapshot"),
+    ],
+)
+async def test_what_may_not_be_sent_again_is_refused_at_the_door(
+    story: Story, service: str, queue: str, status: int, code: str
+) -> None:
+    wish = {"kind": "snapshot", "queue": queue, "reason": "curiosity"}
+
+    answer = await story.ask(service, "POST", "/resends", json=wish)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story) -> None:
+    code, _, messages = await taawon(
+        story, "snapshot", "registry", "--to", FOLLOW_CALL, "--reason", "curiosity"
+    )
+
+    assert code == 1
+    assert "taawon dead-letters list notifications" in messages
+
+
+@pytest.mark.parametrize("service", ["registry", "funding", "ideas"])
+async def test_the_broker_takes_nothing_for_a_queue_that_tells_people(
+    story: Story, service: str
+) -> None:
+    publisher = Publisher(story.stack.broker.url_of(service, vhost=VHOST), name="journey")
+    try:
+        with pytest.raises(Unroutable):
+            await publisher.publish_one(Outgoing(a_fact(service), topology.REPLAY, FOLLOW_CALL))
+    finally:
+        await publisher.close()
+
+
+def a_fact(service: str) -> Any:
+    topic = PartnerRegistered.topic if service == "registry" else CallOpened.topic
+    return message(
+        event_id=uuid4(),
+        topic=topic,
+        occurred_at=now(),
+        body=b"{}",
+        headers={},
+        service=service,
+        user=service,
+    )
+
+
+async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    call_id = await breakable.open_call(A_TRACK)
+    await breakable.told(call_id)
+    await equals_the_register(breakable)
+    alerts, history = await the_alerts(breakable), await the_history(breakable)
+    trap = await sabotage.arm("registry", "resend.between-confirm-and-mark")
+
+    await execute(breakable, "DELETE FROM audience")
+    run = await begin(breakable, KEEP_IMPORTED)
+    await breakable.eventually(trap.has_sprung)
+    await sabotage.put_right()
+
+    finished = await ended(breakable, run)
+    await sabotage.settled()
+    assert (finished["state"], finished["done"]) == ("finished", finished["total"])
+    await equals_the_register(breakable)
+    assert await the_history(breakable) == history
+    assert await the_alerts(breakable) == alerts
+    assert await sabotage.counted("repeated") >= 1
+
+
+async def test_a_reaction_killed_in_the_middle_of_a_rebuild_loses_nobody(
+    breakable: Story, sabotage: Sabotage
+) -> None:
+    """The call is opened over an empty audience: everybody comes late, and is told once."""
+    trap = await sabotage.arm("notifications", "audience.late.before-commit")
+
+    await execute(breakable, "DELETE FROM audience")
+    call_id = await breakable.open_call(A_TRACK)
+    await breakable.told(call_id)
+    run = await begin(breakable, KEEP_IMPORTED)
+    await breakable.eventually(trap.has_sprung)
+    await sabotage.put_right()
+
+    await ended(breakable, run)
+    await sabotage.settled()
+    await equals_the_register(breakable)
+    assert await sabotage.alerts(call_id) == await sabotage.one_each()
