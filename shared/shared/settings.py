@@ -97,6 +97,9 @@ class Settings(BaseSettings):
         default=10, ge=0, description="How many more may be told at least."
     )
     outbox_retention_days: int = Field(default=7, ge=1)
+    feed_retention_days: int = Field(
+        default=400, ge=1, le=36_500, description="How long partner feeds go back (notifications)."
+    )
 
     @field_validator("retry_pauses", mode="before")
     @classmethod

@@ -22,7 +22,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("notifications"),
         router=api.router,
         consumers=handlers.consumers,
-        background=[jobs.tell_late_matches, jobs.deliver_feeds, jobs.keep_gaps],
+        background=[
+            jobs.tell_late_matches,
+            jobs.deliver_feeds,
+            jobs.keep_gaps,
+            jobs.trim_feeds,
+        ],
         seals=True,
         owner_of=queries.owner_of,
         counts=COUNTS,

@@ -1,7 +1,8 @@
-"""Work beside requests and reactions: late matches, feeds onto partner queues, partner doors."""
+"""Work beside requests and reactions: late matches, partner feeds and doors."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,25 @@ async def _tell_late(sessions: Sessions) -> bool:
     try:
         async with sessions.begin() as session:
             return await usecases.tell_late(session)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return False
+
+
+async def trim_feeds(runtime: Runtime) -> None:
+    """Every hour take what is past its retention out of partner feeds, until cancelled."""
+    days = runtime.settings.feed_retention_days
+    while True:
+        if not await _trim(runtime.sessions, days):
+            await asyncio.sleep(3600)
+
+
+async def _trim(sessions: Sessions, days: int) -> bool:
+    """One batch; whether there may be more."""
+    try:
+        async with sessions.begin() as session:
+            return await usecases.trim_feeds(session, days=days) > 0
     except Exception as error:
         if not is_infrastructure(error):
             raise

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..models import (
     amqp_door,
     feed_entry,
+    partner,
     subscription,
 )
 from .rows import AnyRow
@@ -22,6 +23,12 @@ async def read_feed(session: AsyncSession, slug: str, *, after: int, limit: int)
         .limit(limit)
     )
     return list(rows)
+
+
+async def last_position(session: AsyncSession, slug: str) -> int:
+    """The number of the newest entry that a feed ever had; 0 where it had none."""
+    query = select(partner.c.last_position).where(partner.c.slug == slug)
+    return int(await session.scalar(query) or 0)
 
 
 async def list_subscriptions(session: AsyncSession, slug: str) -> list[AnyRow]:

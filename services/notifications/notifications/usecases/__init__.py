@@ -7,7 +7,7 @@ from .fanout import follow_subject
 from .gaps import Drop, Resend, ask_again, keep_gaps
 from .holds import count_told, decide_hold, get_hold
 from .inbox import mark_alert
-from .partners import end_subscription, feed_partners, know_partner, subscribe
+from .partners import end_subscription, feed_partners, know_partner, subscribe, trim_feeds
 
 __all__ = [
     "PARTNER_VHOST",
@@ -30,4 +30,5 @@ __all__ = [
     "record_handed_out",
     "subscribe",
     "tell_late",
+    "trim_feeds",
 ]

@@ -157,3 +157,30 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
             "body": orjson.dumps(event.public_data()),
         },
     )
+
+
+TRIMMED_AT_ONCE = 1000
+"""Most entries of one feed that go in one transaction."""
+
+# Only from the beginning and up to the first that is young enough: a feed never gets a hole.
+_TRIM = text(
+    """
+DELETE FROM feed_entry e USING (
+    SELECT p.slug, oldest.upto FROM partner p CROSS JOIN LATERAL (
+        SELECT max(position) AS upto FROM (
+            SELECT position, bool_and(recorded_at < now() - make_interval(days => :days))
+                OVER (ORDER BY position) AS is_old
+            FROM (SELECT position, recorded_at FROM feed_entry
+                  WHERE slug = p.slug ORDER BY position LIMIT :most) AS first
+        ) AS judged WHERE is_old
+    ) AS oldest WHERE oldest.upto IS NOT NULL
+) AS trimmed
+WHERE e.slug = trimmed.slug AND e.position <= trimmed.upto
+"""
+)
+
+
+async def trim_feeds(session: AsyncSession, *, days: int) -> int:
+    """Take the oldest entries that are past their retention out of the feeds; how many went."""
+    gone = await session.execute(_TRIM, {"days": days, "most": TRIMMED_AT_ONCE})
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a cursor result, being a delete
