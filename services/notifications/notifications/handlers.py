@@ -26,17 +26,18 @@ from .domain.subjects import CallEvent, IdeaEvent
 consumers = Consumers("notifications")
 
 CALL_EVENTS = (CallOpened, CallUpdated, CallDeadlineExtended, CallClosed, CallCancelled)
+AUDIENCE = ("audience", "audience_history", "audience_change")
 IDEA_EVENTS = (IdeaPublished, IdeaWithdrawn)
 
 
-@consumers.on(CooperativesImported, prefetch=2, rebuildable=True)
+@consumers.on(CooperativesImported, prefetch=2, projection=AUDIENCE)
 async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
     """The audience follows the register, batch by batch."""
     await usecases.keep_cooperatives(session, event.cooperatives)
     metrics.audience_heard(session, event.occurred_at)
 
 
-@consumers.on(CooperativeRegistered, CooperativeChanged, prefetch=4, rebuildable=True)
+@consumers.on(CooperativeRegistered, CooperativeChanged, prefetch=4, projection=AUDIENCE)
 async def keep_cooperative(
     event: CooperativeRegistered | CooperativeChanged, session: AsyncSession
 ) -> None:
@@ -63,7 +64,7 @@ async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> 
     await usecases.feed_partners(session, event)
 
 
-@consumers.on(PartnerRegistered, prefetch=4, rebuildable=True)
+@consumers.on(PartnerRegistered, prefetch=4, projection=("partner",))
 async def know_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     """Institutions are known by the names that the registry gives them."""
     await usecases.know_partner(session, event)

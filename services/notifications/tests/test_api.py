@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from notifications import handlers
+from notifications import handlers, usecases
+from notifications.models import feed_entry
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
@@ -285,3 +287,61 @@ async def test_marking_an_alert_that_is_not_there_is_refused(door, tokens):
     )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-alert")
+
+
+async def fed_since(door, *ages):
+    """A feed with one entry per age in days, the oldest first."""
+    async with door.sessions.begin() as session:
+        for _ in ages:
+            await handlers.feed_partners(opened(a_call()), session)
+        for position, days in enumerate(ages, 1):
+            await session.execute(
+                update(feed_entry)
+                .where(feed_entry.c.position == position)
+                .values(recorded_at=datetime.now(UTC) - timedelta(days=days))
+            )
+
+
+async def trimmed(door, days=400):
+    async with door.sessions.begin() as session:
+        return await usecases.trim_feeds(session, days=days)
+
+
+async def positions(door, tokens, **parameters):
+    answer = await door.http.get("/feed", params=parameters, headers=partner(tokens))
+    assert answer.status_code == 200, answer.text
+    return [item["sequence"] for item in answer.json()["items"]], answer.json()["next"]
+
+
+async def test_a_feed_is_trimmed_from_its_beginning_and_gets_no_hole(door, tokens):
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+    await fed_since(door, 500, 450, 10, 420, 0)
+
+    assert await trimmed(door) == 2
+    assert await trimmed(door) == 0
+
+    assert await positions(door, tokens) == (["3", "4", "5"], "5")
+    assert await positions(door, tokens, after="2") == (["3", "4", "5"], "5")
+
+
+@pytest.mark.parametrize("after", ["0", "1"])
+async def test_a_position_that_is_not_kept_any_more_is_told_the_oldest(door, tokens, after):
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+    await fed_since(door, 500, 450, 0)
+    await trimmed(door)
+
+    answer = await door.http.get("/feed", params={"after": after}, headers=partner(tokens))
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "not-kept-any-more")
+    assert "the oldest is 3: read on with after=2" in answer.json()["detail"]
+
+
+async def test_a_feed_that_is_trimmed_whole_goes_on_where_it_was(door, tokens):
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+    await fed_since(door, 500, 450)
+    await trimmed(door)
+
+    assert await positions(door, tokens) == ([], "2")
+    assert await positions(door, tokens, after="2") == ([], "2")
+    answer = await door.http.get("/feed", params={"after": "1"}, headers=partner(tokens))
+    assert "the oldest is 3" in answer.json()["detail"]

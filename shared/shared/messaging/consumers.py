@@ -12,7 +12,7 @@ One transaction: inbox row, handler, commit; then the acknowledgement. Three kin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -65,7 +65,12 @@ class Reaction:
     events: tuple[type[Event], ...]
     handler: Handler
     prefetch: int
-    rebuildable: bool
+    projection: tuple[str, ...] = ()
+
+    @property
+    def rebuildable(self) -> bool:
+        """Whether it may hear facts again: it writes tables of its own and nothing else."""
+        return bool(self.projection)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -89,12 +94,13 @@ class Consumers:
         self.reactions: list[Reaction] = []
 
     def on(
-        self, *events: type[Event], prefetch: int = 10, rebuildable: bool = False
+        self, *events: type[Event], prefetch: int = 10, projection: Sequence[str] = ()
     ) -> Callable[[H], H]:
         """Register a reaction; its queue is `<service>.<name of the function>`.
 
-        `prefetch` bounds how many messages are worked on at once. `rebuildable` promises that the
-        handler writes its own projection and nothing else.
+        `prefetch` bounds how many messages are worked on at once. `projection` names the tables
+        that the handler writes, and promises that it does nothing else: then facts may be sent to
+        it again, to build these tables anew.
         """
 
         def register(handler: H) -> H:
@@ -104,7 +110,7 @@ class Consumers:
                     events=events,
                     handler=handler,
                     prefetch=prefetch,
-                    rebuildable=rebuildable,
+                    projection=tuple(projection),
                 )
             )
             return handler

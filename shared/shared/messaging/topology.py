@@ -58,9 +58,14 @@ UNROUTED_LENGTH = 100_000
 class Declares(Protocol):
     """What topology needs to know of a reaction."""
 
-    queue: str
-    topics: tuple[str, ...]
-    rebuildable: bool
+    @property
+    def queue(self) -> str: ...
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+
+    @property
+    def rebuildable(self) -> bool: ...
 
 
 def rebuildable_key(queue: str) -> str:

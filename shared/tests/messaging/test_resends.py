@@ -67,7 +67,7 @@ async def invite(event: Any, session: Any) -> None:
 
 def carpenters() -> Consumers:
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid, rebuildable=True)(measure)
+    consumers.on(StoneLaid, projection=("walls",))(measure)
     consumers.on(StoneLaid, StoneCut)(invite)
     return consumers
 

@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from shared.errors import DomainError
 from shared.messaging import wire
 from shared.web import Caller, Session
 
@@ -18,6 +19,12 @@ from ..usecases.partners import partner_of
 from .partner_ledger import GapOut
 
 router = APIRouter(tags=["partners"])
+
+
+class NotKeptAnyMore(DomainError):
+    """The feed does not go back that far any more: leave `after` out to start with the oldest."""
+
+    status = 410
 
 
 class FeedItem(BaseModel):
@@ -42,12 +49,23 @@ class FeedOut(BaseModel):
 async def read_feed(
     session: Session,
     caller: Caller,
-    after: Annotated[str, Query(pattern=r"^[0-9]{1,18}$")] = "0",
+    after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FeedOut:
-    """Your events after a position, in order. Whoever has seen n has seen all before n."""
+    """Your events after a position, in order. Whoever has seen n has seen all before n.
+
+    Without a position it begins with the oldest that is kept; a position before that one is
+    answered with 410, which names it.
+    """
     slug = partner_of(caller)
-    rows = await queries.read_feed(session, slug, after=int(after), limit=limit)
+    rows = await queries.read_feed(session, slug, after=int(after or 0), limit=limit)
+    oldest = rows[0].position if rows else await queries.last_position(session, slug) + 1
+    if after is not None and int(after) + 1 < oldest:
+        raise NotKeptAnyMore(
+            f"positions up to {oldest - 1} are not kept any more; the oldest is {oldest}: read on"
+            f" with after={oldest - 1}",
+            field="after",
+        )
     items = [
         FeedItem(
             id=row.event_id,
@@ -60,7 +78,7 @@ async def read_feed(
         for row in rows
     ]
     if not rows:
-        return FeedOut(items=[], next=after, gaps=[])
+        return FeedOut(items=[], next=after or str(oldest - 1), gaps=[])
     first, last = rows[0].position, rows[-1].position
     await usecases.record_handed_out(session, slug, first, last)
     gaps = await queries.gaps_of(session, slug, first=first, last=last, only_open=False)

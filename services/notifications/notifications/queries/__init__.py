@@ -14,7 +14,7 @@ from .partner_ledger import (
     partner_entries,
     require_partner,
 )
-from .partners import get_door, list_subscriptions, read_feed
+from .partners import get_door, last_position, list_subscriptions, read_feed
 from .rows import AnyRow
 from .totals import (
     NoSuchSubject,
@@ -51,6 +51,7 @@ __all__ = [
     "get_subject",
     "kept_back_by",
     "language_of",
+    "last_position",
     "ledger_batches",
     "ledger_page",
     "list_alerts",

@@ -1,0 +1,84 @@
+"""A reaction that may hear facts again writes its own projection, and nothing else at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications import handlers
+from shared.contracts import catalogue
+from shared.contracts.base import Event
+from shared.contracts.criteria import Criteria
+from shared.contracts.funding import CallOpened
+from shared.database import Sessions, make_engine, make_sessions
+from shared.messaging import topology
+from shared.messaging.consumers import Reaction
+from shared.testing import TestDatabases
+
+REACTIONS = [reaction for reaction in topology.installed_reactions() if reaction.rebuildable]
+CASES = [(reaction, event) for reaction in REACTIONS for event in reaction.events]
+WRITTEN = """
+SELECT relname FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+"""
+
+
+def a_call_for_everybody() -> CallOpened:
+    call = CallOpened.model_validate_json(catalogue.sample(CallOpened.topic))
+    track = call.call.tracks[0].model_copy(update={"criteria": Criteria()})
+    open_to_all = call.call.model_copy(update={"tracks": (track,), "deadline": None})
+    return call.model_copy(update={"call": open_to_all})
+
+
+@pytest.fixture(scope="module")
+async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
+    """Notifications with a call that is open to everybody: whoever tells people would tell now."""
+    engine = make_engine(databases.fresh("notifications"))
+    made = make_sessions(engine)
+    async with made.begin() as session:
+        await handlers.follow_call(a_call_for_everybody(), session)
+    yield made
+    await engine.dispose()
+
+
+async def written_by(handler: Any, event: Event, session: AsyncSession) -> set[str]:
+    """The tables that it changed, as the database counts them in this one transaction."""
+    await handler(event, session)
+    await session.flush()
+    return set(await session.scalars(text(WRITTEN)))
+
+
+@pytest.mark.parametrize(
+    ("reaction", "event"), CASES, ids=[f"{r.queue} {e.topic}" for r, e in CASES]
+)
+async def test_a_rebuildable_reaction_writes_its_projection_and_nothing_else(
+    reaction: Reaction, event: type[Event], sessions: Sessions
+) -> None:
+    fact = event.model_validate_json(catalogue.sample(event.topic))
+
+    async with sessions() as session:
+        written = await written_by(reaction.handler, fact, session)
+
+    assert written
+    assert written <= set(reaction.projection)
+
+
+async def test_a_reaction_that_tells_people_would_be_seen(sessions: Sessions) -> None:
+    async with sessions() as session:
+        call = a_call_for_everybody()
+        newer = call.call.model_copy(update={"version": call.call.version + 1})
+        fact = call.model_copy(update={"call": newer})
+        written = await written_by(handlers.follow_call, fact, session)
+
+    assert "outbox" in written
+
+
+def test_the_projections_of_the_register_are_rebuildable() -> None:
+    assert {reaction.queue for reaction in REACTIONS} >= {
+        "notifications.keep_imported_cooperatives",
+        "notifications.keep_cooperative",
+        "notifications.know_partner",
+    }
