@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from notifications import handlers
 from shared.contracts import catalogue
 from shared.contracts.base import Event
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallOpened
-from shared.database import Sessions, make_engine, make_sessions
+from shared.database import Sessions, make_sessions
 from shared.messaging import topology
 from shared.messaging.consumers import Reaction
 from shared.testing import TestDatabases
@@ -36,7 +36,8 @@ def a_call_for_everybody() -> CallOpened:
 @pytest.fixture(scope="module")
 async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
     """Notifications with a call that is open to everybody: whoever tells people would tell now."""
-    engine = make_engine(databases.fresh("notifications"))
+    # A connection each: the database counts what one has written until it tells of it, some later.
+    engine = create_async_engine(databases.fresh("notifications"), poolclass=NullPool)
     made = make_sessions(engine)
     async with made.begin() as session:
         await handlers.follow_call(a_call_for_everybody(), session)
