@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv with everything the workspace needs, given git, make and Python 3.11 or newer.
-# Run again it only checks, so every make target may start with it.
+# Run again it only checks, so every make target may start with it. Arguments go to `uv sync`:
+# `--group bench` adds what only the benchmarks need.
 set -eu
 
 UV_VERSION=0.13.9
@@ -95,6 +96,6 @@ UV_PYTHON_DOWNLOADS=never
 export UV_PYTHON UV_PYTHON_DOWNLOADS
 unset VIRTUAL_ENV
 install_uv
-"$tools/bin/uv" sync --quiet --frozen --all-packages --all-groups ||
+"$tools/bin/uv" sync --quiet --frozen --all-packages "$@" ||
     fail "the packages of uv.lock could not be installed; uv says why above." \
         "Without a network only packages that are in uv's cache can be used."

@@ -1,0 +1,139 @@
+"""The way in: messages per second with inbox and one write, ours and written by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import aio_pika
+import asyncpg
+from aio_pika.abc import AbstractIncomingMessage
+from faststream.rabbit import RabbitBroker
+from prometheus_client import REGISTRY
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.registry import PartnerRegistered
+from shared.database import make_engine, make_sessions
+from shared.messaging.consumers import Consumers, Desk
+from shared.messaging.publisher import Publisher
+
+from . import line
+from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain, until
+from .rows import Row, Sense, compared
+
+BUDGET = 0.8
+PREFETCH = 10
+consumers = Consumers("notifications")
+_NOTE = text("INSERT INTO note (event_id, slug) VALUES (:event_id, :slug)")
+_INBOX = (
+    "INSERT INTO inbox (queue, event_id, run) VALUES ($1, $2, '') ON CONFLICT DO NOTHING"
+    " RETURNING event_id"
+)
+
+
+@consumers.on(PartnerRegistered, prefetch=PREFETCH)
+async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
+    """One write, as small as they come."""
+    await session.execute(_NOTE, {"event_id": event.event_id, "slug": event.slug})
+
+
+QUEUE = consumers.reactions[0].queue
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """Rates of both, each on a full queue."""
+    await line.made(lab, consumers)
+    async with lab.database(line.DATABASE) as database:
+
+        async def ours() -> float:
+            return await _rate(lab, database, lambda: _ours(lab))
+
+        async def by_hand() -> float:
+            return await _rate(lab, database, lambda: _by_hand(lab))
+
+        rates, bare = await in_turns(lab, lab.sizes.rounds, ours, by_hand)
+    return [
+        compared(
+            "consumer: inbox and one write",
+            rates,
+            bare,
+            unit="messages/s",
+            budget=BUDGET,
+            sense=Sense.AT_LEAST,
+            note=f"÷ the same transaction by hand, aio-pika and asyncpg; prefetch {PREFETCH} both",
+        )
+    ]
+
+
+async def _rate(
+    lab: Lab, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
+) -> float:
+    await line.emptied(lab, database, QUEUE)
+    async with lab.publisher("registry", BENCH_VHOST) as publisher:
+        facts = [line.outgoing(line.fact()) for _ in range(lab.sizes.messages)]
+        for start in range(0, len(facts), 500):
+            await publisher.publish(facts[start : start + 500])
+    seconds = await consume()
+    if await database.fetchval("SELECT count(*) FROM note") != lab.sizes.messages:
+        raise Broken("the consumer lost messages or took some twice")
+    return lab.sizes.messages / seconds
+
+
+async def _ours(lab: Lab) -> float:
+    """Our reaction, as a service attaches it."""
+    url = lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
+    engine = make_engine(lab.database_url(line.DATABASE))
+    publisher = Publisher(url, name="benchmark desk")
+    desk = Desk(make_sessions(engine), publisher, "notifications", line.PAUSES)
+    broker = RabbitBroker(url, logger=None)
+    consumers.attach(broker, desk)
+    await broker.connect()
+    before = _handled()
+    began = time.perf_counter()
+    await broker.start()
+
+    async def all_handled() -> bool:
+        return _handled() - before >= lab.sizes.messages
+
+    await until(all_handled, every=0.01)
+    seconds = time.perf_counter() - began
+    await broker.stop()
+    await publisher.close()
+    await engine.dispose()
+    return seconds
+
+
+def _handled() -> float:
+    labels = {"queue": QUEUE, "outcome": "done"}
+    return REGISTRY.get_sample_value("taawon_messages_total", labels) or 0.0
+
+
+async def _by_hand(lab: Lab) -> float:
+    """What somebody writes who needs this one consumer and nothing else."""
+    connection = await aio_pika.connect(lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST))
+    database_url = plain(lab.database_url(line.DATABASE))
+    async with connection, asyncpg.create_pool(database_url, min_size=PREFETCH) as pool:
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=PREFETCH)
+        queue = await channel.get_queue(QUEUE, ensure=False)
+        left, finished = lab.sizes.messages, asyncio.Event()
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            nonlocal left
+            event = PartnerRegistered.model_validate_json(message.body)
+            event_id = UUID(message.message_id)
+            async with pool.acquire() as database, database.transaction():
+                if await database.fetchval(_INBOX, QUEUE, event_id):
+                    await database.execute(line.NOTE, event_id, event.slug)
+            await message.ack()
+            left -= 1
+            if not left:
+                finished.set()
+
+        began = time.perf_counter()
+        await queue.consume(take)
+        await asyncio.wait_for(finished.wait(), PATIENCE)
+        return time.perf_counter() - began

@@ -1,0 +1,120 @@
+"""Fan-out: from the event on the broker to the last alert committed, and the bare statement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+
+from shared.contracts.base import new_id
+from shared.messaging import wire
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.topology import EVENTS
+
+from . import audience
+from .calls import NARROW, WIDE, Way
+from .lab import Broken, Commits, Lab, in_turns
+from .rows import Row, compared
+
+BUDGET = 1.4
+
+
+@dataclass
+class Tellings:
+    """Tells a call both ways. The table of alerts is empty before each."""
+
+    lab: Lab
+    database: asyncpg.Connection
+    commits: Commits
+    funding: Publisher
+    told: dict[str, set[int]] = field(default_factory=dict)
+
+    @classmethod
+    @asynccontextmanager
+    async def begun(cls, lab: Lab, *, count: int | None = None) -> AsyncIterator[Tellings]:
+        """With an audience in place."""
+        async with AsyncExitStack() as open_:
+            database = await open_.enter_async_context(lab.database("notifications"))
+            await audience.fill(lab, database, count)
+            yield cls(
+                lab,
+                database,
+                await open_.enter_async_context(Commits.of(lab, "notifications")),
+                await open_.enter_async_context(lab.publisher("funding")),
+            )
+
+    async def ours(self, way: Way) -> float:
+        """Through the real process: publish the fact, hear the commit."""
+        await self._clean()
+        event = way.opened()
+        message = wire.message(
+            event_id=event.event_id,
+            topic=event.topic,
+            occurred_at=event.occurred_at,
+            body=event.model_dump_json().encode(),
+            headers={},
+            service="funding",
+            user="funding",
+        )
+        began = time.perf_counter()
+        await self.funding.publish_one(Outgoing(message, EVENTS, event.topic))
+        ended = await self.commits.first_that(lambda: self._count(event.call_id))
+        self._note(way, await self._count(event.call_id))
+        return ended - began
+
+    async def bare(self, way: Way) -> float:
+        """The statement alone, on a connection that is open."""
+        await self._clean()
+        subject = new_id()
+        began = time.perf_counter()
+        await self.database.execute(way.statement, subject)
+        ended = time.perf_counter()
+        self._note(way, await self._count(subject))
+        return ended - began
+
+    async def _clean(self) -> None:
+        await self.database.execute("TRUNCATE alert")
+        await self.lab.checkpoint()
+
+    async def _count(self, subject: UUID) -> int:
+        return int(
+            await self.database.fetchval(
+                "SELECT count(*) FROM alert WHERE subject_id = $1", subject
+            )
+        )
+
+    def _note(self, way: Way, count: int) -> None:
+        """Both ways must have told equally many, or nothing is compared."""
+        counts = self.told.setdefault(way.name, set())
+        counts.add(count)
+        if len(counts) != 1 or not count:
+            raise Broken(f"the {way.name} call told {sorted(counts)}: the ways differ")
+
+    def matches(self, way: Way) -> int:
+        (count,) = self.told[way.name]
+        return count
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """A wide and a narrow call, each beside its bare statement."""
+    async with Tellings.begun(lab) as tellings:
+        return [await _compare(lab, tellings, way) for way in (WIDE, NARROW)]
+
+
+async def _compare(lab: Lab, tellings: Tellings, way: Way) -> Row:
+    lab.statements[way.name] = way.statement
+    ours, bare = await in_turns(
+        lab, lab.sizes.rounds, lambda: tellings.ours(way), lambda: tellings.bare(way)
+    )
+    return compared(
+        f"fan-out, {way.name} call, {tellings.matches(way):,} of {lab.sizes.cooperatives:,}",
+        ours,
+        bare,
+        unit="s",
+        budget=BUDGET,
+        note="event on the broker to last alert committed ÷ the bare INSERT … SELECT",
+    )

@@ -1,0 +1,42 @@
+"""Growth: the same narrow call over ever larger audiences, and a wide one whose matches grow."""
+
+from __future__ import annotations
+
+import statistics
+
+from .calls import NARROW, WIDE
+from .fanout import Tellings
+from .lab import Broken, Lab
+from .rows import Row, compared
+
+BUDGET = 2.0
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """The narrow call has equally many matches at each size: what grows is who does not match."""
+    narrow: dict[int, list[float]] = {}
+    matches = set()
+    for size in (lab.sizes.cooperatives, *lab.sizes.grown):
+        lab.say(f"growth: {size:,} cooperatives")
+        async with Tellings.begun(lab, count=size) as tellings:
+            await tellings.ours(NARROW)
+            narrow[size] = [await tellings.ours(NARROW) for _ in lab.rounds(lab.sizes.rounds)]
+            wide = await tellings.ours(WIDE)
+            matches.add(tellings.matches(NARROW))
+            lab.growth.setdefault("narrow", []).append((size, statistics.median(narrow[size])))
+            lab.growth.setdefault("wide", []).append((size, wide))
+            lab.growth.setdefault("told", []).append((size, tellings.matches(WIDE)))
+    if len(matches) != 1:
+        raise Broken(f"the narrow call has {sorted(matches)} matches: sizes can't be compared")
+    smallest = lab.sizes.cooperatives
+    return [
+        compared(
+            f"growth: narrow call, {size:,} ÷ {smallest:,} cooperatives",
+            [1000 * s for s in narrow[size]],
+            [1000 * s for s in narrow[smallest]],
+            unit="ms",
+            budget=BUDGET,
+            note=f"{matches.copy().pop():,} matches at each size; audience loaded by COPY",
+        )
+        for size in lab.sizes.grown
+    ]

@@ -1,0 +1,149 @@
+"""The register: import beside COPY with the same validation, and when all of it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from cryptography.fernet import Fernet
+
+from registry import models, usecases
+from registry.cli.connection import CONSOLE
+from registry.domain import Entry
+from registry.register_file import lines_of, read_rows
+from shared import migrations
+from shared.contracts.base import new_id
+from shared.database import Sessions, make_engine, make_sessions
+from shared.sealed import Sealer
+
+from . import audience
+from .lab import Broken, Lab, in_turns, until
+from .rows import Row, compared, limited
+
+BUDGET = 3.0
+AUDIENCE_SECONDS = 10.0
+DATABASE = "bench_registry"
+_FIELDS = [item.name for item in fields(Entry) if item.name != "contact"]
+_COLUMNS = [
+    *_FIELDS,
+    *("id", "version", "court_key", "register_key", "digest", "search_key", "region"),
+    *("source", "as_of_on"),
+]
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """The import alone, then through all of the running system."""
+    path = audience.register_file(lab, lab.sizes.cooperatives)
+    url = lab.database_url(DATABASE)
+    await asyncio.to_thread(migrations.upgrade, "registry", url)
+    engine = make_engine(url, pool_size=2)
+    async with lab.database(DATABASE) as database:
+        ours, copied = await in_turns(
+            lab,
+            lab.sizes.imports,
+            lambda: _import(lab, database, make_sessions(engine), path),
+            lambda: _copy(lab, database, path),
+        )
+    await engine.dispose()
+    return [
+        compared(
+            f"register import, {lab.sizes.cooperatives:,} rows",
+            ours,
+            copied,
+            unit="s",
+            budget=BUDGET,
+            note="÷ COPY into the same table and indexes after the same validation, unsealed",
+        ),
+        await _until_known(lab, path),
+    ]
+
+
+async def _import(lab: Lab, database: asyncpg.Connection, sessions: Sessions, path: Path) -> float:
+    """As the command does it: validated, sealed, digested, announced, batch by batch."""
+    await _emptied(lab, database)
+    began = time.perf_counter()
+    rows = await _read_in(sessions, Sealer([Fernet.generate_key().decode()]), path)
+    seconds = time.perf_counter() - began
+    await _check(lab, database, rows)
+    return seconds
+
+
+async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
+    added = 0
+    with path.open("rb") as stream:
+        steps = usecases.import_register(
+            sessions, sealer, CONSOLE, lines_of(stream), source=path.name
+        )
+        async for step in steps:
+            added = step.report.rows_added
+    return added
+
+
+async def _copy(lab: Lab, database: asyncpg.Connection, path: Path) -> float:
+    """One COPY of what the same reader lets through; nothing sealed, nobody told."""
+    await _emptied(lab, database)
+    began = time.perf_counter()
+    with path.open("rb") as stream:
+        await database.copy_records_to_table(
+            "cooperative", records=_entries(lines_of(stream)), columns=_COLUMNS
+        )
+    seconds = time.perf_counter() - began
+    await _check(lab, database, await database.fetchval("SELECT count(*) FROM cooperative"))
+    return seconds
+
+
+def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
+    today = date.today()  # noqa: DTZ011  # any day does
+    for verdict in read_rows(lines):
+        entry = verdict.entry
+        if entry is not None:
+            said = [getattr(entry, name) for name in _FIELDS]
+            search_key = models.search_key(entry.name_fr, entry.name_ar)
+            court, number = entry.identity
+            yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
+
+
+async def _emptied(lab: Lab, database: asyncpg.Connection) -> None:
+    await database.execute("TRUNCATE cooperative, register_import, outbox CASCADE")
+    await lab.checkpoint()
+
+
+async def _check(lab: Lab, database: asyncpg.Connection, rows: int) -> None:
+    if rows != lab.sizes.cooperatives:
+        raise Broken(f"{rows} of {lab.sizes.cooperatives} rows went in")
+
+
+async def _until_known(lab: Lab, path: Path) -> Row:
+    """The audience grows while the import runs; the clock starts when its last row is in."""
+    async with lab.database("notifications") as known, lab.database("registry") as register:
+        await audience.forget(known)
+        await _emptied(lab, register)
+        engine = make_engine(lab.database_url("registry"), pool_size=2)
+        sealer = Sealer([lab.stack.seal_key()])
+        began = time.perf_counter()
+        await _read_in(make_sessions(engine), sealer, path)
+        imported = time.perf_counter()
+        await engine.dispose()
+
+        async def all_known() -> bool:
+            return await _known(known) >= lab.sizes.cooperatives
+
+        await until(all_known, every=0.05)
+        lag = time.perf_counter() - imported
+    return limited(
+        f"audience complete after the last of {lab.sizes.cooperatives:,} rows",
+        lag,
+        AUDIENCE_SECONDS,
+        unit="s",
+        note=f"all services running; the import took {imported - began:.1f} s beside them",
+    )
+
+
+async def _known(database: asyncpg.Connection) -> int:
+    return int(await database.fetchval("SELECT count(*) FROM audience"))

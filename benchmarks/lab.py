@@ -1,0 +1,194 @@
+"""The place of a run: private servers, our processes as in production, and connections to both."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from shared.local.stack import SERVICES, VHOST, Stack
+from shared.messaging import topology
+from shared.messaging.publisher import Publisher
+from shared.messaging.tables import NOTIFY_CHANNEL
+
+Say = Callable[[str], None]
+BENCH_VHOST = "bench"
+PATIENCE = 300.0
+"""Seconds until a measure counts as broken."""
+
+
+class Broken(RuntimeError):
+    """A measure can't be believed: what was compared did not do the same work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much data and how often. The defaults are those of the published table."""
+
+    cooperatives: int = 65_315
+    grown: tuple[int, ...] = (250_000, 1_000_000)
+    rounds: int = 5
+    hops: int = 60
+    messages: int = 4_000
+    peer_recipients: int = 10_000
+    peer_rounds: int = 2
+    imports: int = 3
+
+
+QUICK = Sizes(
+    cooperatives=6_000,
+    grown=(12_000, 24_000),
+    rounds=3,
+    hops=10,
+    messages=500,
+    peer_recipients=500,
+    peer_rounds=1,
+    imports=1,
+)
+TINY = Sizes(
+    cooperatives=600,
+    grown=(1_200,),
+    rounds=1,
+    hops=1,
+    messages=40,
+    peer_recipients=20,
+    peer_rounds=1,
+    imports=1,
+)
+
+
+def plain(url: str) -> str:
+    """A database's URL as asyncpg and psycopg take it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@dataclass
+class Lab:
+    """One run's servers, sizes and clock."""
+
+    stack: Stack
+    sizes: Sizes
+    deadline: float
+    say: Say = print
+    urls: dict[str, str] = field(default_factory=dict)
+    growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    statements: dict[str, str] = field(default_factory=dict)
+
+    def open(self, services: Sequence[str]) -> None:
+        """Servers, schema, topology, then the processes that the chosen rows need."""
+        self.stack.start_servers()
+        self.stack.prepare()
+        self.stack.broker.add_vhost(BENCH_VHOST)
+        for service in SERVICES:
+            self.urls[service] = self.stack.database_url(service)
+            self.stack.broker.add_service_user(topology.BrokerUser(service), vhost=BENCH_VHOST)
+        for service in services:
+            self.stack.launch(service)
+        for service in services:
+            self.stack.wait_ready(service, within=120)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def rounds(self, count: int) -> range:
+        """So many rounds; only one where the time of the run is over."""
+        return range(count if self.seconds_left > 0 else 1)
+
+    def database_url(self, name: str) -> str:
+        """The URL of a database of this run, made on first sight."""
+        if name not in self.urls:
+            self.urls[name] = self.stack.postgres.databases.create(name)
+        return self.urls[name]
+
+    @asynccontextmanager
+    async def database(self, name: str) -> AsyncIterator[asyncpg.Connection]:
+        """A plain connection as the owner of that database."""
+        connection = await asyncpg.connect(plain(self.database_url(name)), command_timeout=PATIENCE)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def checkpoint(self) -> None:
+        """Write everything out now, so that no measure pays for what came before it."""
+        connection = await asyncpg.connect(plain(self.stack.postgres.databases.admin_url))
+        try:
+            await connection.execute("CHECKPOINT", timeout=PATIENCE)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def publisher(self, service: str, vhost: str = VHOST) -> AsyncIterator[Publisher]:
+        """The way to the broker of one service's own user."""
+        publisher = Publisher(self.stack.broker.url_of(service, vhost=vhost), name="benchmark")
+        try:
+            yield publisher
+        finally:
+            await publisher.close()
+
+
+class Commits:
+    """Hears the commits of a service that announce something, at the moment they become visible."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._moments: asyncio.Queue[float] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, lab: Lab, service: str) -> AsyncIterator[Commits]:
+        async with lab.database(service) as connection:
+            commits = cls(connection)
+            await connection.add_listener(NOTIFY_CHANNEL, commits._heard)
+            yield commits
+
+    def _heard(self, *_: Any) -> None:
+        self._moments.put_nowait(time.perf_counter())
+
+    async def first_that(self, holds: Callable[[], Awaitable[Any]]) -> float:
+        """When the first commit was heard after which this holds."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                moment = await self._moments.get()
+                if await holds():
+                    return moment
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, every: float) -> None:
+    """Look so often until it holds; the measure is broken where it never does."""
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():  # noqa: ASYNC110  # what is looked at lives in another process
+            await asyncio.sleep(every)
+
+
+Measure = Callable[[], Awaitable[float]]
+
+
+async def in_turns(lab: Lab, count: int, ours: Measure, reference: Measure) -> tuple[Any, Any]:
+    """Both measured so often, one right after the other, who begins changing each time.
+
+    One more of each goes before and is thrown away: connections, caches and plans are warm.
+    """
+    samples: tuple[list[float], list[float]] = ([], [])
+    await ours()
+    await reference()
+    for number in lab.rounds(count):
+        order = [0, 1] if number % 2 == 0 else [1, 0]
+        for which in order:
+            samples[which].append(await (ours, reference)[which]())
+    return samples
+
+
+def shuffled(items: Sequence[Any]) -> list[Any]:
+    """The same order in every run, and none that a generator left."""
+    mixed = list(items)
+    random.Random(1).shuffle(mixed)
+    return mixed

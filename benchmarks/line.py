@@ -1,0 +1,73 @@
+"""A queue, a database and facts for the rows that measure the kernel without a service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import aio_pika
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from shared.contracts.base import new_id
+from shared.contracts.registry import PartnerRegistered
+from shared.messaging import topology, wire
+from shared.messaging.consumers import Consumers
+from shared.messaging.publisher import Outgoing
+from shared.messaging.tables import metadata
+from shared.messaging.topology import EVENTS
+
+from .lab import BENCH_VHOST, Lab
+
+DATABASE = "bench"
+PAUSES = (5.0,)
+_FILLER = "é" * 400
+NOTE = "INSERT INTO note (event_id, slug) VALUES ($1, $2)"
+
+
+async def made(lab: Lab, consumers: Consumers) -> None:
+    """The kernel's tables with one more, and the queues of these reactions."""
+    url = lab.database_url(DATABASE)
+    engine = create_async_engine(url)
+    async with engine.begin() as tx:
+        await tx.run_sync(metadata.create_all)
+    await engine.dispose()
+    async with lab.database(DATABASE) as database:
+        await database.execute(
+            "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
+        )
+    admin = lab.stack.broker.admin_url(BENCH_VHOST)
+    await topology.apply(admin, PAUSES, consumers.reactions)
+
+
+async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
+    """Nothing kept from an earlier measure."""
+    await database.execute("TRUNCATE inbox, outbox, note")
+    connection = await aio_pika.connect(lab.stack.broker.admin_url(BENCH_VHOST))
+    async with connection:
+        channel = await connection.channel()
+        await (await channel.get_queue(queue, ensure=False)).purge()
+    await lab.checkpoint()
+
+
+def fact() -> PartnerRegistered:
+    """A fact of about a thousand bytes."""
+    return PartnerRegistered(
+        partner_id=new_id(),
+        slug="indh",
+        name={"fr": _FILLER, "ar": _FILLER},  # type: ignore[arg-type]  # validated into it
+        kind="programme",
+    )
+
+
+def outgoing(event: PartnerRegistered) -> Outgoing:
+    """The fact as the registry's relay sends it."""
+    message = wire.message(
+        event_id=event.event_id,
+        topic=event.topic,
+        occurred_at=datetime.now(UTC),
+        body=event.model_dump_json().encode(),
+        headers={},
+        service="registry",
+        user="registry",
+    )
+    return Outgoing(message, EVENTS, event.topic)

@@ -1,0 +1,67 @@
+"""Memory: what each service holds at rest, and the most it holds while everybody is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from shared.local.stack import SERVICES
+
+from .calls import WIDE
+from .fanout import Tellings
+from .lab import Lab
+from .rows import Row, limited
+
+AT_REST, DURING = 200.0, 400.0
+MIB = 1024.0
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """Resident memory, as the kernel counts it; at rest is after whatever ran before."""
+    resting = {service: _resident(lab, service) for service in SERVICES}
+    async with Tellings.begun(lab) as tellings:
+        most = await _watched(lab, tellings)
+    count = tellings.matches(WIDE)
+    return [
+        limited(
+            f"memory at rest: {service}",
+            resting[service],
+            AT_REST,
+            unit="MiB",
+            note="resident, after the rows above it",
+        )
+        for service in SERVICES
+    ] + [
+        limited(
+            f"memory during a fan-out: {service}",
+            most[service],
+            DURING,
+            unit="MiB",
+            note=f"the most seen, every 10 ms, while {count:,} are told",
+        )
+        for service in SERVICES
+    ]
+
+
+async def _watched(lab: Lab, tellings: Tellings) -> dict[str, float]:
+    most = dict.fromkeys(SERVICES, 0.0)
+
+    async def watch() -> None:
+        while True:
+            for service in SERVICES:
+                most[service] = max(most[service], _resident(lab, service))
+            await asyncio.sleep(0.01)
+
+    watching = asyncio.create_task(watch())
+    began = time.monotonic()
+    while time.monotonic() - began < 2:
+        await tellings.ours(WIDE)
+    watching.cancel()
+    return most
+
+
+def _resident(lab: Lab, service: str) -> float:
+    status = Path(f"/proc/{lab.stack.process(service).pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) / MIB

@@ -1,0 +1,63 @@
+"""Writes what a run found into docs/performance.md and draws docs/growth.svg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import plot
+from .report import Report, cells
+
+BEGIN, END = "<!-- written by make bench -->", "<!-- until here -->"
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def write(report: Report, docs: Path = DOCS) -> None:
+    """The part between the marks is made anew; the words around it are people's."""
+    page = docs / "performance.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{page} lacks the line {BEGIN} or {END}: put both back")
+    page.write_text(f"{before}{BEGIN}\n\n{_body(report)}\n\n{END}{after}", encoding="utf-8")
+    if "narrow" in report.growth:
+        (docs / "growth.svg").write_text(growth(report), encoding="utf-8")
+
+
+def growth(report: Report) -> str:
+    """Time against size for the narrow call, against matches for the wide one."""
+    narrow = [(size, 1000 * seconds) for size, seconds in report.growth["narrow"]]
+    told = dict(report.growth["told"])
+    wide = [(told[size], seconds) for size, seconds in report.growth["wide"]]
+    return plot.svg(
+        plot.Panel(
+            "A narrow call, equally many matches", "cooperatives in the audience", "ms", narrow
+        ),
+        plot.Panel("A wide call, ever more matches", "alerts written", "s", wide),
+    )
+
+
+def _body(report: Report) -> str:
+    machine, versions = report.facts["machine"], report.facts["versions"]
+    names = ", ".join(f"{name} {found}" for name, found in versions.items())
+    table = ["| Measure | Ours | Beside it | Unit | Ratio | Budget | Holds |"]
+    table.append("|---|--:|--:|---|--:|--:|---|")
+    table += [f"| {' | '.join(cells(row))} |" for row in report.rows]
+    notes = [f"- {row.name}: {row.note}." for row in report.rows]
+    statements = [
+        f"The bare statement of the {name} call:\n\n```sql\n{sql}\n```"
+        for name, sql in report.statements.items()
+    ]
+    left_out = [f"Left out in this run: {', '.join(report.left_out)}."] if report.left_out else []
+    return "\n\n".join(
+        [
+            f"`{report.facts['command']}`, {report.facts['began_at'][:10]}, took"
+            f" {report.facts['minutes']} minutes on {machine['cores']} cores"
+            f" ({machine['processor']}, {machine['memory_gib']} GiB, {machine['system']});"
+            f" load {machine['load_before']} before and {machine['load_after']} at the end;"
+            f" {report.facts['rounds']} rounds. {names}.",
+            "\n".join(table),
+            *left_out,
+            "\n".join(notes),
+            *statements,
+        ]
+    )

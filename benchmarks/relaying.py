@@ -1,0 +1,78 @@
+"""The way out: outbox rows published per second, and a bare publisher with pipelined confirms."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aio_pika
+import asyncpg
+
+from shared.database import make_engine, make_sessions
+from shared.messaging import outbox
+from shared.messaging.relay import Relay
+
+from . import line
+from .consuming import QUEUE, consumers
+from .lab import BENCH_VHOST, Broken, Lab, in_turns
+from .rows import Row, compared
+
+BATCH = 100
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """Rates of both, with the same messages in flight at once."""
+    await line.made(lab, consumers)
+    async with lab.database(line.DATABASE) as database:
+        rates, bare = await in_turns(
+            lab, lab.sizes.rounds, lambda: _ours(lab, database), lambda: _bare(lab, database)
+        )
+    return [
+        compared(
+            "relay: outbox rows published",
+            rates,
+            bare,
+            unit="messages/s",
+            note=f"÷ a bare publisher with {BATCH} confirms in flight, which keeps no outbox",
+        )
+    ]
+
+
+async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
+    """Read, publish and mark, batch by batch, as the relay of a service does."""
+    await line.emptied(lab, database, QUEUE)
+    engine = make_engine(lab.database_url(line.DATABASE))
+    async with make_sessions(engine).begin() as session:
+        for _ in range(lab.sizes.messages):
+            outbox.add(session, line.fact())
+    sent = 0
+    async with lab.publisher("registry", BENCH_VHOST) as publisher:
+        relay = Relay(engine, publisher, "registry", batch=BATCH)
+        began = time.perf_counter()
+        while batch := (await relay.send_batch()).count:
+            sent += batch
+        seconds = time.perf_counter() - began
+    await engine.dispose()
+    if sent != lab.sizes.messages:
+        raise Broken(f"the relay sent {sent} of {lab.sizes.messages} facts")
+    return sent / seconds
+
+
+async def _bare(lab: Lab, database: asyncpg.Connection) -> float:
+    """Messages that are made already, to the same exchange and queue."""
+    await line.emptied(lab, database, QUEUE)
+    facts = [line.outgoing(line.fact()) for _ in range(lab.sizes.messages)]
+    url = lab.stack.broker.url_of("registry", vhost=BENCH_VHOST)
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        exchange = await channel.get_exchange(facts[0].exchange, ensure=False)
+        began = time.perf_counter()
+        for start in range(0, len(facts), BATCH):
+            await asyncio.gather(
+                *(
+                    exchange.publish(fact.message, fact.routing_key, mandatory=True)
+                    for fact in facts[start : start + BATCH]
+                )
+            )
+        return len(facts) / (time.perf_counter() - began)

@@ -1,0 +1,61 @@
+"""Which rows there are, what each needs, and the run through them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from shared.local.stack import SERVICES
+
+from . import consuming, fanout, growth, hop, importing, memory, peering, relaying
+from .lab import Lab
+from .report import Report, surroundings
+from .rows import Row
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are measured together, and the processes that must run for them."""
+
+    measure: Callable[[Lab], Awaitable[list[Row]]]
+    services: tuple[str, ...] = ()
+
+
+GROUPS = {
+    "fanout": Group(fanout.measure, ("notifications",)),
+    "hop": Group(hop.measure, ("registry", "ideas", "notifications")),
+    "consumer": Group(consuming.measure),
+    "relay": Group(relaying.measure),
+    "import": Group(importing.measure, ("registry", "notifications")),
+    "memory": Group(memory.measure, SERVICES),
+    "peers": Group(peering.measure, ("notifications",)),
+    "growth": Group(growth.measure, ("notifications",)),
+}
+
+
+def services_of(names: Sequence[str]) -> list[str]:
+    """The processes of these groups, the issuer of tokens first."""
+    needed = {service for name in names for service in GROUPS[name].services}
+    return [service for service in SERVICES if service in needed]
+
+
+async def run(lab: Lab, names: Sequence[str]) -> Report:
+    """The groups one after the other; those that the time does not suffice for are named."""
+    report = Report(facts=await surroundings(lab), growth=lab.growth, statements=lab.statements)
+    began = time.monotonic()
+    for name in names:
+        if lab.seconds_left <= 0:
+            report.left_out.append(f"{name} (out of time)")
+            continue
+        if name == "peers" and (missing := peering.missing()):
+            report.left_out.append(f"peers (not installed: {', '.join(missing)})")
+            continue
+        lab.say(f"{name} …")
+        started = time.monotonic()
+        report.rows += await GROUPS[name].measure(lab)
+        lab.say(f"{name}: {time.monotonic() - started:.0f} s")
+    report.facts["minutes"] = round((time.monotonic() - began) / 60, 1)
+    report.facts["machine"]["load_after"] = round(os.getloadavg()[0], 1)
+    return report
