@@ -1,6 +1,6 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-compose test-containers check journeys migrate docs secrets
+.PHONY: help setup demo up down test test-compose test-containers check journeys bench migrate docs secrets
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,10 +33,14 @@ test-compose: setup  ## docker-compose.yml brought up for real; needs a Docker e
 test-containers: setup  ## the tests around servers, on RabbitMQ and PostgreSQL in containers
 	@TAAWON_TEST_NODES=containers $(BIN)/pytest shared/tests/local/test_containers.py shared/tests/messaging services tests/journeys/test_story.py $(ARGS)
 
+bench:  ## what our way costs beside the limit of this machine, and beside other ways
+	@sh scripts/bootstrap.sh --group bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy shared/shared services/registry/registry services/ideas/ideas services/funding/funding services/notifications/notifications
+	@$(BIN)/mypy shared/shared services/registry/registry services/ideas/ideas services/funding/funding services/notifications/notifications benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/taawon docs --check
 	@$(BIN)/python scripts/check_migrations.py

@@ -38,7 +38,7 @@ def records(path: Path) -> list[tuple[Any, ...]]:
         for number, verdict in enumerate(read_rows(lines_of(stream))):
             if verdict.entry is None:
                 raise Broken(f"line {verdict.line} of the drawn register was refused")
-            record = record_of(verdict.entry, id=_id(number), version=1)
+            record = record_of(verdict.entry, None, id=_id(number), version=1)
             found.append(tuple(getattr(record, name) for name in COLUMNS))
     return shuffled(found)
 

@@ -88,7 +88,7 @@ async def _ours(lab: Lab) -> float:
     engine = make_engine(lab.database_url(line.DATABASE))
     publisher = Publisher(url, name="benchmark desk")
     desk = Desk(make_sessions(engine), publisher, "notifications", line.PAUSES)
-    broker = RabbitBroker(url, logger=None)
+    broker = RabbitBroker(url, logger=None, apply_types=False)
     consumers.attach(broker, desk)
     await broker.connect()
     before = _handled()

@@ -84,7 +84,7 @@ class Lab:
     def open(self, services: Sequence[str]) -> None:
         """Servers, schema, topology, then the processes that the chosen rows need."""
         self.stack.start_servers()
-        self.stack.prepare()
+        self.stack.prepare(services)
         self.stack.broker.add_vhost(BENCH_VHOST)
         for service in SERVICES:
             self.urls[service] = self.stack.database_url(service)

@@ -36,7 +36,7 @@ async def made(lab: Lab, consumers: Consumers) -> None:
             "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
         )
     admin = lab.stack.broker.admin_url(BENCH_VHOST)
-    await topology.apply(admin, PAUSES, consumers.reactions)
+    await topology.apply(admin, PAUSES, consumers.reactions)  # type: ignore[arg-type]  # frozen
 
 
 async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
@@ -54,7 +54,7 @@ def fact() -> PartnerRegistered:
     return PartnerRegistered(
         partner_id=new_id(),
         slug="indh",
-        name={"fr": _FILLER, "ar": _FILLER},  # type: ignore[arg-type]  # validated into it
+        name={"fr": _FILLER, "ar": _FILLER},
         kind="programme",
     )
 

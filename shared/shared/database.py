@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -24,16 +26,52 @@ _TRANSIENT_SQLSTATES = ("08", "28", "3D", "40", "53", "55000", "55P03", "57")
 that takes no connections, lock not available, operator."""
 
 
+IDLE_SECONDS = 5.0
+"""A connection that lay unused for so long is asked whether its server still answers."""
+
+
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An engine whose idle connections are checked before use; its errors show no values."""
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=10,
-        pool_pre_ping=True,
         connect_args={"timeout": 5, "command_timeout": 300},
     )
+    _check_idle_connections(engine)
+    return engine
+
+
+def _check_idle_connections(engine: AsyncEngine) -> None:
+    """Before each use, whether it is closed; after a rest, by a question to the server too.
+
+    The pool's own check asks each time, in a transaction of its own: three of the seven round trips
+    of a short reaction.
+    """
+
+    def rests(_: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def check(connection: Any, record: Any, _: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    def drop_the_useless(context: ExceptionContext) -> None:
+        cause = getattr(context.original_exception, "orig", None)
+        cause = cause or context.original_exception.__cause__
+        if isinstance(cause, asyncpg.InternalClientError):
+            context.is_disconnect = True
+
+    event.listen(engine.sync_engine, "handle_error", drop_the_useless)
+    event.listen(engine.sync_engine, "checkin", rests)
+    event.listen(engine.sync_engine, "checkout", check)
 
 
 def make_sessions(engine: AsyncEngine, settings: Settings | None = None) -> Sessions:
@@ -64,7 +102,9 @@ def is_infrastructure(error: BaseException | None) -> bool:
             return (error.sqlstate or "").startswith(_TRANSIENT_SQLSTATES)
         if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
             return True
-        if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        if isinstance(error, asyncpg.InternalClientError):
+            return True  # a connection whose end is not known yet: it is of no use any more
+        if isinstance(error, asyncpg.InterfaceError):
             return "connection" in str(error).lower()
         error = error.__cause__ or getattr(error, "orig", None)
     return False

@@ -253,6 +253,7 @@ async def _started_broker(
     broker = RabbitBroker(
         settings.amqp_url.get_secret_value(),
         logger=None,
+        apply_types=False,
         app_id=settings.service,
         graceful_timeout=settings.graceful_seconds,
         reconnect_interval=settings.probe_seconds,

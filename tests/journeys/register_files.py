@@ -22,7 +22,7 @@ def read_facts(path: Path) -> dict[Identity, Facts]:
     with path.open("rb") as stream:
         for row in read_rows(lines_of(stream)):
             if row.entry is not None:
-                record = record_of(row.entry, id=uuid4(), version=1)
+                record = record_of(row.entry, None, id=uuid4(), version=1)
                 facts[row.entry.court, row.entry.local_register_no] = record.facts()
     return facts
 

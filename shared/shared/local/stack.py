@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,9 +83,9 @@ class Stack:
         for service in SERVICES:
             self.broker.add_service_user(topology.BrokerUser(service), vhost=VHOST)
 
-    def prepare(self) -> None:
-        """Migrations and topology, both before any relay runs."""
-        for service in SERVICES:
+    def prepare(self, services: Sequence[str] = SERVICES) -> None:
+        """Migrations of these services and all topology, both before any relay runs."""
+        for service in services:
             migrations.upgrade(service, self.database_url(service))
         self.say("databases migrated")
         names = asyncio.run(topology.apply(self.broker.admin_url(VHOST), self._pauses()))

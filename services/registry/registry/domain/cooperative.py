@@ -161,10 +161,12 @@ class Cooperative:
 
     def record(self) -> CooperativeRecord:
         """What other services are told."""
-        return record_of(self.entry, id=self.id, version=self.version)
+        return record_of(self.entry, self.entry.contact, id=self.id, version=self.version)
 
 
-def record_of(entry: Entry, *, id: UUID, version: int) -> CooperativeRecord:
+def record_of(
+    entry: Entry, contact: SealedContact | None, *, id: UUID, version: int
+) -> CooperativeRecord:
     """The part of an entry that crosses the broker; the contact only as ciphertext."""
     # Not validated again: both doors did, and by the thousand it costs more than reading the file.
     return CooperativeRecord.model_construct(
@@ -186,7 +188,7 @@ def record_of(entry: Entry, *, id: UUID, version: int) -> CooperativeRecord:
         members_women_or_youth=entry.members_women_or_youth,
         created_on=entry.created_on,
         language=entry.language,
-        contact_sealed=entry.contact.sealed if entry.contact else None,
+        contact_sealed=contact.sealed if contact else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import Final
@@ -21,6 +21,7 @@ from registry.domain import (
     ImportState,
     ImportUnderWay,
     RegisterImport,
+    SealedContact,
     record_of,
 )
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
@@ -148,10 +149,11 @@ class _Intake:
         """Only rows that are new or say something new are sealed and written."""
         given = [(verdict.entry, verdict.contact) for verdict in batch if verdict.entry is not None]
         known = await _digests(session, [entry.identity for entry, _ in given])
-        news = []
-        for entry, contact in given:
-            if not self._says_the_same(known.get(entry.identity), entry, contact):
-                news.append(replace(entry, contact=seal_contact(self.sealer, contact)))
+        news = [
+            (entry, seal_contact(self.sealer, contact))
+            for entry, contact in given
+            if not self._says_the_same(known.get(entry.identity), entry, contact)
+        ]
         records = await self._upsert(session, news) if news else ()
         if records:
             outbox.add(
@@ -170,22 +172,22 @@ class _Intake:
         return any(known == models.digest_of(entry, mark) for mark in marks)
 
     async def _upsert(
-        self, session: AsyncSession, entries: list[Entry]
+        self, session: AsyncSession, news: list[tuple[Entry, SealedContact | None]]
     ) -> tuple[CooperativeRecord, ...]:
         rows = [
-            models.entry_values(entry)
+            models.entry_values(entry, contact)
             | {
                 "id": new_id(),
                 "version": 1,
                 "source": self.report.source,
                 "as_of_on": self.as_of_on,
             }
-            for entry in entries
+            for entry, contact in news
         ]
         written = await session.execute(models.UPSERT, {"rows": orjson.dumps(rows).decode()})
-        by_identity = {entry.identity: entry for entry in entries}
+        by_identity = {entry.identity: (entry, contact) for entry, contact in news}
         return tuple(
-            record_of(by_identity[row.court_key, row.register_key], id=row.id, version=row.version)
+            record_of(*by_identity[row.court_key, row.register_key], id=row.id, version=row.version)
             for row in written
         )
 

@@ -1,0 +1,144 @@
+"""The benchmarks themselves: they run, they judge rightly, and they write what they say."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from benchmarks import page, plot
+from benchmarks.calls import NARROW, WIDE, Way
+from benchmarks.fanout import Tellings
+from benchmarks.lab import TINY, Broken, Lab
+from benchmarks.report import Report
+from benchmarks.rows import Sense, compared, limited
+from benchmarks.run import GROUPS, run, services_of
+
+from shared.local.nodes import Broker, Postgres
+from shared.local.stack import SERVICES, Stack
+
+TIMED = ["fanout", "consumer", "relay"]
+
+
+@pytest.fixture(scope="module")
+def lab(run_folder: Path, postgres: Postgres, rabbitmq: Broker):
+    """A lab on the servers of the test run, with the one process that these rows need."""
+    stack = Stack(run_folder / "bench")
+    stack.postgres, stack.broker = postgres, rabbitmq
+    lab = Lab(stack, TINY, time.monotonic() + 600, say=lambda _: None)
+    lab.open(services_of(TIMED))
+    yield lab
+    for service in services_of(TIMED):
+        stack.process(service).kill9()
+
+
+async def test_a_run_measures_every_row_and_writes_it_down(lab: Lab, tmp_path: Path):
+    report = await run(lab, TIMED)
+
+    report.write(tmp_path / "bench.json")
+    found = orjson.loads((tmp_path / "bench.json").read_bytes())
+    assert [row["name"].partition(",")[0].partition(":")[0] for row in found["rows"]] == [
+        "fan-out",
+        "fan-out",
+        "consumer",
+        "relay",
+    ]
+    for row in found["rows"]:
+        assert row["ours"] > 0
+        assert row["reference"] > 0
+        assert row["ratio"] == pytest.approx(row["ours"] / row["reference"])
+    assert set(found["versions"]) >= {"python", "postgresql", "rabbitmq"}
+
+
+async def test_ways_that_tell_different_people_are_not_compared(lab: Lab):
+    wrong = Way("narrow", NARROW.criteria, WIDE.where)
+    async with Tellings.begun(lab) as tellings:
+        await tellings.bare(wrong)
+        with pytest.raises(Broken, match="the ways differ"):
+            await tellings.ours(wrong)
+
+
+async def test_what_the_time_does_not_suffice_for_is_named(lab: Lab):
+    over = Lab(lab.stack, TINY, time.monotonic() - 1, urls=lab.urls)
+
+    report = await run(over, ["fanout"])
+
+    assert report.rows == []
+    assert report.left_out == ["fanout (out of time)"]
+
+
+def test_a_row_compares_medians_and_knows_its_budget():
+    slower = compared("a", [3.0, 1.0, 2.0], [1.0], unit="s", note="", budget=1.4)
+    faster = compared("b", [90.0], [100.0], unit="/s", note="", budget=0.8, sense=Sense.AT_LEAST)
+    peer = compared(
+        "c", [0.5], [20.0], unit="s", note="", budget=90, sense=Sense.AT_LEAST, peer=True
+    )
+
+    assert (slower.ratio, slower.holds) == (2.0, False)
+    assert (faster.ratio, faster.holds) == (0.9, True)
+    assert (peer.ratio, peer.holds) == (40.0, False)
+    assert limited("d", 150, 200, unit="MiB", note="").holds
+    assert compared("e", [1.0], [1.0], unit="s", note="").holds is None
+
+
+def test_the_processes_of_all_rows_are_all_services():
+    assert services_of(list(GROUPS)) == list(SERVICES)
+
+
+def test_the_page_keeps_what_people_wrote(tmp_path: Path):
+    report = _report()
+    (tmp_path / "performance.md").write_text(f"before\n{page.BEGIN}\nstale\n{page.END}\nafter\n")
+
+    page.write(report, tmp_path)
+
+    text = (tmp_path / "performance.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "stale" not in text
+    assert "| a | 2.00 | 1.00 | s | 2.00 | ≤ 1.4 | **no** |" in text
+    assert "1,000,000" in (tmp_path / "growth.svg").read_text()
+
+
+def test_a_page_without_its_marks_is_left_alone(tmp_path: Path):
+    (tmp_path / "performance.md").write_text("words")
+
+    with pytest.raises(ValueError, match="put both back"):
+        page.write(_report(), tmp_path)
+
+    assert (tmp_path / "performance.md").read_text() == "words"
+
+
+def test_the_drawing_names_both_axes():
+    drawn = plot.svg(plot.Panel("title", "cooperatives", "ms", [(1, 2.0), (10, 4.0)]))
+
+    assert ">cooperatives</text>" in drawn
+    assert ">ms</text>" in drawn
+    assert drawn.count("<circle") == 2
+
+
+def _report() -> Report:
+    machine = {
+        "cores": 2,
+        "processor": "a processor",
+        "memory_gib": 8,
+        "system": "Linux",
+        "load_before": 0.1,
+        "load_after": 1.0,
+    }
+    return Report(
+        rows=[compared("a", [2.0], [1.0], unit="s", note="why", budget=1.4)],
+        facts={
+            "machine": machine,
+            "versions": {"python": "3.11"},
+            "rounds": 5,
+            "minutes": 3,
+            "command": "make bench",
+            "began_at": "2026-11-24T10:00:00+00:00",
+        },
+        growth={
+            "narrow": [(65_315, 0.02), (1_000_000, 0.03)],
+            "wide": [(65_315, 0.3), (1_000_000, 5.0)],
+            "told": [(65_315, 56_000), (1_000_000, 860_000)],
+        },
+    )
