@@ -36,7 +36,7 @@ async def made(lab: Lab, consumers: Consumers) -> None:
             "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
         )
     admin = lab.stack.broker.admin_url(BENCH_VHOST)
-    await topology.apply(admin, PAUSES, consumers.reactions)  # type: ignore[arg-type]  # frozen
+    await topology.apply(admin, PAUSES, consumers.reactions)
 
 
 async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
