@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .deployment import ComposeFailed, Deployment
+from .story import Told, begun
 
 # It builds images and takes minutes, so only `make test-compose` asks for it.
 collect_ignore_glob = [] if os.environ.get("TAAWON_TEST_COMPOSE") else ["test_*.py"]
@@ -26,3 +27,9 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.down()
+
+
+@pytest.fixture(scope="session")
+def told(deployment: Deployment) -> Told:
+    """The demonstration has been told on it."""
+    return begun(deployment)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import httpx
 
 from shared.local.processes import wait_until
-from shared.local.stack import PARTNER_VHOST, SERVICES
+from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST
 from shared.local.state import free_port
+from shared.messaging import topology
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ("registry", "ideas", "funding", "notifications", "amqp", "management", "mail")
@@ -29,20 +31,32 @@ class ComposeFailed(RuntimeError):
 
 @dataclass
 class Deployment:
-    """One compose project. `folder` has its `.env`, and whatever a story keeps."""
+    """One compose project, in a clone of its own. A story keeps its files in `folder`."""
 
     folder: Path
     project: str = field(default_factory=lambda: f"taawon-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
+        self.clone = self.folder / "clone"
+        _clone_of_this_tree(self.clone)
         self.ports = dict(zip(PUBLISHED, _free_ports(len(PUBLISHED)), strict=True))
-        self.settings = _made_env(self.folder / "env", self.ports)
+        _make_env(self.clone, self.ports)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What `.env` says just now."""
+        lines = (self.clone / ".env").read_text(encoding="utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
 
     def compose(self, *arguments: str) -> str:
         """What a command of `docker compose` prints."""
         done = subprocess.run(
-            [*self._words(), *arguments], cwd=ROOT, env=_clean(), capture_output=True, text=True
+            [*self._words(), *arguments],
+            cwd=self.clone,
+            env=_clean(),
+            capture_output=True,
+            text=True,
         )
         if done.returncode != 0:
             raise ComposeFailed(f"docker compose {' '.join(arguments)}:\n{done.stderr[-4000:]}")
@@ -63,6 +77,32 @@ class Deployment:
         """Every service says that it is ready, through its published port."""
         if not wait_until(self._is_ready, within=120, every=0.5):
             raise ComposeFailed(f"not ready again:\n{self.logs()[-8000:]}")
+
+    def wait_settled(self) -> None:
+        """Nothing is on its way: outboxes and queues are empty, late matches are told."""
+        left: list[str] = []
+
+        def is_settled() -> bool:
+            left[:] = self._on_its_way()
+            return not left
+
+        if not wait_until(is_settled, within=120, every=1):
+            raise ComposeFailed(f"not settled: {'; '.join(left)}")
+
+    def _on_its_way(self) -> list[str]:
+        waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+        found = [f"{each}: outbox" for each in SERVICES if self.query(each, waiting) != ["0"]]
+        path = f"/api/queues/{VHOST}?disable_stats=true&enable_queue_totals=true"
+        queues = httpx.get(
+            f"http://127.0.0.1:{self.ports['management']}{path}",
+            auth=("taawon-admin", self.settings["TAAWON_BROKER_ADMIN_PASSWORD"]),
+            timeout=10,
+        ).json()
+        return found + [
+            each["name"]
+            for each in queues
+            if each["name"] != topology.UNROUTED and each.get("messages", 0)
+        ]
 
     def _is_ready(self) -> bool:
         try:
@@ -119,11 +159,37 @@ class Deployment:
             text=True,
         )
 
+    def script(self, text: str, token: str) -> str:
+        """Run shell commands as an operator types them, in the clone; what they print."""
+        urls = " ".join(f"{each}={self.url(each)}" for each in SERVICES)
+        known = {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_PROFILES": "dev",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "TAAWON_URLS": urls,
+            "TAAWON_OPERATOR_TOKEN": token,
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=self.clone,
+            env=_clean() | known,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise ComposeFailed(f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        return done.stdout
+
+    def query(self, service: str, sql: str) -> list[str]:
+        """The rows of a database, each as one line of text."""
+        psql = ("psql", "--username=postgres", "--no-psqlrc", "--tuples-only", "--no-align")
+        return self.in_container("postgres", *psql, f"--dbname={service}", "-c", sql).splitlines()
+
     def _words(self) -> Sequence[str]:
-        env_file = str(self.folder / "env" / ".env")
+        file = str(self.clone / "docker-compose.yml")
         return (
             *("docker", "compose", "--project-name", self.project),
-            *("--env-file", env_file, "--profile", "dev"),
+            *("--file", file, "--profile", "dev"),
         )
 
 
@@ -141,19 +207,42 @@ def _free_ports(count: int) -> list[int]:
     return list(ports)
 
 
-def _made_env(folder: Path, ports: dict[str, int]) -> dict[str, str]:
-    """The `.env` that the README's command writes, with other ports; its settings."""
-    folder.mkdir()
-    copytree(ROOT / "deploy", folder / "deploy")
-    (folder / ".env.example").write_bytes((ROOT / ".env.example").read_bytes())
-    made = [sys.executable, str(folder / "deploy" / "make_env.py")]
+def _clone_of_this_tree(target: Path) -> None:
+    """As an operator clones it, with changes that are not committed yet."""
+    origin = target.with_name("origin")
+    names = _git(ROOT, "ls-files", "-z").split("\0")
+    for name in filter(None, names):
+        place = origin / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, place)
+    _git(origin, "init", "--quiet", "--initial-branch=main")
+    _git(origin, "add", "--all")
+    author = ("-c", "user.name=nobody", "-c", "user.email=nobody@taawon.example")
+    _git(origin, *author, "commit", "--quiet", "--message", "As it is now")
+    _git(target.parent, "clone", "--quiet", str(origin), str(target))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def _make_env(clone: Path, ports: dict[str, int]) -> None:
+    """The `.env` that the README's command writes, with other ports."""
+    made = [sys.executable, str(clone / "deploy" / "make_env.py")]
     subprocess.run(made, check=True, capture_output=True)
-    lines = (folder / ".env").read_text(encoding="utf-8").splitlines()
-    settings = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
-    settings |= {f"TAAWON_{name.upper()}_PORT": str(port) for name, port in ports.items()}
-    text = "".join(f"{name}={value}\n" for name, value in settings.items())
-    (folder / ".env").write_text(text, encoding="utf-8")
-    return settings
+    env = clone / ".env"
+    text = env.read_text(encoding="utf-8")
+    for name, port in ports.items():
+        text = re.sub(
+            rf"^TAAWON_{name.upper()}_PORT=.*$",
+            f"TAAWON_{name.upper()}_PORT={port}",
+            text,
+            flags=re.MULTILINE,
+        )
+    env.write_text(text, encoding="utf-8")
 
 
 def _clean() -> dict[str, str]:

@@ -4,95 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from shared.local.client import Client, Refused
-from shared.local.demo import story
-from shared.local.demo.cast import PARTNERS, Cast, Door
-from shared.local.demo.facts import PATIENCE, Facts
-from shared.local.demo.reading import read_feed, seeds_of
-from shared.local.demo.screen import Screen
+from shared.local.demo.reading import read_feed
 from shared.local.processes import wait_until
 from shared.local.stack import SERVICES
 
 from ..journeys.register_files import matching, read_facts
 from ..journeys.test_demo import announced, identities, recipients
-from .deployment import LASTING, Deployment
-
-COUNT = 2000
-VICTIMS = (
-    ("notifications",),
-    ("rabbitmq",),
-    ("postgres",),
-    ("funding",),
-    ("registry", "ideas"),
-    ("partners-provisioner",),
-    ("rabbitmq", "postgres"),
-)
-"""What is restarted while a call fans out, call by call; each kind of container at least once."""
-
-
-@dataclass
-class Told:
-    """What happened: the register file, the subjects, and who takes part."""
-
-    deployment: Deployment
-    operator: Client
-    partners: dict[str, Client]
-    doors: dict[str, Door]
-    facts: Facts
-    subjects: list[str]
-
-
-@pytest.fixture(scope="session")
-def told(deployment: Deployment) -> Told:
-    """The demonstration's register, partners, idea and calls, while containers are restarted."""
-    cast, screen, facts = Cast(deployment), Screen(), Facts()
-    operator = cast.operator()
-    story.import_register(deployment, operator, facts, count=COUNT, seed=1, screen=screen)
-    partners = {card.slug: cast.partner(operator, card) for card in PARTNERS}
-    doors = {slug: cast.door(client, slug) for slug, client in partners.items()}
-    told = Told(deployment, operator, partners, doors, facts, [])
-    told.subjects.append(published_idea(operator, cast.moderator(operator)))
-    calls = seeds_of("funding")(datetime.now(UTC).date())
-    for call, victims in zip(calls, VICTIMS, strict=True):
-        told.subjects.append(opened_call(operator, call))
-        deployment.restart(*victims)
-        deployment.wait_ready()
-    deployment.wait_healthy()
-    for subject in told.subjects:
-        assert wait_until(lambda subject=subject: is_told(operator, subject), within=PATIENCE)
-    return told
-
-
-def published_idea(operator: Client, moderator: Client) -> str:
-    seed = seeds_of("ideas")()[0]
-    idea_id = str(operator.post("ideas", "/ideas", seed.payload)["idea_id"])
-    operator.post("ideas", f"/ideas/{idea_id}/submit")
-    moderator.post("ideas", f"/ideas/{idea_id}/publish")
-    return idea_id
-
-
-def opened_call(operator: Client, seed: Any) -> str:
-    call_id = str(operator.post("funding", "/calls", seed.payload)["call_id"])
-    operator.post("funding", f"/calls/{call_id}/open")
-    return call_id
-
-
-def is_told(operator: Client, subject_id: str) -> bool:
-    try:
-        totals = operator.get("notifications", f"/subjects/{subject_id}/totals")
-    except Refused as refusal:
-        if refusal.status not in {404, 503}:
-            raise
-        return False
-    return totals["told_version"] is not None
+from .deployment import LASTING
+from .story import COUNT, Told
 
 
 def test_the_ledger_is_exactly_what_the_register_file_says(told: Told) -> None:
@@ -126,7 +50,7 @@ def test_each_partner_read_its_feed_from_its_own_queue_through_the_published_por
 
 
 def test_the_doctor_finds_no_error_and_status_finds_everybody(told: Told) -> None:
-    token = told.operator._bearer()
+    token = told.operator.token()
 
     def errors() -> list[dict[str, Any]]:
         done = told.deployment.taawon("doctor", "--json", token=token)

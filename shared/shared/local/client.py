@@ -54,14 +54,15 @@ class Client:
             url,
             json=json,
             params=params,
-            headers={"Authorization": f"Bearer {self._bearer()}", **(headers or {})},
+            headers={"Authorization": f"Bearer {self.token()}", **(headers or {})},
             timeout=60,
         )
         if response.is_error:
             raise Refused(method, url, response)
         return response.json() if response.content else None
 
-    def _bearer(self) -> str:
+    def token(self) -> str:
+        """A token that is good for a while yet."""
         if time.monotonic() >= self._renew_at:
             url = f"{self.url_of('registry')}/token"
             response = httpx.post(url, data=self.credentials, timeout=30)
@@ -71,3 +72,7 @@ class Client:
             self._token = answer["access_token"]
             self._renew_at = time.monotonic() + answer["expires_in"] / 2
         return self._token
+
+    def forget_token(self) -> None:
+        """Sign in again at the next call."""
+        self._renew_at = 0.0

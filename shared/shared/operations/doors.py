@@ -20,6 +20,7 @@ Urls = Annotated[
     list[str] | None,
     typer.Option(
         "--url",
+        envvar="TAAWON_URLS",
         help="registry=http://host:8001, once per service; without any, what `taawon up` started.",
     ),
 ]

@@ -1,0 +1,85 @@
+"""The demonstration on a deployment, while its containers are restarted one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.local.client import Client, Refused
+from shared.local.demo import story
+from shared.local.demo.cast import PARTNERS, Cast, Door
+from shared.local.demo.facts import PATIENCE, Facts
+from shared.local.demo.reading import seeds_of
+from shared.local.demo.screen import Screen
+from shared.local.processes import wait_until
+
+from .deployment import Deployment
+
+COUNT = 2000
+VICTIMS = (
+    ("notifications",),
+    ("rabbitmq",),
+    ("postgres",),
+    ("funding",),
+    ("registry", "ideas"),
+    ("partners-provisioner",),
+    ("rabbitmq", "postgres"),
+)
+"""What is restarted while a call fans out, call by call; each kind of container at least once."""
+
+
+@dataclass
+class Told:
+    """What happened: the register file, the subjects, and who takes part."""
+
+    deployment: Deployment
+    operator: Client
+    partners: dict[str, Client]
+    doors: dict[str, Door]
+    facts: Facts
+    subjects: list[str]
+
+
+def begun(deployment: Deployment) -> Told:
+    """The demonstration's register, partners, idea and calls, while containers are restarted."""
+    cast, screen, facts = Cast(deployment), Screen(), Facts()
+    operator = cast.operator()
+    story.import_register(deployment, operator, facts, count=COUNT, seed=1, screen=screen)
+    partners = {card.slug: cast.partner(operator, card) for card in PARTNERS}
+    doors = {slug: cast.door(client, slug) for slug, client in partners.items()}
+    told = Told(deployment, operator, partners, doors, facts, [])
+    told.subjects.append(published_idea(operator, cast.moderator(operator)))
+    calls = seeds_of("funding")(datetime.now(UTC).date())
+    for call, victims in zip(calls, VICTIMS, strict=True):
+        told.subjects.append(opened_call(operator, call))
+        deployment.restart(*victims)
+        deployment.wait_ready()
+    deployment.wait_healthy()
+    for subject in told.subjects:
+        assert wait_until(lambda subject=subject: is_told(operator, subject), within=PATIENCE)
+    return told
+
+
+def published_idea(operator: Client, moderator: Client) -> str:
+    seed = seeds_of("ideas")()[0]
+    idea_id = str(operator.post("ideas", "/ideas", seed.payload)["idea_id"])
+    operator.post("ideas", f"/ideas/{idea_id}/submit")
+    moderator.post("ideas", f"/ideas/{idea_id}/publish")
+    return idea_id
+
+
+def opened_call(operator: Client, seed: Any) -> str:
+    call_id = str(operator.post("funding", "/calls", seed.payload)["call_id"])
+    operator.post("funding", f"/calls/{call_id}/open")
+    return call_id
+
+
+def is_told(operator: Client, subject_id: str) -> bool:
+    try:
+        totals = operator.get("notifications", f"/subjects/{subject_id}/totals")
+    except Refused as refusal:
+        if refusal.status not in {404, 503}:
+            raise
+        return False
+    return totals["told_version"] is not None
