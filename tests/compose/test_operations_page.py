@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md do what the page says, on a deployment that has told a story."""
+"""The commands of docs/operations.md do what the page says, on a deployment that has told."""
 
 from __future__ import annotations
 
