@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,9 @@ from .models import CHANGE_CHANNEL, DOOR_CHANNEL, FEED_CHANNEL
 from .provisioner import BrokerProvisioner
 
 log = structlog.get_logger()
+
+LOOK_SECONDS = 30.0
+"""How often the provisioner looks whether the broker still has what it made."""
 
 
 async def tell_late_matches(runtime: Runtime) -> None:
@@ -111,13 +115,13 @@ async def provision(settings: Settings, sessions: Sessions, management: Manageme
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
     wake = Wake(settings.database_url.get_secret_value(), DOOR_CHANNEL)
-    prepared = False
+    looked = float("-inf")
     async with wake:
         while True:
             try:
-                if not prepared:
-                    await provisioner.prepare()
-                    prepared = True
+                if time.monotonic() - looked > LOOK_SECONDS:
+                    await _prepare(sessions, provisioner)
+                    looked = time.monotonic()
                 async with sessions.begin() as session:
                     made = await usecases.provision_doors(session, provisioner)
                 metrics.DOORS_MADE.inc(made)
@@ -128,6 +132,13 @@ async def provision(settings: Settings, sessions: Sessions, management: Manageme
                 if not is_infrastructure(error):
                     raise
             await wake.wait(settings.relay_poll_seconds)
+
+
+async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
+    """Everything is there; a broker may have come back without its data at any time."""
+    await provisioner.prepare()
+    async with sessions.begin() as session:
+        await usecases.find_lost_doors(session, provisioner)
 
 
 async def run_provisioner(settings: Settings, sessions: Sessions) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.messaging.management import Management
 
 from .domain import Door
-from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST
+from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS
 
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-overflow": "drop-head",
     "x-max-length": 100_000,
-    "x-message-ttl": 7 * 24 * 3600 * 1000,
+    "x-message-ttl": round(QUEUE_KEEPS.total_seconds() * 1000),
     "x-delivery-limit": 20,
     "x-dead-letter-exchange": DROPPED,
 }
@@ -43,6 +43,12 @@ class BrokerProvisioner:
     async def make(self, door: Door) -> None:
         """Queue, user and rights of one partner. A user that exists gets the new password."""
         await asyncio.to_thread(self._make, door)
+
+    async def missing(self, queues: Collection[str]) -> set[str]:
+        """Those that the broker does not have."""
+        path = f"queues/{PARTNER_VHOST}?disable_stats=true"
+        known = await asyncio.to_thread(self._management.get, path)
+        return set(queues) - {queue["name"] for queue in known}
 
     def _prepare(self) -> None:
         api = self._management

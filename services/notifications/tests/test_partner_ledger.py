@@ -287,6 +287,26 @@ async def test_a_death_between_confirm_and_mark_is_told_as_a_possible_repeat(ser
     assert [(d.times, d.unsure) for d in entry.doors] == [(1, 1)]
 
 
+async def test_a_queue_that_the_broker_lost_is_made_again_and_filled_anew(served):
+    await fed(served.sessions, opened(a_call()), published(an_idea()))
+    await served.deliver()
+    path = f"queues/{PARTNER_VHOST}/{served.door.queue}"
+    await asyncio.to_thread(served.broker.management.delete, path)
+    provisioner = BrokerProvisioner(served.broker.management, "notifications")
+
+    async with served.sessions.begin() as session:
+        lost = await usecases.find_lost_doors(session, provisioner)
+        assert await usecases.provision_doors(session, provisioner) == 1
+        assert await usecases.find_lost_doors(session, provisioner) == 0
+    await served.deliver()
+
+    assert lost == 1
+    read = await served.read(2)
+    entries = await served.entries()
+    assert [message.message_id for message in read] == [str(e.event_id) for e in entries]
+    assert [d.times for entry in entries for d in entry.doors] == [2, 2]
+
+
 async def test_the_command_shows_writes_and_tells_machines(served, tmp_path):
     await fed(served.sessions, opened(a_call()), published(an_idea()))
     await served.deliver()

@@ -1,9 +1,10 @@
-"""`taawon outbox`: facts that were set aside because they could not be sent."""
+"""`taawon outbox`: facts that were set aside, and announcing the kept log again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -14,13 +15,15 @@ from rich.table import Table
 
 from shared.database import Sessions, make_engine, make_sessions
 from shared.messaging import parked
+from shared.messaging.republish import republish
 from shared.settings import Settings
 
 app = typer.Typer(
-    help="Facts set aside because they could not be sent. Looking at them changes nothing.",
+    help="Facts that could not be sent, and the kept log. Looking changes nothing.",
     no_args_is_help=True,
 )
 T = TypeVar("T")
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 Service = Annotated[str, typer.Argument(help="The service whose TAAWON_* settings are set.")]
 
 
@@ -80,6 +83,35 @@ def release(
 
     count = _with_sessions(service, work)
     typer.echo(f"{count} facts are on their way" if count else "Nothing is set aside.")
+
+
+@app.command("republish")
+def announce_again(
+    service: Service,
+    since: Annotated[
+        datetime, typer.Option(formats=MOMENTS, help="Written since then; UTC unless it says.")
+    ],
+    who: Annotated[str, typer.Option(help="Who decides; kept in the audit.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
+    hours_before: Annotated[
+        float, typer.Option(min=0, help="Begin so many hours earlier, to be on the safe side.")
+    ] = 0,
+) -> None:
+    """Announce the kept log to everybody again, as after a broker lost its data.
+
+    Under the same ids: whoever has dealt with a fact does nothing. The log is as long as
+    TAAWON_OUTBOX_RETENTION_DAYS.
+
+    Example: taawon outbox republish funding --since 2026-11-24 --who amina --reason "broker lost"
+    """
+    moment = since if since.tzinfo else since.replace(tzinfo=UTC)
+
+    async def work(sessions: Sessions) -> int:
+        async with sessions.begin() as session:
+            earliest = moment - timedelta(hours=hours_before)
+            return await republish(session, earliest, who=who, reason=reason)
+
+    typer.echo(f"{_with_sessions(service, work)} facts are on their way again")
 
 
 def _row(row: parked.Parked) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from shared.messaging import parked, resends, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.messaging.relay import forget_settled
+from shared.messaging.republish import republish
 from shared.messaging.resends import MOVES, Kind, Listeners, Page, Resender, Snapshot, State, Wish
 from shared.messaging.resends.domain import (
     BrokerDoesNotAnswer,
@@ -461,3 +462,27 @@ async def test_parked_facts_are_listed_and_released_with_who_and_why(masons, lis
             facts[1].event_id,
             {"who": "amina", "reason": "mended"},
         )
+
+
+async def test_a_log_announced_again_reaches_everybody_and_changes_nothing_twice(masons, listener):
+    old, lost, waiting = a_stone(1), a_stone(2), a_stone(3)
+    await masons.announce(old, lost)
+    async with masons.sessions.begin() as session:
+        before = now() - timedelta(days=2)
+        await session.execute(
+            update(OutboxRow).where(OutboxRow.event_id == old.event_id).values(created_at=before)
+        )
+    await settled(listener, 2)
+    await masons.write(waiting)
+
+    async with masons.sessions.begin() as session:
+        since = now() - timedelta(days=1)
+        announced = await republish(session, since, who="amina", reason="the broker lost its data")
+    assert (announced, await masons.unsent()) == (1, 2)
+    await masons.relay.send_batch()
+
+    await settled(listener, 3)
+    assert sorted(e.number for e in heard) == [1, 2, 3]
+    async with masons.sessions() as session:
+        row = await session.scalar(select(AuditRow).where(AuditRow.action == "log announced again"))
+        assert (row.after["facts"], row.after["who"]) == (1, "amina")

@@ -55,6 +55,11 @@ class Door:
         self._move_to(DoorState.READY)
         self.ready_at = at
 
+    def is_lost(self, *, delivered_position: int) -> None:
+        """The broker came back without the queue: it is made again and filled from there on."""
+        self._move_to(DoorState.REQUESTED)
+        self.delivered_position = delivered_position
+
     def _move_to(self, target: DoorState) -> None:
         if target not in MOVES[self.state]:
             raise IllegalDoorMove(f"{self.state} -> {target}")

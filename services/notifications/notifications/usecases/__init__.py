@@ -2,7 +2,7 @@
 
 from .audience import keep_cooperatives, tell_late
 from .deliveries import deliver_feed, record_handed_out
-from .doors import PARTNER_VHOST, open_amqp_door, provision_doors
+from .doors import PARTNER_VHOST, find_lost_doors, open_amqp_door, provision_doors
 from .fanout import follow_subject
 from .gaps import Drop, Resend, ask_again, keep_gaps
 from .holds import count_told, decide_hold, get_hold
@@ -19,6 +19,7 @@ __all__ = [
     "deliver_feed",
     "end_subscription",
     "feed_partners",
+    "find_lost_doors",
     "follow_subject",
     "get_hold",
     "keep_cooperatives",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,13 +17,15 @@ from shared.auth import Principal
 
 from ..domain import Door, DoorState, queue_name, user_name
 from ..domain.doors import broker_hash, new_password
-from ..models import amqp_door, partner
+from ..models import amqp_door, feed_entry, partner
 from .partners import partner_of
 
 log = structlog.get_logger()
 
 PARTNER_VHOST = "partners"
 PARTNER_EXCHANGE = "partner.out"
+QUEUE_KEEPS = timedelta(days=7)
+"""How long a partner's queue keeps what nobody reads."""
 DROPPED = "p.dropped"
 """Where the broker puts what a partner's queue lets go."""
 
@@ -64,6 +67,10 @@ class Provisioner(Protocol):
 
     async def make(self, door: Door) -> None: ...
 
+    async def missing(self, queues: Collection[str]) -> set[str]:
+        """Those that the broker does not have."""
+        ...
+
 
 async def provision_doors(session: AsyncSession, provisioner: Provisioner) -> int:
     """Make what was asked for and say so; how many doors became ready."""
@@ -80,3 +87,31 @@ async def provision_doors(session: AsyncSession, provisioner: Provisioner) -> in
         log.info("door ready", partner=door.slug)
         made += 1
     return made
+
+
+async def find_lost_doors(session: AsyncSession, provisioner: Provisioner) -> int:
+    """Ask for doors again whose queue is gone, as after a broker lost its data; how many.
+
+    What such a queue may still have held is sent again, under the same ids: the partner may have
+    read it or not, and only the partner knows.
+    """
+    ready = select(Door).where(amqp_door.c.state == DoorState.READY).with_for_update()
+    doors = {door.queue: door for door in await session.scalars(ready)}
+    lost = await provisioner.missing(doors.keys())
+    for queue in lost:
+        door = doors[queue]
+        door.is_lost(delivered_position=await _before_kept(session, door))
+        log.warning("the queue of a door is gone", partner=door.slug)
+    return len(lost)
+
+
+async def _before_kept(session: AsyncSession, door: Door) -> int:
+    """The position before the oldest entry that a queue would still keep."""
+    oldest = await session.scalar(
+        select(func.min(feed_entry.c.position)).where(
+            feed_entry.c.slug == door.slug,
+            feed_entry.c.position <= door.delivered_position,
+            feed_entry.c.recorded_at > func.now() - QUEUE_KEEPS,
+        )
+    )
+    return door.delivered_position if oldest is None else int(oldest) - 1
