@@ -21,23 +21,42 @@ from .settings import Settings
 Sessions = async_sessionmaker[AsyncSession]
 _SETTINGS = "settings"
 
-_TRANSIENT_SQLSTATES = ("08", "28", "3D", "40", "53", "55000", "55P03", "57")
-"""Connection, login, no such database, rollback (deadlock, serialisation), resources, a database
-that takes no connections, lock not available, operator."""
+_TRANSIENT_SQLSTATES = ("08", "25P03", "28", "3D", "40", "53", "55000", "55P03", "57")
+"""Connection, transaction idle for too long, login, no such database, rollback (deadlock,
+serialisation), resources, a database that takes no connections, lock not available, operator."""
 
 
 IDLE_SECONDS = 5.0
 """A connection that lay unused for so long is asked whether its server still answers."""
 
 
-def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose idle connections are checked before use; its errors show no values."""
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    name: str = "taawon",
+    statement_seconds: float = 300,
+    idle_seconds: float = 60,
+) -> AsyncEngine:
+    """An engine whose idle connections are checked before use; its errors show no values.
+
+    A statement without an answer for `statement_seconds` fails: its connection may be half dead. A
+    transaction whose process says nothing for `idle_seconds` is rolled back by the database, so
+    that a process that is frozen, or was cut off, does not keep its locks from the others.
+    """
     engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=10,
-        connect_args={"timeout": 5, "command_timeout": 300},
+        connect_args={
+            "timeout": 5,
+            "command_timeout": statement_seconds,
+            "server_settings": {
+                "application_name": name,
+                "idle_in_transaction_session_timeout": str(round(idle_seconds * 1000)),
+            },
+        },
     )
     _check_idle_connections(engine)
     return engine
@@ -60,18 +79,30 @@ def _check_idle_connections(engine: AsyncEngine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
+        except (engine.dialect.loaded_dbapi.Error, OSError, TimeoutError) as error:
             raise InvalidatePoolError from error
 
     def drop_the_useless(context: ExceptionContext) -> None:
         cause = getattr(context.original_exception, "orig", None)
         cause = cause or context.original_exception.__cause__
-        if isinstance(cause, asyncpg.InternalClientError):
+        is_late = isinstance(context.original_exception, TimeoutError)
+        if is_late or isinstance(cause, asyncpg.InternalClientError):
             context.is_disconnect = True
 
     event.listen(engine.sync_engine, "handle_error", drop_the_useless)
     event.listen(engine.sync_engine, "checkin", rests)
     event.listen(engine.sync_engine, "checkout", check)
+
+
+def engine_of(settings: Settings, name: str, *, pool_size: int = 10) -> AsyncEngine:
+    """The engine of a process that runs for long, with the patience of its settings."""
+    return make_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=pool_size,
+        name=f"taawon {name}",
+        statement_seconds=settings.database_statement_seconds,
+        idle_seconds=settings.database_idle_seconds,
+    )
 
 
 def make_sessions(engine: AsyncEngine, settings: Settings | None = None) -> Sessions:

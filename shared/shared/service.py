@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from . import health, logs, problems, tracing
 from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
-from .database import Sessions, is_infrastructure, make_engine, make_sessions
+from .database import Sessions, engine_of, is_infrastructure, make_sessions
 from .messaging import topology
 from .messaging.consumers import Consumers, Desk
 from .messaging.deadletters import Drain
@@ -117,7 +117,7 @@ async def running(
     snapshots: Sequence[Snapshot] = (),
 ) -> AsyncIterator[Runtime]:
     """Everything of the process but HTTP: engine, relay, reactions, background work."""
-    engine = make_engine(settings.database_url.get_secret_value())
+    engine = engine_of(settings, settings.service)
     runtime = assemble(settings, engine, keys, seals=seals)
     runtime.snapshots = tuple(snapshots)
     runtime.listening = consumers is None  # nothing to wait for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -23,6 +23,12 @@ class Settings(BaseSettings):
 
     service: str = Field(description="Name of the service; set by the program, not by people.")
     database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host/database")
+    amqp_heartbeat: int = Field(
+        default=20,
+        ge=1,
+        le=3600,
+        description="A broker connection silent for two to three times as long is given up.",
+    )
     amqp_url: SecretStr = Field(description="amqp://user:password@host:5672/vhost")
     amqp_partners_url: SecretStr | None = Field(
         default=None, description="As amqp_url, for the vhost of partner queues (notifications)."
@@ -73,6 +79,14 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     max_import_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
+    database_statement_seconds: float = Field(
+        default=300, gt=0, description="A statement without an answer for so long has failed."
+    )
+    database_idle_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="A silent process loses its transaction; longer than a publish takes.",
+    )
     retry_pauses: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(5, 30, 120, 600, 3600),
         description="Growing pauses between attempts at a message, separated by commas.",
@@ -100,6 +114,16 @@ class Settings(BaseSettings):
     feed_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="How long partner feeds go back (notifications)."
     )
+
+    @field_validator("amqp_url", "amqp_partners_url", mode="after")
+    @classmethod
+    def _with_heartbeat(cls, url: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
+        """Both ends of a connection take the heartbeat from its url; one given there counts."""
+        if url is None or "heartbeat=" in url.get_secret_value():
+            return url
+        text = url.get_secret_value()
+        mark = "&" if "?" in text else "?"
+        return SecretStr(f"{text}{mark}heartbeat={known.data.get('amqp_heartbeat', 20)}")
 
     @field_validator("retry_pauses", mode="before")
     @classmethod

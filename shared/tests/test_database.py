@@ -1,17 +1,19 @@
-"""Connections: checked when they have rested, never for nothing, and useless ones dropped."""
+"""Connections: checked when they have rested, dropped when useless, and waited for not too long."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import database
 from shared.database import is_infrastructure, make_engine
-from shared.testing import drop_sessions
+from shared.testing import drop_sessions, eventually
 
 
 @pytest.fixture
@@ -67,3 +69,66 @@ def test_a_connection_in_a_state_of_its_own_says_nothing_about_the_message():
     error = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is …")
 
     assert is_infrastructure(error)
+
+
+LOCK = 77
+
+
+@asynccontextmanager
+async def patient(url: str, **patience: Any) -> AsyncIterator[AsyncEngine]:
+    made = make_engine(url, **patience)
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
+async def is_free(other: AsyncEngine) -> bool:
+    async with other.begin() as tx:
+        return bool(await tx.scalar(select(func.pg_try_advisory_xact_lock(LOCK))))
+
+
+async def test_a_process_that_falls_silent_in_a_transaction_loses_its_locks(postgres_url: str):
+    async with patient(postgres_url, idle_seconds=0.3) as silent, patient(postgres_url) as other:
+        connection = await silent.connect()
+        await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        assert not await is_free(other)
+
+        await eventually(lambda: is_free(other))
+
+        with pytest.raises(Exception) as lost:
+            await connection.execute(text("SELECT 1"))
+        assert is_infrastructure(lost.value)
+        await connection.close()
+        assert await is_free(silent)
+
+
+async def test_a_statement_without_an_answer_says_that_the_database_is_away(postgres_url: str):
+    async with patient(postgres_url, statement_seconds=0.2) as impatient:
+        with pytest.raises(Exception) as late:
+            async with impatient.begin() as tx:
+                await tx.execute(text("SELECT pg_sleep(30)"))
+
+        assert is_infrastructure(late.value)
+
+
+async def test_a_connection_that_gave_no_answer_is_not_used_again(postgres_url: str):
+    async with patient(postgres_url, statement_seconds=0.2) as impatient:
+        before = await session_of(impatient)
+        with pytest.raises(TimeoutError):
+            async with impatient.begin() as tx:
+                await tx.execute(text("SELECT pg_sleep(30)"))
+
+        assert await session_of(impatient) != before
+
+
+async def session_of(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return int(await connection.scalar(select(func.pg_backend_pid())))
+
+
+async def test_the_database_knows_its_visitors_by_name(postgres_url: str):
+    async with patient(postgres_url, name="taawon masonry") as named, named.begin() as tx:
+        shown = await tx.scalar(text("SHOW application_name"))
+
+    assert shown == "taawon masonry"

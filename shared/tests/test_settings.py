@@ -63,6 +63,17 @@ def test_pauses_are_read_from_a_list_with_commas(monkeypatch):
     assert Settings.load("ideas").retry_pauses == (1.0, 2.5, 10.0)
 
 
+def test_a_broker_url_says_how_long_silence_may_last(monkeypatch):
+    monkeypatch.setenv("TAAWON_AMQP_HEARTBEAT", "7")
+    monkeypatch.setenv("TAAWON_AMQP_PARTNERS_URL", "amqp://u:hidden@h/partners?heartbeat=9")
+
+    settings = Settings.load("ideas")
+
+    assert settings.amqp_url.get_secret_value() == "amqp://u:hidden@h/?heartbeat=7"
+    assert settings.amqp_partners_url is not None
+    assert settings.amqp_partners_url.get_secret_value().endswith("/partners?heartbeat=9")
+
+
 def test_secrets_show_in_no_printed_form():
     settings = Settings.load("ideas")
 

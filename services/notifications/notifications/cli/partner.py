@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from shared import logs
-from shared.database import make_engine, make_sessions
+from shared.database import engine_of, make_sessions
 from shared.settings import Settings
 
 from ..jobs import run_provisioner
@@ -31,7 +31,7 @@ def provision() -> None:
     async def run() -> None:
         settings = Settings.load("notifications")
         logs.configure("partners-provisioner", settings.log_level)
-        engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
+        engine = engine_of(settings, "partners-provisioner", pool_size=2)
         try:
             await run_provisioner(settings, make_sessions(engine))
         finally:
