@@ -21,11 +21,11 @@ from notifications.usecases.fanout import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.local.broker import Server
 from shared.local.processes import Process
-from shared.local.stack import PROVISIONER, SERVICES, VHOST
+from shared.local.stack import PROVISIONER, SERVICES
 from shared.local.state import free_port
-from shared.messaging import topology
 from shared.messaging.relay import RELAY_LOCK
 
+from .leftovers import Backlog, Leftovers
 from .register_files import matching
 from .stories import Story, a_track, end, started
 
@@ -46,13 +46,6 @@ SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
 WHERE datname = current_database() AND locktype = 'advisory' AND granted = $2
     AND classid::bigint << 32 | objid::bigint = $1 AND pid <> pg_backend_pid()
 """
-_TROUBLE = {
-    "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
-    " WHERE delivered_position < last_position": "partner queues are behind their feeds",
-    "SELECT count(*) FROM dead_letter": "letters are dead",
-    "SELECT count(*) FROM audience_change": "changes of the audience are not matched yet",
-}
-"""What notifications should have none of, and how to count it."""
 
 
 @pytest.fixture(scope="session")
@@ -107,14 +100,6 @@ class Replica:
     url: str
 
 
-@dataclass(frozen=True)
-class Backlog:
-    """What a queue has: waiting, and handed to a consumer that has not said it is done."""
-
-    waiting: int
-    held: int
-
-
 def end_of(pid: int) -> int | None:
     """How a child of ours ended, its exit code or minus the signal; None while it lives."""
     try:
@@ -133,6 +118,7 @@ class Sabotage:
     def __init__(self, story: Story) -> None:
         self.story = story
         self.stack = story.stack
+        self.left = Leftovers(story)
         self._tampered: set[str] = set()
         self._replicas: list[Replica] = []
         self._reported: set[str] = set()
@@ -231,22 +217,11 @@ class Sabotage:
 
     async def backlog(self, queue: str) -> Backlog:
         """As the broker counts it, which may be a moment late."""
-        return (await self._backlogs())[queue]
-
-    async def _backlogs(self) -> dict[str, Backlog]:
-        path = f"queues/{VHOST}?disable_stats=true&enable_queue_totals=true"
-        rows = await asyncio.to_thread(self.stack.broker.management.get, path)
-        return {
-            row["name"]: Backlog(row["messages_ready"], row["messages_unacknowledged"])
-            for row in rows
-            if "messages_ready" in row  # missing as long as the queue itself is starting
-        }
+        return (await self.left.backlogs())[queue]
 
     async def unsent(self, service: str) -> int:
         """Facts in the outbox that the broker has not confirmed."""
-        async with self.story.database(service) as connection:
-            query = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-            return int(await connection.fetchval(query))
+        return await self.left.unsent(service)
 
     async def counted(self, *outcomes: str) -> float:
         """How many deliveries had one of these outcomes since notifications started."""
@@ -260,7 +235,8 @@ class Sabotage:
         leftovers: list[str] = []
 
         async def look() -> bool:
-            leftovers[:] = [left async for left in self._leftovers() if left not in self._reported]
+            seen = [left async for left in self.left.everything()]
+            leftovers[:] = [left for left in seen if left not in self._reported]
             return not leftovers
 
         try:
@@ -269,43 +245,6 @@ class Sabotage:
             # What one journey lost is its failure alone, not that of all later ones.
             self._reported.update(leftovers)
             raise AssertionError(f"not settled: {'; '.join(leftovers)}") from None
-
-    async def _leftovers(self) -> AsyncIterator[str]:
-        for service in SERVICES:
-            if unsent := await self.unsent(service):
-                yield f"{service} has {unsent} facts to send"
-        for queue, count in (await self._unhandled()).items():
-            yield f"{queue} has not handled {count} facts"
-        for query, what in _TROUBLE.items():
-            async with self.story.database("notifications") as connection:
-                if count := await connection.fetchval(query):
-                    yield f"{count} {what}"
-        for queue, backlog in (await self._backlogs()).items():
-            if queue != topology.UNROUTED and backlog != Backlog(0, 0):
-                yield f"{queue} has {backlog}"
-
-    async def _unhandled(self) -> dict[str, int]:
-        """How many facts each reaction should have dealt with, and has not."""
-        announced = await self._announced()
-        missing = {}
-        for reaction in topology.installed_reactions():
-            meant = {event_id for topic, event_id in announced if topic in reaction.topics}
-            missing[reaction.queue] = len(meant - await self._handled(reaction.queue))
-        return {queue: count for queue, count in missing.items() if count}
-
-    async def _announced(self) -> list[tuple[str, UUID]]:
-        """Topic and id of every fact in an outbox."""
-        found: list[tuple[str, UUID]] = []
-        for service in SERVICES:
-            async with self.story.database(service) as connection:
-                rows = await connection.fetch("SELECT topic, event_id FROM outbox")
-                found += [(row["topic"], row["event_id"]) for row in rows]
-        return found
-
-    async def _handled(self, queue: str) -> set[UUID]:
-        async with self.story.database(queue.partition(".")[0]) as connection:
-            query = "SELECT event_id FROM inbox WHERE queue = $1"
-            return {row["event_id"] for row in await connection.fetch(query, queue)}
 
     async def alerts(self, subject_id: UUID) -> dict[UUID, int]:
         """How many alerts about a subject each cooperative has, of whatever kind."""
