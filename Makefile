@@ -1,6 +1,6 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-compose test-containers check journeys bench migrate docs secrets
+.PHONY: help setup demo up down test test-compose test-containers check journeys bench migrate docs secrets chaos
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,6 +36,9 @@ test-containers: setup  ## the tests around servers, on RabbitMQ and PostgreSQL 
 bench:  ## what our way costs beside the limit of this machine, and beside other ways
 	@sh scripts/bootstrap.sh --group bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: setup  ## break every part under load, and verify every id
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

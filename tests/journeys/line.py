@@ -1,4 +1,4 @@
-"""A line to the broker on which answers can get lost."""
+"""A line to a server that can be cut in the middle of a frame, and on which words can get lost."""
 
 from __future__ import annotations
 
@@ -8,42 +8,73 @@ from contextlib import asynccontextmanager, closing, suppress
 from urllib.parse import urlsplit
 
 CHUNK = 65536
+CUTTING_SECONDS = 0.3
 
 
 class Line:
-    """Carries everything both ways, until it goes deaf: then what the broker answers is lost."""
+    """Carries everything both ways, until it goes deaf or is cut."""
 
-    def __init__(self, amqp_url: str) -> None:
-        self._broker = urlsplit(amqp_url)
+    def __init__(self, url: str) -> None:
+        self._server = urlsplit(url)
         self._port = 0
         self._is_deaf = False
+        self._is_dead = False
+        self._is_cutting = False
         self._talks: set[asyncio.Task[None]] = set()
         self.lost_bytes = 0
+        self.torn = 0
+        """How often a talk ended with a part of what was being said."""
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, amqp_url: str) -> AsyncIterator[Line]:
-        """A line to this broker; whoever still talks over it at the end is cut off."""
-        line = cls(amqp_url)
+    async def to(cls, url: str) -> AsyncIterator[Line]:
+        """A line to the server of this url; whoever still talks over it at the end is cut off."""
+        line = cls(url)
         server = await asyncio.start_server(line._answer, "127.0.0.1", 0)
         line._port = server.sockets[0].getsockname()[1]
         try:
             yield line
         finally:
             server.close()
-            for talk in line._talks:
-                talk.cancel()
-            await asyncio.gather(*line._talks, return_exceptions=True)
+            await line._hang_up()
 
     @property
     def url(self) -> str:
-        """The broker's url, over this line."""
-        login = self._broker.netloc.rpartition("@")[0]
-        return self._broker._replace(netloc=f"{login}@127.0.0.1:{self._port}").geturl()
+        """The server's url, over this line."""
+        return self.over(self._server.geturl())
+
+    def over(self, url: str) -> str:
+        """Another url of the same server, over this line."""
+        parts = urlsplit(url)
+        login = parts.netloc.rpartition("@")[0]
+        return parts._replace(netloc=f"{login}@127.0.0.1:{self._port}").geturl()
 
     def go_deaf(self) -> None:
-        """From now on the broker hears and does what it is asked, and nobody hears that it did."""
+        """From now on the server hears and does what it is asked, and nobody hears that it did."""
         self._is_deaf = True
+
+    def go_dead(self) -> None:
+        """From now on nobody hears anybody, and nobody is told so: the line is half open."""
+        self._is_deaf = self._is_dead = True
+
+    async def heal(self) -> None:
+        """Those who missed something are cut off; whoever comes now is heard."""
+        await self._hang_up()
+        self._is_deaf = self._is_dead = False
+
+    async def cut(self) -> int:
+        """Cut everybody off, whoever talks just then in mid-frame; how many were torn apart."""
+        self._is_cutting, before = True, self.torn
+        await asyncio.sleep(CUTTING_SECONDS)
+        await self._hang_up()
+        self._is_cutting = False
+        return self.torn - before
+
+    async def _hang_up(self) -> None:
+        talks = set(self._talks)
+        for talk in talks:
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
 
     def _answer(self, inward: asyncio.StreamReader, outward: asyncio.StreamWriter) -> None:
         talk = asyncio.create_task(self._talk(inward, outward))
@@ -53,12 +84,12 @@ class Line:
     async def _talk(self, inward: asyncio.StreamReader, outward: asyncio.StreamWriter) -> None:
         """Until either side hangs up; then the other is cut off too."""
         with closing(outward), suppress(OSError):
-            host, port = self._broker.hostname, self._broker.port
-            from_broker, to_broker = await asyncio.open_connection(host, port)
-            with closing(to_broker):
+            host, port = self._server.hostname, self._server.port
+            from_server, to_server = await asyncio.open_connection(host, port)
+            with closing(to_server):
                 ways = {
-                    asyncio.create_task(self._carry(inward, to_broker, loses=False)),
-                    asyncio.create_task(self._carry(from_broker, outward, loses=True)),
+                    asyncio.create_task(self._carry(inward, to_server, answers=False)),
+                    asyncio.create_task(self._carry(from_server, outward, answers=True)),
                 }
                 try:
                     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -68,11 +99,16 @@ class Line:
                     await asyncio.gather(*ways, return_exceptions=True)
 
     async def _carry(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, loses: bool
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
     ) -> None:
         while chunk := await source.read(CHUNK):
-            if loses and self._is_deaf:
+            if self._is_deaf and (answers or self._is_dead):
                 self.lost_bytes += len(chunk)
                 continue
+            if self._is_cutting and len(chunk) > 1:
+                self.torn += 1
+                chunk = chunk[: len(chunk) // 2]
             target.write(chunk)
             await target.drain()
+            if self._is_cutting:
+                return

@@ -1,0 +1,242 @@
+"""Row by row: steady work, one kind of fault several times, then a look at every id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from statistics import median
+
+from notifications.domain.subscriptions import SubscriptionFilter
+from shared.contracts.base import now
+
+from ..journeys.stories import Story
+from . import strikes
+from .crew import TARGETS, Crew
+from .listening import Listener
+from .load import Dice, Load
+from .strikes import Blow, Field, Lines
+from .verdict import Inspector, Verdict
+
+Strike = Callable[["Campaign"], Awaitable[Blow]]
+
+WISHES = (
+    {},
+    {"topics": ["funding.call.*"], "regions": ["MA-09", "MA-04"]},
+)
+"""What the partners ask for: everything, and calls of some places."""
+OVER_LINES = ("funding", "notifications")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the matrix."""
+
+    fault: str
+    target: str
+    strike: Strike
+    sort: str
+    """Which number of times counts: that of kills, outages, freezes or cuts."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault} {self.target}"
+
+
+def _kill(target: str) -> Fault:
+    return Fault("kill -9", target, lambda c: strikes.kill(c.field, target), "kills")
+
+
+def _freeze(target: str) -> Fault:
+    return Fault("frozen", target, lambda c: strikes.freeze(c.field, target), "freezes")
+
+
+def _outage(server: str, how: str) -> Fault:
+    async def strike(campaign: Campaign) -> Blow:
+        stack = campaign.field.story.stack
+        found = stack.broker.found if server == "RabbitMQ" else stack.postgres.found
+        assert found.server is not None
+        return await strikes.outage(campaign.field, found.server, how)
+
+    return Fault("stopped" if how == "stop" else "kill -9", server, strike, "outages")
+
+
+def _line(target: str, where: str, how: str) -> Fault:
+    async def strike(campaign: Campaign) -> Blow:
+        lines = await campaign.lines()
+        act = strikes.cut if how == "cut" else strikes.half_open
+        return await act(campaign.field, lines, target, where)
+
+    name = "line cut in mid-frame" if how == "cut" else "line half open"
+    return Fault(name, f"{target} to {where}", strike, "cuts" if how == "cut" else "freezes")
+
+
+MATRIX = (
+    *map(_kill, TARGETS),
+    *map(_freeze, TARGETS),
+    _outage("RabbitMQ", "stop"),
+    _outage("RabbitMQ", "kill"),
+    _outage("PostgreSQL", "stop"),
+    _outage("PostgreSQL", "kill"),
+    *(_line(t, w, h) for h in ("cut", "dead") for t in OVER_LINES for w in ("broker", "database")),
+)
+"""All rows; those over lines come last, for their processes then stay on lines."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """How often each sort of fault comes in its row."""
+
+    kills: int = 20
+    freezes: int = 1
+    outages: int = 3
+    cuts: int = 5
+
+
+@dataclass
+class Result:
+    """What a row came to."""
+
+    fault: str
+    target: str
+    blows: list[Blow] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def hits(self) -> Counter[str]:
+        """What was open when the fault came, and how often."""
+        return Counter(blow.hit for blow in self.blows if blow.hit is not None)
+
+    @property
+    def holds(self) -> bool:
+        """Nothing lost, nothing doubled, nothing stuck; and the fault came when it hurts."""
+        return not self.faults()
+
+    def faults(self) -> list[str]:
+        found = [*self.wrong, *self.verdict.wrong]
+        if self.verdict.lost:
+            found.append(f"{self.verdict.lost} alerts are lost")
+        if self.verdict.doubled:
+            found.append(f"{self.verdict.doubled} alerts are doubled")
+        if not self.hits:
+            found.append("nothing was open at any of the moments, so this row proves nothing")
+        return found
+
+    def times_of(self, name: str) -> tuple[float, float] | None:
+        """Median and maximum of one of the measured times."""
+        values = [v for blow in self.blows if (v := getattr(blow, name)) is not None]
+        return (median(values), max(values)) if values else None
+
+
+class Campaign:
+    """The system under load, with partners that listen, and somebody who breaks it."""
+
+    def __init__(self, story: Story, crew: Crew, *, seed: int, imports: bool = True) -> None:
+        self.story = story
+        self.crew = crew
+        self.seed = seed
+        self.load = Load(story, crew, Dice(str(seed)), imports=imports)
+        self.field = Field(story, crew, self.load, Random(f"{seed}/faults"))
+        self.listeners: list[Listener] = []
+        self._stack = AsyncExitStack()
+        self._lines: Lines | None = None
+
+    @asynccontextmanager
+    async def begun(self) -> AsyncIterator[Campaign]:
+        """All replicas, partners and workers are there; the work itself begins with a row."""
+        await self.crew.start()
+        await self.load.prepare()
+        await self._invite()
+        listening = [asyncio.create_task(one.listen()) for one in self.listeners]
+        try:
+            async with self._stack, self.load.running():
+                yield self
+        finally:
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
+
+    async def _invite(self) -> None:
+        for wish in WISHES:
+            partner = await self.story.register_partner()
+            await self.story.subscribe(partner, **wish)
+            door = await self.story.open_amqp_door(partner)
+            self.listeners.append(Listener(partner, door))
+        self.inspector = Inspector(self.story, self.listeners)
+        for listener, wish in zip(self.listeners, WISHES, strict=True):
+            self.inspector.wants(listener.partner.slug, SubscriptionFilter.model_validate(wish))
+
+    async def lines(self) -> Lines:
+        """Laid when they are first asked for."""
+        if self._lines is None:
+            self._lines = Lines(self._stack)
+            await self.load.pause()
+            await self._lines.lay(self.field, OVER_LINES)
+            self.load.flow()
+        return self._lines
+
+    async def row(self, fault: Fault, times: int, tick: Callable[[], None]) -> Result:
+        """Strike so often while work goes on, then look at everything."""
+        result = Result(fault.fault, fault.target)
+        first, before = len(self.load.subjects), len(self.load.unexpected)
+        self.field.row_began = now()
+        self.field.dice = Random(f"{self.seed}/{fault.name}")
+        self.load.flow()
+        try:
+            for _ in range(times):
+                result.blows.append(await fault.strike(self))
+                tick()
+        except (AssertionError, TimeoutError, ExceptionGroup) as error:
+            result.wrong.append(f"after blow {len(result.blows) + 1}: {_said(error)}")
+            await self._put_right()
+        await self.load.pause()
+        await self._retire(result)
+        result.verdict = await self.inspector.inspect(self.load.subjects[first:])
+        result.wrong += self.load.unexpected[before:]
+        return result
+
+    async def _retire(self, result: Result) -> None:
+        """Late matches are told first; then nothing is open any more for the next row."""
+        try:
+            await self.story.eventually(self.field.is_settled, within=60)
+            await self.load.retire()
+        except AssertionError as error:
+            result.wrong.append(_said(error))
+
+    async def _put_right(self) -> None:
+        stack = self.story.stack
+        for server in (stack.postgres.found.server, stack.broker.found.server):
+            assert server is not None
+            await asyncio.to_thread(server.start)
+        await self.crew.start()
+
+
+def chosen(only: str) -> list[Fault]:
+    """The rows whose name holds these words; all rows for none."""
+    return [fault for fault in MATRIX if only in fault.name]
+
+
+async def played(
+    campaign: Campaign,
+    faults: Iterable[Fault],
+    times: Times,
+    *,
+    shown: Callable[[Fault, int], Callable[[], None]],
+) -> AsyncIterator[Result]:
+    """Each row in turn; `shown` is told which one begins and gives what each blow calls."""
+    for fault in faults:
+        count = getattr(times, fault.sort)
+        yield await campaign.row(fault, count, shown(fault, count))
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_said(one) for one in error.exceptions)
+    return f"{type(error).__name__} {str(error)[:400]}"
+
+
+__all__ = ["MATRIX", "Campaign", "Fault", "Result", "Times", "chosen", "played"]

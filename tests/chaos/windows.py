@@ -1,0 +1,145 @@
+"""Sees what a service has open in its database at a moment, and stops the process right there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from notifications.usecases.fanout import AUDIENCE_LOCK
+from shared.local.stack import PROVISIONER
+from shared.messaging.relay import RELAY_LOCK
+
+from ..journeys.stories import Story
+from .crew import Crew, Member
+
+FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR = "fan-out", "audience", "publish", "delivery", "door"
+KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR)
+
+_ADVISORY = """
+EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
+        AND l.classid::bigint << 32 | l.objid::bigint = {key} AND {condition})
+"""
+_LOOK = f"""
+SELECT a.pid, a.client_port, a.xact_start,
+    {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ExclusiveLock'")} AS fans_out,
+    {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ShareLock'")} AS keeps,
+    {_ADVISORY.format(key=RELAY_LOCK, condition="l.granted")} AND EXISTS (
+        SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NULL) AS publishes,
+    a.query LIKE '%FROM feed_entry%' AND EXISTS (
+        SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock'
+            AND l.relation = to_regclass('amqp_door')) AS delivers,
+    {{makes}} AS makes
+FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_start IS NOT NULL
+    AND a.state IN ('active', 'idle in transaction')
+"""
+_MAKES = """
+a.query LIKE '%amqp_door%' AND a.query LIKE '%FOR UPDATE SKIP LOCKED%'
+    AND EXISTS (SELECT FROM amqp_door WHERE state = 'requested')
+"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """An open transaction of a service, and what it is in the middle of."""
+
+    kind: str
+    session: int
+    port: int
+    since: datetime
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, *, provisioner: bool) -> Window | None:
+        flags = (
+            (DOOR, provisioner and row["makes"]),
+            (FANOUT, row["fans_out"]),
+            (KEEPING, row["keeps"]),
+            (PUBLISH, row["publishes"]),
+            (DELIVERY, row["delivers"] and not provisioner),
+        )
+        kind = next((name for name, is_so in flags if is_so), None)
+        if kind is None:
+            return None
+        return cls(kind, row["pid"], row["client_port"], row["xact_start"])
+
+
+@dataclass(frozen=True)
+class Caught:
+    """A frozen process with its transaction open behind it."""
+
+    window: Window
+    member: Member
+
+
+class Lookout:
+    """Looks into the database of one service, as its own role."""
+
+    def __init__(self, story: Story, crew: Crew, target: str) -> None:
+        self.story = story
+        self.crew = crew
+        self.target = target
+        self.service = "notifications" if target == PROVISIONER else target
+
+    async def see(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Window | None:
+        """The first window that opens; None where patience ends first."""
+        end = time.monotonic() + patience
+        async with self.story.database(self.service) as connection:
+            while time.monotonic() < end:
+                for window in await self._windows(connection):
+                    if window.kind in wanted:
+                        return window
+                await asyncio.sleep(0)
+        return None
+
+    async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
+        """Freeze the process whose window was seen, if the window is still open then.
+
+        A frozen process can't commit; a commit that was on its way has arrived by the second look.
+        """
+        end = time.monotonic() + patience
+        async with self.story.database(self.service) as connection:
+            while time.monotonic() < end:
+                for window in await self._windows(connection):
+                    member = self.crew.talker(self.target, window.port)
+                    if member is None or window.kind not in wanted:
+                        continue
+                    with frozen_unless_kept(member) as hold:
+                        if await self._stays(connection, window):
+                            hold.kept = True
+                            return Caught(window, member)
+                await asyncio.sleep(0)
+        return None
+
+    async def _stays(self, connection: asyncpg.Connection, window: Window) -> bool:
+        await asyncio.sleep(0.005)
+        return window in await self._windows(connection)
+
+    async def _windows(self, connection: asyncpg.Connection) -> list[Window]:
+        is_provisioner = self.target == PROVISIONER
+        look = _LOOK.format(makes=_MAKES if is_provisioner else "false")
+        rows = await connection.fetch(look, f"taawon {self.target}")
+        seen = [Window.of(row, provisioner=is_provisioner) for row in rows]
+        return [window for window in seen if window is not None]
+
+
+@dataclass
+class Hold:
+    kept: bool = False
+
+
+@contextmanager
+def frozen_unless_kept(member: Member) -> Iterator[Hold]:
+    """Frozen meanwhile, and afterwards only if it was decided so."""
+    hold = Hold()
+    member.freeze()
+    try:
+        yield hold
+    finally:
+        if not hold.kept:
+            member.thaw()
