@@ -155,10 +155,15 @@ def test_every_module_says_what_it_is_for():
     assert silent == []
 
 
+HARNESS = ROOT / "tests/chaos"
+"""No test: it works at a pace, and its moments are drawn from a seed."""
+
+
 def test_no_test_sleeps():
     found = [
         where(path, line)
         for path in modules_of_tests()
+        if HARNESS not in path.parents
         for name, line in called(parsed(path))
         if name in {"time.sleep", "asyncio.sleep", "sleep"}
     ]

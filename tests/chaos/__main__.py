@@ -29,7 +29,7 @@ SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 UNDRAWN = 4000
 """Cooperatives that imports bring while things break."""
 
-console = Console()
+console = Console(width=max(Console().width, 160))
 
 
 def chaos(
@@ -54,6 +54,7 @@ def chaos(
     faults = chosen(only)
     if not faults or (write_docs and only):
         raise typer.BadParameter("the page shows the whole matrix" if faults else "no such row")
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log is followed
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
     results = asyncio.run(run(faults, times, seed, cooperatives, write_docs=write_docs))
     if not all(result.holds for result in results):

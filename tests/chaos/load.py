@@ -181,9 +181,9 @@ class Load:
             except httpx.TransportError:
                 self.crew.avoid(member)
             else:
-                if answer.status_code < 500:
+                if answer.status_code < 500 and answer.status_code != 429:
                     return answer
-                if answer.status_code != 503:
+                if answer.status_code not in (429, 503):
                     self.unexpected.append(f"{method} {path}: {answer.status_code} {answer.text}")
             self.counts.asked_again += 1
             await asyncio.sleep(0.05)

@@ -65,7 +65,8 @@ class Line:
     async def cut(self) -> int:
         """Cut everybody off, whoever talks just then in mid-frame; how many were torn apart."""
         self._is_cutting, before = True, self.torn
-        await asyncio.sleep(CUTTING_SECONDS)
+        if self._talks:
+            await asyncio.wait(set(self._talks), timeout=CUTTING_SECONDS)
         await self._hang_up()
         self._is_cutting = False
         return self.torn - before
