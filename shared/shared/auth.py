@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from .errors import Forbidden, Unauthenticated
+from .errors import Away, Forbidden, Unauthenticated
 
 ALGORITHM = "Ed25519"
 """The only accepted signature algorithm (RFC 9864); a token that names another is refused."""
@@ -44,8 +44,8 @@ class ExpiredToken(Unauthenticated):
     """The token has expired: get a new one from POST /token of the registry."""
 
 
-class KeysAway(Unauthenticated):
-    """The issuer's keys can't be read just now: try again in a moment."""
+class KeysAway(Away):
+    """The issuer's keys can't be read just now, so no token can be checked: try again."""
 
 
 class MissingRole(Forbidden):
@@ -117,8 +117,9 @@ class Keys(Protocol):
 class FetchedKeys:
     """The issuer's published keys: cached, read again when a token names a key not seen yet.
 
-    A failed fetch keeps the keys that are known. An attacker's unknown key ids cost at most one
-    fetch per `least_seconds`.
+    A failed fetch keeps the keys that are known, and while one waits for an issuer that is slow to
+    answer the others go on with those. An attacker's unknown key ids cost at most one fetch per
+    `least_seconds`.
     """
 
     def __init__(self, url: str, *, fresh_seconds: float = 300, least_seconds: float = 5) -> None:
@@ -130,6 +131,8 @@ class FetchedKeys:
         self._lock = asyncio.Lock()
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        if self._keys is not None and self._lock.locked() and not unknown_kid:
+            return self._keys
         async with self._lock:
             age = time.monotonic() - self._fetched
             if self._keys is None or age > (self._least if unknown_kid else self._fresh):
@@ -141,7 +144,7 @@ class FetchedKeys:
     async def _fetch(self) -> None:
         self._fetched = time.monotonic()
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=3) as client:
                 self._keys = await self._read(client)
         except (httpx.HTTPError, ValueError, TypeError, KeyError, JoseError) as error:
             self._fetched = time.monotonic() - self._fresh + self._least

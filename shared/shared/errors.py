@@ -80,5 +80,11 @@ class TooManyRequests(DomainError):
     status = 429
 
 
+class Away(DomainError):
+    """Something that this service needs can't be reached just now: try again in a moment."""
+
+    status = 503
+
+
 def _docstring(cls: type[DomainError]) -> str:
     return " ".join((cls.__doc__ or cls.__name__).split())

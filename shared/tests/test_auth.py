@@ -23,6 +23,7 @@ from shared.auth import (
     ExpiredToken,
     FetchedKeys,
     InvalidToken,
+    KeysAway,
     LoadedKeys,
     MissingRole,
     OutsideDelegation,
@@ -30,7 +31,7 @@ from shared.auth import (
     Role,
     Verifier,
 )
-from shared.errors import Forbidden, Unauthenticated
+from shared.errors import Forbidden
 from shared.testing import Tokens, eventually
 
 
@@ -60,6 +61,9 @@ class Issuer:
         self.answer: bytes = b""
         self.asked = 0
         self.url = ""
+        self.silence = asyncio.Event()
+        """Set unless it takes its time."""
+        self.silence.set()
 
     def publish(self, *keys: OKPKey) -> None:
         self.answer = orjson.dumps(public(*keys))
@@ -67,6 +71,7 @@ class Issuer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self.asked += 1
+        await self.silence.wait()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.answer)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + self.answer)
         await writer.drain()
@@ -301,8 +306,24 @@ async def test_without_any_keys_the_caller_is_asked_to_come_back():
     async with issuing() as issuer:
         url = issuer.url
 
-    with pytest.raises(Unauthenticated, match="try again"):
+    with pytest.raises(KeysAway, match="try again"):
         await verifier(url).verify(signed(a_key("one"), "one"))
+
+
+async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
+    key = a_key("one")
+    async with issuing(key) as issuer:
+        door = verifier(issuer.url, fresh_seconds=0)
+        await door.verify(signed(key, "one"))
+        issuer.silence.clear()
+        asking = asyncio.create_task(door.verify(signed(key, "one")))
+        await eventually(lambda: issuer.asked == 2)
+
+        await asyncio.wait_for(door.verify(signed(key, "one")), 1)
+
+        assert not asking.done()
+        issuer.silence.set()
+        await asking
 
 
 async def test_keys_are_read_again_soon_after_an_outage():
@@ -310,14 +331,14 @@ async def test_keys_are_read_again_soon_after_an_outage():
     async with issuing(key) as issuer:
         door = verifier(issuer.url, fresh_seconds=60, least_seconds=0.05)
         good, issuer.answer = issuer.answer, b"broken"
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(KeysAway):
             await door.verify(signed(key, "one"))
         issuer.answer = good
 
         async def accepted() -> bool:
             try:
                 return bool(await door.verify(signed(key, "one")))
-            except Unauthenticated:
+            except KeysAway:
                 return False
 
         assert await eventually(accepted)
