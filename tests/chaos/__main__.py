@@ -21,11 +21,13 @@ from shared.local.stack import Stack
 
 from ..journeys.stories import Story, end, started
 from . import report
-from .crew import Crew
+from .crew import TARGETS, Crew
 from .matrix import Campaign, Fault, Result, Times, chosen, played
 from .strikes import PATIENCE
 
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
+REPLICAS = 2
+"""Processes of every service."""
 UNDRAWN = 4000
 """Cooperatives that imports bring while things break."""
 
@@ -83,7 +85,7 @@ async def run(
             command=_command(),
             seed=seed,
             cooperatives=cooperatives,
-            replicas=2,
+            replicas=REPLICAS,
             postgresql=await _version_of_postgresql(campaign.story),
             rabbitmq=stack.broker.management.get("overview")["rabbitmq_version"],
             seconds=time.monotonic() - begun,
@@ -104,7 +106,7 @@ async def campaign_of(seed: int, cooperatives: int) -> AsyncIterator[Campaign]:
         os.environ.pop(f"TAAWON_{name}", None)
     folder = _fresh_folder()
     stack = await started(folder, **PATIENCE)
-    crew = Crew(stack, replicas=2)
+    crew = Crew(stack, dict.fromkeys(TARGETS, REPLICAS))
     try:
         console.print(f"a register of {cooperatives:,} …")
         files = folder / "files"

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
 
 from shared.local.processes import Process, wait_until
 from shared.local.stack import PROVISIONER, SERVICES, Stack
@@ -31,6 +31,8 @@ class Member:
         self.process: Process = stack.process(self.name)
         self.settings: dict[str, str] = {}
         self.avoided_until = 0.0
+        self._pid: int | None = None
+        """Kept, for the moment to freeze it is short; a child of ours that died has it still."""
 
     @property
     def url(self) -> str:
@@ -42,14 +44,15 @@ class Member:
 
     def launch(self) -> None:
         """Start it without waiting; one that runs is left as it is."""
-        if self.process.is_running():
+        self._pid = self.process.pid
+        if self._pid is not None:
             return
         known = self.stack.environment(self.service)
         command = ["partner", "provision"]
         if self.has_door:
             command = ["serve", self.service]
             known["TAAWON_HTTP_PORT"] = str(usable_port(self.stack.folder / "ports" / self.name))
-        self.process.start(
+        self._pid = self.process.start(
             [sys.executable, "-m", "shared.cli", *command],
             env={**known, **self.settings},
             cwd=self.stack.folder,
@@ -59,24 +62,27 @@ class Member:
         if not self.has_door:
             return self.process.is_running()
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
-        except httpx.HTTPError:
+            with closing(HTTPConnection("127.0.0.1", int(self.url.rpartition(":")[2]), 2)) as door:
+                door.request("GET", "/readyz")
+                return door.getresponse().status == 200
+        except (OSError, HTTPException):
             return False
 
     def kill(self) -> None:
+        self._pid = None
         self.process.kill9()
 
     def freeze(self) -> None:
-        """Stopped where it stands; seen to be stopped on return."""
-        identity = self.process.identity
-        if identity is not None:
-            identity.signal(signal.SIGSTOP)
-            wait_until(lambda: _state(identity.pid) in "TXZ", within=2, every=0.0005)
+        """Stopped where it stands, at once; seen to be stopped on return."""
+        pid = self._pid
+        if pid is not None:
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: _state(pid) in "TXZ", within=2, every=0.0005)
 
     def thaw(self) -> None:
-        identity = self.process.identity
-        if identity is not None:
-            identity.signal(signal.SIGCONT)
+        pid = self._pid
+        if pid is not None:
+            os.kill(pid, signal.SIGCONT)
 
     def ports(self) -> set[int]:
         """The ports of this machine that it talks from."""
@@ -87,12 +93,12 @@ class Member:
 class Crew:
     """All members; knows whom to ask, and who talks from which port."""
 
-    def __init__(self, stack: Stack, *, replicas: int) -> None:
+    def __init__(self, stack: Stack, replicas: Mapping[str, int]) -> None:
         self.stack = stack
         self.members = [
             Member(stack, service, number)
             for service in TARGETS
-            for number in range(1, replicas + 1)
+            for number in range(1, replicas.get(service, 1) + 1)
         ]
         self._talkers: dict[int, Member] = {}
         self._turn = 0
@@ -145,10 +151,6 @@ class Crew:
     def forget(self, member: Member) -> None:
         """Its ports may soon be those of others."""
         self._talkers = {p: other for p, other in self._talkers.items() if other is not member}
-
-
-async def within_thread(work: Callable[[], None]) -> None:
-    await asyncio.to_thread(work)
 
 
 def _state(pid: int) -> str:

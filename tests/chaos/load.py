@@ -119,8 +119,11 @@ class Load:
         work = [
             asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 1"))),
             asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 2"))),
-            asyncio.create_task(self._repeat(self._work_on_idea, self.dice.of("ideas"))),
-            asyncio.create_task(self._repeat(self._change_record, self.dice.of("records"))),
+            asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 3"))),
+            asyncio.create_task(self._repeat(self._work_on_idea, self.dice.of("ideas 1"))),
+            asyncio.create_task(self._repeat(self._work_on_idea, self.dice.of("ideas 2"))),
+            asyncio.create_task(self._repeat(self._change_record, self.dice.of("records 1"))),
+            asyncio.create_task(self._repeat(self._change_record, self.dice.of("records 2"))),
             asyncio.create_task(self._repeat(self._renew_door, self.dice.of("doors"))),
         ]
         if self._imports:

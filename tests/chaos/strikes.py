@@ -24,7 +24,7 @@ from .windows import DELIVERY, DOOR, FANOUT, KEEPING, PUBLISH, Caught, Lookout
 RECOVERY_SECONDS = 120.0
 DELAY = 0.8
 """The longest delay before one begins to look for the moment."""
-LOOKING_SECONDS = 6.0
+LOOKING_SECONDS = 12.0
 DOWN_SECONDS = 1.0
 
 HEARTBEAT = 2
@@ -150,8 +150,8 @@ async def catch(field: Field, target: str) -> Caught | None:
     """The process in the middle of what the seed asks for, else in the middle of anything."""
     lookout = field.lookout(target)
     wanted = field.wanted(target)
-    caught = await lookout.catch(patience=LOOKING_SECONDS / 2, wanted=wanted)
-    return caught or await lookout.catch(patience=LOOKING_SECONDS / 2)
+    caught = await lookout.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
+    return caught or await lookout.catch(patience=2 * LOOKING_SECONDS / 3)
 
 
 async def freeze(field: Field, target: str) -> Blow:
