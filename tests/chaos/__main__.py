@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -57,6 +58,8 @@ def chaos(
     if not faults or (write_docs and only):
         raise typer.BadParameter("the page shows the whole matrix" if faults else "no such row")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log is followed
+    for library in ("aio_pika", "aiormq"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own listeners, cut off too
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
     results = asyncio.run(run(faults, times, seed, cooperatives, write_docs=write_docs))
     if not all(result.holds for result in results):

@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from statistics import median
+from uuid import UUID
 
 from notifications.domain.subscriptions import SubscriptionFilter
 from shared.contracts.base import now
 
-from ..journeys.stories import Story
+from ..journeys.stories import Partner, Story
 from . import strikes
 from .crew import TARGETS, Crew
 from .listening import Listener
@@ -144,6 +145,7 @@ class Campaign:
         self.listeners: list[Listener] = []
         self._stack = AsyncExitStack()
         self._lines: Lines | None = None
+        self._subscriptions: list[tuple[Partner, UUID]] = []
 
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[Campaign]:
@@ -155,6 +157,7 @@ class Campaign:
         try:
             async with self._stack, self.load.running():
                 yield self
+                await self._take_leave()
         finally:
             for task in listening:
                 task.cancel()
@@ -163,12 +166,19 @@ class Campaign:
     async def _invite(self) -> None:
         for wish in WISHES:
             partner = await self.story.register_partner()
-            await self.story.subscribe(partner, **wish)
+            self._subscriptions.append((partner, await self.story.subscribe(partner, **wish)))
             door = await self.story.open_amqp_door(partner)
             self.listeners.append(Listener(partner, door))
         self.inspector = Inspector(self.story, self.listeners)
         for listener, wish in zip(self.listeners, WISHES, strict=True):
             self.inspector.wants(listener.partner.slug, SubscriptionFilter.model_validate(wish))
+
+    async def _take_leave(self) -> None:
+        """Nothing more comes to our partners: others may go on with this system."""
+        await self.load.pause()
+        for partner, subscription in self._subscriptions:
+            path = f"/subscriptions/{subscription}"
+            await self.load.ask("notifications", "DELETE", path, who=partner)
 
     async def lines(self) -> Lines:
         """Laid when they are first asked for."""
