@@ -29,7 +29,7 @@ from .strikes import PATIENCE
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 REPLICAS = 2
 """Processes of every service."""
-UNDRAWN = 4000
+UNDRAWN = 6000
 """Cooperatives that imports bring while things break."""
 
 console = Console(width=max(Console().width, 160))

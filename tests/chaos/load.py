@@ -35,7 +35,7 @@ MOVING_CALLS = 4
 STANDING_CALLS = 6
 STANDING_IDEAS = 4
 """How many of each sort are open at a time, about."""
-IMPORTED = 12
+IMPORTED = 8
 MANY = 4000
 """Members of one whose number was unknown: it matched every call as it might, and still does."""
 
@@ -330,6 +330,8 @@ class Load:
 
     async def _import_some(self, dice: Random) -> None:
         path = await self._some_who_move(IMPORTED)
+        if path is None:
+            return  # all are in the register
         content = await asyncio.to_thread(path.read_bytes)
         headers = {"Content-Type": "text/csv"}
         while True:
@@ -343,7 +345,7 @@ class Load:
             await asyncio.sleep(PAUSE)
         self.counts.imported += 1
 
-    async def _some_who_move(self, count: int) -> Path:
+    async def _some_who_move(self, count: int) -> Path | None:
         """The next cooperatives of regions where things move; the others stay undrawn."""
         column = next(csv.reader([self.story.header])).index("province")
         chosen: list[str] = []
@@ -353,7 +355,7 @@ class Load:
             is_chosen = len(chosen) < count and reference.region_of(province) in MOVING
             (chosen if is_chosen else others).append(line)
         self.story.undrawn = [*chosen, *others]
-        return await self.story.more_cooperatives(len(chosen))
+        return await self.story.more_cooperatives(count) if len(chosen) == count else None
 
     # Doors
 

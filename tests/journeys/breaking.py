@@ -33,8 +33,8 @@ PAUSES = (0.2, 0.4, 0.8)
 """The whole retry schedule of the system that these journeys break."""
 COOPERATIVES = 3000
 LATER = 1200
-SMALL_FILES = 800
-"""How many the register has, and how many more the journeys import: at once, and a few at a time."""
+MORE = LATER + 800
+"""How many the register has, and how many more the journeys import, at once and bit by bit."""
 SOUSS_MASSA = Criteria(regions=("MA-09",), legal_statuses=(LegalStatus.REGISTERED,))
 A_TRACK = a_track(**SOUSS_MASSA.model_dump(mode="json", exclude_defaults=True))
 
@@ -60,9 +60,7 @@ async def breakable(run_folder: Path) -> AsyncIterator[Story]:
         stack = await started(run_folder / "breakable", TAAWON_RETRY_PAUSES=pauses)
     try:
         files = run_folder / "breakable-files"
-        async with Story.begun(
-            stack, files, count=COOPERATIVES, later=LATER + SMALL_FILES
-        ) as story:
+        async with Story.begun(stack, files, count=COOPERATIVES, later=MORE) as story:
             yield story
     finally:
         await asyncio.to_thread(end, stack)
