@@ -49,6 +49,7 @@ async def measure(lab: Lab) -> list[Row]:
             lab.sizes.imports,
             lambda: _import(lab, database, make_sessions(engine), path),
             lambda: _copy(lab, database, path),
+            warm=False,
         )
     await engine.dispose()
     return [

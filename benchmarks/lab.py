@@ -36,10 +36,10 @@ class Sizes:
     grown: tuple[int, ...] = (250_000, 1_000_000)
     rounds: int = 5
     hops: int = 60
-    messages: int = 4_000
-    peer_recipients: int = 10_000
+    messages: int = 2_000
+    peer_recipients: int = 5_000
     peer_rounds: int = 2
-    imports: int = 3
+    imports: int = 2
 
 
 QUICK = Sizes(
@@ -172,14 +172,18 @@ async def until(holds: Callable[[], Awaitable[bool]], *, every: float) -> None:
 Measure = Callable[[], Awaitable[float]]
 
 
-async def in_turns(lab: Lab, count: int, ours: Measure, reference: Measure) -> tuple[Any, Any]:
+async def in_turns(
+    lab: Lab, count: int, ours: Measure, reference: Measure, *, warm: bool = True
+) -> tuple[Any, Any]:
     """Both measured so often, one right after the other, who begins changing each time.
 
-    One more of each goes before and is thrown away: connections, caches and plans are warm.
+    One more of each goes before and is thrown away, so that connections, caches and plans are
+    warm; what takes many seconds needs none.
     """
     samples: tuple[list[float], list[float]] = ([], [])
-    await ours()
-    await reference()
+    if warm:
+        await ours()
+        await reference()
     for number in lab.rounds(count):
         order = [0, 1] if number % 2 == 0 else [1, 0]
         for which in order:

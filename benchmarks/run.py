@@ -29,9 +29,9 @@ GROUPS = {
     "consumer": Group(consuming.measure),
     "relay": Group(relaying.measure),
     "import": Group(importing.measure, ("registry", "notifications")),
+    "growth": Group(growth.measure, ("notifications",)),
     "memory": Group(memory.measure, SERVICES),
     "peers": Group(peering.measure, ("notifications",)),
-    "growth": Group(growth.measure, ("notifications",)),
 }
 
 
