@@ -38,11 +38,13 @@ def growth(report: Report) -> str:
 
 def _body(report: Report) -> str:
     machine, versions = report.facts["machine"], report.facts["versions"]
-    names = ", ".join(f"{name} {found}" for name, found in versions.items())
+    packages = ", ".join(f"{name} {found}" for name, found in versions.items())
     table = ["| Measure | Ours | Beside it | Unit | Ratio | Budget | Holds |"]
     table.append("|---|--:|--:|---|--:|--:|---|")
     table += [f"| {' | '.join(cells(row))} |" for row in report.rows]
-    notes = [f"- {row.name}: {row.note}." for row in report.rows]
+    notes: dict[str, list[str]] = {}
+    for row in report.rows:
+        notes.setdefault(row.note, []).append(row.name)
     statements = [
         f"The bare statement of the {name} call:\n\n```sql\n{sql}\n```"
         for name, sql in report.statements.items()
@@ -54,10 +56,10 @@ def _body(report: Report) -> str:
             f" {report.facts['minutes']} minutes on {machine['cores']} cores"
             f" ({machine['processor']}, {machine['memory_gib']} GiB, {machine['system']});"
             f" load {machine['load_before']} before and {machine['load_after']} at the end;"
-            f" {report.facts['rounds']} rounds. {names}.",
+            f" {report.facts['rounds']} rounds. {packages}.",
             "\n".join(table),
             *left_out,
-            "\n".join(notes),
+            "\n".join(f"- {'; '.join(names)}: {note}." for note, names in notes.items()),
             *statements,
         ]
     )
