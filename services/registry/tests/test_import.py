@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,25 @@ async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) ->
             await imported(sessions, content)
 
     assert await stored(sessions, court) == 0
+
+
+async def test_an_import_of_a_file_that_comes_slowly_keeps_its_lock(url: str, court: str) -> None:
+    """The database gives up transactions that say nothing for so long: here half a second."""
+    engine = make_engine(url, idle_seconds=0.5)
+
+    def slow() -> Iterator[bytes]:
+        for number, line in enumerate(lines_of(io.BytesIO(a_file(*many_rows(501, court=court))))):
+            if number == 501:
+                threading.Event().wait(1.5)
+            yield line
+
+    steps = usecases.import_register(
+        make_sessions(engine), SEALER, CONSOLE, slow(), source="test.csv"
+    )
+    report = [step.report async for step in steps][-1]
+    await engine.dispose()
+
+    assert (report.state, report.rows_added) == (ImportState.FINISHED, 501)
 
 
 async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, court: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -36,6 +37,10 @@ from shared.sealed import Sealer
 from .sealing import marks_of, seal_contact
 
 IMPORT_LOCK: Final = 7_464
+_PATIENCE: Final = (
+    "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+)
+"""In milliseconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +64,17 @@ async def import_register(
 
     Each batch is one transaction with at most one event. If the process dies, reading the same
     file again finishes the job, for the batches that went in are equal by then. One import at a
-    time: the lock is held by a transaction, so that it can't outlive its process.
+    time: see `_alone`.
     """
     caller.require(Role.OPERATOR)
     batches = _batches(read_rows(lines))
     batch = await asyncio.to_thread(next, batches, ())
-    async with sessions() as holder:
-        await _take_lock(holder)
+    async with _alone(sessions) as check_alone:
         report = await _start(sessions, caller, source)
         intake = _Intake(sealer=sealer, report=report, as_of_on=as_of_on or now().date())
         refusal: str | None = None
         while batch:
+            check_alone()
             # The next batch is read while the database writes this one.
             reading = asyncio.create_task(asyncio.to_thread(_next_or_refusal, batches))
             try:
@@ -80,7 +85,6 @@ async def import_register(
             finally:
                 batch, refusal = await reading
         await _end(sessions, report, refusal)
-        await holder.commit()
     yield Progress(report=report)
 
 
@@ -100,12 +104,46 @@ def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]
         yield batch
 
 
+@asynccontextmanager
+async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
+    """Hold the lock on imports; what it gives raises once the lock is lost.
+
+    A transaction holds it, so that it outlives no process. The database ends transactions that stay
+    silent, for a frozen process must not keep its locks; so this one gives signs of life.
+    """
+    async with sessions() as holder:
+        await _take_lock(holder)
+        ended = asyncio.Event()
+        living = asyncio.create_task(_give_signs_of_life(holder, ended))
+
+        def check() -> None:
+            if living.done():
+                living.result()
+
+        try:
+            yield check
+        finally:
+            ended.set()
+            await living
+        await holder.commit()
+
+
 async def _take_lock(holder: AsyncSession) -> None:
     taken = await holder.scalar(
         text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK}
     )
     if not taken:
         raise ImportUnderWay
+
+
+async def _give_signs_of_life(holder: AsyncSession, ended: asyncio.Event) -> None:
+    """Three in the time after which the database would give us up; 0 means that it never does."""
+    patience = await holder.scalar(text(_PATIENCE))
+    pause = min(5.0, patience / 3000) if patience else 5.0
+    while not ended.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), pause)
+        await holder.execute(select(1))
 
 
 async def _start(sessions: Sessions, caller: Principal, source: str) -> RegisterImport:
