@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from .database import Sessions
 from .errors import Invalid
 from .settings import Settings
 
@@ -122,3 +124,18 @@ class Sealer:
         except ValueError:
             return None
         return next((key.fingerprint for key in self._keys if key.sealed(token)), None)
+
+
+_KEPT = "sealer"
+
+
+def lend(sessions: Sessions, sealer: Sealer) -> None:
+    """Every session of these knows the keys: a reaction is given a session and nothing else."""
+    sessions.configure(info={_KEPT: sealer})
+
+
+def sealer_of(session: AsyncSession) -> Sealer | None:
+    """The keys of the service whose session this is; None where it has none."""
+    sealer = session.info.get(_KEPT)
+    assert sealer is None or isinstance(sealer, Sealer)
+    return sealer

@@ -27,7 +27,7 @@ from .metrics import Measure
 from .operations import history, resends, sealed, status, trace
 from .rates import RateLimited, Rates
 from .runtime import Runtime
-from .sealed import Sealer
+from .sealed import Sealer, lend
 from .settings import Settings
 from .web import RequestContext
 
@@ -138,6 +138,9 @@ async def running(
 def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals: bool) -> Runtime:
     """The parts of the process, wired and not yet running."""
     sessions = make_sessions(engine, settings)
+    sealer = Sealer.from_settings(settings) if seals else None
+    if sealer is not None:
+        lend(sessions, sealer)
     amqp_url = settings.amqp_url.get_secret_value()
     desk = Desk(
         sessions=sessions,
@@ -152,7 +155,7 @@ def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals:
         verifier=Verifier(
             keys(settings, sessions), issuer=settings.issuer, audience=settings.audience
         ),
-        sealer=Sealer.from_settings(settings) if seals else None,
+        sealer=sealer,
         engine=engine,
         publisher=desk.publisher,
         desk=desk,

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     confirm_tolerance_least: int = Field(
         default=10, ge=0, description="How many more may be told at least."
     )
+    person_report_days: int = Field(
+        default=30, ge=1, description="How long the report to a person is kept."
+    )
     outbox_retention_days: int = Field(default=7, ge=1)
     feed_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="How long partner feeds go back (notifications)."

@@ -35,7 +35,7 @@ from .messaging import topology
 from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL, RESEND_SQL
 from .messaging.tables import metadata as messaging_metadata
 from .runtime import Runtime
-from .sealed import Sealer
+from .sealed import Sealer, lend
 from .settings import Settings
 
 T = TypeVar("T")
@@ -306,6 +306,7 @@ async def api(
     settings = test_settings(service, database_url, **overrides)
     app = create_app(settings)
     async with rolled_back(database_url) as sessions:
+        lend(sessions, Sealer([SEAL_KEY]))
         runtime = Runtime(
             settings=settings,
             sessions=sessions,

@@ -21,8 +21,10 @@ import notifications.app
 import registry.app
 from notifications import handlers
 from notifications.domain import Door, DoorState
+from registry.usecases import note_answer
 from shared import testing
 from shared.contracts.funding import CallOpened
+from shared.contracts.persons import ANSWERS
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
 from shared.messaging.tables import ResendRow
 from shared.testing import Tokens
@@ -138,6 +140,14 @@ async def registry_world(world: World) -> None:
         "import_id": report["import_id"],
         "record_id": cooperative["cooperative_id"],
     }
+    asked = {"kind": "access", "ground": "person", "reference": "2026/1"}
+    asked["cooperative_ids"] = [cooperative["cooperative_id"]]
+    request = await world.done("POST", "/persons/requests", json=asked)
+    world.names["request_id"] = request["request_id"]
+    async with world.sessions.begin() as session:
+        for answer in ANSWERS:
+            answered = answer(request_id=request["request_id"], kind="access")
+            await note_answer(session, answered)
 
 
 async def ideas_world(world: World) -> None:

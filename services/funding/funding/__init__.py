@@ -2,5 +2,5 @@
 
 Owns: funding calls with their tracks, deadlines and conditions.
 Announces: funding.call.opened.v1, .updated.v1, .deadline_extended.v1, .closed.v1, .cancelled.v1.
-Listens to: nothing.
+Listens to: requests of persons.
 """

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, jobs, queries, usecases
+from . import api, handlers, jobs, queries, usecases
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -16,6 +16,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("funding"),
         router=api.router,
         snapshots=usecases.SNAPSHOTS,
+        consumers=handlers.consumers,
         background=[jobs.close_expired_calls],
         owner_of=queries.owner_of,
     )

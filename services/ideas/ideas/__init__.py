@@ -2,5 +2,5 @@
 
 Owns: ideas, from the author's draft to the moderator's decision and the author's withdrawal.
 Announces: ideas.idea.published.v1, ideas.idea.withdrawn.v1.
-Listens to: nothing.
+Listens to: requests of persons.
 """

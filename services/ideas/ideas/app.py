@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, queries, usecases
+from . import api, handlers, queries, usecases
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -16,5 +16,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings or Settings.load("ideas"),
         router=api.router,
         snapshots=usecases.SNAPSHOTS,
+        consumers=handlers.consumers,
         owner_of=queries.owner_of,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared import privacy
 from shared.contracts.funding import (
     CallCancelled,
     CallClosed,
@@ -12,6 +13,7 @@ from shared.contracts.funding import (
     CallUpdated,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
+from shared.contracts.persons import NotificationsAnswered
 from shared.contracts.registry import (
     CooperativeChanged,
     CooperativeRegistered,
@@ -24,6 +26,7 @@ from . import metrics, usecases
 from .domain.subjects import CallEvent, IdeaEvent
 
 consumers = Consumers("notifications")
+privacy.answer_persons(consumers, NotificationsAnswered, usecases.person_part)
 
 CALL_EVENTS = (CallOpened, CallUpdated, CallDeadlineExtended, CallClosed, CallCancelled)
 AUDIENCE = ("audience", "audience_history", "audience_change")

@@ -13,7 +13,7 @@ from shared.oidc import ForeignIssuer
 from shared.service import build
 from shared.settings import Settings
 
-from . import api, measures, queries, usecases
+from . import api, handlers, jobs, measures, queries, usecases
 
 
 class OwnKeys:
@@ -45,6 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings,
         router=api.router,
         snapshots=usecases.SNAPSHOTS,
+        consumers=handlers.consumers,
+        background=[jobs.forget_reports],
         keys=own_keys,
         seals=True,
         measures=measures.MEASURES,

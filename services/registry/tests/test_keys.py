@@ -117,6 +117,7 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
     assert {place: dict(each) for place, each in found.items()} == {
         "cooperative.contact_sealed": {AFTER.newest: ROWS},
         "account.email_sealed": {AFTER.newest: 1},
+        "person_answer.report_sealed": {},
         "signing_key.private_sealed": {AFTER.newest: 1},
         "outbox.body": {AFTER.newest: ROWS},
         "dead_letter.body": {AFTER.newest: 500},
@@ -247,13 +248,14 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
     assert {each["place"]: each["renewed"] for each in json.loads(out)} == {
         "cooperative.contact_sealed": ROWS - 500,
         "account.email_sealed": 1,
+        "person_answer.report_sealed": 0,
         "signing_key.private_sealed": 1,
         "outbox.body": 2,
         "dead_letter.body": 1,
     }
     _, shown = await command(url, "status", "registry", "--json")
     places = json.loads(shown)["places"]
-    assert [each[BEFORE.newest] for each in places.values()] == [0] * 5
+    assert [each[BEFORE.newest] for each in places.values()] == [0] * 6
     assert OLD not in shown
     assert NEW not in shown
 

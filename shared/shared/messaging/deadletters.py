@@ -24,7 +24,7 @@ from shared.database import Sessions, is_infrastructure
 from shared.errors import Conflict, NotFound
 from shared.runtime import Runtime
 
-from . import failure, topology
+from . import failure, forgetting, topology
 from .consumers import Consumers, is_from_owner
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
 from .tables import DeadLetterRow
@@ -122,7 +122,7 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
         "message_key": f"forged:{digest}" if forged else message_id or digest,
         "message_id": message_id,
         "topic": _storable(message.type),
-        "body": message.body,
+        "body": await forgetting.cleaned(session, message.body),
         "headers": headers,
         "error": error if genuine else failure.FORGED,
         "attempts": _count(headers.get(failure.ATTEMPTS)),

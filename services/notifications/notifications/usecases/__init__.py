@@ -8,6 +8,7 @@ from .gaps import Drop, Resend, ask_again, keep_gaps
 from .holds import count_told, decide_hold, get_hold
 from .inbox import mark_alert
 from .partners import end_subscription, feed_partners, know_partner, subscribe, trim_feeds
+from .persons import person_part
 
 __all__ = [
     "PARTNER_VHOST",
@@ -27,6 +28,7 @@ __all__ = [
     "know_partner",
     "mark_alert",
     "open_amqp_door",
+    "person_part",
     "provision_doors",
     "record_handed_out",
     "subscribe",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import failpoints
 from shared.contracts.registry import CooperativeRecord
+from shared.messaging import forgetting
 
 from ..models import FACT_COLUMNS, audience, audience_change
 from .fanout import lock_audience, tell_late_matches
@@ -73,9 +74,22 @@ async def keep_cooperatives(session: AsyncSession, records: Sequence[Cooperative
     # The moments of the history come after those of a fan-out that is under way.
     await lock_audience(session, shared=True)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
+    newest |= await _without_forgotten(session, newest)
     changed = await _upsert(session, list(newest.values()))
     if changed:
         log.info("audience kept", cooperatives=len(changed))
+
+
+async def _without_forgotten(
+    session: AsyncSession, records: dict[UUID, CooperativeRecord]
+) -> dict[UUID, CooperativeRecord]:
+    """Records from before a person was forgotten bring no contact back, however late they come."""
+    below = (await forgetting.recall(session, records)).below
+    return {
+        each: records[each].model_copy(update={"contact_sealed": None})
+        for each, version in below.items()
+        if records[each].version < version
+    }
 
 
 async def _upsert(session: AsyncSession, records: Sequence[CooperativeRecord]) -> list[UUID]:

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from . import accounts, cooperatives, imports, partners, tokens
+from . import accounts, cooperatives, imports, partners, persons, tokens
 from .tokens import oauth_problem
 
 router = APIRouter()
-for part in (tokens, accounts, partners, cooperatives, imports):
+for part in (tokens, accounts, partners, cooperatives, persons, imports):
     router.include_router(part.router)
 
 __all__ = ["oauth_problem", "router"]

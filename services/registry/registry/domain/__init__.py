@@ -33,6 +33,16 @@ from .cooperative import (
 )
 from .imports import PROBLEMS_KEPT, ImportState, ImportUnderWay, NoSuchImport, RegisterImport
 from .keys import KeyState, SigningKey
+from .persons import (
+    Ground,
+    NobodyNamed,
+    NoReport,
+    NoSuchRequest,
+    NothingToCorrect,
+    PersonRequest,
+    RequestKind,
+    RequestState,
+)
 
 __all__ = [
     "PROBLEMS_KEPT",
@@ -46,6 +56,7 @@ __all__ = [
     "Cooperative",
     "Entry",
     "Governance",
+    "Ground",
     "IdentityTaken",
     "IllegalAccountMove",
     "ImportState",
@@ -53,16 +64,23 @@ __all__ = [
     "KeyState",
     "LastOperator",
     "LinkedIdentity",
+    "NoReport",
     "NoSuchAccount",
     "NoSuchClient",
     "NoSuchIdentity",
     "NoSuchImport",
     "NoSuchPartner",
+    "NoSuchRequest",
+    "NobodyNamed",
     "NotInTheRegister",
+    "NothingToCorrect",
     "OperatorExists",
     "Partner",
     "PartnerExists",
+    "PersonRequest",
     "RegisterImport",
+    "RequestKind",
+    "RequestState",
     "SealedContact",
     "SigningKey",
     "StaleVersion",

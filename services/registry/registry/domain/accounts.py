@@ -135,6 +135,14 @@ class Account:
         self._require_move(AccountState.ENABLED)
         self.disabled_at = None
 
+    def forget(self, *, email_sealed: str, at: datetime) -> None:
+        """Nobody signs in with it any more; the id stays, for the audit names it."""
+        self.email_sealed = email_sealed
+        self.email_mark = f"forgotten:{self.id}"
+        self.password_hash = ""
+        self.roles, self.provinces, self.cooperatives, self.partner = [], [], [], None
+        self.disabled_at = self.disabled_at or at
+
     def _require_move(self, target: AccountState) -> None:
         if target not in MOVES[self.state]:
             raise IllegalAccountMove(f"the account is {self.state}: it can't become {target}")

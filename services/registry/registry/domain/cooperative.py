@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from datetime import date
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from uuid import UUID
@@ -133,6 +133,7 @@ class Cooperative:
     source: str
     as_of_on: date
     provenance: dict[str, dict[str, str]] = field(default_factory=dict)
+    contact_settled_at: datetime | None = None
 
     @classmethod
     def register(
@@ -158,6 +159,13 @@ class Cooperative:
         return CooperativeChanged(
             cooperative_id=self.id, aggregate_version=self.version, cooperative=self.record()
         )
+
+    def settle_contact(
+        self, contact: SealedContact | None, *, source: str, at: datetime
+    ) -> CooperativeChanged | None:
+        """The person had it erased or corrected: from now on no register file changes it."""
+        self.contact_settled_at = at
+        return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
 
     def record(self) -> CooperativeRecord:
         """What other services are told."""

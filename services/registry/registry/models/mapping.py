@@ -11,6 +11,7 @@ from registry.domain import (
     ApiClient,
     LinkedIdentity,
     Partner,
+    PersonRequest,
     RegisterImport,
     SigningKey,
 )
@@ -21,6 +22,7 @@ from .tables import (
     linked_identity,
     metadata,
     partner,
+    person_request,
     register_import,
     signing_key,
 )
@@ -32,3 +34,4 @@ mapping.map_imperatively(Account, account)
 mapping.map_imperatively(LinkedIdentity, linked_identity)
 mapping.map_imperatively(SigningKey, signing_key)
 mapping.map_imperatively(RegisterImport, register_import)
+mapping.map_imperatively(PersonRequest, person_request)

@@ -62,6 +62,7 @@ def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
         "source": aggregate.source,
         "as_of_on": aggregate.as_of_on,
         "provenance": aggregate.provenance,
+        "contact_settled_at": aggregate.contact_settled_at,
     }
 
 
@@ -74,6 +75,7 @@ def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
         source=row["source"],
         as_of_on=row["as_of_on"],
         provenance=row["provenance"],
+        contact_settled_at=row["contact_settled_at"],
     )
 
 

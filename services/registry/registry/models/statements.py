@@ -11,7 +11,9 @@ from .tables import cooperative
 
 DIGESTS: Final = text(
     """
-    SELECT c.court_key, c.register_key, c.digest
+    SELECT c.court_key, c.register_key, c.digest, c.contact_settled_at IS NOT NULL AS is_settled,
+        CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_sealed END AS contact_sealed,
+        CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_mark END AS contact_mark
     FROM cooperative c
     JOIN unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
         AS given (court_key, register_key) USING (court_key, register_key)
@@ -29,9 +31,8 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyp
 
 def _upsert() -> TextClause:
     """One statement for a whole batch; a row that says the same is left alone."""
-    columns = [
-        column for column in cooperative.columns if column.name not in {"provenance", "changed_at"}
-    ]
+    own = {"provenance", "changed_at", "contact_settled_at"}
+    columns = [column for column in cooperative.columns if column.name not in own]
     names = ", ".join(column.name for column in columns)
     typed = ", ".join(f"{column.name} {column.type.compile(_DIALECT)}" for column in columns)
     kept = {"id", "version", "court_key", "register_key"}

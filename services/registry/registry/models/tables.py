@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -24,16 +26,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.domain import ImportState, KeyState
+from registry.domain import Ground, ImportState, KeyState, RequestKind, RequestState
 from shared.messaging.tables import NAMING
 
 metadata = MetaData(naming_convention=NAMING)
 
 
-def _named(kind: type[ImportState] | type[KeyState]) -> Enum:
+def _named(kind: type[StrEnum], name: str = "state") -> Enum:
     return Enum(
         kind,
-        name="state",
+        name=name,
         native_enum=False,
         create_constraint=True,
         values_callable=lambda states: [state.value for state in states],
@@ -78,6 +80,7 @@ cooperative = Table(
     Column("as_of_on", Date, nullable=False),
     Column("provenance", JSONB, nullable=False, server_default=text("'{}'")),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("contact_settled_at", DateTime(timezone=True)),
     UniqueConstraint("court_key", "register_key"),
     CheckConstraint("version >= 1", name="version"),
     Index("ix_cooperative_region", "region", "id"),
@@ -190,4 +193,35 @@ register_import = Table(
     Column("events", Integer, nullable=False),
     Column("refusal", Text),
     Column("problems", JSONB, nullable=False),
+)
+
+person_request = Table(
+    "person_request",
+    metadata,
+    Column("id", PgUUID, primary_key=True),
+    Column("kind", _named(RequestKind, "kind"), nullable=False),
+    Column("state", _named(RequestState), nullable=False),
+    Column("ground", _named(Ground, "ground"), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("opened_by", PgUUID, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("completed_at", DateTime(timezone=True)),
+    Column("cooperative_ids", ARRAY(PgUUID), nullable=False),
+    Column("account_ids", ARRAY(PgUUID), nullable=False),
+    Column("waiting_for", ARRAY(Text), nullable=False),
+    Index("ix_person_request_due", "due_on", "id", postgresql_where=text("state <> 'completed'")),
+)
+
+person_answer = Table(
+    "person_answer",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("request_id", ForeignKey("person_request.id"), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("answered_at", DateTime(timezone=True), nullable=False),
+    Column("counts", JSONB, nullable=False),
+    Column("actions", JSONB, nullable=False),
+    Column("report_sealed", Text),
+    UniqueConstraint("request_id", "service"),
 )

@@ -14,6 +14,8 @@ from .exchange import TOKEN_EXCHANGE, issue_to_act_for, issue_to_linked
 from .identities import link_identity, unlink_identity
 from .imports import Progress, import_register
 from .partners import create_api_client, register_partner, require_partner, revoke_api_client
+from .person_part import registry_part
+from .persons import Who, forget_reports, note_answer, open_request, release_contact
 from .sealing import open_contact, seal_contact
 from .snapshots import SNAPSHOTS
 from .tokens import IssuedToken, TokenRefused, issue_to_account, issue_to_client, rotate_signing_key
@@ -24,6 +26,7 @@ __all__ = [
     "IssuedToken",
     "Progress",
     "TokenRefused",
+    "Who",
     "account_of_email",
     "bootstrap_operator",
     "change_account",
@@ -33,15 +36,20 @@ __all__ = [
     "create_api_client",
     "disable_account",
     "enable_account",
+    "forget_reports",
     "import_register",
     "issue_to_account",
     "issue_to_act_for",
     "issue_to_client",
     "issue_to_linked",
     "link_identity",
+    "note_answer",
     "open_contact",
+    "open_request",
     "register_cooperative",
     "register_partner",
+    "registry_part",
+    "release_contact",
     "require_account",
     "require_partner",
     "reset_password",

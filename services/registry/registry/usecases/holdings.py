@@ -56,6 +56,7 @@ HOLDINGS: Final = Holdings(
             follows=("email_mark",),
             renewing=_email_mark,
         ),
+        SealedColumn(table=models.person_answer, key="id", column="report_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
     ),
     afterwards=_forget_failures,

@@ -173,6 +173,22 @@ async def _end(sessions: Sessions, report: RegisterImport, refusal: str | None) 
             report.refuse(refusal, at=now())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What the register says; the contact only where the person has settled it."""
+
+    digest: str
+    is_settled: bool
+    sealed: str | None
+    mark: str | None
+
+    @property
+    def contact(self) -> SealedContact | None:
+        if self.sealed is None or self.mark is None:
+            return None
+        return SealedContact(sealed=self.sealed, mark=self.mark)
+
+
 @dataclass(kw_only=True)
 class _Intake:
     """Puts batches into the register."""
@@ -187,11 +203,15 @@ class _Intake:
         """Only rows that are new or say something new are sealed and written."""
         given = [(verdict.entry, verdict.contact) for verdict in batch if verdict.entry is not None]
         known = await _digests(session, [entry.identity for entry, _ in given])
-        news = [
-            (entry, seal_contact(self.sealer, contact))
-            for entry, contact in given
-            if not self._says_the_same(known.get(entry.identity), entry, contact)
-        ]
+        news = []
+        for entry, contact in given:
+            before = known.get(entry.identity)
+            if before is not None and before.is_settled:
+                # The person had it erased or corrected: what a file says of it is not taken.
+                if before.digest != models.digest_of(entry, before.mark):
+                    news.append((entry, before.contact))
+            elif not self._says_the_same(before, entry, contact):
+                news.append((entry, seal_contact(self.sealer, contact)))
         records = await self._upsert(session, news) if news else ()
         if records:
             outbox.add(
@@ -202,12 +222,12 @@ class _Intake:
             )
         return self._count(session, batch, records)
 
-    def _says_the_same(self, known: str | None, entry: Entry, contact: Contact | None) -> bool:
+    def _says_the_same(self, known: _Known | None, entry: Entry, contact: Contact | None) -> bool:
         """While keys are rotated, the digest may be that of an older key's mark."""
         if known is None:
             return False
         marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
-        return any(known == models.digest_of(entry, mark) for mark in marks)
+        return any(known.digest == models.digest_of(entry, mark) for mark in marks)
 
     async def _upsert(
         self, session: AsyncSession, news: list[tuple[Entry, SealedContact | None]]
@@ -255,7 +275,7 @@ class _Intake:
 
 async def _digests(
     session: AsyncSession, identities: list[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
+) -> dict[tuple[str, str], _Known]:
     """What the register says already, locked so that nobody changes it meanwhile."""
     found = await session.execute(
         models.DIGESTS,
@@ -264,4 +284,12 @@ async def _digests(
             "register_keys": [number for _, number in identities],
         },
     )
-    return {(row.court_key, row.register_key): row.digest for row in found}
+    return {
+        (row.court_key, row.register_key): _Known(
+            digest=row.digest,
+            is_settled=row.is_settled,
+            sealed=row.contact_sealed,
+            mark=row.contact_mark,
+        )
+        for row in found
+    }

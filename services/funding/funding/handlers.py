@@ -1,0 +1,10 @@
+"""What funding does when others announce something."""
+
+from __future__ import annotations
+
+from shared import privacy
+from shared.contracts.persons import FundingAnswered
+from shared.messaging.consumers import Consumers
+
+consumers = Consumers("funding")
+privacy.answer_persons(consumers, FundingAnswered)

@@ -1,0 +1,22 @@
+"""What the registry does by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.database import is_infrastructure
+from shared.runtime import Runtime
+
+from . import usecases
+
+
+async def forget_reports(runtime: Runtime) -> None:
+    """Every hour remove reports on persons that have expired."""
+    while True:
+        try:
+            async with runtime.sessions.begin() as session:
+                await usecases.forget_reports(session, runtime.settings.person_report_days)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+        await asyncio.sleep(3600)

@@ -1,0 +1,99 @@
+"""The registry's own part of what a person asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry import models
+from shared.contracts.persons import PersonAccessRequested, PersonRequested
+from shared.privacy import Part
+from shared.sealed import Sealer
+
+from .accounts import email_marks
+from .persons import drop_reports_about
+from .sealing import open_contact
+
+
+async def registry_part(
+    session: AsyncSession, event: PersonRequested, sealer: Sealer | None
+) -> Part:
+    """Contacts and accounts were changed when the request was opened: old reports are left."""
+    assert sealer is not None
+    if isinstance(event, PersonAccessRequested):
+        return await _held(session, event, sealer)
+    reports = await drop_reports_about(session, event.cooperative_ids, event.account_ids)
+    return Part(
+        counts={
+            "cooperative": len(event.cooperatives),
+            "account": len(event.account_ids),
+            "person_answer": reports,
+        }
+    )
+
+
+async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer) -> Part:
+    contacts = await _contacts(session, event, sealer)
+    accounts = await _accounts(session, event, sealer)
+    failures = models.sign_in_failure
+    marks = [m for each in accounts if each["email"] for m in email_marks(sealer, each["email"])]
+    counted = select(func.count()).select_from(failures).where(failures.c.email_mark.in_(marks))
+    failed = await session.scalar(counted) or 0
+    return Part(
+        counts={
+            "cooperative": len(contacts),
+            "account": len(accounts),
+            "sign_in_failure": failed,
+        },
+        held={"contacts": contacts, "accounts": accounts, "failed_sign_ins": failed},
+    )
+
+
+async def _contacts(
+    session: AsyncSession, event: PersonRequested, sealer: Sealer
+) -> list[dict[str, Any]]:
+    table = models.cooperative
+    query = select(table).where(table.c.id.in_(event.cooperative_ids)).order_by(table.c.id)
+    return [
+        {
+            "cooperative_id": str(row["id"]),
+            "name_fr": row["name_fr"],
+            "name_ar": row["name_ar"],
+            "source": row["source"],
+            "as_of_on": row["as_of_on"].isoformat(),
+            "consent_source": row["consent_source"],
+            "contact": open_contact(sealer, row["contact_sealed"]).clear_values(),
+        }
+        for row in (await session.execute(query)).mappings()
+    ]
+
+
+async def _linked(session: AsyncSession, account_id: UUID) -> list[dict[str, str]]:
+    """The identities of other issuers that are this account."""
+    linked = models.linked_identity.c
+    query = select(linked.issuer, linked.subject).where(linked.account_id == account_id)
+    return [{"issuer": row.issuer, "subject": row.subject} for row in await session.execute(query)]
+
+
+async def _accounts(
+    session: AsyncSession, event: PersonRequested, sealer: Sealer
+) -> list[dict[str, Any]]:
+    table = models.account
+    query = select(table).where(table.c.id.in_(event.account_ids)).order_by(table.c.id)
+    return [
+        {
+            "account_id": str(row["id"]),
+            "email": sealer.open(row["email_sealed"]).get("email"),
+            "roles": row["roles"],
+            "provinces": row["provinces"],
+            "cooperatives": [str(each) for each in row["cooperatives"]],
+            "partner": row["partner"],
+            "created_at": row["created_at"].isoformat(),
+            "disabled_at": row["disabled_at"].isoformat() if row["disabled_at"] else None,
+            "signs_in_with": await _linked(session, row["id"]),
+        }
+        for row in (await session.execute(query)).mappings()
+    ]

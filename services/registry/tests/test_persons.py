@@ -1,0 +1,390 @@
+"""What a person asks for: done here at once, asked of the others, and never undone by a file."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from registry import handlers, models, usecases
+from registry.cli.connection import CONSOLE
+from registry.domain import Ground, PersonRequest, RequestKind, RequestState
+from registry.domain.persons import MOVES, IllegalMove, due_on
+from registry.register_file import lines_of
+from registry.usecases.accounts import email_mark
+from shared import testing
+from shared.contracts.persons import ANSWERS, PersonErasureRequested, RegistryAnswered
+from shared.contracts.registry import CooperativeChanged
+from shared.messaging import deadletters, forgetting
+from shared.messaging.tables import AuditRow, DeadLetterRow, OutboxRow
+from shared.sealed import Sealer
+from shared.testing import Api
+
+from .builders import a_body, a_file, a_row
+
+SEALER = Sealer([testing.SEAL_KEY])
+EMAIL, PHONE, NAME = "coop-1@taawon.example", "+212600000001", "Présidence d'essai 1"
+PASSWORD = "correct horse battery"
+CONTACT = {"president": NAME, "phone": PHONE, "email": EMAIL}
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def operator(tokens: testing.Tokens) -> dict[str, str]:
+    return tokens.headers("operator")
+
+
+class Desk:
+    """An operator at the registry's door."""
+
+    def __init__(self, door: Api, headers: dict[str, str]) -> None:
+        self.door = door
+        self.headers = headers
+
+    async def post(self, path: str, body: Json) -> httpx.Response:
+        return await self.door.http.post(path, json=body, headers=self.headers)
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.door.http.get(path, headers=self.headers)
+
+    async def cooperative(self, number: str, **contact: Any) -> str:
+        body = a_body(local_register_no=number, contact=contact or CONTACT)
+        return str((await self.post("/cooperatives", body)).json()["cooperative_id"])
+
+    async def account(self, email: str = EMAIL) -> str:
+        body = {"email": email, "password": PASSWORD, "roles": ["juror"]}
+        return str((await self.post("/accounts", body)).json()["account_id"])
+
+    async def asks(self, kind: str, **how: Any) -> Json:
+        body = {"kind": kind, "ground": "person", "reference": "2026/114", **how}
+        answer = await self.post("/persons/requests", body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def contact(self, cooperative_id: str) -> tuple[int, Json]:
+        shown = (await self.get(f"/cooperatives/{cooperative_id}")).json()
+        known = {name: value for name, value in shown["contact"].items() if value}
+        return shown["version"], known
+
+    async def signs_in(self, email: str = EMAIL) -> int:
+        form = {"grant_type": "password", "username": email, "password": PASSWORD}
+        return (await self.door.http.post("/token", data=form)).status_code
+
+    async def imports(self, *rows: Json) -> Any:
+        lines = lines_of(io.BytesIO(a_file(*rows)))
+        steps = usecases.import_register(self.door.sessions, SEALER, CONSOLE, lines, source="p.csv")
+        async for step in steps:
+            report = step.report
+        return report
+
+    async def facts(self, topic: str) -> list[Any]:
+        async with self.door.sessions() as session:
+            query = select(OutboxRow.body).where(OutboxRow.topic == topic).order_by(OutboxRow.seq)
+            return [orjson.loads(body) for body in await session.scalars(query)]
+
+    async def answers(self, request_id: str, *, kind: str = "access", **said: Any) -> None:
+        for answer in ANSWERS:
+            async with self.door.sessions.begin() as session:
+                fact = answer(request_id=uuid.UUID(request_id), kind=kind, **said)
+                await handlers.note_person_answer(fact, session)
+
+
+@pytest.fixture
+def desk(door: Api, operator: dict[str, str]) -> Desk:
+    return Desk(door, operator)
+
+
+@pytest.mark.parametrize("how", [{"email": EMAIL.upper()}, {"phone": "0600000001"}])
+async def test_an_erasure_takes_the_contact_from_every_cooperative_and_announces_it(
+    desk: Desk, how: Json
+) -> None:
+    theirs = [await desk.cooperative("1"), await desk.cooperative("2")]
+    other = await desk.cooperative("3", email="other@taawon.example", phone="+212600000009")
+
+    request = await desk.asks("erasure", **how)
+
+    assert request["cooperative_ids"] == sorted(theirs)
+    assert [await desk.contact(each) for each in theirs] == [(2, {}), (2, {})]
+    assert (await desk.contact(other))[0] == 1
+    changed = await desk.facts(CooperativeChanged.topic)
+    assert {each["cooperative"]["contact_sealed"] for each in changed} == {None}
+    (asked,) = await desk.facts(PersonErasureRequested.topic)
+    assert {(each["cooperative_id"], each["version"]) for each in asked["cooperatives"]} == {
+        (each, 2) for each in theirs
+    }
+
+
+async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(desk: Desk) -> None:
+    account_id = await desk.account()
+    async with desk.door.sessions.begin() as session:
+        failure = insert(models.sign_in_failure).values(email_mark=email_mark(SEALER, EMAIL))
+        await session.execute(failure)
+
+    request = await desk.asks("erasure", email=EMAIL)
+
+    assert request["account_ids"] == [account_id]
+    async with desk.door.sessions() as session:
+        table = models.account
+        row = (await session.execute(select(table).where(table.c.id == account_id))).one()
+        failures = models.sign_in_failure
+        left = await session.scalar(
+            select(func.count()).where(failures.c.email_mark == email_mark(SEALER, EMAIL))
+        )
+    assert SEALER.open(row.email_sealed) == {}
+    assert (row.roles, row.password_hash, row.disabled_at is None) == ([], "", False)
+    assert row.email_mark == f"forgotten:{account_id}"
+    assert left == 0
+    assert await desk.signs_in() == 400
+
+
+async def test_no_answer_fact_or_audit_row_holds_a_value_of_the_person(desk: Desk) -> None:
+    await desk.cooperative("1")
+    await desk.account()
+    answer = await desk.post(
+        "/persons/requests",
+        {"kind": "erasure", "ground": "person", "reference": "2026/1", "email": EMAIL},
+    )
+
+    async with desk.door.sessions() as session:
+        bodies = list(await session.scalars(select(OutboxRow.body)))
+        rows = (await session.scalars(select(AuditRow))).all()
+    seen = answer.text.encode() + b"".join(bodies)
+    seen += b"".join(orjson.dumps([row.before, row.after]) for row in rows)
+    assert [value for value in (EMAIL, PHONE, NAME) if value.encode() in seen] == []
+
+
+async def test_a_file_that_still_names_the_person_does_not_bring_them_back(desk: Desk) -> None:
+    row = a_row(court="TPI Oubli", local_register_no="1", ice="")
+    await desk.imports(row)
+    request = await desk.asks("erasure", email=EMAIL)
+    (cooperative_id,) = request["cooperative_ids"]
+
+    same = await desk.imports(row)
+    grown = await desk.imports(row | {"members_total": "30"})
+
+    assert (same.rows_unchanged, same.events) == (1, 0)
+    assert grown.rows_changed == 1
+    assert await desk.contact(cooperative_id) == (3, {})
+    path = f"/persons/cooperatives/{cooperative_id}/settled-contact"
+    released = await desk.door.http.delete(path, headers=desk.headers)
+    await desk.imports(row | {"members_total": "30"})
+    assert released.status_code == 204
+    assert (await desk.contact(cooperative_id))[1]["email"] == EMAIL
+
+
+async def test_a_rectification_corrects_everywhere_and_no_file_undoes_it(desk: Desk) -> None:
+    row = a_row(court="TPI Oubli", local_register_no="1", ice="")
+    await desk.imports(row)
+    account_id = await desk.account()
+
+    right = {"email": "right@taawon.example"}
+    request = await desk.asks("rectification", email=EMAIL, corrections=right)
+    again = await desk.imports(row)
+
+    (cooperative_id,) = request["cooperative_ids"]
+    assert request["account_ids"] == [account_id]
+    assert await desk.contact(cooperative_id) == (2, {**CONTACT, **right})
+    assert again.rows_unchanged == 1
+    assert (await desk.signs_in(right["email"]), await desk.signs_in()) == (200, 400)
+
+
+async def test_a_second_erasure_changes_nothing_more(desk: Desk) -> None:
+    cooperative_id = await desk.cooperative("1")
+    await desk.asks("erasure", email=EMAIL)
+    announced = len(await desk.facts(CooperativeChanged.topic))
+
+    by_email = await desk.asks("erasure", email=EMAIL)
+    by_id = await desk.asks("erasure", cooperative_ids=[cooperative_id])
+
+    assert by_email["cooperative_ids"] == []
+    assert by_id["cooperative_ids"] == [cooperative_id]
+    assert len(await desk.facts(CooperativeChanged.topic)) == announced
+    assert await desk.contact(cooperative_id) == (2, {})
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"kind": "erasure"}, "nobody-named"),
+        ({"kind": "rectification", "email": EMAIL}, "nothing-to-correct"),
+        ({"kind": "erasure", "email": EMAIL, "corrections": {"phone": None}}, "nothing-to-correct"),
+        ({"kind": "access", "email": "no address"}, "invalid"),
+    ],
+)
+async def test_a_request_that_says_too_little_is_refused(desk: Desk, how: Json, code: str) -> None:
+    body = {"ground": "person", "reference": "2026/1", **how}
+
+    answer = await desk.post("/persons/requests", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_request_is_completed_by_the_last_answer_and_a_repeat_changes_nothing(
+    desk: Desk,
+) -> None:
+    request = await desk.asks("access", email=EMAIL)
+    path = f"/persons/requests/{request['request_id']}"
+
+    seen = []
+    for answer in ANSWERS:
+        for _ in range(2):
+            fact = answer(request_id=uuid.UUID(request["request_id"]), kind="access")
+            async with desk.door.sessions.begin() as session:
+                await handlers.note_person_answer(fact, session)
+        seen.append((await desk.get(path)).json())
+
+    assert [each["state"] for each in seen] == ["answered"] * 3 + ["completed"]
+    assert [len(each["waiting_for"]) for each in seen] == [3, 2, 1, 0]
+    assert len(seen[-1]["answers"]) == len(ANSWERS)
+    open_ones = (await desk.get("/persons/requests")).json()
+    assert request["request_id"] not in {each["request_id"] for each in open_ones}
+
+
+async def test_the_report_is_there_once_all_have_answered_until_it_expires(desk: Desk) -> None:
+    request = await desk.asks("access", email=EMAIL)
+    path = f"/persons/requests/{request['request_id']}/report"
+    early = await desk.post(path, {})
+    await desk.answers(request["request_id"], report_sealed=SEALER.seal({"contacts": [CONTACT]}))
+
+    answer = await desk.post(path, {})
+
+    assert early.status_code == 404
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["services"]["notifications"]["held"] == {"contacts": [CONTACT]}
+    async with desk.door.sessions.begin() as session:
+        ago = datetime.now(UTC) - timedelta(days=31)
+        await session.execute(update(models.person_request).values(completed_at=ago))
+        assert await usecases.forget_reports(session, 30) == len(ANSWERS)
+    assert (await desk.post(path, {})).status_code == 404
+
+
+async def test_a_report_that_comes_after_the_erasure_is_not_kept_and_older_ones_go(
+    desk: Desk,
+) -> None:
+    await desk.cooperative("1")
+    first = await desk.asks("access", email=EMAIL)
+    late = await desk.asks("access", email=EMAIL)
+    report = SEALER.seal({"contacts": [CONTACT]})
+    await desk.answers(first["request_id"], report_sealed=report)
+    erasure = await desk.asks("erasure", email=EMAIL)
+    await desk.answers(late["request_id"], report_sealed=report)
+    await answered(desk, erasure["request_id"])
+
+    async with desk.door.sessions() as session:
+        kept = set(await session.scalars(select(models.person_answer.c.report_sealed)))
+    assert kept == {None}
+
+
+async def answered(desk: Desk, request_id: str) -> Json:
+    """The registry's own reaction to an erasure, and what it answers."""
+    (fact,) = [
+        each
+        for each in await desk.facts(PersonErasureRequested.topic)
+        if each["request_id"] == request_id
+    ]
+    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
+    async with desk.door.sessions.begin() as session:
+        await reaction.handler(PersonErasureRequested.model_validate(fact), session)
+    return dict((await desk.facts(RegistryAnswered.topic))[-1])
+
+
+async def test_kept_facts_and_dead_letters_are_scrubbed_of_the_person_and_of_nobody_else(
+    desk: Desk,
+) -> None:
+    row = a_row(court="TPI Oubli", ice="", local_register_no="1")
+    other = a_row(court="TPI Oubli", ice="", local_register_no="2", email="other@taawon.example")
+    await desk.imports(row, other | {"phone": "+212600000009"})
+    async with desk.door.sessions.begin() as session:
+        body = await session.scalar(select(OutboxRow.body))
+        letter = {"queue": "registry.x", "message_key": "1", "body": body, "headers": {}}
+        moment = {"first_failed_at": func.now(), "last_failed_at": func.now()}
+        await session.execute(insert(DeadLetterRow).values({**letter, **moment, "error": "x"}))
+
+    request = await desk.asks("erasure", email=EMAIL)
+    answer = await answered(desk, request["request_id"])
+
+    assert (answer["counts"]["outbox"], answer["counts"]["dead_letter"]) == (1, 1)
+    async with desk.door.sessions() as session:
+        bodies = [*await session.scalars(select(OutboxRow.body))]
+        bodies += [*await session.scalars(select(DeadLetterRow.body))]
+        late = await forgetting.cleaned(session, body or b"")
+    opened = [
+        SEALER.open(each["contact_sealed"])["email"]
+        for kept in (*bodies, late)
+        for each in orjson.loads(kept).get("cooperatives", [])
+        if each.get("contact_sealed")
+    ]
+    assert opened == ["other@taawon.example"] * 3
+
+
+async def test_a_dead_letter_that_is_drained_after_the_erasure_is_kept_without_the_person(
+    desk: Desk,
+) -> None:
+    await desk.imports(a_row(court="TPI Oubli", ice="", local_register_no="1"))
+    async with desk.door.sessions() as session:
+        body = await session.scalar(select(OutboxRow.body))
+    request = await desk.asks("erasure", email=EMAIL)
+    await answered(desk, request["request_id"])
+
+    async with desk.door.sessions.begin() as session:
+        await deadletters.keep(session, "registry.x", Drained(body or b""))  # type: ignore[arg-type]
+
+    async with desk.door.sessions() as session:
+        (kept,) = await session.scalars(select(DeadLetterRow.body))
+    (record,) = orjson.loads(kept)["cooperatives"]
+    assert (record["version"], record["contact_sealed"]) == (1, None)
+
+
+class Drained:
+    """A message as the drain reads it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.headers: Json = {}
+        self.message_id = str(uuid.uuid4())
+        self.user_id, self.type = "registry", "registry.cooperatives.imported.v1"
+
+
+def a_request(state: RequestState = RequestState.OPENED) -> PersonRequest:
+    request, _ = PersonRequest.open(
+        RequestKind.ACCESS,
+        id=uuid.uuid4(),
+        ground=Ground.PERSON,
+        reference="1",
+        by=uuid.uuid4(),
+        at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC),
+        cooperatives={},
+        accounts=[],
+        services=["ideas", "registry"],
+    )
+    request.state = state
+    return request
+
+
+@pytest.mark.parametrize(
+    ("start", "target"),
+    [(s, t) for s, t in product(RequestState, RequestState) if t not in MOVES[s]],
+)
+def test_every_move_not_in_the_table_is_refused(start: RequestState, target: RequestState) -> None:
+    request = a_request(start)
+
+    with pytest.raises(IllegalMove):
+        request._move_to(target)
+
+    assert request.state is start
+
+
+def test_ten_clear_days_are_left_and_an_answer_of_nobody_changes_nothing() -> None:
+    request = a_request()
+
+    request.note_answer("stranger", at=request.opened_at)
+
+    assert request.due_on == due_on(request.opened_at) == date(2026, 1, 25)
+    assert (request.state, request.waiting_for) == (RequestState.OPENED, ["ideas", "registry"])

@@ -1,0 +1,103 @@
+"""How a service answers what a person asks for: one reaction, the same everywhere.
+
+Its own tables are the service's part; kept facts, dead letters and the audit are the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.persons import (
+    ACTIONS_LIMIT,
+    PersonAccessRequested,
+    PersonAction,
+    PersonAnswered,
+    PersonErasureRequested,
+    PersonRectified,
+    PersonRequested,
+    kind_of,
+)
+from shared.messaging import forgetting, outbox
+from shared.messaging.consumers import Consumers
+from shared.messaging.tables import AuditRow
+from shared.sealed import Sealer, sealer_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a service did or found: rows by table, and for access the values, to be sealed."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict)
+
+
+OwnPart = Callable[[AsyncSession, PersonRequested, Sealer | None], Awaitable[Part]]
+
+
+async def nothing_of_its_own(_: AsyncSession, __: PersonRequested, ___: Sealer | None) -> Part:
+    """A service that knows people by the ids of their accounts alone: those may stay."""
+    return Part()
+
+
+def answer_persons(
+    consumers: Consumers,
+    answered: type[PersonAnswered],
+    own_part: OwnPart = nothing_of_its_own,
+) -> None:
+    """Register the reaction `answer_person` of a service."""
+
+    @consumers.on(PersonAccessRequested, PersonRectified, PersonErasureRequested, prefetch=1)
+    async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
+        """What a person asks for is done here too, and said to be."""
+        own = await own_part(session, event, sealer_of(session))
+        counts = dict(own.counts)
+        actions: tuple[PersonAction, ...] = ()
+        if isinstance(event, PersonAccessRequested):
+            counts["audit"], actions = await _actions(session, event)
+        else:
+            counts |= await _forget(session, event)
+        outbox.add(
+            session,
+            answered(
+                request_id=event.request_id,
+                kind=kind_of(event),
+                cooperative_ids=event.cooperative_ids,
+                account_ids=event.account_ids,
+                counts=counts,
+                actions=actions,
+                report_sealed=_sealed(own.held, sealer_of(session)),
+            ),
+        )
+
+
+def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
+    return sealer.seal(held) if held and sealer is not None else None
+
+
+async def _forget(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
+    """Corrected values too: older ones are wrong, and nobody needs them."""
+    below = {each.cooperative_id: each.version for each in event.cooperatives}
+    until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), event.occurred_at)
+    forgotten = forgetting.Forgotten(below, until)
+    forgetting.remember(session, forgotten)
+    return await forgetting.scrub(session, forgotten)
+
+
+async def _actions(
+    session: AsyncSession, event: PersonRequested
+) -> tuple[int, tuple[PersonAction, ...]]:
+    """What accounts of the person did here; ids only, so it needs no seal."""
+    theirs = AuditRow.actor_id.in_(event.account_ids)
+    if not event.account_ids:
+        return 0, ()
+    count = await session.scalar(select(func.count()).select_from(AuditRow).where(theirs))
+    query = select(AuditRow.at, AuditRow.action, AuditRow.subject_id).where(theirs)
+    rows = await session.execute(query.order_by(AuditRow.id.desc()).limit(ACTIONS_LIMIT))
+    return count or 0, tuple(
+        PersonAction(at=row.at, action=row.action, subject_id=row.subject_id) for row in rows
+    )
