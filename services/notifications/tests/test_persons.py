@@ -1,0 +1,115 @@
+"""What notifications holds of a person: told when asked, gone when forgotten, and kept gone."""
+
+from __future__ import annotations
+
+import uuid
+
+import orjson
+import pytest
+from sqlalchemy import delete, func, insert, select
+
+from notifications import handlers, usecases
+from notifications.models import alert_state, audience
+from notifications.usecases.persons import AudienceBehind
+from shared import testing
+from shared.contracts.persons import (
+    CooperativeOfPerson,
+    NotificationsAnswered,
+    PersonAccessRequested,
+    PersonErasureRequested,
+    PersonRectified,
+)
+from shared.messaging.tables import OutboxRow
+from shared.sealed import Sealer
+
+from .builders import a_record
+
+SEALER = Sealer([testing.SEAL_KEY])
+CONTACT = {"email": "person@taawon.example"}
+
+
+def sealed():
+    return SEALER.seal(CONTACT)
+
+
+def asked(kind, *touched, accounts=()):
+    cooperatives = [
+        CooperativeOfPerson(cooperative_id=record.cooperative_id, version=version)
+        for record, version in touched
+    ]
+    return kind(request_id=uuid.uuid4(), cooperatives=tuple(cooperatives), account_ids=accounts)
+
+
+async def answered(session, event):
+    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
+    await reaction.handler(event, session)
+    await session.flush()
+    query = select(OutboxRow.body).where(OutboxRow.topic == NotificationsAnswered.topic)
+    body = await session.scalar(query.order_by(OutboxRow.seq.desc()).limit(1))
+    return orjson.loads(body)
+
+
+async def contact_of(session, record):
+    query = select(audience.c.contact_sealed)
+    return await session.scalar(query.where(audience.c.cooperative_id == record.cooperative_id))
+
+
+async def test_access_tells_the_contact_sealed_and_nothing_in_clear(door):
+    record, account = a_record(contact_sealed=sealed()), uuid.uuid4()
+    async with door.sessions.begin() as session:
+        await usecases.keep_cooperatives(session, [record])
+        state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
+        await session.execute(insert(alert_state).values({**state, "state": "read"}))
+
+        event = asked(PersonAccessRequested, (record, 1), accounts=(account,))
+        answer = await answered(session, event)
+
+    held = SEALER.open(answer["report_sealed"])
+    assert [each["contact"] for each in held["contacts"]] == [CONTACT]
+    assert [each["state"] for each in held["alerts_read"]] == ["read"]
+    assert CONTACT["email"] not in orjson.dumps(answer).decode()
+
+
+@pytest.mark.parametrize("kind", [PersonErasureRequested, PersonRectified])
+async def test_nothing_is_called_done_before_the_newer_record_is_heard(session, kind):
+    record = a_record(contact_sealed=sealed())
+    await usecases.keep_cooperatives(session, [record])
+
+    with pytest.raises(AudienceBehind):
+        await answered(session, asked(kind, (record, 2)))
+
+    await usecases.keep_cooperatives(session, [record.model_copy(update={"version": 2})])
+    assert (await answered(session, asked(kind, (record, 2))))["counts"]["audience"] == 1
+
+
+async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
+    record, account = a_record(contact_sealed=sealed()), uuid.uuid4()
+    gone = record.model_copy(update={"version": 2, "contact_sealed": None})
+    await usecases.keep_cooperatives(session, [record])
+    await usecases.keep_cooperatives(session, [gone])
+    state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
+    await session.execute(insert(alert_state).values({**state, "state": "read"}))
+
+    event = asked(PersonErasureRequested, (record, 2), accounts=(account,))
+    first, second = await answered(session, event), await answered(session, event)
+
+    assert (first["counts"]["alert_state"], second["counts"]["alert_state"]) == (1, 0)
+    assert await contact_of(session, record) is None
+    theirs = alert_state.c.account_id == account
+    assert await session.scalar(select(func.count()).select_from(alert_state).where(theirs)) == 0
+
+
+async def test_an_old_record_brings_no_contact_back_even_to_an_emptied_audience(session):
+    old = a_record(contact_sealed=sealed())
+    gone = old.model_copy(update={"version": 2, "contact_sealed": None})
+    await usecases.keep_cooperatives(session, [gone])
+    await answered(session, asked(PersonErasureRequested, (old, 2)))
+    await session.execute(delete(audience).where(audience.c.cooperative_id == old.cooperative_id))
+
+    await usecases.keep_cooperatives(session, [old])
+    before = await contact_of(session, old)
+    new = old.model_copy(update={"version": 3})
+    await usecases.keep_cooperatives(session, [new])
+
+    assert before is None
+    assert await contact_of(session, old) == new.contact_sealed
