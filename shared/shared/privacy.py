@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.persons import (
     ACTIONS_LIMIT,
-    PersonAccessRequested,
     PersonAction,
     PersonAnswered,
+    PersonRequested,
+)
+from shared.contracts.registry import (
+    PersonAccessRequested,
     PersonErasureRequested,
     PersonRectified,
-    PersonRequested,
-    kind_of,
 )
 from shared.messaging import forgetting, outbox
 from shared.messaging.consumers import Consumers
@@ -65,7 +66,7 @@ def answer_persons(
             session,
             answered(
                 request_id=event.request_id,
-                kind=kind_of(event),
+                kind=event.kind,
                 cooperative_ids=event.cooperative_ids,
                 account_ids=event.account_ids,
                 counts=counts,

@@ -14,9 +14,15 @@ from jsonschema import Draft202012Validator
 from shared import reference
 from shared.contracts import catalogue
 from shared.contracts.base import TOPIC_PATTERN, Contract, Event, is_public
-from shared.contracts.catalogue import EVENTS
-from shared.contracts.registry import BATCH_LIMIT, CooperativeRecord, CooperativesImported
+from shared.contracts.catalogue import ANSWERS, EVENTS
+from shared.contracts.registry import (
+    BATCH_LIMIT,
+    CooperativeRecord,
+    CooperativesImported,
+    PersonErasureRequested,
+)
 from shared.messaging import outbox
+from shared.messaging.topology import installed_reactions
 from shared.messaging.wire import MAX_BODY_BYTES
 from shared.sealed import Sealer
 from shared.testing import SEAL_KEY
@@ -169,3 +175,11 @@ def _names(data: Any) -> set[str]:
 
 def _unmarked(model: type[Contract], shown: dict[str, Any]) -> set[str]:
     return {name for name in shown if not is_public(model.model_fields[name])}
+
+
+def test_whoever_declares_an_answer_to_persons_gives_it_and_nobody_else_is_waited_for():
+    declared = {answer.service() for answer in ANSWERS}
+
+    reactions = {r.queue for r in installed_reactions() if PersonErasureRequested.topic in r.topics}
+    assert reactions == {f"{service}.answer_person" for service in declared}
+    assert len(declared) == len(ANSWERS)

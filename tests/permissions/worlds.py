@@ -23,8 +23,8 @@ from notifications import handlers
 from notifications.domain import Door, DoorState
 from registry.usecases import note_answer
 from shared import testing
+from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
-from shared.contracts.persons import ANSWERS
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
 from shared.messaging.tables import ResendRow
 from shared.testing import Tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared import privacy
-from shared.contracts.persons import FundingAnswered
+from shared.contracts.funding import FundingAnswered
 from shared.messaging.consumers import Consumers
 
 consumers = Consumers("funding")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared import privacy
-from shared.contracts.persons import IdeasAnswered
+from shared.contracts.ideas import IdeasAnswered
 from shared.messaging.consumers import Consumers
 
 consumers = Consumers("ideas")

@@ -13,7 +13,7 @@ from shared.contracts.funding import (
     CallUpdated,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
-from shared.contracts.persons import NotificationsAnswered
+from shared.contracts.notifications import NotificationsAnswered
 from shared.contracts.registry import (
     CooperativeChanged,
     CooperativeRegistered,

@@ -12,13 +12,9 @@ from notifications import handlers, usecases
 from notifications.models import alert_state, audience
 from notifications.usecases.persons import AudienceBehind
 from shared import testing
-from shared.contracts.persons import (
-    CooperativeOfPerson,
-    NotificationsAnswered,
-    PersonAccessRequested,
-    PersonErasureRequested,
-    PersonRectified,
-)
+from shared.contracts.notifications import NotificationsAnswered
+from shared.contracts.persons import CooperativeOfPerson
+from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.messaging.tables import OutboxRow
 from shared.sealed import Sealer
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import privacy
-from shared.contracts.persons import ANSWERS, PersonAnswered, RegistryAnswered
+from shared.contracts.catalogue import ANSWERS
+from shared.contracts.persons import PersonAnswered
+from shared.contracts.registry import RegistryAnswered
 from shared.messaging.consumers import Consumers
 
 from . import usecases

@@ -20,8 +20,8 @@ from registry.domain.persons import MOVES, IllegalMove, due_on
 from registry.register_file import lines_of
 from registry.usecases.accounts import email_mark
 from shared import testing
-from shared.contracts.persons import ANSWERS, PersonErasureRequested, RegistryAnswered
-from shared.contracts.registry import CooperativeChanged
+from shared.contracts.catalogue import ANSWERS
+from shared.contracts.registry import CooperativeChanged, PersonErasureRequested, RegistryAnswered
 from shared.messaging import deadletters, forgetting
 from shared.messaging.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.sealed import Sealer

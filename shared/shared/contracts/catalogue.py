@@ -11,6 +11,7 @@ from typing import Any
 
 from . import __path__ as _folders
 from .base import Event, all_events
+from .persons import PersonAnswered
 
 for _module in iter_modules(_folders):
     if _module.name != "catalogue":
@@ -23,6 +24,11 @@ EVENTS: dict[str, type[Event]] = {
     event.topic: event for event in all_events() if event.__module__.startswith(f"{__package__}.")
 }
 """The class of each fact under its topic."""
+
+ANSWERS: tuple[type[PersonAnswered], ...] = tuple(
+    event for event in EVENTS.values() if issubclass(event, PersonAnswered)
+)
+"""What every service that must answer persons says when it has."""
 
 
 @cache

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Audience, Contract, Event, Language, Localized, LocalizedLong, Text
 from .criteria import Criteria
+from .persons import PersonAnswered
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
 CallState = Literal["open", "closed", "cancelled"]
@@ -126,3 +127,9 @@ class CallCancelled(Event):
     call_id: UUID = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text = Field(json_schema_extra=PUBLIC)
+
+
+class FundingAnswered(PersonAnswered):
+    """Funding has answered a person's request."""
+
+    topic: ClassVar[str] = "funding.person.answered.v1"

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text
+from .persons import PersonAnswered
 
 Readiness = Literal["raw", "structured", "with_business_plan", "jury_selected"]
 Origin = Literal["submitted", "model_project", "territorial_need", "ideathon"]
@@ -58,3 +59,9 @@ class IdeaWithdrawn(Event):
     idea_id: UUID = Field(json_schema_extra=PUBLIC)
     idea: IdeaSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+
+
+class IdeasAnswered(PersonAnswered):
+    """The bank of ideas has answered a person's request."""
+
+    topic: ClassVar[str] = "ideas.person.answered.v1"

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from .base import Event
+from .persons import PersonAnswered
 
 
 class FanoutCompleted(Event):
@@ -28,3 +29,9 @@ class FanoutCompleted(Event):
     alerted: int = Field(ge=0)
     first_alerts: int = Field(default=0, ge=0)
     corrections: int = Field(default=0, ge=0)
+
+
+class NotificationsAnswered(PersonAnswered):
+    """Notifications has answered a person's request."""
+
+    topic: ClassVar[str] = "notifications.person.answered.v1"

@@ -1,7 +1,8 @@
 """What persons ask for, and what each service answers.
 
-A service that must answer declares its `<service>.person.answered.v1` here: that is how the
-registry knows whom to wait for, also where only its own program is installed.
+A service that must answer declares its `<service>.person.answered.v1` beside its other facts: that
+is how the registry knows whom to wait for (`catalogue.ANSWERS`), also where only its own program is
+installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from .base import Contract, Event
+
+Kind = Literal["access", "rectification", "erasure"]
 
 ACTIONS_LIMIT = 1000
 """Most actions in one answer, the newest; the counts are always whole."""
@@ -28,6 +31,7 @@ class PersonRequested(Event):
     """Ids only: what is known of the person itself never travels."""
 
     aggregate_field: ClassVar[str] = "request_id"
+    kind: ClassVar[Kind]
 
     request_id: UUID
     cooperatives: tuple[CooperativeOfPerson, ...] = ()
@@ -36,24 +40,6 @@ class PersonRequested(Event):
     @property
     def cooperative_ids(self) -> tuple[UUID, ...]:
         return tuple(each.cooperative_id for each in self.cooperatives)
-
-
-class PersonAccessRequested(PersonRequested):
-    """A person asks what is held on them: each service says so."""
-
-    topic: ClassVar[str] = "registry.person.access_requested.v1"
-
-
-class PersonRectified(PersonRequested):
-    """A person's values were corrected: older records of these cooperatives hold wrong ones."""
-
-    topic: ClassVar[str] = "registry.person.rectified.v1"
-
-
-class PersonErasureRequested(PersonRequested):
-    """A person is to be forgotten: older records of these cooperatives still name them."""
-
-    topic: ClassVar[str] = "registry.person.erasure_requested.v1"
 
 
 class PersonAction(Contract):
@@ -70,7 +56,7 @@ class PersonAnswered(Event):
     aggregate_field: ClassVar[str] = "request_id"
 
     request_id: UUID
-    kind: Literal["access", "rectification", "erasure"]
+    kind: Kind
     cooperative_ids: tuple[UUID, ...] = ()
     account_ids: tuple[UUID, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
@@ -81,40 +67,3 @@ class PersonAnswered(Event):
     def service(cls) -> str:
         """Whose answer this is."""
         return cls.topic.partition(".")[0]
-
-
-class RegistryAnswered(PersonAnswered):
-    """The registry has answered a person's request."""
-
-    topic: ClassVar[str] = "registry.person.answered.v1"
-
-
-class IdeasAnswered(PersonAnswered):
-    """The bank of ideas has answered a person's request."""
-
-    topic: ClassVar[str] = "ideas.person.answered.v1"
-
-
-class FundingAnswered(PersonAnswered):
-    """Funding has answered a person's request."""
-
-    topic: ClassVar[str] = "funding.person.answered.v1"
-
-
-class NotificationsAnswered(PersonAnswered):
-    """Notifications has answered a person's request."""
-
-    topic: ClassVar[str] = "notifications.person.answered.v1"
-
-
-ANSWERS: tuple[type[PersonAnswered], ...] = tuple(
-    sorted(PersonAnswered.__subclasses__(), key=lambda answer: answer.topic)
-)
-"""Of every service that must answer."""
-
-
-def kind_of(event: PersonRequested) -> Literal["access", "rectification", "erasure"]:
-    """What the person asks for."""
-    if isinstance(event, PersonAccessRequested):
-        return "access"
-    return "rectification" if isinstance(event, PersonRectified) else "erasure"

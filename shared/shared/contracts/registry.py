@@ -10,6 +10,7 @@ from pydantic import Field
 
 from .base import PUBLIC, Contract, Event, Language, Localized, Text
 from .criteria import ActivityStatus, ApplicantType, Facts, LegalStatus
+from .persons import Kind, PersonAnswered, PersonRequested
 
 BATCH_LIMIT = 500
 """Most cooperatives in one batch event: about 300 KB on the wire."""
@@ -89,3 +90,30 @@ class PartnerRegistered(Event):
     name: Localized = Field(json_schema_extra=PUBLIC)
     kind: str = Field(max_length=40, json_schema_extra=PUBLIC)
     language: Language = "fr"
+
+
+class PersonAccessRequested(PersonRequested):
+    """A person asks what is held on them: each service says so."""
+
+    topic: ClassVar[str] = "registry.person.access_requested.v1"
+    kind: ClassVar[Kind] = "access"
+
+
+class PersonRectified(PersonRequested):
+    """A person's values were corrected: older records of these cooperatives hold wrong ones."""
+
+    topic: ClassVar[str] = "registry.person.rectified.v1"
+    kind: ClassVar[Kind] = "rectification"
+
+
+class PersonErasureRequested(PersonRequested):
+    """A person is to be forgotten: older records of these cooperatives still name them."""
+
+    topic: ClassVar[str] = "registry.person.erasure_requested.v1"
+    kind: ClassVar[Kind] = "erasure"
+
+
+class RegistryAnswered(PersonAnswered):
+    """The registry has answered a person's request."""
+
+    topic: ClassVar[str] = "registry.person.answered.v1"

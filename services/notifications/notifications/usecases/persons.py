@@ -7,11 +7,8 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.persons import (
-    PersonAccessRequested,
-    PersonErasureRequested,
-    PersonRequested,
-)
+from shared.contracts.persons import PersonRequested
+from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested
 from shared.errors import NotFound
 from shared.privacy import Part
 from shared.sealed import Sealer

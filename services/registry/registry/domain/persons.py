@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from shared.contracts.persons import (
-    CooperativeOfPerson,
+from shared.contracts.persons import CooperativeOfPerson, PersonRequested
+from shared.contracts.registry import (
     PersonAccessRequested,
     PersonErasureRequested,
     PersonRectified,
-    PersonRequested,
 )
 from shared.errors import Conflict, Invalid, NotFound
 

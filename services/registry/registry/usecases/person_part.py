@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
-from shared.contracts.persons import PersonAccessRequested, PersonRequested
+from shared.contracts.persons import PersonRequested
+from shared.contracts.registry import PersonAccessRequested
 from shared.privacy import Part
 from shared.sealed import Sealer
 

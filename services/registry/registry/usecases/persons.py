@@ -30,7 +30,8 @@ from registry.domain import (
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
-from shared.contracts.persons import ANSWERS, PersonAnswered
+from shared.contracts.catalogue import ANSWERS
+from shared.contracts.persons import PersonAnswered
 from shared.messaging import outbox
 from shared.sealed import Sealer, Unreadable
 
