@@ -49,7 +49,7 @@ class WorkContext:
         return replace(
             fresh,
             correlation_id=correlation_id
-            if correlation_id and _CORRELATION.match(correlation_id)
+            if correlation_id and _CORRELATION.fullmatch(correlation_id)
             else fresh.correlation_id,
             causation_id=causation_id,
             traceparent=traceparent if traceparent and known else fresh.traceparent,

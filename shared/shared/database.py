@@ -139,3 +139,14 @@ def is_infrastructure(error: BaseException | None) -> bool:
             return "connection" in str(error).lower()
         error = error.__cause__ or getattr(error, "orig", None)
     return False
+
+
+def is_data_error(error: BaseException | None) -> bool:
+    """Whether the database refused the values themselves (class 22): no later try changes that."""
+    while error is not None:
+        if isinstance(error, asyncpg.PostgresError):
+            return (error.sqlstate or "").startswith("22")
+        if isinstance(error, asyncpg.DataError):
+            return True
+        error = error.__cause__ or getattr(error, "orig", None)
+    return False

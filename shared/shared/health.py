@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
 
 from .database import is_infrastructure
@@ -30,7 +30,7 @@ async def readyz(process: Process) -> JSONResponse:
     return JSONResponse({"ready": ready, "checks": checks}, status_code=200 if ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, process: Process) -> Response:
     """Prometheus text format. It answers, and soon, also while the database is away."""
     told = await scrape_of(request.app).families()

@@ -61,6 +61,11 @@ _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DomainError)
+    return refusal(error)
+
+
+def refusal(error: DomainError) -> JSONResponse:
+    """The answer to a rule that refused."""
     headers = _HEADERS.get(error.status)
     return problem(error.status, error.code, error.detail, error.problems, headers)
 
@@ -83,14 +88,19 @@ def _place(entry: dict[str, Any]) -> str:
         return "body"
     if len(loc) > 1 and loc[0] in {"body", "query", "path", "header"}:
         loc = loc[1:]
-    return ".".join(str(part) for part in loc)
+    return ".".join(str(part) for part in loc)[:200]
 
 
 def _remedy(entry: dict[str, Any]) -> str:
+    if tuple(entry["loc"]) == ("body",) and entry["type"] in _NO_OBJECT:
+        return "send a JSON object, with `Content-Type: application/json`"
     if entry["type"] == "json_invalid":
         return f"this is no JSON: {entry['ctx']['error']} at character {entry['loc'][-1]}"
     message = str(entry["msg"])
     return message.removeprefix("Value error, ")
+
+
+_NO_OBJECT = {"dict_type", "model_type", "model_attributes_type", "missing"}
 
 
 async def _stale(request: Request, _: Exception) -> JSONResponse:
@@ -102,13 +112,25 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     # The framework wraps what goes wrong while it reads a body.
     if isinstance(error.__cause__, DomainError):
         return await _domain(request, error.__cause__)
-    code = {404: "no-such-path", 405: "method-not-allowed"}.get(error.status_code, "http-error")
-    headers = dict(error.headers) if error.headers else None
-    return problem(error.status_code, code, str(error.detail), headers=headers)
+    headers = dict(error.headers) if error.headers else {}
+    code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
+    detail = detail.format(allowed=headers.get("allow") or headers.get("Allow"))
+    return problem(error.status_code, code, detail, headers=headers)
+
+
+_ROUTING = {
+    404: ("no-such-path", "Nothing is at this path: see /openapi.json for those that exist."),
+    405: ("method-not-allowed", "This path takes {allowed} only."),
+}
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     return unexpected(error)
+
+
+def answer_to(error: Exception) -> JSONResponse:
+    """The answer to whatever got past the routes."""
+    return refusal(error) if isinstance(error, DomainError) else unexpected(error)
 
 
 def unexpected(error: Exception) -> JSONResponse:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from . import health, logs, problems, tracing
+from . import health, logs, openapi, problems, tracing
 from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, engine_of, is_infrastructure, make_sessions
@@ -91,6 +91,7 @@ def build(
         title=f"Taawon {settings.service}",
         version="0.1.0",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would repeat whatever Host the caller claims
         description=(router.__doc__ or "").strip(),
     )
     app.state.owner_of = owner_of
@@ -103,6 +104,7 @@ def build(
     operations = (health.router, status.router, trace.router, history.router, resends.router)
     for routes in (*operations, *own):
         app.include_router(routes)
+    openapi.install(app)
     return app
 
 

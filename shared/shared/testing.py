@@ -54,6 +54,16 @@ def pytest_configure() -> None:
     )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long to look for input that a door can't bear."""
+    parser.addoption(
+        "--fuzz-examples",
+        type=int,
+        default=4,
+        help="requests made up per route and caller (4; for a long run 200)",
+    )
+
+
 def pytest_report_header() -> list[str]:
     """Says on which servers the run stands, and what a missing engine leaves out."""
     kind = os.environ.get("TAAWON_TEST_NODES", "auto")

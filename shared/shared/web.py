@@ -13,17 +13,16 @@ from uuid import UUID
 import orjson
 import structlog
 from fastapi import Depends, Header, Request, Security
-from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import metrics, problems, tracing
+from . import bodies, metrics, parameters, problems, tracing
 from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
-from .errors import Invalid, TooLarge, Unauthenticated
+from .errors import Invalid, Unauthenticated
 from .rates import Rates, TooOften
 from .runtime import Runtime
 
@@ -51,16 +50,23 @@ def session_factory(request: Request) -> SessionFactory:
     return runtime(request).sessions
 
 
+class SeveralTokens(Unauthenticated):
+    """More than one Authorization header came: send exactly one, with a token of POST /token."""
+
+
 async def principal(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Principal:
-    """The verified caller, or a 401."""
+    """The verified caller, or a 401; then what the caller asks for has to be understood."""
+    if len(request.headers.getlist("authorization")) > 1:
+        raise SeveralTokens
     if credentials is None:
         raise Unauthenticated
     caller = await runtime(request).verifier.verify(credentials.credentials)
     structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
     _count(request, caller)
+    parameters.refuse_unknown(request)
     return caller
 
 
@@ -196,18 +202,14 @@ class RequestContext:
             await send(message)
 
         limit = self._larger.get(scope["path"], self._limit)
-        bounded = BoundedBody(receive, limit)
-        declared = headers.get("content-length", "")
         try:
-            if declared.isdigit() and int(declared) > limit:
-                await _too_large(limit)(scope, receive, send_with_id)
-            else:
-                await self._app(scope, bounded, send_with_id)
+            body = await _body(headers, receive, limit)
+            await self._app(scope, body, send_with_id)
         except Exception as error:
             # Answered here, where the correlation id is known; too late once the answer has begun.
             if answering:
                 raise
-            await problems.unexpected(error)(scope, receive, send_with_id)
+            await problems.answer_to(error)(scope, receive, send_with_id)
         finally:
             if scope["path"] not in UNWATCHED:
                 metrics.answered(scope, status, time.perf_counter() - started)
@@ -221,29 +223,9 @@ class RequestContext:
                 )
 
 
-class BodyTooLarge(TooLarge):
-    """The body is larger than this service takes."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
-
-
-class BoundedBody:
-    """A receive channel that stops after so many bytes, whatever Content-Length claimed."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._left = limit
-        self._limit = limit
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise BodyTooLarge(self._limit)
-        return message
-
-
-def _too_large(limit: int) -> JSONResponse:
-    error = BodyTooLarge(limit)
-    return problems.problem(error.status, error.code, error.detail)
+async def _body(headers: dict[str, str], receive: Receive, limit: int) -> Receive:
+    """Where the body is read from; what is declared too large is refused unread."""
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+        raise bodies.BodyTooLarge(limit)
+    return await bodies.checked(headers, bodies.BoundedBody(receive, limit))

@@ -170,7 +170,11 @@ class CallOut(CallTerms):
         )
 
 
-@router.post("/calls", status_code=201)
+@router.post(
+    "/calls",
+    status_code=201,
+    responses={200: {"model": CallOut, "description": "Made the first time this key was sent."}},
+)
 async def draft_call(
     body: CallIn,
     session: Session,

@@ -86,7 +86,11 @@ class IdeaOut(IdeaContent):
         )
 
 
-@router.post("/ideas", status_code=201)
+@router.post(
+    "/ideas",
+    status_code=201,
+    responses={200: {"model": IdeaOut, "description": "Made the first time this key was sent."}},
+)
 async def draft_idea(
     body: NewIdeaIn,
     session: Session,

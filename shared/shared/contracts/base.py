@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
+from shared.errors import Conflict
+
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
 
 Language = Literal["ar", "fr"]
@@ -37,6 +39,27 @@ Audience = Annotated[int, Field(ge=0, le=10_000_000)]
 
 PUBLIC: dict[str, Any] = {"public": True}
 """Marks a field that partner institutions may see: `Field(json_schema_extra=PUBLIC)`."""
+
+
+MOST_VERSIONS = 1_000_000
+"""No aggregate changes more often; a higher version comes from a broken or hostile sender."""
+FURTHEST_LEAP = 1_000
+"""How far a version may be ahead of the newest one that a listener knows.
+
+The newest version wins for good, so one that is far off would silence every true one after it.
+"""
+
+Version = Annotated[int, Field(ge=1, le=MOST_VERSIONS)]
+
+
+class ImplausibleVersion(Conflict):
+    """This version is further ahead of the one known than changes can have come: see its sender."""
+
+
+def refuse_leap(known: int, heard: int) -> None:
+    """Refuse a version that would silence those that truly come after the known one."""
+    if heard > known + FURTHEST_LEAP:
+        raise ImplausibleVersion
 
 
 def new_id() -> uuid.UUID:
@@ -90,7 +113,7 @@ class Event(Contract):
 
     event_id: uuid.UUID = Field(default_factory=new_id)
     occurred_at: AwareDatetime = Field(default_factory=now)
-    aggregate_version: int = Field(default=1, ge=1)
+    aggregate_version: Version = 1
 
     @property
     def aggregate_id(self) -> uuid.UUID:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
-from .base import PUBLIC, Audience, Contract, Event, Language, Localized, LocalizedLong, Text
+from .base import (
+    PUBLIC,
+    Audience,
+    Contract,
+    Event,
+    Language,
+    Localized,
+    LocalizedLong,
+    Text,
+    Version,
+)
 from .criteria import Criteria
 from .persons import PersonAnswered
 
@@ -55,7 +65,7 @@ class CallSnapshot(Contract):
     """
 
     call_id: UUID = Field(json_schema_extra=PUBLIC)
-    version: int = Field(ge=1, json_schema_extra=PUBLIC)
+    version: Version = Field(json_schema_extra=PUBLIC)
     state: CallState = Field(json_schema_extra=PUBLIC)
     kind: CallKind = Field(default="grant", json_schema_extra=PUBLIC)
     funder: Text = Field(json_schema_extra=PUBLIC)
@@ -73,6 +83,12 @@ class CallSnapshot(Contract):
     confirmed_audience: Audience | None = Field(
         default=None, description="Recipients seen and confirmed when it was opened, if any were."
     )
+
+    @model_validator(mode="after")
+    def _closes_after_it_opens(self) -> Self:
+        if self.deadline is not None and self.deadline.at <= self.opened_at:
+            raise ValueError("the deadline is not after the opening: nobody could apply")
+        return self
 
 
 class CallOpened(Event):

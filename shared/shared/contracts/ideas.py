@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text
+from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
 from .persons import PersonAnswered
 
 Readiness = Literal["raw", "structured", "with_business_plan", "jury_selected"]
@@ -19,7 +19,7 @@ class IdeaSnapshot(Contract):
     """An idea as the bank knows it at one version."""
 
     idea_id: UUID = Field(json_schema_extra=PUBLIC)
-    version: int = Field(ge=1, json_schema_extra=PUBLIC)
+    version: Version = Field(json_schema_extra=PUBLIC)
     state: IdeaState = Field(json_schema_extra=PUBLIC)
     origin: Origin = Field(default="submitted", json_schema_extra=PUBLIC)
     readiness: Readiness = Field(default="raw", json_schema_extra=PUBLIC)

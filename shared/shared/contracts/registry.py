@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from .base import PUBLIC, Contract, Event, Language, Localized, Text
+from .base import PUBLIC, Contract, Event, Language, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, Facts, LegalStatus
 from .persons import Kind, PersonAnswered, PersonRequested
 
@@ -24,7 +24,7 @@ class CooperativeRecord(Contract):
     """
 
     cooperative_id: UUID
-    version: int = Field(ge=1, description="Grows by one with every change of the record.")
+    version: Version = Field(description="Grows by one with every change of the record.")
     name_fr: Text | None = None
     name_ar: Text | None = None
     applicant_type: ApplicantType = ApplicantType.COOPERATIVE

@@ -12,6 +12,7 @@ One transaction: inbox row, handler, commit; then the acknowledgement. Three kin
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -30,19 +31,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared import failpoints, tracing
 from shared.context import WorkContext, working
 from shared.contracts.base import Event
-from shared.database import Sessions, is_infrastructure
+from shared.database import Sessions, is_data_error, is_infrastructure
 from shared.errors import DomainError, NotFound
 
-from . import topology
+from . import intake, topology
 from .failure import FORGED, Failure, WrongMessage, parked_copy
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
 from .tables import InboxRow
-from .wire import MAX_BODY_BYTES
 
 log = structlog.get_logger()
 
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
+
+UNSETTLED_LOOKS = 5
+"""How often a message is tried that neither works nor can be sent on; then its queue parts with it.
+"""
 
 HANDLED = Counter(
     "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
@@ -74,15 +78,6 @@ class Reaction:
     @property
     def topics(self) -> tuple[str, ...]:
         return tuple(event.topic for event in self.events)
-
-    def parse(self, topic: str | None, body: bytes) -> Event:
-        """The fact in a message, or `WrongMessage`."""
-        if len(body) > MAX_BODY_BYTES:
-            raise WrongMessage(f"body of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
-        for event in self.events:
-            if event.topic == topic:
-                return event.model_validate_json(body)
-        raise WrongMessage(f"this queue does not take type {topic!r}"[:200])
 
 
 class Consumers:
@@ -189,6 +184,7 @@ class Desk:
         )
         raw = message.raw_message
         seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
+        looks = itertools.count(1)
         with working(context, queue=reaction.queue, event_id=message.message_id), seen as span:
             while True:
                 try:
@@ -197,9 +193,14 @@ class Desk:
                     span.set({"taawon.outcome": outcome})
                     return
                 except Exception as error:
-                    # An error that got past the three kinds is ours: the message waits for us too.
+                    # An error that got past the three kinds is ours: the message waits for us too,
+                    # but not for ever, for others wait behind it.
                     if not _is_away(error):
                         log.exception("message could not be settled")
+                        if next(looks) >= UNSETTLED_LOOKS:
+                            await message.reject(requeue=False)  # the queue's net: it is kept
+                            HANDLED.labels(reaction.queue, "rejected").inc()
+                            return
                     await self._wait_out(error)
 
     async def _settle(self, reaction: Reaction, message: RabbitMessage) -> str:
@@ -215,8 +216,9 @@ class Desk:
         return outcome
 
     async def _work(self, reaction: Reaction, message: RabbitMessage) -> str:
+        intake.refuse_undecodable(message)
         self._check_sender(message)
-        event = reaction.parse(message.raw_message.type, message.body)
+        event = intake.read(reaction.events, message)
         event_id = _event_id(message)
         async with self.sessions.begin() as session:
             if not await first_time(session, reaction.queue, event_id, _run(message)):
@@ -298,7 +300,9 @@ def _is_final(error: BaseException) -> bool:
     """Trying again can't help: the message is malformed, or a rule refuses what it says."""
     if isinstance(error, NotFound):
         return False
-    return isinstance(error, WrongMessage | ValidationError | DomainError)
+    if isinstance(error, WrongMessage | ValidationError | DomainError):
+        return True
+    return is_data_error(error)
 
 
 def _event_id(message: RabbitMessage) -> UUID:
@@ -310,7 +314,10 @@ def _event_id(message: RabbitMessage) -> UUID:
 
 
 def _run(message: RabbitMessage) -> str:
-    return _header(message, topology.RUN_HEADER) or ""
+    run = _header(message, topology.RUN_HEADER) or ""
+    if len(run) > 80 or not run.isprintable():
+        raise WrongMessage(f"{topology.RUN_HEADER} is no name of a run")
+    return run
 
 
 def _header(message: RabbitMessage, name: str) -> str | None:

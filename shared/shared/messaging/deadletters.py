@@ -31,6 +31,7 @@ from .tables import DeadLetterRow
 
 log = structlog.get_logger()
 
+MOST_HEADER_BYTES = 16 * 1024
 LIMIT_REACHED = "delivery limit of the broker reached"
 
 
@@ -140,8 +141,17 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
 
 
 def _storable(value: Any) -> Any:
-    """As JSON data without U+0000, which any sender may send and PostgreSQL stores in no text."""
-    return _without_nul(orjson.loads(orjson.dumps(value, default=str)))
+    """As JSON data without U+0000, which any sender may send and PostgreSQL stores in no text.
+
+    What can't be JSON, or is larger than a header of ours ever is, is left out.
+    """
+    try:
+        plain = orjson.dumps(value, default=str)
+    except (TypeError, ValueError):  # nested too deeply
+        return {} if isinstance(value, dict) else None
+    if len(plain) > MOST_HEADER_BYTES:
+        return {} if isinstance(value, dict) else None
+    return _without_nul(orjson.loads(plain))
 
 
 def _without_nul(value: Any) -> Any:
@@ -165,7 +175,7 @@ def _moment(value: object, otherwise: datetime) -> datetime:
 
 def _count(value: object) -> int:
     """Our own attempts; without them the broker gave up after its limit of redeliveries."""
-    return value if isinstance(value, int) and 0 < value < 10_000 else topology.DELIVERY_LIMIT
+    return value if failure.is_count(value) else topology.DELIVERY_LIMIT
 
 
 async def list_dead(session: AsyncSession, *, state: str = "dead") -> list[DeadLetterRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from aio_pika import DeliveryMode, Message
 from faststream.rabbit.annotations import RabbitMessage
@@ -15,8 +15,12 @@ FIRST_FAILED = "x-taawon-first-failed-at"
 LAST_FAILED = "x-taawon-last-failed-at"
 ERROR = "x-taawon-error"
 
-# The broker's own history would make it refuse a second trip through the same queues.
-_STRIPPED = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count")
+# The broker's own history would make it refuse a second trip through the same queues, and what
+# else a sender put there could make the copy too large for a frame: neither is taken along.
+_KEPT = ("cloudEvents_", "traceparent", "tracestate", "x-taawon-")
+_LONGEST_HEADER = 1000
+MOST_ATTEMPTS = 1000
+"""A count beyond it was not written by us, so it is not believed."""
 
 
 FORGED = "the sender is not the owner of this fact"
@@ -42,11 +46,16 @@ class Failure:
         before = message.headers.get(ATTEMPTS)
         first = message.headers.get(FIRST_FAILED)
         return cls(
-            attempts=(before if isinstance(before, int) else 0) + 1,
-            first_at=first if isinstance(first, str) else moment,
+            attempts=(before if is_count(before) else 0) + 1,
+            first_at=first if isinstance(first, str) and len(first) < 40 else moment,
             last_at=moment,
             error=describe(error),
         )
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a header can be the number of attempts that we wrote."""
+    return type(value) is int and 0 < value <= MOST_ATTEMPTS
 
 
 def describe(error: Exception) -> str:
@@ -55,7 +64,7 @@ def describe(error: Exception) -> str:
         places = sorted(
             {f"{'.'.join(str(p) for p in e['loc'])}: {e['type']}" for e in error.errors()}
         )
-        return f"ValidationError({'; '.join(places)[:400]})"
+        return f"ValidationError({'; '.join(places)[:400]})".replace("\0", "")
     if isinstance(error, WrongMessage):
         return f"WrongMessage({error})"
     return type(error).__name__
@@ -78,7 +87,11 @@ def parked_copy(message: RabbitMessage, failure: Failure, *, user: str) -> Messa
 
 
 def _headers(headers: dict[str, Any], failure: Failure) -> dict[str, Any]:
-    kept = {k: v for k, v in headers.items() if not k.startswith(_STRIPPED)}
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name.startswith(_KEPT) and isinstance(value, str) and len(value) <= _LONGEST_HEADER
+    }
     return {
         **kept,
         ATTEMPTS: failure.attempts,

@@ -146,7 +146,7 @@ def _check_codes(wanted: SubscriptionFilter) -> None:
     problems += [
         Problem(f"topics.{place}", f"{topic!r} is no event type, like funding.call.opened or *")
         for place, topic in enumerate(wanted.topics)
-        if not _TOPIC.match(topic)
+        if not _TOPIC.fullmatch(topic)
     ]
     if problems:
         raise Invalid.many(problems)

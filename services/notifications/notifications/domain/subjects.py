@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
+from shared.contracts.base import refuse_leap
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.contracts.funding import (
     CallCancelled,
@@ -167,9 +168,10 @@ class Subject:
         return IdeaSnapshot.model_validate(self.content)
 
     def learn(self, news: News) -> None:
-        """Keep the newest content; what arrives late changes nothing."""
+        """Keep the newest content; what arrives late changes nothing, what leaps is refused."""
         if news.version <= self.version:
             return
+        refuse_leap(self.version, news.version)
         self.version = news.version
         self.state = news.state
         self.content = news.content.model_dump(mode="json")

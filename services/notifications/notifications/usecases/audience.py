@@ -7,11 +7,12 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import failpoints
+from shared.contracts.base import FURTHEST_LEAP, refuse_leap
 from shared.contracts.registry import CooperativeRecord
 from shared.messaging import forgetting
 
@@ -73,6 +74,7 @@ async def keep_cooperatives(session: AsyncSession, records: Sequence[Cooperative
     """
     # The moments of the history come after those of a fan-out that is under way.
     await lock_audience(session, shared=True)
+    await _refuse_leaps(session, records)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
     newest |= await _without_forgotten(session, newest)
     changed = await _upsert(session, list(newest.values()))
@@ -90,6 +92,24 @@ async def _without_forgotten(
         for each, version in below.items()
         if records[each].version < version
     }
+
+
+async def _refuse_leaps(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
+    """Refuse a batch that would silence the true records of any cooperative in it."""
+    far = {
+        r.cooperative_id: r.version
+        for r in sorted(records, key=lambda r: r.version)
+        if r.version > FURTHEST_LEAP
+    }
+    if not far:
+        return
+    known = await session.execute(
+        select(audience.c.cooperative_id, audience.c.version).where(
+            audience.c.cooperative_id == func.any(list(far))
+        )
+    )
+    for cooperative_id, version in known:
+        refuse_leap(version, far[cooperative_id])
 
 
 async def _upsert(session: AsyncSession, records: Sequence[CooperativeRecord]) -> list[UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
@@ -12,7 +12,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
 from registry import queries, usecases
-from shared import problems
+from shared import openapi, problems
 from shared.web import Process, Session, Sessions
 
 from .dependencies import Foreign, Seal
@@ -50,11 +50,24 @@ class TokenOut(BaseModel):
     issued_token_type: str | None = None
 
 
+class OAuthProblem(openapi.Problem):
+    """A problem and an OAuth error in one."""
+
+    error: str
+    error_description: str
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": OAuthProblem, "description": "Refused, as OAuth 2.0 words it (RFC 6749)."}
+    for status in (400, 401, 429)
+}
+
+
 class KeysOut(BaseModel):
     keys: list[dict[str, str]]
 
 
-@router.post("/token", response_model_exclude_none=True)
+@router.post("/token", response_model_exclude_none=True, responses=REFUSED)
 async def issue_token(
     form: Annotated[TokenForm, Form()],
     basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],

@@ -1,0 +1,136 @@
+"""What a request body may be: bounded, not packed, UTF-8, and JSON that has one meaning only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from email.message import Message as Header
+from typing import Any, NoReturn
+
+from starlette.types import Message, Receive
+
+from .errors import DomainError, Invalid, TooLarge
+
+
+class BodyTooLarge(TooLarge):
+    """The body is larger than this service takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
+
+
+class PackedBody(DomainError):
+    """Packed bodies are not taken: send it as it is, without `Content-Encoding`."""
+
+    status = 415
+
+
+class ForeignCharset(DomainError):
+    """Only UTF-8 is read: encode the body as UTF-8 and leave `charset` out."""
+
+    status = 415
+
+
+class InvalidRequest(Invalid):
+    """The body is no JSON that can be read in one way only."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, field="body")
+
+
+class BoundedBody:
+    """A receive channel that stops after so many bytes, whatever Content-Length claimed."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self._limit = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise BodyTooLarge(self._limit)
+        return message
+
+
+async def checked(headers: Mapping[str, str], receive: Receive) -> Receive:
+    """The channel to read the body from: JSON is read whole and looked at first.
+
+    Two readers of one body have to see the same thing, so what JSON leaves open is refused:
+    keys that stand twice, NaN, half characters.
+    """
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise PackedBody
+    content = Header()
+    content["content-type"] = headers.get("content-type", "")
+    if content.get_content_charset("utf-8") not in {"utf-8", "utf8", "us-ascii"}:
+        raise ForeignCharset
+    if not _is_json(content.get_content_type()):
+        return receive
+    return await _read_and_checked(receive)
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")
+
+
+async def _read_and_checked(receive: Receive) -> Receive:
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return _once(message, receive)
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = b"".join(parts)
+    if body:
+        refuse_ambiguous(body)
+    return _once({"type": "http.request", "body": body, "more_body": False}, receive)
+
+
+def _once(message: Message, receive: Receive) -> Receive:
+    waiting = [message]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+_HALF = re.compile(rb"\\ud[89a-f]", re.IGNORECASE)
+"""What may be half of a character: looked at closer only where it occurs."""
+
+
+def refuse_ambiguous(body: bytes) -> None:
+    """Refuse what is no JSON in UTF-8, or could be read in two ways; says where and why."""
+    try:
+        text = body.decode()
+        read = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+        if _HALF.search(body):
+            json.dumps(read, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"byte {error.start + 1} is not UTF-8: encode it as UTF-8") from None
+    except UnicodeEncodeError:
+        raise InvalidRequest("an escape is half a character: send both halves") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(f"this is no JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise InvalidRequest("lists and objects are nested too deeply: flatten them") from None
+    except ValueError:
+        raise InvalidRequest("a number has too many digits: no field takes it") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise InvalidRequest(f"the key {twice[:80]!a} stands twice: keep one of them")
+    return read
+
+
+def _no_number(name: str) -> NoReturn:
+    raise InvalidRequest(f"{name} is no number in JSON: leave it out or send null")

@@ -1,0 +1,39 @@
+"""Messages whose properties can't be decoded are given to us all the same.
+
+AMQP texts may hold any bytes, its times any 64 bits, its tables any depth. The client library takes
+a header that it can't decode for a broken connection and closes it, whereupon the broker delivers
+the same message again: one such message would silence every reaction of a service, and the drain of
+its dead letters for good. So the header's size is kept, its properties are put aside, and the
+message is refused like any other wrong one.
+"""
+
+from __future__ import annotations
+
+import structlog
+from pamqp import commands
+from pamqp.header import ContentHeader
+
+log = structlog.get_logger()
+
+UNDECODABLE = "x-taawon-undecodable"
+"""Header that stands for properties that could not be read; its value is the class of the error."""
+
+_unmarshal = ContentHeader.unmarshal
+
+
+def _tolerant(header: ContentHeader, data: bytes) -> None:
+    try:
+        _unmarshal(header, data)
+    except (ValueError, OverflowError, OSError, RecursionError) as error:
+        if header.class_id is None:  # not even the size of the body: nothing can be done
+            raise
+        log.warning("properties of a message can't be decoded", error=type(error).__name__)
+        header.properties = commands.Basic.Properties(headers={UNDECODABLE: type(error).__name__})
+
+
+def install() -> None:
+    """Make the client library tolerant, in this process. Safe to repeat."""
+    ContentHeader.unmarshal = _tolerant  # type: ignore[method-assign, assignment]  # there is no hook for it
+
+
+install()

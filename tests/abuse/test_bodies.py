@@ -1,0 +1,241 @@
+"""Bodies, headers and paths that nobody means well with: a problem with field and remedy."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from . import things
+from .doors import SERVICES, Door, Operation, document, operations
+
+LIMIT = 256 * 1024
+JSON = {"Content-Type": "application/json"}
+
+
+def takes(operation: Operation) -> set[str]:
+    return set(operation.about.get("requestBody", {}).get("content", {}))
+
+
+WITH_JSON = [operation for operation in operations() if "application/json" in takes(operation)]
+
+
+def _path(operation: Operation) -> str:
+    path = operation.path
+    for parameter in operation.parameters("path"):
+        name = parameter["name"]
+        path = path.replace(f"{{{name}}}", things.KNOWN.get(name, [str(uuid.uuid4())])[0])
+    return path
+
+
+def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
+    own = {"funding": "partner", "ideas": "cooperative"}.get(operation.service, "operator")
+    return things.headers(tokens, own)
+
+
+def _send(door: Door, operation: Operation, tokens: Any, content: Any, **headers: str) -> Any:
+    given = {
+        **JSON,
+        **_caller(operation, tokens),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
+    return httpx.request(
+        operation.method, door.url + _path(operation), content=content, headers=given
+    )
+
+
+def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
+    """The problem in an answer, which has one of these statuses and says something useful."""
+    assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:500]}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["detail"]
+    if answer.status_code == 422:
+        assert all(error["field"] and error["message"] for error in told["errors"])
+        assert told["errors"]
+    return told
+
+
+UNREADABLE: dict[str, bytes] = {
+    "cut off": b'{"title": ',
+    "two documents": b"{}{}",
+    "a key twice": b'{"reason": "a", "reason": "b"}',
+    "a key twice, deep": b'{"title": {"fr": "a", "fr": "b"}}',
+    "NaN": b'{"jobs": NaN}',
+    "Infinity": b'{"jobs": -Infinity}',
+    "nested lists": b"[" * 100_000 + b"]" * 100_000,
+    "nested objects": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "too many digits": b'{"jobs": ' + b"9" * 5000 + b"}",
+    "latin-1": '{"reason": "é"}'.encode("latin-1"),
+    "UTF-16": '{"reason": "a"}'.encode("utf-16"),
+    "UTF-16 without mark": '{"reason": "a"}'.encode("utf-16-le"),
+    "UTF-32": '{"reason": "a"}'.encode("utf-32"),
+    "a mark before UTF-8": b'\xef\xbb\xbf{"reason": "a"}',
+    "half a character": b'{"reason": "\\ud800"}',
+    "half a character as key": b'{"\\udfff": 1}',
+    "overlong UTF-8": b'{"reason": "\xc0\xaf"}',
+    "a raw control character": b'{"reason": "\x00"}',
+    "packed": gzip.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_json_that_can_be_read_in_more_than_one_way_is_refused(
+    operation: Operation, open_doors, tokens
+):
+    for name, body in UNREADABLE.items():
+        answer = _send(open_doors[operation.service], operation, tokens, body)
+        (error,) = problem(answer, 422)["errors"]
+        assert error["field"] == "body", name
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_json_of_another_shape_is_refused(operation: Operation, open_doors, tokens):
+    for body in (b"[]", b"null", b'"x"', b"7", b"true", b"[{}]"):
+        if body == b"null" and not operation.about["requestBody"].get("required"):
+            continue
+        problem(_send(open_doors[operation.service], operation, tokens, body), 422)
+
+
+def _texts(schema: Any, components: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The places of a body where a text may stand."""
+    if "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    for option in schema.get("anyOf", []):
+        yield from _texts(option, components, path)
+    for name, inner in schema.get("properties", {}).items():
+        yield from _texts(inner, components, (*path, name))
+    if schema.get("type") == "array":
+        yield from _texts(schema["items"], components, (*path, "0"))
+    if schema.get("type") == "string":
+        yield path
+
+
+def _placed(path: tuple[str, ...], value: Any) -> Any:
+    for name in reversed(path):
+        value = [value] if name == "0" else {name: value}
+    return value
+
+
+HOSTILE: dict[str, Any] = {
+    "NUL": "a\0b",
+    "SQL": "'; DROP TABLE audit; --",
+    "long": "x" * 100_000,
+    "a number": 2**80,
+    "an object": {"a": {"b": []}},
+}
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_no_text_of_a_body_brings_a_service_down(operation: Operation, open_doors, tokens):
+    content = operation.about["requestBody"]["content"]["application/json"]
+    components = document(operation.service)["components"]["schemas"]
+    good = GOOD.get((operation.service, operation.path), {})
+    with httpx.Client(base_url=open_doors[operation.service].url) as client:
+        for place in set(_texts(content["schema"], components)):
+            for name, value in HOSTILE.items():
+                answer = client.request(
+                    operation.method,
+                    _path(operation),
+                    json=_merged(good, _placed(place, value)),
+                    headers=_caller(operation, tokens),
+                )
+                assert answer.status_code < 500, (place, name, answer.text)
+                if name in {"NUL", "long"}:
+                    problem(answer, 400, 403, 404, 409, 413, 422)
+
+
+GOOD: dict[tuple[str, str], dict[str, Any]] = {
+    ("ideas", "/ideas"): things.IDEA,
+    ("ideas", "/ideas/{idea_id}"): things.IDEA,
+    ("funding", "/calls"): things.CALL,
+    ("funding", "/calls/{call_id}"): things.CALL,
+    ("registry", "/partners"): things.INSTITUTION,
+    ("registry", "/cooperatives"): things.ENTRY,
+    ("registry", "/accounts"): {
+        "email": "a@b.example",
+        "password": "a long enough pass phrase 7",
+        "roles": ["juror"],
+    },
+    ("notifications", "/previews"): {"tracks": [{}]},
+}
+
+
+def _merged(good: Any, change: Any) -> Any:
+    if isinstance(good, dict) and isinstance(change, dict):
+        return {**good, **{name: _merged(good.get(name), inner) for name, inner in change.items()}}
+    if isinstance(good, list) and good and isinstance(change, list):
+        return [_merged(good[0], change[0])]
+    return change
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_packed_foreign_and_huge_bodies_are_refused_unread(
+    operation: Operation, open_doors, tokens
+):
+    door = open_doors[operation.service]
+    bomb = gzip.compress(b" " * 10_000_000)
+
+    for encoding in ("gzip", "br", "deflate, gzip", "GZIP", "identity, gzip"):
+        answer = _send(door, operation, tokens, bomb, Content_Encoding=encoding)
+        assert problem(answer, 415)["code"] == "packed-body"
+    for charset in ("utf-16", "latin-1", "utf-7", "x"):
+        kind = f"application/json; charset={charset}"
+        answer = _send(door, operation, tokens, b"{}", Content_Type=kind)
+        assert problem(answer, 415)["code"] == "foreign-charset"
+    answer = _send(door, operation, tokens, b" " * (LIMIT + 1))
+    assert problem(answer, 413)["code"] == "body-too-large"
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_another_content_type_says_which_one_is_taken(operation: Operation, open_doors, tokens):
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"):
+        answer = _send(
+            open_doors[operation.service], operation, tokens, b'{"a": 1}', Content_Type=kind
+        )
+        told = problem(answer, 422)
+        assert "Content-Type: application/json" in told["detail"], kind
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_paths_methods_and_ids_that_do_not_exist_are_problems(service, open_doors, tokens):
+    door, caller = open_doors[service], things.headers(tokens, "operator")
+    by_id = [op for op in operations(service) if op.method == "get" and "_id}" in op.path]
+
+    with httpx.Client(base_url=door.url, headers=caller, follow_redirects=False) as client:
+        assert problem(client.get("/nowhere"), 404)["code"] == "no-such-path"
+        assert problem(client.get("/status/"), 404)["code"] == "no-such-path"
+        assert "GET" in problem(client.delete("/status"), 405)["detail"]
+        assert problem(client.request("BREW", "/status"), 405)
+        for operation in by_id:
+            for wrong in ("7", "x" * 5000, "%00", "..%2f..%2fstatus", "null", "%ED%A0%80"):
+                path = operation.path.split("{", maxsplit=1)[0] + wrong
+                problem(
+                    client.get(
+                        path + operation.path.partition("}")[2].replace("}", "").replace("{", "")
+                    ),
+                    404,
+                    422,
+                )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("sent", ["a b", "x" * 200, "a%0d%0aSet-Cookie: b=1", "é", '"', "<b>"])
+def test_a_correlation_id_can_carry_nothing_into_headers_or_logs(service, open_doors, sent):
+    answer = httpx.get(
+        f"{open_doors[service].url}/healthz", headers={b"X-Correlation-ID": sent.encode()}
+    )
+
+    uuid.UUID(answer.headers["x-correlation-id"])
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_forged_host_is_never_repeated(service, open_doors):
+    for path in ("/status/", "/nowhere", "/openapi.json"):
+        answer = httpx.get(open_doors[service].url + path, headers={"Host": "evil.example"})
+        assert "evil.example" not in answer.text + str(answer.headers)
