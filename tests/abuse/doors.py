@@ -26,6 +26,8 @@ from shared.runtime import Runtime
 from shared.sealed import Sealer
 from shared.testing import SEAL_KEY, Tokens, eventually, test_settings
 
+UNLIMITED = {"rate_limit": 0, "rate_limit_address": 0, "rate_limit_sign_in": 0}
+"""Limits have tests of their own; here each request is to be looked at."""
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 
 
@@ -129,7 +131,7 @@ async def _serve(
     ready: threading.Event,
     over: threading.Event,
 ) -> None:
-    app = _app(service, url)
+    app = _app(service, url, **UNLIMITED)
     async with _runtime(service, url, keys_url) as runtime:
         app.state.runtime = runtime
         config = uvicorn.Config(
