@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from typing import Any
 
+import httpx
 import orjson
 import uvicorn
 from fastapi import FastAPI
@@ -26,8 +27,6 @@ from shared.runtime import Runtime
 from shared.sealed import Sealer
 from shared.testing import SEAL_KEY, Tokens, eventually, test_settings
 
-UNLIMITED = {"rate_limit": 0, "rate_limit_address": 0, "rate_limit_sign_in": 0}
-"""Limits have tests of their own; here each request is to be looked at."""
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 
 
@@ -91,6 +90,7 @@ class Door:
     url: str
     runtime: Runtime
     loop: asyncio.AbstractEventLoop
+    http: httpx.Client = field(compare=False)
 
     def run(self, work: Callable[[Runtime], Coroutine[Any, Any, Any]]) -> Any:
         """Work on the service's own database, in the service's own loop."""
@@ -131,7 +131,7 @@ async def _serve(
     ready: threading.Event,
     over: threading.Event,
 ) -> None:
-    app = _app(service, url, **UNLIMITED)
+    app = _app(service, url)
     async with _runtime(service, url, keys_url) as runtime:
         app.state.runtime = runtime
         config = uvicorn.Config(
@@ -147,11 +147,11 @@ async def _serve(
             task = asyncio.create_task(_quietly(server))
             await eventually(lambda: server.started, within=20)
             port = server.servers[0].sockets[0].getsockname()[1]
-            made.append(
-                Door(service, f"http://127.0.0.1:{port}", runtime, asyncio.get_running_loop())
-            )
-            ready.set()
-            await asyncio.to_thread(over.wait)
+            address = f"http://127.0.0.1:{port}"
+            with httpx.Client(base_url=address, trust_env=False, timeout=30) as http:
+                made.append(Door(service, address, runtime, asyncio.get_running_loop(), http))
+                ready.set()
+                await asyncio.to_thread(over.wait)
             server.should_exit = True
             await task
 

@@ -30,7 +30,7 @@ def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
 
 
 def _ask(door: Door, operation: Operation, tokens: Any, query: Any) -> httpx.Response:
-    return httpx.get(door.url + _path(operation), params=query, headers=_caller(operation, tokens))
+    return door.http.get(_path(operation), params=query, headers=_caller(operation, tokens))
 
 
 def raw(value: object) -> str:

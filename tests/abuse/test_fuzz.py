@@ -32,6 +32,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 OPERATIONS = operations()
+SESSION = requests.Session()
 
 
 @cache
@@ -52,11 +53,10 @@ def _cases(operation: Operation) -> st.SearchStrategy[Any]:
 
 def _answer(case: Any, door: Door, caller: dict[str, str], streams: bool) -> requests.Response:
     sent = case.as_transport_kwargs(base_url=door.url, headers=caller)
-    with requests.Session() as session:
-        answer = session.request(**sent, stream=streams, timeout=20, allow_redirects=False)
-        if streams:
-            answer.close()
-        return answer
+    answer = SESSION.request(**sent, stream=streams, timeout=20, allow_redirects=False)
+    if streams:
+        answer.close()
+    return answer
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)

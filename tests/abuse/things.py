@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-import httpx
-
 from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
 from shared.runtime import Runtime
@@ -66,7 +64,7 @@ def fill(door: Door, tokens: Tokens) -> None:
 
 
 def _post(door: Door, caller: dict[str, str], path: str, body: Any) -> dict[str, Any]:
-    answer = httpx.post(door.url + path, json=body, headers=caller)
+    answer = door.http.post(path, json=body, headers=caller)
     assert answer.status_code == 201, answer.text
     found = answer.json()
     assert isinstance(found, dict)
@@ -80,7 +78,7 @@ def _registry(door: Door, tokens: Tokens) -> None:
     KNOWN["cooperative_id"].append(made["cooperative_id"])
     sent = {**operator, "Content-Type": "text/csv"}
     file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
-    answer = httpx.post(f"{door.url}/imports", content=file.encode(), headers=sent)
+    answer = door.http.post("/imports", content=file.encode(), headers=sent)
     KNOWN["import_id"] = [answer.text.split('"import_id":"')[1][:36]]
 
 

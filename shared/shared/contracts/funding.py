@@ -86,7 +86,7 @@ class CallSnapshot(Contract):
 
     @model_validator(mode="after")
     def _closes_after_it_opens(self) -> Self:
-        if self.deadline is not None and self.deadline.at <= self.opened_at:
+        if self.state == "open" and self.deadline and self.deadline.at <= self.opened_at:
             raise ValueError("the deadline is not after the opening: nobody could apply")
         return self
 
