@@ -1,6 +1,7 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-compose test-containers check journeys bench migrate docs secrets chaos
+FUZZ_EXAMPLES ?= 200
+.PHONY: help setup demo up down test test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,6 +24,9 @@ down:  ## stop everything that up or demo started
 
 test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+fuzz: setup  ## make up requests for every route, many more than in make test
+	@$(BIN)/pytest tests/abuse/test_fuzz.py --fuzz-examples $(FUZZ_EXAMPLES) --timeout 900 $(ARGS)
 
 journeys: setup  ## only the stories across real processes
 	@$(BIN)/pytest tests/journeys $(ARGS)

@@ -19,7 +19,7 @@ _CORRELATION = re.compile(CORRELATION)
 
 def is_traceparent(value: object) -> bool:
     """Whether it is W3C trace context of the version that we speak."""
-    return isinstance(value, str) and _TRACEPARENT.match(value) is not None
+    return isinstance(value, str) and _TRACEPARENT.fullmatch(value) is not None
 
 
 def _new_traceparent() -> str:

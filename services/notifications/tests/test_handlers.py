@@ -7,6 +7,7 @@ import uuid
 from itertools import permutations
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from notifications import handlers, usecases
@@ -21,6 +22,7 @@ from notifications.models import (
     subject,
 )
 from notifications.models import subscription as subscription_table
+from shared.contracts.base import ImplausibleVersion
 from shared.contracts.registry import CooperativeChanged, CooperativesImported, PartnerRegistered
 from shared.database import make_engine, make_sessions
 from shared.eligibility import Outcome, evaluate
@@ -476,3 +478,63 @@ async def test_twenty_writers_leave_no_hole_for_a_polling_reader(databases):
     assert [position for position, _ in seen] == list(range(1, 201))
     assert {event_id for _, event_id in seen} == {event.event_id for event in events}
     await engine.dispose()
+
+
+LEAP = 1_001
+
+
+async def test_a_version_that_leaps_silences_neither_a_subject_nor_those_after_it(session):
+    record, call = a_record(), a_call()
+    await kept(session, record)
+    await handlers.follow_call(opened(call), session)
+    far = call.model_copy(update={"version": call.version + LEAP})
+
+    async with session.begin_nested() as attempt:
+        with pytest.raises(ImplausibleVersion):
+            await handlers.follow_call(updated(far), session)
+        await attempt.rollback()
+    await handlers.follow_call(cancelled(call), session)
+
+    assert [row.kind for row in await alerts_of(session, call.call_id)] == ["opened", "cancelled"]
+
+
+async def test_a_version_that_leaps_silences_no_cooperative_of_its_batch(session):
+    record, other = a_record(), a_record()
+    await kept(session, record, other)
+    far = record.model_copy(update={"version": record.version + LEAP})
+    newer = record.model_copy(update={"version": 2, "province": "MA-AGD"})
+
+    for batch in ([far], [other, far], [newer, far]):
+        with pytest.raises(ImplausibleVersion):
+            await handlers.keep_imported_cooperatives(imported(*batch), session)
+    await kept(session, newer)
+
+    found = await session.execute(select(audience.c.version, audience.c.province))
+    assert {tuple(row) for row in found} == {(2, "MA-AGD"), (1, "MA-TIZ")}
+
+
+async def test_the_same_cooperative_twice_in_a_batch_counts_as_its_newest(session):
+    record = a_record()
+    newer = record.model_copy(update={"version": 2, "province": "MA-AGD"})
+
+    await kept(session, newer, record, newer)
+
+    rows = (await session.execute(select(audience.c.version, audience.c.province))).all()
+    assert [tuple(row) for row in rows] == [(2, "MA-AGD")]
+
+
+@pytest.mark.parametrize("many", [0, 501])
+def test_a_batch_holds_one_to_five_hundred(many):
+    batch = {"batch_id": uuid.uuid4(), "import_id": uuid.uuid4()}
+
+    with pytest.raises(ValidationError, match="cooperatives"):
+        CooperativesImported(**batch, cooperatives=[a_record()] * many)
+
+
+def test_a_call_that_closes_before_it_opens_is_no_fact():
+    call = a_call()
+    late = call.model_copy(update={"opened_at": call.deadline.at}).model_dump()
+
+    with pytest.raises(ValidationError, match="not after the opening"):
+        type(call).model_validate(late)
+    type(call).model_validate({**late, "state": "closed"})

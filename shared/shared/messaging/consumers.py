@@ -178,9 +178,9 @@ class Desk:
     async def take(self, reaction: Reaction, message: RabbitMessage) -> None:
         """Work on a delivery until it is settled: done, to be tried again later, or dead."""
         context = WorkContext.of(
-            correlation_id=_header(message, "cloudEvents_correlationid"),
+            correlation_id=intake.header(message, "cloudEvents_correlationid"),
             causation_id=message.message_id,
-            traceparent=_header(message, "traceparent"),
+            traceparent=intake.header(message, "traceparent"),
         )
         raw = message.raw_message
         seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
@@ -219,9 +219,10 @@ class Desk:
         intake.refuse_undecodable(message)
         self._check_sender(message)
         event = intake.read(reaction.events, message)
-        event_id = _event_id(message)
+        event_id = intake.event_id(message)
+        run = intake.run_of(message, resent=reaction.rebuildable)
         async with self.sessions.begin() as session:
-            if not await first_time(session, reaction.queue, event_id, _run(message)):
+            if not await first_time(session, reaction.queue, event_id, run):
                 return "repeated"
             await reaction.handler(event, session)
             await session.flush()
@@ -233,7 +234,7 @@ class Desk:
         if not self.verify_sender:
             return
         raw = message.raw_message
-        if not is_from_owner(raw.user_id, raw.type, self.service):
+        if not intake.is_from_owner(raw.user_id, raw.type, self.service):
             raise WrongMessage(FORGED)
 
     async def _give_up_or_retry(
@@ -272,12 +273,6 @@ class Desk:
         return True
 
 
-def is_from_owner(user: str | None, topic: str | None, listener: str) -> bool:
-    """Whether a fact comes from the service that owns it, or from the listener's own retries."""
-    owner = (topic or "").partition(".")[0]
-    return user in {owner, listener}
-
-
 # A text, for building and compiling the statement anew would be a tenth of a message's cost.
 _FIRST_TIME = text(
     f"""INSERT INTO {InboxRow.__tablename__} (queue, event_id, run)
@@ -303,26 +298,6 @@ def _is_final(error: BaseException) -> bool:
     if isinstance(error, WrongMessage | ValidationError | DomainError):
         return True
     return is_data_error(error)
-
-
-def _event_id(message: RabbitMessage) -> UUID:
-    try:
-        # Not `message.message_id`: where the sender gave none, that is a random one.
-        return UUID(message.raw_message.message_id or "")
-    except ValueError:
-        raise WrongMessage("the message id is not a UUID") from None
-
-
-def _run(message: RabbitMessage) -> str:
-    run = _header(message, topology.RUN_HEADER) or ""
-    if len(run) > 80 or not run.isprintable():
-        raise WrongMessage(f"{topology.RUN_HEADER} is no name of a run")
-    return run
-
-
-def _header(message: RabbitMessage, name: str) -> str | None:
-    value = message.headers.get(name)
-    return value if isinstance(value, str) else None
 
 
 def by_queue(consumers: Iterable[Consumers]) -> dict[str, Reaction]:

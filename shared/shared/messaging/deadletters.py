@@ -25,7 +25,8 @@ from shared.errors import Conflict, NotFound
 from shared.runtime import Runtime
 
 from . import failure, forgetting, topology
-from .consumers import Consumers, is_from_owner
+from .consumers import Consumers
+from .intake import is_from_owner
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
 from .tables import DeadLetterRow
 

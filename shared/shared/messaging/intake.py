@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.message import Message as Header
+from uuid import UUID
 
 from faststream.rabbit.annotations import RabbitMessage
 
 from shared.contracts.base import Event
 
+from . import topology
 from .failure import WrongMessage
 from .undecodable import UNDECODABLE
 from .wire import MAX_BODY_BYTES
@@ -67,3 +69,34 @@ def _refuse_impossible_time(moment: datetime) -> None:
         raise WrongMessage(f"occurred_at is more than {minutes} minutes ahead of our clock")
     if moment < EARLIEST:
         raise WrongMessage(f"occurred_at is before {EARLIEST.year}")
+
+
+def event_id(message: RabbitMessage) -> UUID:
+    """The id that makes a repeat known."""
+    try:
+        # Not `message.message_id`: where the sender gave none, that is a random one.
+        return UUID(message.raw_message.message_id or "")
+    except ValueError:
+        raise WrongMessage("the message id is not a UUID") from None
+
+
+def run_of(message: RabbitMessage, *, resent: bool) -> str:
+    """The run that sent the fact once more, or none; `resent` says whether the queue takes such."""
+    run = header(message, topology.RUN_HEADER) or ""
+    if run and not resent:
+        raise WrongMessage("this queue takes no fact a second time: it is not rebuildable")
+    if len(run) > 80 or not run.isprintable():
+        raise WrongMessage(f"{topology.RUN_HEADER} is no name of a run")
+    return run
+
+
+def header(message: RabbitMessage, name: str) -> str | None:
+    """A header that is a text; what is none is as good as missing."""
+    value = message.headers.get(name)
+    return value if isinstance(value, str) else None
+
+
+def is_from_owner(user: str | None, topic: str | None, listener: str) -> bool:
+    """Whether a fact comes from the service that owns it, or from the listener's own retries."""
+    owner = (topic or "").partition(".")[0]
+    return user in {owner, listener}
