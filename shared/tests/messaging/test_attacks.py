@@ -353,7 +353,7 @@ async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
 async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
     consumers, taken = Consumers("carpentry"), []
 
-    @consumers.on(StoneLaid, prefetch=1, rebuildable=True)
+    @consumers.on(StoneLaid, prefetch=1, projection=["stone"])
     async def keep_stone(event: StoneLaid, session: AsyncSession) -> None:
         taken.append(event.number)
 
