@@ -72,6 +72,15 @@ def pytest_report_header() -> list[str]:
     return [f"servers: {kind}; no Docker engine answers, so test_containers.py is left out"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which servers there really were, so that nobody has to believe it."""
+    if STOOD_ON:
+        terminalreporter.line(f"stood on {', '.join(STOOD_ON)}")
+
+
+STOOD_ON: list[str] = []
+"""Product, version and source of each server that this run used."""
+
 SEAL_KEY = Fernet.generate_key().decode()
 
 
@@ -137,6 +146,8 @@ def _clear_dead_runs(root: Path) -> None:
 def postgres(run_folder: Path) -> Iterator[Postgres]:
     """A real PostgreSQL: a container where an engine answers, else a private node."""
     with postgres_for_tests(run_folder / "postgres") as node:
+        version = node.databases.run("SHOW server_version").split()[0]
+        STOOD_ON.append(f"PostgreSQL {version} ({node.found.source})")
         yield node
 
 
@@ -144,6 +155,8 @@ def postgres(run_folder: Path) -> Iterator[Postgres]:
 def rabbitmq(run_folder: Path) -> Iterator[Broker]:
     """A real RabbitMQ: a container where an engine answers, else a private node."""
     with broker_for_tests(run_folder / "rabbitmq") as node:
+        version = node.management.get("overview")["rabbitmq_version"]
+        STOOD_ON.append(f"RabbitMQ {version} ({node.found.source})")
         yield node
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.testing import STOOD_ON
+
 from .deployment import ComposeFailed, Deployment
 from .story import Told, begun
 
@@ -24,6 +26,7 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
             deployment.up()
         except ComposeFailed as failure:
             raise ComposeFailed(f"{failure}\n{deployment.logs()[-8000:]}") from None
+        STOOD_ON.extend(deployment.versions())
         yield deployment
     finally:
         deployment.down()

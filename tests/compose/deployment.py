@@ -133,6 +133,16 @@ class Deployment:
     def in_container(self, name: str, *command: str) -> str:
         return self.compose("exec", "-T", name, *command)
 
+    def versions(self) -> list[str]:
+        """What the servers say of themselves."""
+        (postgres,) = self.query("postgres", "SHOW server_version")
+        rabbitmq = self.in_container("rabbitmq", "rabbitmqctl", "version").split()[-1]
+        python = self.in_container("registry", "python", "--version").split()[-1]
+        return [
+            f"PostgreSQL {postgres.split()[0]}, RabbitMQ {rabbitmq}, Python {python}"
+            " (docker compose)"
+        ]
+
     # What the demonstration's story needs of a system.
 
     def url(self, service: str) -> str:
