@@ -15,7 +15,7 @@ from shared.privacy import Part
 from shared.sealed import Sealer
 
 from .accounts import email_marks
-from .persons import drop_reports_about
+from .person_answers import drop_reports_about
 from .sealing import open_contact
 
 
