@@ -92,12 +92,16 @@ class Inspector:
         """Everything about these subjects; of the rest whether it is whole."""
         verdict = Verdict()
         await self._settle(verdict)
-        register = await self._register()
-        await self._audience(verdict, register)
-        await self._alerts(verdict, list(subjects), register)
+        await self.compare(verdict, list(subjects))
         await self._partners(verdict)
         await self._stuck(verdict)
         return verdict
+
+    async def compare(self, verdict: Verdict, subjects: list[Subject]) -> None:
+        """The audience with the register, and who was told with who should be."""
+        register = await self._register()
+        await self._audience(verdict, register)
+        await self._alerts(verdict, subjects, register)
 
     async def _settle(self, verdict: Verdict) -> None:
         leftovers: list[str] = []

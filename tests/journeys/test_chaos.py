@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncpg
 import pytest
 
 from ..chaos.crew import Crew
 from ..chaos.matrix import MATRIX, Campaign, Fault
+from ..chaos.verdict import Verdict
 from .breaking import Sabotage
 from .stories import Story
 
@@ -39,3 +42,32 @@ async def test_killed_in_the_middle_of_work_nothing_is_lost_or_doubled(campaign:
         assert result.faults() == []
         assert result.verdict.alerts > 0
         assert result.verdict.partner_events > 0
+    await would_see_what_is_missing(campaign)
+
+
+async def would_see_what_is_missing(campaign: Campaign) -> None:
+    """The look itself: one alert and one cooperative less, and it says so."""
+    subjects = campaign.load.subjects
+    verdict = Verdict()
+    async with campaign.story.database("notifications") as connection:
+        query = "SELECT * FROM alert WHERE subject_id = ANY($1) AND edition = 0 LIMIT 1"
+        alert = dict(await connection.fetchrow(query, [s.subject_id for s in subjects]))
+        cooperative = dict(await connection.fetchrow("SELECT * FROM audience LIMIT 1"))
+        await connection.execute("DELETE FROM alert WHERE seq = $1", alert["seq"])
+        who = cooperative["cooperative_id"]
+        await connection.execute("DELETE FROM audience WHERE cooperative_id = $1", who)
+        try:
+            await campaign.inspector.compare(verdict, subjects)
+        finally:
+            await put_back(connection, "alert", alert)
+            await put_back(connection, "audience", cooperative)
+
+    assert verdict.lost >= 1
+    assert "1 rows of the audience differ from the register" in verdict.wrong
+
+
+async def put_back(connection: asyncpg.Connection, table: str, row: dict[str, Any]) -> None:
+    names, places = ", ".join(row), ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    await connection.execute(
+        f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({places})", *row.values()
+    )
