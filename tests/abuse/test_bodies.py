@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import uuid
+import zipfile
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from . import things
@@ -239,3 +242,53 @@ def test_a_forged_host_is_never_repeated(service, open_doors):
     for path in ("/status/", "/nowhere", "/openapi.json"):
         answer = open_doors[service].http.get(path, headers={"Host": "evil.example"})
         assert "evil.example" not in answer.text + str(answer.headers)
+
+
+def _zipped() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("../../register.csv", b"0" * 5_000_000)
+    return packed.getvalue()
+
+
+HEADER = "court,local_register_no,province,name_fr\n"
+NO_REGISTER: dict[str, bytes] = {
+    "empty": b"",
+    "a zip, as spreadsheets are": _zipped(),
+    "packed": gzip.compress(HEADER.encode() * 100_000),
+    "UTF-16": HEADER.encode("utf-16"),
+    "latin-1": (HEADER + "TPI Tiznit,1/2021,MA-TIZ,Coopérative\n").encode("latin-1"),
+    "NUL": b"court\0,x\n",
+    "a line without end": b"court," * 100_000,
+    "a cell without end": (HEADER + '"' + "x\n" * 100_000).encode(),
+    "formulas as columns": b"=cmd|' /C calc'!A0,+1\n1,2\n",
+}
+
+
+def _import(door: Door, tokens: Any, content: bytes, **more: str) -> httpx.Response:
+    caller = things.headers(tokens, "operator")
+    return door.http.post(
+        "/imports", content=content, headers={**caller, "Content-Type": "text/csv", **more}
+    )
+
+
+@pytest.mark.parametrize("name", NO_REGISTER)
+def test_a_file_that_is_no_register_is_refused_or_reported(name, open_doors, tokens):
+    answer = _import(open_doors["registry"], tokens, NO_REGISTER[name])
+
+    if answer.status_code == 200:  # found out on the way: the report says so
+        report = orjson.loads(answer.text.splitlines()[-1])["report"]
+        assert (report["state"], bool(report["refusal"])) == ("refused", True), report
+        assert report["rows_added"] == 0
+    else:
+        assert problem(answer, 422)["errors"][0]["field"] == "file"
+
+
+def test_an_import_says_which_bodies_it_takes(open_doors, tokens):
+    door, good = open_doors["registry"], HEADER.encode()
+
+    for kind in ("application/zip", "application/json", "multipart/form-data; boundary=x"):
+        assert problem(_import(door, tokens, good, **{"Content-Type": kind}), 415, 422)
+    for encoding in ("gzip", "br"):
+        packed = _import(door, tokens, gzip.compress(good), **{"Content-Encoding": encoding})
+        assert problem(packed, 415)["code"] == "packed-body"
