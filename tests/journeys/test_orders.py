@@ -22,6 +22,7 @@ from shared.contracts.funding import (
 
 from .stories import Partner, Story, a_call, a_track
 
+OPENED = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")
 OCTOBER = Deadline(at=datetime(2090, 10, 1, 15, tzinfo=UTC), shown="1er octobre 2090 à 16 h")
 ORDERS = list(permutations(["opened", "extended", "cancelled"]))
@@ -37,7 +38,7 @@ TOLD: dict[tuple[str, ...], list[str]] = {
 def facts_of(call_id: UUID) -> dict[str, Event]:
     """One call, opened, extended and cancelled; each fact carries the whole call."""
     terms = {name: value for name, value in a_call().items() if name != "deadline"}
-    known = {**terms, "call_id": call_id, "reference_on": "2026-11-24", "opened_at": SEPTEMBER.at}
+    known = {**terms, "call_id": call_id, "reference_on": "2026-11-24", "opened_at": OPENED}
 
     def version(number: int, state: str, deadline: Deadline) -> dict[str, object]:
         call = CallSnapshot.model_validate(
