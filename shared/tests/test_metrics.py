@@ -98,7 +98,7 @@ def a_fact(**values: Any) -> OutboxRow:
         "topic": "masonry.stone.laid.v1",
         "aggregate_id": uuid4(),
         "occurred_at": NOW,
-        "created_at": NOW - timedelta(hours=1),
+        "created_at": datetime.now(UTC) - timedelta(hours=1),
         "body": b"{}",
         "headers": {},
     }

@@ -55,7 +55,7 @@ def fact(event_id: UUID | None = None, **values: Any) -> OutboxRow:
         "occurred_at": NOW,
         "body": b'{"mason": "somebody"}',
         "headers": headers,
-        "created_at": NOW,
+        "created_at": datetime.now(UTC),
     }
     return OutboxRow(**{**row, **values})
 

@@ -36,5 +36,5 @@ async def stack(run_folder: Path) -> AsyncIterator[Stack]:
 @pytest.fixture(scope="session")
 async def story(stack: Stack, run_folder: Path) -> AsyncIterator[Story]:
     """The stack with a register of 3,000 cooperatives and an operator who is signed in."""
-    async with Story.begun(stack, run_folder / "files", count=3000, later=1800) as story:
+    async with Story.begun(stack, run_folder / "files", count=3000, later=2400) as story:
         yield story

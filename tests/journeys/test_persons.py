@@ -263,6 +263,7 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
 ) -> None:
     search, court, other = Search(story), unique("TPI"), Somebody()
     file = a_register(tmp_path, court, person, person, other)
+    story.files.append(file)  # these stay in the register of all journeys
     await a_partner_who_listens(story)
     await story.run("register", "import", str(file), service="registry")
     cooperatives = await ids_of(story, court)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from notifications import handlers, usecases
+from notifications.api import feeds
 from notifications.models import feed_entry
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
@@ -188,6 +189,29 @@ async def test_a_subscription_fills_the_feed_from_then_on(door, tokens):
     )
     assert "author_id" not in item["data"]["idea"]
     assert feed["next"] == "1"
+
+
+async def test_an_entry_that_comes_while_the_feed_is_read_is_not_taken_for_a_lost_one(
+    door, tokens, monkeypatch
+):
+    await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+
+    def followed_by_an_entry(read):
+        async def reading(session, *arguments, **options):
+            seen = await read(session, *arguments, **options)
+            monkeypatch.undo()
+            await handlers.feed_partners(opened(a_call()), session)
+            return seen
+
+        return reading
+
+    for name in ("read_feed", "last_position"):
+        wrapped = followed_by_an_entry(getattr(feeds.queries, name))
+        monkeypatch.setattr(feeds.queries, name, wrapped)
+
+    answer = await door.http.get("/feed", params={"after": "0"}, headers=partner(tokens))
+
+    assert answer.status_code == 200
 
 
 async def test_a_partner_never_sees_the_feed_of_another(door, tokens):

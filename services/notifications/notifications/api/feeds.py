@@ -58,8 +58,10 @@ async def read_feed(
     answered with 410, which names it.
     """
     slug = partner_of(caller)
+    # Read first: an entry that comes between the two reads must not look like one that is gone.
+    last_known = await queries.last_position(session, slug)
     rows = await queries.read_feed(session, slug, after=int(after or 0), limit=limit)
-    oldest = rows[0].position if rows else await queries.last_position(session, slug) + 1
+    oldest = rows[0].position if rows else last_known + 1
     if after is not None and int(after) + 1 < oldest:
         raise NotKeptAnyMore(
             f"positions up to {oldest - 1} are not kept any more; the oldest is {oldest}: read on"
