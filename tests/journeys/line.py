@@ -81,6 +81,8 @@ class Line:
         talk = asyncio.create_task(self._talk(inward, outward))
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)
+        # A talk that was cut off before it began has closed nothing.
+        talk.add_done_callback(lambda _: outward.close())
 
     async def _talk(self, inward: asyncio.StreamReader, outward: asyncio.StreamWriter) -> None:
         """Until either side hangs up; then the other is cut off too."""
