@@ -92,9 +92,9 @@ class Times:
     """How often each sort of fault comes in its row."""
 
     kills: int = 20
-    freezes: int = 1
-    outages: int = 3
-    cuts: int = 5
+    freezes: int = 2
+    outages: int = 2
+    cuts: int = 3
 
 
 @dataclass

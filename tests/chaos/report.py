@@ -16,6 +16,7 @@ from .matrix import Result
 
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- written by make chaos: begin -->", "<!-- written by make chaos: end -->"
+NO_RUN = "No full run has been written down yet."
 COLUMNS = (
     "fault",
     "target",

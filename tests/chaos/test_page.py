@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from . import report
 from .matrix import MATRIX, Result
-from .report import BEGIN, END, Circumstances
+from .report import BEGIN, COLUMNS, END, Circumstances
 from .strikes import Blow
 from .verdict import Verdict
+from .windows import KINDS
 
+ROOT = Path(__file__).parents[2]
 MADE = Circumstances(
     command='make chaos ARGS="--seed 7"',
     seed=7,
@@ -21,6 +24,21 @@ MADE = Circumstances(
     postgresql="17.1",
     rabbitmq="3.10.8",
     seconds=660,
+)
+COUNT, SPAN = r"[\d,]+", r"\d+\.\d / \d+\.\d"
+KIND = f"({'|'.join(KINDS)})"
+SHAPES = (
+    r".+",
+    r".+",
+    COUNT,
+    rf"[1-9]\d* \(\d+ {KIND}(, \d+ {KIND})*\)",
+    COUNT,
+    "0",
+    "0",
+    COUNT,
+    COUNT,
+    SPAN,
+    SPAN,
 )
 
 
@@ -35,6 +53,30 @@ def rows_of(text: str) -> list[list[str]]:
     lines = [line for line in part.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return rows[:1] + rows[2:]
+
+
+def test_the_page_has_every_row_of_the_matrix_and_no_other():
+    text = (ROOT / report.PAGE).read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    if text.strip() == report.NO_RUN:
+        return  # what is not there yet can't be invented
+    heading, *rows = rows_of((ROOT / report.PAGE).read_text("utf-8"))
+
+    assert tuple(heading) == COLUMNS
+    assert [(row[0], row[1]) for row in rows] == [(f.fault, f.target) for f in MATRIX]
+    for row in rows:
+        for cell, shape in zip(row, SHAPES, strict=True):
+            assert re.fullmatch(shape, cell), row
+    assert re.search(r'`make chaos ARGS="[^"`]*--write-docs[^"`]*"`, \d\d \w+ \d{4}:', text)
+    assert re.search(r"PostgreSQL 1[78][\d.]*, RabbitMQ [34][\d.]+, Python 3[\d.]+;", text)
+
+
+@pytest.mark.parametrize("column", [3, 5, 6])
+def test_a_table_with_a_row_that_does_not_hold_is_refused(column: int):
+    good = list(report.cells(a_result("kill -9", "ideas")))
+    bad = [*good[:column], "0" if column == 3 else "1", *good[column + 1 :]]
+
+    assert all(re.fullmatch(s, c) for s, c in zip(SHAPES, good, strict=True))
+    assert not all(re.fullmatch(s, c) for s, c in zip(SHAPES, bad, strict=True))
 
 
 def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
