@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import asyncpg
@@ -150,3 +151,13 @@ def is_data_error(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or getattr(error, "orig", None)
     return False
+
+
+async def unless_away(work: Awaitable[bool]) -> bool:
+    """What the work says; False where the database is away, for whoever will look again."""
+    try:
+        return await work
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return False

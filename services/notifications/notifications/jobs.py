@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import start_http_server
 
-from shared.database import Sessions, is_infrastructure
+from shared.database import Sessions, is_infrastructure, unless_away
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
@@ -38,38 +38,28 @@ async def tell_late_matches(runtime: Runtime) -> None:
     wake = Wake(settings.database_url.get_secret_value(), CHANGE_CHANNEL)
     async with wake:
         while True:
-            if not await _tell_late(runtime.sessions):
+            if not await unless_away(_tell_late(runtime.sessions)):
                 await wake.wait(settings.relay_poll_seconds)
 
 
 async def _tell_late(sessions: Sessions) -> bool:
-    """Tell what the next notes ask for; False where there are none, or the database is away."""
-    try:
-        async with sessions.begin() as session:
-            return await usecases.tell_late(session)
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise
-        return False
+    """Tell what the next notes ask for; False where there are none."""
+    async with sessions.begin() as session:
+        return await usecases.tell_late(session)
 
 
 async def trim_feeds(runtime: Runtime) -> None:
     """Every hour take what is past its retention out of partner feeds, until cancelled."""
     days = runtime.settings.feed_retention_days
     while True:
-        if not await _trim(runtime.sessions, days):
+        if not await unless_away(_trim(runtime.sessions, days)):
             await asyncio.sleep(3600)
 
 
 async def _trim(sessions: Sessions, days: int) -> bool:
     """One batch; whether there may be more."""
-    try:
-        async with sessions.begin() as session:
-            return await usecases.trim_feeds(session, days=days) > 0
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise
-        return False
+    async with sessions.begin() as session:
+        return await usecases.trim_feeds(session, days=days) > 0
 
 
 async def deliver_feeds(runtime: Runtime) -> None:
@@ -85,7 +75,7 @@ async def deliver_feeds(runtime: Runtime) -> None:
     try:
         async with wake:
             while True:
-                if not await _deliver(runtime.sessions, publisher):
+                if not await unless_away(usecases.deliver_feed(runtime.sessions, publisher)):
                     await wake.wait(settings.relay_poll_seconds)
     finally:
         await publisher.close()
@@ -98,15 +88,6 @@ async def keep_gaps(runtime: Runtime) -> None:
         return
     url = settings.amqp_partners_url.get_secret_value()
     await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
-
-
-async def _deliver(sessions: Sessions, publisher: Publisher) -> bool:
-    try:
-        return await usecases.deliver_feed(sessions, publisher)
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise
-        return False
 
 
 async def provision(settings: Settings, sessions: Sessions, management: Management) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,15 +61,16 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rows:
+class _Rows(ABC):
     """Reading by key, page by page."""
 
     table: Table
     key: str
     page: int
 
+    @abstractmethod
     def _query(self) -> Any:
-        raise NotImplementedError
+        """The rows that hold something sealed."""
 
     async def size(self, session: AsyncSession) -> int:
         return await session.scalar(select(func.count()).select_from(self._query().subquery())) or 0
