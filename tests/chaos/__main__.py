@@ -23,12 +23,13 @@ from shared.local.stack import Stack
 from ..journeys.stories import Story, end, started
 from . import report
 from .crew import TARGETS, Crew
-from .matrix import Campaign, Fault, Result, Times, chosen, played
+from .matrix import MATRIX, Campaign, Fault, Times, chosen, played
 from .strikes import PATIENCE
 
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 REPLICAS = 2
 """Processes of every service."""
+FACTS = Path(".run/chaos.json")
 UNDRAWN = 6000
 """Cooperatives that imports bring while things break."""
 
@@ -43,6 +44,9 @@ def chaos(
     cuts: Annotated[int, typer.Option(min=1, help="Cuts of each line.")] = 3,
     cooperatives: Annotated[int, typer.Option(min=100, help="Size of the register.")] = 3000,
     only: Annotated[str, typer.Option(help="Rows whose fault and target hold this text.")] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Only rows that did not hold last time, with this seed.")
+    ] = False,
     write_docs: Annotated[
         bool, typer.Option("--write-docs", help="Put the table into docs/reliability.md.")
     ] = False,
@@ -54,7 +58,9 @@ def chaos(
 
     Example: make chaos ARGS="--seed 7 --kills 20"
     """
-    faults = chosen(only)
+    held, before = report.rows_that_held(FACTS, seed) if again else ([], 0.0)
+    done = {(row["fault"], row["target"]) for row in held}
+    faults = [fault for fault in chosen(only) if (fault.fault, fault.target) not in done]
     if not faults or (write_docs and only):
         raise typer.BadParameter("the page shows the whole matrix" if faults else "no such row")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log is followed
@@ -62,20 +68,29 @@ def chaos(
         logging.getLogger(library).setLevel(logging.CRITICAL)  # our own listeners, cut off too
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
     try:
-        results = asyncio.run(run(faults, times, seed, cooperatives, write_docs=write_docs))
+        rows = asyncio.run(
+            run(faults, times, seed, cooperatives, held, before, write_docs=write_docs)
+        )
     except KeyboardInterrupt:
         console.print("stopped from outside: the rows above are whole, the others were not tried")
         raise typer.Exit(130) from None
-    if not all(result.holds for result in results):
+    if not report.all_hold(rows):
         raise typer.Exit(1)
 
 
 async def run(
-    faults: list[Fault], times: Times, seed: int, cooperatives: int, *, write_docs: bool
-) -> list[Result]:
+    faults: list[Fault],
+    times: Times,
+    seed: int,
+    cooperatives: int,
+    held: list[report.Row],
+    before: float,
+    *,
+    write_docs: bool,
+) -> list[report.Row]:
     """Every row with its progress, then the table, the file and, if asked for, the page."""
     begun = time.monotonic()
-    results: list[Result] = []
+    rows = list(held)
     async with campaign_of(seed, cooperatives) as campaign:
         with Progress(
             TextColumn("{task.description}"),
@@ -85,8 +100,9 @@ async def run(
             console=console,
         ) as progress:
             async for result in played(campaign, faults, times, shown=_shown(progress, times)):
-                results.append(result)
-                console.print(" · ".join(report.cells(result)[:6]), *result.faults(), sep="\n  ")
+                row = report.row_of(result)
+                rows.append(row)
+                console.print(" · ".join(report.cells(row)[:6]), *row["wrong"], sep="\n  ")
         stack = campaign.story.stack
         made = report.Circumstances(
             command=_command(),
@@ -96,15 +112,26 @@ async def run(
             postgresql=await _version_of_postgresql(campaign.story),
             rabbitmq=stack.broker.management.get("overview")["rabbitmq_version"],
             seconds=time.monotonic() - begun,
+            again=_again(faults, before) if held else "",
         )
         console.print(f"work done meanwhile: {campaign.load.counts}")
-    console.print(report.table(results))
-    report.write_json(Path(".run/chaos.json"), results, made)
-    if write_docs and all(result.holds for result in results):
-        report.write_page(report.PAGE, results, made)
+    order = [(fault.fault, fault.target) for fault in MATRIX]
+    rows.sort(key=lambda row: order.index((row["fault"], row["target"])))
+    console.print(report.table(rows))
+    report.write_json(FACTS, rows, made)
+    if write_docs and report.all_hold(rows) and len(rows) == len(MATRIX):
+        report.write_page(report.PAGE, rows, made)
     elif write_docs:
-        console.print("the page is left as it is: not every row holds")
-    return results
+        console.print("the page is left as it is: not every row of the matrix holds")
+    return rows
+
+
+def _again(faults: list[Fault], before: float) -> str:
+    names = "; ".join(f"{fault.fault}, {fault.target}" for fault in faults)
+    return (
+        f"Of that run: {names}. All other rows: the run before, {before / 60:.0f} min, in which"
+        " these did not hold."
+    )
 
 
 @asynccontextmanager

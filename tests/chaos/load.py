@@ -205,8 +205,12 @@ class Load:
     # Waiting for effects, so that work is never more than the system can do
 
     async def told(self, subject_id: UUID, version: int) -> None:
-        """Everybody was told of this version, or it is over already."""
-        query = """SELECT CASE WHEN state = 'over' THEN version ELSE told_version END
+        """Everybody was told of this version, or nobody will be: it is over, or taken back first.
+
+        A fact that was with a process whose line is dead comes after those that followed it.
+        """
+        query = """SELECT CASE WHEN state = 'over' OR state = 'void' AND told_version IS NULL
+                THEN version ELSE told_version END
             FROM subject WHERE subject_id = $1"""
         await self.seen(query, subject_id, version)
 

@@ -43,47 +43,52 @@ class Circumstances:
     postgresql: str
     rabbitmq: str
     seconds: float
+    again: str = ""
+    """Which rows are of a second run, in a sentence."""
 
     @property
     def python(self) -> str:
         return platform.python_version()
 
 
-def cells(result: Result) -> tuple[str, ...]:
+Row = dict[str, Any]
+"""What a row of the matrix came to, as it stands in the file; times are seconds."""
+
+
+def cells(row: Row) -> tuple[str, ...]:
     """A row of the table, in words."""
-    verdict = result.verdict
     return (
-        result.fault,
-        result.target,
-        str(len(result.blows)),
-        opened(result),
-        f"{verdict.alerts + verdict.corrections:,}",
-        str(verdict.lost),
-        str(verdict.doubled),
-        f"{verdict.partner_events:,}",
-        str(verdict.repeats),
-        _span(result.times_of("recovered")),
-        _span(result.times_of("settled")),
+        row["fault"],
+        row["target"],
+        str(row["times"]),
+        opened(row),
+        f"{row['alerts'] + row['corrections']:,}",
+        str(row["lost"]),
+        str(row["doubled"]),
+        f"{row['partner_events']:,}",
+        str(row["partner_repeats"]),
+        _span(row["recovered"]),
+        _span(row["settled"]),
     )
 
 
-def opened(result: Result) -> str:
+def opened(row: Row) -> str:
     """How often something was open, and what."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.hits.items()))
-    return f"{sum(result.hits.values())} ({kinds})" if kinds else "0"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(row["open"].items()))
+    return f"{row['hits']} ({kinds})" if kinds else "0"
 
 
-def table(results: Iterable[Result]) -> Table:
+def table(rows: Iterable[Row]) -> Table:
     shown = Table(title="kill matrix", title_justify="left")
     for number, name in enumerate(COLUMNS):
         shown.add_column(name, justify="left" if number in (0, 1, 3) else "right")
-    for result in results:
-        shown.add_row(*cells(result), style=None if result.holds else "red")
+    for row in rows:
+        shown.add_row(*cells(row), style="red" if row["wrong"] else None)
     return shown
 
 
-def as_data(results: list[Result], made: Circumstances) -> dict[str, Any]:
-    """What goes into `.run/chaos.json`; times are seconds."""
+def as_data(rows: list[Row], made: Circumstances) -> dict[str, Any]:
+    """What goes into `.run/chaos.json`."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": made.command,
@@ -94,12 +99,17 @@ def as_data(results: list[Result], made: Circumstances) -> dict[str, Any]:
         "rabbitmq": made.rabbitmq,
         "python": made.python,
         "seconds": round(made.seconds, 1),
-        "holds": all(result.holds for result in results),
-        "rows": [_row(result) for result in results],
+        "holds": all_hold(rows),
+        "rows": rows,
     }
 
 
-def _row(result: Result) -> dict[str, Any]:
+def all_hold(rows: Iterable[Row]) -> bool:
+    return not any(row["wrong"] for row in rows)
+
+
+def row_of(result: Result) -> Row:
+    """The facts of a row."""
     verdict = result.verdict
     return {
         "fault": result.fault,
@@ -125,41 +135,50 @@ def _times(result: Result, name: str) -> dict[str, float] | None:
     return {"median": round(found[0], 2), "max": round(found[1], 2)} if found else None
 
 
-def _span(found: tuple[float, float] | None) -> str:
-    return f"{found[0]:.1f} / {found[1]:.1f}" if found else "–"
+def _span(found: dict[str, float] | None) -> str:
+    return f"{found['median']:.1f} / {found['max']:.1f}" if found else "–"
 
 
-def write_json(path: Path, results: list[Result], made: Circumstances) -> None:
+def write_json(path: Path, rows: list[Row], made: Circumstances) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_data(results, made), indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(as_data(rows, made), indent=2, ensure_ascii=False) + "\n")
 
 
-def write_page(path: Path, results: list[Result], made: Circumstances) -> None:
+def rows_that_held(path: Path, seed: int) -> tuple[list[Row], float]:
+    """Of the run before, if it was drawn from the same seed; and how long it took, in seconds."""
+    before = json.loads(path.read_text()) if path.exists() else {"seed": None}
+    if before["seed"] != seed:
+        return [], 0.0
+    return [row for row in before["rows"] if not row["wrong"]], before["seconds"]
+
+
+def write_page(path: Path, rows: list[Row], made: Circumstances) -> None:
     """Put the table of this run in place of the one before."""
     text = path.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{section(results, made)}\n{END}{after}", "utf-8")
+    path.write_text(f"{before}{BEGIN}\n{section(rows, made)}\n{END}{after}", "utf-8")
 
 
-def section(results: list[Result], made: Circumstances) -> str:
+def section(rows: list[Row], made: Circumstances) -> str:
     """The part of the page that a run writes."""
     lines = [
         f"`{made.command}`, {datetime.now(UTC):%d %B %Y}: {made.cooperatives:,} cooperatives,"
         f" {made.replicas} processes of every service, PostgreSQL {made.postgresql},"
-        f" RabbitMQ {made.rabbitmq}, Python {made.python}; {made.seconds / 60:.0f} minutes.",
+        f" RabbitMQ {made.rabbitmq}, Python {made.python}; {made.seconds / 60:.0f} min."
+        + (f" {made.again}" if made.again else ""),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(cells(result)) + " |" for result in results),
+        *("| " + " | ".join(cells(row)) + " |" for row in rows),
         "",
         "Times are median / maximum. While a process was frozen or its line was dead, the other one"
         " had taken over after:",
         "",
         *(
-            f"- {result.fault}, {result.target}: {_span(found)} s"
-            for result in results
-            if (found := result.times_of("taken_over"))
+            f"- {row['fault']}, {row['target']}: {_span(row['taken_over'])} s"
+            for row in rows
+            if row["taken_over"]
         ),
     ]
     return "\n".join(lines)

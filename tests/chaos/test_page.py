@@ -42,6 +42,10 @@ SHAPES = (
 )
 
 
+def a_row(fault: str, target: str) -> report.Row:
+    return report.row_of(a_result(fault, target))
+
+
 def a_result(fault: str, target: str, **verdict: int) -> Result:
     blows = [Blow("fan-out", 0.5, 1.0), Blow("publish", 1.5, 2.0), Blow(None, 0.7, 3.0)]
     return Result(fault, target, blows, Verdict(alerts=4000, corrections=50, **verdict))
@@ -72,7 +76,7 @@ def test_the_page_has_every_row_of_the_matrix_and_no_other():
 
 @pytest.mark.parametrize("column", [3, 5, 6])
 def test_a_table_with_a_row_that_does_not_hold_is_refused(column: int):
-    good = list(report.cells(a_result("kill -9", "ideas")))
+    good = list(report.cells(a_row("kill -9", "ideas")))
     bad = [*good[:column], "0" if column == 3 else "1", *good[column + 1 :]]
 
     assert all(re.fullmatch(s, c) for s, c in zip(SHAPES, good, strict=True))
@@ -83,8 +87,8 @@ def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 
-    report.write_page(page, [a_result(f.fault, f.target) for f in MATRIX], MADE)
-    report.write_page(page, [a_result("kill -9", "ideas")], MADE)
+    report.write_page(page, [a_row(f.fault, f.target) for f in MATRIX], MADE)
+    report.write_page(page, [a_row("kill -9", "ideas")], MADE)
 
     text = page.read_text()
     assert text.startswith("before\n")
@@ -97,13 +101,23 @@ def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
 def test_the_file_has_the_same_facts_for_programs(tmp_path: Path):
     path = tmp_path / "chaos.json"
 
-    report.write_json(path, [a_result("kill -9", "ideas")], MADE)
+    report.write_json(path, [a_row("kill -9", "ideas")], MADE)
 
     data = json.loads(path.read_text())
     (row,) = data["rows"]
     assert (data["seed"], data["postgresql"], data["holds"]) == (7, "17.1", True)
     assert (row["times"], row["hits"], row["open"]) == (3, 2, {"fan-out": 1, "publish": 1})
     assert row["recovered"] == {"median": 0.7, "max": 1.5}
+
+
+def test_only_rows_that_held_with_the_same_seed_need_no_second_run(tmp_path: Path):
+    path = tmp_path / "chaos.json"
+    lost = report.row_of(a_result("kill -9", "funding", lost=1))
+    report.write_json(path, [a_row("kill -9", "ideas"), lost], MADE)
+
+    assert report.rows_that_held(path, seed=7) == ([a_row("kill -9", "ideas")], 660)
+    assert report.rows_that_held(path, seed=8) == ([], 0)
+    assert report.rows_that_held(tmp_path / "none.json", seed=7) == ([], 0)
 
 
 @pytest.mark.parametrize("fault", [{"lost": 1}, {"doubled": 2}])
