@@ -20,7 +20,7 @@ from ..domain import Subject, SubjectKind, audience_tracks
 from ..domain.subjects import Snapshot
 from ..domain.why import Decision, snapshot_of
 from ..models import alert, alert_state, audience, audience_history, subject_history
-from ..usecases.fanout import masks
+from ..usecases.telling import masks
 from .holds import kept_back_by
 from .rows import FACT_NAMES, AnyRow
 from .totals import get_subject

@@ -17,7 +17,8 @@ from shared.contracts.registry import CooperativeRecord
 from shared.messaging import forgetting
 
 from ..models import FACT_COLUMNS, audience, audience_change
-from .fanout import lock_audience, tell_late_matches
+from .fanout import lock_audience
+from .telling import tell_late_matches
 
 log = structlog.get_logger()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,6 @@ from shared.eligibility.sql import compile_track
 
 from ..domain import ConfirmationRule, Hold, HoldState, Subject, audience_tracks
 from ..models import audience, hold_decision
-from .clock import moment
 
 log = structlog.get_logger()
 
@@ -34,25 +34,28 @@ def rule_of(session: AsyncSession) -> ConfirmationRule:
     )
 
 
-async def check_confirmation(session: AsyncSession, subject: Subject) -> None:
-    """Hold the first fan-out back where it would tell more than was confirmed.
+async def check_confirmation(
+    session: AsyncSession, subject: Subject, found: Hold | None, *, at: datetime
+) -> Hold | None:
+    """Hold the first fan-out back where it would tell more than was confirmed; its hold then.
 
     It follows from the newest content and the audience of this moment, so facts may come in any
     order and twice: a hold of its own ends again where newer content fits. What a person decided
-    about the subject stands, and a release is a confirmation. The caller holds the audience lock.
+    about the subject stands, and a release is a confirmation. The caller holds the audience lock,
+    under which every hold is decided, and passes the hold that it `found`.
     """
-    found = await session.get(Hold, subject.subject_id, with_for_update=True)
     if found is not None and not found.is_own:
-        return
+        return found
     rule = rule_of(session)
     objection = None
     if rule.is_asked(subject.confirmed_audience):
         matched = await _count_matches(session, subject)
         objection = rule.objection(subject.confirmed_audience, matched)
     if objection is not None:
-        await _hold(session, subject.subject_id, found, objection)
-    elif found is not None and found.state is HoldState.HELD:
-        await _decide(session, found, HoldState.RELEASED, FITS)
+        return await _hold(session, subject.subject_id, found, objection, at=at)
+    if found is not None and found.state is HoldState.HELD:
+        await _decide(session, found, HoldState.RELEASED, FITS, at=at)
+    return found
 
 
 async def _count_matches(session: AsyncSession, subject: Subject) -> int:
@@ -65,28 +68,33 @@ async def _count_matches(session: AsyncSession, subject: Subject) -> int:
     return int(counted or 0)
 
 
-async def _hold(session: AsyncSession, subject_id: UUID, found: Hold | None, reason: str) -> None:
+async def _hold(
+    session: AsyncSession, subject_id: UUID, found: Hold | None, reason: str, *, at: datetime
+) -> Hold:
     if found is not None and found.state is HoldState.HELD:
         if found.reason != reason:
-            found.reason, found.decided_at = reason, await moment(session)
+            found.reason, found.decided_at = reason, at
             await remember_decision(session, found)
-        return
+        return found
     if found is None:
         found = Hold(
             subject_id=subject_id,
             state=HoldState.RELEASED,
             reason=reason,
             decided_by=None,
-            decided_at=await moment(session),
+            decided_at=at,
         )
         session.add(found)
-    await _decide(session, found, HoldState.HELD, reason)
+    await _decide(session, found, HoldState.HELD, reason, at=at)
     log.warning("fan-out held back", subject_id=str(subject_id), reason=reason)
+    return found
 
 
-async def _decide(session: AsyncSession, hold: Hold, target: HoldState, reason: str) -> None:
+async def _decide(
+    session: AsyncSession, hold: Hold, target: HoldState, reason: str, *, at: datetime
+) -> None:
     before = hold.state
-    hold.decide(target, reason=reason, by=None, at=await moment(session))
+    hold.decide(target, reason=reason, by=None, at=at)
     audit.record(
         session,
         None,

@@ -18,7 +18,8 @@ from ..models import hold as hold_table
 from ..models import subject as subject_table
 from .clock import moment
 from .confirmations import remember_decision
-from .fanout import act, lock_audience, still_open, tell_those_missing
+from .fanout import act, lock_audience
+from .telling import still_open, tell_those_missing
 
 
 async def decide_hold(
