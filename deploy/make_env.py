@@ -1,6 +1,6 @@
 """Writes `.env` from `.env.example`, with a new secret for every secret; never over one.
 
-Example: python3 deploy/make_env.py
+Example: make secrets
 """
 
 from __future__ import annotations
