@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
 
+from . import causes
+from .causes import Cause
 from .database import is_infrastructure
 from .metrics import CONTENT_TYPE, exposed
 from .operations.measures import present, scrape_of
@@ -21,13 +23,20 @@ async def healthz() -> None:
 
 @router.get("/readyz")
 async def readyz(process: Process) -> JSONResponse:
-    """Ready means: the database answers, the reactions listen, none of them is paused."""
-    checks = {"database": await _database_answers(process)}
+    """Ready means: the database answers, the reactions listen, none of them is paused.
+
+    For each check that fails, `causes` says why, where that is known, and what to do.
+    """
+    away = await _why_database_is_away(process)
+    checks, why = {"database": away is None}, {"database": away}
     if process.desk is not None:
-        checks["reactions"] = process.listening
-        checks["not_paused"] = not process.desk.paused
+        checks |= {"reactions": process.listening, "not_paused": not process.desk.paused}
+        why |= {"reactions": process.deaf_for, "not_paused": process.desk.cause}
+    told = {name: str(cause) for name, cause in why.items() if cause is not None}
     ready = all(checks.values())
-    return JSONResponse({"ready": ready, "checks": checks}, status_code=200 if ready else 503)
+    return JSONResponse(
+        {"ready": ready, "checks": checks, "causes": told}, status_code=200 if ready else 503
+    )
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -37,12 +46,12 @@ async def metrics(request: Request, process: Process) -> Response:
     return Response(exposed([*present(process), *told]), media_type=CONTENT_TYPE)
 
 
-async def _database_answers(process: Process) -> bool:
+async def _why_database_is_away(process: Process) -> Cause | None:
     try:
         async with process.sessions() as session:
             await session.execute(text("SELECT 1"))
     except Exception as error:
         if not is_infrastructure(error):
             raise
-        return False
-    return True
+        return causes.of_database(error)
+    return None

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
-from . import context, metrics
+from . import causes, context, metrics
 from .database import is_infrastructure
 from .errors import Conflict, DomainError, Problem
 
@@ -133,16 +133,24 @@ def answer_to(error: Exception) -> JSONResponse:
     return refusal(error) if isinstance(error, DomainError) else unexpected(error)
 
 
+_AWAY = (
+    "away-for-a-moment",
+    "The database can't be reached just now. Nothing was changed; try again.",
+)
+_NO_ROOM = (
+    "no-room",
+    "The database has no room for the change. Nothing was changed; try again when whoever operates"
+    " the platform has made room.",
+)
+
+
 def unexpected(error: Exception) -> JSONResponse:
     """The answer to an error that no rule names: the database is away, or the fault is ours."""
     if is_infrastructure(error):
-        log.warning("request refused", reason="the database is away", error=type(error).__name__)
-        return problem(
-            503,
-            "away-for-a-moment",
-            "The database can't be reached just now. Nothing was changed; try again.",
-            headers={"Retry-After": "2"},
-        )
+        cause = causes.of_either(error)
+        log.warning("request refused", error=type(error).__name__, cause=str(cause))
+        full = cause is causes.DISK_FULL
+        return problem(503, *(_NO_ROOM if full else _AWAY), headers={"Retry-After": "2"})
     log.error("request failed", exc_info=error)
     return problem(
         500,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .auth import Verifier
+from .causes import Cause
 from .database import Sessions
 from .messaging.consumers import Desk
 from .messaging.publisher import Publisher
@@ -20,8 +21,8 @@ class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
     `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
-    are those of its reactions, `snapshots` what it can tell of its present state; `counts` are what
-    its status adds: a name and the SQL that counts.
+    are those of its reactions, `deaf_for` is why these do not listen, `snapshots` what it can tell
+    of its present state; `counts` are what its status adds: a name and the SQL that counts.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Runtime:
     publisher: Publisher | None = None
     desk: Desk | None = None
     listening: bool = field(default=False)
+    deaf_for: Cause | None = None
     queues: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from . import health, logs, openapi, problems, tracing
+from . import causes, health, logs, openapi, problems, tracing
 from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, engine_of, is_infrastructure, make_sessions
@@ -240,7 +240,7 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
         broker = await _started_broker(runtime, consumers, lost, settle)
         settle = topology.SETTLE_SECONDS
         if broker is not None:
-            runtime.listening = True
+            runtime.listening, runtime.deaf_for = True, None
             try:
                 await lost.wait()
                 log.warning("connection to the broker lost")
@@ -271,7 +271,10 @@ async def _started_broker(
             await asyncio.sleep(settle)
             await broker.start()
     except CONNECTION_ERRORS as error:
-        log.warning("broker or topology not ready", error=type(error).__name__)
+        runtime.deaf_for = causes.of_broker(error)
+        log.warning(
+            "broker or topology not ready", error=type(error).__name__, cause=str(runtime.deaf_for)
+        )
         await _stop(broker, lost, settings.graceful_seconds)
         return None
     return broker

@@ -69,7 +69,8 @@ def pytest_report_header() -> list[str]:
     kind = os.environ.get("TAAWON_TEST_NODES", "auto")
     if engine_answers():
         return [f"servers: {kind}; a Docker engine answers"]
-    return [f"servers: {kind}; no Docker engine answers, so test_containers.py is left out"]
+    left_out = "test_containers.py and test_full_disk.py are left out"
+    return [f"servers: {kind}; no Docker engine answers, so {left_out}"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -176,7 +177,7 @@ class TestDatabases:
     def kernel(self) -> str:
         """A database of its own with the kernel's tables and nothing else."""
         url = self.scratch()
-        _apart(lambda: asyncio.run(_make_kernel_tables(url)))
+        _apart(lambda: asyncio.run(make_kernel_tables(url)))
         return url
 
     def migrated(self, service: str) -> str:
@@ -194,7 +195,8 @@ class TestDatabases:
         return url
 
 
-async def _make_kernel_tables(url: str) -> None:
+async def make_kernel_tables(url: str) -> None:
+    """The kernel's tables and functions, in an empty database."""
     engine = create_async_engine(url)
     async with engine.begin() as tx:
         await tx.run_sync(messaging_metadata.create_all)

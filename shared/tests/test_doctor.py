@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner
 
-from shared import cli
+from shared import causes, cli
 from shared.errors import Invalid, NotFound
 from shared.operations.diagnosis import (
     BrokerSeen,
@@ -122,6 +122,19 @@ CASES = {
     "the database is away": (
         seen(service(checks=NO_DATABASE)),
         (ERROR, "not-ready", "the check database fails", "tail -n 50 /run/masonry.log"),
+    ),
+    "the database refuses the login": (
+        seen(service(checks=NO_DATABASE, causes={"database": str(causes.DATABASE_LOGIN)})),
+        (ERROR, "not-ready", "database fails: PostgreSQL refuses the login", "tail -n 50"),
+    ),
+    "an alarm of the broker is on": (
+        seen(broker=BrokerSeen(queues(), alarms=("memory at rabbit@one",))),
+        (
+            ERROR,
+            "broker-alarm",
+            "the memory alarm of rabbit@one is on",
+            "rabbitmq-diagnostics alarms",
+        ),
     ),
     "no reaction listens": (
         seen(service(checks=DEAF)),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
 
-from shared import context, logs, service
+from shared import causes, context, logs, service
 from shared.database import make_engine, make_sessions
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from shared.settings import Settings
@@ -161,6 +161,7 @@ async def test_while_the_database_is_away_the_answer_says_so(door: Api):
     assert is_problem(response, 503, "away-for-a-moment")
     assert response.headers["retry-after"] == "2"
     assert (ready.status_code, ready.json()["checks"]) == (503, {"database": False})
+    assert ready.json()["causes"] == {"database": str(causes.DATABASE_AWAY)}
     await engine.dispose()
 
 

@@ -145,6 +145,8 @@ def test_the_mail_sink_keeps_what_it_is_sent(told: Told) -> None:
 
 
 SEND_MAIL = """
+import smtplib
+
 with smtplib.SMTP("mail", 1025, timeout=10) as server:
     server.sendmail("a@taawon.example", ["b@taawon.example"], "Subject: A test of the sink\\n\\nx")
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -29,13 +30,34 @@ def serve(
     settings = Settings.load(service)
     logs.configure(service, settings.log_level)
     app: FastAPI = found[service].load()()
-    uvicorn.run(
+    door = _door(settings)
+    config = uvicorn.Config(
         app,
-        host=settings.http_host,
-        port=settings.http_port,
         log_config=None,
         access_log=False,
         # Forwarded addresses are read by our own rule (`rates.client_address`).
         proxy_headers=False,
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )
+    server = uvicorn.Server(config)
+    server.run([door])
+    if not server.started:
+        raise SystemExit(f"{service} can't start: its log says why.")
+
+
+def _door(settings: Settings) -> socket.socket:
+    """The socket that is listened on, taken before anything else is started."""
+    host, port = settings.http_host, settings.http_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        door.close()
+        raise SystemExit(
+            f"{settings.service} can't start: it can't listen on {host}, port {port}"
+            f" ({error.strerror}).\n"
+            "  End what uses it, or set TAAWON_HTTP_PORT and TAAWON_HTTP_HOST to what is free."
+        ) from None
+    return door

@@ -28,7 +28,8 @@ from pydantic import ValidationError
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import failpoints, tracing
+from shared import causes, failpoints, tracing
+from shared.causes import Cause
 from shared.context import WorkContext, working
 from shared.contracts.base import Event
 from shared.database import Sessions, is_data_error, is_infrastructure
@@ -164,6 +165,7 @@ class Desk:
     probe_seconds: float = 1.0
     verify_sender: bool = True
     _waiting: int = field(default=0, init=False)
+    _cause: Cause | None = field(default=None, init=False)
 
     @property
     def waiting(self) -> int:
@@ -174,6 +176,11 @@ class Desk:
     def paused(self) -> bool:
         """Whether any delivery waits for something that is away."""
         return self._waiting > 0
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why deliveries wait; None where none does."""
+        return self._cause if self.paused else None
 
     async def take(self, reaction: Reaction, message: RabbitMessage) -> None:
         """Work on a delivery until it is settled: done, to be tried again later, or dead."""
@@ -253,7 +260,8 @@ class Desk:
 
     async def _wait_out(self, error: Exception) -> None:
         """Hold the message while what we stand on is away; no attempt is spent."""
-        log.warning("reaction paused", error=type(error).__name__)
+        self._cause = causes.of_either(error)
+        log.warning("reaction paused", error=type(error).__name__, cause=str(self._cause))
         self._waiting += 1
         try:
             while True:

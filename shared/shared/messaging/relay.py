@@ -17,7 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared import failpoints
+from shared import causes, failpoints
 from shared.database import is_infrastructure
 
 from . import wire
@@ -148,7 +148,12 @@ class Relay:
             PARKED.inc()
             log.error("fact parked", topic=row.topic, event_id=str(row.event_id), error=str(error))
         elif row.attempts == 0:
-            log.warning("fact not sent yet", topic=row.topic, error=type(error).__name__)
+            log.warning(
+                "fact not sent yet",
+                topic=row.topic,
+                error=type(error).__name__,
+                cause=str(causes.of_broker(error)),
+            )
         await tx.execute(update(OutboxRow).where(OutboxRow.seq == row.seq).values(values))
 
 

@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from http.client import HTTPException
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -79,12 +80,18 @@ def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) 
         name=name,
         url=doors.urls[name],
         up=up,
-        checks=ready.body.get("checks", {}) if up and isinstance(ready.body, dict) else {},
+        checks=_part(ready, "checks") if up else {},
+        causes=_part(ready, "causes") if up else {},
         status=status if up else None,
         refused=refused,
         log=str(log) if log else None,
         last_line=last_line,
     )
+
+
+def _part(ready: Answer, name: str) -> dict[str, Any]:
+    found = ready.body.get(name) if isinstance(ready.body, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _status(told: Answer) -> tuple[Status | None, str | None]:
@@ -147,9 +154,23 @@ def _see_broker(doors: Doors, vhost: str, *, settled: bool = True) -> BrokerSeen
         management = _management(doors.stack)
         if management is None:
             return None if doors.stack is None else BrokerSeen(trouble="it does not run")
-        return BrokerSeen(look(management, vhost), _queues(management, PARTNER_VHOST, or_none=True))
+        return BrokerSeen(
+            look(management, vhost),
+            _queues(management, PARTNER_VHOST, or_none=True),
+            alarms=alarms(management),
+        )
     except (OSError, HTTPException, ManagementRefused, BrokerUnavailable) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
+
+
+def alarms(management: Management) -> tuple[str, ...]:
+    """What stops all publishing, and at which node: `memory at rabbit@host`."""
+    return tuple(
+        f"{what} at {node['name']}"
+        for node in management.get("nodes")
+        for what, flag in (("memory", "mem_alarm"), ("disk", "disk_free_alarm"))
+        if node.get(flag)
+    )
 
 
 def _settled_queues(management: Management, vhost: str) -> tuple[QueueSeen, ...]:

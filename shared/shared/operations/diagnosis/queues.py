@@ -126,8 +126,28 @@ def _partners_behind(seen: Observations) -> Iterator[Finding]:
             )
 
 
+ROOM = {
+    "memory": "give RabbitMQ more memory, or see which queue fills it with `taawon status`",
+    "disk": "make room on the disk of RabbitMQ",
+}
+
+
+def _broker_alarms(seen: Observations) -> Iterator[Finding]:
+    for alarm in seen.broker.alarms if seen.broker else ():
+        kind, _, node = alarm.partition(" at ")
+        yield Finding(
+            Severity.ERROR,
+            "broker-alarm",
+            "broker",
+            f"RabbitMQ takes no message: the {kind} alarm of {node} is on",
+            f"{ROOM[kind]}; facts wait in the outboxes meanwhile and leave by themselves",
+            "rabbitmq-diagnostics alarms",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     _broker_unknown,
+    _broker_alarms,
     _queues_missing,
     _queues_unheard,
     _queues_waiting,

@@ -32,12 +32,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class ServiceSeen:
-    """One service from outside. `log` and `last_line` are known on this machine only."""
+    """One service from outside; `causes` says why a check fails.
+
+    `log` and `last_line` are known on this machine only.
+    """
 
     name: str
     url: str
     up: bool = True
     checks: dict[str, bool] = field(default_factory=dict)
+    causes: dict[str, str] = field(default_factory=dict)
     status: Status | None = None
     sealed: SealedOut | None = None
     refused: str | None = None
@@ -62,10 +66,14 @@ class QueueSeen:
 
 @dataclass(frozen=True)
 class BrokerSeen:
-    """The broker, where its management API is known. `trouble` says why nothing was seen."""
+    """The broker, where its management API is known. `trouble` says why nothing was seen.
+
+    `alarms` names what stops all publishing, `memory` or `disk`, and the node.
+    """
 
     queues: tuple[QueueSeen, ...] = ()
     partner_queues: tuple[QueueSeen, ...] = ()
+    alarms: tuple[str, ...] = ()
     trouble: str | None = None
 
 

@@ -45,13 +45,15 @@ COMMANDS = {"reactions": "taawon topology apply"}
 def _services_not_ready(seen: Observations) -> Iterator[Finding]:
     for one in seen.services:
         for check in (name for name, passed in one.checks.items() if not passed):
-            advice = NOT_READY.get(check, "read its log")
+            cause, _, remedy = one.causes.get(check, "").partition("; ")
+            advice = remedy or NOT_READY.get(check, "read its log")
+            because = f": {cause}" if cause else ""
             log = f"tail -n 50 {one.log}" if one.log else f"curl {one.url}/readyz"
             yield Finding(
                 Severity.ERROR,
                 "not-ready",
                 one.name,
-                f"{one.name} is not ready: the check {check} fails",
+                f"{one.name} is not ready: the check {check} fails{because}",
                 advice,
                 COMMANDS.get(check, log),
             )

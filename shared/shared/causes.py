@@ -1,0 +1,139 @@
+"""Why something that we stand on does not work, in words, and what to do about it.
+
+Said by readiness, logs, refused requests and the doctor. No text names a password, a host or data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import asyncpg
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+    PublishError,
+)
+from sqlalchemy.exc import DBAPIError
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is wrong, and the remedy."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+_BY_ITSELF = "what waits goes on by itself then"
+
+DISK_FULL = Cause(
+    "PostgreSQL has no room left on its disk", f"make room or give it a larger one: {_BY_ITSELF}"
+)
+DATABASE_LOGIN = Cause(
+    "PostgreSQL refuses the login",
+    "give TAAWON_DATABASE_URL the user and the password that PostgreSQL knows, and start again",
+)
+DATABASE_MISSING = Cause(
+    "PostgreSQL has no database of that name",
+    "make it, migrate it with `taawon migrate`, or mend TAAWON_DATABASE_URL",
+)
+DATABASE_CROWDED = Cause(
+    "PostgreSQL takes no more connections", "raise its max_connections or run fewer processes"
+)
+DATABASE_STARTING = Cause("PostgreSQL starts or stops", f"wait for it: {_BY_ITSELF}")
+DATABASE_AWAY = Cause(
+    "PostgreSQL does not answer", f"see that it runs and can be reached: {_BY_ITSELF}"
+)
+BROKER_LOGIN = Cause(
+    "RabbitMQ refuses the login",
+    "give TAAWON_AMQP_URL the user and the password that RabbitMQ knows (`taawon broker users`"
+    " sets them), and start again",
+)
+BROKER_VHOST = Cause(
+    "RabbitMQ keeps this user out of the vhost, or has none of that name",
+    "make both with `taawon broker users`, or mend TAAWON_AMQP_URL",
+)
+BROKER_QUEUES = Cause(
+    "RabbitMQ lacks a queue or exchange that this service needs",
+    "declare all of them with `taawon topology apply`",
+)
+BROKER_RIGHTS = Cause(
+    "RabbitMQ refuses this user what it needs", "set its rights with `taawon broker users`"
+)
+BROKER_SILENT = Cause(
+    "RabbitMQ does not answer in time",
+    "see whether an alarm stops it (`rabbitmq-diagnostics alarms`: its memory or its disk):"
+    f" {_BY_ITSELF}",
+)
+BROKER_AWAY = Cause(
+    "RabbitMQ does not answer", f"see that it runs and can be reached: {_BY_ITSELF}"
+)
+AWAY = Cause(
+    "PostgreSQL or RabbitMQ does not answer",
+    f"see that both run and can be reached: {_BY_ITSELF}",
+)
+
+_BY_STATE = {
+    "28": DATABASE_LOGIN,
+    "3D": DATABASE_MISSING,
+    "53100": DISK_FULL,
+    "53300": DATABASE_CROWDED,
+    "57P": DATABASE_STARTING,
+}
+"""SQLSTATE, or how it begins."""
+
+_OF_BROKER: tuple[tuple[type[BaseException], Cause], ...] = (
+    (AuthenticationError, BROKER_LOGIN),
+    (ProbableAuthenticationError, BROKER_LOGIN),
+    (ChannelNotFoundEntity, BROKER_QUEUES),
+    (PublishError, BROKER_QUEUES),  # no queue took it
+    (ChannelAccessRefused, BROKER_RIGHTS),
+    (AMQPConnectionError, BROKER_AWAY),
+)
+
+
+def of_database(error: BaseException) -> Cause:
+    """Why a statement, or the connection for it, failed for no reason of its own."""
+    return _known(error) or DATABASE_AWAY
+
+
+def of_broker(error: BaseException) -> Cause:
+    """Why the broker did not take, or bring, messages."""
+    if isinstance(error, TimeoutError):
+        return BROKER_SILENT
+    return _known(error) or BROKER_AWAY
+
+
+def of_either(error: BaseException) -> Cause:
+    """Where the error alone must tell which of the two it was."""
+    return _known(error) or AWAY
+
+
+def _known(error: BaseException) -> Cause | None:
+    for each in _chain(error):
+        if isinstance(each, asyncpg.PostgresError):
+            state = each.sqlstate or ""
+            return next((c for s, c in _BY_STATE.items() if state.startswith(s)), DATABASE_AWAY)
+        if isinstance(each, InvalidFrameError) and "Connection.Close" in str(each):
+            return BROKER_VHOST  # the broker hangs up when it is asked for the vhost
+        for kind, cause in _OF_BROKER:
+            if isinstance(each, kind):
+                return cause
+    if any(isinstance(each, DBAPIError) for each in _chain(error)):
+        return DATABASE_AWAY
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what it was made from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or getattr(error, "orig", None)

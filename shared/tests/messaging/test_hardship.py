@@ -1,0 +1,192 @@
+"""Servers that refuse us or have no room: cause and remedy are said, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
+from structlog.testing import capture_logs
+
+from shared import causes, health, service
+from shared.database import make_engine
+from shared.local.nodes import Broker
+from shared.local.rabbitmq import RabbitNode
+from shared.messaging import topology
+from shared.messaging.consumers import Consumers
+from shared.messaging.tables import OutboxRow
+from shared.operations.observe import alarms
+from shared.runtime import Runtime
+from shared.testing import TestDatabases, Vhost, eventually, test_settings
+
+from .masonry import PAUSES, StoneLaid, a_stone, channel_of, numbers, working, yard
+
+consumers = Consumers("carpentry")
+
+
+@consumers.on(StoneLaid)
+async def hear(event: StoneLaid, session: object) -> None:
+    """A stone was laid."""
+
+
+@asynccontextmanager
+async def restarted_with(broker: Broker, setting: str) -> AsyncIterator[None]:
+    """The broker with one more line of configuration, and at the end without it again."""
+    node = broker.found.server
+    assert isinstance(node, RabbitNode)
+    file = node.own / "conf.d" / "90-hardship.conf"
+    file.parent.mkdir(exist_ok=True)
+    node.account.give(file.parent)
+    file.write_text(f"{setting}\n")
+    node.account.give(file)
+    await asyncio.to_thread(_started_anew, node)
+    try:
+        yield
+    finally:
+        file.unlink()
+        await asyncio.to_thread(_started_anew, node)
+
+
+def _started_anew(node: RabbitNode) -> None:
+    node.kill()  # an orderly end takes half a minute
+    node.start()
+
+
+async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
+    own_broker: Broker, databases: TestDatabases
+):
+    url = own_broker.url_of("masonry")
+    async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
+        made.publisher.timeout = 2
+        async with channel_of(made.admin_url) as channel:
+            queue = await channel.declare_queue("full", durable=True)
+            await queue.bind(topology.EVENTS, "masonry.#")
+        with capture_logs() as logs:
+            async with (
+                restarted_with(own_broker, "vm_memory_high_watermark.absolute = 1MB"),
+                working(made.relay.run()),
+            ):
+                await made.write(*(a_stone(n) for n in range(20)))
+                await eventually(lambda: made.count(OutboxRow.attempts > 0), within=20)
+                on = await asyncio.to_thread(alarms, own_broker.management)
+                unsent = await made.unsent()
+        async with working(made.relay.run()):
+            await eventually(made.all_sent, within=20)
+        async with channel_of(made.admin_url) as channel:
+            arrived = set(await numbers(await channel.get_queue("full"), 20))
+
+    told = {line["cause"] for line in logs if line["event"] == "fact not sent yet"}
+    assert told == {str(causes.BROKER_SILENT)}
+    assert [each.partition(" at ")[0] for each in on] == ["memory"]
+    assert unsent == 20
+    assert arrived == set(range(20))
+    assert await made.count(OutboxRow.parked_at.is_not(None)) == 0
+
+
+@asynccontextmanager
+async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
+    """The service runs, whether it gets anywhere or not."""
+    settings = test_settings(
+        "carpentry", database_url, amqp_url=amqp_url, retry_pauses=PAUSES, probe_seconds=0.1
+    )
+    engine = make_engine(database_url)
+    runtime = service.assemble(settings, engine, service.fetched_keys, seals=False)
+    try:
+        async with working(service.listen(runtime, consumers)):
+            yield runtime
+    finally:
+        assert runtime.publisher is not None
+        await runtime.publisher.close()
+        await engine.dispose()
+
+
+async def ready(runtime: Runtime) -> tuple[int, dict[str, dict[str, str]]]:
+    answer = await health.readyz(runtime)
+    return answer.status_code, json.loads(bytes(answer.body))
+
+
+def nobody_there(site: Vhost) -> str:
+    return "amqp://carpentry:secret@127.0.0.1:1/"
+
+
+def no_queue(site: Vhost) -> str:
+    return site.url("carpentry")
+
+
+@pytest.mark.parametrize(
+    ("address", "cause"),
+    [
+        (nobody_there, causes.BROKER_AWAY),
+        (no_queue, causes.BROKER_QUEUES),
+    ],
+)
+async def test_what_keeps_a_service_from_listening_is_named(
+    site: Vhost, databases: TestDatabases, address, cause: causes.Cause
+):
+    with capture_logs() as logs:
+        async with carpentry(databases.kernel(), address(site)) as runtime:
+            await eventually(lambda: runtime.deaf_for, within=20)
+            status, told = await ready(runtime)
+
+    assert runtime.deaf_for == cause
+    assert (status, told["checks"]["reactions"]) == (503, False)
+    assert told["causes"] == {"reactions": str(cause)}
+    (line, *_) = [line for line in logs if line["event"] == "broker or topology not ready"]
+    assert line["cause"] == str(cause)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause"),
+    [
+        (ProbableAuthenticationError("ACCESS_REFUSED - Login was refused"), causes.BROKER_LOGIN),
+        (InvalidFrameError("Expected OpenOk, got <Connection.Close …>"), causes.BROKER_VHOST),
+    ],
+)
+def test_a_refused_login_is_told_apart(refusal: Exception, cause: causes.Cause):
+    # As a real broker makes the client raise it; the client leaves the socket of such a refusal to
+    # the collector, so this run provokes none. The tests of docker-compose.yml do.
+    assert causes.of_broker(refusal) == cause
+
+
+async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
+    async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
+        await eventually(lambda: runtime.deaf_for, within=20)
+        await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+        await eventually(lambda: runtime.listening, within=20)
+
+        assert await ready(runtime) == (
+            200,
+            {
+                "ready": True,
+                "checks": {"database": True, "reactions": True, "not_paused": True},
+                "causes": {},
+            },
+        )
+
+
+def with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", f":{password}@")
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        (lambda url: with_password(url, "guessed"), causes.DATABASE_LOGIN),
+        (lambda url: url.rpartition("/")[0] + "/nowhere", causes.DATABASE_MISSING),
+        (lambda url: "postgresql+asyncpg://x:y@127.0.0.1:1/x", causes.DATABASE_AWAY),
+    ],
+)
+async def test_what_keeps_a_service_from_its_database_is_named(
+    databases: TestDatabases, changed, cause: causes.Cause
+):
+    async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
+        status, told = await ready(runtime)
+
+    assert (status, told["checks"]["database"]) == (503, False)
+    assert told["causes"]["database"] == str(cause)
+    assert "guessed" not in str(told)
