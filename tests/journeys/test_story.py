@@ -14,7 +14,9 @@ from .stories import Story, a_call, a_track, unique
 ARABIC = re.compile(r"[\u0600-\u06ff]")
 
 WOMEN_OF_ARGAN = a_track(
-    regions=["MA-09"], sectors=["ARGAN"], min_share_women={"percent": 50, "strict": True}
+    regions=["MA-09", "MA-07", "MA-10"],
+    sectors=["ARGAN", "AGRICULTURE"],
+    min_share_women={"percent": 50, "strict": True},
 )
 YOUNG_AND_SMALL = a_track(
     regions=["MA-04", "MA-06"],
@@ -43,7 +45,13 @@ IN_LIQUIDATION = a_track(legal_statuses=["in_liquidation"], min_share_women_or_y
         [IN_LIQUIDATION],
         [WOMEN_OF_ARGAN, YOUNG_AND_SMALL, SOMEWHERE_IN_CRAFTS],
     ],
-    ids=["women of argan", "young and small", "three places", "in liquidation", "three tracks"],
+    ids=[
+        "women of argan and fields",
+        "young and small",
+        "three places",
+        "in liquidation",
+        "three tracks",
+    ],
 )
 async def test_a_call_reaches_exactly_those_whom_the_evaluator_finds_in_the_file(
     story: Story, tracks: list[dict[str, object]]

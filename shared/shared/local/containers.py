@@ -192,7 +192,7 @@ def engine_answers() -> bool:
     if not _accepts(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"):
         return False
     try:
-        with _engine() as engine:
+        with _engine(timeout=5) as engine:
             return bool(engine.ping())
     except ImportError:
         logger.info("a Docker engine answers, but the package testcontainers is not installed")
@@ -216,8 +216,8 @@ def _accepts(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def _engine() -> Iterator[Any]:
-    engine = import_module("docker").from_env(timeout=5)
+def _engine(timeout: float = 60) -> Iterator[Any]:
+    engine = import_module("docker").from_env(timeout=timeout)
     try:
         yield engine
     finally:

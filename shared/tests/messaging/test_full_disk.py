@@ -41,7 +41,7 @@ class SmallPostgres(PostgresContainer):
     """With a second disk of 24 MB, in memory."""
 
     def _make(self) -> Any:
-        return super()._make().with_kwargs(tmpfs={PLACE: "size=24m"})
+        return super()._make().with_tmpfs_mount(PLACE, "size=24m")
 
     def give_place(self) -> None:
         """The small disk belongs to the server."""
