@@ -21,6 +21,8 @@ from .lab import Broken, Commits, Lab, in_turns
 from .rows import Row, compared
 
 BUDGET = 1.4
+"""Of the wide call. What a fan-out adds to its statement is the same for every size, so a call of
+a thousand recipients has no budget of its own: its row shows what is added."""
 
 
 @dataclass
@@ -102,10 +104,13 @@ class Tellings:
 async def measure(lab: Lab) -> list[Row]:
     """A wide and a narrow call, each beside its bare statement."""
     async with Tellings.begun(lab) as tellings:
-        return [await _compare(lab, tellings, way) for way in (WIDE, NARROW)]
+        return [
+            await _compare(lab, tellings, WIDE, BUDGET),
+            await _compare(lab, tellings, NARROW, None),
+        ]
 
 
-async def _compare(lab: Lab, tellings: Tellings, way: Way) -> Row:
+async def _compare(lab: Lab, tellings: Tellings, way: Way, budget: float | None) -> Row:
     lab.statements[way.name] = way.statement
     ours, bare = await in_turns(
         lab, lab.sizes.rounds, lambda: tellings.ours(way), lambda: tellings.bare(way)
@@ -115,6 +120,6 @@ async def _compare(lab: Lab, tellings: Tellings, way: Way) -> Row:
         ours,
         bare,
         unit="s",
-        budget=BUDGET,
+        budget=budget,
         note="event on the broker to last alert committed ÷ the bare INSERT … SELECT",
     )

@@ -8,19 +8,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy import Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.criteria import Facts
 from shared.database import Sessions
 from shared.eligibility import fields_of
-from shared.eligibility.sql import compile_track
 
-from ..domain import Subject, SubjectKind, audience_tracks
+from ..domain import Subject, SubjectKind
 from ..domain.subjects import Snapshot
 from ..domain.why import Decision, snapshot_of
 from ..models import alert, alert_state, audience, audience_history, subject_history
-from ..usecases.telling import masks
+from ..usecases.telling import match, tracks_of
 from .holds import kept_back_by
 from .rows import FACT_NAMES, AnyRow
 from .totals import get_subject
@@ -100,10 +99,7 @@ async def _untold(
     kept = await kept_back_by(session, found.subject_id)
     if kept is None:
         return [], None
-    statement = _waiting(found)
-    if place.after is not None:
-        statement = statement.where(audience.c.cooperative_id > place.after[0])
-    rows = list(await session.execute(statement.order_by(audience.c.cooperative_id).limit(size)))
+    rows = list(await session.execute(_waiting(found, after=place.after, first=size)))
     content = found.snapshot()
     waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
     if len(rows) < size:
@@ -159,24 +155,28 @@ def _alerts(subject_id: UUID) -> Select[Any]:
     )
 
 
-def _waiting(found: Subject) -> Select[Any]:
-    tracks = [
-        compile_track(criteria, audience, found.reference_on)
-        for criteria in audience_tracks(found.snapshot())
-    ]
-    eligible, unknown, fields = masks(tracks)
+def _waiting(
+    found: Subject, *, after: tuple[UUID, int] | None = None, first: int | None = None
+) -> Select[Any]:
     told = exists().where(
         alert.c.subject_id == found.subject_id,
         alert.c.cooperative_id == audience.c.cooperative_id,
     )
-    return select(
+    when = [~told]
+    if after is not None:
+        when.append(audience.c.cooperative_id > after[0])
+    columns = (
         audience.c.cooperative_id,
         audience.c.name_fr,
         *(audience.c[name] for name in FACT_NAMES),
-        eligible.label("eligible_tracks"),
-        unknown.label("unknown_tracks"),
-        fields.label("unknown_fields"),
-    ).where(or_(*(track.possible for track in tracks)), ~told)
+    )
+    waiting = match(tracks_of(found), *columns, when=when, first=first)
+    return select(
+        *(waiting.rows.c[column.name] for column in columns),
+        waiting.eligible.label("eligible_tracks"),
+        waiting.unknown.label("unknown_tracks"),
+        waiting.fields.label("unknown_fields"),
+    ).order_by(waiting.rows.c.cooperative_id)
 
 
 STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import audit
 from shared.database import settings_of
-from shared.eligibility.sql import compile_track
 
-from ..domain import ConfirmationRule, Hold, HoldState, Subject, audience_tracks
+from ..domain import ConfirmationRule, Hold, HoldState, Subject
 from ..models import audience, hold_decision
+from .telling import tracks_of
 
 log = structlog.get_logger()
 
@@ -59,10 +59,7 @@ async def check_confirmation(
 
 
 async def _count_matches(session: AsyncSession, subject: Subject) -> int:
-    tracks = [
-        compile_track(criteria, audience, subject.reference_on)
-        for criteria in audience_tracks(subject.snapshot())
-    ]
+    tracks = tracks_of(subject)
     matching = select(func.count()).select_from(audience)
     counted = await session.scalar(matching.where(or_(*(track.possible for track in tracks))))
     return int(counted or 0)

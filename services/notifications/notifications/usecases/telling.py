@@ -16,12 +16,14 @@ from sqlalchemy import (
     DateTime,
     Integer,
     Select,
+    Subquery,
     and_,
     case,
     cast,
     exists,
     func,
     literal,
+    literal_column,
     or_,
     select,
     update,
@@ -36,6 +38,8 @@ from ..domain import EVERYTHING, AlertKind, HoldState, Subject, SubjectState, au
 from ..domain.subjects import FIRST
 from ..models import alert, audience, hold
 from ..models import subject as subject_table
+
+Condition = ColumnElement[bool]
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,11 @@ async def tell(
 
     `at` is the moment that the alerts bear: that of the statement, unless one is given.
     """
-    tracks = [
-        compile_track(criteria, audience, subject.reference_on)
-        for criteria in audience_tracks(subject.snapshot())
-    ]
-    rows = matches(tracks, subject, kind, at)
+    concerned = [] if only is None else [audience.c.cooperative_id == func.any(list(only))]
+    rows = matches(subject, kind, at, concerned)
     if only is not None:
         # In one order, so that two who tell the same cooperatives never wait in a circle.
-        rows = rows.where(audience.c.cooperative_id == func.any(list(only)))
-        rows = rows.order_by(audience.c.cooperative_id)
+        rows = rows.order_by("cooperative_id")
     told = (
         insert(alert)
         .from_select(_COLUMNS, rows)
@@ -103,43 +103,83 @@ _COLUMNS = [
 
 
 def matches(
-    tracks: Sequence[TrackSql], subject: Subject, kind: AlertKind, at: datetime | None
+    subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
 ) -> Select[Any]:
     """One row per cooperative that some track may be for, with the tracks and what is unknown."""
-    eligible, unknown, fields = masks(tracks)
+    found = match(tracks_of(subject), audience.c.cooperative_id, audience.c.version, when=concerned)
     return select(
         literal(subject.subject_id),
-        audience.c.cooperative_id,
+        found.rows.c.cooperative_id,
         literal(FIRST, Integer),
         literal(kind.value),
         literal(subject.version, Integer),
-        audience.c.version,
-        eligible,
-        unknown,
-        fields,
+        found.rows.c.version,
+        found.eligible,
+        found.unknown,
+        found.fields,
         _moment_of(at),
-    ).where(or_(*(track.possible for track in tracks)))
+    )
 
 
 def _moment_of(at: datetime | None) -> ColumnElement[datetime]:
     return func.statement_timestamp() if at is None else literal(at, DateTime(timezone=True))
 
 
-def masks(
+def tracks_of(subject: Subject) -> list[TrackSql]:
+    """Whom each track is for, over the audience."""
+    return [
+        compile_track(criteria, audience, subject.reference_on)
+        for criteria in audience_tracks(subject.snapshot())
+    ]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Those whom some track may be for: `rows` has the columns asked for.
+
+    Bit n of `eligible` and `unknown` is track n; `fields` names the unknown fields of its tracks.
+    """
+
+    rows: Subquery
+    eligible: ColumnElement[int]
+    unknown: ColumnElement[int]
+    fields: ColumnElement[int]
+
+
+def match(
     tracks: Sequence[TrackSql],
-) -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
-    """Bit n of the first two is track n; the third names the unknown fields of its tracks."""
-    eligible: ColumnElement[int] = literal(0, Integer)
-    unknown: ColumnElement[int] = literal(0, Integer)
-    fields: ColumnElement[int] = literal(0, Integer)
-    for number, track in enumerate(tracks):
-        bit = 1 << number
-        sure = and_(track.possible, track.unknown == 0)
-        unsure = and_(track.possible, track.unknown != 0)
-        eligible = eligible.op("|")(case((sure, bit), else_=0))
-        unknown = unknown.op("|")(case((unsure, bit), else_=0))
-        fields = fields.op("|")(case((unsure, track.unknown), else_=0))
-    return cast(eligible, Integer), cast(unknown, Integer), cast(fields, Integer)
+    *columns: ColumnElement[Any],
+    when: Sequence[Condition] = (),
+    first: int | None = None,
+) -> Matching:
+    """The tracks over the audience; `when` narrows it, and only so many `first` ones are found."""
+    masks = (_mask(track, number, len(tracks)) for number, track in enumerate(tracks))
+    chosen = select(*columns, *masks).where(or_(*(track.possible for track in tracks)), *when)
+    if first is not None:
+        chosen = chosen.order_by(audience.c.cooperative_id).limit(first)
+    # "OFFSET 0" is a fence: each mask is worked out once, not once for everybody who reads it.
+    rows = chosen.offset(literal_column("0")).subquery("matching")
+    eligible: ColumnElement[int] = literal_column("0", Integer)
+    unknown: ColumnElement[int] = literal_column("0", Integer)
+    fields: ColumnElement[int] = literal_column("0", Integer)
+    for number in range(len(tracks)):
+        bit = literal_column(str(1 << number), Integer)
+        mask = rows.c[_name(number)]
+        eligible = eligible.op("|")(case((mask == 0, bit), else_=0))
+        unknown = unknown.op("|")(case((mask > 0, bit), else_=0))
+        fields = fields.op("|")(func.greatest(mask, 0))
+    return Matching(rows, cast(eligible, Integer), cast(unknown, Integer), cast(fields, Integer))
+
+
+def _mask(track: TrackSql, number: int, count: int) -> ColumnElement[int]:
+    """The unknown fields of a track, none for eligible; -1 where the track is not for them."""
+    # The only track is for everybody who is found.
+    mask = track.unknown if count == 1 else case((track.possible, track.unknown), else_=-1)
+    return mask.label(_name(number))
+
+
+def _name(number: int) -> str:
+    return f"track_{number}"
 
 
 async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
