@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.registry import PartnerRegistered
 from shared.database import make_engine, make_sessions
-from shared.messaging.consumers import Consumers, Desk
+from shared.messaging.consumers import Consumers
+from shared.messaging.desk import Desk
 from shared.messaging.publisher import Publisher
 
 from . import line
@@ -89,7 +90,7 @@ async def _ours(lab: Lab) -> float:
     publisher = Publisher(url, name="benchmark desk")
     desk = Desk(make_sessions(engine), publisher, "notifications", line.PAUSES)
     broker = RabbitBroker(url, logger=None, apply_types=False)
-    consumers.attach(broker, desk)
+    consumers.attach(broker, desk.take)
     await broker.connect()
     before = _handled()
     began = time.perf_counter()

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from .auth import Verifier
 from .causes import Cause
 from .database import Sessions
-from .messaging.consumers import Desk
+from .messaging.desk import Desk
 from .messaging.publisher import Publisher
 from .messaging.resends import Snapshot
 from .sealed import Sealer

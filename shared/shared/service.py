@@ -18,8 +18,9 @@ from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, engine_of, is_infrastructure, make_sessions
 from .messaging import topology
-from .messaging.consumers import Consumers, Desk
+from .messaging.consumers import Consumers
 from .messaging.deadletters import Drain
+from .messaging.desk import Desk, begin_counting
 from .messaging.publisher import CONNECTION_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
 from .messaging.resends import Resender, Snapshot
@@ -125,6 +126,8 @@ async def running(
     runtime.listening = consumers is None  # nothing to wait for
     if consumers is not None:
         runtime.queues = tuple(reaction.queue for reaction in consumers.reactions)
+        for queue in runtime.queues:
+            begin_counting(queue)
     tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background)]
     try:
         yield runtime
@@ -264,7 +267,7 @@ async def _started_broker(
         reconnect_interval=settings.probe_seconds,
         on_close=[lambda *_: lost.set()],
     )
-    consumers.attach(broker, runtime.desk)
+    consumers.attach(broker, runtime.desk.take)
     try:
         async with asyncio.timeout(topology.ANSWER_SECONDS):
             await broker.connect()

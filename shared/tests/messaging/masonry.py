@@ -20,7 +20,8 @@ from shared import service
 from shared.contracts.base import Event
 from shared.database import Sessions, make_engine, make_sessions
 from shared.messaging import outbox, topology, wire
-from shared.messaging.consumers import Consumers, Desk
+from shared.messaging.consumers import Consumers
+from shared.messaging.desk import Desk
 from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.tables import OutboxRow
