@@ -11,18 +11,18 @@ import aio_pika
 import asyncpg
 from aio_pika.abc import AbstractIncomingMessage
 from faststream.rabbit import RabbitBroker
-from prometheus_client import REGISTRY
+from faststream.rabbit.annotations import RabbitMessage
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.registry import PartnerRegistered
 from shared.database import make_engine, make_sessions
-from shared.messaging.consumers import Consumers
+from shared.messaging.consumers import Consumers, Reaction
 from shared.messaging.desk import Desk
 from shared.messaging.publisher import Publisher
 
 from . import line
-from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain, until
+from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain
 from .rows import Row, Sense, compared
 
 BUDGET = 0.8
@@ -90,26 +90,25 @@ async def _ours(lab: Lab) -> float:
     publisher = Publisher(url, name="benchmark desk")
     desk = Desk(make_sessions(engine), publisher, "notifications", line.PAUSES)
     broker = RabbitBroker(url, logger=None, apply_types=False)
-    consumers.attach(broker, desk.take)
+    left, finished = lab.sizes.messages, asyncio.Event()
+
+    async def take(reaction: Reaction, message: RabbitMessage) -> None:
+        nonlocal left
+        await desk.take(reaction, message)
+        left -= 1
+        if not left:
+            finished.set()
+
+    consumers.attach(broker, take)
     await broker.connect()
-    before = _handled()
     began = time.perf_counter()
     await broker.start()
-
-    async def all_handled() -> bool:
-        return _handled() - before >= lab.sizes.messages
-
-    await until(all_handled, every=0.01)
+    await asyncio.wait_for(finished.wait(), PATIENCE)
     seconds = time.perf_counter() - began
     await broker.stop()
     await publisher.close()
     await engine.dispose()
     return seconds
-
-
-def _handled() -> float:
-    labels = {"queue": QUEUE, "outcome": "done"}
-    return REGISTRY.get_sample_value("taawon_messages_total", labels) or 0.0
 
 
 async def _by_hand(lab: Lab) -> float:

@@ -20,13 +20,14 @@ from shared.contracts.base import Event
 from . import topology
 from .failure import WrongMessage
 from .undecodable import UNDECODABLE
-from .wire import MAX_BODY_BYTES
+from .wire import CONTENT_TYPE, MAX_BODY_BYTES
 
 AHEAD = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours: far more than clocks that are kept ever differ."""
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """Before it there was no platform that could have announced anything."""
 
+_ESCAPED = rb"\u0000"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -40,7 +41,7 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
     kind = next((event for event in events if event.topic == raw.type), None)
     if kind is None:
         raise WrongMessage(f"this queue does not take type {raw.type!r}"[:200])
-    if _NUL.search(body):
+    if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
     event = kind.model_validate_json(body)
     _refuse_impossible_time(event.occurred_at)
@@ -54,6 +55,8 @@ def refuse_undecodable(message: RabbitMessage) -> None:
 
 
 def _refuse_foreign(content_type: str | None, encoding: str | None) -> None:
+    if content_type == CONTENT_TYPE and not encoding:
+        return  # as all our services send; no parsing is needed
     if (encoding or "").lower() not in {"", "utf-8", "identity"}:
         raise WrongMessage("bodies are plain UTF-8: no content encoding is taken")
     content = Header()

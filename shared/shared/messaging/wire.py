@@ -12,6 +12,7 @@ from aio_pika import DeliveryMode, Message
 SPEC_VERSION = "1.0"
 PREFIX = "cloudEvents_"
 SOURCE = "/taawon"
+CONTENT_TYPE = "application/json"
 MAX_BODY_BYTES = 1024 * 1024
 """Larger messages are refused as wrong: a full batch of 500 cooperatives has about 400 KB."""
 
@@ -38,7 +39,7 @@ def message(
     return Message(
         body,
         headers={**headers, **attributes},
-        content_type="application/json",
+        content_type=CONTENT_TYPE,
         delivery_mode=DeliveryMode.PERSISTENT,
         message_id=str(event_id),
         type=topic,
