@@ -16,8 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.errors import NotFound
-from shared.messaging import consumers as kernel
-from shared.messaging import deadletters, failure, intake, topology
+from shared.messaging import deadletters, desk, failure, intake, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow
 from shared.messaging.wire import MAX_BODY_BYTES
@@ -308,7 +307,7 @@ async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
         raise KeyError(SECRET)
 
     carpenters.error = NotFound()
-    monkeypatch.setattr(kernel, "parked_copy", broken)
+    monkeypatch.setattr(desk, "parked_copy", broken)
 
     row = await dies(at_work, site, carpenters, message_of(a_stone(-1)))
 
