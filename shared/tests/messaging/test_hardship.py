@@ -193,8 +193,16 @@ async def test_what_keeps_a_service_from_its_database_is_named(
     databases: TestDatabases, changed, cause: causes.Cause
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
-        status, told = await ready(runtime)
+        # On a machine without a moment to spare a refusal may first come too late to be heard.
+        status, told = await eventually(lambda: _named(runtime, cause), within=20)
 
     assert (status, told["checks"]["database"]) == (503, False)
-    assert told["causes"]["database"] == str(cause)
     assert "guessed" not in str(told)
+
+
+async def _named(
+    runtime: Runtime, cause: causes.Cause
+) -> tuple[int, dict[str, dict[str, str]]] | tuple[()]:
+    status, told = await ready(runtime)
+    named = told["causes"].get("database") == str(cause)
+    return (status, told) if named else ()
