@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -40,7 +41,8 @@ def serve(
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )
     server = uvicorn.Server(config)
-    server.run([door])
+    with suppress(KeyboardInterrupt):  # raised once more after an orderly end
+        server.run([door])
     if not server.started:
         raise SystemExit(f"{service} can't start: its log says why.")
 
