@@ -165,8 +165,9 @@ class Desk:
 
     async def _wait_out(self, error: Exception) -> None:
         """Hold the message while what we stand on is away; no attempt is spent."""
-        self._cause = causes.of_either(error)
-        log.warning("reaction paused", error=type(error).__name__, cause=str(self._cause))
+        cause = causes.of_either(error) if _is_away(error) else None  # None: it waits for us
+        self._cause = cause
+        log.warning("reaction paused", error=type(error).__name__, cause=cause and str(cause))
         self._waiting += 1
         try:
             while True:

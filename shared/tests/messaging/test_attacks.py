@@ -14,6 +14,7 @@ from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelPreconditi
 from pamqp import commands
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from shared.errors import NotFound
 from shared.messaging import deadletters, desk, failure, intake, topology
@@ -309,12 +310,15 @@ async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
     carpenters.error = NotFound()
     monkeypatch.setattr(desk, "parked_copy", broken)
 
-    row = await dies(at_work, site, carpenters, message_of(a_stone(-1)))
+    with capture_logs() as logs:
+        row = await dies(at_work, site, carpenters, message_of(a_stone(-1)))
 
     assert (row.error, SECRET in str(row.headers)) == (
         "delivery limit of the broker reached",
         False,
     )
+    # It waits for us, so no server is blamed.
+    assert {line["cause"] for line in logs if line["event"] == "reaction paused"} == {None}
 
 
 async def test_nobody_writes_straight_into_anothers_queue(at_work: House, site, carpenters):
