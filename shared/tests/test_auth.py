@@ -221,7 +221,7 @@ KEY = a_key("known")
 @settings(max_examples=200, deadline=None)
 async def test_whatever_is_sent_as_a_token_is_an_invalid_token(sent):
     async def load() -> KeySet:
-        return KeySet.import_key_set(public(KEY))  # type: ignore[arg-type]
+        return KeySet.import_key_set(public(KEY))  # type: ignore[arg-type]  # plain JSON
 
     if isinstance(sent, list):
         sent = ".".join(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in sent)

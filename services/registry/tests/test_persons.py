@@ -334,7 +334,7 @@ async def test_a_dead_letter_that_is_drained_after_the_erasure_is_kept_without_t
     await answered(desk, request["request_id"])
 
     async with desk.door.sessions.begin() as session:
-        await deadletters.keep(session, "registry.x", Drained(body or b""))  # type: ignore[arg-type]
+        await deadletters.keep(session, "registry.x", Drained(body or b""))  # type: ignore[arg-type]  # as much of one
 
     async with desk.door.sessions() as session:
         (kept,) = await session.scalars(select(DeadLetterRow.body))
