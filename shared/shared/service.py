@@ -10,7 +10,6 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from . import causes, health, logs, openapi, problems, tracing
@@ -18,6 +17,7 @@ from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
 from .database import Sessions, engine_of, is_infrastructure, make_sessions
 from .messaging import topology
+from .messaging.broker import Broker
 from .messaging.consumers import Consumers
 from .messaging.deadletters import Drain
 from .messaging.desk import Desk, begin_counting
@@ -26,6 +26,7 @@ from .messaging.relay import Relay, forget_settled
 from .messaging.resends import Resender, Snapshot
 from .metrics import Measure
 from .operations import history, resends, sealed, status, trace
+from .pauses import rest
 from .rates import RateLimited, Rates
 from .runtime import Runtime
 from .sealed import Sealer, lend
@@ -228,7 +229,7 @@ async def forget_old(runtime: Runtime) -> None:
         except Exception as error:
             if not is_infrastructure(error):
                 raise
-        await asyncio.sleep(3600)
+        await rest(3600)
 
 
 async def listen(runtime: Runtime, consumers: Consumers) -> None:
@@ -250,15 +251,15 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
             finally:
                 runtime.listening = False
                 await _stop(broker, lost, runtime.settings.graceful_seconds)
-        await asyncio.sleep(runtime.settings.probe_seconds)
+        await rest(runtime.settings.probe_seconds)
 
 
 async def _started_broker(
     runtime: Runtime, consumers: Consumers, lost: asyncio.Event, settle: float
-) -> RabbitBroker | None:
+) -> Broker | None:
     assert runtime.desk is not None
     settings = runtime.settings
-    broker = RabbitBroker(
+    broker = Broker(
         settings.amqp_url.get_secret_value(),
         logger=None,
         apply_types=False,
@@ -271,7 +272,7 @@ async def _started_broker(
     try:
         async with asyncio.timeout(topology.ANSWER_SECONDS):
             await broker.connect()
-            await asyncio.sleep(settle)
+            await rest(settle)
             await broker.start()
     except CONNECTION_ERRORS as error:
         runtime.deaf_for = causes.of_broker(error)
@@ -280,16 +281,21 @@ async def _started_broker(
         )
         await _stop(broker, lost, settings.graceful_seconds)
         return None
+    except BaseException:
+        await _stop(broker, lost, settings.graceful_seconds)
+        raise
     return broker
 
 
-async def _stop(broker: RabbitBroker, lost: asyncio.Event, graceful_seconds: float) -> None:
+async def _stop(broker: Broker, lost: asyncio.Event, graceful_seconds: float) -> None:
     """Let the messages at hand end; without a connection there is nothing to wait for."""
     with contextlib.suppress(*CONNECTION_ERRORS, RuntimeError):
         if lost.is_set():
             # First, or stopping would wait for the client's attempts to connect again.
-            await asyncio.wait_for((await broker.connect()).close(), 5)
-        await asyncio.wait_for(broker.stop(), graceful_seconds + 5)
+            async with asyncio.timeout(5):
+                await (await broker.connect()).close()
+        async with asyncio.timeout(graceful_seconds + 5):
+            await broker.stop()
 
 
 async def _guarded(job: Background, runtime: Runtime) -> None:
@@ -300,4 +306,4 @@ async def _guarded(job: Background, runtime: Runtime) -> None:
             return
         except Exception:
             log.exception("background work failed", job=job.__name__)
-            await asyncio.sleep(5)
+            await rest(5)

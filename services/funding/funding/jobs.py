@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from shared.contracts.base import now
+from shared.pauses import rest
 from shared.runtime import Runtime
 
 from . import usecases
@@ -19,4 +18,4 @@ async def close_expired_calls(runtime: Runtime) -> None:
         async with runtime.sessions.begin() as session:
             closed = await usecases.close_expired_calls(session, at=now())
         if closed == 0:
-            await asyncio.sleep(PAUSE_SECONDS)
+            await rest(PAUSE_SECONDS)

@@ -12,6 +12,7 @@ from shared import failpoints
 from shared.database import Sessions, is_infrastructure
 from shared.messaging import topology
 from shared.messaging.publisher import CONNECTION_ERRORS
+from shared.pauses import rest
 
 from . import usecases
 from .usecases.doors import DROPPED
@@ -29,7 +30,7 @@ async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
         except Exception as error:
             if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
                 log.exception("drain of dropped messages failed")
-        await asyncio.sleep(pause)
+        await rest(pause)
 
 
 async def _consume(sessions: Sessions, url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
 from shared.messaging.wake import Wake
+from shared.pauses import rest
 from shared.runtime import Runtime
 from shared.settings import Settings
 
@@ -53,7 +53,7 @@ async def trim_feeds(runtime: Runtime) -> None:
     days = runtime.settings.feed_retention_days
     while True:
         if not await unless_away(_trim(runtime.sessions, days)):
-            await asyncio.sleep(3600)
+            await rest(3600)
 
 
 async def _trim(sessions: Sessions, days: int) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from shared.database import is_infrastructure
+from shared.pauses import rest
 from shared.runtime import Runtime
 
 from . import usecases
@@ -19,4 +18,4 @@ async def forget_reports(runtime: Runtime) -> None:
         except Exception as error:
             if not is_infrastructure(error):
                 raise
-        await asyncio.sleep(3600)
+        await rest(3600)

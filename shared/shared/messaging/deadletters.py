@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import Sessions, is_infrastructure
 from shared.errors import Conflict, NotFound
+from shared.pauses import rest
 from shared.runtime import Runtime
 
 from . import failure, forgetting, topology
@@ -76,12 +77,12 @@ class Drain:
                 if not _is_away(error):
                     log.exception("drain failed")
             settle = topology.SETTLE_SECONDS
-            await asyncio.sleep(self.pause)
+            await rest(self.pause)
 
     async def _consume(self, settle: float) -> None:
         connection = await aio_pika.connect(self.amqp_url, timeout=5)
         async with connection:
-            await asyncio.sleep(settle)
+            await rest(settle)
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=20)
             async with asyncio.TaskGroup() as group:

@@ -11,7 +11,6 @@ One transaction: inbox row, handler, commit; then the acknowledgement. Three kin
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -28,6 +27,7 @@ from shared.causes import Cause
 from shared.context import WorkContext, working
 from shared.database import Sessions, is_data_error, is_infrastructure
 from shared.errors import DomainError, NotFound
+from shared.pauses import rest
 
 from . import intake, topology
 from .consumers import Reaction
@@ -171,7 +171,7 @@ class Desk:
         self._waiting += 1
         try:
             while True:
-                await asyncio.sleep(self.probe_seconds)
+                await rest(self.probe_seconds)
                 if await self._answers():
                     break
         finally:

@@ -153,7 +153,8 @@ class Publisher:
             # Whatever it is, the next attempt starts from a new connection.
             self._connection = None
             with suppress(*CONNECTION_ERRORS, RuntimeError):
-                await asyncio.wait_for(connection.close(), 5)
+                async with asyncio.timeout(5):
+                    await connection.close()
             if type(error) is RuntimeError:  # how the client says that a connection is closing
                 raise ConnectionError("the connection to the broker is closing") from error
             raise
@@ -164,7 +165,8 @@ class Publisher:
         self._exchanges.clear()
         if channel is not None and not channel.is_closed:
             with suppress(*CONNECTION_ERRORS, RuntimeError):
-                await asyncio.wait_for(channel.close(), 5)
+                async with asyncio.timeout(5):
+                    await channel.close()
 
     async def close(self) -> None:
         await self._drop()

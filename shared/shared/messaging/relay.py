@@ -7,7 +7,6 @@ under the same message id; inboxes drop the repeat.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import causes, failpoints
 from shared.database import is_infrastructure
+from shared.pauses import rest
 
 from . import wire
 from .publisher import Outcome, Outgoing, Publisher, is_own_fault, needs_singling_out
@@ -86,7 +86,7 @@ class Relay:
     async def _rest(self, wake: Wake) -> None:
         """After trouble a growing pause, otherwise until the next commit or look."""
         if self._pause:
-            await asyncio.sleep(self._pause)
+            await rest(self._pause)
         else:
             await wake.wait(self.poll_seconds)
 

@@ -9,6 +9,8 @@ from types import TracebackType
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from shared.pauses import rest, until
+
 
 class Wake:
     """Listens on channels of a database while it is entered; the connection is kept up."""
@@ -38,8 +40,7 @@ class Wake:
 
     async def wait(self, seconds: float) -> None:
         """Until something is heard that was not waited for before, or so long."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+        await until(self._woken, seconds)
         self._woken.clear()
 
     async def _listen(self) -> None:
@@ -48,7 +49,7 @@ class Wake:
                 OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
             ):
                 await self._listen_once()
-            await asyncio.sleep(self._retry)
+            await rest(self._retry)
 
     async def _listen_once(self) -> None:
         connection = await asyncpg.connect(self._url, timeout=5)

@@ -160,6 +160,27 @@ def test_a_refused_login_is_told_apart(refusal: Exception, cause: causes.Cause):
     assert causes.of_broker(refusal) == cause
 
 
+async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
+    databases: TestDatabases,
+):
+    called, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    before = asyncio.all_tasks()
+    async with server:
+        async with carpentry(databases.kernel(), f"amqp://x:y@127.0.0.1:{port}/"):
+            await asyncio.wait_for(called.wait(), 20)
+        await asyncio.wait_for(hung_up.wait(), 20)
+        await eventually(lambda: asyncio.all_tasks() <= before, within=20)
+
+
 async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
     async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
         await eventually(lambda: runtime.deaf_for, within=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -32,6 +32,7 @@ from shared.contracts.base import new_id, now
 from shared.contracts.registry import BATCH_LIMIT, CooperativeRecord, CooperativesImported
 from shared.database import Sessions
 from shared.messaging import outbox
+from shared.pauses import until
 from shared.sealed import Sealer
 
 from .sealing import marks_of, seal_contact
@@ -141,8 +142,7 @@ async def _give_signs_of_life(holder: AsyncSession, ended: asyncio.Event) -> Non
     patience = await holder.scalar(text(_PATIENCE))
     pause = min(5.0, patience / 3000) if patience else 5.0
     while not ended.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), pause)
+        await until(ended, pause)
         await holder.execute(select(1))
 
 

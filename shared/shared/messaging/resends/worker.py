@@ -7,7 +7,6 @@ the listener, whose key holds the run, these are known.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from shared import failpoints
 from shared.context import working
 from shared.contracts.base import now
 from shared.database import Sessions, is_infrastructure
+from shared.pauses import rest
 
 from .. import topology, wire
 from ..publisher import CONNECTION_ERRORS, Outcome, Outgoing, Publisher, Unroutable, is_own_fault
@@ -61,7 +61,7 @@ class Resender:
                 began = time.monotonic()
                 if await self._turn():
                     # Half of the time belongs to the relay, the requests and the reactions.
-                    await asyncio.sleep(time.monotonic() - began)
+                    await rest(time.monotonic() - began)
                 else:
                     await wake.wait(self.poll_seconds)
 
