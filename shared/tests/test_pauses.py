@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -10,12 +11,11 @@ import pytest
 from shared.pauses import rest, until
 
 
-async def swallow() -> None:
+async def swallow(begun: asyncio.Event) -> None:
     """As `asyncio.wait_for` of Python 3.11 does in an unlucky moment."""
-    try:
-        await asyncio.sleep(60)
-    except asyncio.CancelledError:
-        return
+    begun.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
 
 async def resting() -> None:
@@ -28,13 +28,15 @@ async def waiting() -> None:
 
 @pytest.mark.parametrize("pause", [resting, waiting])
 async def test_a_pause_ends_work_whose_cancellation_was_swallowed(pause):
+    begun = asyncio.Event()
+
     async def work() -> None:
         while True:
-            await swallow()
+            await swallow(begun)
             await pause()
 
     task = asyncio.create_task(work())
-    await asyncio.sleep(0)
+    await begun.wait()
     task.cancel()
     await asyncio.wait([task], timeout=5)
 
@@ -44,7 +46,7 @@ async def test_a_pause_ends_work_whose_cancellation_was_swallowed(pause):
 async def test_a_time_limit_that_has_passed_is_no_wish_to_end():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
     await rest(0)
 
