@@ -19,11 +19,13 @@ from sqlalchemy import func, select, text
 from registry import models, usecases
 from registry.cli.connection import CONSOLE
 from registry.domain import ImportState, ImportUnderWay, RegisterImport
-from registry.register_file import FileRefused, lines_of
+from registry.register_file import FileRefused, lines_of, read_rows
 from registry.usecases.imports import IMPORT_LOCK
+from registry.usecases.intake import Batch, Intake
 from registry.usecases.snapshots import cooperatives_after
 from shared import testing
 from shared.auth import MissingRole, Principal, Role
+from shared.contracts.base import new_id, now
 from shared.contracts.registry import CooperativesImported
 from shared.database import Sessions, make_engine, make_sessions
 from shared.messaging.tables import AuditRow, OutboxRow
@@ -182,6 +184,53 @@ async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, 
 
     assert any(isinstance(result, RegisterImport) for result in results)
     assert await stored(sessions, court) == 600
+
+
+async def _waiting(sessions: Sessions, content: bytes) -> tuple[Intake, Batch]:
+    """A batch that was read and sealed while the database was still busy with the one before."""
+    report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
+    intake = Intake(sessions=sessions, sealer=SEALER, report=report, as_of_on=now().date())
+    verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
+    return intake, await intake.prepare(verdicts)
+
+
+async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(a_row(court=court)))
+    intake, batch = await _waiting(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
+    async with sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE cooperative SET contact_sealed = NULL, contact_mark = NULL,"
+                " contact_settled_at = now() WHERE court = :court"
+            ),
+            {"court": court},
+        )
+
+    async with sessions.begin() as session:
+        await intake.put_in(session, batch)
+
+    async with sessions() as session:
+        told = select(models.cooperative).where(models.cooperative.c.court == court)
+        (row,) = (await session.execute(told)).all()
+    assert (row.name_fr, row.contact_sealed, row.contact_mark) == ("Un autre nom", None, None)
+    assert intake.report.rows_changed == 1
+
+
+async def test_a_row_that_somebody_else_enters_while_its_batch_waits_is_no_news(
+    sessions: Sessions, court: str
+) -> None:
+    content = a_file(*many_rows(3, court))
+    intake, batch = await _waiting(sessions, content)
+    await imported(sessions, content)
+    async with sessions.begin() as session:
+        before = await session.scalar(select(func.count()).select_from(OutboxRow))
+        await intake.put_in(session, batch)
+        after = await session.scalar(select(func.count()).select_from(OutboxRow))
+
+    assert (intake.report.rows_added, intake.report.rows_unchanged) == (0, 3)
+    assert after == before
 
 
 async def test_an_import_killed_midway_is_finished_by_the_next_one(

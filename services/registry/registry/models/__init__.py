@@ -2,7 +2,7 @@
 
 from .mapping import mapping
 from .rows import cooperative_from, cooperative_values, digest_of, entry_values, search_key
-from .statements import DIGESTS, UPSERT
+from .statements import KNOWN, KNOWN_LOCKED, UPSERT
 from .tables import (
     account,
     api_client,
@@ -18,7 +18,8 @@ from .tables import (
 )
 
 __all__ = [
-    "DIGESTS",
+    "KNOWN",
+    "KNOWN_LOCKED",
     "UPSERT",
     "account",
     "api_client",

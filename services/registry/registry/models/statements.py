@@ -1,4 +1,4 @@
-"""The two statements that an import runs for each batch."""
+"""The statements that an import runs for each batch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from sqlalchemy.dialects import postgresql
 
 from .tables import cooperative
 
-DIGESTS: Final = text(
-    """
+_KNOWN: Final = """
     SELECT c.court_key, c.register_key, c.digest, c.contact_settled_at IS NOT NULL AS is_settled,
         CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_sealed END AS contact_sealed,
         CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_mark END AS contact_mark
     FROM cooperative c
     JOIN unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
         AS given (court_key, register_key) USING (court_key, register_key)
-    ORDER BY c.id
-    FOR UPDATE OF c
-    """
-)
-"""The digests of known cooperatives among the given identities; their rows are locked.
+"""
+KNOWN: Final = text(_KNOWN)
+"""What is known of the cooperatives among the given identities."""
+KNOWN_LOCKED: Final = text(f"{_KNOWN} ORDER BY c.id FOR UPDATE OF c")
+"""The same; nobody changes them until the end of the transaction.
 
 In the order of ids, as everybody locks several: two who do so never wait in a circle."""
 

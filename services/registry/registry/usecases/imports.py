@@ -10,32 +10,20 @@ from datetime import date
 from itertools import islice
 from typing import Final
 
-import orjson
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry import models
-from registry.domain import (
-    PROBLEMS_KEPT,
-    Contact,
-    Entry,
-    ImportState,
-    ImportUnderWay,
-    RegisterImport,
-    SealedContact,
-    record_of,
-)
+from registry.domain import ImportState, ImportUnderWay, RegisterImport
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
 from shared import audit, failpoints
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
-from shared.contracts.registry import BATCH_LIMIT, CooperativeRecord, CooperativesImported
+from shared.contracts.registry import BATCH_LIMIT
 from shared.database import Sessions
-from shared.messaging import outbox
 from shared.pauses import until
 from shared.sealed import Sealer
 
-from .sealing import marks_of, seal_contact
+from .intake import Batch, Intake
 
 IMPORT_LOCK: Final = 7_464
 _PATIENCE: Final = (
@@ -69,24 +57,34 @@ async def import_register(
     """
     caller.require(Role.OPERATOR)
     batches = _batches(read_rows(lines))
-    batch = await asyncio.to_thread(next, batches, ())
+    verdicts = await asyncio.to_thread(next, batches, ())
     async with _alone(sessions) as check_alone:
         report = await _start(sessions, caller, source)
-        intake = _Intake(sealer=sealer, report=report, as_of_on=as_of_on or now().date())
+        intake = Intake(
+            sessions=sessions, sealer=sealer, report=report, as_of_on=as_of_on or now().date()
+        )
+        batch = await intake.prepare(verdicts)
         refusal: str | None = None
-        while batch:
+        while batch.verdicts:
             check_alone()
-            # The next batch is read while the database writes this one.
-            reading = asyncio.create_task(asyncio.to_thread(_next_or_refusal, batches))
+            # The next batch is read and sealed while the database writes this one.
+            ahead = asyncio.create_task(_prepared(intake, batches))
             try:
                 async with sessions.begin() as session:
                     findings = await intake.put_in(session, batch)
                 failpoints.reach("registry.import.batch")
                 yield Progress(report=report, findings=findings)
             finally:
-                batch, refusal = await reading
+                batch, refusal = await ahead
         await _end(sessions, report, refusal)
     yield Progress(report=report)
+
+
+async def _prepared(
+    intake: Intake, batches: Iterator[tuple[RowVerdict, ...]]
+) -> tuple[Batch, str | None]:
+    verdicts, refusal = await asyncio.to_thread(_next_or_refusal, batches)
+    return await intake.prepare(verdicts), refusal
 
 
 def _next_or_refusal(
@@ -171,125 +169,3 @@ async def _end(sessions: Sessions, report: RegisterImport, refusal: str | None) 
             report.finish(at=now())
         else:
             report.refuse(refusal, at=now())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
-    """What the register says; the contact only where the person has settled it."""
-
-    digest: str
-    is_settled: bool
-    sealed: str | None
-    mark: str | None
-
-    @property
-    def contact(self) -> SealedContact | None:
-        if self.sealed is None or self.mark is None:
-            return None
-        return SealedContact(sealed=self.sealed, mark=self.mark)
-
-
-@dataclass(kw_only=True)
-class _Intake:
-    """Puts batches into the register."""
-
-    sealer: Sealer
-    report: RegisterImport
-    as_of_on: date
-
-    async def put_in(
-        self, session: AsyncSession, batch: tuple[RowVerdict, ...]
-    ) -> tuple[Finding, ...]:
-        """Only rows that are new or say something new are sealed and written."""
-        given = [(verdict.entry, verdict.contact) for verdict in batch if verdict.entry is not None]
-        known = await _digests(session, [entry.identity for entry, _ in given])
-        news = []
-        for entry, contact in given:
-            before = known.get(entry.identity)
-            if before is not None and before.is_settled:
-                # The person had it erased or corrected: what a file says of it is not taken.
-                if before.digest != models.digest_of(entry, before.mark):
-                    news.append((entry, before.contact))
-            elif not self._says_the_same(before, entry, contact):
-                news.append((entry, seal_contact(self.sealer, contact)))
-        records = await self._upsert(session, news) if news else ()
-        if records:
-            outbox.add(
-                session,
-                CooperativesImported(
-                    batch_id=new_id(), import_id=self.report.id, cooperatives=records
-                ),
-            )
-        return self._count(session, batch, records)
-
-    def _says_the_same(self, known: _Known | None, entry: Entry, contact: Contact | None) -> bool:
-        """While keys are rotated, the digest may be that of an older key's mark."""
-        if known is None:
-            return False
-        marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
-        return any(known.digest == models.digest_of(entry, mark) for mark in marks)
-
-    async def _upsert(
-        self, session: AsyncSession, news: list[tuple[Entry, SealedContact | None]]
-    ) -> tuple[CooperativeRecord, ...]:
-        rows = [
-            models.entry_values(entry, contact)
-            | {
-                "id": new_id(),
-                "version": 1,
-                "source": self.report.source,
-                "as_of_on": self.as_of_on,
-            }
-            for entry, contact in news
-        ]
-        written = await session.execute(models.UPSERT, {"rows": orjson.dumps(rows).decode()})
-        by_identity = {entry.identity: (entry, contact) for entry, contact in news}
-        return tuple(
-            record_of(*by_identity[row.court_key, row.register_key], id=row.id, version=row.version)
-            for row in written
-        )
-
-    def _count(
-        self,
-        session: AsyncSession,
-        batch: tuple[RowVerdict, ...],
-        records: tuple[CooperativeRecord, ...],
-    ) -> tuple[Finding, ...]:
-        report = self.report
-        session.add(report)
-        rows = [verdict for verdict in batch if verdict.is_row]
-        good = sum(verdict.entry is not None for verdict in rows)
-        added = sum(record.version == 1 for record in records)
-        report.rows_read += len(rows)
-        report.rows_refused += len(rows) - good
-        report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
-        findings = tuple(finding for verdict in batch for finding in verdict.findings)
-        room = PROBLEMS_KEPT - len(report.problems)
-        if findings and room > 0:
-            report.problems = [
-                *report.problems,
-                *(finding.as_data() for finding in findings[:room]),
-            ]
-        return findings
-
-
-async def _digests(
-    session: AsyncSession, identities: list[tuple[str, str]]
-) -> dict[tuple[str, str], _Known]:
-    """What the register says already, locked so that nobody changes it meanwhile."""
-    found = await session.execute(
-        models.DIGESTS,
-        {
-            "court_keys": [court for court, _ in identities],
-            "register_keys": [number for _, number in identities],
-        },
-    )
-    return {
-        (row.court_key, row.register_key): _Known(
-            digest=row.digest,
-            is_settled=row.is_settled,
-            sealed=row.contact_sealed,
-            mark=row.contact_mark,
-        )
-        for row in found
-    }
