@@ -183,6 +183,7 @@ def nearest(kind: Kind, text: str) -> Record | None:
     return best
 
 
+@cache
 def region_of(province_code: str) -> str:
     """The code of the region that a province lies in."""
     return province(province_code).region

@@ -9,6 +9,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
+import orjson
+
 from registry.domain import Cooperative, Entry, Governance, SealedContact
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.reference import fold
@@ -40,13 +42,13 @@ def digest_of(entry: Entry, contact_mark: str | None) -> str:
 
 
 def _digest(said: tuple[Any, ...], contact_mark: str | None) -> str:
-    words = "\x1f".join(["" if value is None else str(value) for value in said])
-    return hashlib.sha256(f"{words}\x1f{contact_mark or ''}".encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps((said, contact_mark))).hexdigest()
 
 
 def search_key(*names: str | None) -> str:
     """Both names without case, accents or letter variants."""
-    return " ".join(_folded_word(word) for name in names if name for word in name.split())
+    words = " ".join(filter(None, names)).split()
+    return " ".join(map(_folded_word, words))
 
 
 @lru_cache(maxsize=65_536)
