@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -113,6 +114,12 @@ def _place_rules(criteria: Criteria, table: FromClause) -> Iterator[_RuleSql]:
     yield _RuleSql(possible, tuple(missing))
 
 
+# What no criteria change is built once per table: of a fan-out's time to its first alert, building
+# the statement is the largest part that is ours.
+_once = lru_cache(maxsize=16)
+
+
+@_once
 def _tells_no_province(table: FromClause) -> Condition:
     start = func.left(table.c.commune, PREFIX_LENGTH, type_=String)
     return or_(table.c.commune.is_(None), _is_none_of(start, province_prefixes()))
@@ -166,22 +173,23 @@ class _CountsSql:
     stated: ColumnElement[int]
     is_stated_right: Condition
 
-    @classmethod
-    def of(cls, table: FromClause) -> _CountsSql:
-        total = _big(table, "members_total")
-        is_missing = func.coalesce(total, 0) <= 0
-        stated = _big(table, "members_women_or_youth")
-        women, youth = (
-            case((_is_usable(part, total, is_missing), part))
-            for part in (_big(table, "members_women"), _big(table, "members_youth"))
-        )
-        is_right = and_(
-            _is_usable(stated, total, is_missing),
-            # greatest() passes over NULL, so a missing count sets no bound
-            stated >= func.greatest(women, youth, 0),
-            func.coalesce(stated <= women + youth, true()),
-        )
-        return cls(total, is_missing, women, youth, stated, is_right)
+
+@_once
+def _counts(table: FromClause) -> _CountsSql:
+    total = _big(table, "members_total")
+    is_missing = func.coalesce(total, 0) <= 0
+    stated = _big(table, "members_women_or_youth")
+    women, youth = (
+        case((_is_usable(part, total, is_missing), part))
+        for part in (_big(table, "members_women"), _big(table, "members_youth"))
+    )
+    is_right = and_(
+        _is_usable(stated, total, is_missing),
+        # greatest() passes over NULL, so a missing count sets no bound
+        stated >= func.greatest(women, youth, 0),
+        func.coalesce(stated <= women + youth, true()),
+    )
+    return _CountsSql(total, is_missing, women, youth, stated, is_right)
 
 
 def _big(table: FromClause, name: str) -> ColumnElement[int]:
@@ -249,16 +257,18 @@ def _meets(part: ColumnElement[int], total: ColumnElement[int], share: MinShare)
 
 
 def _member_rules(criteria: Criteria, table: FromClause) -> Iterator[_RuleSql]:
-    counts = _CountsSql.of(table)
+    shares, asked = tuple(shares_asked(criteria)), members_asked(criteria)
+    if not shares and asked is None:
+        return
+    counts = _counts(table)
     no_total = ("members_total", counts.is_total_missing)
-    for rule, share in shares_asked(criteria):
+    for rule, share in shares:
         part = _bounds(rule, counts)
         is_open = or_(counts.is_total_missing, not_(_meets(part.low, counts.total, share)))
         yield _RuleSql(
             or_(counts.is_total_missing, _meets(part.high, counts.total, share)),
             (no_total, *((field, and_(is_open, absent)) for field, absent in part.missing)),
         )
-    asked = members_asked(criteria)
     if asked is not None:
         least, most = (min(limit if limit is not None else LARGEST, LARGEST) for limit in asked)
         is_within = and_(
