@@ -27,6 +27,7 @@ from shared.local.demo.reading import read_feed
 from shared.local.stack import PROVISIONER, SERVICES, Stack
 
 from .register_files import Identity, matching, read_facts
+from .stories import end
 
 COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
 
@@ -186,7 +187,7 @@ def test_nothing_above_the_folder_changed(told: Told) -> None:
 async def test_told_again_it_tells_nobody_twice_and_leaves_no_process(told: Told) -> None:
     before = {e["subject_id"]: e for e in told.facts["events"]}
     # What runs already would be left running.
-    await asyncio.to_thread(told.stack.stop)
+    await asyncio.to_thread(end, told.stack)
 
     shown = await asyncio.to_thread(run_demo, told.folder)
 

@@ -87,7 +87,7 @@ def postgres_for_tests(folder: Path) -> Iterator[Postgres]:
     try:
         yield Postgres(found)
     finally:
-        found.stop()
+        _end(found)
 
 
 @contextmanager
@@ -97,7 +97,11 @@ def broker_for_tests(folder: Path) -> Iterator[Broker]:
     try:
         yield Broker(found, folder / "users")
     finally:
-        # Nothing in it is worth saving, and an orderly end takes half a minute.
-        if found.server is not None:
-            found.server.kill()
-        found.stop()
+        _end(found)
+
+
+def _end(found: FoundBroker | FoundPostgres) -> None:
+    """Nothing in it is worth saving, and an orderly end takes half a minute."""
+    if found.server is not None:
+        found.server.kill()
+    found.stop()
