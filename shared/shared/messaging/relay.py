@@ -71,7 +71,7 @@ class Relay:
                     await self._rest(wake)
 
     async def _turn(self) -> bool:
-        """One batch; whether more may be waiting."""
+        """One batch; whether more is waiting: what is committed meanwhile wakes us itself."""
         try:
             sent = await self.send_batch()
         except Exception as error:
@@ -81,7 +81,7 @@ class Relay:
             return False
         TURNED.set_to_current_time()
         self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
-        return sent.count > 0 and sent.clean
+        return sent.clean and sent.full
 
     async def _rest(self, wake: Wake) -> None:
         """After trouble a growing pause, otherwise until the next commit or look."""
@@ -95,7 +95,8 @@ class Relay:
         async with self.engine.begin() as tx:
             if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
                 return Sent(0, clean=True)
-            rows = (await tx.execute(_CLAIM.limit(1 if self._singles else self.batch))).all()
+            most = 1 if self._singles else self.batch
+            rows = (await tx.execute(_CLAIM.limit(most))).all()
             if not rows:
                 return Sent(0, clean=True)
             with BATCH_SECONDS.time():
@@ -104,7 +105,7 @@ class Relay:
             self._singles = max(self._singles - 1, 0)
             if len(rows) > 1 and needs_singling_out(outcomes):
                 self._singles = len(rows)
-            return await self._settle(tx, rows, outcomes)
+            return await self._settle(tx, rows, outcomes, full=len(rows) == most)
 
     def _outgoing(self, row: Row[Any]) -> Outgoing:
         message = wire.message(
@@ -119,7 +120,12 @@ class Relay:
         return Outgoing(message, EVENTS, row.topic)
 
     async def _settle(
-        self, tx: AsyncConnection, rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]
+        self,
+        tx: AsyncConnection,
+        rows: Sequence[Row[Any]],
+        outcomes: Sequence[Outcome],
+        *,
+        full: bool,
     ) -> Sent:
         confirmed = markable(rows, outcomes)
         if confirmed:
@@ -134,7 +140,7 @@ class Relay:
         for row, error in failures:
             own = is_own_fault(error, alone=len(rows) == 1)
             await self._note_failure(tx, row, error, own=own)
-        return Sent(len(confirmed), clean=not failures)
+        return Sent(len(confirmed), clean=not failures, full=full)
 
     async def _note_failure(
         self, tx: AsyncConnection, row: Row[Any], error: BaseException, *, own: bool
@@ -159,10 +165,11 @@ class Relay:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a batch came to: facts marked as sent, and whether none failed."""
+    """What a batch came to: facts marked as sent, whether none failed, and whether it was full."""
 
     count: int
     clean: bool
+    full: bool = False
 
 
 def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]:
