@@ -9,10 +9,10 @@ from contextlib import suppress
 async def rest(seconds: float) -> None:
     """Sleep so long, unless the task has been asked to end: then it ends here.
 
-    `asyncio.wait_for` of Python 3.11, by which the broker's client connects, answers with what it
-    waited for where that ends in the same moment as it is cancelled; a loop that survives every
-    outage would then take the cancellation for one more outage, and never end. The task still
-    knows that it was asked.
+    `asyncio.wait_for` of Python 3.11 answers with what it waited for where that ends in the same
+    moment as it is cancelled; a loop that survives every outage would then take the cancellation
+    for one more outage, and never end. We use `asyncio.timeout`, but the broker's client does not
+    everywhere. The task still knows that it was asked.
     """
     _end_if_asked()
     await asyncio.sleep(seconds)

@@ -171,6 +171,17 @@ def test_no_test_sleeps():
     assert found == [], "use `await eventually(...)`"
 
 
+def test_no_code_waits_in_a_way_that_swallows_a_cancellation():
+    found = [
+        where(path, line)
+        for path in code()
+        for name, line in called(parsed(path))
+        if name == "asyncio.wait_for"
+    ]
+
+    assert found == [], "use `asyncio.timeout`: see shared/pauses.py"
+
+
 # These test the very use of a container engine, which not every machine has.
 NEEDS_CONTAINERS = ROOT / "shared/tests/local/test_containers.py"
 

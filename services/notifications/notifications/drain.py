@@ -34,7 +34,8 @@ async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
 
 
 async def _consume(sessions: Sessions, url: str) -> None:
-    connection = await aio_pika.connect(url, timeout=5)
+    async with asyncio.timeout(5):
+        connection = await aio_pika.connect(url)
     lost = asyncio.Event()
     connection.close_callbacks.add(lambda *_: lost.set())
     async with connection:

@@ -80,7 +80,8 @@ class Drain:
             await rest(self.pause)
 
     async def _consume(self, settle: float) -> None:
-        connection = await aio_pika.connect(self.amqp_url, timeout=5)
+        async with asyncio.timeout(5):
+            connection = await aio_pika.connect(self.amqp_url)
         async with connection:
             await rest(settle)
             channel = await connection.channel()

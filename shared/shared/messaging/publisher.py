@@ -136,9 +136,10 @@ class Publisher:
     async def _open(self) -> AbstractChannel:
         async with self._lock:
             if self._connection is None or self._connection.is_closed:
-                self._connection = await aio_pika.connect(
-                    self.url, timeout=5, client_properties={"connection_name": self.name}
-                )
+                async with asyncio.timeout(5):
+                    self._connection = await aio_pika.connect(
+                        self.url, client_properties={"connection_name": self.name}
+                    )
                 self._channel = None
             if self._channel is None or self._channel.is_closed:
                 self._exchanges.clear()
