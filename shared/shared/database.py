@@ -22,8 +22,8 @@ from .settings import Settings
 Sessions = async_sessionmaker[AsyncSession]
 _SETTINGS = "settings"
 
-_TRANSIENT_SQLSTATES = ("08", "25P03", "28", "3D", "40", "53", "55000", "55P03", "57")
-"""Connection, transaction idle for too long, login, no such database, rollback (deadlock,
+_TRANSIENT_SQLSTATES = ("08", "25P03", "25P04", "28", "3D", "40", "53", "55000", "55P03", "57")
+"""Connection, transaction idle or open for too long, login, no such database, rollback (deadlock,
 serialisation), resources, a database that takes no connections, lock not available, operator."""
 
 
@@ -38,12 +38,17 @@ def make_engine(
     name: str = "taawon",
     statement_seconds: float = 300,
     idle_seconds: float = 60,
+    transaction_seconds: float = 300,
 ) -> AsyncEngine:
     """An engine whose idle connections are checked before use; its errors show no values.
 
     A statement without an answer for `statement_seconds` fails: its connection may be half dead. A
     transaction whose process says nothing for `idle_seconds` is rolled back by the database, so
     that a process that is frozen, or was cut off, does not keep its locks from the others.
+
+    Between two messages of one statement (the driver prepares in one and runs in another) a session
+    is not idle to PostgreSQL, and its timer of statements rests: only the limit of the whole
+    transaction, `transaction_seconds`, ends that silence.
     """
     engine = create_async_engine(
         url,
@@ -55,12 +60,17 @@ def make_engine(
             "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": name,
-                "idle_in_transaction_session_timeout": str(round(idle_seconds * 1000)),
+                "idle_in_transaction_session_timeout": _milliseconds(idle_seconds),
+                "transaction_timeout": _milliseconds(transaction_seconds),
             },
         },
     )
     _check_idle_connections(engine)
     return engine
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 def _check_idle_connections(engine: AsyncEngine) -> None:
@@ -103,6 +113,7 @@ def engine_of(settings: Settings, name: str, *, pool_size: int = 10) -> AsyncEng
         name=f"taawon {name}",
         statement_seconds=settings.database_statement_seconds,
         idle_seconds=settings.database_idle_seconds,
+        transaction_seconds=settings.database_transaction_seconds,
     )
 
 

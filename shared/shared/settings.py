@@ -87,6 +87,12 @@ class Settings(BaseSettings):
         gt=0,
         description="A silent process loses its transaction; longer than a publish takes.",
     )
+    database_transaction_seconds: float = Field(
+        default=300,
+        gt=0,
+        description="The longest transaction; what frees its locks where a process froze in the"
+        " middle of a statement.",
+    )
     retry_pauses: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(5, 30, 120, 600, 3600),
         description="Growing pauses between attempts at a message, separated by commas.",

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import database
 from shared.database import is_infrastructure, make_engine
@@ -101,6 +101,50 @@ async def test_a_process_that_falls_silent_in_a_transaction_loses_its_locks(post
         assert is_infrastructure(lost.value)
         await connection.close()
         assert await is_free(silent)
+
+
+async def test_a_process_that_falls_silent_between_two_messages_of_a_statement_loses_its_locks(
+    postgres_url: str,
+):
+    async with (
+        patient(postgres_url, transaction_seconds=0.5) as silent,
+        patient(postgres_url) as other,
+    ):
+        connection = await silent.connect()
+        await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        driver = await begin_a_statement(connection)
+        assert await state_of_holder(other) == "active", "no idle transaction: that limit is blind"
+
+        await eventually(lambda: is_free(other))
+
+        await eventually(driver.is_closed)
+        await connection.invalidate()
+        await connection.close()
+
+
+async def begin_a_statement(connection: AsyncConnection) -> asyncpg.Connection:
+    """Say what is to be prepared and ask for the answer, as the driver does, and say no more."""
+    raw = await connection.get_raw_connection()
+    assert raw.driver_connection is not None
+    text = b"\0SELECT 1\0" + (0).to_bytes(2, "big")
+    parse = b"P" + (len(text) + 4).to_bytes(4, "big") + text
+    flush = b"H" + (4).to_bytes(4, "big")
+    raw.driver_connection._transport.write(parse + flush)
+    return raw.driver_connection
+
+
+async def state_of_holder(other: AsyncEngine) -> str | None:
+    holder = text(
+        "SELECT a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.locktype = 'advisory' AND l.objid = :key AND a.query LIKE 'SELECT 1%'"
+    )
+    async with other.begin() as tx:
+
+        async def began() -> bool:
+            return await tx.scalar(holder, {"key": LOCK}) is not None
+
+        await eventually(began)
+        return str(await tx.scalar(holder, {"key": LOCK}))
 
 
 async def test_a_statement_without_an_answer_says_that_the_database_is_away(postgres_url: str):
