@@ -36,12 +36,14 @@ NEXT: dict[Language, dict[HoldState, str]] = {
     "fr": {
         HoldState.HELD: "Un opérateur libère l'envoi ou l'arrête ; à la libération, ceux qui"
         " remplissent alors les conditions sont prévenus, si c'est encore ouvert.",
-        HoldState.STOPPED: "L'envoi est arrêté pour de bon : plus personne ne sera prévenu.",
+        HoldState.STOPPED: "L'envoi est arrêté pour de bon : personne d'autre ne sera prévenu ;"
+        " celles qui l'ont été apprendront la suite.",
     },
     "ar": {
         HoldState.HELD: "يقرر مسؤول المنصة الإفراج عن الإرسال أو إيقافه نهائيا؛"
         " عند الإفراج يتم إشعار من يستوفي الشروط آنذاك إن كان لا يزال مفتوحا.",
-        HoldState.STOPPED: "تم إيقاف الإرسال نهائيا: لن يتم إشعار أحد بعد الآن.",
+        HoldState.STOPPED: "تم إيقاف الإرسال نهائيا: لن يتم إشعار تعاونيات أخرى،"
+        " أما من تم إشعارها فستصلها كل التغييرات.",
     },
 }
 

@@ -32,13 +32,16 @@ LOOK_SECONDS = 30.0
 async def tell_late_matches(runtime: Runtime) -> None:
     """Tell those who match an open subject since the audience changed, until cancelled.
 
-    Safe in several processes.
+    And what still waits after everything was released. Safe in several processes.
     """
     settings = runtime.settings
     wake = Wake(settings.database_url.get_secret_value(), CHANGE_CHANNEL)
     async with wake:
         while True:
-            if not await unless_away(_tell_late(runtime.sessions)):
+            if not (
+                await unless_away(_tell_late(runtime.sessions))
+                or await unless_away(_tell_waiting(runtime.sessions))
+            ):
                 await wake.wait(settings.relay_poll_seconds)
 
 
@@ -46,6 +49,12 @@ async def _tell_late(sessions: Sessions) -> bool:
     """Tell what the next notes ask for; False where there are none."""
     async with sessions.begin() as session:
         return await usecases.tell_late(session)
+
+
+async def _tell_waiting(sessions: Sessions) -> bool:
+    """Tell the next subject that waits; False where there is none."""
+    async with sessions.begin() as session:
+        return await usecases.tell_waiting(session)
 
 
 async def trim_feeds(runtime: Runtime) -> None:

@@ -120,6 +120,7 @@ subject = Table(
     Column("eligible", Integer, nullable=False, server_default=text("0")),
     Column("unknown", Integer, nullable=False, server_default=text("0")),
     Column("alerted", Integer, nullable=False, server_default=text("0")),
+    Column("missed_matches", Boolean, nullable=False, server_default=text("false")),
 )
 
 subject_history = Table(
@@ -129,6 +130,7 @@ subject_history = Table(
     Column("version", Integer, primary_key=True),
     Column("content", JSONB, nullable=False),
     Column("reference_on", Date, nullable=False),
+    Column("reason", Text),
     _moment("heard_at", default=True),
 )
 

@@ -13,7 +13,8 @@ from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, evaluate, explain
 
-from .domain import SubjectKind, audience_tracks, changes_between
+from .changes import Change, changes
+from .domain import SubjectKind, audience_tracks
 from .domain.subjects import Snapshot
 from .domain.why import snapshot_of
 from .queries import AlertRow
@@ -23,17 +24,9 @@ class TrackReason(BaseModel):
     """Why one track is, or may be, for this cooperative."""
 
     track: str | None = Field(description="Name of the track; null for an idea.")
-    verdict: Literal["eligible", "unknown"]
+    verdict: Outcome
     reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
     to_complete: list[str] = Field(description="Fields of the register that would decide it.")
-
-
-class Change(BaseModel):
-    """One thing that is different from what was told before."""
-
-    field: str
-    before: Any
-    after: Any
 
 
 class AlertOut(BaseModel):
@@ -49,9 +42,14 @@ class AlertOut(BaseModel):
     deadline: str | None = Field(description="The wall-clock words of the deadline.")
     language: Language
     dir: Literal["rtl", "ltr"]
-    verdict: Literal["eligible", "unknown"]
-    why: list[TrackReason]
+    verdict: Outcome = Field(
+        description="Of the best track; a correction may say that none is for the reader any more."
+    )
+    why: list[TrackReason] = Field(
+        description="Tracks that are, or may be, for the reader; where none is, what excludes it."
+    )
     changes: list[Change]
+    reason: str | None = Field(description="Why it was changed, as whoever changed it wrote.")
     state: Literal["unread", "read", "archived"]
     created_at: datetime
 
@@ -73,22 +71,25 @@ def render(alert: AlertRow, language: Language) -> AlertOut:
         deadline=call.deadline.in_language(language) if call and call.deadline else None,
         language=language,
         dir="rtl" if language == "ar" else "ltr",
-        verdict="eligible" if row.eligible_tracks else "unknown",
+        verdict=verdict_of(row),
         why=reasons(content, alert.facts, row, language),
-        changes=_changes(before, content) if before else [],
+        changes=changes(before, content, language) if before else [],
+        reason=row.reason,
         state=row.read_state,
         created_at=row.created_at,
     )
 
 
-def _changes(before: Snapshot, now: Snapshot) -> list[Change]:
-    found = changes_between(before, now)
-    return [Change(field=name, before=old, after=new) for name, (old, new) in found.items()]
+def verdict_of(row: Any) -> Outcome:
+    """The best that some track came to, by the masks of an alert."""
+    if row.eligible_tracks:
+        return Outcome.ELIGIBLE
+    return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
 def reasons(content: Snapshot, facts: Facts, row: Any, language: Language) -> list[TrackReason]:
-    """The reasons of each track that the alert was told for."""
-    told = row.eligible_tracks | row.unknown_tracks
+    """The reasons of each track that the alert was told for; of all, where it is for none."""
+    told = row.eligible_tracks | row.unknown_tracks or ~0
     return [
         _reason(content, number, facts, row.reference_on, language)
         for number in range(len(audience_tracks(content)))
@@ -105,7 +106,7 @@ def _reason(
         track=content.tracks[number].name.in_language(language)
         if isinstance(content, CallSnapshot)
         else None,
-        verdict="eligible" if verdict.outcome is Outcome.ELIGIBLE else "unknown",
-        reasons=explain(verdict, criteria, facts, language),
+        verdict=verdict.outcome,
+        reasons=explain(verdict.decisive, criteria, facts, language),
         to_complete=list(verdict.unknown_fields),
     )

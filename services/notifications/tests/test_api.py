@@ -14,7 +14,7 @@ from notifications.models import feed_entry
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
-from .builders import a_call, a_record, a_track, an_idea, extended, opened, published
+from .builders import a_call, a_record, a_track, an_idea, extended, opened, published, updated
 
 
 async def told(door, *records, events):
@@ -81,7 +81,61 @@ async def test_a_correction_shows_the_old_and_the_new_value(door, tokens):
     assert newest["kind"] == "deadline_extended"
     assert (change["field"], change["before"]["shown"]) == ("deadline", "1 septembre 2027 à 16 h")
     assert change["after"]["shown"] == "1 octobre 2027 à 16 h"
+    assert (change["label"], change["before_shown"]) == ("Date limite", "1 septembre 2027 à 16 h")
+    assert (newest["reason"], first["reason"]) == ("à la demande des coopératives", None)
     assert (first["kind"], first["changes"]) == ("opened", [])
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "fr",
+            "Coopératives (jusqu'à 500 000 DH ; provinces et préfectures : Tiznit ;"
+            " femmes : au moins 30 %)",
+        ),
+        (
+            "ar",
+            "التعاونيات (في حدود 500 000 درهم؛ العمالات والأقاليم: تيزنيت؛ النساء: 30 % على الأقل)",
+        ),
+    ],
+)
+async def test_changed_tracks_are_told_in_words(door, tokens, language, words):
+    record, call = a_record(), a_call()
+    track = a_track(provinces=["MA-TIZ"], min_share_women={"percent": 30})
+    wider = track.model_copy(update={"max_grant_centimes": 50_000_000})
+    await told(door, record, events=[opened(call), updated(call, tracks=(wider,))])
+
+    newest, _ = (await inbox(door, tokens, record, language=language))["items"]
+
+    (change,) = newest["changes"]
+    assert (change["field"], change["after_shown"]) == ("tracks", words)
+
+
+async def test_a_correction_speaks_of_its_own_tracks_and_facts(door, tokens):
+    """Tracks may be put in another order, and records change between two alerts."""
+    record = a_record()
+    elsewhere, here = a_track(provinces=["MA-AGD"]), a_track(provinces=["MA-TIZ"])
+    call = a_call(here)
+    await told(door, record, events=[opened(call), updated(call, tracks=(elsewhere, here))])
+
+    newest, _ = (await inbox(door, tokens, record))["items"]
+
+    (track,) = newest["why"]
+    assert (newest["verdict"], track["verdict"]) == ("eligible", "eligible")
+    assert "Tiznit" in track["reasons"][0]
+
+
+async def test_whoever_does_not_qualify_any_more_is_told_so_with_the_rule(door, tokens):
+    record, call = a_record(), a_call()
+    moved = updated(call, tracks=(a_track(provinces=["MA-AGD"]),))
+    await told(door, record, events=[opened(call), moved, extended(moved.call)])
+
+    for alert in (await inbox(door, tokens, record))["items"][:2]:
+        assert alert["verdict"] == "ineligible"
+        (track,) = alert["why"]
+        assert track["verdict"] == "ineligible"
+        assert "Agadir" in track["reasons"][0]
 
 
 async def test_the_reason_is_that_of_the_moment_even_after_the_record_changed(door, tokens):

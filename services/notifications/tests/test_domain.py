@@ -44,7 +44,7 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 def a_told_subject(call):
     subject = Subject.first_heard(news_of(opened(call)))
-    subject.is_told(at=NOW, eligible=3, unknown=1, alerted=4)
+    subject.note_told(at=NOW, eligible=3, unknown=1, alerted=4)
     return subject
 
 

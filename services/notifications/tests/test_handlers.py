@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
@@ -23,6 +24,7 @@ from notifications.models import (
 )
 from notifications.models import subscription as subscription_table
 from shared.contracts.base import ImplausibleVersion
+from shared.contracts.funding import Deadline
 from shared.contracts.registry import CooperativeChanged, CooperativesImported, PartnerRegistered
 from shared.database import make_engine, make_sessions
 from shared.eligibility import Outcome, evaluate
@@ -181,6 +183,23 @@ async def test_a_correction_reaches_exactly_those_told_before(session):
     await handlers.follow_call(extended(call), session)
 
     assert await recipients(session, call.call_id, edition=3) == {told.cooperative_id}
+
+
+async def test_a_call_that_was_over_and_is_extended_tells_who_came_to_match_meanwhile(session):
+    told, late = a_record(), a_record()
+    past = Deadline(at=datetime(2026, 11, 24, 9, 1, tzinfo=UTC), shown="hier")
+    call = a_call(opened_at=datetime(2026, 11, 1, tzinfo=UTC))
+    await handlers.keep_imported_cooperatives(imported(told), session)
+    await handlers.follow_call(opened(call), session)
+    shorter = updated(call, deadline=past)
+    await handlers.follow_call(shorter, session)
+    await kept(session, late)
+    assert await recipients(session, call.call_id) == {told.cooperative_id}
+
+    await handlers.follow_call(extended(shorter.call), session)
+
+    assert await recipients(session, call.call_id) == {told.cooperative_id, late.cooperative_id}
+    assert await recipients(session, call.call_id, edition=4) == {told.cooperative_id}
 
 
 async def test_wider_criteria_tell_the_new_matches_once(session):

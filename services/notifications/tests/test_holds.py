@@ -16,7 +16,7 @@ from notifications.models import alert
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
-from .builders import a_call, a_record, cancelled, extended, opened
+from .builders import a_call, a_record, cancelled, extended, opened, updated
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -73,7 +73,16 @@ async def decide(door, tokens, state, subject_id=None, status=200):
         headers=tokens.headers("operator"),
     )
     assert answer.status_code == status, answer.text
+    await work_off(door)
     return answer.json()
+
+
+async def work_off(door):
+    """What the job of late matches does once everything was released."""
+    told = True
+    while told:
+        async with door.sessions.begin() as session:
+            told = await usecases.tell_waiting(session)
 
 
 async def kinds(door, subject_id):
@@ -159,6 +168,106 @@ async def test_what_is_stopped_stays_stopped(door, tokens):
 
     assert refused["code"] == "illegal-hold-move"
     assert await kinds(door, call.call_id) == []
+
+
+async def test_whoever_was_told_before_a_stop_hears_the_rest_and_nobody_new_does(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    await decide(door, tokens, "stopped", call.call_id)
+
+    await registered(door, a_record())
+    moved = extended(call)
+    await hear(door, handlers.follow_call, moved, cancelled(moved.call))
+
+    assert await kinds(door, call.call_id) == ["opened", "deadline_extended", "cancelled"]
+
+
+@pytest.mark.parametrize("own", ["held", "stopped"])
+async def test_a_release_of_everything_tells_nobody_of_what_is_kept_back_by_itself(
+    door, tokens, own
+):
+    call = a_call()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    await decide(door, tokens, own, call.call_id)
+    await registered(door, a_record())
+
+    await decide(door, tokens, "held")
+    await decide(door, tokens, "released")
+
+    assert await kinds(door, call.call_id) == ["opened"]
+
+
+async def test_a_release_of_one_tells_nobody_while_everything_is_held(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    await decide(door, tokens, "held", call.call_id)
+    await registered(door, a_record())
+    await decide(door, tokens, "held")
+
+    await decide(door, tokens, "released", call.call_id)
+    while_held = await kinds(door, call.call_id)
+    await decide(door, tokens, "released")
+
+    assert (while_held, await kinds(door, call.call_id)) == (["opened"], ["opened", "opened"])
+
+
+async def test_after_a_release_of_everything_each_subject_is_told_in_a_transaction_of_its_own(
+    door, tokens
+):
+    calls = [a_call() for _ in range(3)]
+    await registered(door, a_record())
+    await decide(door, tokens, "held")
+    await hear(door, handlers.follow_call, *(opened(call) for call in calls))
+    await door.http.put(
+        "/hold", json={"state": "released", "reason": "r"}, headers=tokens.headers("operator")
+    )
+
+    told = []
+    for _ in calls:
+        async with door.sessions.begin() as session:
+            assert await usecases.tell_waiting(session)
+        told.append(sum([len(await kinds(door, call.call_id)) for call in calls]))
+
+    async with door.sessions.begin() as session:
+        assert not await usecases.tell_waiting(session)
+    assert told == [1, 2, 3]
+
+
+async def test_what_notifications_held_a_person_can_take_over(door, tokens):
+    call = a_call(confirmed_audience=1)
+    await registered(door, *(a_record() for _ in range(20)))
+    await hear(door, handlers.follow_call, opened(call))
+
+    taken = await decide(door, tokens, "held", call.call_id)
+    await hear(door, handlers.follow_call, updated(call, confirmed_audience=20))
+
+    assert (taken["state"], await kinds(door, call.call_id)) == ("held", [])
+    again = await decide(door, tokens, "held", call.call_id, status=409)
+    assert "held -> held" in again["detail"]
+
+
+async def test_what_is_held_is_listed_with_its_title_until_it_is_released(door, tokens):
+    call, unheard = a_call(), uuid.uuid4()
+    await registered(door, a_record())
+    await hear(door, handlers.follow_call, opened(call))
+    for subject_id in (call.call_id, unheard):
+        await decide(door, tokens, "held", subject_id)
+
+    async def listed():
+        answer = await door.http.get("/holds", headers=tokens.headers("delegate"))
+        return [(h["subject_id"], h["title"], h["told"], h["by"]) for h in answer.json()]
+
+    before = await listed()
+    await decide(door, tokens, "released", unheard)
+
+    assert before == [
+        (str(unheard), None, 0, "operator"),
+        (str(call.call_id), "Appel à projets", 1, "operator"),
+    ]
+    assert await listed() == before[1:]
 
 
 async def test_a_release_of_nothing_is_refused(door, tokens):

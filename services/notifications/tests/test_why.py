@@ -258,6 +258,8 @@ async def decide(door, tokens, state, reason, subject_id=None):
         path, json={"state": state, "reason": reason}, headers=tokens.headers("operator")
     )
     assert decided.status_code == 200, decided.text
+    async with door.sessions.begin() as session:
+        await usecases.tell_waiting(session)
 
 
 async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
@@ -295,7 +297,7 @@ async def test_of_a_stopped_subject_nobody_will_ever_be_told(door, tokens):
     why = await ask(door, tokens, call.call_id, record)
 
     assert (why["because"], why["hold"]["reason"]) == ("held_back", "a wrong cap")
-    assert "plus personne" in why["hold"]["next"]
+    assert "personne d'autre" in why["hold"]["next"]
 
 
 async def test_the_history_of_holds_answers_as_of_then(door, tokens):

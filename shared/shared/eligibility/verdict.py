@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -66,6 +66,14 @@ class Verdict:
     rules: tuple[RuleResult, ...]
     unknown_fields: tuple[str, ...]
     reference_on: date
+
+    @property
+    def decisive(self) -> Verdict:
+        """With the rules that decided alone: what excludes needs nothing beside it."""
+        if self.outcome is not Outcome.INELIGIBLE:
+            return self
+        excluding = tuple(rule for rule in self.rules if rule.outcome is Outcome.INELIGIBLE)
+        return replace(self, rules=excluding)
 
     @classmethod
     def of(cls, rules: tuple[RuleResult, ...], reference_on: date) -> Verdict:

@@ -14,9 +14,12 @@ from shared.contracts.base import Text
 from shared.contracts.criteria import Criteria
 from shared.web import Caller, Session
 
-from .. import usecases
+from .. import queries, usecases
 from ..domain import EVERYTHING, Hold, HoldState
+from ..domain.why import snapshot_of
+from ..holding import By
 from ..usecases.previews import GroupCount, preview_audience
+from .parameters import Limit
 
 router = APIRouter(tags=["before telling"])
 
@@ -50,13 +53,41 @@ class HoldIn(BaseModel):
 
 
 class HoldOut(BaseModel):
-    """`told` is how many had an alert of the subject when it was decided."""
+    """`told` is how many cooperatives had an alert of the subject by then."""
 
     subject_id: UUID | None = Field(description="Null: everything.")
     state: HoldState
     reason: str
     decided_at: datetime
     told: int
+
+
+class StandingHold(HoldOut):
+    """What is held or stopped now. Without a title: its subject has not arrived yet."""
+
+    title: str | None
+    by: By
+
+
+@router.get("/holds")
+async def list_holds(session: Session, caller: Caller, limit: Limit = 50) -> list[StandingHold]:
+    """What keeps telling back now, the newest decision first; `by` says whether it was a person."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    rows = await queries.list_holds(session, limit=limit)
+    return [_standing(row) for row in rows]
+
+
+def _standing(row: queries.AnyRow) -> StandingHold:
+    content = snapshot_of(row.kind, row.content) if row.content else None
+    return StandingHold(
+        subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
+        state=row.state,
+        reason=row.reason,
+        decided_at=row.decided_at,
+        told=row.alerted or 0,
+        title=content.title.fr if content else None,
+        by="notifications" if row.decided_by is None else "operator",
+    )
 
 
 @router.post("/previews")

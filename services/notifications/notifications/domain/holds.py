@@ -17,7 +17,10 @@ EVERYTHING = UUID(int=0)
 
 
 class HoldState(StrEnum):
-    """`held`: what arrives is learned, nobody is told. `stopped`: nobody ever will be."""
+    """`held`: what arrives is learned, nobody is told or corrected. `stopped`: nobody new ever is.
+
+    Whoever was told before a stop hears of every change: a call that was wrong is soon cancelled.
+    """
 
     HELD = "held"
     RELEASED = "released"
@@ -32,7 +35,10 @@ MOVES: dict[HoldState, set[HoldState]] = {
 
 
 class IllegalHoldMove(Conflict):
-    """A stopped fan-out stays stopped, and only what is held can be released."""
+    """A stopped fan-out stays stopped, and only what is held can be released.
+
+    What notifications held by itself a person can hold again: the hold is that person's then.
+    """
 
 
 class StopsOneOnly(Conflict):
@@ -58,7 +64,8 @@ class Hold:
         """Move to another state; who, when and why are kept, the history has those before."""
         if target is HoldState.STOPPED and self.subject_id == EVERYTHING:
             raise StopsOneOnly
-        if target not in MOVES[self.state]:
+        takes_over = self.is_own and by is not None and target is self.state is HoldState.HELD
+        if target not in MOVES[self.state] and not takes_over:
             raise IllegalHoldMove(f"{self.state} -> {target}")
         self.state = target
         self.reason = reason

@@ -72,6 +72,7 @@ class News:
     content: Snapshot
     reference_on: date
     closes_at: datetime | None
+    reason: str | None = None
 
 
 def news_of(event: CallEvent | IdeaEvent) -> News:
@@ -86,6 +87,7 @@ def news_of(event: CallEvent | IdeaEvent) -> News:
             content=idea,
             reference_on=(idea.published_at or event.occurred_at).date(),
             closes_at=None,
+            reason=event.reason if isinstance(event, IdeaWithdrawn) else None,
         )
     call = event.call
     return News(
@@ -96,6 +98,7 @@ def news_of(event: CallEvent | IdeaEvent) -> News:
         content=call,
         reference_on=call.reference_on,
         closes_at=call.deadline.at if call.deadline else None,
+        reason=event.reason if isinstance(event, CallDeadlineExtended | CallCancelled) else None,
     )
 
 
@@ -148,6 +151,8 @@ class Subject:
     eligible: int = 0
     unknown: int = 0
     alerted: int = 0
+    missed_matches: bool = False
+    """Cooperatives came to match after it was told, while it was held back."""
 
     @classmethod
     def first_heard(cls, news: News) -> Subject:
@@ -191,20 +196,22 @@ class Subject:
         """What follows from the state at a moment, not from the fact that arrived.
 
         Never told: what may be told is told to everybody who matches, all else to nobody. Told
-        before: whoever was told older content is corrected, and where the criteria changed, those
-        who match only now are told too while it may be told. `told` is the content told last.
+        before: whoever was told older content is corrected. Where the criteria changed, or a moved
+        deadline opens it anew, those who match only now are told too while it may be told. `told`
+        is the content told last.
         """
         if self.told_version is None or told is None:
             return Step(first=self.first_kind()) if self.may_be_told(at) else Step()
         if self.told_version >= self.version or self.state is SubjectState.OVER:
             return Step()
-        now = self.snapshot()
-        widened = self.may_be_told(at) and _audience_changed(told, now)
+        newest = self.snapshot()
+        is_wider = _audience_changed(told, newest) or _was_past(told, at)
         return Step(
-            first=self.first_kind() if widened else None, correction=correction_kind(told, now)
+            first=self.first_kind() if is_wider and self.may_be_told(at) else None,
+            correction=correction_kind(told, newest),
         )
 
-    def is_told(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
+    def note_told(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
         """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
         self.told_version = self.version
         self.fanned_out_at = self.fanned_out_at or at
@@ -225,6 +232,11 @@ def _audience_changed(told: Snapshot, now: Snapshot) -> bool:
         and isinstance(now, CallSnapshot)
         and told.reference_on != now.reference_on
     )
+
+
+def _was_past(told: Snapshot, at: datetime) -> bool:
+    """Its deadline had passed, so nobody who came to match since was told."""
+    return isinstance(told, CallSnapshot) and told.deadline is not None and told.deadline.at <= at
 
 
 def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:

@@ -58,6 +58,7 @@ def _alerts(account_id: UUID) -> Select[Any]:
             subject.c.state.label("subject_state"),
             subject_history.c.content,
             subject_history.c.reference_on,
+            subject_history.c.reason,
             _told.c.content.label("content_before"),
             *(audience_history.c[name] for name in FACT_NAMES),
         )

@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..domain import EVERYTHING
+from ..domain import EVERYTHING, HoldState
 from ..domain.why import Decision, standing
-from ..models import hold_decision
+from ..models import hold, hold_decision, subject
+from .rows import AnyRow
 
 
 async def decisions_about(
@@ -33,6 +34,18 @@ async def decisions_about(
         )
         for row in rows
     )
+
+
+async def list_holds(session: AsyncSession, *, limit: int) -> list[AnyRow]:
+    """What is held or stopped now, the newest decision first, with its subject where it arrived."""
+    rows = await session.execute(
+        select(hold, subject.c.kind, subject.c.content, subject.c.alerted)
+        .outerjoin(subject, subject.c.subject_id == hold.c.subject_id)
+        .where(hold.c.state != HoldState.RELEASED)
+        .order_by(hold.c.decided_at.desc(), hold.c.subject_id)
+        .limit(limit)
+    )
+    return list(rows)
 
 
 async def kept_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:

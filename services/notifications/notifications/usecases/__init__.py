@@ -5,7 +5,7 @@ from .deliveries import deliver_feed, record_handed_out
 from .doors import PARTNER_VHOST, find_lost_doors, open_amqp_door, provision_doors
 from .fanout import follow_subject
 from .gaps import Drop, Resend, ask_again, keep_gaps
-from .holds import count_told, decide_hold, get_hold
+from .holds import count_told, decide_hold, tell_waiting
 from .inbox import mark_alert
 from .partners import end_subscription, feed_partners, know_partner, subscribe, trim_feeds
 from .persons import person_part
@@ -22,7 +22,6 @@ __all__ = [
     "feed_partners",
     "find_lost_doors",
     "follow_subject",
-    "get_hold",
     "keep_cooperatives",
     "keep_gaps",
     "know_partner",
@@ -33,5 +32,6 @@ __all__ = [
     "record_handed_out",
     "subscribe",
     "tell_late",
+    "tell_waiting",
     "trim_feeds",
 ]

@@ -9,7 +9,7 @@ the other. Holds are decided under it as well, so under it nothing that a step d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -57,25 +57,27 @@ async def follow_subject(session: AsyncSession, event: CallEvent | IdeaEvent) ->
 
 async def act(session: AsyncSession, subject: Subject) -> None:
     """Do what the subject's state asks for, unless it is held back. Under the audience lock."""
-    now = await _standing(session, subject)
-    step = subject.next_step(now.told, at=now.at)
+    standing = await _standing(session, subject)
+    at, own = standing.at, standing.own
+    step = subject.next_step(standing.told, at=at)
+    if step.first is not None and subject.told_version is None:
+        own = await check_confirmation(session, subject, own, at=at)
+    if _is(own, HoldState.STOPPED):
+        step = replace(step, first=None)
     if step.is_nothing:
         return
-    own = now.own
-    if step.first is not None and subject.told_version is None:
-        own = await check_confirmation(session, subject, own, at=now.at)
-    if _keeps_back(own) or _keeps_back(now.everything):
+    if _is(own, HoldState.HELD) or _is(standing.everything, HoldState.HELD):
         log.info("subject held back", subject_id=str(subject.subject_id))
         return
     with metrics.fanning_out(session, subject.kind.value) as tally:
         corrected = 0
         if step.correction is not None:
-            corrected = await correct(session, subject, step.correction, at=now.at)
+            corrected = await correct(session, subject, step.correction, at=at)
         counts = Counts()
         if step.first is not None:
-            counts = await tell(session, subject, step.first, at=now.at)
+            counts = await tell(session, subject, step.first, at=at)
         tally.is_done(counts.eligible, counts.unknown, corrected)
-        _say_told(session, subject, counts, corrected, at=now.at)
+        _say_told(session, subject, counts, corrected, at=at)
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,8 @@ async def _standing(session: AsyncSession, subject: Subject) -> _Standing:
     )
 
 
-def _keeps_back(found: Hold | None) -> bool:
-    """Held or stopped."""
-    return found is not None and found.state is not HoldState.RELEASED
+def _is(found: Hold | None, state: HoldState) -> bool:
+    return found is not None and found.state is state
 
 
 async def _remember(session: AsyncSession, news: News) -> Subject | None:
@@ -128,6 +129,7 @@ async def _remember(session: AsyncSession, news: News) -> Subject | None:
             version=news.version,
             content=news.content.model_dump(mode="json"),
             reference_on=news.reference_on,
+            reason=news.reason,
             heard_at=func.statement_timestamp(),
         )
         .on_conflict_do_nothing()
@@ -145,7 +147,9 @@ async def _remember(session: AsyncSession, news: News) -> Subject | None:
 def _say_told(
     session: AsyncSession, subject: Subject, counts: Counts, corrected: int, *, at: datetime
 ) -> None:
-    subject.is_told(at=at, eligible=counts.eligible, unknown=counts.unknown, alerted=counts.alerted)
+    subject.note_told(
+        at=at, eligible=counts.eligible, unknown=counts.unknown, alerted=counts.alerted
+    )
     log.info("subject told", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected)
     outbox.add(session, _completed(subject, counts, corrected))
 

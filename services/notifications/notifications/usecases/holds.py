@@ -5,21 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import audit
 from shared.auth import Principal, Role
 
-from ..domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly, Subject
+from ..domain import (
+    EVERYTHING,
+    Hold,
+    HoldState,
+    IllegalHoldMove,
+    StopsOneOnly,
+    Subject,
+    SubjectState,
+)
 from ..domain.subjects import FIRST
-from ..models import alert
-from ..models import hold as hold_table
+from ..models import CHANGE_CHANNEL, alert
 from ..models import subject as subject_table
 from .clock import moment
 from .confirmations import remember_decision
 from .fanout import act, lock_audience
-from .telling import still_open, tell_those_missing
+from .telling import is_kept_back, still_open, tell_those_missing
 
 
 async def decide_hold(
@@ -32,8 +39,9 @@ async def decide_hold(
 ) -> Hold:
     """Hold, release or stop. Operators only.
 
-    It takes the lock of fan-outs: one that runs is waited for, and none begins beside it. A release
-    tells, in the same transaction, whatever the newest content asks for.
+    It takes the lock of fan-outs: one that runs is waited for, and none begins beside it. The
+    release of one subject tells, in the same transaction, whatever its newest content asks for;
+    after a release of everything one subject after the other is told (`tell_waiting`).
     """
     caller.require(Role.OPERATOR)
     await lock_audience(session, shared=False)
@@ -55,7 +63,7 @@ async def decide_hold(
     )
     await remember_decision(session, found)
     if target is HoldState.RELEASED:
-        await _catch_up(session, subject_id)
+        await _go_on(session, subject_id)
     return found
 
 
@@ -68,35 +76,61 @@ def _first(subject_id: UUID, target: HoldState, *, reason: str, by: UUID, at: da
     return Hold(subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at)
 
 
-async def _catch_up(session: AsyncSession, subject_id: UUID) -> None:
-    """Tell what was kept back, each subject as it is now.
+async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
+    if subject_id == EVERYTHING:
+        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
+    else:
+        await tell_waiting(session, subject_id)
 
-    That includes cooperatives that came to match a subject told before, while it was held.
+
+async def tell_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:
+    """Tell one subject that waits though nothing holds it back; False where there is none.
+
+    After everything was released many may wait: each is told in a transaction of its own. The
+    caller comes again until there is none.
+    """
+    waiting = select(Subject).where(_waits()).order_by(subject_table.c.subject_id).limit(1)
+    if subject_id is not None:
+        waiting = waiting.where(subject_table.c.subject_id == subject_id)
+    if (await session.scalars(waiting)).first() is None:
+        return False
+    await lock_audience(session, shared=False)
+    again = waiting.add_columns(is_kept_back()).execution_options(populate_existing=True)
+    found = (await session.execute(again)).first()
+    if found is None:
+        return False
+    subject, is_stopped = found
+    await act(session, subject)
+    if subject.missed_matches and not is_stopped:
+        if subject.may_be_told(await moment(session)):
+            await tell_those_missing(session, subject)
+        subject.missed_matches = False
+    await session.flush()
+    return True
+
+
+def _waits() -> ColumnElement[bool]:
+    """Never told, told older content, or matched anew while it was held; and free to go on.
+
+    A stop keeps back those who are new, and no correction.
     """
     table = subject_table.c
-    told_newest = table.told_version == table.version
-    waiting = select(Subject).where(
-        or_(table.told_version.is_(None), ~told_newest, and_(told_newest, still_open()))
+    is_new = and_(table.told_version.is_(None), still_open(), ~is_kept_back())
+    is_old = and_(
+        table.told_version < table.version,
+        table.state != SubjectState.OVER,
+        ~is_kept_back(HoldState.HELD),
     )
-    if subject_id != EVERYTHING:
-        waiting = waiting.where(table.subject_id == subject_id)
-    for subject in (await session.scalars(waiting.order_by(table.subject_id))).all():
-        if subject.told_version == subject.version:
-            await tell_those_missing(session, subject)
-        else:
-            await act(session, subject)
-        await session.flush()
-
-
-async def get_hold(session: AsyncSession, subject_id: UUID) -> Hold | None:
-    """What was decided about a subject, or about everything."""
-    rows = await session.scalars(select(Hold).where(hold_table.c.subject_id == subject_id))
-    return rows.one_or_none()
+    is_missed = and_(table.missed_matches, still_open(), ~is_kept_back())
+    return or_(is_new, is_old, is_missed)
 
 
 async def count_told(session: AsyncSession, subject_id: UUID) -> int:
-    """How many cooperatives have an alert of this subject; of any, when it is everything."""
-    told = select(func.count()).select_from(alert).where(alert.c.edition == FIRST)
-    if subject_id != EVERYTHING:
-        told = told.where(alert.c.subject_id == subject_id)
+    """How many cooperatives have an alert of this subject; how many alerts, for everything."""
+    if subject_id == EVERYTHING:
+        told = select(func.sum(subject_table.c.alerted))
+    else:
+        told = select(func.count()).where(
+            alert.c.subject_id == subject_id, alert.c.edition == FIRST
+        )
     return int(await session.scalar(told) or 0)

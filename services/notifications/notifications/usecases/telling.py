@@ -183,33 +183,39 @@ def _name(number: int) -> str:
 
 
 async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
-    """Tell exactly those who were told older content; how many."""
+    """Tell exactly those who were told older content; how many.
+
+    A correction says of its own content, and of the facts of its moment, which tracks are for the
+    reader: none, where nothing is any more.
+    """
     last = (
-        select(
-            alert.c.cooperative_id,
-            alert.c.subject_version,
-            alert.c.audience_version,
-            alert.c.eligible_tracks,
-            alert.c.unknown_tracks,
-            alert.c.unknown_fields,
-        )
+        select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)
         .ext(distinct_on(alert.c.cooperative_id))
         .where(alert.c.subject_id == subject.subject_id)
         .order_by(alert.c.cooperative_id, alert.c.subject_version.desc())
-        .subquery()
+        .cte("last")
     )
-    rows = select(
-        literal(subject.subject_id),
-        last.c.cooperative_id,
-        literal(subject.version, Integer),
-        literal(kind.value),
-        literal(subject.version, Integer),
-        last.c.audience_version,
-        last.c.eligible_tracks,
-        last.c.unknown_tracks,
-        last.c.unknown_fields,
-        _moment_of(at),
-    ).where(last.c.subject_version < subject.version)
+    concerned = audience.c.cooperative_id.in_(select(last.c.cooperative_id))
+    found = match(tracks_of(subject), audience.c.cooperative_id, when=[concerned])
+    known = last.outerjoin(audience, audience.c.cooperative_id == last.c.cooperative_id).outerjoin(
+        found.rows, found.rows.c.cooperative_id == last.c.cooperative_id
+    )
+    rows = (
+        select(
+            literal(subject.subject_id),
+            last.c.cooperative_id,
+            literal(subject.version, Integer),
+            literal(kind.value),
+            literal(subject.version, Integer),
+            func.coalesce(audience.c.version, last.c.audience_version),
+            found.eligible,
+            found.unknown,
+            found.fields,
+            _moment_of(at),
+        )
+        .select_from(known)
+        .where(last.c.subject_version < subject.version)
+    )
     result = await session.execute(
         insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
     )
@@ -225,9 +231,10 @@ async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> i
     table = subject_table.c
     found = await session.scalars(
         select(Subject)
-        .where(table.told_version.is_not(None), still_open(), ~_is_kept_back())
+        .where(table.told_version.is_not(None), still_open(), ~is_kept_back())
         .order_by(table.subject_id)
     )
+    await _note_missed(session)
     told = 0
     for subject in found:
         told += await tell_those_missing(session, subject, only=changed)
@@ -254,11 +261,30 @@ def still_open() -> ColumnElement[bool]:
     )
 
 
-def _is_kept_back() -> ColumnElement[bool]:
-    """Somebody holds the subject, or everything."""
+def is_kept_back(*states: HoldState) -> ColumnElement[bool]:
+    """The subject, or everything, is held or stopped; or in one of these states."""
     return exists().where(
         hold.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),
-        hold.c.state != HoldState.RELEASED,
+        hold.c.state.in_(states or (HoldState.HELD, HoldState.STOPPED)),
+    )
+
+
+async def _note_missed(session: AsyncSession) -> None:
+    """What is held back has to be matched again once it is released."""
+    table = subject_table.c
+    held = (
+        select(table.subject_id)
+        .where(
+            table.told_version.is_not(None),
+            still_open(),
+            is_kept_back(),
+            table.missed_matches.is_(False),
+        )
+        .order_by(table.subject_id)
+        .with_for_update(of=subject_table)
+    )
+    await session.execute(
+        update(subject_table).where(table.subject_id.in_(held)).values(missed_matches=True)
     )
 
 
