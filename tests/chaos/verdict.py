@@ -6,29 +6,27 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from notifications.domain import audience_tracks
-from notifications.domain.subjects import CallEvent, IdeaEvent
+from notifications.domain.subjects import CallEvent, IdeaEvent, News, news_of
 from notifications.domain.subscriptions import SubscriptionFilter, told_of
 from notifications.handlers import CALL_EVENTS, IDEA_EVENTS
 from notifications.models import FACT_COLUMNS
 from registry.models import cooperative_from
-from shared.contracts.base import Event, now
-from shared.contracts.criteria import Criteria
-from shared.contracts.funding import CallSnapshot
-from shared.contracts.ideas import IdeaSnapshot
+from shared.contracts.base import now
+from shared.contracts.criteria import Facts
 from shared.contracts.registry import CooperativeRecord
 from shared.local.stack import SERVICES
 
 from ..journeys.leftovers import Leftovers
-from ..journeys.register_files import verdict_of
+from ..journeys.register_files import matching
 from ..journeys.stories import Story
+from .judging import Told, Verdict, due, judge
 from .listening import Listener
 from .load import Subject
 
@@ -49,28 +47,6 @@ SELECT count(*) FROM pg_stat_activity a
 WHERE datname = current_database() AND application_name LIKE 'taawon %'
     AND xact_start < clock_timestamp() - interval '10 seconds'
 """
-
-
-@dataclass
-class Verdict:
-    """What was looked at after a row, and everything that was wrong."""
-
-    alerts: int = 0
-    corrections: int = 0
-    lost: int = 0
-    doubled: int = 0
-    partner_events: int = 0
-    repeats: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Told:
-    """The alerts of one cooperative about one subject: editions and the versions that they tell."""
-
-    editions: list[int] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    is_sure: bool = False
 
 
 class Inspector:
@@ -144,38 +120,34 @@ class Inspector:
     ) -> None:
         ids = [subject.subject_id for subject in subjects]
         async with self.story.database("notifications") as connection:
-            heard = await connection.fetch("SELECT * FROM subject WHERE subject_id = ANY($1)", ids)
-            rows = await connection.fetch(_ALERTS, ids)
-        known = {row["subject_id"]: row for row in heard}
-        told = _told(rows)
-        last = await self._last_versions(ids)
-        facts = {who: record.facts() for who, record in register.items()}
-        verdicts: dict[tuple[str, date], dict[UUID, str]] = {}
+            ledger = {row["subject_id"]: row for row in await connection.fetch(_LEDGER, ids)}
+            heard = _heard(await connection.fetch(_HEARD, ids))
+            told = _told(await connection.fetch(_ALERTS, ids))
+        announced = await self._announced(ids)
+        match = _Matching({who: record.facts() for who, record in register.items()})
         for subject in subjects:
-            row = known.get(subject.subject_id)
-            if row is None or row["version"] != last.get(subject.subject_id):
-                verdict.wrong.append(f"{subject.subject_id}: its last version is not known")
-                continue
-            tracks = audience_tracks(_content(row))
-            key = (repr(tracks), row["reference_on"])
-            if key not in verdicts:
-                verdicts[key] = await asyncio.to_thread(
-                    _matching, facts, tracks, row["reference_on"]
-                )
-            _judge(verdict, subject, row, told[subject.subject_id], verdicts[key])
+            who, known = subject.subject_id, ledger.get(subject.subject_id)
+            last = max(announced[who], key=lambda news: news.version, default=None)
+            if last is None or known is None or known["version"] != last.version:
+                verdict.wrong.append(f"{who}: its last version is not known")
+            elif unheard := {news.version for news in announced[who]} - heard[who].keys():
+                verdict.wrong.append(f"{who}: versions {sorted(unheard)} were not heard")
+            else:
+                meant = await asyncio.to_thread(match.of, last)
+                judge(verdict, subject, known, told[who], meant, due(announced[who], heard[who]))
 
-    async def _last_versions(self, ids: list[UUID]) -> dict[UUID, int]:
-        """The version of each subject that its owner announced last."""
-        found: dict[UUID, int] = {}
+    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[News]]:
+        """What the owner of each subject wrote down to be sent, version by version."""
+        found: defaultdict[UUID, list[News]] = defaultdict(list)
         for service in ("funding", "ideas"):
             async with self.story.database(service) as connection:
                 rows = await connection.fetch(
-                    "SELECT body FROM outbox WHERE aggregate_id = ANY($1) ORDER BY seq", ids
+                    "SELECT topic, body FROM outbox WHERE aggregate_id = ANY($1)", ids
                 )
             for row in rows:
-                body = orjson.loads(row["body"])
-                who = UUID(body.get("call_id") or body["idea_id"])
-                found[who] = body["aggregate_version"]
+                if row["topic"] in CONTRACTS:
+                    news = news_of(_parsed(row))
+                    found[news.subject_id].append(news)
         return found
 
     # Partners
@@ -236,10 +208,23 @@ class Inspector:
                     verdict.wrong.append(f"{count} transactions of {service} are stuck")
 
 
+_LEDGER = """
+SELECT subject_id, version, told_version, eligible, unknown
+FROM subject WHERE subject_id = ANY($1)
+"""
+_HEARD = "SELECT subject_id, version, heard_at FROM subject_history WHERE subject_id = ANY($1)"
 _ALERTS = """
 SELECT subject_id, cooperative_id, edition, subject_version, eligible_tracks
 FROM alert WHERE subject_id = ANY($1) ORDER BY subject_id, cooperative_id, edition
 """
+
+
+def _heard(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, dict[int, datetime]]:
+    """When notifications heard each version; fan-outs are one at a time, so no two are at once."""
+    heard: defaultdict[UUID, dict[int, datetime]] = defaultdict(dict)
+    for subject_id, version, heard_at in rows:
+        heard[subject_id][version] = heard_at
+    return heard
 
 
 def _told(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID, Told]]:
@@ -252,54 +237,20 @@ def _told(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID,
     return told
 
 
-def _content(row: asyncpg.Record) -> CallSnapshot | IdeaSnapshot:
-    kind = CallSnapshot if row["kind"] == "call" else IdeaSnapshot
-    return kind.model_validate_json(row["content"])
-
-
-def _parsed(row: asyncpg.Record) -> Event:
+def _parsed(row: asyncpg.Record) -> CallEvent | IdeaEvent:
     return CONTRACTS[row["topic"]].model_validate_json(row["body"])
 
 
-def _matching(
-    facts: dict[UUID, Any], tracks: tuple[Criteria, ...], reference_on: date
-) -> dict[UUID, str]:
-    verdicts = {who: verdict_of(tracks, known, reference_on) for who, known in facts.items()}
-    return {who: found for who, found in verdicts.items() if found is not None}
+@dataclass
+class _Matching:
+    """Who should be told, by the pure evaluator; the same criteria are looked at once."""
 
+    facts: dict[UUID, Facts]
+    found: dict[tuple[str, date], dict[UUID, str]] = field(default_factory=dict)
 
-def _judge(
-    verdict: Verdict,
-    subject: Subject,
-    row: asyncpg.Record,
-    told: dict[UUID, Told],
-    meant: dict[UUID, str],
-) -> None:
-    """One subject: exactly those who match have the first alert, and each correction after it."""
-    if row["told_version"] is None:
-        meant = {}  # void before anybody had heard of it
-        if row["state"] == "open":
-            verdict.wrong.append(f"{subject.subject_id}: nobody was told of what is open")
-    verdict.alerts += len(told)
-    verdict.corrections += sum(len(one.editions) - 1 for one in told.values())
-    lost, strange = meant.keys() - told.keys(), told.keys() - meant.keys()
-    corrections = {edition for one in told.values() for edition in one.editions if edition > 0}
-    for one in told.values():
-        due = [0, *sorted(e for e in corrections if e > one.versions[0])]
-        verdict.lost += len(set(due) - set(one.editions))
-        verdict.doubled += len(one.versions) - len(set(one.versions))
-        verdict.doubled += len(set(one.editions) - set(due))
-    verdict.lost += len(lost)
-    if strange:
-        verdict.wrong.append(f"{subject.subject_id}: {len(strange)} told who do not match")
-    if row["eligible"] + row["unknown"] != len(told):
-        verdict.wrong.append(f"{subject.subject_id}: its counts are not those of its alerts")
-    if subject.is_still and any(
-        one.is_sure != (meant.get(who) == "eligible") for who, one in told.items()
-    ):
-        verdict.wrong.append(f"{subject.subject_id}: told with a wrong verdict")
-    if row["told_version"] is not None and any(
-        max(one.versions) != row["told_version"] and row["told_version"] in corrections
-        for one in told.values()
-    ):
-        verdict.wrong.append(f"{subject.subject_id}: some did not hear the last word")
+    def of(self, news: News) -> dict[UUID, str]:
+        tracks = audience_tracks(news.content)
+        key = (repr(tracks), news.reference_on)
+        if key not in self.found:
+            self.found[key] = matching(self.facts, tracks, news.reference_on)
+        return self.found[key]
