@@ -16,6 +16,8 @@ from shared.local.processes import Process, wait_until
 from shared.local.stack import PROVISIONER, SERVICES, Stack
 from shared.local.state import usable_port
 
+from ..journeys.line import Line
+
 TARGETS = (*SERVICES, PROVISIONER)
 AVOIDED_SECONDS = 5.0
 """How long nobody asks a process that gave no answer, as a load balancer would."""
@@ -31,6 +33,8 @@ class Member:
         self.process: Process = stack.process(self.name)
         self.settings: dict[str, str] = {}
         self.avoided_until = 0.0
+        self.lines: dict[str, Line] = {}
+        """What carries its words to the broker and to the database, where it was given lines."""
         self._pid: int | None = None
         """Kept, for the moment to freeze it is short; a child of ours that died has it still."""
 
@@ -85,9 +89,10 @@ class Member:
             os.kill(pid, signal.SIGCONT)
 
     def ports(self) -> set[int]:
-        """The ports of this machine that it talks from."""
+        """The ports of this machine that a server hears it from."""
         pid = self.process.pid
-        return _ports_of(pid) if pid is not None else set()
+        own = _ports_of(pid) if pid is not None else set()
+        return own.union(*(line.ports for line in self.lines.values()))
 
 
 class Crew:
@@ -120,6 +125,21 @@ class Crew:
     def wait_ready(self, member: Member) -> None:
         member.process.wait_for(member.is_ready, within=90)
 
+    def pids(self) -> dict[str, int | None]:
+        """The process of each member now."""
+        return {member.name: member.process.pid for member in self.members}
+
+    async def wait_unchanged(self, before: Mapping[str, int | None], struck: str | None) -> None:
+        """Everybody is ready, and but for the one who was struck in the same process as before.
+
+        A member that ends by itself would go unnoticed, for its twin does all of its work.
+        """
+        for member in self.members:
+            await asyncio.to_thread(self.wait_ready, member)
+        changed = [name for name, pid in self.pids().items() if pid != before[name]]
+        strange = [name for name in changed if name != struck]
+        assert not strange, f"{', '.join(strange)}: ended though nobody struck it"
+
     def end(self) -> None:
         for member in self.members:
             member.kill()
@@ -148,9 +168,9 @@ class Crew:
             known = self._talkers.get(port)
         return known if known is not None and known.service == service else None
 
-    def forget(self, member: Member) -> None:
-        """Its ports may soon be those of others."""
-        self._talkers = {p: other for p, other in self._talkers.items() if other is not member}
+    def forget_ports(self) -> None:
+        """What was somebody's port may be that of another by now."""
+        self._talkers = {}
 
 
 def _state(pid: int) -> str:

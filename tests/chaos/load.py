@@ -13,12 +13,15 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import aio_pika
 import asyncpg
 import httpx
 
 from registry.register_file import cells
 from shared import reference
+from shared.contracts.base import now
 from shared.local.stack import PARTNER_VHOST
+from shared.messaging.publisher import CONNECTION_ERRORS
 
 from ..journeys.stories import AmqpDoor, Partner, Person, Story, a_call, a_track, an_idea
 from .crew import Crew
@@ -38,6 +41,13 @@ STANDING_IDEAS = 4
 IMPORTED = 8
 MANY = 4000
 """Members of one whose number was unknown: it matched every call as it might, and still does."""
+
+
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class Unanswered(AssertionError):
@@ -93,6 +103,8 @@ class Load:
         self.author = Person("")
         self.renewing: Partner | None = None
         self.door: AmqpDoor | None = None
+        self._door_answered_at = now()
+        self._renews = asyncio.Lock()
         self.quiet = UUID(int=0)
         """A record that only probes change."""
         self._imports = imports
@@ -131,8 +143,8 @@ class Load:
             work.append(asyncio.create_task(import_some))
         try:
             yield
-        finally:
             await self.pause()
+        finally:
             for task in work:
                 task.cancel()
             ended = await asyncio.gather(*work, return_exceptions=True)
@@ -161,8 +173,8 @@ class Load:
             self._at_work += 1
             try:
                 await work(dice)
-            except AssertionError as error:
-                self.unexpected.append(str(error)[:300])
+            except Exception as error:
+                self.unexpected.append(f"{type(error).__name__} {str(error)[:300]}")
             finally:
                 self._at_work -= 1
                 if not self._at_work:
@@ -223,7 +235,7 @@ class Load:
         """What notifications has in its database, once it answers."""
 
         async def look() -> bool:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(OSError, TimeoutError, *DATABASE_ERRORS):
                 async with self.story.database("notifications") as connection:
                     return (await connection.fetchval(query, key) or 0) >= least
             return False
@@ -255,12 +267,14 @@ class Load:
         call_id = await self.open_call(key_of(dice), track)
         subject = Subject(call_id, is_call=True, is_still=not is_moving)
         self.subjects.append(subject)
+        version = 2
         if dice.random() < 0.4:
             await self._extend(call_id)
+            version = 3
         standing = [s for s in self.subjects if s.is_call and s.is_open and s.is_still]
         if len(standing) > STANDING_CALLS:
             await self._end_call(standing[0], dice)
-        await self.told(call_id, 2)
+        await self.told(call_id, version)
 
     def _moving_calls(self) -> int:
         return sum(s.is_call and s.is_open and not s.is_still for s in self.subjects)
@@ -338,6 +352,7 @@ class Load:
             return  # all are in the register
         content = await asyncio.to_thread(path.read_bytes)
         headers = {"Content-Type": "text/csv"}
+        end = time.monotonic() + PATIENCE
         while True:
             answer = await self.ask(
                 "registry", "POST", "/imports", content=content, headers=headers
@@ -346,6 +361,8 @@ class Load:
                 break
             # One that was cut off may still be under way; read again, equal rows change nothing.
             assert answer.status_code in (200, 409), answer.text
+            if time.monotonic() > end:
+                raise Unanswered(f"an import is not finished after {PATIENCE:g} s: {answer.text}")
             await asyncio.sleep(PAUSE)
         self.counts.imported += 1
 
@@ -369,7 +386,9 @@ class Load:
     async def renew_door(self) -> None:
         """Ask for a new password; the last one that was answered is the one that counts."""
         assert self.renewing is not None
-        answer = await self.ask("notifications", "POST", "/doors/amqp", who=self.renewing)
+        async with self._renews:
+            answer = await self.ask("notifications", "POST", "/doors/amqp", who=self.renewing)
+            self._door_answered_at = now()
         assert answer.status_code in (200, 201, 202), answer.text
         made = answer.json()
         url = self.story.stack.broker.found.amqp_url(
@@ -377,6 +396,32 @@ class Load:
         )
         self.door = AmqpDoor(url, made["queue"], made["username"], made["password"])
         self.counts.renewed += 1
+
+    async def door_ready(self) -> None:
+        """What was asked for last is made."""
+        assert self.renewing is not None
+        ready = "SELECT (state = 'ready')::int FROM amqp_door WHERE slug = $1"
+        await self.seen(ready, self.renewing.slug, 1)
+
+    async def door_opens(self) -> bool:
+        """Whether the password that was answered last lets its partner in.
+
+        A process that was frozen may take up later what it was asked before: then its password,
+        which nobody has seen, is the newest, and we ask once more.
+        """
+        assert self.renewing is not None
+        async with self.story.database("notifications") as connection:
+            query = "SELECT requested_at FROM amqp_door WHERE slug = $1"
+            requested_at = await connection.fetchval(query, self.renewing.slug)
+        if requested_at > self._door_answered_at:
+            await self.renew_door()
+        await self.door_ready()
+        assert self.door is not None
+        try:
+            async with await aio_pika.connect(self.door.url, timeout=5):
+                return True
+        except CONNECTION_ERRORS:
+            return False
 
     async def retire(self) -> None:
         """Close and withdraw what is still open, so that the next row begins without it."""

@@ -17,10 +17,11 @@ from shared.contracts.base import now
 from ..journeys.stories import Partner, Story
 from . import strikes
 from .crew import TARGETS, Crew
+from .judging import Verdict
 from .listening import Listener
 from .load import Dice, Load
 from .strikes import Blow, Field, Lines
-from .verdict import Inspector, Verdict
+from .verdict import Inspector
 
 Strike = Callable[["Campaign"], Awaitable[Blow]]
 
@@ -41,6 +42,8 @@ class Fault:
     strike: Strike
     sort: str
     """Which number of times counts: that of kills, outages, freezes or cuts."""
+    over_lines: bool = False
+    """Whether processes must talk over lines of ours for it."""
 
     @property
     def name(self) -> str:
@@ -66,13 +69,12 @@ def _outage(server: str, how: str) -> Fault:
 
 
 def _line(target: str, where: str, how: str) -> Fault:
-    async def strike(campaign: Campaign) -> Blow:
-        lines = await campaign.lines()
-        act = strikes.cut if how == "cut" else strikes.half_open
-        return await act(campaign.field, lines, target, where)
-
+    act = strikes.cut if how == "cut" else strikes.half_open
     name = "line cut in mid-frame" if how == "cut" else "line half open"
-    return Fault(name, f"{target} to {where}", strike, "cuts" if how == "cut" else "freezes")
+    sort = "cuts" if how == "cut" else "freezes"
+    return Fault(
+        name, f"{target} to {where}", lambda c: act(c.field, target, where), sort, over_lines=True
+    )
 
 
 MATRIX = (
@@ -117,6 +119,12 @@ class Result:
         """Nothing lost, nothing doubled, nothing stuck; and the fault came when it hurts."""
         return not self.faults()
 
+    @property
+    def torn(self) -> int | None:
+        """How many connections ended in the middle of a frame; None where nothing was cut."""
+        torn = [blow.torn for blow in self.blows if blow.torn is not None]
+        return sum(torn) if torn else None
+
     def faults(self) -> list[str]:
         found = [*self.wrong, *self.verdict.wrong]
         if self.verdict.lost:
@@ -125,6 +133,8 @@ class Result:
             found.append(f"{self.verdict.doubled} alerts are doubled")
         if not self.hits:
             found.append("nothing was open at any of the moments, so this row proves nothing")
+        if self.torn == 0:
+            found.append("no frame was torn, so these cuts prove nothing")
         return found
 
     def times_of(self, name: str) -> tuple[float, float] | None:
@@ -144,7 +154,7 @@ class Campaign:
         self.field = Field(story, crew, self.load, Random(f"{seed}/faults"))
         self.listeners: list[Listener] = []
         self._stack = AsyncExitStack()
-        self._lines: Lines | None = None
+        self._lines = Lines(self._stack)
         self._subscriptions: list[tuple[Partner, UUID]] = []
 
     @asynccontextmanager
@@ -180,42 +190,53 @@ class Campaign:
             path = f"/subscriptions/{subscription}"
             await self.load.ask("notifications", "DELETE", path, who=partner)
 
-    async def lines(self) -> Lines:
-        """Laid when they are first asked for."""
-        if self._lines is None:
-            self._lines = Lines(self._stack)
-            await self.load.pause()
-            await self._lines.lay(self.field, OVER_LINES)
-            self.load.flow()
-        return self._lines
-
     async def row(self, fault: Fault, times: int, tick: Callable[[], None]) -> Result:
-        """Strike so often while work goes on, then look at everything."""
+        """Strike so often while work goes on, then look at everything.
+
+        Whatever goes wrong meanwhile is this row's: the rows after it have their chance.
+        """
         result = Result(fault.fault, fault.target)
         first, before = len(self.load.subjects), len(self.load.unexpected)
         self.field.row_began = now()
         self.field.dice = Random(f"{self.seed}/{fault.name}")
-        self.load.flow()
         try:
-            for _ in range(times):
-                result.blows.append(await fault.strike(self))
-                tick()
-        except (AssertionError, TimeoutError, ExceptionGroup) as error:
-            result.wrong.append(f"after blow {len(result.blows) + 1}: {_said(error)}")
-            await self._put_right()
-        await self.load.pause()
-        await self._retire(result)
-        result.verdict = await self.inspector.inspect(self.load.subjects[first:])
+            await self._strike(fault, times, result, tick)
+        except Exception as error:
+            result.wrong.append(f"after {len(result.blows)} blows: {_said(error)}")
+        try:
+            if result.wrong:
+                await self._put_right()
+            await self._look(result, first)
+        except Exception as error:
+            result.wrong.append(f"afterwards: {_said(error)}")
         result.wrong += self.load.unexpected[before:]
         return result
 
-    async def _retire(self, result: Result) -> None:
-        """Late matches are told first; then nothing is open any more for the next row."""
+    async def _strike(
+        self, fault: Fault, times: int, result: Result, tick: Callable[[], None]
+    ) -> None:
+        if fault.over_lines:
+            await self.load.pause()
+            await self._lines.lay(self.field, OVER_LINES)
+        self.load.flow()
+        for _ in range(times):
+            pids = self.crew.pids()
+            blow = await fault.strike(self)
+            result.blows.append(blow)
+            await self.crew.wait_unchanged(pids, blow.struck)
+            tick()
+
+    async def _look(self, result: Result, first: int) -> None:
+        """Late matches are told before; then nothing is open any more for the next row."""
+        await self.load.pause()
         try:
             await self.story.eventually(self.field.is_settled, within=60)
             await self.load.retire()
         except AssertionError as error:
             result.wrong.append(_said(error))
+        result.verdict = await self.inspector.inspect(self.load.subjects[first:])
+        if not await self.load.door_opens():
+            result.wrong.append("the last password of a renewed door does not open it")
 
     async def _put_right(self) -> None:
         stack = self.story.stack

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 
 import asyncpg
 
@@ -20,6 +21,10 @@ from .crew import Crew, Member
 
 FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR = "fan-out", "audience", "publish", "delivery", "door"
 KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR)
+LAG = 0.03
+"""The longest wait, in seconds, between the sight of a window and the blow."""
+ARRIVAL = 0.005
+"""How long what a process said last is under way to its server."""
 
 _ADVISORY = """
 EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
@@ -37,7 +42,7 @@ SELECT a.pid, a.client_port, a.xact_start,
     {{makes}} AS makes
 FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_start IS NOT NULL
-    AND a.state IN ('active', 'idle in transaction')
+    AND a.state IN ('active', 'idle in transaction') AND a.query NOT ILIKE 'commit%'
 """
 _MAKES = """
 a.query LIKE '%amqp_door%' AND a.query LIKE '%FOR UPDATE SKIP LOCKED%'
@@ -80,35 +85,28 @@ class Caught:
 class Lookout:
     """Looks into the database of one service, as its own role."""
 
-    def __init__(self, story: Story, crew: Crew, target: str) -> None:
+    def __init__(self, story: Story, crew: Crew, target: str, dice: Random) -> None:
         self.story = story
         self.crew = crew
         self.target = target
+        self.dice = dice
         self.service = "notifications" if target == PROVISIONER else target
-
-    async def see(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Window | None:
-        """The first window that opens; None where patience ends first."""
-        end = time.monotonic() + patience
-        async with self.story.database(self.service) as connection:
-            while time.monotonic() < end:
-                for window in await self._windows(connection):
-                    if window.kind in wanted:
-                        return window
-                await asyncio.sleep(0)
-        return None
 
     async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
         """Freeze the process whose window was seen, if the window is still open then.
 
-        A frozen process can't commit; a commit that was on its way has arrived by the second look.
+        Not at its beginning but at a moment drawn from the dice. A frozen process can't commit; a
+        commit that was on its way has arrived by the second look, and shows.
         """
         end = time.monotonic() + patience
+        self.crew.forget_ports()
         async with self.story.database(self.service) as connection:
             while time.monotonic() < end:
                 for window in await self._windows(connection):
                     member = self.crew.talker(self.target, window.port)
                     if member is None or window.kind not in wanted:
                         continue
+                    await asyncio.sleep(self.dice.uniform(0, LAG))
                     with frozen_unless_kept(member) as hold:
                         if await self._stays(connection, window):
                             hold.kept = True
@@ -117,7 +115,7 @@ class Lookout:
         return None
 
     async def _stays(self, connection: asyncpg.Connection, window: Window) -> bool:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(ARRIVAL)
         return window in await self._windows(connection)
 
     async def _windows(self, connection: asyncpg.Connection) -> list[Window]:

@@ -21,6 +21,8 @@ class Line:
         self._is_dead = False
         self._is_cutting = False
         self._talks: set[asyncio.Task[None]] = set()
+        self.ports: set[int] = set()
+        """From which the server hears this line: whose words come from there are carried by it."""
         self.lost_bytes = 0
         self.torn = 0
         """How often a talk ended with a part of what was being said."""
@@ -89,6 +91,8 @@ class Line:
         with closing(outward), suppress(OSError):
             host, port = self._server.hostname, self._server.port
             from_server, to_server = await asyncio.open_connection(host, port)
+            port = to_server.get_extra_info("sockname")[1]
+            self.ports.add(port)
             with closing(to_server):
                 ways = {
                     asyncio.create_task(self._carry(inward, to_server, answers=False)),
@@ -99,6 +103,7 @@ class Line:
                 finally:
                     for way in ways:
                         way.cancel()
+                    self.ports.discard(port)
                     await asyncio.gather(*ways, return_exceptions=True)
 
     async def _carry(
