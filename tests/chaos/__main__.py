@@ -6,10 +6,13 @@ import asyncio
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +48,8 @@ def chaos(
     cooperatives: Annotated[int, typer.Option(min=100, help="Size of the register.")] = 3000,
     only: Annotated[str, typer.Option(help="Rows whose fault and target hold this text.")] = "",
     again: Annotated[
-        bool, typer.Option("--again", help="Only rows that did not hold last time, with this seed.")
+        bool,
+        typer.Option("--again", help="Keep rows that held last time, if all else is the same."),
     ] = False,
     write_docs: Annotated[
         bool, typer.Option("--write-docs", help="Put the table into docs/reliability.md.")
@@ -53,90 +57,120 @@ def chaos(
 ) -> None:
     """Kill, freeze, stop and cut every part under load; then compare who was told with who should.
 
-    The facts are also in .run/chaos.json. Ends with 1 if anything was lost, doubled or stuck, or if
-    no fault of a row came while a transaction or a publish was open.
+    The facts of each row are in .run/chaos.json at once. Ends with 1 if anything was lost, doubled
+    or stuck, or if no fault of a row came while a transaction or a publish was open.
 
     Example: make chaos ARGS="--seed 7 --kills 20"
     """
-    held, before = report.rows_that_held(FACTS, seed) if again else ([], 0.0)
-    done = {(row["fault"], row["target"]) for row in held}
-    faults = [fault for fault in chosen(only) if (fault.fault, fault.target) not in done]
-    if not faults or (write_docs and only):
-        raise typer.BadParameter("the page shows the whole matrix" if faults else "no such row")
+    if not chosen(only) or (write_docs and only):
+        raise typer.BadParameter("the page shows the whole matrix" if write_docs else "no such row")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log is followed
     for library in ("aio_pika", "aiormq"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # our own listeners, cut off too
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
+    wish = Wish(times, seed, cooperatives, only, again=again, write_docs=write_docs)
     try:
-        rows = asyncio.run(
-            run(faults, times, seed, cooperatives, held, before, write_docs=write_docs)
-        )
+        rows = asyncio.run(run(wish))
     except KeyboardInterrupt:
-        console.print("stopped from outside: the rows above are whole, the others were not tried")
+        console.print(
+            f"stopped from outside: {FACTS} has the rows that are whole, --again tries the others;"
+            f" logs are in {_folder()}"
+        )
         raise typer.Exit(130) from None
     if not report.all_hold(rows):
+        console.print(f"what the processes said is in {_folder()}")
         raise typer.Exit(1)
+    shutil.rmtree(_folder(), ignore_errors=True)
 
 
-async def run(
-    faults: list[Fault],
-    times: Times,
-    seed: int,
-    cooperatives: int,
-    held: list[report.Row],
-    before: float,
-    *,
-    write_docs: bool,
-) -> list[report.Row]:
-    """Every row with its progress, then the table, the file and, if asked for, the page."""
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for."""
+
+    times: Times
+    seed: int
+    cooperatives: int
+    only: str = ""
+    again: bool = False
+    write_docs: bool = False
+
+
+async def run(wish: Wish) -> list[report.Row]:
+    """Every row with its progress, kept at once; then the table and, if asked for, the page."""
     begun = time.monotonic()
-    rows = list(held)
-    async with campaign_of(seed, cooperatives) as campaign:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        ) as progress:
-            async for result in played(campaign, faults, times, shown=_shown(progress, times)):
-                row = report.row_of(result)
-                rows.append(row)
+    this = report.Run(_command(), datetime.now(UTC).isoformat(timespec="seconds"))
+    async with campaign_of(wish.seed, wish.cooperatives) as campaign:
+        made = await _circumstances(wish, campaign.story)
+        rows = report.rows_that_held(FACTS, made) if wish.again else []
+        if wish.again:
+            console.print(f"{len(rows)} rows held before under the same circumstances")
+        faults = _missing(wish, rows)
+        with _progress() as progress:
+            async for result in played(campaign, faults, wish.times, shown=_shown(progress)):
+                row = report.row_of(result, this)
+                rows = sorted([*rows, row], key=_place)
                 console.print(" · ".join(report.cells(row)[:6]), *row["wrong"], sep="\n  ")
-        stack = campaign.story.stack
-        made = report.Circumstances(
-            command=_command(),
-            seed=seed,
-            cooperatives=cooperatives,
-            replicas=REPLICAS,
-            postgresql=await _version_of_postgresql(campaign.story),
-            rabbitmq=stack.broker.management.get("overview")["rabbitmq_version"],
-            seconds=time.monotonic() - begun,
-            again=_again(faults, before) if held else "",
-        )
+                this = replace(this, seconds=round(time.monotonic() - begun, 1))
+                report.write_json(FACTS, rows, made, this)
         console.print(f"work done meanwhile: {campaign.load.counts}")
-    order = [(fault.fault, fault.target) for fault in MATRIX]
-    rows.sort(key=lambda row: order.index((row["fault"], row["target"])))
     console.print(report.table(rows))
-    report.write_json(FACTS, rows, made)
-    if write_docs and report.all_hold(rows) and len(rows) == len(MATRIX):
-        report.write_page(report.PAGE, rows, made)
-    elif write_docs:
-        console.print("the page is left as it is: not every row of the matrix holds")
+    if wish.write_docs:
+        if reason := report.why_not_shown(rows):
+            console.print(f"the page is left as it is: {reason}")
+        else:
+            report.write_page(report.PAGE, rows, made, this)
     return rows
 
 
-def _again(faults: list[Fault], before: float) -> str:
-    names = "; ".join(f"{fault.fault}, {fault.target}" for fault in faults)
-    return (
-        f"Of that run: {names}. All other rows: the run before, {before / 60:.0f} min, in which"
-        " these did not hold."
+def _missing(wish: Wish, rows: list[report.Row]) -> list[Fault]:
+    done = {(row["fault"], row["target"]) for row in rows}
+    return [fault for fault in chosen(wish.only) if (fault.fault, fault.target) not in done]
+
+
+def _place(row: report.Row) -> int:
+    return [(fault.fault, fault.target) for fault in MATRIX].index((row["fault"], row["target"]))
+
+
+async def _circumstances(wish: Wish, story: Story) -> report.Circumstances:
+    return report.Circumstances(
+        **asdict(wish.times),
+        seed=wish.seed,
+        cooperatives=wish.cooperatives,
+        replicas=REPLICAS,
+        postgresql=await _version_of_postgresql(story),
+        rabbitmq=story.stack.broker.management.get("overview")["rabbitmq_version"],
+        revision=await asyncio.to_thread(_revision),
+    )
+
+
+def _revision() -> str:
+    """The last commit that touched more than pages; nothing where there is no git."""
+    code = ("--", ".", ":(exclude)docs")
+    try:
+        commit = _git("log", "-1", "--format=%h", *code)
+        return f"{commit}{report.CHANGED}" if _git("status", "--porcelain", *code) else commit
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    asked = ("git", *arguments)
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
     )
 
 
 @asynccontextmanager
 async def campaign_of(seed: int, cooperatives: int) -> AsyncIterator[Campaign]:
-    """A system of its own; nothing of it is left afterwards."""
+    """A system of its own, with nothing of it running afterwards."""
     for name in SERVERS_OF_OTHERS:
         # Servers that somebody gave us are not ours to break.
         os.environ.pop(f"TAAWON_{name}", None)
@@ -160,16 +194,20 @@ def _end(crew: Crew, stack: Stack) -> None:
     end(stack)
 
 
+def _folder() -> Path:
+    return Path(os.environ.get("TAAWON_RUN", ".run")).resolve() / "chaos"
+
+
 def _fresh_folder() -> Path:
     """Without what a run that was killed left behind."""
-    folder = Path(os.environ.get("TAAWON_RUN", ".run")).resolve() / "chaos"
+    folder = _folder()
     for record in folder.rglob("*.pid"):
         Process(record.parent, record.stem).kill9()
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 
 
-def _shown(progress: Progress, times: Times) -> Callable[[Fault, int], Callable[[], None]]:
+def _shown(progress: Progress) -> Callable[[Fault, int], Callable[[], None]]:
     def begin(fault: Fault, count: int) -> Callable[[], None]:
         task = progress.add_task(f"{fault.fault}, {fault.target}", total=count)
         return lambda: progress.advance(task)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from .matrix import Result
+from .crew import TARGETS
+from .matrix import MATRIX, Result
 
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- written by make chaos: begin -->", "<!-- written by make chaos: end -->"
+KILLS = 20
+"""So many of each service the page must show."""
+CHANGED = "-changed"
+"""Ends a revision to which something was done that is not committed."""
 NO_RUN = "No full run has been written down yet."
 COLUMNS = (
     "fault",
@@ -34,21 +39,34 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a run was made of."""
+    """What a run was made of; rows of two runs may stand together where all of it is the same."""
 
-    command: str
     seed: int
+    kills: int
+    outages: int
+    freezes: int
+    cuts: int
     cooperatives: int
     replicas: int
     postgresql: str
     rabbitmq: str
-    seconds: float
-    again: str = ""
-    """Which rows are of a second run, in a sentence."""
+    revision: str
+    """Of the code, without the pages about it."""
+    python: str = platform.python_version()
 
     @property
-    def python(self) -> str:
-        return platform.python_version()
+    def is_known(self) -> bool:
+        """Code that was not committed is the same as no other."""
+        return bool(self.revision) and not self.revision.endswith(CHANGED)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command, and when it began."""
+
+    command: str
+    began: str
+    seconds: float = 0.0
 
 
 Row = dict[str, Any]
@@ -87,31 +105,20 @@ def table(rows: Iterable[Row]) -> Table:
     return shown
 
 
-def as_data(rows: list[Row], made: Circumstances) -> dict[str, Any]:
+def as_data(rows: list[Row], made: Circumstances, run: Run) -> dict[str, Any]:
     """What goes into `.run/chaos.json`."""
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": made.command,
-        "seed": made.seed,
-        "cooperatives": made.cooperatives,
-        "replicas": made.replicas,
-        "postgresql": made.postgresql,
-        "rabbitmq": made.rabbitmq,
-        "python": made.python,
-        "seconds": round(made.seconds, 1),
-        "holds": all_hold(rows),
-        "rows": rows,
-    }
+    return {**asdict(run), "made": asdict(made), "holds": all_hold(rows), "rows": rows}
 
 
 def all_hold(rows: Iterable[Row]) -> bool:
     return not any(row["wrong"] for row in rows)
 
 
-def row_of(result: Result) -> Row:
-    """The facts of a row."""
+def row_of(result: Result, run: Run) -> Row:
+    """The facts of a row, and the run that it is of."""
     verdict = result.verdict
     return {
+        "run": {"command": run.command, "began": run.began},
         "fault": result.fault,
         "target": result.target,
         "times": len(result.blows),
@@ -119,6 +126,8 @@ def row_of(result: Result) -> Row:
         "open": dict(result.hits),
         "alerts": verdict.alerts,
         "corrections": verdict.corrections,
+        "never_open": verdict.never_open,
+        "torn": result.torn,
         "lost": verdict.lost,
         "doubled": verdict.doubled,
         "partner_events": verdict.partner_events,
@@ -139,34 +148,51 @@ def _span(found: dict[str, float] | None) -> str:
     return f"{found['median']:.1f} / {found['max']:.1f}" if found else "–"
 
 
-def write_json(path: Path, rows: list[Row], made: Circumstances) -> None:
+def write_json(path: Path, rows: list[Row], made: Circumstances, run: Run) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_data(rows, made), indent=2, ensure_ascii=False) + "\n")
+    data = as_data(rows, made, run)
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def rows_that_held(path: Path, seed: int) -> tuple[list[Row], float]:
-    """Of the run before, if it was drawn from the same seed; and how long it took, in seconds."""
-    before = json.loads(path.read_text()) if path.exists() else {"seed": None}
-    if before["seed"] != seed:
-        return [], 0.0
-    return [row for row in before["rows"] if not row["wrong"]], before["seconds"]
+def rows_that_held(path: Path, made: Circumstances) -> list[Row]:
+    """Of the last run, if it was made under just these circumstances."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if not made.is_known or before.get("made") != asdict(made):
+        return []
+    return [row for row in before["rows"] if not row["wrong"]]
 
 
-def write_page(path: Path, rows: list[Row], made: Circumstances) -> None:
+def why_not_shown(rows: list[Row]) -> str:
+    """What keeps these rows from the page, which shows a whole matrix that holds; or nothing."""
+    if [(row["fault"], row["target"]) for row in rows] != [(f.fault, f.target) for f in MATRIX]:
+        return "not every row of the matrix was tried"
+    if not all_hold(rows):
+        return "not every row of the matrix holds"
+    if any(row["times"] < KILLS for row in rows if is_kill_of_service(row["fault"], row["target"])):
+        return f"each service must be killed at least {KILLS} times"
+    return ""
+
+
+def is_kill_of_service(fault: str, target: str) -> bool:
+    return fault == "kill -9" and target in TARGETS
+
+
+def write_page(path: Path, rows: list[Row], made: Circumstances, run: Run) -> None:
     """Put the table of this run in place of the one before."""
     text = path.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{section(rows, made)}\n{END}{after}", "utf-8")
+    path.write_text(f"{before}{BEGIN}\n{section(rows, made, run)}\n{END}{after}", "utf-8")
 
 
-def section(rows: list[Row], made: Circumstances) -> str:
+def section(rows: list[Row], made: Circumstances, run: Run) -> str:
     """The part of the page that a run writes."""
     lines = [
-        f"`{made.command}`, {datetime.now(UTC):%d %B %Y}: {made.cooperatives:,} cooperatives,"
+        f"`{run.command}`, {_day(run.began)}: {made.cooperatives:,} cooperatives,"
         f" {made.replicas} processes of every service, PostgreSQL {made.postgresql},"
-        f" RabbitMQ {made.rabbitmq}, Python {made.python}; {made.seconds / 60:.0f} min."
-        + (f" {made.again}" if made.again else ""),
+        f" RabbitMQ {made.rabbitmq}, Python {made.python}; revision {made.revision};"
+        f" {run.seconds / 60:.0f} min.",
+        *_of_other_runs(rows, run),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
@@ -175,10 +201,35 @@ def section(rows: list[Row], made: Circumstances) -> str:
         "Times are median / maximum. While a process was frozen or its line was dead, the other one"
         " had taken over after:",
         "",
-        *(
-            f"- {row['fault']}, {row['target']}: {_span(row['taken_over'])} s"
-            for row in rows
-            if row["taken_over"]
-        ),
+        *(f"- {_name(row)}: {_span(row['taken_over'])} s" for row in rows if row["taken_over"]),
+        "",
+        "Connections torn in mid-frame: "
+        + "; ".join(f"{row['target']} {row['torn']}" for row in rows if row["torn"] is not None)
+        + ".",
+        "",
+        "Calls and ideas of which nobody was to be told, for notifications heard of their end"
+        f" first: {sum(row['never_open'] for row in rows)}.",
     ]
     return "\n".join(lines)
+
+
+def _of_other_runs(rows: list[Row], run: Run) -> list[str]:
+    """Which rows were made by which other command: same code, same circumstances, another time."""
+    others: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["run"]["began"] != run.began:
+            of = row["run"]["command"], row["run"]["began"]
+            others.setdefault(of, []).append(_name(row))
+    return [
+        f"\nMade before by `{command}`, {_day(began)}, {began[11:16]} UTC, of the same revision:"
+        f" {'; '.join(names)}."
+        for (command, began), names in others.items()
+    ]
+
+
+def _name(row: Row) -> str:
+    return f"{row['fault']}, {row['target']}"
+
+
+def _day(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%d %B %Y}"

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from . import report
+from .crew import TARGETS
+from .judging import Verdict
 from .matrix import MATRIX, Result
-from .report import BEGIN, COLUMNS, END, Circumstances
+from .report import BEGIN, COLUMNS, END, Circumstances, Run
 from .strikes import Blow
-from .verdict import Verdict
 from .windows import KINDS
 
 ROOT = Path(__file__).parents[2]
 MADE = Circumstances(
-    command='make chaos ARGS="--seed 7"',
     seed=7,
+    kills=20,
+    outages=2,
+    freezes=2,
+    cuts=3,
     cooperatives=3000,
     replicas=2,
     postgresql="17.1",
     rabbitmq="3.10.8",
-    seconds=660,
+    revision="0123abc",
 )
+RUN = Run('make chaos ARGS="--seed 7"', "2026-11-24T18:05:00+00:00", 660)
+BEFORE = Run("make chaos", "2026-11-23T09:15:00+00:00", 60)
 COUNT, SPAN = r"[\d,]+", r"\d+\.\d / \d+\.\d"
 KIND = f"({'|'.join(KINDS)})"
 SHAPES = (
@@ -42,13 +50,22 @@ SHAPES = (
 )
 
 
-def a_row(fault: str, target: str) -> report.Row:
-    return report.row_of(a_result(fault, target))
+def a_row(fault: str, target: str, *, run: Run = RUN) -> report.Row:
+    return report.row_of(a_result(fault, target), run)
 
 
-def a_result(fault: str, target: str, **verdict: int) -> Result:
-    blows = [Blow("fan-out", 0.5, 1.0), Blow("publish", 1.5, 2.0), Blow(None, 0.7, 3.0)]
+def a_result(fault: str, target: str, *, torn: int | None = None, **verdict: int) -> Result:
+    blows = [
+        Blow("fan-out", 0.5, 1.0, torn=torn),
+        Blow("publish", 1.5, 2.0, torn=torn),
+        Blow(None, 0.7, 3.0, torn=torn),
+    ]
     return Result(fault, target, blows, Verdict(alerts=4000, corrections=50, **verdict))
+
+
+def whole(**other: Any) -> list[report.Row]:
+    """A matrix that may be shown."""
+    return [{**a_row(f.fault, f.target), "times": 20, **other} for f in MATRIX]
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -70,6 +87,9 @@ def test_the_page_has_every_row_of_the_matrix_and_no_other():
     for row in rows:
         for cell, shape in zip(row, SHAPES, strict=True):
             assert re.fullmatch(shape, cell), row
+    kills = [int(row[2]) for row in rows if report.is_kill_of_service(row[0], row[1])]
+    assert len(kills) == len(TARGETS)
+    assert min(kills) >= report.KILLS
     assert re.search(r'`make chaos ARGS="[^"`]*--write-docs[^"`]*"`, \d\d \w+ \d{4}:', text)
     assert re.search(r"PostgreSQL 1[78][\d.]*, RabbitMQ [34][\d.]+, Python 3[\d.]+;", text)
 
@@ -87,8 +107,8 @@ def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 
-    report.write_page(page, [a_row(f.fault, f.target) for f in MATRIX], MADE)
-    report.write_page(page, [a_row("kill -9", "ideas")], MADE)
+    report.write_page(page, [a_row(f.fault, f.target) for f in MATRIX], MADE, RUN)
+    report.write_page(page, [a_row("kill -9", "ideas")], MADE, RUN)
 
     text = page.read_text()
     assert text.startswith("before\n")
@@ -101,23 +121,61 @@ def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
 def test_the_file_has_the_same_facts_for_programs(tmp_path: Path):
     path = tmp_path / "chaos.json"
 
-    report.write_json(path, [a_row("kill -9", "ideas")], MADE)
+    report.write_json(path, [a_row("kill -9", "ideas")], MADE, RUN)
 
     data = json.loads(path.read_text())
     (row,) = data["rows"]
-    assert (data["seed"], data["postgresql"], data["holds"]) == (7, "17.1", True)
+    assert (data["command"], data["seconds"], data["holds"]) == (RUN.command, 660, True)
+    assert (data["made"]["seed"], data["made"]["postgresql"]) == (7, "17.1")
     assert (row["times"], row["hits"], row["open"]) == (3, 2, {"fan-out": 1, "publish": 1})
     assert row["recovered"] == {"median": 0.7, "max": 1.5}
 
 
-def test_only_rows_that_held_with_the_same_seed_need_no_second_run(tmp_path: Path):
+def test_rows_that_held_need_no_second_run(tmp_path: Path):
     path = tmp_path / "chaos.json"
-    lost = report.row_of(a_result("kill -9", "funding", lost=1))
-    report.write_json(path, [a_row("kill -9", "ideas"), lost], MADE)
+    lost = report.row_of(a_result("kill -9", "funding", lost=1), RUN)
+    report.write_json(path, [a_row("kill -9", "ideas"), lost], MADE, RUN)
 
-    assert report.rows_that_held(path, seed=7) == ([a_row("kill -9", "ideas")], 660)
-    assert report.rows_that_held(path, seed=8) == ([], 0)
-    assert report.rows_that_held(tmp_path / "none.json", seed=7) == ([], 0)
+    assert report.rows_that_held(path, MADE) == [a_row("kill -9", "ideas")]
+    assert report.rows_that_held(tmp_path / "none.json", MADE) == []
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Circumstances)])
+def test_rows_of_other_circumstances_are_tried_again(tmp_path: Path, name: str):
+    path = tmp_path / "chaos.json"
+    other = "other" if isinstance(getattr(MADE, name), str) else 1
+    report.write_json(path, [a_row("kill -9", "ideas")], MADE, RUN)
+
+    assert report.rows_that_held(path, replace(MADE, **{name: other})) == []
+
+
+@pytest.mark.parametrize("revision", ["", f"0123abc{report.CHANGED}"])
+def test_rows_of_code_that_is_in_no_commit_are_tried_again(tmp_path: Path, revision: str):
+    path = tmp_path / "chaos.json"
+    made = replace(MADE, revision=revision)
+    report.write_json(path, [a_row("kill -9", "ideas")], made, RUN)
+
+    assert report.rows_that_held(path, made) == []
+
+
+def test_the_page_says_which_rows_are_of_another_run():
+    rows = [a_row("kill -9", "ideas"), a_row("frozen", "ideas", run=BEFORE)]
+
+    text = report.section(rows, MADE, RUN)
+
+    assert 'ARGS="--seed 7"`, 24 November 2026: 3,000' in text
+    assert (
+        "Made before by `make chaos`, 23 November 2026, 09:15 UTC, of the same revision:"
+        " frozen, ideas." in text
+    )
+    assert "Made before" not in report.section(rows[:1], MADE, RUN)
+
+
+def test_only_a_whole_matrix_that_holds_with_enough_kills_goes_to_the_page():
+    assert report.why_not_shown(whole()) == ""
+    assert "tried" in report.why_not_shown(whole()[1:])
+    assert "holds" in report.why_not_shown(whole(wrong=["1 alerts are lost"]))
+    assert "killed" in report.why_not_shown(whole(times=19))
 
 
 @pytest.mark.parametrize("fault", [{"lost": 1}, {"doubled": 2}])
@@ -132,3 +190,10 @@ def test_a_row_that_hit_nothing_open_fails_the_run():
 
     assert not result.holds
     assert "proves nothing" in result.faults()[0]
+
+
+def test_cuts_that_tore_nothing_fail_the_run():
+    assert a_result("line cut in mid-frame", "funding to broker", torn=1).holds
+    result = a_result("line cut in mid-frame", "funding to broker", torn=0)
+
+    assert "no frame was torn" in result.faults()[0]
