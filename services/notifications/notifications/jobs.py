@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 
 import structlog
 from prometheus_client import start_http_server
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 30.0
 """How often the provisioner looks whether the broker still has what it made."""
+MANAGEMENT_ERRORS = (HTTPException, ManagementRefused)
+"""What says that the management API is not itself, beside an OSError."""
 
 
 async def tell_late_matches(runtime: Runtime) -> None:
@@ -112,23 +115,20 @@ async def provision(settings: Settings, sessions: Sessions, management: Manageme
                 if time.monotonic() - looked > LOOK_SECONDS:
                     await _prepare(sessions, provisioner)
                     looked = time.monotonic()
-                async with sessions.begin() as session:
-                    made = await usecases.provision_doors(session, provisioner)
-                metrics.DOORS_MADE.inc(made)
+                await usecases.provision_doors(sessions, provisioner)
                 metrics.PROVISIONED.set_to_current_time()
-            except (OSError, ManagementRefused) as error:
-                log.warning("provisioner waits", error=type(error).__name__)
             except Exception as error:
-                if not is_infrastructure(error):
-                    raise
+                if is_infrastructure(error) or isinstance(error, MANAGEMENT_ERRORS):
+                    log.warning("provisioner waits", error=type(error).__name__)
+                else:
+                    log.exception("provisioner failed")
             await wake.wait(settings.relay_poll_seconds)
 
 
 async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
     """Everything is there; a broker may have come back without its data at any time."""
     await provisioner.prepare()
-    async with sessions.begin() as session:
-        await usecases.find_lost_doors(session, provisioner)
+    await usecases.find_lost_doors(sessions, provisioner)
 
 
 async def run_provisioner(settings: Settings, sessions: Sessions) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from shared.messaging.management import Management
 
 from .domain import Door
-from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS
+from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
 
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
@@ -44,11 +44,9 @@ class BrokerProvisioner:
         """Queue, user and rights of one partner. A user that exists gets the new password."""
         await asyncio.to_thread(self._make, door)
 
-    async def missing(self, queues: Collection[str]) -> set[str]:
-        """Those that the broker does not have."""
-        path = f"queues/{PARTNER_VHOST}?disable_stats=true"
-        known = await asyncio.to_thread(self._management.get, path)
-        return set(queues) - {queue["name"] for queue in known}
+    async def made(self) -> Made:
+        """What the broker has now."""
+        return await asyncio.to_thread(self._made)
 
     def _prepare(self) -> None:
         api = self._management
@@ -63,6 +61,14 @@ class BrokerProvisioner:
         api.bind(PARTNER_VHOST, DROPPED, DROPPED)
         api.put_permissions(
             PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"
+        )
+
+    def _made(self) -> Made:
+        queues = self._management.get(f"queues/{PARTNER_VHOST}?disable_stats=true")
+        users = self._management.get("users")
+        return Made(
+            frozenset(queue["name"] for queue in queues),
+            {user["name"]: user["password_hash"] for user in users},
         )
 
     def _make(self, door: Door) -> None:

@@ -253,8 +253,7 @@ async def served(databases, rabbitmq):
             {"slug": slug},
         )
         session.add(door)
-    async with sessions.begin() as session:
-        assert await usecases.provision_doors(session, provisioner) == 1
+    assert await usecases.provision_doors(sessions, provisioner) == 1
     yield Served(sessions, rabbitmq, door, "secret")
     await engine.dispose()
 
@@ -294,10 +293,9 @@ async def test_a_queue_that_the_broker_lost_is_made_again_and_filled_anew(served
     await asyncio.to_thread(served.broker.management.delete, path)
     provisioner = BrokerProvisioner(served.broker.management, "notifications")
 
-    async with served.sessions.begin() as session:
-        lost = await usecases.find_lost_doors(session, provisioner)
-        assert await usecases.provision_doors(session, provisioner) == 1
-        assert await usecases.find_lost_doors(session, provisioner) == 0
+    lost = await usecases.find_lost_doors(served.sessions, provisioner)
+    assert await usecases.provision_doors(served.sessions, provisioner) == 1
+    assert await usecases.find_lost_doors(served.sessions, provisioner) == 0
     await served.deliver()
 
     assert lost == 1

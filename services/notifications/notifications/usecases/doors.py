@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -12,9 +12,13 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import audit
+from shared import audit, failpoints
 from shared.auth import Principal
+from shared.database import Sessions
+from shared.messaging.management import ManagementRefused
+from shared.metrics import after_commit
 
+from .. import metrics
 from ..domain import Door, DoorState, queue_name, user_name
 from ..domain.doors import broker_hash, new_password
 from ..models import amqp_door, feed_entry, partner
@@ -62,47 +66,90 @@ async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credential
     return Credentials(door.queue, door.username, password, door.state)
 
 
+@dataclass(frozen=True)
+class Made:
+    """What the broker has of doors: queues, and of each user the hash of the password."""
+
+    queues: frozenset[str]
+    password_hashes: Mapping[str, str]
+
+
 class Provisioner(Protocol):
     """Makes a partner's queue and user on the broker; safe to repeat."""
 
     async def make(self, door: Door) -> None: ...
 
-    async def missing(self, queues: Collection[str]) -> set[str]:
-        """Those that the broker does not have."""
+    async def made(self) -> Made:
+        """What is there now."""
         ...
 
 
-async def provision_doors(session: AsyncSession, provisioner: Provisioner) -> int:
-    """Make what was asked for and say so; how many doors became ready."""
-    asked = await session.scalars(
-        select(Door)
-        .where(amqp_door.c.state == DoorState.REQUESTED)
-        .order_by(amqp_door.c.slug)
-        .with_for_update(skip_locked=True)
-    )
-    made = 0
-    for door in asked:
-        await provisioner.make(door)
-        door.is_made(at=datetime.now(UTC))
-        log.info("door ready", partner=door.slug)
-        made += 1
-    return made
+async def provision_doors(sessions: Sessions, provisioner: Provisioner) -> int:
+    """Make what was asked for, each door by itself, and say so; how many became ready.
 
-
-async def find_lost_doors(session: AsyncSession, provisioner: Provisioner) -> int:
-    """Ask for doors again whose queue is gone, as after a broker lost its data; how many.
-
-    What such a queue may still have held is sent again, under the same ids: the partner may have
-    read it or not, and only the partner knows.
+    No transaction is open while the broker works, so two provisioners may make the same door at
+    once: the same queue, user and password. One that the broker refuses waits; the others do not.
     """
-    ready = select(Door).where(amqp_door.c.state == DoorState.READY).with_for_update()
-    doors = {door.queue: door for door in await session.scalars(ready)}
-    lost = await provisioner.missing(doors.keys())
-    for queue in lost:
-        door = doors[queue]
-        door.is_lost(delivered_position=await _before_kept(session, door))
-        log.warning("the queue of a door is gone", partner=door.slug)
-    return len(lost)
+    ready = 0
+    for door in await _doors(sessions, DoorState.REQUESTED):
+        try:
+            await provisioner.make(door)
+        except ManagementRefused as refusal:
+            log.warning("the broker refuses a door", partner=door.slug, status=refusal.status)
+            continue
+        failpoints.reach("doors.between-make-and-note")
+        ready += await _note_made(sessions, door)
+    return ready
+
+
+async def find_lost_doors(sessions: Sessions, provisioner: Provisioner) -> int:
+    """Ask for doors again that the broker has not, or not like this; how many.
+
+    A queue is gone after the broker lost its data. What it may still have held is sent again, under
+    the same ids: the partner may have read it or not, and only the partner knows. A password is
+    another one where a provisioner was late, and wrote it over a newer one.
+    """
+    ready = await _doors(sessions, DoorState.READY)
+    made = await provisioner.made()
+    lost = 0
+    for door in ready:
+        without_queue = door.queue not in made.queues
+        if without_queue or made.password_hashes.get(door.username) != door.password_hash:
+            lost += await _ask_anew(sessions, door, without_queue=without_queue)
+    return lost
+
+
+async def _doors(sessions: Sessions, state: DoorState) -> Sequence[Door]:
+    """As they are at this moment: none is locked."""
+    async with sessions() as session:
+        doors = await session.scalars(
+            select(Door).where(amqp_door.c.state == state).order_by(amqp_door.c.slug)
+        )
+        return doors.all()
+
+
+async def _note_made(sessions: Sessions, made: Door) -> bool:
+    """False where another was faster, or new credentials were asked for: these are made next."""
+    async with sessions.begin() as session:
+        door = await session.get_one(Door, made.slug, with_for_update=True)
+        if door.state is DoorState.READY or door.password_hash != made.password_hash:
+            return False
+        door.is_made(at=datetime.now(UTC))
+        after_commit(session, metrics.DOORS_MADE.inc)
+    log.info("door ready", partner=made.slug)
+    return True
+
+
+async def _ask_anew(sessions: Sessions, seen: Door, *, without_queue: bool) -> bool:
+    """False where the door was asked for, or made, since it was looked at."""
+    async with sessions.begin() as session:
+        door = await session.get_one(Door, seen.slug, with_for_update=True)
+        if door.state is not DoorState.READY or door.ready_at != seen.ready_at:
+            return False
+        sent = await _before_kept(session, door) if without_queue else door.delivered_position
+        door.is_lost(delivered_position=sent)
+    log.warning("a door is not as it was made", partner=seen.slug, without_queue=without_queue)
+    return True
 
 
 async def _before_kept(session: AsyncSession, door: Door) -> int:
