@@ -79,6 +79,8 @@ class BrokerProvisioner:
         )
         api.bind(PARTNER_VHOST, PARTNER_EXCHANGE, door.queue, routing_key=door.queue)
         api.put_hashed_user(door.username, door.password_hash)
+        # The broker asks for the password once, when a connection opens: the old one ends here.
+        api.delete(f"connections/username/{door.username}")
         for limit, value in USER_LIMITS.items():
             api.put(f"user-limits/{door.username}/{limit}", {"value": value})
         pattern = "^" + door.queue.replace(".", r"\.") + "$"

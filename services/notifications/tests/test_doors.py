@@ -178,6 +178,24 @@ async def test_credentials_that_are_renewed_while_a_door_is_made_are_made_next(w
     assert not await world.lets_in(slug, "old")
 
 
+async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_one(world):
+    slug, other = await world.ask("a", "old"), await world.ask("b", "other")
+    await world.provision()
+    holder, neighbour = await world.connect(slug, "old"), await world.connect(other, "other")
+    closed = asyncio.Event()
+    holder.close_callbacks.add(lambda *_: closed.set())
+    await world.renew(slug, "new")
+
+    assert await world.provision() == 1
+
+    async with asyncio.timeout(10):
+        await closed.wait()
+    assert not await world.lets_in(slug, "old")
+    assert await world.lets_in(slug, "new")
+    assert not neighbour.is_closed
+    await neighbour.close()
+
+
 async def test_a_door_that_two_provisioners_make_at_once_becomes_ready_once(world):
     slug = await world.ask("a")
     provisioner, other = world.provisioner(), []
