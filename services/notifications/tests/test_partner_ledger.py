@@ -258,6 +258,62 @@ async def served(databases, rabbitmq):
     await engine.dispose()
 
 
+async def test_a_queue_goes_on_after_entries_that_age_took_and_shows_them_as_a_gap(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+    await fed(served.sessions, opened(a_call()))
+
+    await served.deliver()
+
+    (entry,) = await served.entries()
+    (message,) = await served.read(1)
+    assert (entry.position, message.message_id) == (3, str(entry.event_id))
+    assert await served.gaps() == [(1, 2, "trimmed")]
+    assert await is_up_to_date(served)
+
+
+async def test_a_queue_whose_waiting_entries_are_all_gone_waits_for_new_ones(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+
+    await served.deliver()
+
+    assert await served.gaps() == [(1, 2, "trimmed")]
+    assert await is_up_to_date(served)
+
+
+async def test_a_new_door_begins_with_the_oldest_entry_and_has_no_gap(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+    async with served.sessions.begin() as session:
+        await session.execute(text("DELETE FROM amqp_door"))
+        await usecases.open_amqp_door(session, served.caller)
+        await session.execute(text("UPDATE amqp_door SET state = 'ready'"))
+
+    await served.deliver()
+
+    assert await served.gaps() == []
+    assert await is_up_to_date(served)
+
+
+async def aged(served):
+    """What is in the feed goes by its age."""
+    async with served.sessions.begin() as session:
+        await session.execute(
+            text("UPDATE feed_entry SET recorded_at = now() - interval '500 days'")
+        )
+        await usecases.trim_feeds(session, days=400)
+
+
+async def is_up_to_date(served):
+    async with served.sessions() as session:
+        return await session.scalar(
+            text(
+                "SELECT delivered_position = last_position FROM amqp_door JOIN partner USING (slug)"
+            )
+        )
+
+
 async def test_what_the_queue_confirmed_is_in_the_ledger_with_its_time(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(3)))
 

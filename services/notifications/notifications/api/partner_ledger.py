@@ -50,7 +50,8 @@ class WentOut(BaseModel):
 class GapOut(BaseModel):
     """Positions that your queue dropped: full (maxlen), too old (expired), or refused by you.
 
-    Closed once they went out again: to the queue (resend) or as a page of the feed.
+    Or that age took from the feed before they were sent to your queue (trimmed). Closed once they
+    went out again: to the queue (resend) or as a page of the feed.
     """
 
     model_config = ConfigDict(from_attributes=True)

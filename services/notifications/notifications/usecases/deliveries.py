@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import structlog
 from aio_pika import Message
-from sqlalchemy import Row, and_, delete, func, or_, select, text, update
+from sqlalchemy import Row, and_, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +31,8 @@ AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 BATCH = 100
 AMQP = "amqp"
 FEED = "feed"
+TRIMMED = "trimmed"
+"""Why there is a gap: the feed let the entries go by age before a queue was sent them."""
 RESEND = "cloudEvents_resend"
 """Header of a copy that was asked for again: the number of that wish."""
 
@@ -48,8 +50,13 @@ async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
             return False
         resend = door.resend_id if door.delivered_position >= door.last_position else None
         entries = await _entries(session, door, resend)
-        if not entries:
-            return await _nothing_left(session, door, resend)
+        if resend is None:
+            if (kept := _oldest(door, entries)) > door.delivered_position + 1:
+                return await _skip_trimmed(session, door, kept)
+        elif not entries:
+            # Age took all that the partner wished for: that is done.
+            await _go_on(session, resend, door.resend_until)
+            return True
         await _begin(sessions, door.slug, entries)
         user = topology.user_of(publisher.url)
         outcomes = await publisher.publish(
@@ -108,11 +115,26 @@ async def _entries(session: AsyncSession, door: AnyRow, resend: int | None) -> S
     return rows.all()
 
 
-async def _nothing_left(session: AsyncSession, door: AnyRow, resend: int | None) -> bool:
-    """Entries may have been removed by age: a wish for them is done."""
-    if resend is None:
-        return False
-    await _go_on(session, resend, door.resend_until)
+def _oldest(door: AnyRow, entries: Sequence[AnyRow]) -> int:
+    """The next position that the feed has; a feed has no holes, so what is before it is gone."""
+    return int(entries[0].position if entries else door.last_position + 1)
+
+
+async def _skip_trimmed(session: AsyncSession, door: AnyRow, kept: int) -> bool:
+    """Go on with the oldest that is kept. What age took before it was sent is a gap."""
+    first = door.delivered_position + 1
+    positions = select(func.generate_series(first, kept - 1).label("position")).subquery()
+    lost = select(literal(door.slug), positions.c.position, literal(TRIMMED))
+    await session.execute(
+        insert(feed_gap).from_select(["slug", "position", "reason"], lost).on_conflict_do_nothing()
+    )
+    await _delivered(session, door.slug, kept - 1)
+    log.warning(
+        "entries of a feed went before a door was sent them",
+        partner=door.slug,
+        first=first,
+        last=kept - 1,
+    )
     return True
 
 
@@ -145,10 +167,14 @@ async def _settle(
         await _close_gaps(session, door.slug, first, last, by="resend", sending=resend)
         await _go_on(session, resend, last)
     else:
-        await session.execute(
-            update(amqp_door).where(amqp_door.c.slug == door.slug).values(delivered_position=last)
-        )
+        await _delivered(session, door.slug, last)
     return True
+
+
+async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
+    await session.execute(
+        update(amqp_door).where(amqp_door.c.slug == slug).values(delivered_position=last)
+    )
 
 
 async def _go_on(session: AsyncSession, resend: int, last: int) -> None:

@@ -57,6 +57,7 @@ async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credential
             queue=queue_name(slug),
             username=user_name(slug),
             password_hash=broker_hash(password),
+            delivered_position=await _before_oldest(session, slug),
             requested_at=now,
         )
         session.add(door)
@@ -64,6 +65,14 @@ async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credential
         door.renew(broker_hash(password), at=now)
     audit.record(session, caller, action="amqp door requested", after={"queue": door.queue})
     return Credentials(door.queue, door.username, password, door.state)
+
+
+async def _before_oldest(session: AsyncSession, slug: str) -> int:
+    """A new door begins with the oldest entry that is kept: what went before is no gap of it."""
+    oldest = select(func.min(feed_entry.c.position) - 1).where(feed_entry.c.slug == slug)
+    begin = func.coalesce(oldest.scalar_subquery(), partner.c.last_position)
+    position = await session.scalar(select(begin).where(partner.c.slug == slug))
+    return int(position or 0)
 
 
 @dataclass(frozen=True)
