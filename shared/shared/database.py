@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import ExceptionContext, event
+import structlog
+from sqlalchemy import ExceptionContext, event, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -17,9 +18,13 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from .pauses import rest
 from .settings import Settings
 
+log = structlog.get_logger()
+
 Sessions = async_sessionmaker[AsyncSession]
+T = TypeVar("T")
 _SETTINGS = "settings"
 
 _TRANSIENT_SQLSTATES = ("08", "25P03", "25P04", "28", "3D", "40", "53", "55000", "55P03", "57")
@@ -172,3 +177,41 @@ async def unless_away(work: Awaitable[bool]) -> bool:
         if not is_infrastructure(error):
             raise
         return False
+
+
+async def until_it_answers(sessions: Sessions, pause: float) -> int:
+    """Rest and look, until the database answers; how many looks it took."""
+    looks = 0
+    while True:
+        await rest(pause)
+        looks += 1
+        if await _answers(sessions):
+            return looks
+
+
+async def _answers(sessions: Sessions) -> bool:
+    try:
+        async with sessions() as session:
+            await session.execute(select(1))
+    except Exception:
+        return False
+    return True
+
+
+async def outlasting(
+    sessions: Sessions, work: Callable[[AsyncSession], Awaitable[T]], pause: float
+) -> T:
+    """Work in a transaction of its own, done again after an outage of any length.
+
+    For whoever holds something from the broker meanwhile: to give it back and take it again spends
+    its deliveries, of which a broker allows so many and no more.
+    """
+    while True:
+        try:
+            async with sessions.begin() as session:
+                return await work(session)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            log.warning("held until the database answers", error=type(error).__name__)
+        await until_it_answers(sessions, pause)

@@ -382,3 +382,21 @@ async def drop_sessions(admin_url: str) -> None:
         )
     finally:
         await connection.close()
+
+
+_CLOSE = """
+ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';
+"""
+_OPEN = 'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true;'
+
+
+@asynccontextmanager
+async def closed(postgres: Postgres, database_url: str) -> AsyncIterator[None]:
+    """The database refuses everybody meanwhile."""
+    name = database_url.rpartition("/")[2]
+    await asyncio.to_thread(postgres.databases.run, _CLOSE.format(name=name))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(postgres.databases.run, _OPEN.format(name=name))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared import failpoints
-from shared.database import Sessions, is_infrastructure
+from shared.database import Sessions, is_infrastructure, outlasting
 from shared.messaging import topology
 from shared.messaging.publisher import CONNECTION_ERRORS
 from shared.pauses import rest
@@ -26,14 +27,14 @@ async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
     """Until cancelled. A message that comes twice, as after a crash, changes nothing."""
     while True:
         try:
-            await _consume(sessions, url)
+            await _consume(sessions, url, pause)
         except Exception as error:
             if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
                 log.exception("drain of dropped messages failed")
         await rest(pause)
 
 
-async def _consume(sessions: Sessions, url: str) -> None:
+async def _consume(sessions: Sessions, url: str, pause: float) -> None:
     async with asyncio.timeout(5):
         connection = await aio_pika.connect(url)
     lost = asyncio.Event()
@@ -49,7 +50,7 @@ async def _consume(sessions: Sessions, url: str) -> None:
         while not lost.is_set():
             batch = await _next_batch(arrived, lost)
             if batch:
-                await _keep(sessions, batch)
+                await _keep(sessions, batch, pause)
 
 
 async def _next_batch(
@@ -71,13 +72,12 @@ async def _next_batch(
     return batch
 
 
-async def _keep(sessions: Sessions, batch: list[AbstractIncomingMessage]) -> None:
+async def _keep(sessions: Sessions, batch: list[AbstractIncomingMessage], pause: float) -> None:
     read = [usecases.Drop.read(message.headers) for message in batch]
     drops = [drop for drop in read if drop is not None]
     if len(drops) < len(batch):
         log.warning("dropped messages that name no position", messages=len(batch) - len(drops))
-    async with sessions.begin() as session:
-        await usecases.keep_gaps(session, drops)
+    await outlasting(sessions, partial(usecases.keep_gaps, drops=drops), pause)
     failpoints.reach("gaps.between-commit-and-ack")
     # In the order of arrival, so the last one acknowledges every one before it.
     await batch[-1].ack(multiple=True)

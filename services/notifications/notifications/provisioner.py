@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.messaging.management import Management
+from shared.messaging.topology import NO_DELIVERY_LIMIT
 
 from .domain import Door
 from .usecases.doors import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
@@ -20,6 +21,13 @@ QUEUE_ARGUMENTS = {
     "x-dead-letter-exchange": DROPPED,
 }
 """Bounded: a partner that reads nothing must not fill the broker. The feed keeps everything."""
+DROPPED_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-max-length": 100_000,
+    "x-overflow": "drop-head",
+    "x-delivery-limit": NO_DELIVERY_LIMIT,
+}
+"""Bounded too, for the feed keeps everything; but a gap is noted from here or never."""
 USER_LIMITS = {"max-connections": 5, "max-channels": 20}
 
 
@@ -56,8 +64,9 @@ class BrokerProvisioner:
             f"exchanges/{PARTNER_VHOST}/{PARTNER_EXCHANGE}", {"type": "direct", "durable": True}
         )
         api.put(f"exchanges/{PARTNER_VHOST}/{DROPPED}", {"type": "fanout", "durable": True})
-        dropped = {"x-queue-type": "quorum", "x-max-length": 100_000, "x-overflow": "drop-head"}
-        api.put(f"queues/{PARTNER_VHOST}/{DROPPED}", {"durable": True, "arguments": dropped})
+        api.put(
+            f"queues/{PARTNER_VHOST}/{DROPPED}", {"durable": True, "arguments": DROPPED_ARGUMENTS}
+        )
         api.bind(PARTNER_VHOST, DROPPED, DROPPED)
         api.put_permissions(
             PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"

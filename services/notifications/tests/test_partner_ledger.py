@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import aio_pika
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
 from notifications import handlers, usecases
 from notifications.domain import Door, DoorState, queue_name
@@ -30,7 +31,7 @@ from shared.auth import Principal, Role
 from shared.database import make_engine, make_sessions
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import BrokerUser
-from shared.testing import eventually
+from shared.testing import closed, eventually
 
 from .builders import a_call, an_idea, opened, published
 
@@ -211,6 +212,16 @@ class Served:
                     if len(got) == count:
                         return got
         return got
+
+    async def dropped(self):
+        """The next message that the queue let go, as the drain would see it."""
+        connection = await aio_pika.connect(self.ours)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(DROPPED, ensure=False)
+            message = await queue.get()
+            await message.ack()
+        return message
 
     async def ask_again(self, first, last=None):
         async with self.sessions.begin() as session:
@@ -435,6 +446,41 @@ async def test_a_drain_killed_before_it_acknowledges_counts_nothing_twice(served
 
     assert died == ["gaps.between-commit-and-ack"]
     assert await served.times_of_gaps() == [(n, 1) for n in range(1, 7)]
+
+
+async def test_the_drain_holds_what_was_dropped_while_the_database_is_away(served, postgres):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(10)))
+    await served.deliver()
+    url = served.sessions.kw["bind"].url.render_as_string(hide_password=False)
+
+    async with closed(postgres, url):
+        with capture_logs() as logs:
+            async with served.draining():
+                await eventually(lambda: times_held(logs))
+                await eventually(after(1))  # twenty looks, each a delivery if it let go
+        came = [await served.dropped() for _ in range(6)]
+
+    assert times_held(logs) == 1
+    assert {message.headers["x-delivery-count"] for message in came} == {1}  # the end of the drain
+
+
+def times_held(logs):
+    return sum(line["event"] == "held until the database answers" for line in logs)
+
+
+def after(seconds):
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    return lambda: loop.time() > end
+
+
+async def test_the_queue_of_what_was_dropped_has_no_limit_of_deliveries(served):
+    path = f"queues/{PARTNER_VHOST}/{DROPPED}"
+
+    made = await asyncio.to_thread(served.broker.management.get, path)
+
+    # Told nothing, a broker of version 4 throws away what came back 20 times.
+    assert made["arguments"]["x-delivery-limit"] == 2147483647
 
 
 async def is_drained(served):

@@ -1,7 +1,8 @@
 """Dead letters end in a table, where looking at them changes nothing.
 
 A dead-letter queue read by get and requeue loses messages after some looks, so each service drains
-its own into `dead_letter`: insert, commit, then acknowledge.
+its own into `dead_letter`: insert, commit, then acknowledge. While the database is away the drain
+holds what it has taken.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aio_pika
@@ -20,7 +22,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.database import Sessions, is_infrastructure
+from shared.database import Sessions, is_infrastructure, outlasting
 from shared.errors import Conflict, NotFound
 from shared.pauses import rest
 from shared.runtime import Runtime
@@ -97,8 +99,8 @@ class Drain:
             await messages.consume()
         async with messages:
             async for message in messages:
-                async with self.sessions.begin() as session:
-                    await keep(session, name, message)
+                work = partial(keep, queue=name, message=message)
+                await outlasting(self.sessions, work, self.pause)
                 await message.ack()
 
 

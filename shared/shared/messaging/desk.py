@@ -19,15 +19,14 @@ import structlog
 from faststream.rabbit.annotations import RabbitMessage
 from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import causes, failpoints, tracing
 from shared.causes import Cause
 from shared.context import WorkContext, working
-from shared.database import Sessions, is_data_error, is_infrastructure
+from shared.database import Sessions, is_data_error, is_infrastructure, until_it_answers
 from shared.errors import DomainError, NotFound
-from shared.pauses import rest
 
 from . import intake, topology
 from .consumers import Reaction
@@ -170,21 +169,10 @@ class Desk:
         log.warning("reaction paused", error=type(error).__name__, cause=cause and str(cause))
         self._waiting += 1
         try:
-            while True:
-                await rest(self.probe_seconds)
-                if await self._answers():
-                    break
+            await until_it_answers(self.sessions, self.probe_seconds)
         finally:
             self._waiting -= 1
         log.info("reaction goes on")
-
-    async def _answers(self) -> bool:
-        try:
-            async with self.sessions() as session:
-                await session.execute(select(1))
-        except Exception:
-            return False
-        return True
 
 
 # A text, for building and compiling the statement anew would be a tenth of a message's cost.

@@ -44,6 +44,9 @@ DELIVERY_LIMIT = 200
 Our own attempts are counted apart. The limit is high because a consumer that waits for its
 database holds deliveries, and each restart of it costs one.
 """
+NO_DELIVERY_LIMIT = 2**31 - 1
+"""For a queue whose messages are nowhere else: without a limit of its own a broker of version 4
+drops what came back 20 times, and -1 drops it at once on 3.10."""
 ANSWER_SECONDS = 10.0
 """Longest wait for a subscription: a queue that has just come back may never answer the first."""
 SETTLE_SECONDS = 2.0
@@ -118,6 +121,11 @@ def reaction_arguments(queue: str) -> dict[str, Any]:
     )
 
 
+def dead_queue_arguments() -> dict[str, Any]:
+    """Arguments of the queue of the dead: it gives nothing up, for nothing is behind it."""
+    return {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
+
+
 async def declare(
     channel: AbstractChannel, reactions: Iterable[Declares], pauses: Iterable[float]
 ) -> list[str]:
@@ -168,7 +176,7 @@ async def _declare_reaction(
 ) -> list[str]:
     dead_name = dead_queue(reaction.queue)
     dead_letters = await channel.declare_queue(
-        dead_name, durable=True, arguments={"x-queue-type": "quorum"}
+        dead_name, durable=True, arguments=dead_queue_arguments()
     )
     await dead_letters.bind(dead, routing_key=reaction.queue)
     queue = await channel.declare_queue(

@@ -17,7 +17,7 @@ from shared.messaging import outbox, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.messaging.wire import MAX_BODY_BYTES
-from shared.testing import TestDatabases, Vhost, drop_sessions, eventually
+from shared.testing import TestDatabases, Vhost, closed, drop_sessions, eventually
 
 from .masonry import (
     PAUSES,
@@ -268,26 +268,17 @@ async def test_a_fact_that_was_early_has_its_effect_when_its_time_has_come(site,
 async def test_an_outage_longer_than_the_schedule_kills_nothing(site, databases, postgres):
     carpenters = Carpenters()
     async with at_work(carpenters, site, databases) as h:
-        name = h.database_url.rpartition("/")[2]
-        await asyncio.to_thread(postgres.databases.run, CLOSE.format(name=name))
-        await lay(site, *(a_stone(n) for n in range(5)))
-        await eventually(lambda: h.desk.paused)
-        ready = await health.readyz(h.runtime)
-        await asyncio.wait_for(_longer_than_the_schedule(h), 10)
-        await asyncio.to_thread(postgres.databases.run, OPEN.format(name=name))
+        async with closed(postgres, h.database_url):
+            await lay(site, *(a_stone(n) for n in range(5)))
+            await eventually(lambda: h.desk.paused)
+            ready = await health.readyz(h.runtime)
+            await asyncio.wait_for(_longer_than_the_schedule(h), 10)
         await eventually(lambda: _is(many(h, InboxRow), 5), within=10)
 
         assert ready.status_code == 503
         assert (await many(h, DeadLetterRow), await many(h, OutboxRow)) == (0, 5)
         assert not h.desk.paused
         assert (await health.readyz(h.runtime)).status_code == 200
-
-
-CLOSE = """
-ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';
-"""
-OPEN = 'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true;'
 
 
 async def test_connections_cut_in_the_middle_spend_no_attempt(site, databases):

@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from shared.commands.dead_letters import app
 from shared.contracts.base import Event
 from shared.errors import Conflict
+from shared.local.nodes import Postgres
 from shared.messaging import deadletters, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow
-from shared.testing import TestDatabases, Vhost, eventually
+from shared.testing import TestDatabases, Vhost, closed, eventually
 
-from .masonry import PAUSES, BeamRaised, House, StoneLaid, a_stone, depth, house, message_of, post
+from .masonry import (
+    PAUSES,
+    BeamRaised,
+    House,
+    StoneLaid,
+    a_stone,
+    depth,
+    house,
+    message_of,
+    post,
+)
 
 
 class WallIsFull(Conflict):
@@ -245,3 +258,30 @@ async def test_a_letter_with_a_nonsense_history_does_not_stop_the_drain(
     row = await the_letter(listening_house)
     assert row.attempts == topology.DELIVERY_LIMIT
     assert row.last_failed_at.tzinfo is not None
+
+
+async def test_the_drain_holds_a_letter_while_the_database_is_away(
+    listening_house: House, site: Vhost, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
+    stone = a_stone(1)
+
+    async with closed(postgres, listening_house.database_url):
+        await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
+        with capture_logs() as logs:
+            await eventually(lambda: looks(logs) == 1)
+            await eventually(after(1))  # ten looks of the drain, each a delivery if it let go
+
+    row = await the_letter(listening_house)
+    assert (row.message_id, "x-delivery-count" in row.headers) == (str(stone.event_id), False)
+    assert looks(logs) == 1
+
+
+def looks(logs: list[Any]) -> int:
+    return sum(line["event"] == "held until the database answers" for line in logs)
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    return lambda: loop.time() > end
