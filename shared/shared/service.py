@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVarTuple
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,7 @@ from .messaging.broker import Broker
 from .messaging.consumers import Consumers
 from .messaging.deadletters import Drain
 from .messaging.desk import Desk, begin_counting
-from .messaging.publisher import CONNECTION_ERRORS, Publisher
+from .messaging.publisher import CLOSING_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
 from .messaging.resends import Resender, Snapshot
 from .metrics import Measure
@@ -34,9 +34,12 @@ from .settings import Settings
 from .web import RequestContext
 
 log = structlog.get_logger()
+Given = TypeVarTuple("Given")
 
 Background = Callable[[Runtime], Coroutine[Any, Any, None]]
 """Work beside the requests; it runs until it is cancelled and survives outages by itself."""
+RESTART_SECONDS = 5.0
+"""Pause before background work that failed begins anew."""
 KeySource = Callable[[Settings, Sessions], Keys]
 
 
@@ -177,7 +180,7 @@ def _work(
         _guarded(forget_old, runtime),
     ]
     if consumers is not None:
-        work += [listen(runtime, consumers), Drain.of(runtime, consumers).run()]
+        work += [_guarded(listen, runtime, consumers), Drain.of(runtime, consumers).run()]
     return work + [_guarded(job, runtime) for job in background]
 
 
@@ -274,7 +277,7 @@ async def _started_broker(
             await broker.connect()
             await rest(settle)
             await broker.start()
-    except CONNECTION_ERRORS as error:
+    except CLOSING_ERRORS as error:
         runtime.deaf_for = causes.of_broker(error)
         log.warning(
             "broker or topology not ready", error=type(error).__name__, cause=str(runtime.deaf_for)
@@ -289,7 +292,7 @@ async def _started_broker(
 
 async def _stop(broker: Broker, lost: asyncio.Event, graceful_seconds: float) -> None:
     """Let the messages at hand end; without a connection there is nothing to wait for."""
-    with contextlib.suppress(*CONNECTION_ERRORS, RuntimeError):
+    with contextlib.suppress(*CLOSING_ERRORS):
         if lost.is_set():
             # First, or stopping would wait for the client's attempts to connect again.
             async with asyncio.timeout(5):
@@ -298,12 +301,12 @@ async def _stop(broker: Broker, lost: asyncio.Event, graceful_seconds: float) ->
             await broker.stop()
 
 
-async def _guarded(job: Background, runtime: Runtime) -> None:
+async def _guarded(job: Callable[[*Given], Coroutine[Any, Any, None]], *given: *Given) -> None:
     """A background job that fails is started again, and said so."""
     while True:
         try:
-            await job(runtime)
+            await job(*given)
             return
         except Exception:
             log.exception("background work failed", job=job.__name__)
-            await rest(5)
+            await rest(RESTART_SECONDS)

@@ -30,6 +30,9 @@ Outcome = BaseException | None
 """None: the broker has confirmed the message."""
 
 CONNECTION_ERRORS = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
+CLOSING_ERRORS = (*CONNECTION_ERRORS, RuntimeError)
+"""Also how the client says that a connection is closing. Only where nothing but the client works:
+elsewhere a plain `RuntimeError` is a mistake of ours."""
 
 
 class Unroutable(Exception):
@@ -102,7 +105,7 @@ class Publisher:
         except ChannelNotFoundEntity:
             return None
         finally:
-            with suppress(*CONNECTION_ERRORS, RuntimeError):
+            with suppress(*CLOSING_ERRORS):
                 await channel.close()
         return declared.declaration_result.message_count
 
@@ -153,10 +156,10 @@ class Publisher:
         except Exception as error:
             # Whatever it is, the next attempt starts from a new connection.
             self._connection = None
-            with suppress(*CONNECTION_ERRORS, RuntimeError):
+            with suppress(*CLOSING_ERRORS):
                 async with asyncio.timeout(5):
                     await connection.close()
-            if type(error) is RuntimeError:  # how the client says that a connection is closing
+            if type(error) is RuntimeError:
                 raise ConnectionError("the connection to the broker is closing") from error
             raise
 
@@ -165,14 +168,14 @@ class Publisher:
         channel, self._channel = self._channel, None
         self._exchanges.clear()
         if channel is not None and not channel.is_closed:
-            with suppress(*CONNECTION_ERRORS, RuntimeError):
+            with suppress(*CLOSING_ERRORS):
                 async with asyncio.timeout(5):
                     await channel.close()
 
     async def close(self) -> None:
         await self._drop()
         if self._connection is not None:
-            with suppress(*CONNECTION_ERRORS, RuntimeError):
+            with suppress(*CLOSING_ERRORS):
                 await self._connection.close()
             self._connection = None
 

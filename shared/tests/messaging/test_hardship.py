@@ -7,6 +7,7 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,9 +16,10 @@ from structlog.testing import capture_logs
 
 from shared import causes, health, service
 from shared.database import make_engine
-from shared.local.nodes import Broker
+from shared.local.nodes import Broker as BrokerNode
 from shared.local.rabbitmq import RabbitNode
 from shared.messaging import topology
+from shared.messaging.broker import Broker
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import OutboxRow
 from shared.operations.observe import alarms
@@ -36,7 +38,7 @@ async def hear(event: StoneLaid, session: object) -> None:
 
 
 @asynccontextmanager
-async def restarted_with(broker: Broker, setting: str) -> AsyncIterator[None]:
+async def restarted_with(broker: BrokerNode, setting: str) -> AsyncIterator[None]:
     """The broker with one more line of configuration, and at the end without it again."""
     node = broker.found.server
     assert isinstance(node, RabbitNode)
@@ -59,7 +61,7 @@ def _started_anew(node: RabbitNode) -> None:
 
 
 async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
-    own_broker: Broker, databases: TestDatabases
+    own_broker: BrokerNode, databases: TestDatabases
 ):
     url = own_broker.url_of("masonry")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
@@ -195,6 +197,64 @@ async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: Tes
                 "causes": {},
             },
         )
+
+
+class Interrupted(Broker):
+    """Its first connection is closed in the moment before the first channel is opened."""
+
+    interruptions = 1
+
+    async def start(self) -> None:
+        if Interrupted.interruptions:
+            Interrupted.interruptions -= 1
+            transport = (await self.connect()).transport
+            assert transport is not None
+            await transport.connection.close()
+            await transport.connection.channel()
+        await super().start()
+
+
+async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
+    site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(service, "Broker", Interrupted)
+    monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
+    await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+
+    with capture_logs() as logs:
+        async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
+            await eventually(lambda: runtime.listening, within=20)
+
+    told = [line for line in logs if line["event"] == "broker or topology not ready"]
+    assert [line["error"] for line in told] == ["RuntimeError"]
+
+
+class Stumbling(Consumers):
+    """Reactions whose first subscription fails in a way that nobody thought of."""
+
+    stumbled = False
+
+    def attach(self, broker: Any, take: Any) -> None:
+        if not self.stumbled:
+            self.stumbled = True
+            raise LookupError
+        super().attach(broker, take)
+
+
+async def test_a_service_whose_listening_fails_says_so_and_listens_again(
+    site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(service, "RESTART_SECONDS", 0)
+    stumbling = Stumbling("carpentry")
+    stumbling.on(StoneLaid)(hear)
+    await topology.apply(site.admin_url, PAUSES, stumbling.reactions)
+    settings = test_settings("carpentry", databases.kernel(), amqp_url=site.url("carpentry"))
+
+    with capture_logs() as logs:
+        async with service.running(settings, stumbling, (), service.fetched_keys, seals=False) as r:
+            await eventually(lambda: r.listening, within=20)
+
+    assert [line["job"] for line in logs if line["event"] == "background work failed"] == ["listen"]
 
 
 def with_password(url: str, password: str) -> str:
