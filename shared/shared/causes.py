@@ -19,6 +19,7 @@ from aiormq.exceptions import (
     PublishError,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ DATABASE_MISSING = Cause(
 )
 DATABASE_CROWDED = Cause(
     "PostgreSQL takes no more connections", "raise its max_connections or run fewer processes"
+)
+POOL_IN_USE = Cause(
+    "every connection of this process to PostgreSQL is in use",
+    f"see which statements take so long, or run more processes: {_BY_ITSELF}",
 )
 DATABASE_STARTING = Cause("PostgreSQL starts or stops", f"wait for it: {_BY_ITSELF}")
 DATABASE_AWAY = Cause(
@@ -122,6 +127,8 @@ def _known(error: BaseException) -> Cause | None:
         if isinstance(each, asyncpg.PostgresError):
             state = each.sqlstate or ""
             return next((c for s, c in _BY_STATE.items() if state.startswith(s)), DATABASE_AWAY)
+        if isinstance(each, PoolTimeoutError):
+            return POOL_IN_USE
         if isinstance(each, InvalidFrameError) and "Connection.Close" in str(each):
             return BROKER_VHOST  # the broker hangs up when it is asked for the vhost
         for kind, cause in _OF_BROKER:

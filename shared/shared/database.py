@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ import asyncpg
 import structlog
 from sqlalchemy import ExceptionContext, event, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -148,8 +148,8 @@ def is_infrastructure(error: BaseException | None) -> bool:
             return True
         if isinstance(error, asyncpg.PostgresError):
             return (error.sqlstate or "").startswith(_TRANSIENT_SQLSTATES)
-        if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
-            return True
+        if isinstance(error, OSError | TimeoutError | PoolTimeoutError):
+            return True  # the last: the process waited in vain for one of its own connections
         if isinstance(error, asyncpg.InternalClientError):
             return True  # a connection whose end is not known yet: it is of no use any more
         if isinstance(error, asyncpg.InterfaceError):

@@ -9,9 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared import database
+from shared import causes, database, problems
 from shared.database import is_infrastructure, make_engine
 from shared.testing import drop_sessions, eventually
 
@@ -69,6 +70,19 @@ def test_a_connection_in_a_state_of_its_own_says_nothing_about_the_message():
     error = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is …")
 
     assert is_infrastructure(error)
+
+
+async def test_a_pool_without_a_free_connection_says_nothing_about_the_message(postgres_url: str):
+    narrow = create_async_engine(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    async with narrow.connect() as held:
+        with pytest.raises(PoolTimeoutError) as waited:
+            await use(narrow)
+        assert await held.scalar(select(1)) == 1
+    await narrow.dispose()
+
+    assert is_infrastructure(waited.value)
+    assert causes.of_database(waited.value) == causes.POOL_IN_USE
+    assert problems.unexpected(waited.value).status_code == 503
 
 
 LOCK = 77
