@@ -20,6 +20,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import Sessions, is_infrastructure, outlasting
@@ -27,7 +28,7 @@ from shared.errors import Conflict, NotFound
 from shared.pauses import rest
 from shared.runtime import Runtime
 
-from . import failure, forgetting, topology
+from . import clocks, failure, forgetting, topology
 from .consumers import Consumers
 from .intake import is_from_owner
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 MOST_HEADER_BYTES = 16 * 1024
 LIMIT_REACHED = "delivery limit of the broker reached"
+NOT_STORABLE = "its properties can't be stored: see the log of the service"
 
 
 class NoSuchDeadLetter(NotFound):
@@ -113,6 +115,27 @@ def _is_away(error: BaseException) -> bool:
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
     """One row per queue and message: a repeat, or a redriven one that died again, updates it.
 
+    A letter that the database does not take as it is, is kept without its properties: one that is
+    taken back for ever would hold up all the others.
+    """
+    row = await _row_of(session, queue, message)
+    try:
+        async with session.begin_nested():
+            await _write(session, row)
+    except DBAPIError as error:
+        if is_infrastructure(error):
+            raise
+        # Without the text of the error, which may hold what is in the letter.
+        kind = type(error).__name__
+        log.error("dead letter kept without its properties", queue=queue, error=kind)
+        await _write(session, _bare(row))
+
+
+async def _row_of(
+    session: AsyncSession, queue: str, message: AbstractIncomingMessage
+) -> dict[str, Any]:
+    """What is kept of a letter.
+
     Every service may write to the dead-letter exchange, so a letter that its sender had no right
     to is kept apart, under a key that no genuine one has, and can't be redriven.
     """
@@ -123,7 +146,7 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
     genuine = is_from_owner(message.user_id, message.type, queue.partition(".")[0])
     forged = not genuine or failure.FORGED in error
     digest = hashlib.sha256(message.body).hexdigest()
-    row = {
+    return {
         "queue": queue,
         "message_key": f"forged:{digest}" if forged else message_id or digest,
         "message_id": message_id,
@@ -132,9 +155,18 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
         "headers": headers,
         "error": error if genuine else failure.FORGED,
         "attempts": _count(headers.get(failure.ATTEMPTS)),
-        "first_failed_at": _moment(headers.get(failure.FIRST_FAILED), now),
-        "last_failed_at": _moment(headers.get(failure.LAST_FAILED), now),
+        "first_failed_at": clocks.moment(headers.get(failure.FIRST_FAILED)) or now,
+        "last_failed_at": clocks.moment(headers.get(failure.LAST_FAILED)) or now,
     }
+
+
+def _bare(row: dict[str, Any]) -> dict[str, Any]:
+    """No more of a letter than its place, its key and its body."""
+    error = row["error"] if row["error"] == failure.FORGED else NOT_STORABLE
+    return {**row, "message_id": None, "topic": None, "headers": {}, "error": error}
+
+
+async def _write(session: AsyncSession, row: dict[str, Any]) -> None:
     changed = {k: v for k, v in row.items() if k not in {"queue", "message_key"}}
     await session.execute(
         insert(DeadLetterRow)
@@ -167,15 +199,6 @@ def _without_nul(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nul(inner) for inner in value]
     return value
-
-
-def _moment(value: object, otherwise: datetime) -> datetime:
-    """When it failed; what is no moment, or has no zone, is not believed."""
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return otherwise
-    return moment if moment.tzinfo else otherwise
 
 
 def _count(value: object) -> int:

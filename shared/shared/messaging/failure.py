@@ -10,6 +10,8 @@ from aio_pika import DeliveryMode, Message
 from faststream.rabbit.annotations import RabbitMessage
 from pydantic import ValidationError
 
+from . import clocks
+
 ATTEMPTS = "x-taawon-attempts"
 FIRST_FAILED = "x-taawon-first-failed-at"
 LAST_FAILED = "x-taawon-last-failed-at"
@@ -42,13 +44,13 @@ class Failure:
     @classmethod
     def of(cls, message: RabbitMessage, error: Exception) -> Failure:
         """The failure after this attempt."""
-        moment = datetime.now(UTC).isoformat()
+        now = datetime.now(UTC)
         before = message.headers.get(ATTEMPTS)
-        first = message.headers.get(FIRST_FAILED)
+        first = clocks.moment(message.headers.get(FIRST_FAILED)) or now
         return cls(
             attempts=(before if is_count(before) else 0) + 1,
-            first_at=first if isinstance(first, str) and len(first) < 40 else moment,
-            last_at=moment,
+            first_at=first.isoformat(),
+            last_at=now.isoformat(),
             error=describe(error),
         )
 

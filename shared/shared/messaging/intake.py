@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.message import Message as Header
 from uuid import UUID
 
@@ -18,14 +18,10 @@ from faststream.rabbit.annotations import RabbitMessage
 from shared.contracts.base import Event
 
 from . import topology
+from .clocks import AHEAD, EARLIEST
 from .failure import WrongMessage
 from .undecodable import UNDECODABLE
 from .wire import CONTENT_TYPE, MAX_BODY_BYTES
-
-AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of ours: far more than clocks that are kept ever differ."""
-EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-"""Before it there was no platform that could have announced anything."""
 
 _ESCAPED = rb"\u0000"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

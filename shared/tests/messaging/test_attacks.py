@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from shared.errors import NotFound
-from shared.messaging import deadletters, desk, failure, intake, topology
+from shared.messaging import clocks, deadletters, desk, failure, intake, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow
 from shared.messaging.wire import MAX_BODY_BYTES
@@ -374,4 +374,4 @@ def test_five_minutes_are_more_than_clocks_ever_differ():
     intake._refuse_impossible_time(datetime.now(UTC) + timedelta(minutes=4, seconds=59))
 
     with pytest.raises(failure.WrongMessage):
-        intake._refuse_impossible_time(datetime.now(UTC) + intake.AHEAD + timedelta(seconds=1))
+        intake._refuse_impossible_time(datetime.now(UTC) + clocks.AHEAD + timedelta(seconds=1))

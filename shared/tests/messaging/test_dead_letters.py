@@ -6,10 +6,11 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ from shared.commands.dead_letters import app
 from shared.contracts.base import Event
 from shared.errors import Conflict
 from shared.local.nodes import Postgres
-from shared.messaging import deadletters, topology
+from shared.messaging import deadletters, failure, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow
 from shared.testing import TestDatabases, Vhost, closed, eventually
@@ -258,6 +259,48 @@ async def test_a_letter_with_a_nonsense_history_does_not_stop_the_drain(
     row = await the_letter(listening_house)
     assert row.attempts == topology.DELIVERY_LIMIT
     assert row.last_failed_at.tzinfo is not None
+
+
+IMPOSSIBLE = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2019-12-31T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+async def test_a_time_that_can_not_have_been_does_not_stop_the_drain(
+    listening_house: House, site: Vhost, moment: str
+):
+    history = {failure.FIRST_FAILED: moment, failure.LAST_FAILED: moment}
+
+    await post(
+        site.url("masonry"), message_of(a_stone(), headers=history), QUEUE, exchange=topology.DEAD
+    )
+
+    row = await the_letter(listening_house)
+    assert timedelta() <= datetime.now(UTC) - row.first_failed_at < timedelta(minutes=1)
+    assert row.last_failed_at == row.first_failed_at
+
+
+async def test_a_reaction_passes_no_impossible_time_on(listening_house: House, site: Vhost):
+    stone = a_stone()
+    message = message_of(stone, headers={failure.FIRST_FAILED: IMPOSSIBLE[0]})
+
+    await post(site.url("masonry"), message, stone.topic)
+
+    row = await the_letter(listening_house)
+    assert row.headers[failure.FIRST_FAILED] == row.headers[failure.LAST_FAILED]
+
+
+async def test_what_the_database_refuses_is_kept_by_key_and_body(
+    listening_house: House, site: Vhost
+):
+    async with listening_house.sessions.begin() as session:
+        await session.execute(text("ALTER TABLE dead_letter ADD CHECK (headers = '{}')"))
+    stone = a_stone(7)
+
+    await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
+
+    row = await the_letter(listening_house)
+    assert (row.message_key, row.error) == (str(stone.event_id), deadletters.NOT_STORABLE)
+    assert StoneLaid.model_validate_json(row.body).number == 7
 
 
 async def test_the_drain_holds_a_letter_while_the_database_is_away(
