@@ -162,7 +162,7 @@ def sealer(story: Story) -> Sealer:
 
 
 def a_register(folder: Path, court: str, *people: Somebody) -> Path:
-    """One good row per person, and a row whose columns are shifted."""
+    """One good row per person, rows whose columns are shifted, and a header that names somebody."""
     path = folder / "people.csv"
     names = ["local_register_no", "court", "name_fr", "province", "sector"]
     names += ["members_total", "president", "phone", "email"]
@@ -171,7 +171,11 @@ def a_register(folder: Path, court: str, *people: Somebody) -> Path:
         for n, who in enumerate(people, 1)
     ]
     shifted = people[0]
-    rows.append(["9/2024", court, "Coop", "MA-TIZ", "ARGAN", shifted.phone, "", "", ""])
+    for n, cell in enumerate((shifted.phone, shifted.name, shifted.email), 7):
+        rows.append([f"{n}/2024", court, "Coop", "MA-TIZ", "ARGAN", cell, "", "", ""])
+    rows.append(["10/2024", court, "Coop", shifted.name, "ARGAN", "10", "", "", ""])
+    names.append(shifted.name)
+    rows = [[*row, ""] for row in rows]
     with path.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([names, *rows])
     return path

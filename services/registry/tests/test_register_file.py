@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from registry.domain import Governance
 from registry.register_file import FileRefused, RowVerdict, lines_of, read_rows
+from registry.register_file.cells import quoted
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 
 from .builders import TODAY, a_file, a_row
@@ -137,13 +138,42 @@ def test_a_wrong_cell_keeps_the_row_out_and_says_why(
         ("phone", "0123"),
         ("email", "someone-private"),
         ("members_total", "06 12 34 56 78"),
+        ("members_total", "Aïcha Tazi"),
+        ("members_women", "عائشة"),
+        ("capital", "Aïcha Tazi"),
+        ("creation_date", "Aïcha Tazi"),
+        ("status", "Aïcha Tazi"),
+        ("sector", "Aïcha Tazi"),
+        ("commune", "Aïcha Tazi"),
+        ("commune", "09 Aïcha Tazi"),
+        ("province", "Tazi"),
         ("province", "someone@private.example"),
     ],
 )
 def test_reasons_never_quote_personal_data(column: str, secret: str) -> None:
     verdict = only(**{column: secret})
 
-    assert secret not in str([finding.as_data() for finding in verdict.findings])
+    said = [finding.as_data() for finding in verdict.findings]
+    assert [each["column"] for each in said] == [column]
+    assert secret not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("12,5", "'12,5'"),
+        ("-3", "'-3'"),
+        ("31.02.21", "'31.02.21'"),
+        ("0612345678", "this cell"),
+        ("Aïcha Tazi", "this cell"),
+        ("12 Aïcha", "this cell"),
+        ("عائشة", "this cell"),
+        ("ⴰⵢⵛⴰ", "this cell"),
+        ("a@b.ma", "this cell"),
+    ],
+)
+def test_a_reason_shows_numbers_and_nothing_that_may_be_a_person(cell: str, shown: str) -> None:
+    assert quoted(cell) == shown
 
 
 def test_a_commune_without_a_code_is_left_unknown_with_a_warning() -> None:
@@ -203,15 +233,26 @@ def test_an_unknown_column_is_reported_once_and_not_read() -> None:
 
     header, *found = verdicts(a_file(*rows))
 
-    assert [finding.column for finding in header.findings] == ["colour"]
+    place = len(a_row()) + 1
+    assert [finding.column for finding in header.findings] == [f"column {place}"]
+    assert "colour" not in str(header.findings)
     assert all(verdict.findings == () for verdict in found)
 
 
 def test_a_missing_column_is_named_with_the_nearest_header() -> None:
     content = b"court,local_register_nr,name_fr,province\n"
 
-    with pytest.raises(FileRefused, match=r"local_register_no \(is it 'local_register_nr'"):
+    with pytest.raises(FileRefused, match=r"local_register_no \(is it column 2\?\)"):
         verdicts(content)
+
+
+def test_a_file_without_a_header_is_refused_and_nobody_in_it_is_quoted() -> None:
+    content = "Courtois,Provencal,Nadia Fr,Aïcha Tazi,0612345678\n"
+
+    with pytest.raises(FileRefused, match="the header lacks court") as refusal:
+        verdicts(content.encode())
+
+    assert [name for name in content.strip().split(",") if name in refusal.value.detail] == []
 
 
 @pytest.mark.parametrize(

@@ -95,11 +95,13 @@ YES_OR_NO: Final[Mapping[str, bool]] = {
 
 
 def quoted(cell: str) -> str:
-    """The cell as a reason may show it: what could be a phone or an e-mail address is left out.
+    """The cell as a reason may show it: only what can be neither a name, a phone nor an address.
 
-    A shifted column puts personal data where a number should be, and reasons are stored in clear.
+    A shifted column puts a person where a number should be, and reasons are stored in clear. What
+    looks like a place may be a surname (Tazi, Fassi, Soussi), so nothing with a letter is shown.
     """
-    if "@" in cell or sum(character.isdigit() for character in cell) >= 8:
+    has_letters = any(character.isalpha() for character in cell)
+    if has_letters or "@" in cell or sum(character.isdigit() for character in cell) >= 8:
         return "this cell"
     return repr(cell[:80])
 
@@ -122,7 +124,7 @@ class Words(Generic[_T]):
         wanted = reference.fold(cell)
         if wanted not in self._words:
             codes = sorted({str(value).lower() for value in self._words.values()})
-            raise WrongCell(f"{quoted(cell)} is not known", f"write one of: {', '.join(codes)}")
+            raise WrongCell("the word is not known", f"write one of: {', '.join(codes)}")
         return self._words[wanted]
 
 
@@ -197,7 +199,7 @@ def sector(cell: str) -> str:
 def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
     near = reference.nearest(kind, cell)
     suggestion = f"did you mean {near.code} ({near.fr})?" if near else None
-    return WrongCell(f"unknown {kind} {quoted(cell)}", suggestion)
+    return WrongCell(f"unknown {kind}", suggestion)
 
 
 @lru_cache(maxsize=8192)

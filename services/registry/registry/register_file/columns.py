@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -72,7 +72,10 @@ def delimiter_of(header: str) -> str:
 
 
 def recognise(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
-    """The column of each cell (None where unknown) and the unknown headers; or a refusal."""
+    """The column of each cell (None where unknown) and which ones are unknown; or a refusal.
+
+    Unknown ones are called by their place: a file without a header begins with somebody's row.
+    """
     found = [_SPELLINGS.get(fold(name)) for name in header]
     for column in COLUMNS:
         if found.count(column) > 1:
@@ -80,20 +83,29 @@ def recognise(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
             raise FileRefused(
                 f"{' and '.join(repr(name) for name in twice)} both mean {column}: keep one"
             )
-    unknown = [name for name, known in zip(header, found, strict=True) if known is None]
+    unknown = {
+        place: name
+        for place, (name, known) in enumerate(zip(header, found, strict=True), 1)
+        if known is None
+    }
     _refuse_missing(found, unknown)
-    return found, [name for name in unknown if name.strip()]
+    return found, [called(place) for place, name in unknown.items() if name.strip()]
 
 
-def _refuse_missing(found: list[str | None], unknown: list[str]) -> None:
+def called(place: int) -> str:
+    """What a column without a known header is called."""
+    return f"column {place}"
+
+
+def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None:
     missing = [column for column in REQUIRED if column not in found]
     if not set(NAMES) & set(found):
         missing.append("name_fr")
     if not missing:
         return
+    folded = {fold(name): place for place, name in unknown.items()}
     hints = []
     for column in missing:
-        near = get_close_matches(fold(column), [fold(name) for name in unknown], n=1, cutoff=0.5)
-        original = next((name for name in unknown if near and fold(name) == near[0]), None)
-        hints.append(f"{column} (is it {original!r}?)" if original else column)
+        near = get_close_matches(fold(column), folded, n=1, cutoff=0.5)
+        hints.append(f"{column} (is it {called(folded[near[0]])}?)" if near else column)
     raise FileRefused(f"the header lacks {', '.join(hints)}: add or rename the column")

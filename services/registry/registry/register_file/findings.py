@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Finding:
     """One thing wrong. A warning leaves the cell unknown; anything else keeps the row out.
 
-    Reasons never quote what is written in a column of personal data.
+    Nothing in it quotes what may be personal data: columns shift, and findings are kept in clear.
     """
 
     line: int

@@ -83,7 +83,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     names = next(csv.reader([header], delimiter=delimiter), [])
     columns, unknown = recognise(names)
     if unknown:
-        yield RowVerdict(line=1, findings=tuple(_unknown_column(name) for name in unknown))
+        yield RowVerdict(line=1, findings=tuple(map(_unknown_column, unknown)))
     reader = _RowReader(columns, today or now().date())
     for line, row in _numbered(csv.reader(texts, delimiter=delimiter)):
         if row and any(cell.strip() for cell in row):
@@ -107,11 +107,11 @@ def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
         start = rows.line_num + 2
 
 
-def _unknown_column(name: str) -> Finding:
+def _unknown_column(column: str) -> Finding:
     return Finding(
         line=1,
-        column=name[:80],
-        reason="unknown column, not read",
+        column=column,
+        reason="unknown header, the column is not read",
         suggestion="rename or remove it",
         is_warning=True,
     )
