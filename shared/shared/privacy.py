@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.base import now
 from shared.contracts.persons import (
     ACTIONS_LIMIT,
     PersonAction,
@@ -67,6 +68,7 @@ def answer_persons(
             answered(
                 request_id=event.request_id,
                 kind=event.kind,
+                asked_at=event.occurred_at,
                 cooperative_ids=event.cooperative_ids,
                 account_ids=event.account_ids,
                 counts=counts,
@@ -81,9 +83,13 @@ def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
 
 
 async def _forget(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
-    """Corrected values too: older ones are wrong, and nobody needs them."""
+    """Corrected values too: older ones are wrong, and nobody needs them.
+
+    Until now rather than until the person asked: what was answered meanwhile told of old values.
+    """
     below = {each.cooperative_id: each.version for each in event.cooperatives}
-    until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), event.occurred_at)
+    moment = max(event.occurred_at, now())
+    until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), moment)
     forgotten = forgetting.Forgotten(below, until)
     forgetting.remember(session, forgotten)
     return await forgetting.scrub(session, forgotten)

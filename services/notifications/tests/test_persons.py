@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 import orjson
 import pytest
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, literal, select
 
 from notifications import handlers, usecases
 from notifications.models import alert_state, audience
@@ -15,6 +16,7 @@ from shared import testing
 from shared.contracts.notifications import NotificationsAnswered
 from shared.contracts.persons import CooperativeOfPerson
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
+from shared.messaging import forgetting
 from shared.messaging.tables import OutboxRow
 from shared.sealed import Sealer
 
@@ -93,6 +95,36 @@ async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
     assert await contact_of(session, record) is None
     theirs = alert_state.c.account_id == account
     assert await session.scalar(select(func.count()).select_from(alert_state).where(theirs)) == 0
+
+
+async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_forgotten(door):
+    """The service was down: it takes the access first, and the erasure waits behind it."""
+    record = a_record(contact_sealed=sealed())
+    gone = record.model_copy(update={"version": 2, "contact_sealed": None})
+    access = asked(PersonAccessRequested, (record, 1))
+    erasure = asked(PersonErasureRequested, (record, 2))
+    async with door.sessions.begin() as session:
+        await usecases.keep_cooperatives(session, [record])
+        told = await answered(session, access)
+        await usecases.keep_cooperatives(session, [gone])
+
+        await answered(session, erasure)
+
+        newer = await answered(session, asked(PersonAccessRequested, (gone, 2)))
+        kept = await report_of(session, access), await report_of(session, erasure)
+        late = orjson.loads(await forgetting.cleaned(session, orjson.dumps(told)))
+        fresh = orjson.loads(await forgetting.cleaned(session, orjson.dumps(newer)))
+    assert datetime.fromisoformat(told["occurred_at"]) > erasure.occurred_at
+    assert told["report_sealed"] is not None
+    assert (*kept, late["report_sealed"]) == (None, None, None)
+    assert fresh["report_sealed"] == newer["report_sealed"] is not None
+
+
+async def report_of(session, event):
+    """What the log still holds of the answer."""
+    named = func.position(literal(str(event.request_id).encode()).op("IN")(OutboxRow.body)) > 0
+    body = await session.scalar(select(OutboxRow.body).where(named))
+    return orjson.loads(body)["report_sealed"]
 
 
 async def test_an_old_record_brings_no_contact_back_even_to_an_emptied_audience(session):

@@ -57,6 +57,9 @@ class PersonAnswered(Event):
 
     request_id: UUID
     kind: Kind
+    asked_at: AwareDatetime | None = Field(
+        default=None, description="When the person asked; nothing asked before is told afterwards."
+    )
     cooperative_ids: tuple[UUID, ...] = ()
     account_ids: tuple[UUID, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)

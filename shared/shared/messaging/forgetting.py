@@ -1,8 +1,8 @@
 """What a person had erased or corrected is taken out of kept facts, and stays out.
 
 The audit, which is never changed, remembers by ids alone: below which version the records of a
-cooperative are to hold nothing sealed, and until when reports about an id are. What comes into a
-log afterwards, a dead letter say, is held against it.
+cooperative are to hold nothing sealed, and until when asked for a report about an id is to go. What
+comes into a log afterwards, a dead letter say, is held against it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ LOGS: Final = (
 
 @dataclass(frozen=True)
 class Forgotten:
-    """Records of a cooperative below a version, and reports about an id until a moment."""
+    """Records of a cooperative below a version, and reports about an id asked for until a moment.
+
+    When it was asked for counts: the answer of a service that was down comes much later.
+    """
 
     below: Mapping[UUID, int] = field(default_factory=dict)
     until: Mapping[UUID, datetime] = field(default_factory=dict)
@@ -58,9 +61,9 @@ class Forgotten:
     def covers(self, holder: Mapping[str, Any], name: str) -> bool:
         """Whether the sealed field of this name is to go."""
         if name == REPORT:
-            said_at = _moment(holder.get("occurred_at"))
+            asked_at = _moment(holder.get("asked_at")) or _moment(holder.get("occurred_at"))
             return any(
-                said_at is None or said_at <= self.until[each] for each in self._about(holder)
+                asked_at is None or asked_at <= self.until[each] for each in self._about(holder)
             )
         below = self.below.get(_id(holder.get("cooperative_id")) or _NOBODY)
         version = holder.get("version")
