@@ -144,6 +144,34 @@ async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(desk:
     assert await desk.signs_in() == 400
 
 
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+async def test_whoever_gives_a_phone_alone_is_found_with_the_account_and_its_contacts(
+    desk: Desk, kind: str
+) -> None:
+    by_phone = await desk.cooperative("1")
+    by_email = await desk.cooperative("2", email=EMAIL, phone="+212600000009")
+    neighbour = await desk.cooperative("3", email="other@taawon.example", phone="+212600000009")
+    account_id, other = await desk.account(), await desk.account("other@taawon.example")
+
+    request = await desk.asks(kind, phone=PHONE)
+
+    assert request["account_ids"] == [account_id]
+    assert request["cooperative_ids"] == sorted([by_phone, by_email])
+    assert neighbour not in request["cooperative_ids"]
+    assert other not in request["account_ids"]
+
+
+async def test_whoever_gives_an_account_alone_is_found_as_the_contact_under_its_e_mail(
+    desk: Desk,
+) -> None:
+    cooperative_id, account_id = await desk.cooperative("1"), await desk.account(EMAIL.upper())
+
+    request = await desk.asks("erasure", account_ids=[account_id])
+
+    assert request["cooperative_ids"] == [cooperative_id]
+    assert await desk.contact(cooperative_id) == (2, {})
+
+
 async def test_no_answer_fact_or_audit_row_holds_a_value_of_the_person(desk: Desk) -> None:
     await desk.cooperative("1")
     await desk.account()

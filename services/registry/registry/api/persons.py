@@ -44,8 +44,9 @@ class RequestIn(BaseModel):
     )
 
     def who(self) -> usecases.Who:
+        email = read("email", self.email)
         return usecases.Who(
-            email=read("email", self.email),
+            emails=frozenset({email} if email else ()),
             phone=read("phone", self.phone),
             account_ids=frozenset(self.account_ids),
             cooperative_ids=frozenset(self.cooperative_ids),

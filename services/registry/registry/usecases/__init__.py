@@ -16,7 +16,8 @@ from .imports import Progress, import_register
 from .partners import create_api_client, register_partner, require_partner, revoke_api_client
 from .person_answers import forget_reports, note_answer
 from .person_part import registry_part
-from .persons import Who, open_request, release_contact
+from .persons import open_request, release_contact
+from .recognition import Who
 from .sealing import open_contact, seal_contact
 from .snapshots import SNAPSHOTS
 from .tokens import IssuedToken, TokenRefused, issue_to_account, issue_to_client, rotate_signing_key

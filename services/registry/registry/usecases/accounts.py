@@ -81,15 +81,16 @@ async def lock_operators(session: AsyncSession) -> None:
 
 def email_mark(sealer: Sealer, email: str) -> str:
     """What an account is found by; the mark of the newest key."""
-    return sealer.mark(_spelled(email))
+    return sealer.mark(spelled(email))
 
 
 def email_marks(sealer: Sealer, email: str) -> list[str]:
     """What an account may be found by: one mark per key, the newest first."""
-    return sealer.marks(_spelled(email))
+    return sealer.marks(spelled(email))
 
 
-def _spelled(email: str) -> str:
+def spelled(email: str) -> str:
+    """An e-mail as it is marked and compared: whatever the case it was written in."""
     return email.strip().casefold()
 
 

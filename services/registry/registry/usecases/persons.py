@@ -1,24 +1,21 @@
-"""Requests of persons: who it is, what the registry does at once, and what the others answer."""
+"""Requests of persons: what the registry does at once, and what it asks of the others."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import (
     Account,
     AccountExists,
-    Contact,
     Cooperative,
     Ground,
-    NobodyNamed,
     NothingToCorrect,
     PersonRequest,
     RequestKind,
@@ -29,37 +26,14 @@ from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.contracts.catalogue import ANSWERS
 from shared.messaging import outbox
-from shared.sealed import Sealer, Unreadable
+from shared.sealed import Sealer
 
 from .accounts import email_mark, email_marks
 from .failures import forget_failures
-from .sealing import open_contact, seal_changed
+from .recognition import Found, Who, email_in, opened, recognise
+from .sealing import seal_changed
 
 BY_PERSON: Final = "said by the person"
-_PAGE: Final = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Who:
-    """How a person is known to whoever asks; any of it is enough."""
-
-    email: str | None = None
-    phone: str | None = None
-    account_ids: frozenset[UUID] = frozenset()
-    cooperative_ids: frozenset[UUID] = frozenset()
-
-    def require_somebody(self) -> None:
-        if not (self.email or self.phone or self.account_ids or self.cooperative_ids):
-            raise NobodyNamed
-
-    def is_contact(self, contact: Contact) -> bool:
-        """By e-mail or phone, as the register writes them."""
-        same_email = self.email and contact.email and _same(self.email, contact.email)
-        return bool(same_email or (self.phone and self.phone == contact.phone))
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 async def open_request(
@@ -78,12 +52,11 @@ async def open_request(
     who.require_somebody()
     if (kind is RequestKind.RECTIFICATION) != bool(corrections):
         raise NothingToCorrect
-    cooperatives = await _cooperatives_of(session, sealer, who)
-    accounts = await _accounts_of(session, sealer, who)
+    found = await recognise(session, sealer, who)
     if kind is RequestKind.ERASURE:
-        await _erase(session, sealer, who, cooperatives, accounts)
+        await _erase(session, sealer, found)
     elif corrections:
-        await _correct(session, sealer, cooperatives, accounts, corrections)
+        await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
     request, event = PersonRequest.open(
         kind,
         id=new_id(),
@@ -91,8 +64,8 @@ async def open_request(
         reference=reference,
         by=caller.subject,
         at=now(),
-        cooperatives={each.id: each.version for each in cooperatives},
-        accounts=[account.id for account in accounts],
+        cooperatives={each.id: each.version for each in found.cooperatives},
+        accounts=[account.id for account in found.accounts],
         services=[answer.service() for answer in ANSWERS],
     )
     session.add(request)
@@ -112,76 +85,15 @@ async def open_request(
     return request
 
 
-async def _cooperatives_of(session: AsyncSession, sealer: Sealer, who: Who) -> list[Cooperative]:
-    """Locked in the order of ids, and looked at again: a contact may have changed meanwhile."""
-    found = set(who.cooperative_ids)
-    if who.email or who.phone:
-        found |= await _matching(session, sealer, who)
-    table = models.cooperative
-    query = select(table).where(table.c.id.in_(found)).order_by(table.c.id).with_for_update()
-    rows = (await session.execute(query)).mappings().all()
-    return [
-        models.cooperative_from(dict(row))
-        for row in rows
-        if row["id"] in who.cooperative_ids
-        or who.is_contact(_opened(sealer, row["contact_sealed"]))
-    ]
-
-
-async def _matching(session: AsyncSession, sealer: Sealer, who: Who) -> set[UUID]:
-    """Ciphertext can't be searched: every contact is opened, page by page, in a thread."""
-    table, last = models.cooperative, None
-    found: set[UUID] = set()
-    while True:
-        query = select(table.c.id, table.c.contact_sealed)
-        query = query.where(table.c.contact_sealed.is_not(None)).order_by(table.c.id).limit(_PAGE)
-        if last is not None:
-            query = query.where(table.c.id > last)
-        rows = (await session.execute(query)).all()
-        if not rows:
-            return found
-        found |= await asyncio.to_thread(_matches, sealer, who, rows)
-        last = rows[-1].id
-
-
-def _matches(sealer: Sealer, who: Who, rows: Iterable[Any]) -> set[UUID]:
-    return {row.id for row in rows if who.is_contact(_opened(sealer, row.contact_sealed))}
-
-
-def _opened(sealer: Sealer, sealed: str | None) -> Contact:
-    """What no key opens can't be anybody's; `taawon doctor` tells of it."""
-    try:
-        return open_contact(sealer, sealed)
-    except Unreadable:
-        return Contact()
-
-
-async def _accounts_of(session: AsyncSession, sealer: Sealer, who: Who) -> list[Account]:
-    columns = models.account.c
-    marks = email_marks(sealer, who.email) if who.email else []
-    named = or_(columns.id.in_(who.account_ids), columns.email_mark.in_(marks))
-    query = select(Account).where(named).order_by(columns.id).with_for_update()
-    return list((await session.execute(query)).scalars())
-
-
-async def _erase(
-    session: AsyncSession,
-    sealer: Sealer,
-    who: Who,
-    cooperatives: Sequence[Cooperative],
-    accounts: Sequence[Account],
-) -> None:
+async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> None:
     """The ids stay, for the audit names them and no longer leads to anybody."""
-    emails = {who.email} if who.email else set()
-    for account in accounts:
-        if email := sealer.open(account.email_sealed).get("email"):
-            emails.add(email)
+    for account in found.accounts:
         account.forget(email_sealed=sealer.seal({}), at=now())
     linked = models.linked_identity
-    theirs = linked.c.account_id.in_([account.id for account in accounts])
+    theirs = linked.c.account_id.in_([account.id for account in found.accounts])
     await session.execute(delete(linked).where(theirs))
-    await _forget_failures(session, sealer, emails)
-    for cooperative in cooperatives:
+    await _forget_failures(session, sealer, found.emails)
+    for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
 
 
@@ -194,13 +106,13 @@ async def _correct(
 ) -> None:
     for cooperative in cooperatives:
         before = cooperative.entry.contact
-        opened = _opened(sealer, before.sealed if before else None)
-        contact = seal_changed(sealer, before, replace(opened, **corrections))
+        known = opened(sealer, before.sealed if before else None)
+        contact = seal_changed(sealer, before, replace(known, **corrections))
         await _settle(session, cooperative, contact)
     email = corrections.get("email")
     for account in accounts if email else ():
         assert email is not None
-        old = sealer.open(account.email_sealed).get("email")
+        old = email_in(sealer, account.email_sealed)
         await _refuse_of_another(session, account, email_marks(sealer, email))
         account.email_sealed = sealer.seal({"email": email})
         account.email_mark = email_mark(sealer, email)
@@ -215,7 +127,7 @@ async def _refuse_of_another(session: AsyncSession, account: Account, marks: lis
         raise AccountExists
 
 
-async def _forget_failures(session: AsyncSession, sealer: Sealer, emails: set[str]) -> None:
+async def _forget_failures(session: AsyncSession, sealer: Sealer, emails: Iterable[str]) -> None:
     await forget_failures(
         session, [mark for email in emails for mark in email_marks(sealer, email)]
     )
