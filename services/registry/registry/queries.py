@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -136,11 +136,32 @@ async def list_accounts(
     return (await session.scalars(query)).all()
 
 
-async def list_identities(session: AsyncSession, account_id: UUID) -> Sequence[LinkedIdentity]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentitySeen:
+    """A subject of another issuer, in clear."""
+
+    id: UUID
+    issuer: str
+    subject: str
+    linked_at: datetime
+
+
+async def list_identities(
+    session: AsyncSession, sealer: Sealer, account_id: UUID
+) -> Sequence[IdentitySeen]:
     """What an account is linked to, oldest first."""
     columns = models.linked_identity.c
     query = select(LinkedIdentity).where(columns.account_id == account_id)
-    return (await session.scalars(query.order_by(columns.linked_at, columns.id))).all()
+    found = await session.scalars(query.order_by(columns.linked_at, columns.id))
+    return [
+        IdentitySeen(
+            id=each.id,
+            issuer=each.issuer,
+            subject=sealer.open(each.subject_sealed)["subject"],
+            linked_at=each.linked_at,
+        )
+        for each in found
+    ]
 
 
 async def find_import(session: AsyncSession, import_id: UUID) -> RegisterImport:

@@ -14,11 +14,14 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry import usecases
+from registry import models, usecases
 from registry.app import OwnKeys, create_app
 from registry.cli.connection import CONSOLE
 from registry.usecases.failures import MOST_FAILURES
+from registry.usecases.identities import identity_marks
 from shared import testing
 from shared.auth import Principal, Role, Verifier
 from shared.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
@@ -79,7 +82,12 @@ async def here(
             )
             await session.flush()
             await usecases.link_identity(
-                session, CONSOLE, account.id, issuer=issuer.url, subject=SUBJECT
+                session,
+                Sealer([testing.SEAL_KEY]),
+                CONSOLE,
+                account.id,
+                issuer=issuer.url,
+                subject=SUBJECT,
             )
         made = Here(door, issuer, account.id, {})
         made.operator = await signed_in_operator(made)
@@ -255,6 +263,34 @@ async def test_a_subject_that_is_linked_to_nobody_is_told_so_and_locked_out_in_t
     assert "ask an operator to link it" in answers[0].json()["detail"]
     assert answers[-1].status_code == 429
     await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+
+
+async def test_subjects_are_stored_sealed_and_marked_and_go_with_the_person(here: Here) -> None:
+    """Some issuers use an e-mail for the subject."""
+    subject = "person-of-links@taawon.example"
+    path = f"/accounts/{here.account_id}/identities"
+    await here.door.http.post(path, json={"subject": subject}, headers=here.operator)
+    await here.door.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+    await here.exchange(here.issuer.token(subject))
+    async with here.door.sessions() as session:
+        links = str((await session.execute(select(models.linked_identity))).all())
+        counted = await marks_of_failures(session)
+
+    asked = {"kind": "erasure", "ground": "person", "reference": "1"}
+    asked |= {"account_ids": [str(here.account_id)]}
+    erased = await here.door.http.post("/persons/requests", json=asked, headers=here.operator)
+
+    plain = hashlib.sha256(f"identity\0{here.issuer.url}\0{subject}".encode()).hexdigest()
+    (keyed,) = identity_marks(Sealer([testing.SEAL_KEY]), here.issuer.url, subject)
+    assert erased.status_code == 201, erased.text
+    assert (subject in links, plain in counted, keyed in counted) == (False, False, True)
+    async with here.door.sessions() as session:
+        assert keyed not in await marks_of_failures(session)
+        assert await session.scalar(select(func.count()).select_from(models.linked_identity)) == 0
+
+
+async def marks_of_failures(session: AsyncSession) -> set[str]:
+    return set(await session.scalars(select(models.sign_in_failure.c.email_mark)))
 
 
 async def test_linking_ends_a_lock_out(here: Here) -> None:

@@ -20,10 +20,11 @@ from sqlalchemy import func, insert, select, text, update
 
 from registry import models, queries, usecases
 from registry.cli.connection import CONSOLE
-from registry.domain import AccountExists, RegisterImport
+from registry.domain import AccountExists, IdentityTaken, RegisterImport
 from registry.register_file import lines_of
 from registry.usecases.accounts import email_mark
 from registry.usecases.holdings import HOLDINGS
+from registry.usecases.identities import find_linked, identity_marks
 from shared import sealing, testing
 from shared.auth import Role
 from shared.database import Sessions, make_engine, make_sessions
@@ -37,6 +38,7 @@ OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 BEFORE, FIRST, DURING, AFTER = Sealer([OLD]), Sealer([OLD, NEW]), Sealer([NEW, OLD]), Sealer([NEW])
 PHASES = {"before": BEFORE, "known": FIRST, "sealing": DURING, "after": AFTER}
 EMAIL, PASSWORD = "person-of-keys@taawon.example", "correct horse battery"
+IDENTITY = {"issuer": "https://id.example", "subject": "person-of-keys"}
 ROWS = 620
 CONTACTS = HOLDINGS.columns[0]
 
@@ -53,9 +55,11 @@ async def sessions(url: str) -> AsyncIterator[Sessions]:
     sessions = make_sessions(engine)
     await imported(sessions, BEFORE)
     async with sessions.begin() as session:
-        await usecases.create_account(
+        account = await usecases.create_account(
             session, BEFORE, CONSOLE, email=EMAIL, password=PASSWORD, roles=[Role.OPERATOR]
         )
+        await session.flush()
+        await usecases.link_identity(session, BEFORE, CONSOLE, account.id, **IDENTITY)
     await signed_in(sessions, BEFORE, url)
     async with sessions.begin() as session:
         body = await session.scalar(select(OutboxRow.body).limit(1))
@@ -92,6 +96,17 @@ async def signed_in(sessions: Sessions, sealer: Sealer, url: str) -> str:
     return issued.token
 
 
+async def is_linked(sessions: Sessions, sealer: Sealer) -> bool:
+    """Found by a mark of these keys, and not to be linked a second time."""
+    async with sessions() as session:
+        account = await find_linked(session, identity_marks(sealer, **IDENTITY))
+        assert account is not None
+        with pytest.raises(IdentityTaken):
+            await usecases.link_identity(session, sealer, CONSOLE, account.id, **IDENTITY)
+        (seen,) = await queries.list_identities(session, sealer, account.id)
+    return seen.subject == IDENTITY["subject"]
+
+
 async def rotated(sessions: Sessions, place: sealing.Place | None = None) -> list[sealing.Step]:
     places = [place] if place else HOLDINGS.places
     return [step for each in places async for step in sealing.rotate(sessions, DURING, each)]
@@ -117,12 +132,14 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
     assert {place: dict(each) for place, each in found.items()} == {
         "cooperative.contact_sealed": {AFTER.newest: ROWS},
         "account.email_sealed": {AFTER.newest: 1},
+        "linked_identity.subject_sealed": {AFTER.newest: 1},
         "person_answer.report_sealed": {},
         "signing_key.private_sealed": {AFTER.newest: 1},
         "outbox.body": {AFTER.newest: ROWS},
         "dead_letter.body": {AFTER.newest: 500},
     }
     assert await signed_in(sessions, AFTER, url) != token
+    assert await is_linked(sessions, AFTER)
     before = await facts(sessions)
     report = await imported(sessions, AFTER)
     assert (report.rows_unchanged, report.rows_changed) == (ROWS, 0)
@@ -148,6 +165,7 @@ async def test_in_every_phase_people_sign_in_and_an_e_mail_is_taken_once(
         await rotated(sessions)
 
     assert await signed_in(sessions, sealer, url)
+    assert await is_linked(sessions, sealer)
     assert (await imported(sessions, sealer)).rows_unchanged == ROWS
     with pytest.raises(AccountExists):
         async with sessions.begin() as session:
@@ -248,6 +266,7 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
     assert {each["place"]: each["renewed"] for each in json.loads(out)} == {
         "cooperative.contact_sealed": ROWS - 500,
         "account.email_sealed": 1,
+        "linked_identity.subject_sealed": 1,
         "person_answer.report_sealed": 0,
         "signing_key.private_sealed": 1,
         "outbox.body": 2,
@@ -255,7 +274,7 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
     }
     _, shown = await command(url, "status", "registry", "--json")
     places = json.loads(shown)["places"]
-    assert [each[BEFORE.newest] for each in places.values()] == [0] * 6
+    assert {each[BEFORE.newest] for each in places.values()} == {0}
     assert OLD not in shown
     assert NEW not in shown
 

@@ -205,28 +205,41 @@ async def set_password(
 
 
 @router.get("/{account_id}/identities")
-async def list_identities(account_id: UUID, session: Session, caller: Caller) -> IdentitiesOut:
+async def list_identities(
+    account_id: UUID, session: Session, caller: Caller, seal: Seal
+) -> IdentitiesOut:
     """What the account is linked to at other issuers. Operators, and the account itself."""
     usecases.require_account(caller, account_id)
-    found = await queries.list_identities(session, account_id)
+    found = await queries.list_identities(session, seal, account_id)
     return IdentitiesOut(items=[IdentityOut.model_validate(each) for each in found])
 
 
 @router.post("/{account_id}/identities", status_code=status.HTTP_201_CREATED)
 async def link_identity(
-    account_id: UUID, body: IdentityIn, session: Session, caller: Caller, foreign: Foreign
+    account_id: UUID,
+    body: IdentityIn,
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    foreign: Foreign,
 ) -> IdentityOut:
     """Whoever signs in there as `subject` is this account here. Operators only."""
     if body.issuer is not None and not is_safe_url(body.issuer):
         raise Invalid("an issuer is an https:// address", field="issuer")
     identity = await usecases.link_identity(
         session,
+        seal,
         caller,
         account_id,
         issuer=body.issuer or (foreign.issuer if foreign else None),
         subject=body.subject,
     )
-    return IdentityOut.model_validate(identity)
+    return IdentityOut(
+        id=identity.id,
+        issuer=identity.issuer,
+        subject=body.subject,
+        linked_at=identity.linked_at,
+    )
 
 
 @router.delete("/{account_id}/identities/{identity_id}", status_code=status.HTTP_204_NO_CONTENT)

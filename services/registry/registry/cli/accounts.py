@@ -113,7 +113,7 @@ async def _link(email: str, issuer: str | None, subject: str) -> UUID:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         account = await usecases.account_of_email(session, sealer, email)
         made = await usecases.link_identity(
-            session, CONSOLE, account.id, issuer=issuer, subject=subject
+            session, sealer, CONSOLE, account.id, issuer=issuer, subject=subject
         )
         return made.id
 
@@ -134,7 +134,7 @@ async def _identities(email: str) -> list[dict[str, str]]:
                 "subject": each.subject,
                 "linked_at": each.linked_at.isoformat(timespec="seconds"),
             }
-            for each in await queries.list_identities(session, account.id)
+            for each in await queries.list_identities(session, sealer, account.id)
         ]
 
 

@@ -150,12 +150,16 @@ class Account:
 
 @dataclass(eq=False, kw_only=True)
 class LinkedIdentity:
-    """A subject of another issuer, who signs in there and is this account here."""
+    """A subject of another issuer, who signs in there and is this account here.
+
+    Some issuers use an e-mail for it: it is stored sealed, and found by its mark.
+    """
 
     id: UUID
     account_id: UUID
     issuer: str
-    subject: str = field(repr=False)
+    subject_sealed: str = field(repr=False)
+    subject_mark: str = field(repr=False)
     linked_at: datetime
 
 

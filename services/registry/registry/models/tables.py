@@ -145,9 +145,9 @@ linked_identity = Table(
     Column("id", PgUUID, primary_key=True),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("issuer", Text, nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("subject_sealed", Text, nullable=False),
+    Column("subject_mark", Text, nullable=False, unique=True),
     Column("linked_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_failure = Table(

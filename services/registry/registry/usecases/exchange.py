@@ -20,7 +20,7 @@ from shared.sealed import Sealer
 from shared.settings import Settings
 
 from .failures import forget_failures, note_failure, refuse_guessing
-from .identities import find_linked, identity_mark
+from .identities import find_linked, identity_marks
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
 
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -49,16 +49,16 @@ async def issue_to_linked(
         raise TokenRefused("invalid_request", error.detail) from None
     except IssuerAway as error:
         raise TokenRefused("temporarily_unavailable", error.detail) from None
-    mark = identity_mark(issuer.issuer, subject)
+    marks = identity_marks(sealer, issuer.issuer, subject)
     async with sessions.begin() as session:
-        await refuse_guessing(session, [mark])
-        account = await find_linked(session, issuer.issuer, subject)
+        await refuse_guessing(session, marks)
+        account = await find_linked(session, marks)
         if account is not None and account.disabled_at is None:
-            await forget_failures(session, [mark])
+            await forget_failures(session, marks)
             return await issue(
                 session, sealer, settings, subject=account.id, claims=claims_of(account)
             )
-        await note_failure(session, mark)
+        await note_failure(session, marks[0])
     raise TokenRefused("invalid_grant", _why_not(account))
 
 

@@ -15,6 +15,7 @@ from shared.sealing import Holdings, SealedColumn
 
 from .accounts import email_mark
 from .failures import FAILURES_COUNT_FOR
+from .identities import identity_marks
 from .sealing import mark_of
 from .tokens import rotate_signing_key
 
@@ -28,6 +29,10 @@ def _contact_marks(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str
 
 def _email_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
     return {"email_mark": email_mark(sealer, values["email"])} if "email" in values else {}
+
+
+def _subject_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
+    return {"subject_mark": identity_marks(sealer, row["issuer"], values["subject"])[0]}
 
 
 async def _forget_failures(session: AsyncSession) -> None:
@@ -55,6 +60,13 @@ HOLDINGS: Final = Holdings(
             column="email_sealed",
             follows=("email_mark",),
             renewing=_email_mark,
+        ),
+        SealedColumn(
+            table=models.linked_identity,
+            key="id",
+            column="subject_sealed",
+            follows=("subject_mark",),
+            renewing=_subject_mark,
         ),
         SealedColumn(table=models.person_answer, key="id", column="report_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
@@ -21,7 +20,9 @@ from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.errors import Invalid
+from shared.sealed import Sealer, Unreadable
 
+from .accounts import take_turns
 from .failures import forget_failures
 
 
@@ -31,6 +32,7 @@ class NoIssuer(Invalid):
 
 async def link_identity(
     session: AsyncSession,
+    sealer: Sealer,
     caller: Principal,
     account_id: UUID,
     *,
@@ -43,27 +45,28 @@ async def link_identity(
         raise NoIssuer(field="issuer")
     if await session.get(Account, account_id, with_for_update=True) is None:
         raise NoSuchAccount(f"there is no account {account_id}")
+    marks = identity_marks(sealer, issuer, subject)
+    await _refuse_taken(session, marks)
     identity = LinkedIdentity(
-        id=new_id(), account_id=account_id, issuer=issuer, subject=subject, linked_at=now()
+        id=new_id(),
+        account_id=account_id,
+        issuer=issuer,
+        subject_sealed=sealer.seal({"subject": subject}),
+        subject_mark=marks[0],
+        linked_at=now(),
     )
-    table = models.linked_identity
-    written = await session.scalar(
-        insert(table)
-        .values(
-            {
-                name: getattr(identity, name)
-                for name in ("id", "account_id", "issuer", "subject", "linked_at")
-            }
-        )
-        .on_conflict_do_nothing(index_elements=[table.c.issuer, table.c.subject])
-        .returning(table.c.id)
-    )
-    # The unique index decides, also when two operators link it at the same time.
-    if written is None:
-        raise IdentityTaken
-    await forget_failures(session, [identity_mark(issuer, subject)])
+    session.add(identity)
+    await forget_failures(session, marks)
     _record(session, caller, identity, "identity linked")
     return identity
+
+
+async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
+    """Also when two operators link it at the same time."""
+    await take_turns(session, marks)
+    columns = models.linked_identity.c
+    if await session.scalar(select(columns.id).where(columns.subject_mark.in_(marks))):
+        raise IdentityTaken
 
 
 async def unlink_identity(
@@ -78,20 +81,40 @@ async def unlink_identity(
     _record(session, caller, identity, "identity unlinked")
 
 
-async def find_linked(session: AsyncSession, issuer: str, subject: str) -> Account | None:
+async def forget_identities(
+    session: AsyncSession, sealer: Sealer, account_ids: Iterable[UUID]
+) -> None:
+    """Links of accounts that are forgotten, and the failures counted under them."""
+    table = models.linked_identity
+    gone = delete(table).where(table.c.account_id.in_(account_ids))
+    rows = await session.execute(
+        gone.returning(table.c.issuer, table.c.subject_sealed, table.c.subject_mark)
+    )
+    marks = [mark for row in rows for mark in _marks_of(sealer, *row)]
+    await forget_failures(session, marks)
+
+
+def _marks_of(sealer: Sealer, issuer: str, sealed: str, mark: str) -> list[str]:
+    try:
+        return identity_marks(sealer, issuer, sealer.open(sealed)["subject"])
+    except Unreadable:
+        return [mark]
+
+
+async def find_linked(session: AsyncSession, marks: Sequence[str]) -> Account | None:
     """The account of a subject, disabled or not."""
     columns = models.linked_identity.c
     query = (
         select(Account)
         .join(models.linked_identity, columns.account_id == models.account.c.id)
-        .where(columns.issuer == issuer, columns.subject == subject)
+        .where(columns.subject_mark.in_(marks))
     )
     return (await session.execute(query)).scalar_one_or_none()
 
 
-def identity_mark(issuer: str, subject: str) -> str:
-    """What failures of an identity are counted by."""
-    return hashlib.sha256(f"identity\0{issuer}\0{subject}".encode()).hexdigest()
+def identity_marks(sealer: Sealer, issuer: str, subject: str) -> list[str]:
+    """What a link is found by and failures are counted by: one mark per key, the newest first."""
+    return sealer.marks(f"identity\0{issuer}\0{subject}")
 
 
 def _record(

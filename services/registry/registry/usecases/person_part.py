@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from shared.privacy import Part
 from shared.sealed import Sealer
 
 from .accounts import email_marks
+from .identities import identity_marks
 from .person_answers import drop_reports_about
 from .sealing import open_contact
 
@@ -40,7 +42,7 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer) -
     contacts = await _contacts(session, event, sealer)
     accounts = await _accounts(session, event, sealer)
     failures = models.sign_in_failure
-    marks = [m for each in accounts if each["email"] for m in email_marks(sealer, each["email"])]
+    marks = [mark for each in accounts for mark in _marks(sealer, each)]
     counted = select(func.count()).select_from(failures).where(failures.c.email_mark.in_(marks))
     failed = await session.scalar(counted) or 0
     return Part(
@@ -51,6 +53,13 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer) -
         },
         held={"contacts": contacts, "accounts": accounts, "failed_sign_ins": failed},
     )
+
+
+def _marks(sealer: Sealer, account: dict[str, Any]) -> list[str]:
+    """What failed sign-ins of the account are counted by."""
+    emails = email_marks(sealer, account["email"]) if account["email"] else []
+    linked = (identity_marks(sealer, **each) for each in account["signs_in_with"])
+    return [*emails, *chain.from_iterable(linked)]
 
 
 async def _contacts(
@@ -72,11 +81,14 @@ async def _contacts(
     ]
 
 
-async def _linked(session: AsyncSession, account_id: UUID) -> list[dict[str, str]]:
+async def _linked(session: AsyncSession, account_id: UUID, sealer: Sealer) -> list[dict[str, Any]]:
     """The identities of other issuers that are this account."""
     linked = models.linked_identity.c
-    query = select(linked.issuer, linked.subject).where(linked.account_id == account_id)
-    return [{"issuer": row.issuer, "subject": row.subject} for row in await session.execute(query)]
+    query = select(linked.issuer, linked.subject_sealed).where(linked.account_id == account_id)
+    return [
+        {"issuer": row.issuer, **sealer.open(row.subject_sealed)}
+        for row in await session.execute(query)
+    ]
 
 
 async def _accounts(
@@ -94,7 +106,7 @@ async def _accounts(
             "partner": row["partner"],
             "created_at": row["created_at"].isoformat(),
             "disabled_at": row["disabled_at"].isoformat() if row["disabled_at"] else None,
-            "signs_in_with": await _linked(session, row["id"]),
+            "signs_in_with": await _linked(session, row["id"], sealer),
         }
         for row in (await session.execute(query)).mappings()
     ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
@@ -30,6 +30,7 @@ from shared.sealed import Sealer
 
 from .accounts import email_mark, email_marks
 from .failures import forget_failures
+from .identities import forget_identities
 from .recognition import Found, Who, email_in, opened, recognise
 from .sealing import seal_changed
 
@@ -89,10 +90,8 @@ async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> None:
     """The ids stay, for the audit names them and no longer leads to anybody."""
     for account in found.accounts:
         account.forget(email_sealed=sealer.seal({}), at=now())
-    linked = models.linked_identity
-    theirs = linked.c.account_id.in_([account.id for account in found.accounts])
-    await session.execute(delete(linked).where(theirs))
     await _forget_failures(session, sealer, found.emails)
+    await forget_identities(session, sealer, [account.id for account in found.accounts])
     for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
 
