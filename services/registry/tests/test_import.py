@@ -12,21 +12,30 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
 
 from registry import models, usecases
 from registry.cli.connection import CONSOLE
-from registry.domain import ImportState, ImportUnderWay, RegisterImport
+from registry.domain import (
+    Ground,
+    ImportState,
+    ImportUnderWay,
+    PersonRequest,
+    RegisterImport,
+    RegisterInMotion,
+    RequestKind,
+)
 from registry.register_file import FileRefused, lines_of, read_rows
-from registry.usecases.imports import IMPORT_LOCK
+from registry.usecases.imports import IMPORT_LOCK, hold_off_imports
 from registry.usecases.intake import Batch, Intake
 from registry.usecases.snapshots import cooperatives_after
 from shared import testing
 from shared.auth import MissingRole, Principal, Role
 from shared.contracts.base import new_id, now
-from shared.contracts.registry import CooperativesImported
+from shared.contracts.registry import BATCH_LIMIT, CooperativesImported
 from shared.database import Sessions, make_engine, make_sessions
 from shared.messaging.tables import AuditRow, OutboxRow
 from shared.sealed import Sealer
@@ -150,10 +159,64 @@ async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) ->
     async with sessions.begin() as holder:
         await holder.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK})
 
-        with pytest.raises(ImportUnderWay, match="wait until it has finished"):
+        with pytest.raises(ImportUnderWay, match="wait until that has finished"):
             await imported(sessions, content)
 
     assert await stored(sessions, court) == 0
+
+
+LAST = "last-row@taawon.example"
+
+
+async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
+    """A person's request, by the e-mail of the last row of a file."""
+    async with sessions.begin() as session:
+        return await usecases.open_request(
+            session,
+            SEALER,
+            CONSOLE,
+            kind,
+            usecases.Who(emails=frozenset({LAST})),
+            ground=Ground.PERSON,
+            reference="1",
+            **how,
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        (RequestKind.ERASURE, {}),
+        (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
+    ],
+)
+async def test_while_a_file_is_read_nobody_is_forgotten_for_its_rest_may_name_the_person(
+    sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
+) -> None:
+    rows = many_rows(BATCH_LIMIT + 1, court)
+    rows[-1]["email"] = LAST
+    lines = lines_of(io.BytesIO(a_file(*rows)))
+    steps = usecases.import_register(sessions, SEALER, CONSOLE, lines, source="test.csv")
+    await anext(steps)
+
+    with pytest.raises(RegisterInMotion, match="ask again after it"):
+        await asked(sessions, kind, **how)
+    access = await asked(sessions, RequestKind.ACCESS)
+    async for _ in steps:
+        pass
+    request = await asked(sessions, kind, **how)
+
+    assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
+
+
+async def test_no_import_begins_while_a_person_is_being_forgotten(
+    sessions: Sessions, court: str
+) -> None:
+    async with sessions.begin() as session:
+        await hold_off_imports(session)
+
+        with pytest.raises(ImportUnderWay, match="or a person forgotten: wait"):
+            await imported(sessions, a_file(*many_rows(1, court)))
 
 
 async def test_an_import_of_a_file_that_comes_slowly_keeps_its_lock(url: str, court: str) -> None:

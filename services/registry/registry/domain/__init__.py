@@ -31,7 +31,14 @@ from .cooperative import (
     contradictions,
     record_of,
 )
-from .imports import PROBLEMS_KEPT, ImportState, ImportUnderWay, NoSuchImport, RegisterImport
+from .imports import (
+    PROBLEMS_KEPT,
+    ImportState,
+    ImportUnderWay,
+    NoSuchImport,
+    RegisterImport,
+    RegisterInMotion,
+)
 from .keys import KeyState, SigningKey
 from .persons import (
     Ground,
@@ -79,6 +86,7 @@ __all__ = [
     "PartnerExists",
     "PersonRequest",
     "RegisterImport",
+    "RegisterInMotion",
     "RequestKind",
     "RequestState",
     "SealedContact",

@@ -18,7 +18,11 @@ class NoSuchImport(NotFound):
 
 
 class ImportUnderWay(Conflict):
-    """Another import of a register is under way: wait until it has finished, then start yours."""
+    """A register is imported already, or a person forgotten: wait until that has finished."""
+
+
+class RegisterInMotion(Conflict):
+    """A register is being imported, and the rest of it may name the person: ask again after it."""
 
 
 class ImportState(StrEnum):

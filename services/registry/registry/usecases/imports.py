@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.domain import ImportState, ImportUnderWay, RegisterImport
+from registry.domain import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
 from shared import audit, failpoints
 from shared.auth import Principal, Role
@@ -125,6 +125,18 @@ async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
             ended.set()
             await living
         await holder.commit()
+
+
+async def hold_off_imports(session: AsyncSession) -> None:
+    """No import until the end of this transaction; refused while one runs.
+
+    What it has read and not yet written can't be searched.
+    """
+    free = await session.scalar(
+        text("SELECT pg_try_advisory_xact_lock_shared(:key)"), {"key": IMPORT_LOCK}
+    )
+    if not free:
+        raise RegisterInMotion
 
 
 async def _take_lock(holder: AsyncSession) -> None:

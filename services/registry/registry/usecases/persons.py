@@ -31,6 +31,7 @@ from shared.sealed import Sealer
 from .accounts import email_mark, email_marks
 from .failures import forget_failures
 from .identities import forget_identities
+from .imports import hold_off_imports
 from .recognition import Found, Who, email_in, opened, recognise
 from .sealing import seal_changed
 
@@ -48,11 +49,16 @@ async def open_request(
     reference: str,
     corrections: dict[str, str | None] | None = None,
 ) -> PersonRequest:
-    """Operators only. What the registry itself holds is changed in the same transaction."""
+    """Operators only. What the registry itself holds is changed in the same transaction.
+
+    No import may be under way then: it would bring back the person that it has read already.
+    """
     caller.require(Role.OPERATOR)
     who.require_somebody()
     if (kind is RequestKind.RECTIFICATION) != bool(corrections):
         raise NothingToCorrect
+    if kind is not RequestKind.ACCESS:
+        await hold_off_imports(session)
     found = await recognise(session, sealer, who)
     if kind is RequestKind.ERASURE:
         await _erase(session, sealer, found)
