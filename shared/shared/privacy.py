@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import now
@@ -17,6 +19,7 @@ from shared.contracts.persons import (
     ACTIONS_LIMIT,
     PersonAction,
     PersonAnswered,
+    PersonRecord,
     PersonRequested,
 )
 from shared.contracts.registry import (
@@ -32,24 +35,23 @@ from shared.sealed import Sealer, sealer_of
 
 @dataclass(frozen=True)
 class Part:
-    """What a service did or found: rows by table, and for access the values, to be sealed."""
+    """What a service did or found: rows by table, and for access what it found.
+
+    Values are sealed, so only a service with a key has any; records are told by their ids.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
+    records: tuple[PersonRecord, ...] = ()
     held: dict[str, Any] = field(default_factory=dict)
 
 
 OwnPart = Callable[[AsyncSession, PersonRequested, Sealer | None], Awaitable[Part]]
 
 
-async def nothing_of_its_own(_: AsyncSession, __: PersonRequested, ___: Sealer | None) -> Part:
-    """A service that knows people by the ids of their accounts alone: those may stay."""
-    return Part()
-
-
 def answer_persons(
     consumers: Consumers,
     answered: type[PersonAnswered],
-    own_part: OwnPart = nothing_of_its_own,
+    own_part: OwnPart,
 ) -> None:
     """Register the reaction `answer_person` of a service."""
 
@@ -73,9 +75,21 @@ def answer_persons(
                 account_ids=event.account_ids,
                 counts=counts,
                 actions=actions,
+                records=own.records,
                 report_sealed=_sealed(own.held, sealer_of(session)),
             ),
         )
+
+
+async def records_of(session: AsyncSession, kind: str, rows: Select[UUID, str, datetime]) -> Part:
+    """The newest of these rows (id, state, when it was made), and how many there are."""
+    count = await session.scalar(select(func.count()).select_from(rows.subquery()))
+    newest = rows.order_by(rows.selected_columns[2].desc()).limit(ACTIONS_LIMIT)
+    records = tuple(
+        PersonRecord(kind=kind, record_id=record_id, state=state, created_at=created_at)
+        for record_id, state, created_at in await session.execute(newest)
+    )
+    return Part(counts={kind: count or 0}, records=records)
 
 
 def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:

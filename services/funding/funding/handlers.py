@@ -6,5 +6,7 @@ from shared import privacy
 from shared.contracts.funding import FundingAnswered
 from shared.messaging.consumers import Consumers
 
+from .persons import person_part
+
 consumers = Consumers("funding")
-privacy.answer_persons(consumers, FundingAnswered)
+privacy.answer_persons(consumers, FundingAnswered, person_part)

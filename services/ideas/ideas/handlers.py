@@ -6,5 +6,7 @@ from shared import privacy
 from shared.contracts.ideas import IdeasAnswered
 from shared.messaging.consumers import Consumers
 
+from .persons import person_part
+
 consumers = Consumers("ideas")
-privacy.answer_persons(consumers, IdeasAnswered)
+privacy.answer_persons(consumers, IdeasAnswered, person_part)

@@ -243,6 +243,7 @@ async def report(
         row["service"]: {
             "counts": row["counts"],
             "actions": row["actions"],
+            "records": row["records"],
             "held": sealer.open(row["report_sealed"]) if row["report_sealed"] else {},
         }
         for row in seen.answers

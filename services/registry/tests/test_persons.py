@@ -279,13 +279,17 @@ async def test_the_report_is_there_once_all_have_answered_until_it_expires(desk:
     request = await desk.asks("access", email=EMAIL)
     path = f"/persons/requests/{request['request_id']}/report"
     early = await desk.post(path, {})
-    await desk.answers(request["request_id"], report_sealed=SEALER.seal({"contacts": [CONTACT]}))
+    record = {"kind": "idea", "record_id": str(uuid.uuid4()), "state": "draft"}
+    record["created_at"] = "2026-08-01T10:00:00Z"
+    report = SEALER.seal({"contacts": [CONTACT]})
+    await desk.answers(request["request_id"], report_sealed=report, records=[record])
 
     answer = await desk.post(path, {})
 
     assert early.status_code == 404
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["services"]["notifications"]["held"] == {"contacts": [CONTACT]}
+    assert answer.json()["services"]["ideas"]["records"] == [record]
     async with desk.door.sessions.begin() as session:
         ago = datetime.now(UTC) - timedelta(days=31)
         await session.execute(update(models.person_request).values(completed_at=ago))

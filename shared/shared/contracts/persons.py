@@ -17,7 +17,7 @@ from .base import Contract, Event
 Kind = Literal["access", "rectification", "erasure"]
 
 ACTIONS_LIMIT = 1000
-"""Most actions in one answer, the newest; the counts are always whole."""
+"""Most actions or records in one answer, the newest; the counts are always whole."""
 
 
 class CooperativeOfPerson(Contract):
@@ -50,6 +50,18 @@ class PersonAction(Contract):
     subject_id: UUID | None = None
 
 
+class PersonRecord(Contract):
+    """Something that a service keeps under an account of the person, by its id.
+
+    What stands in it is read where it is kept, by whom it belongs to: it is not sealed here.
+    """
+
+    kind: str
+    record_id: UUID
+    state: str
+    created_at: AwareDatetime
+
+
 class PersonAnswered(Event):
     """A service has done its part; counts by table, and for access what it holds, sealed."""
 
@@ -64,6 +76,7 @@ class PersonAnswered(Event):
     account_ids: tuple[UUID, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
     actions: tuple[PersonAction, ...] = Field(default=(), max_length=ACTIONS_LIMIT)
+    records: tuple[PersonRecord, ...] = Field(default=(), max_length=ACTIONS_LIMIT)
     report_sealed: str | None = None
 
     @classmethod

@@ -222,6 +222,7 @@ person_answer = Table(
     Column("answered_at", DateTime(timezone=True), nullable=False),
     Column("counts", JSONB, nullable=False),
     Column("actions", JSONB, nullable=False),
+    Column("records", JSONB, nullable=False, server_default=text("'[]'")),
     Column("report_sealed", Text),
     UniqueConstraint("request_id", "service"),
 )

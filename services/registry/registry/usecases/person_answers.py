@@ -32,6 +32,7 @@ async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
             answered_at=answer.occurred_at,
             counts=answer.counts,
             actions=[action.model_dump(mode="json") for action in answer.actions],
+            records=[record.model_dump(mode="json") for record in answer.records],
             report_sealed=report,
         )
         .on_conflict_do_nothing(index_elements=[table.c.request_id, table.c.service])
@@ -70,7 +71,7 @@ async def drop_reports_about(
     dropped = await session.execute(
         update(answers)
         .where(answers.c.request_id.in_(theirs), answers.c.report_sealed.is_not(None))
-        .values(report_sealed=None, actions=[])
+        .values(report_sealed=None, actions=[], records=[])
     )
     return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's
 
@@ -84,6 +85,6 @@ async def forget_reports(session: AsyncSession, days: int) -> int:
         update(answers)
         .where(answers.c.request_id.in_(old))
         .where(answers.c.report_sealed.is_not(None) | (answers.c.actions != []))
-        .values(report_sealed=None, actions=[])
+        .values(report_sealed=None, actions=[], records=[])
     )
     return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's
