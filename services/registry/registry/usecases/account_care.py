@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry import models
-from registry.domain import Account, LastOperator, NoSuchAccount, check_claims
+from registry.domain import Account, NoSuchAccount, check_claims
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import now
@@ -18,7 +16,7 @@ from shared.database import Sessions
 from shared.errors import Forbidden
 from shared.sealed import Sealer
 
-from .accounts import claims_picture, email_marks, lock_operators, refuse_unknown
+from .accounts import claims_picture, email_marks, refuse_last_operators, refuse_unknown
 from .failures import forget_failures, note_failure, refuse_guessing
 from .passwords import check_password, hash_password, is_password
 
@@ -64,7 +62,7 @@ async def change_account(
     check_claims(wanted, **kept)
     await refuse_unknown(session, kept["partner"], kept["cooperatives"])
     if Role.OPERATOR not in wanted:
-        await _refuse_last_operator(session, account)
+        await refuse_last_operators(session, [account])
     account.roles = sorted(role.value for role in wanted)
     account.provinces = sorted(kept["provinces"])
     account.cooperatives = sorted(kept["cooperatives"])
@@ -86,7 +84,7 @@ async def disable_account(session: AsyncSession, caller: Principal, account_id: 
     """No more tokens for it. Operators only, and never the last of them."""
     caller.require(Role.OPERATOR)
     account = await _locked(session, account_id)
-    await _refuse_last_operator(session, account)
+    await refuse_last_operators(session, [account])
     account.disable(at=now())
     _record_state(session, caller, account)
     return account
@@ -162,21 +160,6 @@ async def _locked(session: AsyncSession, account_id: UUID) -> Account:
     if account is None:
         raise NoSuchAccount(f"there is no account {account_id}")
     return account
-
-
-async def _refuse_last_operator(session: AsyncSession, account: Account) -> None:
-    """Two operators who disable each other take turns: one of them stays."""
-    if Role.OPERATOR.value not in account.roles:
-        return
-    await lock_operators(session)
-    columns = models.account.c
-    others = select(func.count()).where(
-        columns.roles.contains([Role.OPERATOR.value]),
-        columns.disabled_at.is_(None),
-        columns.id != account.id,
-    )
-    if not await session.scalar(others):
-        raise LastOperator
 
 
 def _record_state(session: AsyncSession, caller: Principal, account: Account) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from registry import models
 from registry.domain import (
     Account,
     AccountExists,
+    LastOperator,
     NoSuchAccount,
     NoSuchPartner,
     NotInTheRegister,
@@ -72,6 +73,21 @@ async def bootstrap_operator(
     )
     _audit(session, Principal(subject=account.id, roles=frozenset({Role.OPERATOR})), account)
     return account
+
+
+async def refuse_last_operators(session: AsyncSession, accounts: Sequence[Account]) -> None:
+    """Somebody has to stay who can sign in: two operators who end each other take turns."""
+    if not any(Role.OPERATOR.value in account.roles for account in accounts):
+        return
+    await lock_operators(session)
+    columns = models.account.c
+    others = select(func.count()).where(
+        columns.roles.contains([Role.OPERATOR.value]),
+        columns.disabled_at.is_(None),
+        columns.id.not_in([account.id for account in accounts]),
+    )
+    if not await session.scalar(others):
+        raise LastOperator
 
 
 async def lock_operators(session: AsyncSession) -> None:

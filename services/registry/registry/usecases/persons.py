@@ -28,7 +28,7 @@ from shared.contracts.catalogue import ANSWERS
 from shared.messaging import outbox
 from shared.sealed import Sealer
 
-from .accounts import email_mark, email_marks
+from .accounts import email_mark, email_marks, refuse_last_operators
 from .failures import forget_failures
 from .identities import forget_identities
 from .imports import hold_off_imports
@@ -94,6 +94,7 @@ async def open_request(
 
 async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> None:
     """The ids stay, for the audit names them and no longer leads to anybody."""
+    await refuse_last_operators(session, found.accounts)
     for account in found.accounts:
         account.forget(email_sealed=sealer.seal({}), at=now())
     await _forget_failures(session, sealer, found.emails)
