@@ -384,6 +384,59 @@ class Drained:
         self.user_id, self.type = "registry", "registry.cooperatives.imported.v1"
 
 
+async def test_a_newer_report_outlives_a_correction_that_is_done_late(desk: Desk) -> None:
+    cooperative_id = await desk.cooperative("1")
+    report = SEALER.seal({"contacts": [CONTACT]})
+    older = await desk.asks("access", cooperative_ids=[cooperative_id])
+    await desk.answers(older["request_id"], report_sealed=report)
+    erasure = await desk.asks("erasure", cooperative_ids=[cooperative_id])
+    newer = await desk.asks("access", cooperative_ids=[cooperative_id])
+    await desk.answers(newer["request_id"], report_sealed=report)
+
+    answer = await answered(desk, erasure["request_id"])
+
+    assert answer["counts"]["person_answer"] == len(ANSWERS)
+    async with desk.door.sessions() as session:
+        table = models.person_answer
+        kept = await session.execute(select(table.c.request_id, table.c.report_sealed))
+        left = {str(row.request_id) for row in kept if row.report_sealed is not None}
+    assert left == {newer["request_id"]}
+
+
+async def test_what_accounts_did_and_made_goes_with_the_report(desk: Desk) -> None:
+    cooperative_id = await desk.cooperative("1")
+    access = await desk.asks("access", cooperative_ids=[cooperative_id])
+    late = await desk.asks("access", cooperative_ids=[cooperative_id])
+    told = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
+    await desk.answers(access["request_id"], **told)
+    erasure = await desk.asks("erasure", cooperative_ids=[cooperative_id])
+    await desk.answers(late["request_id"], **told)
+
+    await answered(desk, erasure["request_id"])
+
+    async with desk.door.sessions() as session:
+        kept = await session.scalars(select(models.person_answer.c.actions))
+        assert [actions for actions in kept if actions] == []
+
+
+async def test_the_last_operator_is_not_forgotten_nor_two_of_them_at_once(desk: Desk) -> None:
+    body = {"password": PASSWORD, "roles": ["operator"]}
+    made = [
+        (await desk.post("/accounts", body | {"email": f"o{n}@taawon.example"})).json()
+        for n in range(2)
+    ]
+    ids = [each["account_id"] for each in made]
+    request = {"kind": "erasure", "ground": "person", "reference": "2026/1"}
+
+    both = await desk.post("/persons/requests", request | {"account_ids": ids})
+    one = await desk.post("/persons/requests", request | {"account_ids": ids[:1]})
+    last = await desk.post("/persons/requests", request | {"account_ids": ids[1:]})
+
+    assert [each.status_code for each in (both, one, last)] == [409, 201, 409]
+    assert (both.json()["code"], last.json()["code"]) == ("last-operator", "last-operator")
+    assert "make another one first" in last.json()["detail"]
+
+
 def a_request(state: RequestState = RequestState.OPENED) -> PersonRequest:
     request, _ = PersonRequest.open(
         RequestKind.ACCESS,

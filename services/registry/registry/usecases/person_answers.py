@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import NoSuchRequest, PersonRequest, RequestKind
 from shared.contracts.base import now
-from shared.contracts.persons import PersonAnswered
+from shared.contracts.persons import PersonAnswered, PersonRequested
+
+NOTHING: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed": None}
+"""Of a report that has gone; the counts stay."""
 
 
 async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
@@ -23,7 +25,7 @@ async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
     if request is None:
         raise NoSuchRequest
     table = models.person_answer
-    report = answer.report_sealed if await _may_keep(session, request) else None
+    told = _told(answer) if await _may_keep(session, request) else NOTHING
     kept = await session.scalar(
         insert(table)
         .values(
@@ -31,15 +33,22 @@ async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
             service=answer.service(),
             answered_at=answer.occurred_at,
             counts=answer.counts,
-            actions=[action.model_dump(mode="json") for action in answer.actions],
-            records=[record.model_dump(mode="json") for record in answer.records],
-            report_sealed=report,
+            **told,
         )
         .on_conflict_do_nothing(index_elements=[table.c.request_id, table.c.service])
         .returning(table.c.id)
     )
     if kept is not None:
         request.note_answer(answer.service(), at=now())
+
+
+def _told(answer: PersonAnswered) -> dict[str, Any]:
+    """What the person is told of."""
+    return {
+        "actions": [action.model_dump(mode="json") for action in answer.actions],
+        "records": [record.model_dump(mode="json") for record in answer.records],
+        "report_sealed": answer.report_sealed,
+    }
 
 
 async def _may_keep(session: AsyncSession, request: PersonRequest) -> bool:
@@ -59,32 +68,28 @@ def _about_the_same(request: PersonRequest) -> Any:
     )
 
 
-async def drop_reports_about(
-    session: AsyncSession, cooperative_ids: Iterable[UUID], account_ids: Iterable[UUID]
-) -> int:
-    """Reports made before the person was forgotten or corrected."""
-    requests, answers = models.person_request, models.person_answer
+async def drop_reports_about(session: AsyncSession, event: PersonRequested) -> int:
+    """Reports asked for before the person was forgotten or corrected; newer ones tell the truth."""
+    requests = models.person_request
     theirs = select(requests.c.id).where(
-        requests.c.cooperative_ids.overlap(list(cooperative_ids))
-        | requests.c.account_ids.overlap(list(account_ids))
+        requests.c.cooperative_ids.overlap(list(event.cooperative_ids))
+        | requests.c.account_ids.overlap(list(event.account_ids)),
+        requests.c.opened_at <= event.occurred_at,
     )
-    dropped = await session.execute(
-        update(answers)
-        .where(answers.c.request_id.in_(theirs), answers.c.report_sealed.is_not(None))
-        .values(report_sealed=None, actions=[], records=[])
-    )
-    return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's
+    return await _drop(session, theirs)
 
 
 async def forget_reports(session: AsyncSession, days: int) -> int:
     """Reports of requests that were completed so many days ago."""
-    requests, answers = models.person_request, models.person_answer
+    requests = models.person_request
     until = func.now() - timedelta(days=days)
-    old = select(requests.c.id).where(requests.c.completed_at < until)
+    return await _drop(session, select(requests.c.id).where(requests.c.completed_at < until))
+
+
+async def _drop(session: AsyncSession, requests: Select[UUID]) -> int:
+    answers = models.person_answer
+    tells = or_(*(answers.c[name] != value for name, value in NOTHING.items()))
     dropped = await session.execute(
-        update(answers)
-        .where(answers.c.request_id.in_(old))
-        .where(answers.c.report_sealed.is_not(None) | (answers.c.actions != []))
-        .values(report_sealed=None, actions=[], records=[])
+        update(answers).where(answers.c.request_id.in_(requests), tells).values(NOTHING)
     )
     return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's

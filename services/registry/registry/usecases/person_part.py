@@ -28,7 +28,7 @@ async def registry_part(
     assert sealer is not None
     if isinstance(event, PersonAccessRequested):
         return await _held(session, event, sealer)
-    reports = await drop_reports_about(session, event.cooperative_ids, event.account_ids)
+    reports = await drop_reports_about(session, event)
     return Part(
         counts={
             "cooperative": len(event.cooperatives),
