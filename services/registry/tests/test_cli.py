@@ -116,6 +116,27 @@ def test_an_identity_is_linked_shown_and_unlinked() -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_e_mails_subjects_and_passwords_need_not_stand_on_the_command_line() -> None:
+    who = "operator@taawon.example\n"
+
+    made = runner.invoke(
+        accounts, ["bootstrap", "--password-stdin"], input=who + "correct horse battery\n"
+    )
+    linked = runner.invoke(
+        accounts, ["link", "--issuer", "https://id.example"], input=who + "walker\n"
+    )
+    shown = json.loads(runner.invoke(accounts, ["identities", "--json"], input=who).stdout)
+    ended = runner.invoke(accounts, ["unlink", shown[0]["identity_id"]], input=who)
+    nobody = runner.invoke(accounts, ["identities"], input="")
+
+    # Another test may have made the operator: then this one was understood, and refused for that.
+    assert made.exit_code == 0 or "operator already" in str(made.exception)
+    assert (linked.exit_code, ended.exit_code) == (0, 0), linked.output
+    assert shown[0]["subject"] == "walker"
+    assert nobody.exit_code == 2
+
+
+@pytest.mark.usefixtures("environment")
 def test_an_identity_of_an_unsafe_issuer_is_refused() -> None:
     answer = runner.invoke(
         accounts,

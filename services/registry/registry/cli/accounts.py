@@ -16,6 +16,7 @@ from rich.table import Table
 from registry import queries, usecases
 from shared.oidc import is_safe_url
 
+from .asking import asked
 from .connection import CONSOLE, connected
 
 app = typer.Typer(
@@ -24,23 +25,31 @@ app = typer.Typer(
 )
 
 
+Email = Annotated[
+    str | None,
+    typer.Option(help="E-mail of the account here; better left out, then it is asked for."),
+]
+
+
 @app.command()
 def bootstrap(
-    email: Annotated[str, typer.Option(help="E-mail that the operator signs in with.")],
+    email: Email = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
 ) -> None:
     """Make the first operator; refused when there is one.
 
-    Without --password-stdin a password is made and printed once.
+    The e-mail is asked for, or is the first line of standard input. Without --password-stdin a
+    password is made and printed once.
 
-    Example: taawon accounts bootstrap --email operator@example.org
+    Example: taawon accounts bootstrap
 
-    Example: taawon accounts bootstrap --email operator@example.org --password-stdin < secret
+    Example: taawon accounts bootstrap --password-stdin < e-mail-and-password
     """
+    email = asked("e-mail", email)
     if "@" not in email:
-        raise typer.BadParameter(f"--email: {email!r} is no e-mail address")
+        raise typer.BadParameter("e-mail: that is no e-mail address")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(18)
     asyncio.run(_bootstrap(email, password))
     if password_stdin:
@@ -61,45 +70,50 @@ def rotate_signing_key() -> None:
 
 @app.command()
 def link(
-    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
-    subject: Annotated[str, typer.Option(help="`sub` of that person's tokens at the issuer.")],
+    email: Email = None,
+    subject: Annotated[
+        str | None, typer.Option(help="`sub` of that person's tokens at the issuer; or asked for.")
+    ] = None,
     issuer: Annotated[
         str | None, typer.Option(help="Address of the issuer.", envvar="TAAWON_OIDC_ISSUER")
     ] = None,
 ) -> None:
     """Link an account to an identity of another OpenID Connect issuer.
 
-    Example: taawon accounts link --email operator@example.org --subject 8f1c… --issuer https://id.example.org
+    E-mail and subject are asked for, or are lines of standard input in this order.
+
+    Example: taawon accounts link --issuer https://id.example.org
     """
     if issuer is not None and not is_safe_url(issuer):
         raise typer.BadParameter(f"--issuer: {issuer!r} is no https:// address")
+    email, subject = asked("e-mail", email), asked("subject", subject)
     identity_id = asyncio.run(_link(email, issuer, subject))
     typer.echo(f"identity {identity_id} is linked")
 
 
 @app.command()
 def unlink(
-    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
     identity: Annotated[UUID, typer.Argument(help="Its number, as `identities` shows it.")],
+    email: Email = None,
 ) -> None:
     """End a link: that identity gets no more tokens here.
 
-    Example: taawon accounts unlink --email operator@example.org 0b8e6d9c-…
+    Example: taawon accounts unlink 0b8e6d9c-…
     """
-    asyncio.run(_unlink(email, identity))
+    asyncio.run(_unlink(asked("e-mail", email), identity))
     typer.echo(f"identity {identity} is unlinked")
 
 
 @app.command()
 def identities(
-    email: Annotated[str, typer.Option(help="E-mail of the account here.")],
+    email: Email = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """What an account is linked to at other issuers.
 
-    Example: taawon accounts identities --email operator@example.org
+    Example: taawon accounts identities
     """
-    found = asyncio.run(_identities(email))
+    found = asyncio.run(_identities(asked("e-mail", email)))
     if as_json:
         typer.echo(json.dumps(found))
         return
