@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from email.message import Message as Header
 from typing import Any, NoReturn
 
+from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from .errors import DomainError, Invalid, TooLarge
@@ -24,6 +24,10 @@ class PackedBody(DomainError):
     """Packed bodies are not taken: send it as it is, without `Content-Encoding`."""
 
     status = 415
+
+
+class SeveralContentTypes(DomainError):
+    """More than one Content-Type header came: send exactly one, for the body is of one kind."""
 
 
 class ForeignCharset(DomainError):
@@ -55,25 +59,33 @@ class BoundedBody:
         return message
 
 
-async def checked(headers: Mapping[str, str], receive: Receive) -> Receive:
+async def checked(headers: Headers, receive: Receive) -> Receive:
     """The channel to read the body from: JSON is read whole and looked at first.
 
     Two readers of one body have to see the same thing, so what JSON leaves open is refused:
     keys that stand twice, NaN, half characters.
     """
-    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if ",".join(headers.getlist("content-encoding")).strip().lower() not in {"", "identity"}:
         raise PackedBody
-    content = Header()
-    content["content-type"] = headers.get("content-type", "")
-    if content.get_content_charset("utf-8") not in {"utf-8", "utf8", "us-ascii"}:
+    if _content(headers).get_content_charset("utf-8") not in {"utf-8", "utf8", "us-ascii"}:
         raise ForeignCharset
-    if not _is_json(content.get_content_type()):
-        return receive
-    return await _read_and_checked(receive)
+    return await _read_and_checked(receive) if is_json(headers) else receive
 
 
-def _is_json(kind: str) -> bool:
+def is_json(headers: Headers) -> bool:
+    """Whether the body says that it is JSON."""
+    kind = _content(headers).get_content_type()
     return kind == "application/json" or kind.endswith("+json")
+
+
+def _content(headers: Headers) -> Header:
+    """The one Content-Type: of two, this check could read one and the route the other."""
+    given = headers.getlist("content-type")
+    if len(given) > 1:
+        raise SeveralContentTypes
+    content = Header()
+    content["content-type"] = given[0] if given else ""
+    return content
 
 
 async def _read_and_checked(receive: Receive) -> Receive:

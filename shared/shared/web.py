@@ -16,6 +16,7 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import bodies, metrics, parameters, problems, tracing
@@ -169,7 +170,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        headers = Headers(scope=scope)
         context = WorkContext.of(
             correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
         )
@@ -182,7 +183,7 @@ class RequestContext:
         scope: Scope,
         receive: Receive,
         send: Send,
-        headers: dict[str, str],
+        headers: Headers,
         correlation: str,
         span: tracing.Span,
     ) -> None:
@@ -201,9 +202,8 @@ class RequestContext:
                 ]
             await send(message)
 
-        limit = self._larger.get(scope["path"], self._limit)
         try:
-            body = await _body(headers, receive, limit)
+            body = await self._body(scope["path"], headers, receive)
             await self._app(scope, body, send_with_id)
         except Exception as error:
             # Answered here, where the correlation id is known; too late once the answer has begun.
@@ -222,10 +222,15 @@ class RequestContext:
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
 
+    async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
+        """Where the body is read from; what is declared too large is refused unread.
 
-async def _body(headers: dict[str, str], receive: Receive, limit: int) -> Receive:
-    """Where the body is read from; what is declared too large is refused unread."""
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-        raise bodies.BodyTooLarge(limit)
-    return await bodies.checked(headers, bodies.BoundedBody(receive, limit))
+        JSON is read whole before anybody has looked at the token: it has no larger limit.
+        """
+        limit = self._limit
+        if path in self._larger and not bodies.is_json(headers):
+            limit = self._larger[path]
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+            raise bodies.BodyTooLarge(limit)
+        return await bodies.checked(headers, bodies.BoundedBody(receive, limit))

@@ -245,15 +245,18 @@ async def test_a_body_declared_too_large_is_refused_unread(door: Api):
     assert str(LIMIT) in response.json()["detail"]
 
 
-@pytest.mark.parametrize(("path", "limit"), [("/budgets", LIMIT), ("/files", 2 * LIMIT)])
-async def test_a_body_that_grows_too_large_is_refused_while_it_is_read(door: Api, path, limit):
+@pytest.mark.parametrize(
+    ("path", "kind", "limit"),
+    [("/budgets", "application/json", LIMIT), ("/files", "text/csv", 2 * LIMIT)],
+)
+async def test_a_body_that_grows_too_large_is_refused_while_it_is_read(
+    door: Api, path, kind, limit
+):
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(limit // 512 + 1):
             yield b" " * 512
 
-    response = await door.http.post(
-        path, content=parts(), headers={"content-type": "application/json"}
-    )
+    response = await door.http.post(path, content=parts(), headers={"content-type": kind})
 
     assert is_problem(response, 413, "body-too-large")
 
@@ -262,6 +265,27 @@ async def test_a_path_may_have_a_larger_limit_of_its_own(door: Api):
     response = await door.http.post("/files", content=b"x" * (LIMIT + 1))
 
     assert response.json() == LIMIT + 1
+
+
+@pytest.mark.parametrize("kind", ["application/json", "Application/X+JSON; charset=utf-8"])
+async def test_json_which_is_read_before_the_token_never_has_the_larger_limit(door: Api, kind):
+    response = await door.http.post(
+        "/files", content=b" " * (LIMIT + 1), headers={"content-type": kind}
+    )
+
+    assert is_problem(response, 413, "body-too-large")
+
+
+@pytest.mark.parametrize("kinds", [("text/csv", "application/json"), ("application/json",) * 2])
+async def test_two_content_types_are_refused_whichever_comes_first(door: Api, kinds):
+    for order in (kinds, kinds[::-1]):
+        response = await door.http.post(
+            "/budgets",
+            content=b'{"title": "a", "title": "abc", "budget_centimes": 1}',
+            headers=[("content-type", kind) for kind in order],
+        )
+
+        assert is_problem(response, 400, "several-content-types")
 
 
 async def test_the_callers_correlation_id_is_used_and_given_back(door: Api):
