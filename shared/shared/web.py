@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +24,7 @@ from . import bodies, metrics, parameters, problems, tracing
 from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
-from .errors import Invalid, Unauthenticated
+from .errors import Invalid, NotFound, Unauthenticated
 from .rates import Rates, TooOften
 from .runtime import Runtime
 
@@ -203,6 +204,7 @@ class RequestContext:
             await send(message)
 
         try:
+            refuse_control_characters(scope["path"])
             body = await self._body(scope["path"], headers, receive)
             await self._app(scope, body, send_with_id)
         except Exception as error:
@@ -234,3 +236,16 @@ class RequestContext:
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
             raise bodies.BodyTooLarge(limit)
         return await bodies.checked(headers, bodies.BoundedBody(receive, limit))
+
+
+class NoSuchPath(NotFound):
+    """Nothing is at this path: see /openapi.json for those that exist."""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def refuse_control_characters(path: str) -> None:
+    """Routes match `/token` and a line break after it alike, limits and rules do not."""
+    if _CONTROL.search(path):
+        raise NoSuchPath

@@ -146,6 +146,14 @@ async def test_tokens_are_asked_for_less_often_than_anything_else(door: Door):
     assert other.status_code == 401
 
 
+async def test_no_spelling_of_a_path_gets_round_its_limit(door: Door):
+    http = door(rate_limit_address=100, rate_limit_sign_in=1)
+
+    answers = [await http.post(path) for path in ("/token", "/token%0A", "/token")]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 429]
+
+
 async def test_health_and_metrics_are_never_refused(door: Door):
     http = door(rate_limit_address=1)
 

@@ -288,6 +288,13 @@ async def test_two_content_types_are_refused_whichever_comes_first(door: Api, ki
         assert is_problem(response, 400, "several-content-types")
 
 
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%00", "%7F", "%C2%85"])
+async def test_no_path_with_a_control_character_exists(door: Api, end):
+    response = await door.http.get(f"/healthz{end}")
+
+    assert is_problem(response, 404, "no-such-path")
+
+
 async def test_the_callers_correlation_id_is_used_and_given_back(door: Api):
     response = await door.http.get("/context", headers={"X-Correlation-ID": "order-7"})
 
