@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from shared.contracts.base import now
 from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
 from shared.runtime import Runtime
@@ -73,13 +74,48 @@ def _post(door: Door, caller: dict[str, str], path: str, body: Any) -> dict[str,
 
 def _registry(door: Door, tokens: Tokens) -> None:
     operator = headers(tokens, "operator")
+    door.run(_record_callers)
     _post(door, operator, "/partners", INSTITUTION)
+    KNOWN["account_id"] = [_account(door, operator, number) for number in range(2)]
+    erasure = {"kind": "erasure", "ground": "person", "reference": "1"}
+    erasure |= {"account_ids": KNOWN["account_id"][1:]}
+    _post(door, operator, "/persons/requests", erasure)
     made = _post(door, operator, "/cooperatives", ENTRY)
     KNOWN["cooperative_id"].append(made["cooperative_id"])
     sent = {**operator, "Content-Type": "text/csv"}
     file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
     answer = door.http.post("/imports", content=file.encode(), headers=sent)
     KNOWN["import_id"] = [answer.text.split('"import_id":"')[1][:36]]
+
+
+def _account(door: Door, operator: dict[str, str], number: int) -> str:
+    body = {
+        "email": f"known-{number}@taawon.example",
+        "password": "a long enough pass phrase 7",
+        "roles": ["delegate"],
+        "provinces": ["MA-AGD"],
+    }
+    made = _post(door, operator, "/accounts", body)
+    return str(made["account_id"])
+
+
+async def _record_callers(runtime: Runtime) -> None:
+    """The operator's account and the institution's: they may change accounts and clients."""
+    from registry.domain import Account  # only this door needs it
+
+    assert runtime.sealer is not None
+    async with runtime.sessions.begin() as session:
+        for caller, partner in (("operator", None), ("partner", PARTNER)):
+            account = Account(
+                id=_subject(caller),
+                email_sealed=runtime.sealer.seal({"email": f"{caller}@taawon.example"}),
+                email_mark=caller,
+                password_hash="",
+                roles=[caller],
+                partner=partner,
+                created_at=now(),
+            )
+            session.add(account)
 
 
 def _ideas(door: Door, tokens: Tokens) -> None:

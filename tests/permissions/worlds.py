@@ -21,6 +21,7 @@ import notifications.app
 import registry.app
 from notifications import handlers
 from notifications.domain import Door, DoorState
+from registry.domain import Account
 from registry.usecases import note_answer
 from shared import testing
 from shared.contracts.catalogue import ANSWERS
@@ -41,6 +42,8 @@ APPS = {
 HERE = ["MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"]
 ELSEWHERE = ["MA-TNG"]
 COOPERATIVE, OTHER, ACCOUNT = (uuid.UUID(int=number) for number in (11, 12, 13))
+OPERATOR, PARTNER = (uuid.UUID(int=number) for number in (14, 15))
+"""Callers whose own record is read before they change accounts or clients."""
 PERSONAL = (
     "walk-president",
     "+212600000099",
@@ -68,10 +71,10 @@ class World:
         """How this caller introduces itself."""
         issue = self.tokens.headers
         made: dict[str, Callable[[], Headers]] = {
-            "operator": lambda: issue("operator"),
+            "operator": lambda: issue("operator", subject=OPERATOR),
             "delegate of the province": lambda: issue("delegate", provinces=HERE),
             "delegate of another": lambda: issue("delegate", provinces=ELSEWHERE),
-            "the partner": lambda: issue("partner", partner="oasis"),
+            "the partner": lambda: issue("partner", partner="oasis", subject=PARTNER),
             "another partner": lambda: issue("partner", partner="atlas"),
             "the cooperative": lambda: issue("cooperative", cooperatives=[self.cooperative]),
             "another cooperative": lambda: issue("cooperative", cooperatives=[OTHER]),
@@ -99,8 +102,28 @@ class World:
         return answer.json() if answer.content else None
 
 
+async def on_record(world: World) -> None:
+    """The accounts of those who call as operator and as partner."""
+    known = {OPERATOR: (["operator"], None), PARTNER: (["partner"], "oasis")}
+    sealer = world.app.state.runtime.sealer
+    async with world.sessions.begin() as session:
+        for subject, (roles, partner) in known.items():
+            session.add(
+                Account(
+                    id=subject,
+                    email_sealed=sealer.seal({"email": f"{subject}@taawon.example"}),
+                    email_mark=str(subject),
+                    password_hash="",
+                    roles=roles,
+                    partner=partner,
+                    created_at=datetime.now(UTC),
+                )
+            )
+
+
 async def registry_world(world: World) -> None:
-    """A cooperative in Tiznit, two partners with a client, an account."""
+    """A cooperative in Tiznit, two partners with a client; accounts: one disabled, one erased."""
+    await on_record(world)
     for slug in ("oasis", "atlas"):
         body = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
         partner = await world.done("POST", "/partners", json=body)
@@ -121,6 +144,13 @@ async def registry_world(world: World) -> None:
     other = person | {"email": "walk-other@taawon.example"}
     disabled = await world.done("POST", "/accounts", json=other)
     await world.done("POST", f"/accounts/{disabled['account_id']}/disable")
+    gone = await world.done(
+        "POST", "/accounts", json=person | {"email": "walk-gone@taawon.example"}
+    )
+    erasure = {"kind": "erasure", "ground": "person", "reference": "2026/0"}
+    await world.done(
+        "POST", "/persons/requests", json=erasure | {"account_ids": [gone["account_id"]]}
+    )
     identity = await world.done(
         "POST",
         f"/accounts/{account['account_id']}/identities",
@@ -136,6 +166,7 @@ async def registry_world(world: World) -> None:
         "cooperative_id": cooperative["cooperative_id"],
         "account_id": account["account_id"],
         "disabled": disabled["account_id"],
+        "erased": gone["account_id"],
         "identity_id": identity["identity_id"],
         "import_id": report["import_id"],
         "record_id": cooperative["cooperative_id"],

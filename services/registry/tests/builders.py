@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import uuid
 from datetime import date
 from typing import Any
 
-from registry.domain import Entry
+from registry.domain import Account, Entry
+from shared.contracts.base import now
+from shared.testing import Api, Tokens
 
 TODAY = date(2026, 1, 15)
 
@@ -74,3 +77,23 @@ def a_body(**changes: Any) -> dict[str, Any]:
         "contact": {"president": "Présidence d'essai 1", "phone": "0600000001"},
         **changes,
     }
+
+
+async def recorded(door: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict[str, str]:
+    """The headers of somebody whose account says the same as the token."""
+    subject = uuid.uuid4()
+    sealer = door.runtime.sealer
+    assert sealer is not None
+    async with door.sessions.begin() as session:
+        session.add(
+            Account(
+                id=subject,
+                email_sealed=sealer.seal({"email": f"{subject}@taawon.example"}),
+                email_mark=str(subject),
+                password_hash="",
+                roles=list(roles),
+                created_at=now(),
+                **claims,
+            )
+        )
+    return tokens.headers(*roles, subject=subject, **claims)

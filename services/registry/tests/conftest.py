@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from registry.app import create_app
 from shared import testing
 
+from .builders import recorded
+
 
 @pytest.fixture(scope="session")
 def app(databases: testing.TestDatabases) -> FastAPI:
@@ -24,3 +26,9 @@ async def door(
     url = databases.migrated("registry")
     async with testing.api(lambda _: app, "registry", url, tokens) as api:
         yield api
+
+
+@pytest.fixture
+async def operator(door: testing.Api, tokens: testing.Tokens) -> dict[str, str]:
+    """The headers of an operator who has an account."""
+    return await recorded(door, tokens, "operator")

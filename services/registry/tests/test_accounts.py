@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from typing import Any
 
@@ -10,14 +12,11 @@ import pytest
 from registry.usecases.failures import MOST_FAILURES
 from shared.testing import Api, Tokens
 
+from .builders import recorded
+
 PASSWORD = "a long enough password"
 OTHER = "another long password"
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def operator(tokens: Tokens) -> dict[str, str]:
-    return tokens.headers("operator")
 
 
 async def made(door: Api, operator: dict[str, str], **changes: Any) -> Json:
@@ -119,19 +118,106 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(door: Api
     [("POST", "/disable", None), ("PATCH", "", {"roles": ["juror"]})],
 )
 async def test_one_operator_always_stays(
-    door: Api, operator, method: str, path: str, body: Json | None
+    door: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
 ) -> None:
-    first, last = [await made(door, operator, roles=["operator"]) for _ in range(2)]
+    other = await recorded(door, tokens, "operator")
 
     answers = [
-        await door.http.request(
-            method, f"/accounts/{each['account_id']}{path}", json=body, headers=operator
-        )
-        for each in (first, last)
+        await door.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
+        for who, by in ((me(other), operator), (me(operator), other), (me(operator), operator))
     ]
 
-    assert [answer.status_code for answer in answers] == [200, 409]
-    assert answers[1].json()["code"] == "last-operator"
+    assert [answer.status_code for answer in answers] == [200, 403, 409]
+    assert answers[1].json()["code"] == "rights-ended"
+    assert answers[2].json()["code"] == "last-operator"
+
+
+def me(headers: dict[str, str]) -> str:
+    """Whose token these headers carry."""
+    claims = headers["Authorization"].split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"])
+
+
+CHANGES: list[tuple[str, str, Json | None]] = [
+    ("POST", "/accounts", {"email": "x@y.example", "password": PASSWORD, "roles": ["operator"]}),
+    ("PATCH", "/accounts/{own}", {"roles": ["operator"]}),
+    ("POST", "/accounts/{own}/enable", None),
+    ("POST", "/accounts/{other}/disable", None),
+    ("PUT", "/accounts/{other}/password", {"password": OTHER}),
+    ("POST", "/accounts/{own}/identities", {"issuer": "https://id.example", "subject": "x"}),
+    ("DELETE", "/accounts/{other}/identities/{other}", None),
+    ("POST", "/partners/oasis/clients", {"label": "x"}),
+    ("DELETE", "/partners/oasis/clients/{other}", None),
+]
+
+
+@pytest.mark.parametrize("fate", ["disabled", "demoted"])
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+async def test_an_operator_of_yesterday_changes_nothing_with_a_token_that_still_lives(
+    door: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
+) -> None:
+    former = await recorded(door, tokens, "operator")
+    own, other = f"/accounts/{me(former)}", await made(door, operator)
+    if fate == "disabled":
+        await door.http.post(f"{own}/disable", headers=operator)
+    else:
+        await door.http.patch(own, json={"roles": ["juror"]}, headers=operator)
+
+    answer = await door.http.request(
+        method, path.format(own=me(former), other=other["account_id"]), json=body, headers=former
+    )
+
+    assert answer.status_code == 403, answer.text
+
+
+async def test_somebody_disabled_changes_no_password_either(
+    door: Api, operator, tokens: Tokens
+) -> None:
+    account = await made(door, operator)
+    own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
+    path = f"/accounts/{account['account_id']}"
+    await door.http.post(f"{path}/disable", headers=operator)
+
+    answer = await door.http.put(
+        f"{path}/password", json={"password": OTHER, "current_password": PASSWORD}, headers=own
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
+
+
+async def test_a_token_of_nobody_on_record_changes_no_account(door: Api, tokens: Tokens) -> None:
+    body = {"email": "x@y.example", "password": PASSWORD, "roles": ["juror"]}
+
+    answer = await door.http.post("/accounts", json=body, headers=tokens.headers("operator"))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
+
+
+async def test_an_erased_account_is_shown_without_its_address_and_changed_no_more(
+    door: Api, operator
+) -> None:
+    account = await made(door, operator)
+    asked = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
+    await door.http.post("/persons/requests", json=asked, headers=operator)
+    path = f"/accounts/{account['account_id']}"
+
+    seen = [await door.http.get(each, headers=operator) for each in ("/accounts", path)]
+    changes = [
+        await door.http.request(method, path + end, json=body, headers=operator)
+        for method, end, body in (
+            ("PATCH", "", {"roles": ["operator"]}),
+            ("POST", "/enable", None),
+            ("POST", "/disable", None),
+            ("PUT", "/password", {"password": OTHER}),
+            ("POST", "/identities", {"issuer": "https://id.example", "subject": "x"}),
+        )
+    ]
+
+    assert [answer.status_code for answer in seen] == [200, 200]
+    assert (seen[1].json()["email"], seen[1].json()["state"]) == (None, "disabled")
+    assert {(answer.status_code, answer.json()["code"]) for answer in changes} == {
+        (404, "no-such-account")
+    }
 
 
 async def test_an_operator_resets_a_password_and_a_lock_out_ends(door: Api, operator) -> None:
@@ -210,6 +296,26 @@ async def test_a_revoked_client_gets_no_token_and_is_still_shown(door: Api, oper
     assert shown["revoked_at"] is not None
     assert "client_secret" not in shown
     assert (await actions(door, operator, made["client_id"]))[0] == "api client revoked"
+
+
+async def test_a_revoked_client_makes_itself_no_other(door: Api, operator, tokens: Tokens) -> None:
+    partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
+    await door.http.post("/partners", json=partner, headers=operator)
+    path = "/partners/oasis/clients"
+    made = (await door.http.post(path, json={"label": "x"}, headers=operator)).json()
+    own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
+
+    before = await door.http.post(path, json={"label": "y"}, headers=own)
+    await door.http.delete(f"{path}/{made['client_id']}", headers=own)
+    after = [
+        await door.http.post(path, json={"label": "z"}, headers=own),
+        await door.http.delete(f"{path}/{before.json()['client_id']}", headers=own),
+    ]
+
+    assert before.status_code == 201
+    assert [(each.status_code, each.json()["code"]) for each in after] == [
+        (403, "rights-ended")
+    ] * 2
 
 
 async def test_a_client_of_another_partner_is_not_found(door: Api, operator) -> None:

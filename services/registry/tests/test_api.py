@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from registry.app import create_app
 from shared.messaging.tables import AuditRow, OutboxRow
 from shared.testing import Api, TestDatabases, Tokens, api
 
-from .builders import a_body, a_file, a_row, many_rows
+from .builders import a_body, a_file, a_row, many_rows, recorded
 
 Json = dict[str, Any]
 PARTNER = {
@@ -32,17 +33,17 @@ ACCOUNT = {
 class People:
     """Headers of those who call."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self.operator = tokens.headers("operator")
+    def __init__(self, tokens: Tokens, operator: dict[str, str], partner: dict[str, str]) -> None:
+        self.operator = operator
         self.delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-AGD"])
         self.stranger = tokens.headers("delegate", provinces=["MA-TNG"])
         self.holder = tokens.headers("holder")
-        self.partner = tokens.headers("partner", partner="oasis")
+        self.partner = partner
 
 
 @pytest.fixture
-def people(tokens: Tokens) -> People:
-    return People(tokens)
+async def people(door: Api, operator: dict[str, str], tokens: Tokens) -> People:
+    return People(tokens, operator, await recorded(door, tokens, "partner", partner="oasis"))
 
 
 async def registered(door: Api, headers: dict[str, str], **changes: Any) -> Json:
@@ -393,3 +394,20 @@ async def test_an_import_of_another_kind_of_body_is_refused(door: Api, people: P
     answer = await door.http.post("/imports", json={}, headers=people.operator)
 
     assert answer.status_code == 415
+
+
+async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(door: Api) -> None:
+    read: list[int] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(8):
+            read.append(number)
+            yield b" " * 128 * 1024
+
+    answers = {
+        kind: await door.http.post("/imports", content=parts(), headers={"content-type": kind})
+        for kind in ("text/csv", "multipart/form-data; boundary=x", "application/json")
+    }
+
+    assert [answer.status_code for answer in answers.values()] == [401, 401, 413]
+    assert read == [0, 1, 2]  # of the JSON, as far as the limit of any body

@@ -36,11 +36,6 @@ CONTACT = {"president": NAME, "phone": PHONE, "email": EMAIL}
 Json = dict[str, Any]
 
 
-@pytest.fixture
-def operator(tokens: testing.Tokens) -> dict[str, str]:
-    return tokens.headers("operator")
-
-
 class Desk:
     """An operator at the registry's door."""
 

@@ -62,7 +62,7 @@ class AccountOut(BaseModel):
     """An account. The e-mail is shown to operators and to its owner, who alone may read this."""
 
     account_id: UUID
-    email: str
+    email: str | None = Field(description="Null once the person was erased.")
     state: AccountState
     roles: list[Role]
     provinces: list[str]
@@ -74,7 +74,7 @@ class AccountOut(BaseModel):
     def of(cls, account: Account, seal: Sealer) -> Self:
         return cls(
             account_id=account.id,
-            email=seal.open(account.email_sealed)["email"],
+            email=seal.open(account.email_sealed).get("email"),
             state=account.state,
             roles=[Role(role) for role in account.roles],
             provinces=account.provinces,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
-from uuid import UUID
 
-from shared.auth import Principal, Role
+from registry.usecases import CONSOLE
 from shared.database import Sessions, make_engine, make_sessions
 from shared.sealed import Sealer
 from shared.settings import Settings
 
-CONSOLE: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
-"""Whoever has the database's password and the seal key acts as an operator."""
+__all__ = ["CONSOLE", "connected"]
 
 
 @asynccontextmanager

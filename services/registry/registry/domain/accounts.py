@@ -122,6 +122,15 @@ class Account:
     disabled_at: datetime | None = None
 
     @property
+    def is_forgotten(self) -> bool:
+        """Its person was erased: nothing is left to be changed."""
+        return self.email_mark == self._forgotten_mark
+
+    @property
+    def _forgotten_mark(self) -> str:
+        return f"forgotten:{self.id}"
+
+    @property
     def state(self) -> AccountState:
         return AccountState.ENABLED if self.disabled_at is None else AccountState.DISABLED
 
@@ -138,7 +147,7 @@ class Account:
     def forget(self, *, email_sealed: str, at: datetime) -> None:
         """Nobody signs in with it any more; the id stays, for the audit names it."""
         self.email_sealed = email_sealed
-        self.email_mark = f"forgotten:{self.id}"
+        self.email_mark = self._forgotten_mark
         self.password_hash = ""
         self.roles, self.provinces, self.cooperatives, self.partner = [], [], [], None
         self.disabled_at = self.disabled_at or at

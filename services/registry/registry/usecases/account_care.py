@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.domain import Account, NoSuchAccount, check_claims
+from registry.domain import Account, check_claims
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import now
@@ -16,9 +16,16 @@ from shared.database import Sessions
 from shared.errors import Forbidden
 from shared.sealed import Sealer
 
-from .accounts import claims_picture, email_marks, refuse_last_operators, refuse_unknown
+from .accounts import (
+    claims_picture,
+    email_marks,
+    find_locked,
+    refuse_last_operators,
+    refuse_unknown,
+)
 from .failures import forget_failures, note_failure, refuse_guessing
 from .passwords import check_password, hash_password, is_password
+from .standing import require_standing
 
 
 class NotYourAccount(Forbidden):
@@ -49,8 +56,7 @@ async def change_account(
 
     Rights without their role are dropped: the partner of someone who is no partner any more.
     """
-    caller.require(Role.OPERATOR)
-    account = await _locked(session, account_id)
+    account = await _locked(session, caller, account_id)
     before = claims_picture(account)
     wanted = frozenset(roles if roles is not None else map(Role, account.roles))
     given = {
@@ -82,8 +88,7 @@ async def change_account(
 
 async def disable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
     """No more tokens for it. Operators only, and never the last of them."""
-    caller.require(Role.OPERATOR)
-    account = await _locked(session, account_id)
+    account = await _locked(session, caller, account_id)
     await refuse_last_operators(session, [account])
     account.disable(at=now())
     _record_state(session, caller, account)
@@ -92,8 +97,7 @@ async def disable_account(session: AsyncSession, caller: Principal, account_id: 
 
 async def enable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
     """It may sign in again. Operators only."""
-    caller.require(Role.OPERATOR)
-    account = await _locked(session, account_id)
+    account = await _locked(session, caller, account_id)
     account.enable()
     _record_state(session, caller, account)
     return account
@@ -103,8 +107,7 @@ async def reset_password(
     session: AsyncSession, sealer: Sealer, caller: Principal, account_id: UUID, *, password: str
 ) -> None:
     """A new password for somebody who lost theirs; a lock-out ends. Operators only."""
-    caller.require(Role.OPERATOR)
-    account = await _locked(session, account_id)
+    account = await _locked(session, caller, account_id)
     await _set_password(session, sealer, caller, account, password, action="password reset")
 
 
@@ -112,10 +115,9 @@ async def change_password(
     sessions: Sessions, sealer: Sealer, caller: Principal, *, current: str, password: str
 ) -> None:
     """One's own password, by whoever knows the present one; guessing it locks out as a sign-in."""
-    async with sessions() as session:
-        account = await session.get(Account, caller.subject)
-        if account is None:
-            raise NoSuchAccount
+    async with sessions.begin() as session:
+        await require_standing(session, caller)
+        account = await find_locked(session, caller.subject)
         marks = _marks(sealer, account)
         await refuse_guessing(session, marks)
     if not await is_password(current, account.password_hash):
@@ -123,7 +125,8 @@ async def change_password(
             await note_failure(session, marks[0])
         raise WrongPassword(field="current_password")
     async with sessions.begin() as session:
-        account = await _locked(session, caller.subject)
+        await require_standing(session, caller)
+        account = await find_locked(session, caller.subject)
         await _set_password(session, sealer, caller, account, password, action="password changed")
 
 
@@ -155,11 +158,10 @@ def _with_their_role(roles: frozenset[Role], given: dict[str, Any]) -> dict[str,
     }
 
 
-async def _locked(session: AsyncSession, account_id: UUID) -> Account:
-    account = await session.get(Account, account_id, with_for_update=True)
-    if account is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
-    return account
+async def _locked(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
+    """The account, for an operator who still is one."""
+    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
+    return await find_locked(session, account_id)
 
 
 def _record_state(session: AsyncSession, caller: Principal, account: Account) -> None:

@@ -26,6 +26,7 @@ from shared.contracts.base import new_id, now
 from shared.sealed import Sealer
 
 from .passwords import check_password, hash_password
+from .standing import require_standing
 
 BOOTSTRAP_LOCK = 7_462
 
@@ -43,7 +44,7 @@ async def create_account(
     partner: str | None = None,
 ) -> Account:
     """Only operators create accounts; what a role acts for has to exist."""
-    caller.require(Role.OPERATOR)
+    await require_standing(session, caller, Role.OPERATOR)
     wanted = frozenset(roles)
     check_claims(
         wanted,
@@ -117,6 +118,14 @@ async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) ->
     if found is None:
         raise NoSuchAccount("no account has this e-mail")
     return found
+
+
+async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
+    """An account that is to be changed: not one whose person was erased."""
+    account = await session.get(Account, account_id, with_for_update=True)
+    if account is None or account.is_forgotten:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    return account
 
 
 async def refuse_unknown(

@@ -9,10 +9,11 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import Account, NotInTheRegister
-from shared.auth import Principal, Role, Verifier
+from shared.auth import Principal, Verifier
 from shared.database import Sessions
 from shared.errors import DomainError, Forbidden
 from shared.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
@@ -21,6 +22,7 @@ from shared.settings import Settings
 
 from .failures import forget_failures, note_failure, refuse_guessing
 from .identities import find_linked, identity_marks
+from .standing import RightsEnded, principal_of, require_standing
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
 
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -55,9 +57,8 @@ async def issue_to_linked(
         account = await find_linked(session, marks)
         if account is not None and account.disabled_at is None:
             await forget_failures(session, marks)
-            return await issue(
-                session, sealer, settings, subject=account.id, claims=claims_of(account)
-            )
+            claims = claims_of(principal_of(account))
+            return await issue(session, sealer, settings, subject=account.id, claims=claims)
         await note_failure(session, marks[0])
     raise TokenRefused("invalid_grant", _why_not(account))
 
@@ -87,33 +88,34 @@ async def issue_to_act_for(
     except DomainError as error:
         raise TokenRefused("invalid_request", error.detail) from None
     async with sessions.begin() as session:
-        account = await session.get(Account, caller.subject)
-        if account is None or account.disabled_at is not None:
-            raise TokenRefused("invalid_grant", "only an account that is enabled acts for others")
+        present = await _present(session, caller)
         columns = models.cooperative.c
         province = await session.scalar(
             select(columns.province).where(columns.id == cooperative_id)
         )
         if province is None:
             raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
-        _require_intermediary(account, cooperative_id, province)
-        claims = claims_of(account) | {"on_behalf_of": str(cooperative_id)}
+        _require_intermediary(present, cooperative_id, province)
+        claims = claims_of(present) | {"on_behalf_of": str(cooperative_id)}
         return await issue(
             session,
             sealer,
             settings,
-            subject=account.id,
+            subject=present.subject,
             claims=claims,
             until=caller.expires_at,
         )
 
 
-def _require_intermediary(account: Account, cooperative_id: UUID, province: str) -> None:
-    present = Principal(
-        subject=account.id,
-        roles=frozenset(map(Role, account.roles)),
-        provinces=frozenset(account.provinces),
-    )
+async def _present(session: AsyncSession, caller: Principal) -> Principal:
+    try:
+        return await require_standing(session, caller)
+    except RightsEnded:
+        detail = "only an account that is enabled acts for others"
+        raise TokenRefused("invalid_grant", detail) from None
+
+
+def _require_intermediary(present: Principal, cooperative_id: UUID, province: str) -> None:
     try:
         present.acting_for(cooperative_id, province)
     except Forbidden as error:

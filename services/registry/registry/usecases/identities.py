@@ -9,21 +9,16 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
-from registry.domain import (
-    Account,
-    IdentityTaken,
-    LinkedIdentity,
-    NoSuchAccount,
-    NoSuchIdentity,
-)
+from registry.domain import Account, IdentityTaken, LinkedIdentity, NoSuchIdentity
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.errors import Invalid
 from shared.sealed import Sealer, Unreadable
 
-from .accounts import take_turns
+from .accounts import find_locked, take_turns
 from .failures import forget_failures
+from .standing import require_standing
 
 
 class NoIssuer(Invalid):
@@ -40,11 +35,10 @@ async def link_identity(
     subject: str,
 ) -> LinkedIdentity:
     """Whoever signs in there as this subject is this account here. Operators only."""
-    caller.require(Role.OPERATOR)
+    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
     if not issuer:
         raise NoIssuer(field="issuer")
-    if await session.get(Account, account_id, with_for_update=True) is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
+    await find_locked(session, account_id)
     marks = identity_marks(sealer, issuer, subject)
     await _refuse_taken(session, marks)
     identity = LinkedIdentity(
@@ -73,7 +67,7 @@ async def unlink_identity(
     session: AsyncSession, caller: Principal, account_id: UUID, identity_id: UUID
 ) -> None:
     """That subject gets no more tokens here. Operators only."""
-    caller.require(Role.OPERATOR)
+    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
     identity = await session.get(LinkedIdentity, identity_id, with_for_update=True)
     if identity is None or identity.account_id != account_id:
         raise NoSuchIdentity

@@ -16,6 +16,8 @@ from shared.contracts.base import Language, Localized, new_id, now
 from shared.errors import Forbidden
 from shared.messaging import outbox
 
+from .standing import require_standing
+
 
 class AnotherPartner(Forbidden):
     """A partner sees, makes and revokes only its own clients."""
@@ -53,7 +55,7 @@ async def create_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, label: str
 ) -> tuple[ApiClient, str]:
     """Operators for any partner, a partner for itself; the secret is told this once."""
-    require_partner(caller, slug)
+    await _require_partner_still(session, caller, slug)
     partner = await _find(session, slug)
     if partner is None:
         raise NoSuchPartner(f"no partner {slug} is registered")
@@ -80,7 +82,7 @@ async def revoke_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, client_id: UUID
 ) -> None:
     """No more tokens for this client: operators for any partner, a partner for itself."""
-    require_partner(caller, slug)
+    await _require_partner_still(session, caller, slug, changing=client_id)
     partner = await _find(session, slug)
     client = await session.get(ApiClient, client_id, with_for_update=True)
     if partner is None or client is None or client.partner_id != partner.id:
@@ -100,6 +102,13 @@ def require_partner(caller: Principal, slug: str) -> None:
     caller.require(Role.OPERATOR, Role.PARTNER)
     if Role.OPERATOR not in caller.roles and caller.partner != slug:
         raise AnotherPartner
+
+
+async def _require_partner_still(
+    session: AsyncSession, caller: Principal, slug: str, *, changing: UUID | None = None
+) -> None:
+    require_partner(caller, slug)
+    require_partner(await require_standing(session, caller, changing=changing), slug)
 
 
 def digest_secret(secret: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import Account, ApiClient, KeyState, Partner, SigningKey
-from shared.auth import ALGORITHM, Role
+from shared.auth import ALGORITHM, Principal, Role
 from shared.contracts.base import new_id, now
 from shared.database import Sessions
 from shared.errors import DomainError
@@ -28,6 +28,7 @@ from .accounts import email_marks
 from .failures import forget_failures, note_failure, refuse_guessing
 from .partners import digest_secret
 from .passwords import is_password
+from .standing import principal_of
 
 KEYS_LOCK = 7_463
 OAuthError = Literal[
@@ -80,20 +81,19 @@ async def issue_to_account(
     async with sessions.begin() as session:
         if account is not None and fits:
             await forget_failures(session, marks)
-            return await issue(
-                session, sealer, settings, subject=account.id, claims=claims_of(account)
-            )
+            claims = claims_of(principal_of(account))
+            return await issue(session, sealer, settings, subject=account.id, claims=claims)
         await note_failure(session, marks[0])
     raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
 
 
-def claims_of(account: Account) -> dict[str, Any]:
-    """What a token of the account says, as the record stands now."""
+def claims_of(present: Principal) -> dict[str, Any]:
+    """What a token says of somebody, as the record stands now."""
     return {
-        "roles": account.roles,
-        "provinces": account.provinces,
-        "cooperatives": [str(each) for each in account.cooperatives],
-        "partner": account.partner,
+        "roles": sorted(present.roles),
+        "provinces": sorted(present.provinces),
+        "cooperatives": sorted(map(str, present.cooperatives)),
+        "partner": present.partner,
     }
 
 
