@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,14 +20,15 @@ from joserfc.jwk import KeySet, OKPKey
 from registry import usecases
 from registry.app import OwnKeys
 from registry.cli.connection import CONSOLE
-from registry.usecases.failures import MOST_FAILURES
+from registry.usecases.accounts import email_marks
+from registry.usecases.failures import MOST_FAILURES, take_turn
 from shared import testing
 from shared.auth import ALGORITHM, Role, Verifier
 from shared.contracts.base import Localized
 from shared.database import make_engine, make_sessions
 from shared.runtime import Runtime
 from shared.sealed import Sealer
-from shared.testing import Api
+from shared.testing import Api, eventually
 
 SEALER = Sealer([testing.SEAL_KEY])
 PASSWORD = "correct horse battery"
@@ -197,6 +200,45 @@ async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
         statuses[username] = answer.status_code
 
     assert set(statuses.values()) == {429}
+
+
+async def test_guesses_that_come_together_get_no_more_answers_than_one_by_one(
+    door: Api, email: str
+) -> None:
+    guess = {"grant_type": "password", "username": email, "password": "wrong"}
+
+    answers = await asyncio.gather(*(asked(door, **guess) for _ in range(MOST_FAILURES + 5)))
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {400: MOST_FAILURES, 429: 5}
+
+
+async def test_the_right_guess_is_refused_too_when_others_were_judged_meanwhile(
+    door: Api, email: str
+) -> None:
+    guess = {"grant_type": "password", "username": email}
+    for _ in range(MOST_FAILURES - 1):
+        await asked(door, **guess, password="wrong")
+
+    async with door.sessions.begin() as session:
+        await take_turn(session, email_marks(SEALER, email))
+        together = []
+        for password in ("wrong", PASSWORD):
+            together.append(asyncio.create_task(asked(door, **guess, password=password)))
+            await eventually(lambda: waiting(door, len(together)), within=10)
+
+    assert [(await each).status_code for each in together] == [400, 429]
+
+
+async def waiting(door: Api, count: int) -> bool:
+    """Whether so many guesses wait for their turn."""
+    async with door.sessions() as session:
+        connection = await session.connection()
+        locks = await connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+        )
+        return bool(locks.scalar_one() == count)
 
 
 async def test_neither_password_nor_address_rests_in_clear(door: Api, email: str) -> None:

@@ -23,7 +23,7 @@ from .accounts import (
     refuse_last_operators,
     refuse_unknown,
 )
-from .failures import forget_failures, note_failure, refuse_guessing
+from .failures import forget_failures, note_failure, refuse_guessing, take_turn
 from .passwords import check_password, hash_password, is_password
 from .standing import require_standing
 
@@ -120,14 +120,18 @@ async def change_password(
         account = await find_locked(session, caller.subject)
         marks = _marks(sealer, account)
         await refuse_guessing(session, marks)
-    if not await is_password(current, account.password_hash):
-        async with sessions.begin() as session:
-            await note_failure(session, marks[0])
-        raise WrongPassword(field="current_password")
+    fits = await is_password(current, account.password_hash)
     async with sessions.begin() as session:
         await require_standing(session, caller)
         account = await find_locked(session, caller.subject)
-        await _set_password(session, sealer, caller, account, password, action="password changed")
+        await take_turn(session, marks)
+        await refuse_guessing(session, marks)
+        if fits:
+            return await _set_password(
+                session, sealer, caller, account, password, action="password changed"
+            )
+        await note_failure(session, marks[0])
+    raise WrongPassword(field="current_password")
 
 
 async def _set_password(

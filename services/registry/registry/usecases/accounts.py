@@ -25,6 +25,7 @@ from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.sealed import Sealer
 
+from .failures import take_turn
 from .passwords import check_password, hash_password
 from .standing import require_standing
 
@@ -159,19 +160,9 @@ async def _new_account(
     return account
 
 
-async def take_turns(session: AsyncSession, marks: list[str]) -> None:
-    """One at a time per marked value, also between processes of which each has another key first.
-
-    Then each mark of the value can be looked for: a unique index knows only equal ones.
-    """
-    turn = text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 0))")
-    for mark in sorted(marks):
-        await session.execute(turn, {"mark": mark})
-
-
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
-    """One account per e-mail."""
-    await take_turns(session, marks)
+    """One account per e-mail, also between processes of which each has another key first."""
+    await take_turn(session, marks)
     taken = select(models.account.c.id).where(models.account.c.email_mark.in_(marks))
     if await session.scalar(taken):
         raise AccountExists

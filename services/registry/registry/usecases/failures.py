@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
@@ -20,6 +20,16 @@ _failures = models.sign_in_failure
 
 class TooManyFailures(TooManyRequests):
     """Too many failed sign-ins: wait 15 minutes, then try again."""
+
+
+async def take_turn(session: AsyncSession, marks: Sequence[str]) -> None:
+    """Whoever is about to judge a guess waits until those before it are judged and noted.
+
+    Without it, guesses that come together would all be judged before the first one counts.
+    """
+    turn = text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 0))")
+    for mark in sorted(marks):
+        await session.execute(turn, {"mark": mark})
 
 
 async def refuse_guessing(session: AsyncSession, marks: Sequence[str]) -> None:

@@ -16,8 +16,8 @@ from shared.contracts.base import new_id, now
 from shared.errors import Invalid
 from shared.sealed import Sealer, Unreadable
 
-from .accounts import find_locked, take_turns
-from .failures import forget_failures
+from .accounts import find_locked
+from .failures import forget_failures, take_turn
 from .standing import require_standing
 
 
@@ -57,7 +57,7 @@ async def link_identity(
 
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
     """Also when two operators link it at the same time."""
-    await take_turns(session, marks)
+    await take_turn(session, marks)
     columns = models.linked_identity.c
     if await session.scalar(select(columns.id).where(columns.subject_mark.in_(marks))):
         raise IdentityTaken

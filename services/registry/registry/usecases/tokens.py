@@ -25,7 +25,7 @@ from shared.sealed import Sealer
 from shared.settings import Settings
 
 from .accounts import email_marks
-from .failures import forget_failures, note_failure, refuse_guessing
+from .failures import forget_failures, note_failure, refuse_guessing, take_turn
 from .partners import digest_secret
 from .passwords import is_password
 from .standing import principal_of
@@ -65,7 +65,8 @@ async def issue_to_account(
 ) -> IssuedToken:
     """Unknown, disabled and wrong look the same, and take the same time.
 
-    No transaction is open while the password is hashed.
+    No transaction is open while the password is hashed. What came of it is told only to whom the
+    failures noted meanwhile leave a guess: many at once get no more answers than one by one.
     """
     marks = email_marks(sealer, email)
     async with sessions() as session:
@@ -79,6 +80,8 @@ async def issue_to_account(
         ).scalar_one_or_none()
     fits = await is_password(password, account.password_hash if account else None)
     async with sessions.begin() as session:
+        await take_turn(session, marks)
+        await refuse_guessing(session, marks)
         if account is not None and fits:
             await forget_failures(session, marks)
             claims = claims_of(principal_of(account))
