@@ -1,20 +1,38 @@
-"""Query parameters: a misspelt filter is refused, for ignored it would look like a full answer."""
+"""What callers may give: moments of a sensible year, and no query parameter that does not exist.
+
+A misspelt filter is refused, for ignored it would look like a full answer.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, get_origin
+from typing import Annotated, Any, Final, get_origin
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
+from pydantic import AfterValidator, AwareDatetime
 
 from .errors import Invalid, Problem
 
 MOST_NAMED = 20
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 2999
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # The year first: near the ends of the calendar other zones have no such moment.
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"the year lies before {FIRST_YEAR} or after {LAST_YEAR}: check it")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment as a caller gives it, with its zone, in UTC from then on."""
 
 
 def refuse_unknown(request: Request) -> None:

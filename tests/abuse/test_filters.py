@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from shared.web import encode_cursor
 
 from . import things
-from .doors import Door, Operation, operations
+from .doors import SERVICES, Door, Operation, operations
 from .test_bodies import _path, problem
 
 ASKED = [
@@ -162,3 +163,33 @@ def test_a_parameter_given_twice_or_misspelt_is_refused(operation: Operation, op
     twice = _ask(door, operation, tokens, [(name, "1"), (name, "1")])
     assert twice.status_code == 422
     assert problem(twice, 422)["errors"][0]["field"] == name
+
+
+FAR = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+MOMENTS = [
+    (operation, parameter["name"])
+    for operation in ASKED
+    for parameter in operation.parameters("query")
+    if "date-time" in str(parameter["schema"])
+]
+
+
+@pytest.mark.parametrize(("operation", "name"), MOMENTS, ids=str)
+def test_a_moment_at_the_end_of_the_calendar_is_refused(
+    operation: Operation, name: str, open_doors, tokens
+):
+    for moment in FAR:
+        answer = _ask(open_doors[operation.service], operation, tokens, {name: moment})
+        (error,) = problem(answer, 422)["errors"]
+        assert (error["field"], "year" in error["message"]) == (name, True)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_facts_are_not_sent_again_since_the_beginning_of_the_calendar(service, open_doors, tokens):
+    wish = {"kind": "log", "queue": "notifications.know_partner", "reason": "x"}
+
+    for name, moment in product(("since", "until"), FAR):
+        answer = open_doors[service].http.post(
+            "/resends", json=wish | {name: moment}, headers=things.headers(tokens, "operator")
+        )
+        assert problem(answer, 422)["errors"][0]["field"] == name

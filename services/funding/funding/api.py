@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +21,7 @@ from pydantic import (
 from shared.contracts.base import Audience, Text, now
 from shared.contracts.criteria import Criteria, MinShare
 from shared.contracts.funding import Deadline, Track
+from shared.parameters import Moment
 from shared.web import Caller, Expected, Page, Session
 
 from . import queries, usecases
@@ -48,7 +48,7 @@ class DeadlineIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     local: Annotated[NaiveDatetime, BeforeValidator(_date_and_time)] | None = None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     zone: Annotated[str, Field(max_length=64)] = CASABLANCA
     shown: Text | None = None
     shown_ar: Text | None = None

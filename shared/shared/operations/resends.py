@@ -7,12 +7,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.catalogue import EVENTS
 from shared.messaging import resends
 from shared.messaging.resends import Kind, Listeners, State, Wish
 from shared.messaging.tables import ResendRow
+from shared.parameters import Moment
 from shared.web import Caller, Process, Session
 
 router = APIRouter(tags=["operations"], prefix="/resends")
@@ -26,8 +27,8 @@ class ResendIn(BaseModel):
     kind: Kind
     queue: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,200}$")
     reason: Reason = Field(description="Why; kept with the run.")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     topics: tuple[str, ...] = Field(default=(), max_length=50)
     event_id: UUID | None = None
 

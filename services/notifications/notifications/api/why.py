@@ -6,9 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from shared.contracts.base import Language
+from shared.parameters import Moment
 from shared.web import Caller, Session
 
 from .. import queries
@@ -26,7 +26,7 @@ async def why(
     cooperative_id: UUID,
     language: Language | None = None,
     at: Annotated[
-        AwareDatetime | None, Query(description="As of this moment, not as of the decision.")
+        Moment | None, Query(description="As of this moment, not as of the decision.")
     ] = None,
 ) -> WhyOut:
     """Why this cooperative was told, or why not: for anyone who may read its inbox, at any time."""
