@@ -191,6 +191,9 @@ async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_provinc
         ({"contact": {"phone": "12"}}, "contact.phone", "0612345678"),
         ({"members_women": 11}, "members_women", "more than members_total"),
         ({"members_total": -1}, "members_total", "greater than or equal to 0"),
+        ({"created_on": "2999-01-01"}, "created_on", "in the future: check the year"),
+        ({"created_on": "1899-12-31"}, "created_on", "before 1900: check the year"),
+        ({"as_of_on": "9999-12-31"}, "as_of_on", "in the future: check the year"),
         ({"court": None}, "court", ""),
         ({"surprise": 1}, "surprise", "not permitted"),
     ],
@@ -378,6 +381,21 @@ async def test_an_unreadable_file_is_a_problem(
     answer = await uploaded(door, people.operator, content)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize("day", ["2999-01-01", "1899-12-31"])
+async def test_a_file_is_true_as_of_a_day_that_has_come(
+    door: Api, people: People, day: str
+) -> None:
+    answer = await door.http.post(
+        f"/imports?as_of_on={day}",
+        content=a_file(a_row()),
+        headers={**people.operator, "content-type": "text/csv"},
+    )
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, "as_of_on")
+    assert "check the year" in error["message"]
 
 
 async def test_an_import_larger_than_the_limit_is_refused(

@@ -51,6 +51,17 @@ def test_an_import_shows_its_problems_and_writes_them_all(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("environment")
+def test_a_file_of_tomorrow_is_not_imported(tmp_path: Path) -> None:
+    file = tmp_path / "register.csv"
+    file.write_bytes(a_file(a_row()))
+
+    done = runner.invoke(register, ["import", str(file), "--as-of", "2999-01-01"])
+
+    assert done.exit_code == 2
+    assert "in the future: check the year" in " ".join(done.stderr.split())
+
+
+@pytest.mark.usefixtures("environment")
 def test_an_import_reports_as_json(tmp_path: Path) -> None:
     file = tmp_path / "register.csv"
     file.write_bytes(a_file(*many_rows(3, "TPI Meknès")))

@@ -17,6 +17,8 @@ from shared.contracts.base import Language, Text
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.errors import Invalid, Problem
 
+from .dependencies import PastDay
+
 Members = Annotated[int, Field(ge=0, le=cells.MOST_MEMBERS)]
 REQUIRED: Final = ("court", "local_register_no", "province", "applicant_type", "legal_status")
 NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
@@ -57,7 +59,7 @@ class ChangesIn(BaseModel):
     governance: Governance | None = None
     legal_status: LegalStatus | None = None
     activity_status: ActivityStatus | None = None
-    created_on: date | None = None
+    created_on: PastDay | None = None
     commune: Text | None = None
     sector: Text | None = None
     branch: Text | None = None
@@ -71,7 +73,7 @@ class ChangesIn(BaseModel):
     is_test_data: bool | None = None
     contact: ContactIn | None = None
     source: Text | None = Field(default=None, description="Where these facts were read.")
-    as_of_on: date | None = Field(default=None, description="The day as of which they are true.")
+    as_of_on: PastDay | None = Field(default=None, description="The day as of which they are true.")
 
     @model_validator(mode="after")
     def _what_has_to_be_known_stays_known(self) -> Self:

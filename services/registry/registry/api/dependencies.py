@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator
 
+from registry.register_file import WrongCell, cells
+from shared.contracts.base import now
 from shared.oidc import ForeignIssuer
 from shared.sealed import Sealer
 from shared.web import Process
@@ -27,3 +31,14 @@ def foreign_issuer(request: Request) -> ForeignIssuer | None:
 
 
 Foreign = Annotated[ForeignIssuer | None, Depends(foreign_issuer)]
+
+
+def _past_day(value: date) -> date:
+    try:
+        return cells.past_day(value, now().date())
+    except WrongCell as error:
+        raise ValueError(f"{error.reason}: {error.suggestion}") from None
+
+
+PastDay = Annotated[date, AfterValidator(_past_day)]
+"""A day with the bounds that register files have, so that both doors take and refuse the same."""

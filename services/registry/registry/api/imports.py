@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, BinaryIO
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from shared.auth import Role
 from shared.errors import DomainError
 from shared.web import Caller, Session, Sessions
 
-from .dependencies import Seal
+from .dependencies import PastDay, Seal
 
 router = APIRouter(prefix="/imports", tags=["imports"])
 
@@ -88,7 +88,7 @@ async def import_register(
     source: Annotated[
         str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
     ] = "upload",
-    as_of_on: date | None = None,
+    as_of_on: PastDay | None = None,
 ) -> StreamingResponse:
     """Operators only. The answer is one JSON line per batch, then a line with the report.
 

@@ -22,7 +22,8 @@ from registry import usecases
 from registry.domain import ImportState, RegisterImport
 from registry.generator import write_register
 from registry.generator.figures import COOPERATIVES
-from registry.register_file import Finding, lines_of
+from registry.register_file import Finding, WrongCell, cells, lines_of
+from shared.contracts.base import now
 
 from .connection import CONSOLE, connected
 
@@ -84,7 +85,7 @@ def import_file(
     Example: docker compose exec -T registry taawon register import - < register.csv
     """
     findings: list[Finding] = []
-    day = as_of.replace(tzinfo=UTC).date() if as_of else None
+    day = _past_day(as_of) if as_of else None
     result = asyncio.run(
         _import(file, source or Path(file.name).name, findings, day, quiet=as_json)
     )
@@ -96,6 +97,13 @@ def import_file(
         _show(result, findings, report)
     if result.state is ImportState.REFUSED or result.rows_refused:
         raise typer.Exit(2)
+
+
+def _past_day(as_of: datetime) -> date:
+    try:
+        return cells.past_day(as_of.replace(tzinfo=UTC).date(), now().date())
+    except WrongCell as error:
+        raise typer.BadParameter(f"--as-of: {error.reason}: {error.suggestion}") from None
 
 
 async def _import(

@@ -173,6 +173,11 @@ def day(cell: str, today: date) -> date:
         raise WrongCell(
             f"{quoted(cell)} is no day of the calendar", "check day and month"
         ) from None
+    return past_day(value, today)
+
+
+def past_day(value: date, today: date) -> date:
+    """A day that has come, and not before there were cooperatives."""
     if value > today:
         raise WrongCell(f"{value.isoformat()} is in the future", "check the year")
     if value.year < FIRST_YEAR:
