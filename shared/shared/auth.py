@@ -118,8 +118,8 @@ class FetchedKeys:
     """The issuer's published keys: cached, read again when a token names a key not seen yet.
 
     A failed fetch keeps the keys that are known, and while one waits for an issuer that is slow to
-    answer the others go on with those. An attacker's unknown key ids cost at most one fetch per
-    `least_seconds`.
+    answer the others go on with those. Whatever tokens name and however the issuer fares, it is
+    asked at most once per `least_seconds`.
     """
 
     def __init__(self, url: str, *, fresh_seconds: float = 300, least_seconds: float = 5) -> None:
@@ -128,27 +128,30 @@ class FetchedKeys:
         self._least = least_seconds
         self._keys: KeySet | None = None
         self._fetched = float("-inf")
+        self._tried = float("-inf")
         self._lock = asyncio.Lock()
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
         if self._keys is not None and self._lock.locked() and not unknown_kid:
             return self._keys
         async with self._lock:
-            age = time.monotonic() - self._fetched
-            if self._keys is None or age > (self._least if unknown_kid else self._fresh):
+            now = time.monotonic()
+            is_due = unknown_kid or self._keys is None or now - self._fetched > self._fresh
+            if is_due and now - self._tried > self._least:
                 await self._fetch()
             if self._keys is None:
                 raise KeysAway
             return self._keys
 
     async def _fetch(self) -> None:
-        self._fetched = time.monotonic()
         try:
             async with httpx.AsyncClient(timeout=3) as client:
                 self._keys = await self._read(client)
+            self._fetched = time.monotonic()
         except (httpx.HTTPError, ValueError, TypeError, KeyError, JoseError) as error:
-            self._fetched = time.monotonic() - self._fresh + self._least
             log.warning("issuer keys unreadable", url=self._url, error=type(error).__name__)
+        finally:
+            self._tried = time.monotonic()
 
     async def _read(self, client: httpx.AsyncClient) -> KeySet:
         response = await client.get(self._url)

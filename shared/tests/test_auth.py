@@ -302,6 +302,32 @@ async def test_an_unreadable_answer_keeps_the_keys_that_are_known(answer):
         assert issuer.asked == 2
 
 
+async def test_unknown_key_names_cost_no_more_while_the_issuer_is_down():
+    key = a_key("one")
+    async with issuing(key) as issuer:
+        door = verifier(issuer.url, fresh_seconds=0, least_seconds=60)
+        await door.verify(signed(key, "one"))
+        issuer.answer = b"broken"
+
+        for number in range(20):
+            with pytest.raises(InvalidToken):
+                await door.verify(signed(key, f"unknown-{number}"))
+
+        assert issuer.asked == 1
+
+
+async def test_an_issuer_that_was_never_there_is_not_asked_for_every_token():
+    async with issuing() as issuer:
+        issuer.answer = b"broken"
+        door = verifier(issuer.url)
+
+        for number in range(20):
+            with pytest.raises(KeysAway):
+                await door.verify(signed(a_key("one"), f"unknown-{number}"))
+
+        assert issuer.asked == 1
+
+
 async def test_without_any_keys_the_caller_is_asked_to_come_back():
     async with issuing() as issuer:
         url = issuer.url
@@ -313,7 +339,7 @@ async def test_without_any_keys_the_caller_is_asked_to_come_back():
 async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url, fresh_seconds=0)
+        door = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
         await door.verify(signed(key, "one"))
         issuer.silence.clear()
         asking = asyncio.create_task(door.verify(signed(key, "one")))

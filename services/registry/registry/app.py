@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from joserfc.jwk import KeySet
 from shared.auth import Keys
 from shared.database import Sessions
 from shared.oidc import ForeignIssuer
+from shared.pauses import rest
 from shared.service import build
 from shared.settings import Settings
 
@@ -17,21 +19,38 @@ from . import api, handlers, jobs, measures, queries, usecases
 
 
 class OwnKeys:
-    """The registry verifies with the keys it keeps itself, read again when one is new to it."""
+    """The registry verifies with the keys it keeps itself, read again when one is new to it.
 
-    def __init__(self, sessions: Sessions, *, fresh_seconds: float = 30) -> None:
+    Tokens that name unknown keys make it read once per `least_seconds` and no more: all wait for
+    the same reading, the next one, which finds a key that was made a moment ago.
+    """
+
+    def __init__(
+        self, sessions: Sessions, *, fresh_seconds: float = 30, least_seconds: float = 0.2
+    ) -> None:
         self._sessions = sessions
         self._fresh = fresh_seconds
+        self._least = least_seconds
         self._keys = KeySet([])
-        self._read_at = float("-inf")
+        self._tried = self._read_at = float("-inf")
+        self._turn = asyncio.Lock()
+        self._coming: asyncio.Task[None] | None = None
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
         if unknown_kid or time.monotonic() - self._read_at > self._fresh:
+            self._coming = self._coming or asyncio.create_task(self._read())
+            await asyncio.shield(self._coming)
+        return self._keys
+
+    async def _read(self) -> None:
+        async with self._turn:
+            await rest(self._tried + self._least - time.monotonic())
+            # From here on it may miss a key: whoever asks now waits for the one after it.
+            self._coming, self._tried = None, time.monotonic()
             async with self._sessions() as session:
                 found = await queries.published_keys(session)
             self._keys = KeySet.import_key_set({"keys": found})  # type: ignore[typeddict-item]  # plain JSON
-            self._read_at = time.monotonic()
-        return self._keys
+            self._read_at = self._tried
 
 
 def own_keys(_: Settings, sessions: Sessions) -> Keys:

@@ -96,7 +96,7 @@ async def here(
 
 def own_verifier(door: Api) -> Verifier:
     settings = door.runtime.settings
-    keys = OwnKeys(door.sessions, fresh_seconds=0)
+    keys = OwnKeys(door.sessions, fresh_seconds=0, least_seconds=0)
     return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
 

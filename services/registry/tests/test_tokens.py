@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import usecases
 from registry.app import OwnKeys
@@ -23,7 +24,7 @@ from registry.cli.connection import CONSOLE
 from registry.usecases.accounts import email_marks
 from registry.usecases.failures import MOST_FAILURES, take_turn
 from shared import testing
-from shared.auth import ALGORITHM, Role, Verifier
+from shared.auth import ALGORITHM, InvalidToken, Role, Verifier
 from shared.contracts.base import Localized
 from shared.database import make_engine, make_sessions
 from shared.runtime import Runtime
@@ -312,6 +313,34 @@ async def test_a_token_of_an_unknown_key_is_refused(door: Api) -> None:
     answers = [await door.http.get("/partners", headers=bearer(token)) for token in tokens]
 
     assert [answer.status_code for answer in answers] == [401, 401]
+
+
+async def test_unknown_keys_cost_one_reading_and_a_new_key_is_found_at_once(
+    door: Api, email: str
+) -> None:
+    readings = 0
+
+    def counted() -> AsyncSession:
+        nonlocal readings
+        readings += 1
+        return door.sessions()
+
+    keys = OwnKeys(counted)  # type: ignore[arg-type]  # as much of it as is used
+    verifier = Verifier(keys, issuer="taawon-registry", audience="taawon")
+    strange = OKPKey.generate_key("Ed25519")
+    forged = [
+        jwt.encode({"alg": ALGORITHM, "kid": str(number)}, claims(), strange, [ALGORITHM])
+        for number in range(50)
+    ]
+
+    refused = await asyncio.gather(*map(verifier.verify, forged), return_exceptions=True)
+    kid, key = await active_key(door)
+    token = jwt.encode({"alg": ALGORITHM, "kid": kid}, claims(), key, [ALGORITHM])
+    caller = await verifier.verify(token)
+
+    assert {type(each) for each in refused} == {InvalidToken}
+    assert caller.roles == {Role.OPERATOR}
+    assert readings <= 3
 
 
 async def test_a_token_without_signature_is_refused(door: Api) -> None:
