@@ -240,16 +240,40 @@ async def test_who_came_after_the_end_was_not_in_the_audience_then(door, tokens)
     assert (why["told"], why["because"]) == (False, "not_in_audience_then")
 
 
-async def test_what_was_over_when_the_record_came_to_match_is_said_to_be_over(door, tokens):
+async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(door, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
     await heard(door.sessions, opened(call), record, closed(call))
     await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    afterwards = await moment(door)
+
+    why = await ask(door, tokens, call.call_id, record)
+    later = await ask(door, tokens, call.call_id, record, at=afterwards.isoformat())
+
+    assert (why["because"], why["facts_version"]) == ("excluded", 1)
+    assert (why["content_version"], why["subject_state"]) == (3, "closed")
+    assert (later["because"], later["verdict"]) == ("subject_not_open", "eligible")
+    assert later["summary"] == "Ce n'était pas ou plus ouvert à ce moment : clos."
+
+
+async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_record(door, tokens):
+    call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
+    await heard(door.sessions, record, opened(call))
+    await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
     why = await ask(door, tokens, call.call_id, record)
 
-    assert (why["because"], why["subject_state"]) == ("subject_not_open", "closed")
-    assert why["summary"] == "Ce n'était pas ou plus ouvert à ce moment : clos."
-    assert why["verdict"] == "eligible"
+    assert (why["because"], why["facts_version"]) == ("excluded", 2)
+
+
+async def test_while_it_is_open_the_newest_criteria_count(door, tokens):
+    call, record = a_call(a_track(provinces=["MA-AGD"])), a_record()
+    await heard(door.sessions, record, opened(call))
+    await heard(door.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
+
+    why = await ask(door, tokens, call.call_id, record)
+
+    assert (why["because"], why["content_version"]) == ("excluded", 3)
+    assert why["tracks"][0]["rules"] == ["sector"]
 
 
 async def decide(door, tokens, state, reason, subject_id=None):
@@ -274,6 +298,26 @@ async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
     hold = why["hold"]
     assert (hold["state"], hold["by"], hold["of_everything"]) == ("held", "operator", False)
     assert "libère" in hold["next"]
+
+
+async def test_while_it_is_held_why_and_ledger_name_the_same_ones(door, tokens):
+    call = a_call(a_track(sectors=["ARGAN"]))
+    fits, misfit, changed = a_record(), a_record(sector="CRAFTS"), a_record(sector="CRAFTS")
+    await heard(door.sessions, fits, misfit, changed)
+    await decide(door, tokens, "held", "à relire", call.call_id)
+    await heard(door.sessions, opened(call))
+    await heard(door.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
+
+    because = {
+        str(each.cooperative_id): (await ask(door, tokens, call.call_id, each))["because"]
+        for each in (fits, misfit, changed)
+    }
+    rows = await read_ledger(door, tokens, call.call_id)
+
+    assert list(because.values()) == ["held_back", "excluded", "held_back"]
+    assert {row["cooperative_id"] for row in rows} == {
+        each for each, ground in because.items() if ground == "held_back"
+    }
 
 
 async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers(door, tokens):

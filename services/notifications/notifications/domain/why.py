@@ -22,27 +22,38 @@ class Because(StrEnum):
     """The one ground of an answer; the first that holds, in this order."""
 
     TOLD = "told"
-    HELD_BACK = "held_back"
-    NOT_TOLD_YET = "not_told_yet"
-    SUBJECT_NOT_OPEN = "subject_not_open"
     NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
     EXCLUDED = "excluded"
+    SUBJECT_NOT_OPEN = "subject_not_open"
+    HELD_BACK = "held_back"
+    NOT_TOLD_YET = "not_told_yet"
 
 
 @dataclass(frozen=True)
 class ContentThen:
-    """A subject at the version that was the newest at a moment."""
+    """A subject at one version, and when that was heard."""
 
     version: int
     snapshot: Snapshot
     reference_on: date
+    heard_at: datetime
 
     def is_open(self, at: datetime) -> bool:
         """Whether anybody may still be told: neither void nor over, the deadline to come."""
         if STATE_OF[self.snapshot.state] is not SubjectState.OPEN:
             return False
+        return self._deadline is None or self._deadline > at
+
+    def open_until(self, replaced_at: datetime) -> datetime | None:
+        """Until when anybody could be told of it, if newer content came then; None: never."""
+        if not self.is_open(self.heard_at):
+            return None
+        return replaced_at if self._deadline is None else min(replaced_at, self._deadline)
+
+    @property
+    def _deadline(self) -> datetime | None:
         deadline = self.snapshot.deadline if isinstance(self.snapshot, CallSnapshot) else None
-        return deadline is None or deadline.at > at
+        return deadline.at if deadline else None
 
 
 @dataclass(frozen=True)
@@ -99,22 +110,16 @@ class Then:
         )
 
     def because(self) -> Because:
-        """The ground: what happened first, then what would have kept it from happening."""
+        """The ground. Whom a rule excludes no hold keeps back: it would not be told anyway."""
         if self.was_told:
             return Because.TOLD
         if self.content is None:
             return Because.NOT_TOLD_YET
-        waiting = self._waiting(self.content)
-        if not self.was_fanned_out:
-            return waiting
-        if self.facts is None:
+        if self.facts is None and self.was_fanned_out:
             return Because.NOT_IN_AUDIENCE_THEN
         if best_of(self.verdicts()) is Outcome.INELIGIBLE:
             return Because.EXCLUDED
-        return waiting
-
-    def _waiting(self, content: ContentThen) -> Because:
-        if not content.is_open(self.at):
+        if not self.content.is_open(self.at):
             return Because.SUBJECT_NOT_OPEN
         return Because.HELD_BACK if self.kept_back_by() else Because.NOT_TOLD_YET
 
@@ -134,16 +139,35 @@ def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
     return None
 
 
+def newest_at(contents: Sequence[ContentThen], at: datetime) -> ContentThen | None:
+    """The content at a moment: what arrives late never replaces what is newer."""
+    heard = [content for content in contents if content.heard_at <= at]
+    return max(heard, key=lambda content: content.version, default=None)
+
+
 def decisive_moment(
-    *, fanned_out_at: datetime | None, came_at: datetime, came_while_open: bool, now: datetime
+    contents: Sequence[ContentThen], *, fanned_out_at: datetime | None, now: datetime
 ) -> datetime:
     """When it was settled that a cooperative is not told.
 
-    At the fan-out, unless the cooperative came later while the subject was open: then it is matched
-    anew with each change of its record, and the newest counts.
+    While a subject is open, records and content are matched anew with each change of either: then
+    it is not settled, and what is so now counts. Of a subject that is over, what was so at its end
+    counts, for nothing was matched after it: its deadline, or that it was closed or cancelled.
+    What never was open was settled when it was heard of.
     """
-    if fanned_out_at is None:
-        return now
-    if came_at > fanned_out_at and came_while_open:
-        return now
-    return fanned_out_at
+    turns = _newest_in_turn(contents)
+    replaced = [*(content.heard_at for content in turns[1:]), now]
+    spans = [turn.open_until(until) for turn, until in zip(turns, replaced, strict=True)]
+    ends = [end for end in spans if end is not None]
+    if not ends:
+        return turns[0].heard_at
+    return max(ends[-1], fanned_out_at or ends[-1])
+
+
+def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
+    """The contents that were the newest when they were heard, in that order."""
+    turns: list[ContentThen] = []
+    for content in sorted(contents, key=lambda each: each.heard_at):
+        if not turns or content.version > turns[-1].version:
+            turns.append(content)
+    return turns

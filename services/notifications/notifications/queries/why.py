@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.criteria import Facts
 from shared.errors import Invalid
 
-from ..domain import Subject, SubjectKind
-from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, snapshot_of
+from ..domain import Subject
+from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, newest_at, snapshot_of
 from ..models import alert, audience_history, subject_history
+from ..usecases.clock import moment
 from .alerts import NoSuchCooperative
 from .holds import decisions_about
 from .rows import FACT_NAMES, AnyRow
@@ -43,30 +45,26 @@ async def find_why(
 
     Without `at`: as of its first alert or, where there is none, of the decisive moment.
     """
-    now = datetime.now(UTC)
+    found = await get_subject(session, subject_id)
+    await _require_known(session, cooperative_id)
+    contents = await _contents(session, found)
+    now = await moment(session)
     if at is not None and at > now:
         raise MomentToCome(field="at")
-    found = await get_subject(session, subject_id)
-    came_at = await _came_at(session, cooperative_id)
     alerts = await _alerts(session, subject_id, cooperative_id, until=at or now)
     if alerts:
-        then = await _when_told(session, found, alerts[0], at)
+        then = await _when_told(session, contents, alerts[0], at)
     else:
-        moment = at or await _decisive(session, found, came_at, now)
-        then = await _when_not_told(session, found, cooperative_id, moment)
+        decisive = decisive_moment(contents, fanned_out_at=found.fanned_out_at, now=now)
+        then = await _when_not_told(session, found, contents, cooperative_id, at or decisive)
     decisions = await decisions_about(session, subject_id, until=then.at)
     return Known(found, cooperative_id, alerts, replace(then, decisions=decisions))
 
 
-async def _came_at(session: AsyncSession, cooperative_id: UUID) -> datetime:
-    came_at = await session.scalar(
-        select(func.min(audience_history.c.valid_from)).where(
-            audience_history.c.cooperative_id == cooperative_id
-        )
-    )
-    if not isinstance(came_at, datetime):
+async def _require_known(session: AsyncSession, cooperative_id: UUID) -> None:
+    known = exists().where(audience_history.c.cooperative_id == cooperative_id)
+    if not await session.scalar(select(known)):
         raise NoSuchCooperative(f"no cooperative {cooperative_id} is in the audience yet")
-    return came_at
 
 
 async def _alerts(
@@ -85,59 +83,49 @@ async def _alerts(
 
 
 async def _when_told(
-    session: AsyncSession, found: Subject, first: AnyRow, at: datetime | None
+    session: AsyncSession, contents: Sequence[ContentThen], first: AnyRow, at: datetime | None
 ) -> Then:
     """The content and the facts that the first alert points at, whatever came later."""
-    contents = _contents(first.subject_id).where(subject_history.c.version == first.subject_version)
     facts = _facts(first.cooperative_id).where(audience_history.c.version == first.audience_version)
     return Then(
         at=at or first.created_at,
         was_told=True,
         was_fanned_out=True,
-        content=await _content(session, found.kind, contents),
+        content=next(each for each in contents if each.version == first.subject_version),
         facts=await _facts_then(session, facts),
-    )
-
-
-async def _decisive(
-    session: AsyncSession, found: Subject, came_at: datetime, now: datetime
-) -> datetime:
-    on_arrival = await _content_at(session, found, came_at)
-    return decisive_moment(
-        fanned_out_at=found.fanned_out_at,
-        came_at=came_at,
-        came_while_open=on_arrival is not None and on_arrival.is_open(came_at),
-        now=now,
     )
 
 
 async def _when_not_told(
-    session: AsyncSession, found: Subject, cooperative_id: UUID, moment: datetime
+    session: AsyncSession,
+    found: Subject,
+    contents: Sequence[ContentThen],
+    cooperative_id: UUID,
+    at: datetime,
 ) -> Then:
-    facts = _facts(cooperative_id).where(audience_history.c.valid_from <= moment)
+    facts = _facts(cooperative_id).where(audience_history.c.valid_from <= at)
     return Then(
-        at=moment,
+        at=at,
         was_told=False,
-        was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= moment,
-        content=await _content_at(session, found, moment),
+        was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= at,
+        content=newest_at(contents, at),
         facts=await _facts_then(session, facts),
     )
 
 
-async def _content_at(
-    session: AsyncSession, found: Subject, moment: datetime
-) -> ContentThen | None:
-    heard = _contents(found.subject_id).where(subject_history.c.heard_at <= moment)
-    return await _content(session, found.kind, heard)
-
-
-def _contents(subject_id: UUID) -> Select[Any]:
-    """The versions of a subject, the newest first: what arrived late never replaced a newer one."""
-    return (
-        select(subject_history)
-        .where(subject_history.c.subject_id == subject_id)
-        .order_by(subject_history.c.version.desc())
-        .limit(1)
+async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen, ...]:
+    """Every version of a subject that was heard."""
+    rows = await session.execute(
+        select(subject_history).where(subject_history.c.subject_id == found.subject_id)
+    )
+    return tuple(
+        ContentThen(
+            version=row.version,
+            snapshot=snapshot_of(found.kind, row.content),
+            reference_on=row.reference_on,
+            heard_at=row.heard_at,
+        )
+        for row in rows
     )
 
 
@@ -149,15 +137,6 @@ def _facts(cooperative_id: UUID) -> Select[Any]:
         .order_by(audience_history.c.version.desc())
         .limit(1)
     )
-
-
-async def _content(
-    session: AsyncSession, kind: SubjectKind, statement: Select[Any]
-) -> ContentThen | None:
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    return ContentThen(row.version, snapshot_of(kind, row.content), row.reference_on)
 
 
 async def _facts_then(session: AsyncSession, statement: Select[Any]) -> FactsThen | None:
