@@ -6,15 +6,17 @@ import csv
 import io
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from notifications import handlers, usecases
+from shared.contracts.funding import Deadline
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import OutboxRow
 
-from .builders import a_call, a_record, a_track, extended, opened
+from .builders import a_call, a_record, a_track, cancelled, closed, extended, opened
 
 
 async def registered(door, *records):
@@ -169,6 +171,29 @@ async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(door, toke
     assert (untold["state"], untold["told_at"], untold["edition"]) == (state, None, None)
     assert (untold["verdict"], untold["not_told_because"]) == ("eligible", "a wrong cap")
     assert (totals["alerted"], totals["not_told"], totals["hold"]["state"]) == (1, 1, state)
+
+
+ENDS = {
+    "closed": lambda call: [closed(call)],
+    "cancelled": lambda call: [cancelled(call)],
+    "deadline": lambda call: [],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("state", ["held", "stopped"])
+async def test_of_what_is_over_nobody_is_kept_back(door, tokens, state, end):
+    past = Deadline(at=datetime.now(UTC) - timedelta(minutes=1), shown="hier")
+    call = a_call(deadline=past) if end == "deadline" else a_call()
+    await decide(door, tokens, call, state)
+    await registered(door, a_record(), a_record())
+    await heard(door, opened(call), *ENDS[end](call))
+
+    lines = await lines_of(door, tokens, call)
+    totals = await totals_of(door, tokens, call)
+
+    assert lines == []
+    assert (totals["not_told"], totals["hold"]["state"]) == (0, state)
 
 
 async def test_after_a_release_nobody_is_kept_back(door, tokens):

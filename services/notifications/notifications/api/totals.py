@@ -61,7 +61,9 @@ class TotalsOut(SubjectOut):
     corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
     corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
     hold: HoldAnswer | None = Field(description="What keeps the telling back now.")
-    not_told: int = Field(description="Kept back: how many match now and have no alert.")
+    not_told: int = Field(
+        description="Kept back: how many match now, may still be told and have no alert."
+    )
 
 
 class RecipientOut(BaseModel):
@@ -107,7 +109,7 @@ async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> 
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
         hold=hold_answer(kept, "fr"),
-        not_told=await queries.count_untold(session, found) if kept else 0,
+        not_told=await queries.count_untold(session, found),
         repeated=await queries.repeated_alerts(session, subject_id),
         by_region=await _totals(session, subject_id, "region"),
         by_sector=await _totals(session, subject_id, "sector"),

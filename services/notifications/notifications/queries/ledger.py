@@ -19,6 +19,7 @@ from ..domain import Subject, SubjectKind
 from ..domain.subjects import Snapshot
 from ..domain.why import Decision, snapshot_of
 from ..models import alert, alert_state, audience, audience_history, subject_history
+from ..usecases.clock import moment
 from ..usecases.telling import match, tracks_of
 from .holds import kept_back_by
 from .rows import FACT_NAMES, AnyRow
@@ -88,7 +89,7 @@ async def ledger_page(
     contents = await _contents(session, found.kind, subject_id)
     told = [_told(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
-        kept = await kept_back_by(session, subject_id)
+        kept = await _keeps_back(session, found)
         return told, Place(is_untold=True) if kept else None
     return told, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
 
@@ -96,7 +97,7 @@ async def ledger_page(
 async def _untold(
     session: AsyncSession, found: Subject, place: Place, size: int
 ) -> tuple[list[LedgerRow], Place | None]:
-    kept = await kept_back_by(session, found.subject_id)
+    kept = await _keeps_back(session, found)
     if kept is None:
         return [], None
     rows = list(await session.execute(_waiting(found, after=place.after, first=size)))
@@ -107,8 +108,17 @@ async def _untold(
     return waiting, Place(is_untold=True, after=(rows[-1].cooperative_id, 0))
 
 
+async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
+    """What keeps back the telling of those who may be told now; of what is over nobody may."""
+    if not found.may_be_told(await moment(session)):
+        return None
+    return await kept_back_by(session, found.subject_id)
+
+
 async def count_untold(session: AsyncSession, found: Subject) -> int:
-    """How many match the newest content now and have no alert."""
+    """How many are kept back: they match the newest content, may be told now and have no alert."""
+    if await _keeps_back(session, found) is None:
+        return 0
     waiting = _waiting(found).subquery()
     return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
 
