@@ -244,3 +244,72 @@ async def test_a_made_up_place_is_refused(door, tokens, after):
     )
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
+
+
+async def read_by(door, headers, call, place):
+    answer = await door.http.get(f"/subjects/{call.call_id}/{place}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(door, tokens):
+    call = a_call(a_track(regions=["MA-09"]))
+    own, other, unplaced = a_record(), a_record(province="MA-AGD"), a_record(province=None)
+    await registered(door, own, other, unplaced)
+    await heard(door, opened(call), extended(call))
+    await decide(door, tokens, call, "held")
+    waiting = a_record(members_youth=None)
+    await registered(door, waiting, a_record(province="MA-AGD"))
+    delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-TAT"])
+
+    page, table, told, totals = [
+        await read_by(door, delegate, call, place)
+        for place in ("ledger", "ledger.csv", "recipients", "totals")
+    ]
+
+    seen = [(line["cooperative_id"], line["edition"]) for line in page.json()["items"]]
+    first = str(own.cooperative_id)
+    assert seen == [(first, 0), (first, 3)]
+    following = {"after": page.json()["next"]}
+    rest = await door.http.get(
+        f"/subjects/{call.call_id}/ledger", params=following, headers=delegate
+    )
+    assert [line["cooperative_id"] for line in rest.json()["items"]] == [
+        str(waiting.cooperative_id)
+    ]
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert {row["cooperative_id"] for row in rows} == {first, str(waiting.cooperative_id)}
+    assert [each["cooperative_id"] for each in told.json()["items"]] == [first]
+    counts = totals.json()
+    assert counts["provinces"] == ["MA-TAT", "MA-TIZ"]
+    assert [counts[name] for name in ("matched", "alerted", "eligible", "unknown")] == [1, 1, 1, 0]
+    assert counts["by_verdict"] == {"eligible": 1, "unknown": 0}
+    assert (counts["corrected"], counts["not_told"]) == (1, 1)
+    assert [(g["code"], g["eligible"]) for g in counts["by_region"]] == [("MA-09", 1)]
+
+
+async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_today(door, tokens):
+    call, record = a_call(), a_record()
+    await registered(door, record)
+    await heard(door, opened(call))
+    await registered(door, record.model_copy(update={"version": 2, "province": "MA-AGD"}))
+
+    found = [
+        await read_by(door, tokens.headers("delegate", provinces=[province]), call, "ledger")
+        for province in ("MA-TIZ", "MA-AGD")
+    ]
+
+    lines = [[line["province"] for line in page.json()["items"]] for page in found]
+    assert lines == [[], ["MA-TIZ"]]
+
+
+async def test_a_delegate_without_provinces_reads_nothing_and_an_operator_everything(door, tokens):
+    call = a_call()
+    await registered(door, a_record())
+    await heard(door, opened(call))
+
+    none = await read_by(door, tokens.headers("delegate"), call, "totals")
+    everything = await read_by(door, tokens.headers("operator", "delegate"), call, "totals")
+
+    assert (none.json()["provinces"], none.json()["alerted"]) == ([], 0)
+    assert (everything.json()["provinces"], everything.json()["alerted"]) == (None, 1)

@@ -9,14 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from shared.auth import Role
 from shared.contracts.base import Language
 from shared.database import Sessions as SessionFactory
 from shared.web import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
 from ..ledger_lines import HEADER, LedgerLine, cells_of, line_of
-from .parameters import After
+from .parameters import After, provinces_read_by
 from .tables import csv_answer, csv_text
 
 router = APIRouter(tags=["totals"])
@@ -31,9 +30,14 @@ async def ledger_page(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[LedgerLine]:
-    """Operators only: every alert with state and reason; then who matches and is kept back."""
-    caller.require(Role.OPERATOR)
-    rows, place = await queries.ledger_page(session, subject_id, _place(after), limit)
+    """Every alert with state and reason; then who matches and is kept back.
+
+    Operators see all, delegates the cooperatives that are in their provinces today.
+    """
+    within = provinces_read_by(caller)
+    rows, place = await queries.ledger_page(
+        session, subject_id, _place(after), limit, within=within
+    )
     return Page(items=[line_of(row, language) for row in rows], next=_cursor(place))
 
 
@@ -49,17 +53,17 @@ async def ledger(
     subject_id: UUID,
     language: Language = "fr",
 ) -> StreamingResponse:
-    """Operators only: the same as a table, with nobody's contact."""
-    caller.require(Role.OPERATOR)
+    """The same as a table, with nobody's contact."""
+    within = provinces_read_by(caller)
     await queries.get_subject(session, subject_id)
-    return csv_answer(_lines(sessions, subject_id, language), f"ledger-{subject_id}")
+    return csv_answer(_lines(sessions, subject_id, language, within), f"ledger-{subject_id}")
 
 
 async def _lines(
-    sessions: SessionFactory, subject_id: UUID, language: Language
+    sessions: SessionFactory, subject_id: UUID, language: Language, within: queries.Within
 ) -> AsyncIterator[str]:
     yield csv_text([HEADER])
-    async for batch in queries.ledger_batches(sessions, subject_id):
+    async for batch in queries.ledger_batches(sessions, subject_id, within=within):
         yield csv_text([cells_of(line_of(row, language)) for row in batch])
 
 

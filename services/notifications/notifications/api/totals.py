@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -17,7 +18,7 @@ from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 from .. import queries
 from ..domain import Subject, SubjectKind, SubjectState
 from ..holding import HoldAnswer, hold_answer
-from .parameters import After, Limit
+from .parameters import After, Limit, provinces_read_by
 
 router = APIRouter(tags=["totals"])
 
@@ -54,6 +55,9 @@ class CorrectionOut(BaseModel):
 
 
 class TotalsOut(SubjectOut):
+    provinces: list[str] | None = Field(
+        description="Only cooperatives that are in these provinces today are counted; null: all."
+    )
     repeated: int = Field(description="Recipients with more than one first alert: always 0.")
     by_region: list[TotalOut]
     by_sector: list[TotalOut]
@@ -88,31 +92,37 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 
 @router.get("/subjects")
 async def list_subjects(session: Session, caller: Caller, limit: Limit = 50) -> list[SubjectOut]:
-    """Ideas and calls, the latest told first."""
+    """Ideas and calls, the latest told first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     return [_subject(s) for s in await queries.list_subjects(session, limit=limit)]
 
 
 @router.get("/subjects/{subject_id}/totals")
 async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> TotalsOut:
-    """Who was told: counts by verdict, region and sector, as of the moment of each alert."""
-    caller.require(Role.OPERATOR, Role.DELEGATE)
+    """Who was told: counts by verdict, region and sector, as of the moment of each alert.
+
+    To operators of all, to delegates of the cooperatives that are in their provinces today.
+    """
+    within = provinces_read_by(caller)
     found = await queries.get_subject(session, subject_id)
     corrections = [
         CorrectionOut.model_validate(row._mapping)
-        for row in await queries.corrections_of(session, subject_id)
+        for row in await queries.corrections_of(session, subject_id, within=within)
     ]
     kept = await queries.kept_back_by(session, subject_id)
+    by_region = await _totals(session, subject_id, "region", within)
+    counted = _subject(found) if within is None else _counted(found, by_region)
     return TotalsOut(
-        **_subject(found).model_dump(),
-        by_verdict={"eligible": found.eligible, "unknown": found.unknown},
+        **counted.model_dump(),
+        provinces=None if within is None else sorted(within),
+        by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
         hold=hold_answer(kept, "fr"),
-        not_told=await queries.count_untold(session, found),
-        repeated=await queries.repeated_alerts(session, subject_id),
-        by_region=await _totals(session, subject_id, "region"),
-        by_sector=await _totals(session, subject_id, "sector"),
+        not_told=await queries.count_untold(session, found, within=within),
+        repeated=await queries.repeated_alerts(session, subject_id, within=within),
+        by_region=by_region,
+        by_sector=await _totals(session, subject_id, "sector", within),
     )
 
 
@@ -124,11 +134,16 @@ async def list_recipients(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 200,
 ) -> Page[RecipientOut]:
-    """Every recipient of a subject's first alert, by cooperative id."""
-    caller.require(Role.OPERATOR)
+    """Every recipient of a subject's first alert, by cooperative id.
+
+    Operators see all, delegates the cooperatives that are in their provinces today.
+    """
+    within = provinces_read_by(caller)
     await queries.get_subject(session, subject_id)
     start = decode_cursor(after, UUID)[0] if after else None
-    rows = await queries.recipients(session, subject_id, after=start, limit=limit + 1)
+    rows = await queries.recipients(
+        session, subject_id, after=start, limit=limit + 1, within=within
+    )
     items = [
         RecipientOut(
             cooperative_id=row.cooperative_id,
@@ -158,8 +173,19 @@ def _subject(found: Subject) -> SubjectOut:
     )
 
 
+def _counted(found: Subject, groups: Sequence[TotalOut]) -> SubjectOut:
+    """The subject with the counts of these groups instead of everybody's."""
+    eligible, unknown = (sum(getattr(g, name) for g in groups) for name in ("eligible", "unknown"))
+    told = eligible + unknown
+    counts = {"eligible": eligible, "unknown": unknown, "matched": told, "alerted": told}
+    return _subject(found).model_copy(update=counts)
+
+
 async def _totals(
-    session: AsyncSession, subject_id: UUID, column: Literal["region", "sector"]
+    session: AsyncSession,
+    subject_id: UUID,
+    column: Literal["region", "sector"],
+    within: queries.Within,
 ) -> list[TotalOut]:
     return [
         TotalOut(
@@ -168,5 +194,7 @@ async def _totals(
             eligible=eligible,
             unknown=unknown,
         )
-        for code, eligible, unknown in await queries.totals_by(session, subject_id, column)
+        for code, eligible, unknown in await queries.totals_by(
+            session, subject_id, column, within=within
+        )
     ]

@@ -15,7 +15,7 @@ from .partner_ledger import (
     require_partner,
 )
 from .partners import get_door, last_position, list_subscriptions, read_feed
-from .rows import AnyRow
+from .rows import AnyRow, Within
 from .totals import (
     NoSuchSubject,
     audience_totals,
@@ -40,6 +40,7 @@ __all__ = [
     "PartnerEntry",
     "Place",
     "Went",
+    "Within",
     "audience_totals",
     "corrections_of",
     "count_open_gaps",

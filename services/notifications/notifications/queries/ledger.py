@@ -22,7 +22,7 @@ from ..models import alert, alert_state, audience, audience_history, subject_his
 from ..usecases.clock import moment
 from ..usecases.telling import match, tracks_of
 from .holds import kept_back_by
-from .rows import FACT_NAMES, AnyRow
+from .rows import FACT_NAMES, AnyRow, Within, lies_within
 from .totals import get_subject
 
 BATCH = 2_000
@@ -63,25 +63,25 @@ class LedgerRow:
 
 
 async def ledger_batches(
-    sessions: Sessions, subject_id: UUID, *, size: int = BATCH
+    sessions: Sessions, subject_id: UUID, *, within: Within = None, size: int = BATCH
 ) -> AsyncIterator[list[LedgerRow]]:
     """Every row of a subject's ledger, each batch in a transaction of its own."""
     place: Place | None = Place()
     while place is not None:
         async with sessions() as session:
-            rows, place = await ledger_page(session, subject_id, place, size)
+            rows, place = await ledger_page(session, subject_id, place, size, within=within)
         if rows:
             yield rows
 
 
 async def ledger_page(
-    session: AsyncSession, subject_id: UUID, place: Place, size: int
+    session: AsyncSession, subject_id: UUID, place: Place, size: int, *, within: Within = None
 ) -> tuple[list[LedgerRow], Place | None]:
     """Rows from a place on, and where the next page begins; None at the end."""
     found = await get_subject(session, subject_id)
     if place.is_untold:
-        return await _untold(session, found, place, size)
-    statement = _alerts(subject_id)
+        return await _untold(session, found, place, size, within)
+    statement = _alerts(subject_id).where(lies_within(within, alert.c.cooperative_id))
     key = (alert.c.cooperative_id, alert.c.edition)
     if place.after is not None:
         statement = statement.where(tuple_(*key) > place.after)
@@ -95,12 +95,12 @@ async def ledger_page(
 
 
 async def _untold(
-    session: AsyncSession, found: Subject, place: Place, size: int
+    session: AsyncSession, found: Subject, place: Place, size: int, within: Within
 ) -> tuple[list[LedgerRow], Place | None]:
     kept = await _keeps_back(session, found)
     if kept is None:
         return [], None
-    rows = list(await session.execute(_waiting(found, after=place.after, first=size)))
+    rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
     content = found.snapshot()
     waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
     if len(rows) < size:
@@ -115,11 +115,11 @@ async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
     return await kept_back_by(session, found.subject_id)
 
 
-async def count_untold(session: AsyncSession, found: Subject) -> int:
+async def count_untold(session: AsyncSession, found: Subject, *, within: Within = None) -> int:
     """How many are kept back: they match the newest content, may be told now and have no alert."""
     if await _keeps_back(session, found) is None:
         return 0
-    waiting = _waiting(found).subquery()
+    waiting = _waiting(found, within).subquery()
     return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
 
 
@@ -166,13 +166,17 @@ def _alerts(subject_id: UUID) -> Select[Any]:
 
 
 def _waiting(
-    found: Subject, *, after: tuple[UUID, int] | None = None, first: int | None = None
+    found: Subject,
+    within: Within,
+    *,
+    after: tuple[UUID, int] | None = None,
+    first: int | None = None,
 ) -> Select[Any]:
     told = exists().where(
         alert.c.subject_id == found.subject_id,
         alert.c.cooperative_id == audience.c.cooperative_id,
     )
-    when = [~told]
+    when = [~told, lies_within(within, audience.c.cooperative_id)]
     if after is not None:
         when.append(audience.c.cooperative_id > after[0])
     columns = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.errors import NotFound
@@ -17,7 +17,7 @@ from ..models import (
     audience_history,
     subject,
 )
-from .rows import AnyRow
+from .rows import AnyRow, Within, lies_within
 
 
 class NoSuchSubject(NotFound):
@@ -51,8 +51,16 @@ async def list_subjects(session: AsyncSession, *, limit: int) -> Sequence[Subjec
     return found.all()
 
 
+def _first_alerts(subject_id: UUID, within: Within) -> tuple[ColumnElement[bool], ...]:
+    return (
+        alert.c.subject_id == subject_id,
+        alert.c.edition == 0,
+        lies_within(within, alert.c.cooperative_id),
+    )
+
+
 async def totals_by(
-    session: AsyncSession, subject_id: UUID, column: str
+    session: AsyncSession, subject_id: UUID, column: str, *, within: Within = None
 ) -> list[tuple[str | None, int, int]]:
     """First alerts of a subject by a fact as it was then: (value, eligible, unknown)."""
     value = audience_history.c[column]
@@ -67,7 +75,7 @@ async def totals_by(
             (audience_history.c.cooperative_id == alert.c.cooperative_id)
             & (audience_history.c.version == alert.c.audience_version),
         )
-        .where(alert.c.subject_id == subject_id, alert.c.edition == 0)
+        .where(*_first_alerts(subject_id, within))
         .group_by(value)
         .order_by(func.count().desc(), value)
     )
@@ -75,23 +83,28 @@ async def totals_by(
 
 
 async def recipients(
-    session: AsyncSession, subject_id: UUID, *, after: UUID | None, limit: int
+    session: AsyncSession,
+    subject_id: UUID,
+    *,
+    after: UUID | None,
+    limit: int,
+    within: Within = None,
 ) -> list[AnyRow]:
     """Who has the first alert of a subject, by cooperative id, with the verdict."""
     statement = select(
         alert.c.cooperative_id, alert.c.eligible_tracks, alert.c.unknown_tracks, alert.c.seq
-    ).where(alert.c.subject_id == subject_id, alert.c.edition == 0)
+    ).where(*_first_alerts(subject_id, within))
     if after is not None:
         statement = statement.where(alert.c.cooperative_id > after)
     rows = await session.execute(statement.order_by(alert.c.cooperative_id).limit(limit))
     return list(rows)
 
 
-async def repeated_alerts(session: AsyncSession, subject_id: UUID) -> int:
+async def repeated_alerts(session: AsyncSession, subject_id: UUID, *, within: Within = None) -> int:
     """Recipients with more than one first alert of a subject; the key makes this 0."""
     repeated = (
         select(alert.c.cooperative_id)
-        .where(alert.c.subject_id == subject_id, alert.c.edition == 0)
+        .where(*_first_alerts(subject_id, within))
         .group_by(alert.c.cooperative_id)
         .having(func.count() > 1)
         .subquery()
@@ -99,11 +112,17 @@ async def repeated_alerts(session: AsyncSession, subject_id: UUID) -> int:
     return int(await session.scalar(select(func.count()).select_from(repeated)) or 0)
 
 
-async def corrections_of(session: AsyncSession, subject_id: UUID) -> list[AnyRow]:
+async def corrections_of(
+    session: AsyncSession, subject_id: UUID, *, within: Within = None
+) -> list[AnyRow]:
     """What those told before were told afterwards: (edition, kind, alerts), in order."""
     rows = await session.execute(
         select(alert.c.edition, alert.c.kind, func.count().label("alerts"))
-        .where(alert.c.subject_id == subject_id, alert.c.edition != 0)
+        .where(
+            alert.c.subject_id == subject_id,
+            alert.c.edition != 0,
+            lies_within(within, alert.c.cooperative_id),
+        )
         .group_by(alert.c.edition, alert.c.kind)
         .order_by(alert.c.edition)
     )
