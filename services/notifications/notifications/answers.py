@@ -16,7 +16,7 @@ from shared.eligibility import Outcome, Rule, Verdict, explain
 
 from .domain import SubjectKind, audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
-from .holding import DecisionOut, HoldAnswer, decision_out, hold_answer
+from .holding import DecisionOut, HoldAnswer, decision_out, ground_of, hold_answer
 from .labels import name_of_field, name_of_value
 from .queries import AnyRow, Known
 
@@ -110,8 +110,11 @@ STATES: dict[Language, dict[str, str]] = {
 }
 
 
-def answer(known: Known, language: Language) -> WhyOut:
-    """The answer with the sentences, the facts and the versions that it stands on."""
+def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
+    """The answer with the sentences, the facts and the versions that it stands on.
+
+    `for_staff`: an operator or a delegate reads it, and so what operators wrote about holds.
+    """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
     newest = known.subject.snapshot()
@@ -124,11 +127,11 @@ def answer(known: Known, language: Language) -> WhyOut:
         dir="rtl" if language == "ar" else "ltr",
         told=then.was_told,
         because=because,
-        summary=_summary(because, then, language),
+        summary=_summary(because, then, language, for_staff=for_staff),
         verdict=best_of(verdicts),
         alerts=[_told(row) for row in known.alerts],
-        hold=hold_answer(then.kept_back_by(), language),
-        decisions=[decision_out(decision) for decision in then.decisions],
+        hold=hold_answer(then.kept_back_by(), language, for_staff=for_staff),
+        decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
         tracks=_tracks(content, then.facts, verdicts, language),
         facts=_facts(then.facts, verdicts, language),
         subject_state=content.snapshot.state if content else None,
@@ -138,11 +141,12 @@ def answer(known: Known, language: Language) -> WhyOut:
     )
 
 
-def _summary(because: Because, then: Then, language: Language) -> str:
+def _summary(because: Because, then: Then, language: Language, *, for_staff: bool) -> str:
     state = then.content.snapshot.state if then.content else ""
     shown = STATES[language].get(state, state)
     kept = then.kept_back_by()
-    return SUMMARIES[language][because].format(state=shown, hold=kept.reason if kept else "")
+    ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
+    return SUMMARIES[language][because].format(state=shown, hold=ground)
 
 
 def _told(row: AnyRow) -> ToldOut:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from shared.auth import Role
 from shared.contracts.base import Language
 
 from .domain import HoldState
@@ -22,7 +21,9 @@ class DecisionOut(BaseModel):
     state: HoldState
     of_everything: bool = Field(description="Of every idea and call, not of this one alone.")
     by: By
-    reason: str
+    reason: str = Field(
+        description="As written, to operators and delegates; to a cooperative only what it means."
+    )
     decided_at: datetime
 
 
@@ -48,19 +49,57 @@ NEXT: dict[Language, dict[HoldState, str]] = {
 }
 
 
-def decision_out(decision: Decision) -> DecisionOut:
+GROUNDS: dict[Language, dict[tuple[By, HoldState], str]] = {
+    "fr": {
+        ("notifications", HoldState.HELD): "en attente d'une confirmation du nombre de"
+        " destinataires",
+        ("notifications", HoldState.RELEASED): "nombre de destinataires vérifié",
+        ("operator", HoldState.HELD): "décision d'un opérateur de la plateforme",
+        ("operator", HoldState.RELEASED): "décision d'un opérateur de la plateforme",
+        ("operator", HoldState.STOPPED): "arrêt définitif décidé par un opérateur de la plateforme",
+    },
+    "ar": {
+        ("notifications", HoldState.HELD): "في انتظار تأكيد عدد المرسل إليهم",
+        ("notifications", HoldState.RELEASED): "تم التحقق من عدد المرسل إليهم",
+        ("operator", HoldState.HELD): "بقرار من أحد مسؤولي المنصة",
+        ("operator", HoldState.RELEASED): "بقرار من أحد مسؤولي المنصة",
+        ("operator", HoldState.STOPPED): "إيقاف نهائي بقرار من أحد مسؤولي المنصة",
+    },
+}
+
+
+def ground_of(decision: Decision, language: Language, *, for_staff: bool) -> str:
+    """Why, as part of a sentence: what notifications decided by itself in the reader's language.
+
+    What an operator wrote was not written for cooperatives: they read whose decision it was.
+    """
+    by = _by(decision)
+    if for_staff and by == "operator":
+        return decision.reason
+    return GROUNDS[language][by, decision.state]
+
+
+def _by(decision: Decision) -> By:
+    return "notifications" if decision.decided_by is None else "operator"
+
+
+def decision_out(decision: Decision, language: Language, *, for_staff: bool) -> DecisionOut:
+    """The decision. The numbers that notifications compared are for those who decide, too."""
+    written = decision.reason if for_staff else ground_of(decision, language, for_staff=False)
     return DecisionOut(
         state=decision.state,
         of_everything=decision.everything,
-        by="notifications" if decision.decided_by is None else Role.OPERATOR.value,
-        reason=decision.reason,
+        by=_by(decision),
+        reason=written,
         decided_at=decision.decided_at,
     )
 
 
-def hold_answer(decision: Decision | None, language: Language) -> HoldAnswer | None:
+def hold_answer(
+    decision: Decision | None, language: Language, *, for_staff: bool
+) -> HoldAnswer | None:
     """The hold with what comes next; None where nothing keeps the telling back."""
     if decision is None:
         return None
-    out = decision_out(decision)
+    out = decision_out(decision, language, for_staff=for_staff)
     return HoldAnswer(**out.model_dump(), next=NEXT[language][decision.state])

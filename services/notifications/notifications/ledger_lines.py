@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from shared.contracts.base import Language
 
 from .domain import HoldState
+from .holding import ground_of
 from .queries import LedgerRow
 from .rendering import TrackReason, reasons
 
@@ -77,7 +78,7 @@ def line_of(row: LedgerRow, language: Language) -> LedgerLine:
         told_late=row.told_late,
         corrected=row.corrected,
         why=reasons(row.content, row.facts, row, language),
-        not_told_because=kept.reason if kept else None,
+        not_told_because=ground_of(kept, language, for_staff=True) if kept else None,
     )
 
 

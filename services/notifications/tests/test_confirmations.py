@@ -130,7 +130,7 @@ async def test_many_more_than_confirmed_wait_for_a_person_who_releases(door, tok
         rows = await session.scalars(select(AuditRow).where(AuditRow.subject_id == subject_id))
         held = next(row for row in rows if row.action == "fan-out held")
     assert held.actor_id is None
-    assert held.after["reason"] == "1 recipients were confirmed, 12 match now"
+    assert held.after["reason"] == "recipients confirmed: 1, matching now: 12"
 
 
 async def test_what_waits_may_be_stopped_for_good(door, tokens):

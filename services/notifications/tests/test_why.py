@@ -15,6 +15,9 @@ import pytest
 from sqlalchemy import func, select
 
 from notifications import handlers, usecases
+from notifications.domain import HoldState
+from notifications.domain.why import Decision
+from notifications.holding import ground_of
 from notifications.ledger_lines import HEADER
 from notifications.queries import ledger_batches
 from shared.contracts.registry import CooperativesImported
@@ -320,16 +323,69 @@ async def test_while_it_is_held_why_and_ledger_name_the_same_ones(door, tokens):
     }
 
 
-async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers(door, tokens):
+async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staff(door, tokens):
     record = a_record()
     call = a_call(confirmed_audience=0)
     await heard(door.sessions, record, *(a_record() for _ in range(10)), opened(call))
 
     why = await ask(door, tokens, call.call_id, record, language="ar")
+    rows = await read_ledger(door, tokens, call.call_id)
 
     assert (why["because"], why["hold"]["by"]) == ("held_back", "notifications")
-    assert why["hold"]["reason"] == "0 recipients were confirmed, 11 match now"
+    assert why["summary"] == "كان الإرسال موقوفا في ذلك الوقت: في انتظار تأكيد عدد المرسل إليهم."
+    assert why["hold"]["reason"] == "recipients confirmed: 0, matching now: 11"
     assert "الإفراج" in why["hold"]["next"]
+    assert rows[0]["not_told_because"] == (
+        "en attente d'une confirmation du nombre de destinataires"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "operator"),
+    [
+        (
+            "fr",
+            "en attente d'une confirmation du nombre de destinataires",
+            "décision d'un opérateur de la plateforme",
+        ),
+        ("ar", "في انتظار تأكيد عدد المرسل إليهم", "بقرار من أحد مسؤولي المنصة"),
+    ],
+)
+async def test_a_cooperative_reads_neither_the_numbers_nor_what_an_operator_wrote(
+    door, tokens, language, own, operator
+):
+    record = a_record()
+    by_itself, by_hand = a_call(confirmed_audience=0), a_call(a_track(sectors=["ARGAN"]))
+    await decide(door, tokens, "held", "the funder is late", by_hand.call_id)
+    await heard(door.sessions, record, *(a_record() for _ in range(10)))
+    await heard(door.sessions, opened(by_itself), opened(by_hand))
+    headers = tokens.headers("cooperative", cooperatives=[record.cooperative_id])
+
+    answers = [
+        await ask(door, tokens, call.call_id, record, headers, language=language)
+        for call in (by_itself, by_hand)
+    ]
+
+    for why, ground in zip(answers, (own, operator), strict=True):
+        assert why["summary"].endswith(f": {ground}.")
+        assert {why["hold"]["reason"], why["decisions"][0]["reason"]} == {ground}
+
+
+DECIDED = [
+    (None, HoldState.HELD),
+    (None, HoldState.RELEASED),
+    *((uuid.uuid4(), state) for state in HoldState),
+]
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+@pytest.mark.parametrize(("by", "state"), DECIDED)
+def test_every_decision_has_a_ground_in_both_languages(by, state, language):
+    decision = Decision(
+        everything=False, state=state, reason="r", decided_by=by, decided_at=datetime.now(UTC)
+    )
+
+    assert ground_of(decision, language, for_staff=False)
 
 
 async def test_of_a_stopped_subject_nobody_will_ever_be_told(door, tokens):

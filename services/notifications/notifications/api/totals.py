@@ -118,7 +118,7 @@ async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> 
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        hold=hold_answer(kept, "fr"),
+        hold=hold_answer(kept, "fr", for_staff=True),
         not_told=await queries.count_untold(session, found, within=within),
         repeated=await queries.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from shared.auth import Role
 from shared.contracts.base import Language
 from shared.parameters import Moment
 from shared.web import Caller, Session
@@ -34,4 +35,4 @@ async def why(
     own = await queries.language_of(session, cooperative_id)
     known = await queries.find_why(session, subject_id, cooperative_id, at=at)
     chosen: Language = language or ("fr" if own == "fr" else "ar")
-    return answer(known, chosen)
+    return answer(known, chosen, for_staff=caller.has(Role.OPERATOR, Role.DELEGATE))

@@ -50,7 +50,7 @@ async def _find(
     try:
         async with make_sessions(engine)() as session:
             known = await queries.find_why(session, subject, cooperative, at=at)
-            return answer(known, language)
+            return answer(known, language, for_staff=True)
     finally:
         await engine.dispose()
 

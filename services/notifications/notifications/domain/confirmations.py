@@ -26,10 +26,10 @@ class ConfirmationRule:
             more = matched - confirmed
             if more <= self.least or more * 100 <= confirmed * self.percent:
                 return None
-            return f"{confirmed} recipients were confirmed, {matched} match now"
+            return f"recipients confirmed: {confirmed}, matching now: {matched}"
         if self.above is None or matched <= self.above:
             return None
         return (
-            f"nobody confirmed the audience: {matched} match, and more than {self.above}"
-            " wait for a person"
+            f"nobody confirmed the audience, matching now: {matched},"
+            f" told without a person: at most {self.above}"
         )
