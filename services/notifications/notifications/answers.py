@@ -17,7 +17,7 @@ from shared.eligibility import Outcome, Rule, Verdict, explain
 from .domain import SubjectKind, audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
 from .holding import DecisionOut, HoldAnswer, decision_out, ground_of, hold_answer
-from .labels import name_of_field, name_of_value
+from .labels import how_to_complete, name_of_field, name_of_value
 from .queries import AnyRow, Known
 
 
@@ -41,6 +41,7 @@ class TrackAnswer(BaseModel):
         description="One sentence per rule; of a track that is not for it, those that exclude it."
     )
     to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
 
 
 class FactOut(BaseModel):
@@ -189,6 +190,7 @@ def _track(
         rules=[result.rule for result in decisive.rules],
         reasons=explain(decisive, criteria, facts, language),
         to_complete=list(verdict.unknown_fields),
+        how_to_complete=how_to_complete(verdict.unknown_fields, language),
     )
 
 

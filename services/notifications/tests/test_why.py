@@ -18,6 +18,7 @@ from notifications import handlers, usecases
 from notifications.domain import HoldState
 from notifications.domain.why import Decision
 from notifications.holding import ground_of
+from notifications.labels import how_to_complete
 from notifications.ledger_lines import HEADER
 from notifications.queries import ledger_batches
 from shared.contracts.registry import CooperativesImported
@@ -102,8 +103,21 @@ async def test_a_field_that_would_decide_is_named(door, tokens):
     assert (why["told"], why["verdict"]) == (True, "unknown")
     assert why["tracks"][0]["to_complete"] == ["members_youth"]
     assert "À compléter : nombre de jeunes (18-35 ans)" in why["tracks"][0]["reasons"]
+    assert why["tracks"][0]["how_to_complete"] == (
+        "Pour que la réponse soit sûre, demandez à votre délégation régionale de l'ODCO d'inscrire"
+        " ou de corriger au registre : nombre de jeunes (18-35 ans)."
+    )
     youth = next(fact for fact in why["facts"] if fact["field"] == "members_youth")
     assert (youth["value"], youth["label"]) == (None, None)
+
+
+def test_whom_to_ask_names_every_field_in_the_language_of_the_reader():
+    sentence = how_to_complete(["members_women", "created_on"], "ar")
+
+    assert sentence is not None
+    assert "المندوبية الجهوية" in sentence
+    assert sentence.endswith(": عدد النساء؛ تاريخ التأسيس.")
+    assert how_to_complete([], "fr") is None
 
 
 EXCLUDED = [
@@ -648,6 +662,18 @@ async def test_the_command_answers_from_the_database(databases):
     assert "Appel à projets — excluded" in told.stdout
     assert "Tiznit" in told.stdout
     assert json.loads(data.stdout)["title"] == "طلب مشاريع"
+
+
+async def test_the_command_says_whom_to_ask_for_what_is_missing(databases):
+    url = databases.fresh("notifications")
+    record, call = a_record(sector=None), a_call(a_track(sectors=["ARGAN"]))
+    engine = make_engine(url, pool_size=1)
+    await heard(make_sessions(engine), record, opened(call))
+    await engine.dispose()
+
+    told = taawon(url, "why", str(call.call_id), str(record.cooperative_id), "--language", "fr")
+
+    assert "→ Pour que la réponse soit sûre" in told.stdout, told.stderr
 
 
 async def test_the_command_says_what_it_does_not_know(databases):

@@ -70,6 +70,8 @@ def lines_of(found: WhyOut) -> Iterator[str]:
     for track in found.tracks:
         yield f"  {track.track or found.subject_kind}: {track.verdict}"
         yield from (f"    • {reason}" for reason in track.reasons)
+        if track.how_to_complete:
+            yield f"    → {track.how_to_complete}"
     if found.facts:
         known = "; ".join(
             f"{fact.name}: {'?' if fact.label is None else fact.label}" for fact in found.facts
