@@ -18,6 +18,7 @@ from .rendering import TrackReason, reasons
 HEADER = (
     "cooperative_id",
     "name_fr",
+    "name_ar",
     "region",
     "province",
     "sector",
@@ -41,6 +42,7 @@ class LedgerLine(BaseModel):
 
     cooperative_id: UUID
     name_fr: str | None
+    name_ar: str | None
     region: str | None
     province: str | None
     sector: str | None
@@ -65,6 +67,7 @@ def line_of(row: LedgerRow, language: Language) -> LedgerLine:
     return LedgerLine(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
+        name_ar=row.name_ar,
         region=row.facts.region,
         province=row.facts.province,
         sector=row.facts.sector,

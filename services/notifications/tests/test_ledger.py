@@ -9,9 +9,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from notifications import handlers, usecases
+from notifications.models import audience
 from shared.contracts.funding import Deadline
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import OutboxRow
@@ -59,6 +60,20 @@ async def lines_of(door, tokens, call, limit=200, **parameters):
         if page["next"] is None:
             return lines
         after = {"after": page["next"]}
+
+
+async def table_of(door, tokens, call, **parameters):
+    answer = await door.http.get(
+        f"/subjects/{call.call_id}/ledger.csv",
+        params=parameters,
+        headers=tokens.headers("operator"),
+    )
+    assert answer.status_code == 200, answer.text
+    return rows_in(answer)
+
+
+def rows_in(answer):
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
 async def totals_of(door, tokens, call):
@@ -211,6 +226,33 @@ async def test_after_a_release_nobody_is_kept_back(door, tokens):
     assert all(line["told_at"] for line in await lines_of(door, tokens, call))
 
 
+async def test_a_name_in_arabic_alone_is_shown_in_pages_and_table(door, tokens):
+    call, record = a_call(), a_record(name_fr=None)
+    await registered(door, record)
+    await heard(door, opened(call))
+    await decide(door, tokens, call, "held")
+    await registered(door, a_record(name_fr=None))
+
+    lines = await lines_of(door, tokens, call)
+    rows = await table_of(door, tokens, call)
+
+    for told, waiting in (lines, rows):
+        assert told["name_ar"] == waiting["name_ar"] == "تعاونية تيفاوين"
+
+
+async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(door, tokens):
+    call, record = a_call(), a_record()
+    await registered(door, record)
+    await heard(door, opened(call))
+    async with door.sessions.begin() as session:
+        await session.execute(delete(audience))
+
+    (line,) = await lines_of(door, tokens, call)
+
+    assert line["cooperative_id"] == str(record.cooperative_id)
+    assert (line["name_fr"], line["province"]) == (None, "MA-TIZ")
+
+
 async def test_pages_and_table_have_the_same_rows(door, tokens):
     call = a_call()
     await registered(door, *(a_record() for _ in range(5)))
@@ -219,11 +261,8 @@ async def test_pages_and_table_have_the_same_rows(door, tokens):
     await registered(door, a_record(name_fr="=danger"))
 
     pages = await lines_of(door, tokens, call, limit=2)
-    table = await door.http.get(
-        f"/subjects/{call.call_id}/ledger.csv", headers=tokens.headers("operator")
-    )
+    rows = await table_of(door, tokens, call)
 
-    rows = list(csv.DictReader(io.StringIO(table.text)))
     assert [(r["cooperative_id"], r["edition"]) for r in rows] == [
         (p["cooperative_id"], "" if p["edition"] is None else str(p["edition"])) for p in pages
     ]
@@ -277,7 +316,7 @@ async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(d
     assert [line["cooperative_id"] for line in rest.json()["items"]] == [
         str(waiting.cooperative_id)
     ]
-    rows = list(csv.DictReader(io.StringIO(table.text)))
+    rows = rows_in(table)
     assert {row["cooperative_id"] for row in rows} == {first, str(waiting.cooperative_id)}
     assert [each["cooperative_id"] for each in told.json()["items"]] == [first]
     counts = totals.json()

@@ -39,13 +39,15 @@ class Place:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One alert, or one cooperative that matches and was not told. The name is today's.
+    """One alert, or one cooperative that matches and was not told. The names are today's.
 
-    All else is as it was told. `untold_for` is what keeps the telling back.
+    They are missing while the audience is being rebuilt. All else is as it was told. `untold_for`
+    is what keeps the telling back.
     """
 
     cooperative_id: UUID
     name_fr: str | None
+    name_ar: str | None
     facts: Facts
     content: Snapshot
     reference_on: date
@@ -153,9 +155,10 @@ def _alerts(subject_id: UUID) -> Select[Any]:
             done.label("done"),
             corrected.label("corrected"),
             audience.c.name_fr,
+            audience.c.name_ar,
             *(audience_history.c[name] for name in FACT_NAMES),
         )
-        .join(audience, audience.c.cooperative_id == alert.c.cooperative_id)
+        .outerjoin(audience, audience.c.cooperative_id == alert.c.cooperative_id)
         .join(
             audience_history,
             (audience_history.c.cooperative_id == alert.c.cooperative_id)
@@ -182,6 +185,7 @@ def _waiting(
     columns = (
         audience.c.cooperative_id,
         audience.c.name_fr,
+        audience.c.name_ar,
         *(audience.c[name] for name in FACT_NAMES),
     )
     waiting = match(tracks_of(found), *columns, when=when, first=first)
@@ -215,6 +219,7 @@ def _row(row: AnyRow, content: Snapshot, reference_on: date, **more: Any) -> Led
     return LedgerRow(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
+        name_ar=row.name_ar,
         facts=Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES}),
         content=content,
         reference_on=reference_on,
