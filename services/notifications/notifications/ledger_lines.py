@@ -103,6 +103,12 @@ def cells_of(line: LedgerLine) -> tuple[object, ...]:
         "corrected": "yes" if line.corrected else "no",
         "told_at": line.told_at.isoformat() if line.told_at else None,
         "tracks": "; ".join(reason.track for reason in line.why if reason.track),
-        "rules": " ".join(sentence for reason in line.why for sentence in reason.reasons),
+        "rules": " | ".join(map(_rules, line.why)),
     }
     return tuple(values[name] for name in HEADER)
+
+
+def _rules(reason: TrackReason) -> str:
+    """The rules of one track in one cell, with its name before them where it has one."""
+    rules = " ; ".join(reason.reasons)
+    return f"{reason.track}: {rules}" if reason.track else rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -238,6 +239,21 @@ async def test_a_name_in_arabic_alone_is_shown_in_pages_and_table(door, tokens):
 
     for told, waiting in (lines, rows):
         assert told["name_ar"] == waiting["name_ar"] == "تعاونية تيفاوين"
+
+
+async def test_a_spreadsheet_sees_the_encoding_and_tells_tracks_and_rules_apart(door, tokens):
+    wide = a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])
+    call = a_call(wide, a_track(sectors=["CRAFTS"]), a_track(min_members=5))
+    await registered(door, a_record())
+    await heard(door, opened(call))
+
+    answer = await read_by(door, tokens.headers("operator"), call, "ledger.csv")
+
+    assert answer.content.startswith(codecs.BOM_UTF8 + b"cooperative_id,")
+    first, second = rows_in(answer)[0]["rules"].split(" | ")
+    assert first.startswith("Coopératives: Votre coopérative est dans la province de Tiznit")
+    assert " ; Secteur : Argane, condition remplie ; " in first
+    assert second.startswith("Coopératives: Situation légale : immatriculée")
 
 
 async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(door, tokens):

@@ -142,7 +142,7 @@ async def test_the_table_has_one_line_per_event(door, tokens):
     answer = await door.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
 
     assert answer.headers["content-type"].startswith("text/csv")
-    first, second = csv.DictReader(io.StringIO(answer.text))
+    first, second = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
     assert (first["position"], first["feed_times"], first["amqp_times"]) == ("1", "1", "0")
     assert first["feed_first_at"]
     assert (second["feed_times"], second["feed_first_at"]) == ("0", "")

@@ -568,7 +568,7 @@ async def read_ledger(door, tokens, subject_id):
     )
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
 async def test_the_ledger_has_one_row_per_alert_with_the_facts_of_then(door, tokens):

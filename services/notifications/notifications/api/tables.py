@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from fastapi.responses import StreamingResponse
 
+BOM = "\ufeff"
+"""Without it a spreadsheet reads UTF-8 as something else, and Arabic as signs."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet run a cell instead of showing it."""
 
@@ -15,10 +17,16 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def csv_answer(lines: AsyncIterator[str], name: str) -> StreamingResponse:
     """The lines as a file of this name."""
     return StreamingResponse(
-        lines,
+        _marked(lines),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
+
+
+async def _marked(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield BOM
+    async for line in lines:
+        yield line
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:

@@ -68,7 +68,7 @@ async def _connected(slug: str) -> AsyncIterator[Sessions]:
 
 async def _write(slug: str, after: int, path: Path) -> int:
     written = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
         lines = csv.writer(file)
         lines.writerow(HEADER)
         async with _connected(slug) as sessions:
