@@ -6,13 +6,14 @@ import codecs
 import csv
 import io
 import json
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, select
 
-from notifications import handlers, usecases
+from notifications import handlers, ledger_lines, usecases
 from notifications.models import audience
 from shared.contracts.funding import Deadline
 from shared.contracts.registry import CooperativesImported
@@ -254,6 +255,24 @@ async def test_a_spreadsheet_sees_the_encoding_and_tells_tracks_and_rules_apart(
     assert first.startswith("Coopératives: Votre coopérative est dans la province de Tiznit")
     assert " ; Secteur : Argane, condition remplie ; " in first
     assert second.startswith("Coopératives: Situation légale : immatriculée")
+
+
+@pytest.mark.parametrize("place", ["ledger", "ledger.csv"])
+async def test_reasons_are_worked_out_beside_the_event_loop(door, tokens, monkeypatch, place):
+    call, threads, line_of = a_call(), set(), ledger_lines.line_of
+    await registered(door, a_record())
+    await heard(door, opened(call))
+
+    def noting(*given):
+        threads.add(threading.current_thread())
+        return line_of(*given)
+
+    monkeypatch.setattr(ledger_lines, "line_of", noting)
+
+    await read_by(door, tokens.headers("operator"), call, place)
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(door, tokens):

@@ -14,7 +14,7 @@ from shared.database import Sessions as SessionFactory
 from shared.web import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
-from ..ledger_lines import HEADER, LedgerLine, cells_of, line_of
+from ..ledger_lines import HEADER, LedgerLine, cells_of, lines_of
 from .parameters import After, provinces_read_by
 from .tables import csv_answer, csv_text
 
@@ -38,7 +38,7 @@ async def ledger_page(
     rows, place = await queries.ledger_page(
         session, subject_id, _place(after), limit, within=within
     )
-    return Page(items=[line_of(row, language) for row in rows], next=_cursor(place))
+    return Page(items=await lines_of(rows, language), next=_cursor(place))
 
 
 @router.get(
@@ -64,7 +64,7 @@ async def _lines(
 ) -> AsyncIterator[str]:
     yield csv_text([HEADER])
     async for batch in queries.ledger_batches(sessions, subject_id, within=within):
-        yield csv_text([cells_of(line_of(row, language)) for row in batch])
+        yield csv_text([cells_of(line) for line in await lines_of(batch, language)])
 
 
 def _place(after: str | None) -> queries.Place:

@@ -25,7 +25,7 @@ from .holds import kept_back_by
 from .rows import FACT_NAMES, AnyRow, Within, lies_within
 from .totals import get_subject
 
-BATCH = 2_000
+BATCH = 500
 """Rows per transaction: none stays open while a slow reader takes its time."""
 
 
