@@ -50,7 +50,9 @@ class LedgerLine(BaseModel):
     sector: str | None
     edition: int | None = Field(description="0 for the first alert; null where nobody was told.")
     kind: str | None
-    verdict: Literal["eligible", "unknown"]
+    verdict: Literal["eligible", "unknown", "ineligible"] = Field(
+        description="Ineligible: told before, and corrected by content that is not for it any more."
+    )
     unknown_fields: list[str]
     subject_version: int | None
     told_at: datetime | None
@@ -75,7 +77,7 @@ def line_of(row: LedgerRow, language: Language) -> LedgerLine:
         sector=row.facts.sector,
         edition=row.edition,
         kind=row.kind,
-        verdict="eligible" if row.eligible_tracks else "unknown",
+        verdict=_verdict(row),
         unknown_fields=list(row.unknown_fields),
         subject_version=row.subject_version,
         told_at=row.told_at,
@@ -94,6 +96,12 @@ async def lines_of(rows: Sequence[LedgerRow], language: Language) -> list[Ledger
     interpreter; on the loop they would wait for the whole page, however small its batches.
     """
     return await asyncio.to_thread(lambda: [line_of(row, language) for row in rows])
+
+
+def _verdict(row: LedgerRow) -> Literal["eligible", "unknown", "ineligible"]:
+    if row.eligible_tracks:
+        return "eligible"
+    return "unknown" if row.unknown_tracks else "ineligible"
 
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:

@@ -8,13 +8,15 @@ import io
 import json
 import threading
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, select
 
 from notifications import handlers, ledger_lines, usecases
 from notifications.models import audience
+from notifications.queries import LedgerRow
+from shared.contracts.criteria import Facts
 from shared.contracts.funding import Deadline
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import OutboxRow
@@ -98,6 +100,26 @@ async def test_a_recipient_has_verdict_tracks_rules_and_unknown_fields(door, tok
     assert told["why"][0]["track"] == "Coopératives"
     assert "Tiznit" in told["why"][0]["reasons"][0]
     assert (asked["verdict"], asked["unknown_fields"]) == ("unknown", ["members_youth"])
+
+
+@pytest.mark.parametrize(
+    ("eligible", "unknown", "verdict"),
+    [(1, 0, "eligible"), (1, 2, "eligible"), (0, 2, "unknown"), (0, 0, "ineligible")],
+)
+def test_the_verdict_is_that_of_the_best_track(eligible, unknown, verdict):
+    row = LedgerRow(
+        cooperative_id=uuid.uuid4(),
+        name_fr=None,
+        name_ar=None,
+        facts=Facts(),
+        content=a_call(),
+        reference_on=date(2026, 11, 24),
+        eligible_tracks=eligible,
+        unknown_tracks=unknown,
+        unknown_fields=(),
+    )
+
+    assert ledger_lines.line_of(row, "fr").verdict == verdict
 
 
 async def test_the_language_of_the_rules_may_be_chosen(door, tokens):
