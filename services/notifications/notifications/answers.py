@@ -82,7 +82,6 @@ SUMMARIES: dict[Language, dict[Because, str]] = {
         Because.TOLD: "La coopérative a été prévenue.",
         Because.HELD_BACK: "L'envoi était retenu à ce moment : {hold}.",
         Because.NOT_TOLD_YET: "La coopérative n'avait pas encore été prévenue à ce moment.",
-        Because.SUBJECT_NOT_OPEN: "Ce n'était pas ou plus ouvert à ce moment : {state}.",
         Because.NOT_IN_AUDIENCE_THEN: "La coopérative n'était pas encore connue à ce moment.",
         Because.EXCLUDED: "La coopérative ne remplissait pas les conditions à ce moment.",
     },
@@ -90,25 +89,25 @@ SUMMARIES: dict[Language, dict[Because, str]] = {
         Because.TOLD: "تم إشعار التعاونية.",
         Because.HELD_BACK: "كان الإرسال موقوفا في ذلك الوقت: {hold}.",
         Because.NOT_TOLD_YET: "لم يكن قد تم إشعار التعاونية بعد في ذلك الوقت.",
-        Because.SUBJECT_NOT_OPEN: "لم يكن مفتوحا في ذلك الوقت: {state}.",
         Because.NOT_IN_AUDIENCE_THEN: "لم تكن التعاونية معروفة بعد في ذلك الوقت.",
         Because.EXCLUDED: "لم تكن التعاونية تستوفي الشروط في ذلك الوقت.",
     },
 }
-STATES: dict[Language, dict[str, str]] = {
+ENDED: dict[Language, dict[str, str]] = {
     "fr": {
-        "open": "date limite dépassée",
-        "closed": "clos",
-        "cancelled": "annulé",
-        "withdrawn": "retiré",
+        "open": "La date limite de l'appel était dépassée à ce moment.",
+        "closed": "L'appel était clos à ce moment.",
+        "cancelled": "L'appel était annulé à ce moment.",
+        "withdrawn": "L'idée était retirée à ce moment.",
     },
     "ar": {
-        "open": "انتهى الأجل",
-        "closed": "مغلق",
-        "cancelled": "ملغى",
-        "withdrawn": "مسحوب",
+        "open": "كان أجل طلب المشاريع قد انقضى في ذلك الوقت.",
+        "closed": "كان طلب المشاريع مغلقا في ذلك الوقت.",
+        "cancelled": "كان طلب المشاريع ملغى في ذلك الوقت.",
+        "withdrawn": "كانت الفكرة مسحوبة في ذلك الوقت.",
     },
 }
+"""By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
 
 
 def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
@@ -143,11 +142,11 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
 
 
 def _summary(because: Because, then: Then, language: Language, *, for_staff: bool) -> str:
-    state = then.content.snapshot.state if then.content else ""
-    shown = STATES[language].get(state, state)
+    if because is Because.SUBJECT_NOT_OPEN and then.content:
+        return ENDED[language][then.content.snapshot.state]
     kept = then.kept_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
-    return SUMMARIES[language][because].format(state=shown, hold=ground)
+    return SUMMARIES[language][because].format(hold=ground)
 
 
 def _told(row: AnyRow) -> ToldOut:

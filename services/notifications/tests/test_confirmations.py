@@ -213,6 +213,7 @@ async def test_a_deadline_that_passes_during_a_hold_leaves_nobody_told(door, tok
     )
     assert (released["told"], await told(door, call.call_id)) == (0, 0)
     assert why.json()["because"] == "subject_not_open"
+    assert why.json()["summary"] == "La date limite de l'appel était dépassée à ce moment."
 
 
 async def test_a_deadline_that_passed_during_a_hold_still_counts_when_extended(door, tokens):

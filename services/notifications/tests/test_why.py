@@ -123,7 +123,12 @@ def test_whom_to_ask_names_every_field_in_the_language_of_the_reader():
 EXCLUDED = [
     ({"provinces": ["MA-AGD"]}, {}, "territory", "territoire demandé : préfecture d'Agadir"),
     ({"sectors": ["CRAFTS"]}, {}, "sector", "demandé : Artisanat"),
-    ({"branches": ["TEXTILE"]}, {"branch": "LEATHER"}, "branch", "Branche : LEATHER ; demandé"),
+    (
+        {"branches": ["TEXTILE"]},
+        {"branch": "LEATHER"},
+        "branch",
+        "Branche : code LEATHER ; demandé",
+    ),
     ({"applicant_types": ["gie"]}, {}, "applicant_type", "demandé : groupement d'intérêt"),
     ({}, {"legal_status": "struck_off"}, "legal_status", "radiée ; demandé : immatriculée"),
     (
@@ -269,7 +274,7 @@ async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(door, tok
     assert (why["because"], why["facts_version"]) == ("excluded", 1)
     assert (why["content_version"], why["subject_state"]) == (3, "closed")
     assert (later["because"], later["verdict"]) == ("subject_not_open", "eligible")
-    assert later["summary"] == "Ce n'était pas ou plus ouvert à ce moment : clos."
+    assert later["summary"] == "L'appel était clos à ce moment."
 
 
 async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_record(door, tokens):
@@ -450,6 +455,7 @@ async def test_of_an_idea_withdrawn_first_nobody_was_told(door, tokens):
     why = await ask(door, tokens, idea.idea_id, record)
 
     assert (why["because"], why["subject_state"]) == ("subject_not_open", "withdrawn")
+    assert why["summary"] == "L'idée était retirée à ce moment."
 
 
 async def test_an_idea_has_one_track_without_a_name(door, tokens):

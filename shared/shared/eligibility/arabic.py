@@ -179,6 +179,8 @@ def _bound(is_met: bool, seen: ShareSeen) -> str:
 
 
 def _value(rule: Rule, value: str) -> str:
+    if rule is Rule.BRANCH:
+        return f"الرمز {value}"
     return name_of_sector(value, "ar") if rule is Rule.SECTOR else VALUES.get(value, value)
 
 
@@ -193,8 +195,13 @@ def _where(region: str | None, province: str | None, commune: str | None) -> str
     if province is None:
         return in_region
     if commune is not None:
-        return f"الجماعة {commune} ({_province(province)})"
+        return f"{_commune(commune)} ({_province(province)})"
     return f"{_province(province)} ({in_region})" if in_region else _province(province)
+
+
+def _commune(code: str) -> str:
+    """The reference data have no names of communes."""
+    return f"الجماعة ذات الرمز {code}"
 
 
 def _province(code: str) -> str:
@@ -209,5 +216,5 @@ def _places(asked: Places) -> list[str]:
     return [
         *(f"جهة {region_name(code, 'ar')}" for code in regions),
         *(_province(code) for code in provinces),
-        *(f"الجماعة {code}" for code in communes),
+        *(_commune(code) for code in communes),
     ]

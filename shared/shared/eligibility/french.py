@@ -57,6 +57,8 @@ VALUES = {
     "active": "active",
     "dormant": "en sommeil",
 }
+WITH_ARTICLE = {"MA-02": "de l'Oriental"}
+"""Regions whose name does not stand after « région » as it is."""
 YOUTH_AGES = "(18-35 ans)"
 
 
@@ -79,7 +81,7 @@ class French:
         self, region: str | None, province: str | None, commune: str | None, asked: Places
     ) -> str:
         return (
-            f"{self.inside(region, province, commune)} : "
+            f"{self.inside(region, province, commune)} ; "
             f"territoire demandé : {_short(_places(asked))}"
         )
 
@@ -91,7 +93,10 @@ class French:
 
     def share(self, is_met: bool, seen: ShareSeen, asked: MinShare) -> str:
         threshold = f"{'plus de' if asked.strict else 'au moins'} {asked.percent} %"
-        return f"{_part(is_met, seen)} : {'le seuil est' if is_met else 'il faut'} {threshold}"
+        of = "de " if asked.strict else "d'"
+        return (
+            f"{_part(is_met, seen)} : {f'le seuil est {of}' if is_met else 'il faut '}{threshold}"
+        )
 
     def members(self, is_met: bool, total: int, asked: Range) -> str:
         shown = _count(total, "membre")
@@ -151,6 +156,8 @@ def _bound(is_met: bool, seen: ShareSeen) -> str:
 
 
 def _value(rule: Rule, value: str) -> str:
+    if rule is Rule.BRANCH:
+        return f"code {value}"
     return name_of_sector(value, "fr") if rule is Rule.SECTOR else VALUES.get(value, value)
 
 
@@ -162,13 +169,22 @@ def _short(names: Sequence[str]) -> str:
 
 
 def _where(region: str | None, province: str | None, commune: str | None) -> str:
-    in_region = f"la région {region_name(region, 'fr')}" if region is not None else ""
+    in_region = f"la {_region(region)}" if region is not None else ""
     if province is None:
         return in_region
     in_province = f"la {_province(province)}"
     if commune is not None:
-        return f"la commune {commune} ({_province(province)})"
+        return f"la {_commune(commune)} ({_province(province)})"
     return f"{in_province} ({in_region.removeprefix('la ')})" if in_region else in_province
+
+
+def _region(code: str) -> str:
+    return f"région {WITH_ARTICLE.get(code) or region_name(code, 'fr')}"
+
+
+def _commune(code: str) -> str:
+    """The reference data have no names of communes."""
+    return f"commune de code {code}"
 
 
 def _province(code: str) -> str:
@@ -183,7 +199,7 @@ def _province(code: str) -> str:
 def _places(asked: Places) -> list[str]:
     regions, provinces, communes = asked
     return [
-        *(f"région {region_name(code, 'fr')}" for code in regions),
+        *(_region(code) for code in regions),
         *(_province(code) for code in provinces),
-        *(f"commune {code}" for code in communes),
+        *(_commune(code) for code in communes),
     ]

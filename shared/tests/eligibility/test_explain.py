@@ -41,16 +41,35 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         (
             Criteria(regions=("MA-02",), provinces=("MA-TAT", "MA-TIZ", "MA-TAR")),
             {"region": "MA-07"},
-            "Votre coopérative est dans la région Marrakech-Safi : territoire demandé : "
-            "région Oriental, province de Tata, province de Tiznit et 1 autre",
+            "Votre coopérative est dans la région Marrakech-Safi ; territoire demandé : "
+            "région de l'Oriental, province de Tata, province de Tiznit et 1 autre",
             "توجد تعاونيتكم في جهة مراكش-آسفي، والمجال الترابي المطلوب: "
             "جهة الشرق، إقليم طاطا، إقليم تيزنيت وواحد آخر",
         ),
         (
             Criteria(communes=("09.581.05.03",)),
             {"commune": "09.581.05.03"},
-            "Votre coopérative est dans la commune 09.581.05.03 (province de Tiznit)",
-            "توجد تعاونيتكم في الجماعة 09.581.05.03 (إقليم تيزنيت)",
+            "Votre coopérative est dans la commune de code 09.581.05.03 (province de Tiznit)",
+            "توجد تعاونيتكم في الجماعة ذات الرمز 09.581.05.03 (إقليم تيزنيت)",
+        ),
+        (
+            Criteria(regions=("MA-02",)),
+            {"province": "MA-NAD"},
+            "Votre coopérative est dans la province de Nador (région de l'Oriental)",
+            "توجد تعاونيتكم في إقليم الناضور (جهة الشرق)",
+        ),
+        (
+            Criteria(communes=("09.581.05.03",)),
+            {"region": "MA-02"},
+            "Votre coopérative est dans la région de l'Oriental ; "
+            "territoire demandé : commune de code 09.581.05.03",
+            "توجد تعاونيتكم في جهة الشرق، والمجال الترابي المطلوب: الجماعة ذات الرمز 09.581.05.03",
+        ),
+        (
+            Criteria(branches=("TEXTILE",)),
+            {"branch": "LEATHER"},
+            "Branche : code LEATHER ; demandé : code TEXTILE",
+            "الفرع: الرمز LEATHER، والمطلوب: الرمز TEXTILE",
         ),
         (
             Criteria(regions=("MA-09",)),
@@ -79,7 +98,7 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         (
             WOMEN,
             {"members_women": 12, "members_total": 15},
-            "12 femmes sur 15 membres : le seuil est plus de 30 %",
+            "12 femmes sur 15 membres : le seuil est de plus de 30 %",
             "12 امرأة من أصل 15 عضوا، والحد المطلوب أكثر من 30%",
         ),
         (
@@ -97,7 +116,7 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         (
             WOMEN,
             {"members_women": 2, "members_total": 2},
-            "2 femmes sur 2 membres : le seuil est plus de 30 %",
+            "2 femmes sur 2 membres : le seuil est de plus de 30 %",
             "امرأتان من أصل عضوين، والحد المطلوب أكثر من 30%",
         ),
         (
@@ -115,14 +134,14 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         (
             BOTH,
             {"members_women": 6, "members_youth": 5, "members_total": 15},
-            "6 femmes + 5 jeunes (18-35 ans) pour 15 membres : le seuil est au moins 50 %",
+            "6 femmes + 5 jeunes (18-35 ans) pour 15 membres : le seuil est d'au moins 50 %",
             "6 نساء + 5 شباب (18-35 سنة) مقابل 15 عضوا، والحد المطلوب 50% على الأقل",
         ),
         (
             BOTH,
             {"members_women": 8, "members_total": 15},
             "au moins 8 femmes et jeunes (18-35 ans) additionnés, sur 15 membres : "
-            "le seuil est au moins 50 %",
+            "le seuil est d'au moins 50 %",
             "مجموع النساء والشباب (18-35 سنة) لا يقل عن 8 من أصل 15 عضوا، "
             "والحد المطلوب 50% على الأقل",
         ),
@@ -135,7 +154,7 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         (
             EITHER,
             {"members_women_or_youth": 9, "members_total": 15},
-            "9 femmes ou jeunes (18-35 ans) sur 15 membres : le seuil est au moins 50 %",
+            "9 femmes ou jeunes (18-35 ans) sur 15 membres : le seuil est d'au moins 50 %",
             "9 أعضاء من النساء أو الشباب (18-35 سنة) من أصل 15 عضوا، والحد المطلوب 50% على الأقل",
         ),
         (
