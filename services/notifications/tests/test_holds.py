@@ -295,9 +295,12 @@ async def test_only_operators_hold(door, tokens, role):
     assert answer.status_code == 403
 
 
-async def preview(door, tokens, *tracks, role="delegate"):
+async def preview(door, tokens, *tracks, role="delegate", **parameters):
     return await door.http.post(
-        "/previews", json={"tracks": tracks}, headers=tokens.headers(role, partner="indh")
+        "/previews",
+        json={"tracks": tracks},
+        params=parameters,
+        headers=tokens.headers(role, partner="indh"),
     )
 
 
@@ -324,6 +327,15 @@ async def test_a_preview_counts_whom_a_call_would_reach_and_writes_nothing(door,
     assert {g["code"]: g["eligible"] for g in seen["by_sector"]} == {"ARGAN": 1, "CRAFTS": 1}
     async with door.sessions() as session:
         assert (await session.scalars(select(alert.c.seq))).all() == []
+
+
+async def test_a_preview_is_labelled_in_the_language_asked_for(door, tokens):
+    await registered(door, a_record(), a_record(region="MA-99", sector="NEW"))
+
+    seen = (await preview(door, tokens, {}, language="ar")).json()
+
+    labels = {group["code"]: group["label"] for group in seen["by_region"] + seen["by_sector"]}
+    assert labels == {"MA-09": "سوس-ماسة", "MA-99": "MA-99", "ARGAN": "زيت أركان", "NEW": "NEW"}
 
 
 async def test_a_preview_agrees_with_the_fan_out_that_follows(door, tokens):

@@ -80,10 +80,11 @@ def rows_in(answer):
     return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
-async def totals_of(door, tokens, call):
+async def totals_of(door, tokens, call, **parameters):
     answer = await door.http.get(
-        f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
+        f"/subjects/{call.call_id}/totals", params=parameters, headers=tokens.headers("operator")
     )
+    assert answer.status_code == 200, answer.text
     return answer.json()
 
 
@@ -171,6 +172,23 @@ async def test_corrections_and_late_ones_say_so(door, tokens):
         (str(late.cooperative_id), 0): (True, True),
         (str(late.cooperative_id), 3): (False, False),
     }
+
+
+async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobody_knows(
+    door, tokens
+):
+    call = a_call()
+    await registered(door, a_record(), a_record(region="MA-99", sector="NEW"))
+    await heard(door, opened(call))
+    await decide(door, tokens, call, "held")
+
+    totals = await totals_of(door, tokens, call, language="ar")
+
+    regions = {group["code"]: group["label"] for group in totals["by_region"]}
+    assert regions == {"MA-09": "سوس-ماسة", "MA-99": "MA-99"}
+    assert {group["code"]: group["label"] for group in totals["by_sector"]}["NEW"] == "NEW"
+    assert totals["title"] == "طلب مشاريع"
+    assert "الإفراج" in totals["hold"]["next"]
 
 
 async def test_first_alerts_and_corrections_are_counted_apart(door, tokens):

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.auth import Role
-from shared.contracts.base import Text
+from shared.contracts.base import Language, Text
 from shared.contracts.criteria import Criteria
 from shared.web import Caller, Session
 
@@ -91,11 +91,13 @@ def _standing(row: queries.AnyRow) -> StandingHold:
 
 
 @router.post("/previews")
-async def preview(session: Session, caller: Caller, asked: PreviewIn) -> PreviewOut:
+async def preview(
+    session: Session, caller: Caller, asked: PreviewIn, language: Language = "fr"
+) -> PreviewOut:
     """Who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
     seen = await preview_audience(
-        session, asked.tracks, asked.reference_on or datetime.now(UTC).date()
+        session, asked.tracks, asked.reference_on or datetime.now(UTC).date(), language
     )
     return PreviewOut(
         matched=seen.eligible + seen.unknown,

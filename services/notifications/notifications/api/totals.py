@@ -11,13 +11,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import reference
 from shared.auth import Role
+from shared.contracts.base import Language
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
 from ..domain import Subject, SubjectKind, SubjectState
 from ..holding import HoldAnswer, hold_answer
+from ..labels import name_of_value
 from .parameters import After, Limit, provinces_read_by
 
 router = APIRouter(tags=["totals"])
@@ -91,14 +92,19 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 
 
 @router.get("/subjects")
-async def list_subjects(session: Session, caller: Caller, limit: Limit = 50) -> list[SubjectOut]:
+async def list_subjects(
+    session: Session, caller: Caller, language: Language = "fr", limit: Limit = 50
+) -> list[SubjectOut]:
     """Ideas and calls, the latest told first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
-    return [_subject(s) for s in await queries.list_subjects(session, limit=limit)]
+    found = await queries.list_subjects(session, limit=limit)
+    return [_subject(each, language) for each in found]
 
 
 @router.get("/subjects/{subject_id}/totals")
-async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> TotalsOut:
+async def subject_totals(
+    session: Session, caller: Caller, subject_id: UUID, language: Language = "fr"
+) -> TotalsOut:
     """Who was told: counts by verdict, region and sector, as of the moment of each alert.
 
     To operators of all, to delegates of the cooperatives that are in their provinces today.
@@ -110,19 +116,20 @@ async def subject_totals(session: Session, caller: Caller, subject_id: UUID) -> 
         for row in await queries.corrections_of(session, subject_id, within=within)
     ]
     kept = await queries.kept_back_by(session, subject_id)
-    by_region = await _totals(session, subject_id, "region", within)
-    counted = _subject(found) if within is None else _counted(found, by_region)
+    by_region = await _totals(session, subject_id, "region", within, language)
+    shown = _subject(found, language)
+    counted = shown if within is None else _counted(shown, by_region)
     return TotalsOut(
         **counted.model_dump(),
         provinces=None if within is None else sorted(within),
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        hold=hold_answer(kept, "fr", for_staff=True),
+        hold=hold_answer(kept, language, for_staff=True),
         not_told=await queries.count_untold(session, found, within=within),
         repeated=await queries.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
-        by_sector=await _totals(session, subject_id, "sector", within),
+        by_sector=await _totals(session, subject_id, "sector", within, language),
     )
 
 
@@ -156,7 +163,7 @@ async def list_recipients(
     return Page(items=items, next=encode_cursor(str(items[-1].cooperative_id)) if more else None)
 
 
-def _subject(found: Subject) -> SubjectOut:
+def _subject(found: Subject, language: Language) -> SubjectOut:
     content = found.snapshot()
     return SubjectOut(
         subject_id=found.subject_id,
@@ -164,7 +171,7 @@ def _subject(found: Subject) -> SubjectOut:
         state=found.state,
         version=found.version,
         told_version=found.told_version,
-        title=content.title.fr,
+        title=content.title.in_language(language),
         matched=found.eligible + found.unknown,
         alerted=found.alerted,
         eligible=found.eligible,
@@ -173,12 +180,12 @@ def _subject(found: Subject) -> SubjectOut:
     )
 
 
-def _counted(found: Subject, groups: Sequence[TotalOut]) -> SubjectOut:
+def _counted(shown: SubjectOut, groups: Sequence[TotalOut]) -> SubjectOut:
     """The subject with the counts of these groups instead of everybody's."""
     eligible, unknown = (sum(getattr(g, name) for g in groups) for name in ("eligible", "unknown"))
     told = eligible + unknown
     counts = {"eligible": eligible, "unknown": unknown, "matched": told, "alerted": told}
-    return _subject(found).model_copy(update=counts)
+    return shown.model_copy(update=counts)
 
 
 async def _totals(
@@ -186,11 +193,12 @@ async def _totals(
     subject_id: UUID,
     column: Literal["region", "sector"],
     within: queries.Within,
+    language: Language,
 ) -> list[TotalOut]:
     return [
         TotalOut(
             code=code,
-            label=reference.label(column, code, "fr") if code else None,
+            label=name_of_value(column, code, language) if code else None,
             eligible=eligible,
             unknown=unknown,
         )

@@ -11,13 +11,14 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Subquery, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import reference
+from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria
 from shared.eligibility.codes import criteria_problems
 from shared.eligibility.sql import compile_track
 from shared.errors import Invalid
 
 from ..domain.subjects import registered_only
+from ..labels import name_of_value
 from ..models import audience
 
 
@@ -39,7 +40,10 @@ class Preview:
 
 
 async def preview_audience(
-    session: AsyncSession, tracks: Sequence[Criteria], reference_on: date
+    session: AsyncSession,
+    tracks: Sequence[Criteria],
+    reference_on: date,
+    language: Language = "fr",
 ) -> Preview:
     """The same conditions as a fan-out, counted and not written. Unknown codes are refused."""
     problems = [
@@ -50,12 +54,12 @@ async def preview_audience(
     if problems:
         raise Invalid.many(problems)
     matching = _matching(tracks, reference_on)
-    by_region = await _counts(session, matching, "region")
+    by_region = await _counts(session, matching, "region", language)
     return Preview(
         eligible=sum(group.eligible for group in by_region),
         unknown=sum(group.unknown for group in by_region),
         by_region=by_region,
-        by_sector=await _counts(session, matching, "sector"),
+        by_sector=await _counts(session, matching, "sector", language),
     )
 
 
@@ -72,7 +76,10 @@ def _matching(tracks: Sequence[Criteria], reference_on: date) -> Subquery:
 
 
 async def _counts(
-    session: AsyncSession, matching: Subquery, column: Literal["region", "sector"]
+    session: AsyncSession,
+    matching: Subquery,
+    column: Literal["region", "sector"],
+    language: Language,
 ) -> list[GroupCount]:
     code = matching.c[column]
     rows = await session.execute(
@@ -87,7 +94,7 @@ async def _counts(
     return [
         GroupCount(
             code=value,
-            label=reference.label(column, value, "fr") if value else None,
+            label=name_of_value(column, value, language) if value else None,
             eligible=eligible,
             unknown=unknown,
         )
