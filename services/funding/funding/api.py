@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from shared.contracts.base import Audience, Text, now
-from shared.contracts.criteria import Criteria, MinShare
+from shared.contracts.criteria import CriteriaIn
 from shared.contracts.funding import Deadline, Track
 from shared.parameters import Moment
 from shared.web import Caller, Expected, Page, Session
@@ -65,23 +65,6 @@ class DeadlineIn(BaseModel):
         if self.local is not None:
             return deadline_at_wall_clock(self.local, self.zone)
         return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
-
-
-class MinShareIn(MinShare):
-    """A least share; `strict` means more than, not at least."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class CriteriaIn(Criteria):
-    """The conditions of a track. A misspelt condition is refused: ignored, it would admit all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    min_share_women: MinShareIn | None = None
-    min_share_youth: MinShareIn | None = None
-    min_share_women_plus_youth: MinShareIn | None = None
-    min_share_women_or_youth: MinShareIn | None = None
 
 
 class TrackIn(Track):

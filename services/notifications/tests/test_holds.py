@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 
 import pytest
@@ -13,6 +13,7 @@ from notifications import handlers, usecases
 from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
 from notifications.domain.holds import MOVES
 from notifications.models import alert
+from notifications.usecases.clock import day_in_morocco
 from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
@@ -355,6 +356,11 @@ async def test_a_preview_agrees_with_the_fan_out_that_follows(door, tokens):
         ({"provinces": ["MA-TIZZ"]}, "tracks.0.provinces.0", "MA-TIZ"),
         ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
         ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
+        (
+            {"min_share_women": {"percent": 30, "stirct": True}},
+            "tracks.0.min_share_women.stirct",
+            "not permitted",
+        ),
     ],
 )
 async def test_a_wrong_preview_names_the_field(door, tokens, track, field, says):
@@ -364,6 +370,19 @@ async def test_a_wrong_preview_names_the_field(door, tokens, track, field, says)
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert says in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (datetime(2026, 11, 24, 22, 59, tzinfo=UTC), date(2026, 11, 24)),
+        (datetime(2026, 11, 24, 23, 0, tzinfo=UTC), date(2026, 11, 25)),
+        # In Ramadan the clock is put back by an hour.
+        (datetime(2026, 2, 24, 23, 30, tzinfo=UTC), date(2026, 2, 24)),
+    ],
+)
+def test_a_preview_counts_ages_on_the_day_on_which_a_call_would_open(at, day):
+    assert day_in_morocco(at) == day
 
 
 @pytest.mark.parametrize("role", ["cooperative", "holder", "juror", "reviewer"])

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from .base import Contract
 
@@ -81,6 +81,26 @@ class Criteria(Contract):
             if a is not None and b is not None and a > b:
                 raise ValueError(f"{low} ({a}) is above {high} ({b}): nothing could match")
         return self
+
+
+class MinShareIn(MinShare):
+    """A least share; `strict` means more than, not at least."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CriteriaIn(Criteria):
+    """The conditions of a track as a person writes them.
+
+    A misspelt condition is refused, at any depth: ignored, it would admit all.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_share_women: MinShareIn | None = None
+    min_share_youth: MinShareIn | None = None
+    min_share_women_plus_youth: MinShareIn | None = None
+    min_share_women_or_youth: MinShareIn | None = None
 
 
 class Facts(Contract):

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from shared.auth import Role
 from shared.contracts.base import Language, Text
-from shared.contracts.criteria import Criteria
+from shared.contracts.criteria import CriteriaIn
 from shared.web import Caller, Session
 
 from .. import queries, usecases
 from ..domain import EVERYTHING, Hold, HoldState
 from ..domain.why import snapshot_of
 from ..holding import By
+from ..usecases.clock import day_in_morocco, moment
 from ..usecases.previews import GroupCount, preview_audience
 from .parameters import Limit
 
 router = APIRouter(tags=["before telling"])
 
 
-class CriteriaIn(Criteria):
-    """The conditions of a track. A misspelt condition is refused: ignored, it would admit all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class PreviewIn(BaseModel):
-    """Tracks as a call has them. Ages count on `reference_on`, which is today if left out."""
+    """Tracks as a call has them. Ages count on `reference_on`; left out, on today in Morocco."""
 
     tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
@@ -96,9 +91,8 @@ async def preview(
 ) -> PreviewOut:
     """Who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
-    seen = await preview_audience(
-        session, asked.tracks, asked.reference_on or datetime.now(UTC).date(), language
-    )
+    today = day_in_morocco(await moment(session))
+    seen = await preview_audience(session, asked.tracks, asked.reference_on or today, language)
     return PreviewOut(
         matched=seen.eligible + seen.unknown,
         eligible=seen.eligible,
