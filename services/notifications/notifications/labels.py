@@ -24,6 +24,11 @@ SEPARATORS: dict[Language, str] = {"fr": " ; ", "ar": "؛ "}
 VALUES: dict[Language, dict[str, str]] = {"fr": french.VALUES, "ar": arabic.VALUES}
 
 
+def language_for(own: str, asked: Language | None) -> Language:
+    """The language asked for, else the own one of whom it is about."""
+    return asked or ("fr" if own == "fr" else "ar")
+
+
 def name_of_field(field: str, language: Language) -> str:
     """The field as a reader knows it."""
     return FIELDS[language].get(field, field)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -14,13 +15,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from notifications import handlers, usecases
+from notifications import handlers, queries, usecases
 from notifications.domain import HoldState
 from notifications.domain.why import Decision
 from notifications.holding import ground_of
 from notifications.labels import how_to_complete
 from notifications.ledger_lines import HEADER
-from notifications.queries import ledger_batches
 from shared.contracts.registry import CooperativesImported
 from shared.database import make_engine, make_sessions
 
@@ -538,6 +538,23 @@ async def test_a_moment_to_come_or_without_a_zone_is_refused(door, tokens, at, s
     assert says in answer.text
 
 
+async def test_what_lies_ahead_is_told_by_the_clock_of_the_database(door, monkeypatch):
+    record, call = a_record(), a_call()
+    await heard(door.sessions, record, opened(call))
+    in_an_hour = await moment(door) + timedelta(hours=1)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=2)
+
+    monkeypatch.setattr(queries.why, "datetime", Ahead)
+
+    async with door.sessions() as session:
+        with pytest.raises(queries.MomentToCome):
+            await queries.find_why(session, call.call_id, record.cooperative_id, at=in_an_hour)
+
+
 @pytest.mark.parametrize(
     ("knows_call", "knows_record", "code"),
     [(False, True, "no-such-subject"), (True, False, "no-such-cooperative")],
@@ -621,7 +638,7 @@ async def test_batches_of_the_ledger_follow_each_other_without_gap_or_repeat(doo
     call, records = a_call(), [a_record() for _ in range(5)]
     await heard(door.sessions, *records, opened(call), extended(call))
 
-    batches = [batch async for batch in ledger_batches(door.sessions, call.call_id, size=3)]
+    batches = [batch async for batch in queries.ledger_batches(door.sessions, call.call_id, size=3)]
 
     keys = [(row.cooperative_id, row.edition) for batch in batches for row in batch]
     assert [len(batch) for batch in batches] == [3, 3, 3, 1]
@@ -668,6 +685,24 @@ async def test_the_command_answers_from_the_database(databases):
     assert "Appel à projets — excluded" in told.stdout
     assert "Tiznit" in told.stdout
     assert json.loads(data.stdout)["title"] == "طلب مشاريع"
+
+
+async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_cooperative(databases):
+    url = databases.fresh("notifications")
+    record, call = a_record(language="ar"), a_call()
+    engine = make_engine(url, pool_size=1)
+    await heard(make_sessions(engine), record, opened(call))
+    await engine.dispose()
+    asked = ("why", str(call.call_id), str(record.cooperative_id))
+    first = taawon(url, *asked).stdout
+    (shown,) = re.findall(r"told \((.*)\)", first)
+
+    again = taawon(url, *asked, "--at", shown)
+    day_before = taawon(url, *asked, "--at", "2020-01-01 09:00", "--language", "fr")
+
+    assert again.stdout == first
+    assert "تم إشعار التعاونية." in first
+    assert "n'avait pas encore été prévenue" in day_before.stdout, day_before.stderr
 
 
 async def test_the_command_says_whom_to_ask_for_what_is_missing(databases):

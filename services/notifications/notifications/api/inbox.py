@@ -11,6 +11,7 @@ from shared.contracts.base import Language
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries, usecases
+from ..labels import language_for
 from ..rendering import AlertOut, render
 from ..usecases.inbox import ReadState, require_inbox
 from .parameters import After, Limit, Number
@@ -44,7 +45,7 @@ async def list_alerts(
         before=before,
         limit=limit + 1,
     )
-    chosen: Language = language or ("fr" if own == "fr" else "ar")
+    chosen = language_for(own, language)
     items = [render(alert, chosen) for alert in found[:limit]]
     return Page(
         items=items,

@@ -14,6 +14,7 @@ from shared.web import Caller, Session
 
 from .. import queries
 from ..answers import WhyOut, answer
+from ..labels import language_for
 from ..usecases.inbox import require_inbox
 
 router = APIRouter(tags=["totals"])
@@ -34,5 +35,5 @@ async def why(
     await require_inbox(session, caller, cooperative_id)
     own = await queries.language_of(session, cooperative_id)
     known = await queries.find_why(session, subject_id, cooperative_id, at=at)
-    chosen: Language = language or ("fr" if own == "fr" else "ar")
-    return answer(known, chosen, for_staff=caller.has(Role.OPERATOR, Role.DELEGATE))
+    is_staff = caller.has(Role.OPERATOR, Role.DELEGATE)
+    return answer(known, language_for(own, language), for_staff=is_staff)

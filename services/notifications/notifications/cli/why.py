@@ -16,14 +16,28 @@ from shared.settings import Settings
 
 from .. import queries
 from ..answers import WhyOut, answer
+from ..labels import language_for
+
+
+def moment_of(text: str) -> datetime:
+    """A moment of ISO 8601, as these answers show it; without a zone it is in UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def why(
     subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
     cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
-    language: Annotated[Language, typer.Option(help="Language of the sentences.")] = "fr",
+    language: Annotated[
+        Language | None, typer.Option(help="Language of the sentences; else the cooperative's own.")
+    ] = None,
     at: Annotated[
-        datetime | None, typer.Option(help="As of this moment, in UTC; else of the decision.")
+        datetime | None,
+        typer.Option(
+            parser=moment_of,
+            metavar="TIME",
+            help="As of this moment, as answers show it or in UTC; else of the decision.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
 ) -> None:
@@ -33,7 +47,7 @@ def why(
 
     Example: taawon why 0d9c8f9e-… 5b1f3a52-… --language ar
     """
-    found = asyncio.run(_find(subject, cooperative, language, at.replace(tzinfo=UTC) if at else at))
+    found = asyncio.run(_find(subject, cooperative, language, at))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
@@ -42,7 +56,7 @@ def why(
 
 
 async def _find(
-    subject: UUID, cooperative: UUID, language: Language, at: datetime | None
+    subject: UUID, cooperative: UUID, language: Language | None, at: datetime | None
 ) -> WhyOut:
     # Commands send nothing: the relay of the running service does.
     settings = Settings.load("notifications", amqp_url="amqp://unused")
@@ -50,23 +64,24 @@ async def _find(
     try:
         async with make_sessions(engine)() as session:
             known = await queries.find_why(session, subject, cooperative, at=at)
-            return answer(known, language, for_staff=True)
+            own = await queries.language_of(session, cooperative)
+            return answer(known, language_for(own, language), for_staff=True)
     finally:
         await engine.dispose()
 
 
 def lines_of(found: WhyOut) -> Iterator[str]:
     """The answer for a terminal."""
-    yield f"{found.title} — {found.because} ({found.as_of:%Y-%m-%d %H:%M:%S} UTC)"
+    yield f"{found.title} — {found.because} ({found.as_of.isoformat()})"
     yield found.summary
     if found.hold:
         hold = found.hold
-        yield f"  {hold.state} by {hold.by}, {hold.decided_at:%Y-%m-%d %H:%M:%S} UTC: {hold.reason}"
+        yield f"  {hold.state} by {hold.by}, {hold.decided_at.isoformat()}: {hold.reason}"
         yield f"  {hold.next}"
     for past in found.decisions[:-1]:
-        yield f"  before: {past.state} by {past.by}, {past.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"  before: {past.state} by {past.by}, {past.decided_at.isoformat()}"
     for alert in found.alerts:
-        yield f"  alert {alert.number}: {alert.kind}, {alert.told_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"  alert {alert.number}: {alert.kind}, {alert.told_at.isoformat()}"
     for track in found.tracks:
         yield f"  {track.track or found.subject_kind}: {track.verdict}"
         yield from (f"    • {reason}" for reason in track.reasons)
