@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -182,7 +181,7 @@ def _tracks(
 def _track(
     name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: Language
 ) -> TrackAnswer:
-    decisive = _decisive(verdict)
+    decisive = verdict.decisive
     return TrackAnswer(
         track=name,
         verdict=verdict.outcome,
@@ -191,14 +190,6 @@ def _track(
         to_complete=list(verdict.unknown_fields),
         how_to_complete=how_to_complete(verdict.unknown_fields, language),
     )
-
-
-def _decisive(verdict: Verdict) -> Verdict:
-    """What excludes needs nothing beside it; what is open is explained by every rule."""
-    if verdict.outcome is not Outcome.INELIGIBLE:
-        return verdict
-    excluding = tuple(rule for rule in verdict.rules if rule.outcome is Outcome.INELIGIBLE)
-    return replace(verdict, rules=excluding)
 
 
 def _facts(

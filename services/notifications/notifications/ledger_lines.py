@@ -11,11 +11,12 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from shared.contracts.base import Language
+from shared.eligibility import Outcome
 
 from .domain import HoldState
 from .holding import ground_of
 from .queries import LedgerRow
-from .rendering import TrackReason, reasons
+from .rendering import TrackReason, reasons, verdict_of
 
 HEADER = (
     "cooperative_id",
@@ -50,7 +51,7 @@ class LedgerLine(BaseModel):
     sector: str | None
     edition: int | None = Field(description="0 for the first alert; null where nobody was told.")
     kind: str | None
-    verdict: Literal["eligible", "unknown", "ineligible"] = Field(
+    verdict: Outcome = Field(
         description="Ineligible: told before, and corrected by content that is not for it any more."
     )
     unknown_fields: list[str]
@@ -77,7 +78,7 @@ def line_of(row: LedgerRow, language: Language) -> LedgerLine:
         sector=row.facts.sector,
         edition=row.edition,
         kind=row.kind,
-        verdict=_verdict(row),
+        verdict=verdict_of(row),
         unknown_fields=list(row.unknown_fields),
         subject_version=row.subject_version,
         told_at=row.told_at,
@@ -96,12 +97,6 @@ async def lines_of(rows: Sequence[LedgerRow], language: Language) -> list[Ledger
     interpreter; on the loop they would wait for the whole page, however small its batches.
     """
     return await asyncio.to_thread(lambda: [line_of(row, language) for row in rows])
-
-
-def _verdict(row: LedgerRow) -> Literal["eligible", "unknown", "ineligible"]:
-    if row.eligible_tracks:
-        return "eligible"
-    return "unknown" if row.unknown_tracks else "ineligible"
 
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:

@@ -17,6 +17,7 @@ from .changes import Change, changes
 from .domain import SubjectKind, audience_tracks
 from .domain.subjects import Snapshot
 from .domain.why import snapshot_of
+from .labels import how_to_complete
 from .queries import AlertRow
 
 
@@ -27,6 +28,7 @@ class TrackReason(BaseModel):
     verdict: Outcome
     reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
     to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
 
 
 class AlertOut(BaseModel):
@@ -109,4 +111,5 @@ def _reason(
         verdict=verdict.outcome,
         reasons=explain(verdict.decisive, criteria, facts, language),
         to_complete=list(verdict.unknown_fields),
+        how_to_complete=how_to_complete(verdict.unknown_fields, language),
     )

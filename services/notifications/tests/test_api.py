@@ -68,7 +68,9 @@ async def test_an_unsure_alert_names_the_field_to_complete(door, tokens):
     (alert,) = (await inbox(door, tokens, record))["items"]
 
     assert alert["verdict"] == "unknown"
-    assert alert["why"][0]["to_complete"] == ["members_youth"]
+    (track,) = alert["why"]
+    assert track["to_complete"] == ["members_youth"]
+    assert "nombre de jeunes" in track["how_to_complete"]
 
 
 async def test_a_correction_shows_the_old_and_the_new_value(door, tokens):
