@@ -233,7 +233,7 @@ hold_decision = Table(
     Index("ix_hold_decision_subject", "subject_id", "seq"),
 )
 
-# What went out through a door, one row per range: `times` confirmed, `unsure` begun and not known.
+# What went out through a door, by ranges: `times` confirmed, `unsure` begun and not known.
 feed_delivery = Table(
     "feed_delivery",
     metadata,

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifications.domain import (
     AlertKind,
@@ -22,6 +24,7 @@ from notifications.domain import (
     queue_name,
     told_of,
 )
+from notifications.domain.blocks import blocks
 from notifications.domain.doors import MOVES, broker_hash
 from notifications.domain.subjects import news_of
 from shared.contracts.criteria import LegalStatus
@@ -199,3 +202,16 @@ def test_the_password_hash_is_the_brokers_own_form():
     decoded = base64.b64decode(broker_hash("secret"))
 
     assert decoded[4:] == hashlib.sha256(decoded[:4] + b"secret").digest()
+
+
+@given(st.integers(1, 2**40), st.integers(0, 2000))
+def test_blocks_are_the_range_and_each_begins_at_a_multiple_of_its_size(first, length):
+    cut = list(blocks(first, first + length))
+
+    assert [n for low, high in cut for n in range(low, high + 1)] == list(
+        range(first, first + length + 1)
+    )
+    for low, high in cut:
+        size = high - low + 1
+        assert size & (size - 1) == 0
+        assert low % size == 0

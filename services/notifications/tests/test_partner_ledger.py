@@ -12,10 +12,11 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
+from itertools import combinations
 
 import aio_pika
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from structlog.testing import capture_logs
 
 from notifications import handlers, usecases
@@ -75,7 +76,7 @@ async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_
     assert second["subject_id"] == str(idea.idea_id)
 
 
-async def test_a_page_of_the_feed_leaves_one_row_and_read_again_it_is_counted(door, tokens):
+async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(door, tokens):
     await subscribed(door, tokens)
     await fed(door.sessions, *(opened(a_call()) for _ in range(3)))
     for after in ("0", "0", "1"):
@@ -91,9 +92,21 @@ async def test_a_page_of_the_feed_leaves_one_row_and_read_again_it_is_counted(do
     assert {entry["doors"][0]["door"] for entry in entries} == {"feed"}
     first = entries[0]["doors"][0]
     assert first["first_at"] < first["last_at"]
+
+
+async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(door, tokens):
+    await subscribed(door, tokens)
+    await fed(door.sessions, *(opened(a_call()) for _ in range(16)))
+    async with door.sessions.begin() as session:
+        for first, last in combinations(range(1, 18), 2):
+            await record_handed_out(session, "indh", first, last - 1)
+
+    entries = (await ledger(door, partner(tokens)))["items"]
+
+    assert [entry["doors"][0]["times"] for entry in entries] == [n * (17 - n) for n in range(1, 17)]
     async with door.sessions() as session:
-        rows = (await session.execute(select(feed_delivery.c.first_position))).all()
-    assert len(rows) == 2
+        rows = await session.scalar(select(func.count()).select_from(feed_delivery))
+    assert rows <= 31
 
 
 async def test_pages_of_the_ledger_follow_each_other(door, tokens):
@@ -307,11 +320,60 @@ async def test_a_new_door_begins_with_the_oldest_entry_and_has_no_gap(served):
     assert await is_up_to_date(served)
 
 
-async def aged(served):
-    """What is in the feed goes by its age."""
+async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_week(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await served.deliver()
+    async with served.sessions.begin() as session:
+        drops = [usecases.Drop(served.door.queue, position, "maxlen", 9) for position in (1, 2)]
+        await usecases.keep_gaps(session, drops)
+        await session.execute(
+            text(
+                "INSERT INTO feed_resend"
+                " (slug, first_position, last_position, next_position, done_at)"
+                " VALUES (:slug, 1, 1, 2, now()), (:slug, 1, 1, 1, NULL), (:slug, 1, 2, 2, now())"
+            ),
+            {"slug": served.door.slug},
+        )
+
+    await aged(served, upto=1)
+
+    assert await served.gaps() == [(1, 2, "maxlen")]
+    assert await noted(served, "feed_delivery") == [2]
+    assert await noted(served, "feed_resend") == [1, 2]
+    async with served.sessions.begin() as session:
+        await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
+    await aged(served, upto=1)
+    assert await served.gaps() == [(2, 2, "maxlen")]
+
+
+async def test_gaps_of_a_feed_of_which_nothing_is_left_go_as_well(served):
+    await fed(served.sessions, opened(a_call()))
+    async with served.sessions.begin() as session:
+        await usecases.keep_gaps(session, [usecases.Drop(served.door.queue, 1, "maxlen", 0)])
+        await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
+
+    await aged(served)
+
+    assert await served.gaps() == []
+
+
+async def noted(served, table):
+    async with served.sessions() as session:
+        found = await session.scalars(
+            text(f"SELECT last_position FROM {table} ORDER BY last_position")
+        )
+        return list(found)
+
+
+async def aged(served, upto=1000):
+    """What is in the feed, up to a position, goes by its age."""
     async with served.sessions.begin() as session:
         await session.execute(
-            text("UPDATE feed_entry SET recorded_at = now() - interval '500 days'")
+            text(
+                "UPDATE feed_entry SET recorded_at = now() - interval '500 days'"
+                " WHERE position <= :upto"
+            ),
+            {"upto": upto},
         )
         await usecases.trim_feeds(session, days=400)
 

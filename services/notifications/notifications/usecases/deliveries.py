@@ -12,8 +12,20 @@ from typing import Any, TypeAlias
 
 import structlog
 from aio_pika import Message
-from sqlalchemy import Row, and_, delete, func, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import failpoints
@@ -22,6 +34,7 @@ from shared.messaging import topology, wire
 from shared.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
 
 from ..domain import DoorState
+from ..domain.blocks import blocks
 from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_resend, partner
 from .doors import PARTNER_EXCHANGE
 
@@ -140,7 +153,7 @@ async def _skip_trimmed(session: AsyncSession, door: AnyRow, kept: int) -> bool:
 
 async def _begin(sessions: Sessions, slug: str, entries: Sequence[AnyRow]) -> None:
     async with sessions.begin() as session:
-        await _count(session, slug, entries[0].position, entries[-1].position, unsure=1)
+        await _note_begun(session, slug, entries[0].position, entries[-1].position)
 
 
 async def _settle(
@@ -153,16 +166,16 @@ async def _settle(
     """Note what the broker confirmed, up to the first entry that it did not."""
     first, last = entries[0].position, entries[-1].position
     failed = next((place for place, outcome in enumerate(outcomes) if outcome is not None), None)
-    await _count(session, door.slug, first, last, unsure=-1)
+    await _note_answered(session, door.slug, first, last)
     if failed is not None:
         outcome = outcomes[failed]
         log.warning("door waits", partner=door.slug, error=type(outcome).__name__)
         if not isinstance(outcome, Unroutable):
-            await _count(session, door.slug, entries[failed].position, last, unsure=1)
+            await _note_begun(session, door.slug, entries[failed].position, last)
         if failed == 0:
             return False
         last = entries[failed - 1].position
-    await _count(session, door.slug, first, last, times=1)
+    await _note_out(session, door.slug, AMQP, first, last)
     if resend is not None:
         await _close_gaps(session, door.slug, first, last, by="resend", sending=resend)
         await _go_on(session, resend, last)
@@ -191,43 +204,57 @@ async def _go_on(session: AsyncSession, resend: int, last: int) -> None:
 
 async def record_handed_out(session: AsyncSession, slug: str, first: int, last: int) -> None:
     """A page of the HTTP feed went out; gaps of the queue that it covers are closed by that."""
-    await _count(session, slug, first, last, times=1, door=FEED)
+    await _note_out(session, slug, FEED, first, last)
     await _close_gaps(session, slug, first, last, by=FEED)
 
 
-async def _count(
-    session: AsyncSession,
-    slug: str,
-    first: int,
-    last: int,
-    *,
-    times: int = 0,
-    unsure: int = 0,
-    door: str = AMQP,
-) -> None:
-    """Add to the row of a range: `times` known to have gone out, `unsure` begun and not known."""
-    moment = func.clock_timestamp() if times else None
-    table = feed_delivery.c
-    key = {"slug": slug, "door": door, "first_position": first, "last_position": last}
-    row = insert(feed_delivery).values(
-        **key, times=times, unsure=max(unsure, 0), first_at=moment, last_at=moment
-    )
+async def _note_begun(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """The queue is sent these; whether they arrive is not known yet."""
+    row = insert(feed_delivery).values(**_sending(slug, first, last), unsure=1)
     await session.execute(
         row.on_conflict_do_update(
-            index_elements=list(key),
-            set_={
-                "times": table.times + times,
-                "unsure": func.greatest(table.unsure + unsure, 0),
-                "first_at": func.coalesce(table.first_at, row.excluded.first_at),
-                "last_at": func.coalesce(row.excluded.last_at, table.last_at),
-            },
+            index_elements=list(_sending(slug, first, last)),
+            set_={"unsure": feed_delivery.c.unsure + 1},
         )
     )
-    if unsure < 0:
-        same = and_(*(table[name] == value for name, value in key.items()))
-        await session.execute(
-            delete(feed_delivery).where(same, table.times == 0, table.unsure == 0)
-        )
+
+
+async def _note_answered(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """The broker said of each whether it has it: this sending is not unsure any more."""
+    table = feed_delivery.c
+    same = and_(*(table[name] == value for name, value in _sending(slug, first, last).items()))
+    await session.execute(
+        update(feed_delivery).where(same, table.unsure > 0).values(unsure=table.unsure - 1)
+    )
+    await session.execute(delete(feed_delivery).where(same, table.times == 0, table.unsure == 0))
+
+
+def _sending(slug: str, first: int, last: int) -> dict[str, Any]:
+    return {"slug": slug, "door": AMQP, "first_position": first, "last_position": last}
+
+
+_OUT = text(
+    """
+INSERT INTO feed_delivery AS d
+    (slug, door, first_position, last_position, times, first_at, last_at)
+SELECT :slug, :door, b.first, b.last, 1, now.at, now.at
+FROM unnest(:firsts, :lasts) AS b(first, last), (SELECT clock_timestamp() AS at) AS now
+ORDER BY b.first
+ON CONFLICT (slug, door, first_position, last_position) DO UPDATE SET
+    times = d.times + 1, first_at = coalesce(d.first_at, excluded.first_at),
+    last_at = excluded.last_at
+"""
+).bindparams(
+    bindparam("firsts", type_=ARRAY(BigInteger)), bindparam("lasts", type_=ARRAY(BigInteger))
+)
+
+
+async def _note_out(session: AsyncSession, slug: str, door: str, first: int, last: int) -> None:
+    """These are known to have gone out by this door, once more."""
+    firsts, lasts = zip(*blocks(first, last), strict=True)
+    await session.execute(
+        _OUT, {"slug": slug, "door": door, "firsts": list(firsts), "lasts": list(lasts)}
+    )
 
 
 async def _close_gaps(

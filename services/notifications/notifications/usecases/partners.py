@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import orjson
@@ -180,7 +181,28 @@ WHERE e.slug = trimmed.slug AND e.position <= trimmed.upto
 )
 
 
+# What is noted of entries goes with them; a gap is shown for a while, also one noticed that late.
+_FORGET = tuple(
+    text(
+        f"""
+DELETE FROM {table} n USING partner p
+WHERE n.slug = p.slug AND {condition} AND n.{last} < coalesce(
+    (SELECT min(e.position) FROM feed_entry e WHERE e.slug = p.slug), p.last_position + 1)
+"""
+    )
+    for table, last, condition in (
+        ("feed_delivery", "last_position", "true"),
+        ("feed_resend", "last_position", "n.done_at IS NOT NULL"),
+        ("feed_gap", "position", "n.noticed_at < now() - CAST(:shown AS interval)"),
+    )
+)
+GAP_SHOWN = timedelta(days=7)
+"""How long a gap is shown at least, where its entries are gone and it can't be closed any more."""
+
+
 async def trim_feeds(session: AsyncSession, *, days: int) -> int:
     """Take the oldest entries that are past their retention out of the feeds; how many went."""
     gone = await session.execute(_TRIM, {"days": days, "most": TRIMMED_AT_ONCE})
+    for statement in _FORGET:
+        await session.execute(statement, {"shown": GAP_SHOWN})
     return int(gone.rowcount)  # type: ignore[attr-defined]  # a cursor result, being a delete
