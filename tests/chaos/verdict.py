@@ -14,7 +14,7 @@ import asyncpg
 
 from notifications.domain import audience_tracks
 from notifications.domain.subjects import CallEvent, IdeaEvent, News, news_of
-from notifications.domain.subscriptions import SubscriptionFilter, told_of
+from notifications.domain.subscriptions import SubscriptionFilter, sides_of
 from notifications.handlers import CALL_EVENTS, IDEA_EVENTS
 from notifications.models import FACT_COLUMNS
 from registry.models import cooperative_from
@@ -156,7 +156,7 @@ class Inspector:
         events = await self._events()
         for listener in self.listeners:
             slug = listener.partner.slug
-            meant = {e.event_id for e in events if self._filters[slug].accepts(told_of(e))}
+            meant = {e.event_id for e in events if self._filters[slug].accepts(sides_of(e))}
             feed = await self._feed(listener)
             numbers = [number for number, _ in feed]
             if numbers != list(range(1, len(feed) + 1)):

@@ -22,7 +22,7 @@ from notifications.domain import (
     audience_tracks,
     correction_kind,
     queue_name,
-    told_of,
+    sides_of,
 )
 from notifications.domain.blocks import blocks
 from notifications.domain.doors import MOVES, broker_hash
@@ -145,22 +145,22 @@ def test_entities_that_are_no_longer_registered_are_told_of_nothing():
     ],
 )
 def test_a_filter_accepts_a_call_by_each_of_its_conditions(wanted, accepted):
-    told = told_of(opened(a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))))
+    sides = sides_of(opened(a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))))
 
-    assert SubscriptionFilter.model_validate(wanted).accepts(told) is accepted
+    assert SubscriptionFilter.model_validate(wanted).accepts(sides) is accepted
 
 
 def test_a_call_for_the_whole_country_matches_every_territory():
-    told = told_of(opened(a_call(a_track(provinces=["MA-TIZ"]), a_track())))
+    sides = sides_of(opened(a_call(a_track(provinces=["MA-TIZ"]), a_track())))
 
-    assert SubscriptionFilter(regions=("MA-01",)).accepts(told)
+    assert SubscriptionFilter(regions=("MA-01",)).accepts(sides)
 
 
 def test_an_idea_must_be_ready_enough():
-    told = told_of(published(an_idea(readiness="structured")))
+    sides = sides_of(published(an_idea(readiness="structured")))
 
-    assert SubscriptionFilter(min_readiness="structured").accepts(told)
-    assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(told)
+    assert SubscriptionFilter(min_readiness="structured").accepts(sides)
+    assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(sides)
 
 
 def a_door(state):

@@ -15,7 +15,7 @@ from .subjects import (
     correction_kind,
     news_of,
 )
-from .subscriptions import READINESS_ORDER, SubscriptionFilter, Told, told_of
+from .subscriptions import READINESS_ORDER, Sides, SubscriptionFilter, sides_of
 
 __all__ = [
     "EVERYTHING",
@@ -29,18 +29,18 @@ __all__ = [
     "IllegalDoorMove",
     "IllegalHoldMove",
     "News",
+    "Sides",
     "Step",
     "StopsOneOnly",
     "Subject",
     "SubjectKind",
     "SubjectState",
     "SubscriptionFilter",
-    "Told",
     "audience_tracks",
     "changes_between",
     "correction_kind",
     "news_of",
     "queue_name",
-    "told_of",
+    "sides_of",
     "user_name",
 ]

@@ -13,17 +13,15 @@ from shared.errors import Conflict
 
 
 class DoorState(StrEnum):
-    """`requested` until the provisioner has made queue and user; `closed` for good."""
+    """`requested` until the provisioner has made queue and user."""
 
     REQUESTED = "requested"
     READY = "ready"
-    CLOSED = "closed"
 
 
 MOVES: dict[DoorState, set[DoorState]] = {
-    DoorState.REQUESTED: {DoorState.READY, DoorState.CLOSED},
-    DoorState.READY: {DoorState.REQUESTED, DoorState.CLOSED},
-    DoorState.CLOSED: {DoorState.REQUESTED},
+    DoorState.REQUESTED: {DoorState.READY},
+    DoorState.READY: {DoorState.REQUESTED},
 }
 
 
@@ -51,12 +49,13 @@ class Door:
         self.password_hash = password_hash
         self.requested_at = at
 
-    def is_made(self, *, at: datetime) -> None:
+    def note_made(self, *, at: datetime) -> None:
+        """The broker has queue and user: the partner may read."""
         self._move_to(DoorState.READY)
         self.ready_at = at
 
-    def is_lost(self, *, delivered_position: int) -> None:
-        """The broker came back without the queue: it is made again and filled from there on."""
+    def note_lost(self, *, delivered_position: int) -> None:
+        """The broker has it no more, or not like this: made again, it is filled from there on."""
         self._move_to(DoorState.REQUESTED)
         self.delivered_position = delivered_position
 

@@ -22,7 +22,7 @@ READINESS_ORDER: tuple[Readiness, ...] = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Sides:
     """The sides of an event that filters look at. No places means the whole country."""
 
     topic: str
@@ -51,36 +51,36 @@ class SubscriptionFilter(BaseModel):
     min_amount_centimes: int | None = Field(default=None, ge=0)
     min_readiness: Readiness | None = None
 
-    def accepts(self, told: Told) -> bool:
+    def accepts(self, sides: Sides) -> bool:
         return (
-            self._topic(told)
-            and self._territory(told)
-            and (not self.sectors or not told.sectors or bool(told.sectors & set(self.sectors)))
-            and self._amount(told)
-            and self._ready(told)
+            self._topic(sides)
+            and self._territory(sides)
+            and (not self.sectors or not sides.sectors or bool(sides.sectors & set(self.sectors)))
+            and self._amount(sides)
+            and self._ready(sides)
         )
 
-    def _topic(self, told: Told) -> bool:
-        return not self.topics or any(_names(pattern, told.topic) for pattern in self.topics)
+    def _topic(self, sides: Sides) -> bool:
+        return not self.topics or any(_names(pattern, sides.topic) for pattern in self.topics)
 
-    def _territory(self, told: Told) -> bool:
-        if not (self.regions or self.provinces) or not (told.regions or told.provinces):
+    def _territory(self, sides: Sides) -> bool:
+        if not (self.regions or self.provinces) or not (sides.regions or sides.provinces):
             return True
         wanted = set(self.regions)
-        if told.regions & wanted or told.provinces & set(self.provinces):
+        if sides.regions & wanted or sides.provinces & set(self.provinces):
             return True
-        if {reference.region_of(code) for code in told.provinces} & wanted:
+        if {reference.region_of(code) for code in sides.provinces} & wanted:
             return True
-        return bool({reference.region_of(code) for code in self.provinces} & told.regions)
+        return bool({reference.region_of(code) for code in self.provinces} & sides.regions)
 
-    def _amount(self, told: Told) -> bool:
+    def _amount(self, sides: Sides) -> bool:
         least = self.min_amount_centimes
-        return least is None or told.amount_centimes is None or told.amount_centimes >= least
+        return least is None or sides.amount_centimes is None or sides.amount_centimes >= least
 
-    def _ready(self, told: Told) -> bool:
-        if self.min_readiness is None or told.readiness is None:
+    def _ready(self, sides: Sides) -> bool:
+        if self.min_readiness is None or sides.readiness is None:
             return True
-        return READINESS_ORDER.index(told.readiness) >= READINESS_ORDER.index(self.min_readiness)
+        return READINESS_ORDER.index(sides.readiness) >= READINESS_ORDER.index(self.min_readiness)
 
 
 def _names(pattern: str, topic: str) -> bool:
@@ -89,11 +89,11 @@ def _names(pattern: str, topic: str) -> bool:
     return topic == pattern or topic.rpartition(".v")[0] == pattern
 
 
-def told_of(event: CallEvent | IdeaEvent) -> Told:
+def sides_of(event: CallEvent | IdeaEvent) -> Sides:
     """The sides of a fact that filters look at."""
     content: Snapshot = news_of(event).content
     if isinstance(content, IdeaSnapshot):
-        return Told(
+        return Sides(
             topic=event.topic,
             regions=frozenset(content.regions),
             provinces=frozenset(content.provinces),
@@ -101,17 +101,17 @@ def told_of(event: CallEvent | IdeaEvent) -> Told:
             amount_centimes=content.budget_centimes,
             readiness=content.readiness,
         )
-    return _told_of_call(event.topic, content)
+    return _sides_of_call(event.topic, content)
 
 
-def _told_of_call(topic: str, call: CallSnapshot) -> Told:
+def _sides_of_call(topic: str, call: CallSnapshot) -> Sides:
     """A call is for the places of all its tracks; one track for the whole country makes it so."""
     criteria = [track.criteria for track in call.tracks]
     national = any(not (c.regions or c.provinces or c.communes) for c in criteria)
     every_sector = any(not c.sectors for c in criteria)
     communes = {reference.province_of_commune(code) for c in criteria for code in c.communes}
     amounts: list[Any] = [t.max_grant_centimes for t in call.tracks if t.max_grant_centimes]
-    return Told(
+    return Sides(
         topic=topic,
         regions=frozenset() if national else frozenset(r for c in criteria for r in c.regions),
         provinces=frozenset()

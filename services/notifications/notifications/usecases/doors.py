@@ -143,7 +143,7 @@ async def _note_made(sessions: Sessions, made: Door) -> bool:
         door = await session.get_one(Door, made.slug, with_for_update=True)
         if door.state is DoorState.READY or door.password_hash != made.password_hash:
             return False
-        door.is_made(at=datetime.now(UTC))
+        door.note_made(at=datetime.now(UTC))
         after_commit(session, metrics.DOORS_MADE.inc)
     log.info("door ready", partner=made.slug)
     return True
@@ -156,7 +156,7 @@ async def _ask_anew(sessions: Sessions, seen: Door, *, without_queue: bool) -> b
         if door.state is not DoorState.READY or door.ready_at != seen.ready_at:
             return False
         sent = await _before_kept(session, door) if without_queue else door.delivered_position
-        door.is_lost(delivered_position=sent)
+        door.note_lost(delivered_position=sent)
     log.warning("a door is not as it was made", partner=seen.slug, without_queue=without_queue)
     return True
 

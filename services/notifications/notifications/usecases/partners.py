@@ -17,7 +17,7 @@ from shared.auth import Principal, Role
 from shared.contracts.registry import PartnerRegistered
 from shared.errors import Forbidden, NotFound
 
-from ..domain import SubscriptionFilter, told_of
+from ..domain import SubscriptionFilter, sides_of
 from ..domain.subjects import CallEvent, IdeaEvent
 from ..models import partner, subscription
 
@@ -129,7 +129,7 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
 
     Partners see public fields only.
     """
-    told = told_of(event)
+    sides = sides_of(event)
     rows = await session.execute(
         select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
             subscription.c.is_active
@@ -138,7 +138,7 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
     accepted = [
         (row.subscription_id, row.slug)
         for row in rows
-        if SubscriptionFilter.model_validate(row.filter).accepts(told)
+        if SubscriptionFilter.model_validate(row.filter).accepts(sides)
     ]
     if not accepted:
         return
