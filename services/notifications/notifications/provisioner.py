@@ -20,14 +20,14 @@ QUEUE_ARGUMENTS = {
     "x-delivery-limit": 20,
     "x-dead-letter-exchange": DROPPED,
 }
-"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps everything."""
+"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps for longer."""
 DROPPED_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-max-length": 100_000,
     "x-overflow": "drop-head",
     "x-delivery-limit": NO_DELIVERY_LIMIT,
 }
-"""Bounded too, for the feed keeps everything; but a gap is noted from here or never."""
+"""Bounded too, for the feed keeps for longer; but a gap is noted from here or never."""
 USER_LIMITS = {"max-connections": 5, "max-channels": 20}
 
 
