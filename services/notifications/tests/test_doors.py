@@ -271,14 +271,9 @@ async def test_a_door_that_was_made_anew_since_the_look_is_not_lost(world):
     assert await world.state(slug) is DoorState.READY
 
 
-async def test_a_provisioner_outlives_answers_that_are_no_http(world, databases):
-    asked = []
-
-    async def answer(reader, writer):
-        asked.append(await reader.readline())
-        writer.write(b"no such thing as HTTP\r\n\r\n")
-        writer.close()
-
+@contextlib.asynccontextmanager
+async def provisioning(world, management, sessions=None):
+    """The provisioner at work, and what it logs; it must be at work still in the end."""
     url = world.sessions.kw["bind"].url.render_as_string(hide_password=False)
     settings = test_settings(
         "notifications",
@@ -286,11 +281,57 @@ async def test_a_provisioner_outlives_answers_that_are_no_http(world, databases)
         amqp_partners_url="amqp://notifications@127.0.0.1:1/partners",
         relay_poll_seconds=0.01,
     )
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        management = Management(f"http://127.0.0.1:{port}", "admin", "secret")
-        work = asyncio.create_task(jobs.provision(settings, world.sessions, management))
-        await eventually(lambda: work.done() or len(asked) > 2)
+    with capture_logs() as logs:
+        work = asyncio.create_task(jobs.provision(settings, sessions or world.sessions, management))
+        yield logs
+        assert not work.done(), work.exception()
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
+
+
+async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world):
+    asked = []
+
+    async def answer(reader, writer):
+        asked.append(await reader.readline())
+        writer.write(b"no such thing as HTTP\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        management = Management(f"http://127.0.0.1:{port}", "admin", "secret")
+        async with provisioning(world, management) as logs:
+            await eventually(lambda: len(asked) > 2)
+
+    assert {(log["event"], log["error"]) for log in logs} == {
+        ("provisioner waits", "BadStatusLine")
+    }
+
+
+async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(world):
+    url = world.sessions.kw["bind"].url
+    async with world.sessions.begin() as session:
+        await session.execute(text(f"ALTER DATABASE \"{url.database}\" SET lock_timeout = '10ms'"))
+    engine = make_engine(url.render_as_string(hide_password=False))
+    async with world.sessions.begin() as session:
+        await session.execute(text("LOCK TABLE amqp_door"))
+        async with provisioning(world, world.management, make_sessions(engine)) as logs:
+            await eventually(lambda: logs, within=20)
+    await engine.dispose()
+
+    assert logs[0]["event"] == "provisioner waits"
+
+
+async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(world, monkeypatch):
+    asked = []
+
+    async def fail(*_):
+        asked.append(1)
+        raise ValueError("no JSON")
+
+    monkeypatch.setattr("notifications.jobs.usecases.provision_doors", fail)
+    async with provisioning(world, world.management) as logs:
+        await eventually(lambda: len(asked) > 1, within=20)
+
+    assert {(log["event"], log["log_level"]) for log in logs} == {("provisioner failed", "error")}
