@@ -25,7 +25,7 @@ from .windows import DELIVERY, DOOR, FANOUT, KEEPING, KINDS, PUBLISH, Lookout
 RECOVERY_SECONDS = 120.0
 DELAY = 0.8
 """The longest delay before one begins to look for the moment."""
-LOOKING_SECONDS = 12.0
+LOOKING_SECONDS = 20.0
 DOWN_SECONDS = 1.0
 
 HEARTBEAT = 2

@@ -95,9 +95,11 @@ class Lookout:
     async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
         """Freeze the process whose window was seen, if the window is still open then.
 
-        Not at its beginning but at a moment drawn from the dice. A frozen process can't commit; a
-        commit that was on its way has arrived by the second look, and shows.
+        Not at its beginning but at a moment drawn from the dice; earlier after each that had closed
+        by then, or only the longest would be met. A frozen process can't commit; a commit that was
+        on its way has arrived by the second look, and shows.
         """
+        missed = 0
         end = time.monotonic() + patience
         self.crew.forget_ports()
         async with self.story.database(self.service) as connection:
@@ -106,11 +108,12 @@ class Lookout:
                     member = self.crew.talker(self.target, window.port)
                     if member is None or window.kind not in wanted:
                         continue
-                    await asyncio.sleep(self.dice.uniform(0, LAG))
+                    await asyncio.sleep(self.dice.uniform(0, LAG / (1 + missed)))
                     with frozen_unless_kept(member) as hold:
                         if await self._stays(connection, window):
                             hold.kept = True
                             return Caught(window, member)
+                    missed += 1
                 await asyncio.sleep(0)
         return None
 
