@@ -155,6 +155,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             unit="ops",
         ),
     ),
+    "Persons": (
+        Panel(
+            "Requests that wait, by when due", "max by (due) (taawon_person_requests)", "{{due}}"
+        ),
+    ),
     "Processes": (
         Panel("Memory", of_services("process_resident_memory_bytes"), unit="bytes"),
         Panel(

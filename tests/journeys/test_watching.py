@@ -211,7 +211,7 @@ def test_no_label_tells_of_a_partner_or_a_person(live: Live) -> None:
     }
 
     assert labels <= {
-        "code", "door", "kind", "le", "measure", "method", "outcome", "python", "queue",
+        "code", "door", "due", "kind", "le", "measure", "method", "outcome", "python", "queue",
         "revision", "route", "state", "status", "verdict", "version",
     }  # fmt: skip
 

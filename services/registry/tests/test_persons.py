@@ -432,6 +432,27 @@ async def test_the_last_operator_is_not_forgotten_nor_two_of_them_at_once(desk: 
     assert "make another one first" in last.json()["detail"]
 
 
+async def test_a_scrape_tells_which_requests_are_to_be_answered_soon_or_are_overdue(
+    desk: Desk,
+) -> None:
+    today = datetime.now(UTC).date()
+    for days in (10, 2, 0, -1, -1):
+        request = await desk.asks("access", email=EMAIL)
+        async with desk.door.sessions.begin() as session:
+            table = models.person_request
+            this = update(table).where(table.c.id == request["request_id"])
+            await session.execute(this.values(due_on=today + timedelta(days=days)))
+    await desk.answers((await desk.asks("access", email=EMAIL))["request_id"])
+
+    desk.door.app.state.scrape = None  # what another test was told is of its own rows
+    told = (await desk.door.http.get("/metrics")).text
+
+    assert [
+        f'taawon_person_requests{{due="{due}"}} {count}' in told
+        for due, count in (("later", 1.0), ("soon", 2.0), ("over", 2.0))
+    ] == [True] * 3
+
+
 def a_request(state: RequestState = RequestState.OPENED) -> PersonRequest:
     request, _ = PersonRequest.open(
         RequestKind.ACCESS,
