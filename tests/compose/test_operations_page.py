@@ -159,10 +159,13 @@ def test_keys_and_passwords_are_rotated_while_it_runs(told: Told) -> None:
     before = told.deployment.settings
 
     run(told, "rotate seal keys")
+    old, new = before["TAAWON_SEAL_KEYS"], told.deployment.settings["TAAWON_SEAL_KEYS"]
+    run(told, "remove the old seal key")
     run(told, "rotate the signing key")
     run(told, "rotate passwords")
 
     after = told.deployment.settings
+    assert new == f"{after['TAAWON_SEAL_KEYS']},{old}"
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {
         "TAAWON_SEAL_KEYS",

@@ -31,6 +31,8 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 def status(service: Service, json: Json = False) -> None:
     """Count the values that rest under each key: a key that none rests under may go.
 
+    Exit code 2 where values rest under an older key than the newest, or open with none.
+
     Example: taawon keys status registry
     """
 
@@ -42,17 +44,23 @@ def status(service: Service, json: Json = False) -> None:
     if json:
         counts = {place: {key: each[key] for key in keys} for place, each in found.items()}
         typer.echo(orjson.dumps({"newest": sealer.newest, "places": counts}).decode())
-        return
+    else:
+        _show_census(sealer, found, keys)
+    total = sum(found.values(), Census())
+    if any(total[key] for key in keys if key != sealer.newest):
+        raise typer.Exit(2)
+
+
+def _show_census(sealer: Sealer, found: dict[str, Census], keys: list[str]) -> None:
     console = Console()
     table = Table("where", *(f"{key} (newest)" if key == sealer.newest else key for key in keys))
     for place, each in found.items():
         table.add_row(place, *(str(each[key]) for key in keys))
     console.print(table)
-    console.print(_advice(sealer, found))
+    console.print(_advice(sealer, sum(found.values(), Census())))
 
 
-def _advice(sealer: Sealer, found: dict[str, Census]) -> str:
-    total = sum(found.values(), Census())
+def _advice(sealer: Sealer, total: Census) -> str:
     if total[UNREADABLE]:
         return f"{total[UNREADABLE]} values open with no key here: was one removed too early?"
     old = [key for key in sealer.fingerprints if key != sealer.newest]
