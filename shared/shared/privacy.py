@@ -30,7 +30,7 @@ from shared.contracts.registry import (
 from shared.messaging import forgetting, outbox
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import AuditRow
-from shared.sealed import Sealer, sealer_of
+from shared.sealed import Sealer, Unreadable, sealer_of
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ def answer_persons(
                 report_sealed=_sealed(own.held, sealer_of(session)),
             ),
         )
+
+
+def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:
+    """The values in clear; where no key opens them the report says so, rather than never come."""
+    try:
+        return sealer.open(sealed) if sealed else {}
+    except Unreadable:
+        return {"unreadable": "no key in TAAWON_SEAL_KEYS opens it"}
 
 
 async def records_of(session: AsyncSession, kind: str, rows: Select[UUID, str, datetime]) -> Part:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import orjson
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import delete, func, insert, literal, select
 
 from notifications import handlers, usecases
@@ -66,6 +67,22 @@ async def test_access_tells_the_contact_sealed_and_nothing_in_clear(door):
     assert [each["contact"] for each in held["contacts"]] == [CONTACT]
     assert [each["state"] for each in held["alerts_read"]] == ["read"]
     assert CONTACT["email"] not in orjson.dumps(answer).decode()
+
+
+async def test_a_contact_that_no_key_opens_is_told_to_be_unreadable_and_the_others_are_told(door):
+    lost = a_record(contact_sealed=Sealer([Fernet.generate_key().decode()]).seal(CONTACT))
+    record = a_record(contact_sealed=sealed())
+    async with door.sessions.begin() as session:
+        await usecases.keep_cooperatives(session, [lost, record])
+
+        answer = await answered(session, asked(PersonAccessRequested, (lost, 1), (record, 1)))
+
+    held = {
+        each["cooperative_id"]: each["contact"]
+        for each in SEALER.open(answer["report_sealed"])["contacts"]
+    }
+    assert "TAAWON_SEAL_KEYS" in held[str(lost.cooperative_id)]["unreadable"]
+    assert held[str(record.cooperative_id)] == CONTACT
 
 
 @pytest.mark.parametrize("kind", [PersonErasureRequested, PersonRectified])

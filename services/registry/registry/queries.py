@@ -32,6 +32,7 @@ from registry.domain import (
 from shared.audit import Owner
 from shared.auth import Role
 from shared.contracts.base import now
+from shared.privacy import opened
 from shared.sealed import Sealer
 
 Row = Mapping[str, Any]
@@ -244,7 +245,7 @@ async def report(
             "counts": row["counts"],
             "actions": row["actions"],
             "records": row["records"],
-            "held": sealer.open(row["report_sealed"]) if row["report_sealed"] else {},
+            "held": opened(sealer, row["report_sealed"]),
         }
         for row in seen.answers
     }

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import func, insert, select, update
 
 from registry import handlers, models, usecases
@@ -21,7 +22,13 @@ from registry.register_file import lines_of
 from registry.usecases.accounts import email_mark
 from shared import testing
 from shared.contracts.catalogue import ANSWERS
-from shared.contracts.registry import CooperativeChanged, PersonErasureRequested, RegistryAnswered
+from shared.contracts.persons import PersonRequested
+from shared.contracts.registry import (
+    CooperativeChanged,
+    PersonAccessRequested,
+    PersonErasureRequested,
+    RegistryAnswered,
+)
 from shared.messaging import deadletters, forgetting
 from shared.messaging.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.sealed import Sealer
@@ -309,16 +316,14 @@ async def test_a_report_that_comes_after_the_erasure_is_not_kept_and_older_ones_
     assert kept == {None}
 
 
-async def answered(desk: Desk, request_id: str) -> Json:
-    """The registry's own reaction to an erasure, and what it answers."""
-    (fact,) = [
-        each
-        for each in await desk.facts(PersonErasureRequested.topic)
-        if each["request_id"] == request_id
-    ]
+async def answered(
+    desk: Desk, request_id: str, kind: type[PersonRequested] = PersonErasureRequested
+) -> Json:
+    """The registry's own reaction to a request, and what it answers."""
+    (fact,) = [each for each in await desk.facts(kind.topic) if each["request_id"] == request_id]
     (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
     async with desk.door.sessions.begin() as session:
-        await reaction.handler(PersonErasureRequested.model_validate(fact), session)
+        await reaction.handler(kind.model_validate(fact), session)
     return dict((await desk.facts(RegistryAnswered.topic))[-1])
 
 
@@ -377,6 +382,22 @@ class Drained:
         self.headers: Json = {}
         self.message_id = str(uuid.uuid4())
         self.user_id, self.type = "registry", "registry.cooperatives.imported.v1"
+
+
+async def test_what_no_key_opens_is_told_to_be_unreadable(desk: Desk) -> None:
+    cooperative_id, account_id = await desk.cooperative("1"), await desk.account()
+    lost = Sealer([Fernet.generate_key().decode()]).seal(CONTACT)
+    async with desk.door.sessions.begin() as session:
+        await session.execute(update(models.cooperative).values(contact_sealed=lost))
+        await session.execute(update(models.account).values(email_sealed=lost))
+    ids = {"cooperative_ids": [cooperative_id], "account_ids": [account_id]}
+
+    request = await desk.asks("access", **ids)
+    answer = await answered(desk, request["request_id"], PersonAccessRequested)
+
+    held = SEALER.open(answer["report_sealed"])
+    assert "unreadable" in held["contacts"][0]["contact"]
+    assert "unreadable" in held["accounts"][0]
 
 
 async def test_a_newer_report_outlives_a_correction_that_is_done_late(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.contracts.persons import PersonRequested
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested
 from shared.errors import NotFound
-from shared.privacy import Part
+from shared.privacy import Part, opened
 from shared.sealed import Sealer
 
 from ..models import alert_state, audience
@@ -62,7 +62,7 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer | 
     contacts = [
         {
             "cooperative_id": str(row.cooperative_id),
-            "contact": sealer.open(row.contact_sealed) if row.contact_sealed else {},
+            "contact": opened(sealer, row.contact_sealed),
             "updated_at": row.updated_at.isoformat(),
         }
         for row in await session.execute(query.order_by(audience.c.cooperative_id))

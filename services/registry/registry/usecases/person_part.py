@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry import models
 from shared.contracts.persons import PersonRequested
 from shared.contracts.registry import PersonAccessRequested
-from shared.privacy import Part
+from shared.privacy import Part, opened
 from shared.sealed import Sealer
 
 from .accounts import email_marks
 from .identities import identity_marks
 from .person_answers import drop_reports_about
-from .sealing import open_contact
 
 
 async def registry_part(
@@ -58,7 +57,8 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer) -
 def _marks(sealer: Sealer, account: dict[str, Any]) -> list[str]:
     """What failed sign-ins of the account are counted by."""
     emails = email_marks(sealer, account["email"]) if account["email"] else []
-    linked = (identity_marks(sealer, **each) for each in account["signs_in_with"])
+    known = (each for each in account["signs_in_with"] if "subject" in each)
+    linked = (identity_marks(sealer, **each) for each in known)
     return [*emails, *chain.from_iterable(linked)]
 
 
@@ -75,7 +75,7 @@ async def _contacts(
             "source": row["source"],
             "as_of_on": row["as_of_on"].isoformat(),
             "consent_source": row["consent_source"],
-            "contact": open_contact(sealer, row["contact_sealed"]).clear_values(),
+            "contact": opened(sealer, row["contact_sealed"]),
         }
         for row in (await session.execute(query)).mappings()
     ]
@@ -86,7 +86,7 @@ async def _linked(session: AsyncSession, account_id: UUID, sealer: Sealer) -> li
     linked = models.linked_identity.c
     query = select(linked.issuer, linked.subject_sealed).where(linked.account_id == account_id)
     return [
-        {"issuer": row.issuer, **sealer.open(row.subject_sealed)}
+        {"issuer": row.issuer, **opened(sealer, row.subject_sealed)}
         for row in await session.execute(query)
     ]
 
@@ -99,7 +99,8 @@ async def _accounts(
     return [
         {
             "account_id": str(row["id"]),
-            "email": sealer.open(row["email_sealed"]).get("email"),
+            "email": None,
+            **opened(sealer, row["email_sealed"]),
             "roles": row["roles"],
             "provinces": row["provinces"],
             "cooperatives": [str(each) for each in row["cooperatives"]],
