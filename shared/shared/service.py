@@ -19,8 +19,8 @@ from .database import Sessions, engine_of, is_infrastructure, make_sessions
 from .messaging import topology
 from .messaging.broker import Broker
 from .messaging.consumers import Consumers
-from .messaging.deadletters import Drain
 from .messaging.desk import Desk, begin_counting
+from .messaging.drain import Drain
 from .messaging.publisher import CLOSING_ERRORS, Publisher
 from .messaging.relay import Relay, forget_settled
 from .messaging.resends import Resender, Snapshot

@@ -1,37 +1,28 @@
-"""Dead letters end in a table, where looking at them changes nothing.
-
-A dead-letter queue read by get and requeue loses messages after some looks, so each service drains
-its own into `dead_letter`: insert, commit, then acknowledge. While the database is away the drain
-holds what it has taken.
-"""
+"""Dead letters end in a table, where looking at them changes nothing, until a person decides."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
+from uuid import UUID
 
 import aio_pika
 import orjson
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
-from sqlalchemy import func, select, update
+from aio_pika.abc import AbstractIncomingMessage
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.database import Sessions, is_infrastructure, outlasting
+from shared import audit
+from shared.database import is_infrastructure
 from shared.errors import Conflict, NotFound
-from shared.pauses import rest
-from shared.runtime import Runtime
 
 from . import clocks, failure, forgetting, topology
-from .consumers import Consumers
 from .intake import is_from_owner
-from .publisher import CONNECTION_ERRORS, Outgoing, Publisher
+from .publisher import Outgoing, Publisher
 from .tables import DeadLetterRow
 
 log = structlog.get_logger()
@@ -53,67 +44,8 @@ class AlreadyDecided(Conflict):
     """This dead letter was redriven or dropped before."""
 
 
-@dataclass
-class Drain:
-    """Moves dead letters of one service from its queues into its table."""
-
-    sessions: Sessions
-    amqp_url: str
-    queues: tuple[str, ...]
-    pause: float
-
-    @classmethod
-    def of(cls, runtime: Runtime, consumers: Consumers) -> Drain:
-        return cls(
-            runtime.sessions,
-            runtime.settings.amqp_url.get_secret_value(),
-            tuple(reaction.queue for reaction in consumers.reactions),
-            runtime.settings.probe_seconds,
-        )
-
-    async def run(self) -> None:
-        """Until cancelled; a lost broker or database is waited for."""
-        settle = 0.0
-        while True:
-            try:
-                await self._consume(settle)
-            except Exception as error:
-                if not _is_away(error):
-                    log.exception("drain failed")
-            settle = topology.SETTLE_SECONDS
-            await rest(self.pause)
-
-    async def _consume(self, settle: float) -> None:
-        async with asyncio.timeout(5):
-            connection = await aio_pika.connect(self.amqp_url)
-        async with connection:
-            await rest(settle)
-            channel = await connection.channel()
-            await channel.set_qos(prefetch_count=20)
-            async with asyncio.TaskGroup() as group:
-                for queue in self.queues:
-                    dead = await channel.get_queue(topology.dead_queue(queue))
-                    group.create_task(self._drain(queue, dead))
-
-    async def _drain(self, name: str, dead: AbstractQueue) -> None:
-        messages = dead.iterator()
-        async with asyncio.timeout(topology.ANSWER_SECONDS):
-            await messages.consume()
-        async with messages:
-            async for message in messages:
-                work = partial(keep, queue=name, message=message)
-                await outlasting(self.sessions, work, self.pause)
-                await message.ack()
-
-
-def _is_away(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_away(part) for part in error.exceptions)
-    return is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)
-
-
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
-    """One row per queue and message: a repeat, or a redriven one that died again, updates it.
+    """One row per queue and message: a redriven one that died again updates it, a repeat does not.
 
     A letter that the database does not take as it is, is kept without its properties: one that is
     taken back for ever would hold up all the others.
@@ -141,7 +73,7 @@ async def _row_of(
     """
     headers = _storable(dict(message.headers))
     message_id = _storable(message.message_id)
-    now = datetime.now(UTC)
+    last = _last_death(headers) or datetime.now(UTC)
     error = str(headers.get(failure.ERROR, LIMIT_REACHED))
     genuine = is_from_owner(message.user_id, message.type, queue.partition(".")[0])
     forged = not genuine or failure.FORGED in error
@@ -155,9 +87,18 @@ async def _row_of(
         "headers": headers,
         "error": error if genuine else failure.FORGED,
         "attempts": _count(headers.get(failure.ATTEMPTS)),
-        "first_failed_at": clocks.moment(headers.get(failure.FIRST_FAILED)) or now,
-        "last_failed_at": clocks.moment(headers.get(failure.LAST_FAILED)) or now,
+        "first_failed_at": clocks.moment(headers.get(failure.FIRST_FAILED)) or last,
+        "last_failed_at": last,
     }
+
+
+def _last_death(headers: dict[str, Any]) -> datetime | None:
+    """As the reaction noted it, or the broker where it gave the message up itself."""
+    deaths = headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    by_broker = latest.get("time") if isinstance(latest, dict) else None
+    told = map(clocks.moment, (headers.get(failure.LAST_FAILED), by_broker))
+    return max(filter(None, told), default=None)
 
 
 def _bare(row: dict[str, Any]) -> dict[str, Any]:
@@ -167,12 +108,19 @@ def _bare(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _write(session: AsyncSession, row: dict[str, Any]) -> None:
-    changed = {k: v for k, v in row.items() if k not in {"queue", "message_key"}}
+    """The death that is known changes nothing, whatever was decided; another one asks anew.
+
+    Another is one at another time, not a later one: clocks of two replicas may be apart.
+    """
+    given = insert(DeadLetterRow).values(row)
+    key = ["queue", "message_key"]
+    changed: dict[str, Any] = {name: given.excluded[name] for name in row if name not in key}
+    asked_anew = {"state": "dead", "decided_at": None, "decided_by": None, "decision_reason": None}
     await session.execute(
-        insert(DeadLetterRow)
-        .values(row)
-        .on_conflict_do_update(
-            index_elements=["queue", "message_key"], set_={**changed, "state": "dead"}
+        given.on_conflict_do_update(
+            index_elements=key,
+            set_={**changed, **asked_anew},
+            where=DeadLetterRow.last_failed_at != given.excluded.last_failed_at,
         )
     )
 
@@ -249,13 +197,13 @@ async def redrive(
         user_id=topology.user_of(publisher.url),
     )
     await publisher.publish_one(Outgoing(message, topology.Tier(pause).name, row.queue))
-    await _decide(session, number, "redriven", who, reason)
+    _decide(session, row, "redriven", who, reason)
 
 
 async def drop(session: AsyncSession, number: int, *, who: str, reason: str) -> None:
     """Decide that the message will have no effect. The row stays, with who and why."""
-    await _undecided(session, number)
-    await _decide(session, number, "dropped", who, reason)
+    row = await _undecided(session, number)
+    _decide(session, row, "dropped", who, reason)
 
 
 async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
@@ -267,9 +215,28 @@ async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
     return row
 
 
-async def _decide(session: AsyncSession, number: int, state: str, who: str, reason: str) -> None:
-    await session.execute(
-        update(DeadLetterRow)
-        .where(DeadLetterRow.id == number)
-        .values(state=state, decided_at=func.now(), decided_by=who, decision_reason=reason)
+def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, reason: str) -> None:
+    """The row tells the last decision, the audit all of them."""
+    row.state, row.decided_at = state, datetime.now(UTC)
+    row.decided_by, row.decision_reason = who, reason
+    audit.record(
+        session,
+        None,
+        action=f"dead letter {state}",
+        subject_id=_fact_of(row),
+        after={
+            "number": row.id,
+            "queue": row.queue,
+            "error": row.error,
+            "who": who,
+            "reason": reason,
+        },
     )
+
+
+def _fact_of(row: DeadLetterRow) -> UUID | None:
+    """The id of the fact; a wrong message may have none."""
+    try:
+        return UUID(row.message_id or "")
+    except ValueError:
+        return None

@@ -21,7 +21,7 @@ from shared.errors import Conflict
 from shared.local.nodes import Postgres
 from shared.messaging import deadletters, failure, topology
 from shared.messaging.consumers import Consumers
-from shared.messaging.tables import DeadLetterRow, InboxRow
+from shared.messaging.tables import AuditRow, DeadLetterRow, InboxRow
 from shared.testing import TestDatabases, Vhost, closed, eventually
 
 from .masonry import (
@@ -175,6 +175,54 @@ async def test_a_redriven_letter_that_dies_again_is_one_row_again(letter, listen
 
     assert row.id == letter.id
     assert row.last_failed_at > letter.last_failed_at
+    assert (row.decided_at, row.decided_by, row.decision_reason) == (None, None, None)
+
+
+async def test_every_decision_about_a_letter_is_in_the_audit(letter, listening_house: House):
+    h = listening_house
+    await redrive(h, letter.id)
+    await the_letter(h)
+    async with h.sessions.begin() as session:
+        await deadletters.drop(session, letter.id, who="a mason", reason="the wall is gone")
+
+    async with h.sessions() as session:
+        found = list(await session.scalars(select(AuditRow).order_by(AuditRow.id)))
+    told = [(row.action, (row.after or {})["who"], (row.after or {})["reason"]) for row in found]
+    assert told == [
+        ("dead letter redriven", "a builder", "there is room now"),
+        ("dead letter dropped", "a mason", "the wall is gone"),
+    ]
+    assert {str(row.subject_id) for row in found} == {letter.message_id}
+
+
+YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {failure.LAST_FAILED: YESTERDAY.isoformat()},
+        {"x-death": [{"queue": QUEUE, "reason": "delivery_limit", "time": YESTERDAY}]},
+    ],
+    ids=["by the reaction", "by the broker"],
+)
+async def test_a_death_that_comes_twice_changes_no_decision(
+    listening_house: House, site: Vhost, history: dict[str, Any]
+):
+    h, masons = listening_house, site.url("masonry")
+    message = message_of(a_stone(1), headers=history)
+    await post(masons, message, QUEUE, exchange=topology.DEAD)
+    first = await the_letter(h)
+    async with h.sessions.begin() as session:
+        await deadletters.drop(session, first.id, who="a builder", reason="the wall is gone")
+
+    # As after a drain that died between its commit and the acknowledgement.
+    await post(masons, message, QUEUE, exchange=topology.DEAD)
+    await post(masons, message_of(a_stone(2)), QUEUE, exchange=topology.DEAD)
+    await the_letter(h)
+
+    row = await the_letter(h, "dropped")
+    assert (row.id, row.decided_by, row.last_failed_at) == (first.id, "a builder", YESTERDAY)
 
 
 async def test_a_dropped_letter_stays_with_who_and_why(letter, gate, listening_house: House):
