@@ -43,15 +43,21 @@ def _with_sessions(service: str, work: Callable[[Settings, Sessions], Awaitable[
 def list_(
     service: Service,
     state: Annotated[str, typer.Option(help="dead, redriven or dropped")] = "dead",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, from the newest on.")] = 100,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """List dead letters. Example: taawon dead-letters list notifications"""
 
-    async def work(_: Settings, sessions: Sessions) -> list[dict[str, Any]]:
+    async def work(_: Settings, sessions: Sessions) -> tuple[list[dict[str, Any]], int]:
         async with sessions() as session:
-            return [_row(row) for row in await deadletters.list_dead(session, state=state)]
+            found = await deadletters.list_dead(session, state=state, limit=limit)
+            return [_row(row) for row in found], await deadletters.count_dead(session, state=state)
 
-    rows = _with_sessions(service, work)
+    rows, there_are = _with_sessions(service, work)
+    if there_are > len(rows):
+        typer.echo(
+            f"The newest {len(rows)} of {there_are}; --limit {there_are} shows all.", err=True
+        )
     if json:
         typer.echo(orjson.dumps(rows, default=str).decode())
         return
@@ -116,7 +122,7 @@ def drop(service: Service, number: int, who: Who, reason: Reason) -> None:
     typer.echo(f"dead letter {number} is dropped")
 
 
-def _row(row: DeadLetterRow) -> dict[str, Any]:
+def _row(row: DeadLetterRow | deadletters.Listed) -> dict[str, Any]:
     return {
         "id": row.id,
         "queue": row.queue,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import aio_pika
 import orjson
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,6 +42,22 @@ class ForgedLetter(Conflict):
 
 class AlreadyDecided(Conflict):
     """This dead letter was redriven or dropped before."""
+
+
+class Listed(NamedTuple):
+    """A dead letter as a list tells it."""
+
+    id: int
+    queue: str
+    topic: str | None
+    message_id: str | None
+    error: str
+    attempts: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    state: str
+    decided_by: str | None
+    decision_reason: str | None
 
 
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
@@ -154,12 +170,19 @@ def _count(value: object) -> int:
     return value if failure.is_count(value) else topology.DELIVERY_LIMIT
 
 
-async def list_dead(session: AsyncSession, *, state: str = "dead") -> list[DeadLetterRow]:
-    """Dead letters, newest first."""
-    found = await session.scalars(
-        select(DeadLetterRow).where(DeadLetterRow.state == state).order_by(DeadLetterRow.id.desc())
-    )
-    return list(found)
+async def list_dead(
+    session: AsyncSession, *, state: str = "dead", limit: int = 100
+) -> list[Listed]:
+    """The newest dead letters in this state, without what they say: there may be very many."""
+    columns = [getattr(DeadLetterRow, name) for name in Listed._fields]
+    query = select(*columns).where(DeadLetterRow.state == state).order_by(DeadLetterRow.id.desc())
+    return [Listed(*row) for row in await session.execute(query.limit(limit))]
+
+
+async def count_dead(session: AsyncSession, *, state: str = "dead") -> int:
+    """How many there are in this state."""
+    query = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.state == state)
+    return await session.scalar(query) or 0
 
 
 async def show(session: AsyncSession, number: int) -> DeadLetterRow:

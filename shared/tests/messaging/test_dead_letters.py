@@ -83,8 +83,9 @@ async def letter(listening_house: House, site: Vhost) -> DeadLetterRow:
 
 
 async def letters(h: House, state: str = "dead") -> list[DeadLetterRow]:
+    query = select(DeadLetterRow).where(DeadLetterRow.state == state)
     async with h.sessions() as session:
-        return await deadletters.list_dead(session, state=state)
+        return list(await session.scalars(query.order_by(DeadLetterRow.id.desc())))
 
 
 async def the_letter(h: House, state: str = "dead") -> DeadLetterRow:
@@ -114,16 +115,51 @@ async def test_a_dead_letter_is_in_the_table_and_no_longer_in_the_queue(letter, 
     assert await depth(site.admin_url, topology.dead_queue(QUEUE)) == 0
 
 
-async def test_fifty_looks_change_nothing(letter, listening_house: House):
-    before = await letters(listening_house)
+async def test_after_fifty_listings_a_letter_is_redriven_and_has_one_effect(
+    letter, gate: Gate, listening_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    let_commands_find(listening_house, monkeypatch)
+    why = ("--who", "a builder", "--reason", "there is room now")
 
-    for _ in range(50):
-        async with listening_house.sessions() as session:
-            await deadletters.list_dead(session)
-            await deadletters.show(session, letter.id)
+    listed = [await run("list", "carpentry", "--json") for _ in range(50)]
+    gate.open = True
+    said = await run("redrive", "carpentry", str(letter.id), *why)
+    await eventually(lambda: effects(listening_house))
 
-    after = await letters(listening_house)
-    assert [(r.id, r.body, r.headers) for r in after] == [(r.id, r.body, r.headers) for r in before]
+    assert [[row["id"] for row in json.loads(each)] for each in listed] == [[letter.id]] * 50
+    assert "is on its way" in said
+    assert [event.event_id for event in gate.taken] == [uuid.UUID(letter.message_id)]
+
+
+async def test_a_list_ends_at_its_limit_and_says_that_there_are_more(
+    letter, listening_house: House, site: Vhost, monkeypatch: pytest.MonkeyPatch
+):
+    let_commands_find(listening_house, monkeypatch)
+    stone = a_stone(8)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
+    newer, _ = await eventually(lambda: two_letters(listening_house))
+
+    some = await run("list", "carpentry", "--json", "--limit", "1")
+    all_ = await run("list", "carpentry", "--json", "--limit", "2")
+
+    more, said = some.splitlines()
+    assert more == "The newest 1 of 2; --limit 2 shows all."
+    assert [row["id"] for row in json.loads(said)] == [newer.id]
+    assert [row["id"] for row in json.loads(all_)] == [newer.id, letter.id]
+
+
+async def test_a_list_does_not_load_what_the_letters_say(letter, listening_house: House):
+    async with listening_house.sessions() as session:
+        (listed,) = await deadletters.list_dead(session)
+
+    assert (listed.id, listed.error) == (letter.id, "WallIsFull")
+    assert not {"body", "headers"} & set(listed._fields)
+
+
+def let_commands_find(h: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
+    monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
+    monkeypatch.setenv("TAAWON_RETRY_PAUSES", ",".join(map(str, PAUSES)))
 
 
 async def test_a_redriven_letter_has_one_effect(letter, gate: Gate, listening_house: House):
@@ -244,9 +280,7 @@ async def test_an_unknown_number_is_told(listening_house: House):
 
 
 async def test_the_commands_list_show_and_drop(letter, listening_house: House, monkeypatch):
-    h = listening_house
-    monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
-    monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
+    let_commands_find(listening_house, monkeypatch)
 
     listed = await run("list", "carpentry", "--json")
     shown = await run("show", "carpentry", str(letter.id))
