@@ -438,16 +438,18 @@ async def test_the_command_shows_writes_and_tells_machines(served, tmp_path):
     await fed(served.sessions, opened(a_call()), published(an_idea()))
     await served.deliver()
     url = served.sessions.kw["bind"].url.render_as_string(hide_password=False)
-    file = tmp_path / "ledger.csv"
+    file, kept = tmp_path / "ledger.csv", tmp_path / "kept.csv"
+    kept.write_text("of yesterday")
 
-    shown, said, written, nobody = await asyncio.gather(
+    shown, said, written, nobody, piped = await asyncio.gather(
         *(
             asyncio.to_thread(run_cli, url, *arguments)
             for arguments in (
                 [served.door.slug],
                 [served.door.slug, "--json", "--after", "1"],
                 [served.door.slug, "--csv", str(file)],
-                ["nobody"],
+                ["nobody", "--csv", str(kept)],
+                [served.door.slug, "--csv", "/dev/stdout"],
             )
         )
     )
@@ -462,6 +464,9 @@ async def test_the_command_shows_writes_and_tells_machines(served, tmp_path):
     ]
     assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "check the slug" in nobody.stderr
+    assert piped.stdout.startswith("\ufeffposition,")
+    assert kept.read_text() == "of yesterday"
+    assert {path.name for path in tmp_path.iterdir()} == {"ledger.csv", "kept.csv"}
 
 
 async def test_without_a_broker_nothing_is_said_to_have_gone_out(served):

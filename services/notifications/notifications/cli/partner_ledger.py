@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from pydantic import TypeAdapter
@@ -67,15 +67,33 @@ async def _connected(slug: str) -> AsyncIterator[Sessions]:
 
 
 async def _write(slug: str, after: int, path: Path) -> int:
+    """Nothing is touched for a slug that nobody has; the table is there whole or not at all."""
     written = 0
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
-        lines = csv.writer(file)
-        lines.writerow(HEADER)
-        async with _connected(slug) as sessions:
+    async with _connected(slug) as sessions:
+        with _in_place_of(path) as file:
+            lines = csv.writer(file)
+            lines.writerow(HEADER)
             async for batch in queries.partner_batches(sessions, slug, after=after):
                 lines.writerows(cells_of(entry) for entry in batch)
                 written += len(batch)
     return written
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[TextIO]:
+    """A file beside it, which takes its place when it is complete."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        # Such as /dev/stdout: there is nothing to keep, and its place is not ours to take.
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            yield file
+        return
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("w", newline="", encoding="utf-8-sig") as file:
+            yield file
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 async def _print_json(slug: str, after: int) -> None:
