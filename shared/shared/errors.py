@@ -75,9 +75,13 @@ class TooLarge(DomainError):
 
 
 class TooManyRequests(DomainError):
-    """Too many requests: wait, then try again."""
+    """Too many requests: wait, then try again. `seconds` is how long."""
 
     status = 429
+
+    def __init__(self, detail: object = None, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = max(seconds, 1)
 
 
 class Away(DomainError):

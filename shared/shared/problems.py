@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from . import causes, context, metrics
 from .database import is_infrastructure
-from .errors import Conflict, DomainError, Problem
+from .errors import Conflict, DomainError, Problem, TooManyRequests
 
 log = structlog.get_logger()
 
@@ -67,6 +67,8 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
 def refusal(error: DomainError) -> JSONResponse:
     """The answer to a rule that refused."""
     headers = _HEADERS.get(error.status)
+    if isinstance(error, TooManyRequests):
+        headers = {"Retry-After": str(error.seconds)}
     return problem(error.status, error.code, error.detail, error.problems, headers)
 
 

@@ -58,7 +58,8 @@ class TooOften(TooManyRequests):
         self.window = window
         super().__init__(
             f"more than {window.limit} requests in a minute ({window.name}):"
-            f" try again in {max(window.seconds, 1)} s"
+            f" try again in {max(window.seconds, 1)} s",
+            seconds=window.seconds,
         )
 
 

@@ -73,6 +73,16 @@ class Settings(BaseSettings):
     rate_limit_sign_in: int = Field(
         default=60, ge=0, description="Tokens asked for a minute from one address; 0: no limit."
     )
+    sign_in_failures: int = Field(
+        default=10,
+        ge=1,
+        description="Failed sign-ins of an e-mail from one address in 15 minutes (registry).",
+    )
+    sign_in_failures_everywhere: int = Field(
+        default=100,
+        ge=1,
+        description="As sign_in_failures, from all addresses together (registry).",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
         description="Networks of proxies whose X-Forwarded-For is believed, separated by commas.",

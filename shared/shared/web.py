@@ -25,7 +25,7 @@ from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
 from .errors import Invalid, NotFound, Unauthenticated
-from .rates import Rates, TooOften
+from .rates import Rates, TooOften, client_address
 from .runtime import Runtime
 
 log = structlog.get_logger()
@@ -82,11 +82,17 @@ def _count(request: Request, caller: Principal) -> None:
             raise TooOften(window)
 
 
+async def address(request: Request) -> str:
+    """Where the request comes from, as the limits count it."""
+    return client_address(request.scope, runtime(request).settings.trusted_proxies)
+
+
 # scope="function": without it the commit would happen after the answer has left.
 Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
 Sessions = Annotated[SessionFactory, Depends(session_factory)]
 Caller = Annotated[Principal, Depends(principal)]
 Process = Annotated[Runtime, Depends(runtime)]
+Address = Annotated[str, Depends(address)]
 
 
 class Page(BaseModel, Generic[T]):

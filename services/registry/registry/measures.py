@@ -21,7 +21,7 @@ DUE_SOON: Final = timedelta(days=2)
 """So long before the last day somebody has to look."""
 
 # A sign-in locked out: the series begins at 0, so that its first rise is seen.
-REFUSALS.labels(TooManyFailures().code)
+REFUSALS.labels(TooManyFailures(now()).code)
 
 
 async def _register(session: AsyncSession) -> Iterable[Metric]:

@@ -10,9 +10,11 @@ from typing import Any
 
 from registry.domain import Account, Entry
 from shared.contracts.base import now
+from shared.settings import Settings
 from shared.testing import Api, Tokens
 
 TODAY = date(2026, 1, 15)
+MOST_FAILURES: int = Settings.model_fields["sign_in_failures"].default
 
 
 def a_row(**changes: str) -> dict[str, str]:

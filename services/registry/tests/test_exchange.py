@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry import models, usecases
 from registry.app import OwnKeys, create_app
 from registry.cli.connection import CONSOLE
-from registry.usecases.failures import MOST_FAILURES
 from registry.usecases.identities import identity_marks
 from shared import testing
 from shared.auth import Principal, Role, Verifier
@@ -28,7 +27,7 @@ from shared.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
 from shared.sealed import Sealer
 from shared.testing import Api, Tokens
 
-from .builders import a_body
+from .builders import MOST_FAILURES, a_body
 from .issuer import AUDIENCE, Issuer, serving
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

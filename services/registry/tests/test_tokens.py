@@ -9,6 +9,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -22,7 +25,7 @@ from registry import usecases
 from registry.app import OwnKeys
 from registry.cli.connection import CONSOLE
 from registry.usecases.accounts import email_marks
-from registry.usecases.failures import MOST_FAILURES, take_turn
+from registry.usecases.failures import take_turn
 from shared import testing
 from shared.auth import ALGORITHM, InvalidToken, Role, Verifier
 from shared.contracts.base import Localized
@@ -30,6 +33,8 @@ from shared.database import make_engine, make_sessions
 from shared.runtime import Runtime
 from shared.sealed import Sealer
 from shared.testing import Api, eventually
+
+from .builders import MOST_FAILURES
 
 SEALER = Sealer([testing.SEAL_KEY])
 PASSWORD = "correct horse battery"
@@ -201,6 +206,73 @@ async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
         statuses[username] = answer.status_code
 
     assert set(statuses.values()) == {429}
+
+
+@asynccontextmanager
+async def from_address(door: Api, address: str) -> AsyncIterator[Api]:
+    """The same door, knocked at from elsewhere."""
+    transport = httpx.ASGITransport(door.app, client=(address, 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield replace(door, http=http)
+
+
+async def guessed(door: Api, email: str, times: int = MOST_FAILURES, **headers: str) -> list[int]:
+    """What is answered to so many wrong passwords."""
+    form = {"grant_type": "password", "username": email, "password": "wrong"}
+    return [
+        (await door.http.post("/token", data=form, headers=headers)).status_code
+        for _ in range(times)
+    ]
+
+
+async def test_who_guesses_from_elsewhere_keeps_nobody_out_and_goes_on_being_kept_out(
+    door: Api, email: str
+) -> None:
+    async with from_address(door, "203.0.113.9") as elsewhere:
+        await guessed(elsewhere, email)
+
+        await signed_in(door, email)
+
+        assert await guessed(elsewhere, email, 1) == [429]
+
+
+async def test_guesses_from_everywhere_end_too(
+    door: Api, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"sign_in_failures_everywhere": 3, "sign_in_failures": 2}
+    monkeypatch.setattr(door.runtime, "settings", door.runtime.settings.model_copy(update=few))
+    statuses = []
+    for number in range(4):
+        async with from_address(door, f"203.0.113.{number}") as elsewhere:
+            statuses += await guessed(elsewhere, email, 1)
+
+    answer = await asked(door, grant_type="password", username=email, password=PASSWORD)
+
+    assert (statuses, answer.status_code) == ([400, 400, 400, 429], 429)
+
+
+async def test_an_address_that_no_trusted_proxy_names_is_no_other_place(
+    door: Api, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(MOST_FAILURES):
+        await guessed(door, email, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
+    forged = await guessed(door, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
+    trusted = {"trusted_proxies": (ip_network("127.0.0.1"),)}
+    monkeypatch.setattr(door.runtime, "settings", door.runtime.settings.model_copy(update=trusted))
+
+    named = await guessed(door, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
+
+    assert (forged, named) == ([429], [400])
+
+
+async def test_a_lock_out_says_how_long_it_lasts(door: Api, email: str) -> None:
+    await guessed(door, email)
+
+    answer = await asked(door, grant_type="password", username=email, password=PASSWORD)
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-failures")
+    assert 15 * 60 - 60 < int(answer.headers["retry-after"]) <= 15 * 60
+    assert answer.headers["retry-after"] in answer.json()["detail"]
 
 
 async def test_guesses_that_come_together_get_no_more_answers_than_one_by_one(

@@ -15,7 +15,7 @@ from shared.auth import Role
 from shared.errors import Invalid
 from shared.oidc import is_safe_url
 from shared.sealed import Sealer
-from shared.web import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
+from shared.web import Caller, Page, Process, Session, Sessions, decode_cursor, encode_cursor
 
 from .dependencies import Foreign, Seal
 from .partners import SLUG
@@ -191,14 +191,21 @@ async def enable_account(
 
 @router.put("/{account_id}/password", status_code=status.HTTP_204_NO_CONTENT)
 async def set_password(
-    account_id: UUID, body: PasswordIn, sessions: Sessions, caller: Caller, seal: Seal
+    account_id: UUID,
+    body: PasswordIn,
+    sessions: Sessions,
+    caller: Caller,
+    seal: Seal,
+    process: Process,
 ) -> None:
     """One's own, with `current_password`; or, as an operator, that of somebody who lost it."""
     usecases.require_account(caller, account_id)
     password = body.password.get_secret_value()
     if caller.subject == account_id:
         current = body.current_password.get_secret_value() if body.current_password else ""
-        await usecases.change_password(sessions, seal, caller, current=current, password=password)
+        await usecases.change_password(
+            sessions, seal, process.settings, caller, current=current, password=password
+        )
         return
     async with sessions.begin() as session:
         await usecases.reset_password(session, seal, caller, account_id, password=password)

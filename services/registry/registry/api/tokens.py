@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from registry import queries, usecases
 from shared import openapi, problems
-from shared.web import Process, Session, Sessions
+from shared.web import Address, Process, Session, Sessions
 
 from .dependencies import Foreign, Seal
 
@@ -59,7 +59,7 @@ class OAuthProblem(openapi.Problem):
 
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": OAuthProblem, "description": "Refused, as OAuth 2.0 words it (RFC 6749)."}
-    for status in (400, 401, 429)
+    for status in (400, 401)
 }
 
 
@@ -75,6 +75,7 @@ async def issue_token(
     seal: Seal,
     process: Process,
     foreign: Foreign,
+    address: Address,
     response: Response,
 ) -> TokenOut:
     """A token for a person (`grant_type=password`) or a program (`client_credentials`).
@@ -87,7 +88,12 @@ async def issue_token(
     match form.grant_type:
         case "password" if form.username and form.password:
             issued = await usecases.issue_to_account(
-                sessions, seal, process.settings, email=form.username, password=form.password
+                sessions,
+                seal,
+                process.settings,
+                email=form.username,
+                password=form.password,
+                address=address,
             )
         case "client_credentials":
             issued = await usecases.issue_to_client(

@@ -155,6 +155,7 @@ sign_in_failure = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("email_mark", Text, nullable=False),
+    Column("place", Text, nullable=False, server_default=text("''")),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("ix_sign_in_failure_email_mark", "email_mark", "at"),
 )

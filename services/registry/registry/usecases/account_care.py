@@ -15,6 +15,7 @@ from shared.contracts.base import now
 from shared.database import Sessions
 from shared.errors import Forbidden
 from shared.sealed import Sealer
+from shared.settings import Settings
 
 from .accounts import (
     claims_picture,
@@ -23,7 +24,7 @@ from .accounts import (
     refuse_last_operators,
     refuse_unknown,
 )
-from .failures import forget_failures, note_failure, refuse_guessing, take_turn
+from .failures import Attempt, forget_failures, note_failure, refuse_guessing, take_turn
 from .passwords import check_password, hash_password, is_password
 from .standing import require_standing
 
@@ -112,25 +113,35 @@ async def reset_password(
 
 
 async def change_password(
-    sessions: Sessions, sealer: Sealer, caller: Principal, *, current: str, password: str
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: Settings,
+    caller: Principal,
+    *,
+    current: str,
+    password: str,
 ) -> None:
-    """One's own password, by whoever knows the present one; guessing it locks out as a sign-in."""
+    """One's own password, by whoever knows the present one; guessing it here ends this way alone.
+
+    What strangers guess at the door of sign-ins keeps nobody from it who is signed in.
+    """
     async with sessions.begin() as session:
         await require_standing(session, caller)
         account = await find_locked(session, caller.subject)
         marks = _marks(sealer, account)
-        await refuse_guessing(session, marks)
+        attempt = Attempt(marks=marks, most_here=settings.sign_in_failures)
+        await refuse_guessing(session, attempt)
     fits = await is_password(current, account.password_hash)
     async with sessions.begin() as session:
         await require_standing(session, caller)
         account = await find_locked(session, caller.subject)
         await take_turn(session, marks)
-        await refuse_guessing(session, marks)
+        await refuse_guessing(session, attempt)
         if fits:
             return await _set_password(
                 session, sealer, caller, account, password, action="password changed"
             )
-        await note_failure(session, marks[0])
+        await note_failure(session, attempt)
     raise WrongPassword(field="current_password")
 
 

@@ -20,7 +20,7 @@ from shared.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
 from shared.sealed import Sealer
 from shared.settings import Settings
 
-from .failures import forget_failures, note_failure, refuse_guessing
+from .failures import Attempt, forget_failures_here, note_failure, refuse_guessing
 from .identities import find_linked, identity_marks
 from .standing import RightsEnded, principal_of, require_standing
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
@@ -51,15 +51,17 @@ async def issue_to_linked(
         raise TokenRefused("invalid_request", error.detail) from None
     except IssuerAway as error:
         raise TokenRefused("temporarily_unavailable", error.detail) from None
-    marks = identity_marks(sealer, issuer.issuer, subject)
+    attempt = Attempt(
+        marks=identity_marks(sealer, issuer.issuer, subject), most_here=settings.sign_in_failures
+    )
     async with sessions.begin() as session:
-        await refuse_guessing(session, marks)
-        account = await find_linked(session, marks)
+        await refuse_guessing(session, attempt)
+        account = await find_linked(session, attempt.marks)
         if account is not None and account.disabled_at is None:
-            await forget_failures(session, marks)
+            await forget_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
-        await note_failure(session, marks[0])
+        await note_failure(session, attempt)
     raise TokenRefused("invalid_grant", _why_not(account))
 
 

@@ -25,7 +25,13 @@ from shared.sealed import Sealer
 from shared.settings import Settings
 
 from .accounts import email_marks
-from .failures import forget_failures, note_failure, refuse_guessing, take_turn
+from .failures import (
+    Attempt,
+    forget_failures_here,
+    note_failure,
+    refuse_guessing,
+    take_turn,
+)
 from .partners import digest_secret
 from .passwords import is_password
 from .standing import principal_of
@@ -61,32 +67,39 @@ class IssuedToken:
 
 
 async def issue_to_account(
-    sessions: Sessions, sealer: Sealer, settings: Settings, *, email: str, password: str
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: Settings,
+    *,
+    email: str,
+    password: str,
+    address: str,
 ) -> IssuedToken:
     """Unknown, disabled and wrong look the same, and take the same time.
 
     No transaction is open while the password is hashed. What came of it is told only to whom the
     failures noted meanwhile leave a guess: many at once get no more answers than one by one.
     """
-    marks = email_marks(sealer, email)
+    attempt = Attempt(
+        marks=email_marks(sealer, email),
+        places=sealer.marks(address),
+        most_here=settings.sign_in_failures,
+        most_everywhere=settings.sign_in_failures_everywhere,
+    )
+    columns = models.account.c
+    wanted = columns.email_mark.in_(attempt.marks), columns.disabled_at.is_(None)
     async with sessions() as session:
-        await refuse_guessing(session, marks)
-        account = (
-            await session.execute(
-                select(Account).where(
-                    models.account.c.email_mark.in_(marks), models.account.c.disabled_at.is_(None)
-                )
-            )
-        ).scalar_one_or_none()
+        await refuse_guessing(session, attempt)
+        account = (await session.execute(select(Account).where(*wanted))).scalar_one_or_none()
     fits = await is_password(password, account.password_hash if account else None)
     async with sessions.begin() as session:
-        await take_turn(session, marks)
-        await refuse_guessing(session, marks)
+        await take_turn(session, attempt.marks)
+        await refuse_guessing(session, attempt)
         if account is not None and fits:
-            await forget_failures(session, marks)
+            await forget_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
-        await note_failure(session, marks[0])
+        await note_failure(session, attempt)
     raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
 
 
