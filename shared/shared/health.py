@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
@@ -14,6 +16,8 @@ from .operations.measures import present, scrape_of
 from .web import Process
 
 router = APIRouter(tags=["operations"])
+
+ANSWER_HOLDS = 1.0
 
 
 @router.get("/healthz", status_code=204)
@@ -47,11 +51,16 @@ async def metrics(request: Request, process: Process) -> Response:
 
 
 async def _why_database_is_away(process: Process) -> Cause | None:
-    try:
-        async with process.sessions() as session:
-            await session.execute(text("SELECT 1"))
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise
-        return causes.of_database(error)
+    """Anybody may ask, so a database that answers is asked once a second, and by one at a time."""
+    async with process.asking_database:
+        if time.monotonic() - process.database_answered < ANSWER_HOLDS:
+            return None
+        try:
+            async with process.sessions() as session:
+                await session.execute(text("SELECT 1"))
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            return causes.of_database(error)
+        process.database_answered = time.monotonic()
     return None

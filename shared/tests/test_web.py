@@ -165,6 +165,23 @@ async def test_while_the_database_is_away_the_answer_says_so(door: Api):
     await engine.dispose()
 
 
+async def test_however_many_ask_for_readiness_the_database_is_asked_once(door: Api):
+    asked = 0
+    sessions = door.runtime.sessions
+
+    def counted() -> Any:
+        nonlocal asked
+        asked += 1
+        return sessions()
+
+    door.runtime.sessions = counted  # type: ignore[assignment]  # as much of it as is used
+
+    answers = await asyncio.gather(*(door.http.get("/readyz") for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 1
+
+
 @pytest.mark.parametrize(
     ("name", "status", "code"),
     [
