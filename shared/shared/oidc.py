@@ -24,6 +24,8 @@ from .settings import Settings
 
 ALGORITHMS: Final = ("RS256", "ES256", "Ed25519", "EdDSA")
 """Asymmetric signatures only. With `none` or a shared secret a token would prove nothing."""
+TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+"""What a token may say that it is: of a person, or for an API. A logout is neither."""
 MOST_TOKEN: Final = 8192
 MOST_DOCUMENT: Final = 256 * 1024
 MOST_KEYS: Final = 100
@@ -139,7 +141,11 @@ def _decoded(token: str, keys: KeySet) -> dict[str, Any]:
     with warnings.catch_warnings():
         # `EdDSA` is an old name and no weakness: many issuers know no other for Ed25519.
         warnings.simplefilter("ignore", SecurityWarning)
-        return jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims
+        found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+    # A security event (RFC 8417), such as a logout, says what happened to somebody, not who asks.
+    if str(found.header.get("typ", "jwt")).lower() not in TYPES or "events" in found.claims:
+        raise ForeignTokenRefused("it is of another kind: send an id token or an access token")
+    return found.claims
 
 
 def _reason(error: Exception) -> str:

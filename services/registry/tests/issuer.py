@@ -42,10 +42,12 @@ class Issuer:
         }
         return {name: value for name, value in (known | changes).items() if value is not None}
 
-    def token(self, subject: str, *, alg: str = "RS256", **changes: Any) -> str:
+    def token(
+        self, subject: str, *, alg: str = "RS256", typ: str | None = None, **changes: Any
+    ) -> str:
         """A signed token; `changes` replace claims, None leaves one out."""
         key = self.keys["Ed25519" if alg == "EdDSA" else alg]
-        header = {"alg": alg, "kid": key.kid}
+        header = {"alg": alg, "kid": key.kid} | ({"typ": typ} if typ else {})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)
             return jwt.encode(header, self.claims(subject, **changes), key, [alg])

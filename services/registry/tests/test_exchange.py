@@ -131,6 +131,11 @@ async def test_a_linked_subject_gets_an_ordinary_token_of_ours(here: Here, alg: 
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
+async def test_id_tokens_and_access_tokens_say_who_asks(here: Here, typ: str) -> None:
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT, typ=typ)))
+
+
 async def test_roles_in_a_foreign_token_give_nothing(here: Here) -> None:
     token = here.issuer.token(
         SUBJECT, roles=["operator"], provinces=["MA-TNG"], partner="oasis", scope="admin"
@@ -201,6 +206,13 @@ FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "empty subject": (lambda i: i.token(""), "sub"),
     "another client": (lambda i: i.token(SUBJECT, azp="another"), "azp"),
     "shared audience": (lambda i: i.token(SUBJECT, aud=[AUDIENCE, "another"]), "azp"),
+    "a logout": (lambda i: i.token(SUBJECT, typ="logout+jwt"), "another kind"),
+    "a security event": (
+        lambda i: i.token(
+            SUBJECT, events={"http://schemas.openid.net/event/backchannel-logout": {}}
+        ),
+        "another kind",
+    ),
     "garbage": (lambda _: "a.b.c", "malformed"),
 }
 
