@@ -20,6 +20,7 @@ from sqlalchemy import func, select, text
 from registry import models, usecases
 from registry.cli.connection import CONSOLE
 from registry.domain import (
+    Contact,
     Ground,
     ImportState,
     ImportUnderWay,
@@ -40,7 +41,7 @@ from shared.database import Sessions, make_engine, make_sessions
 from shared.messaging.tables import AuditRow, OutboxRow
 from shared.sealed import Sealer
 
-from .builders import a_file, a_row, many_rows
+from .builders import a_file, a_row, an_entry, many_rows
 
 SEALER = Sealer([testing.SEAL_KEY])
 
@@ -252,7 +253,9 @@ async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, 
 async def _waiting(sessions: Sessions, content: bytes) -> tuple[Intake, Batch]:
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
-    intake = Intake(sessions=sessions, sealer=SEALER, report=report, as_of_on=now().date())
+    intake = Intake(
+        sessions=sessions, sealer=SEALER, caller=CONSOLE, report=report, as_of_on=now().date()
+    )
     verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
     return intake, await intake.prepare(verdicts)
 
@@ -333,6 +336,9 @@ async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
         found = await session.get(RegisterImport, died.id)
     assert found is not None
     assert found.state is ImportState.INTERRUPTED
+    *_, ended = await audited(sessions, died.id)
+    assert ended.action == "register import interrupted"
+    assert ended.after["rows_added"] == 500
 
 
 async def test_a_file_that_breaks_midway_keeps_what_went_in_and_says_where(
@@ -368,12 +374,106 @@ async def test_only_operators_import(sessions: Sessions) -> None:
         await anext(steps)
 
 
-async def test_an_import_leaves_an_audit_row(sessions: Sessions, court: str) -> None:
-    report = await imported(sessions, a_file(*many_rows(1, court)))
+async def audited(sessions: Sessions, record_id: uuid.UUID) -> list[AuditRow]:
+    query = select(AuditRow).filter_by(subject_id=record_id).order_by(AuditRow.id)
+    async with sessions() as session:
+        return list(await session.scalars(query))
+
+
+async def test_the_audit_of_an_import_says_how_it_ended(sessions: Sessions, court: str) -> None:
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+    report = await imported(sessions, a_file(*rows))
+
+    began, ended = await audited(sessions, report.id)
+
+    assert (began.action, ended.action) == ("register import started", "register import finished")
+    assert (ended.actor_id, ended.actor_roles) == (CONSOLE.subject, ["operator"])
+    assert ended.after == {
+        "rows_read": 4,
+        "rows_added": 3,
+        "rows_changed": 0,
+        "rows_unchanged": 0,
+        "rows_refused": 1,
+    }
+
+
+async def test_a_cooperative_that_an_import_changes_has_an_audit_row_of_what_changed(
+    sessions: Sessions, court: str
+) -> None:
+    rows = many_rows(3, court)
+    (event,) = await announced(sessions, await imported(sessions, a_file(*rows)))
+    rows[1] |= {"members_total": "44", "sector": "", "phone": "0600000002"}
+
+    report = await imported(sessions, a_file(*rows))
+
+    same, changed, _ = [await audited(sessions, each.cooperative_id) for each in event.cooperatives]
+    (row,) = changed
+    assert same == []
+    assert row.action == "cooperative changed by an import"
+    assert (row.actor_id, row.actor_roles) == (CONSOLE.subject, ["operator"])
+    assert row.before == {"members_total": 10, "sector": "ARGAN", "contact": "changed"}
+    assert row.after == {
+        "members_total": 44,
+        "sector": None,
+        "contact": "changed",
+        "import_id": str(report.id),
+    }
+
+
+async def test_a_cooperative_names_the_import_that_entered_it_whatever_changes_it_later(
+    sessions: Sessions, court: str
+) -> None:
+    first = await imported(sessions, a_file(*many_rows(1, court)))
+    await imported(sessions, a_file(*many_rows(1, court, members_total="44")))
 
     async with sessions() as session:
-        rows = (await session.scalars(select(AuditRow).filter_by(subject_id=report.id))).all()
-    assert [row.action for row in rows] == ["register import started"]
+        table = models.cooperative
+        row = (await session.execute(select(table).where(table.c.court == court))).one()
+    assert (row.version, row.import_id) == (2, first.id)
+    assert models.cooperative_values(models.cooperative_from(row._mapping))["import_id"] == first.id
+
+
+async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
+    databases: testing.TestDatabases, court: str
+) -> None:
+    """Writing waits for a lock that whoever enters the same cooperative holds."""
+    engine = make_engine(databases.fresh("registry"))
+    sessions = make_sessions(engine)
+    async with sessions.begin() as session:
+        await session.execute(text(_WAITS))
+        await session.execute(text(_WAITS_BEFORE_WRITING))
+    intake, batch = await _waiting(sessions, a_file(a_row(court=court, members_total="44")))
+
+    async def put_in() -> None:
+        async with sessions.begin() as session:
+            await intake.put_in(session, batch)
+
+    async with sessions.begin() as session:
+        await session.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        writing = asyncio.create_task(put_in())
+        await testing.eventually(lambda: session.scalar(text(_SOMEBODY_WAITS)))
+        entered = await usecases.register_cooperative(
+            session, SEALER, CONSOLE, an_entry(court=court), contact=Contact()
+        )
+    await writing
+
+    actions = [row.action for row in await audited(sessions, entered.id)]
+    await engine.dispose()
+    assert intake.report.rows_changed == 1
+    assert actions == ["cooperative registered", "cooperative changed by an import"]
+
+
+_WAITS = """
+CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1);
+    RETURN NULL;
+END $$
+"""
+_WAITS_BEFORE_WRITING = """
+CREATE TRIGGER waits BEFORE INSERT ON cooperative FOR EACH STATEMENT EXECUTE FUNCTION waits()
+"""
+_SOMEBODY_WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(

@@ -164,6 +164,10 @@ class CooperativeOut(BaseModel):
     source: str
     as_of_on: date
     provenance: dict[str, dict[str, str]]
+    import_id: UUID | None = Field(
+        description="The import that entered it; null if it was entered by hand."
+        " GET /audit/{import_id} tells operators by whom and when."
+    )
     contact: ContactOut | None
 
     @classmethod

@@ -123,6 +123,8 @@ def _folded_court(court: str) -> str:
 class Cooperative:
     """An entry with its version. `provenance` holds the source of facts newer than the rest.
 
+    `import_id` is the import that entered it; none entered what came by hand.
+
     The authority is the court and the central register: this is a copy, and each fact says where
     it was copied from and as of which day.
     """
@@ -134,6 +136,7 @@ class Cooperative:
     as_of_on: date
     provenance: dict[str, dict[str, str]] = field(default_factory=dict)
     contact_settled_at: datetime | None = None
+    import_id: UUID | None = None
 
     @classmethod
     def register(

@@ -2,7 +2,7 @@
 
 from .mapping import mapping
 from .rows import cooperative_from, cooperative_values, digest_of, entry_values, search_key
-from .statements import KNOWN, KNOWN_LOCKED, UPSERT
+from .statements import AUDIT_CHANGES, CHANGED_BY_IMPORT, KNOWN, KNOWN_LOCKED, UPSERT
 from .tables import (
     account,
     api_client,
@@ -18,6 +18,8 @@ from .tables import (
 )
 
 __all__ = [
+    "AUDIT_CHANGES",
+    "CHANGED_BY_IMPORT",
     "KNOWN",
     "KNOWN_LOCKED",
     "UPSERT",

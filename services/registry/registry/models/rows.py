@@ -15,8 +15,9 @@ from registry.domain import Cooperative, Entry, Governance, SealedContact
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.reference import fold
 
-_ENTRY_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
-_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*_ENTRY_FIELDS)
+FACTS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
+"""What is said of the organisation, and nothing of a person."""
+_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*FACTS)
 
 
 def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
     The contact is given apart, for a copy of an entry costs more than all of its columns.
     """
     said = _said(entry)
-    values = dict(zip(_ENTRY_FIELDS, said, strict=True))
+    values = dict(zip(FACTS, said, strict=True))
     values["court_key"], values["register_key"] = entry.identity
     values["region"] = entry.region
     values["search_key"] = search_key(entry.name_fr, entry.name_ar)
@@ -65,6 +66,7 @@ def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
         "as_of_on": aggregate.as_of_on,
         "provenance": aggregate.provenance,
         "contact_settled_at": aggregate.contact_settled_at,
+        "import_id": aggregate.import_id,
     }
 
 
@@ -78,11 +80,12 @@ def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
         as_of_on=row["as_of_on"],
         provenance=row["provenance"],
         contact_settled_at=row["contact_settled_at"],
+        import_id=row["import_id"],
     )
 
 
 def _entry_from(row: Mapping[str, Any]) -> Entry:
-    values = {name: row[name] for name in _ENTRY_FIELDS}
+    values = {name: row[name] for name in FACTS}
     contact = None
     if row["contact_sealed"] is not None:
         contact = SealedContact(sealed=row["contact_sealed"], mark=row["contact_mark"])

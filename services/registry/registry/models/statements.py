@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Text, TextClause, bindparam, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
+from .rows import FACTS
 from .tables import cooperative
 
 _KNOWN: Final = """
@@ -28,21 +31,66 @@ In the order of ids, as everybody locks several: two who do so never wait in a c
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
 
 
+_OWN: Final = {"provenance", "changed_at", "contact_settled_at"}
+_GIVEN: Final = {
+    column.name: column.type.compile(_DIALECT)
+    for column in cooperative.columns
+    if column.name not in _OWN
+}
+_ROWS: Final = "json_to_recordset(CAST(:rows AS json)) AS given ({})".format(
+    ", ".join(f"{name} {kind}" for name, kind in _GIVEN.items())
+)
+"""One JSON text rather than an array per column: half the time in the driver."""
+
+
+CHANGED_BY_IMPORT: Final = "cooperative changed by an import"
+
+
+def _audit_changes() -> TextClause:
+    compared = ", ".join(
+        f"('{fact}', to_jsonb(c.{fact}), to_jsonb(given.{fact}))" for fact in FACTS
+    )
+    contact = "('contact', to_jsonb(c.contact_mark), to_jsonb(given.contact_mark))"
+    shown = "CASE name WHEN 'contact' THEN '\"changed\"' ELSE {} END".format
+    return text(
+        f"""
+        INSERT INTO audit (actor_id, actor_roles, action, subject_id, before, after, correlation_id)
+        SELECT :actor_id, :actor_roles, '{CHANGED_BY_IMPORT}', c.id, said.before,
+            said.after || jsonb_build_object('import_id', :import_id), :correlation_id
+        FROM {_ROWS} JOIN cooperative c USING (court_key, register_key)
+        CROSS JOIN LATERAL (
+            SELECT jsonb_object_agg(name, {shown("old")}) AS before,
+                jsonb_object_agg(name, {shown("new")}) AS after
+            FROM (VALUES {compared}, {contact}) AS fact (name, old, new)
+            WHERE old IS DISTINCT FROM new
+        ) AS said
+        WHERE c.digest <> given.digest
+        RETURNING subject_id
+        """
+    ).bindparams(
+        bindparam("actor_id", type_=PgUUID),
+        bindparam("actor_roles", type_=JSONB),
+        bindparam("import_id", type_=Text),
+        bindparam("correlation_id", type_=Text),
+    )
+
+
+AUDIT_CHANGES: Final = _audit_changes()
+"""A row for each cooperative that the given rows will change, before they do; returns their ids.
+
+It holds facts of the organisation, before and after, and of a contact only that it changed.
+"""
+
+
 def _upsert() -> TextClause:
     """One statement for a whole batch; a row that says the same is left alone."""
-    own = {"provenance", "changed_at", "contact_settled_at"}
-    columns = [column for column in cooperative.columns if column.name not in own]
-    names = ", ".join(column.name for column in columns)
-    typed = ", ".join(f"{column.name} {column.type.compile(_DIALECT)}" for column in columns)
-    kept = {"id", "version", "court_key", "register_key"}
-    changes = ", ".join(
-        f"{column.name} = excluded.{column.name}" for column in columns if column.name not in kept
-    )
-    # One JSON text rather than an array per column: half the time in the driver.
+    names = ", ".join(_GIVEN)
+    kept = {"id", "version", "court_key", "register_key", "import_id"}
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _GIVEN if name not in kept)
     return text(
         f"""
         INSERT INTO cooperative ({names})
-        SELECT {names} FROM json_to_recordset(CAST(:rows AS json)) AS given ({typed})
+        SELECT {names} FROM {_ROWS}
         ON CONFLICT (court_key, register_key) DO UPDATE
         SET {changes}, version = cooperative.version + 1, provenance = '{{}}', changed_at = now()
         WHERE cooperative.digest <> excluded.digest

@@ -61,7 +61,11 @@ async def import_register(
     async with _alone(sessions) as check_alone:
         report = await _start(sessions, caller, source)
         intake = Intake(
-            sessions=sessions, sealer=sealer, report=report, as_of_on=as_of_on or now().date()
+            sessions=sessions,
+            sealer=sealer,
+            caller=caller,
+            report=report,
+            as_of_on=as_of_on or now().date(),
         )
         batch = await intake.prepare(verdicts)
         refusal: str | None = None
@@ -76,7 +80,7 @@ async def import_register(
                 yield Progress(report=report, findings=findings)
             finally:
                 batch, refusal = await ahead
-        await _end(sessions, report, refusal)
+        await _end(sessions, caller, report, refusal)
     yield Progress(report=report)
 
 
@@ -162,6 +166,7 @@ async def _start(sessions: Sessions, caller: Principal, source: str) -> Register
         died = await session.execute(select(RegisterImport).filter_by(state=ImportState.RUNNING))
         for each in died.scalars():
             each.interrupt(at=now())
+            _record_outcome(session, caller, each)
         report = RegisterImport(id=new_id(), source=source, started_at=now())
         session.add(report)
         audit.record(
@@ -174,10 +179,30 @@ async def _start(sessions: Sessions, caller: Principal, source: str) -> Register
     return report
 
 
-async def _end(sessions: Sessions, report: RegisterImport, refusal: str | None) -> None:
+async def _end(
+    sessions: Sessions, caller: Principal, report: RegisterImport, refusal: str | None
+) -> None:
     async with sessions.begin() as session:
         session.add(report)
         if refusal is None:
             report.finish(at=now())
         else:
             report.refuse(refusal, at=now())
+        _record_outcome(session, caller, report)
+
+
+def _record_outcome(session: AsyncSession, caller: Principal, report: RegisterImport) -> None:
+    """Why a file was refused stays in the report: it may quote the file."""
+    audit.record(
+        session,
+        caller,
+        action=f"register import {report.state}",
+        subject_id=report.id,
+        after={
+            "rows_read": report.rows_read,
+            "rows_added": report.rows_added,
+            "rows_changed": report.rows_changed,
+            "rows_unchanged": report.rows_unchanged,
+            "rows_refused": report.rows_refused,
+        },
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +22,8 @@ from registry.domain import (
     record_of,
 )
 from registry.register_file import Finding, RowVerdict
+from shared import audit, context
+from shared.auth import Principal
 from shared.contracts.base import new_id
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
 from shared.database import Sessions
@@ -73,6 +76,7 @@ class Intake:
 
     sessions: Sessions
     sealer: Sealer
+    caller: Principal
     report: RegisterImport
     as_of_on: date
 
@@ -93,7 +97,12 @@ class Intake:
             if known.get(identity) != batch.known.get(identity)
         }
         kept = {identity: each for identity, each in batch.news.items() if identity not in moved}
-        records = await self._upsert(session, kept | self._news(moved, known))
+        news = kept | self._news(moved, known)
+        audited = await self._audit(
+            session, {identity: each for identity, each in news.items() if identity in known}
+        )
+        records = await self._upsert(session, news)
+        self._audit_unseen(session, audited, records)
         if records:
             outbox.add(
                 session,
@@ -132,16 +141,46 @@ class Intake:
             "version": 1,
             "source": self.report.source,
             "as_of_on": self.as_of_on,
+            "import_id": self.report.id,
         }
         return News(entry=entry, contact=contact, row=row)
+
+    async def _audit(self, session: AsyncSession, changes: Mapping[Identity, News]) -> set[UUID]:
+        """Before they are written. Of what is new, the record itself names its import."""
+        if not changes:
+            return set()
+        audited = await session.scalars(
+            models.AUDIT_CHANGES,
+            {
+                "rows": _as_json(changes),
+                "actor_id": self.caller.subject,
+                "actor_roles": sorted(self.caller.roles),
+                "import_id": str(self.report.id),
+                "correlation_id": context.current().correlation_id,
+            },
+        )
+        return set(audited)
+
+    def _audit_unseen(
+        self, session: AsyncSession, audited: set[UUID], records: Sequence[CooperativeRecord]
+    ) -> None:
+        """What somebody entered between our look and our writing, and we changed unseen."""
+        for record in records:
+            if record.version > 1 and record.cooperative_id not in audited:
+                audit.record(
+                    session,
+                    self.caller,
+                    action=models.CHANGED_BY_IMPORT,
+                    subject_id=record.cooperative_id,
+                    after={"import_id": str(self.report.id)},
+                )
 
     async def _upsert(
         self, session: AsyncSession, news: Mapping[Identity, News]
     ) -> tuple[CooperativeRecord, ...]:
         if not news:
             return ()
-        rows = orjson.dumps([each.row for each in news.values()]).decode()
-        written = await session.execute(models.UPSERT, {"rows": rows})
+        written = await session.execute(models.UPSERT, {"rows": _as_json(news)})
         return tuple(
             record_of(told.entry, told.contact, id=row.id, version=row.version)
             for row in written
@@ -170,6 +209,10 @@ class Intake:
                 *(finding.as_data() for finding in findings[:room]),
             ]
         return findings
+
+
+def _as_json(news: Mapping[Identity, News]) -> str:
+    return orjson.dumps([each.row for each in news.values()]).decode()
 
 
 async def _known(
