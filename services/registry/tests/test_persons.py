@@ -190,6 +190,43 @@ async def test_no_answer_fact_or_audit_row_holds_a_value_of_the_person(desk: Des
     assert [value for value in (EMAIL, PHONE, NAME) if value.encode() in seen] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "what", "of_contact", "of_account"),
+    [
+        ("erasure", {}, "contact erased", "account erased"),
+        (
+            "rectification",
+            {"corrections": {"email": "right@taawon.example"}},
+            "contact corrected",
+            "sign-in e-mail corrected",
+        ),
+    ],
+)
+async def test_the_audit_of_a_record_says_that_something_of_a_person_changed(
+    desk: Desk, kind: str, what: Json, of_contact: str, of_account: str
+) -> None:
+    cooperative_id = await desk.cooperative("1")
+    account_id = await desk.account()
+
+    request = await desk.asks(kind, email=EMAIL, **what)
+
+    for record_id, action in ((cooperative_id, of_contact), (account_id, of_account)):
+        seen = await desk.get(f"/audit/{record_id}")
+        newest = seen.json()["items"][0]
+        assert (newest["action"], newest["actor_roles"]) == (action, ["operator"])
+        assert newest["after"] == {"request_id": request["request_id"]}
+        assert "example" not in seen.text
+
+
+async def test_a_corrected_phone_leaves_no_row_on_the_account(desk: Desk) -> None:
+    account_id = await desk.account()
+
+    await desk.asks("rectification", email=EMAIL, corrections={"phone": "0600000002"})
+
+    seen = await desk.get(f"/audit/{account_id}")
+    assert [each["action"] for each in seen.json()["items"]] == ["account created"]
+
+
 async def test_a_file_that_still_names_the_person_does_not_bring_them_back(desk: Desk) -> None:
     row = a_row(court="TPI Oubli", local_register_no="1", ice="")
     await desk.imports(row)

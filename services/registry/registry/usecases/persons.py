@@ -60,10 +60,11 @@ async def open_request(
     if kind is not RequestKind.ACCESS:
         await hold_off_imports(session)
     found = await recognise(session, sealer, who)
+    changed: list[tuple[UUID, str]] = []
     if kind is RequestKind.ERASURE:
-        await _erase(session, sealer, found)
+        changed = await _erase(session, sealer, found)
     elif corrections:
-        await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
+        changed = await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
     request, event = PersonRequest.open(
         kind,
         id=new_id(),
@@ -89,11 +90,17 @@ async def open_request(
             "accounts": [str(each) for each in request.account_ids],
         },
     )
+    for record_id, action in changed:
+        after = {"request_id": str(request.id)}
+        audit.record(session, caller, action=action, subject_id=record_id, after=after)
     return request
 
 
-async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> None:
-    """The ids stay, for the audit names them and no longer leads to anybody."""
+async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> list[tuple[UUID, str]]:
+    """The ids stay, for the audit names them and no longer leads to anybody.
+
+    Answered is what its rows say: which record lost something of a person, never the values.
+    """
     await refuse_last_operators(session, found.accounts)
     for account in found.accounts:
         account.forget(email_sealed=sealer.seal({}), at=now())
@@ -101,6 +108,9 @@ async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> None:
     await forget_identities(session, sealer, [account.id for account in found.accounts])
     for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
+    return [(each.id, "contact erased") for each in found.cooperatives] + [
+        (each.id, "account erased") for each in found.accounts
+    ]
 
 
 async def _correct(
@@ -109,12 +119,14 @@ async def _correct(
     cooperatives: Sequence[Cooperative],
     accounts: Sequence[Account],
     corrections: dict[str, str | None],
-) -> None:
+) -> list[tuple[UUID, str]]:
+    changed = []
     for cooperative in cooperatives:
         before = cooperative.entry.contact
         known = opened(sealer, before.sealed if before else None)
         contact = seal_changed(sealer, before, replace(known, **corrections))
         await _settle(session, cooperative, contact)
+        changed.append((cooperative.id, "contact corrected"))
     email = corrections.get("email")
     for account in accounts if email else ():
         assert email is not None
@@ -124,6 +136,8 @@ async def _correct(
         account.email_mark = email_mark(sealer, email)
         await _forget_failures(session, sealer, {old} if old else set())
         await session.flush()
+        changed.append((account.id, "sign-in e-mail corrected"))
+    return changed
 
 
 async def _refuse_of_another(session: AsyncSession, account: Account, marks: list[str]) -> None:
