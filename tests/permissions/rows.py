@@ -8,7 +8,8 @@ first (401), `*` let in, and told that the broker is away, for these worlds have
 order, are `CALLERS`. A `{parameter}` is filled by the world of the service (`worlds.py`);
 `{idea_id=draft}` fills it with another name of that world, so that one route may have several rows.
 After `|` comes what is sent: JSON with `$names`, `form a=b&c=d` or `csv …`. A change that is let in
-has to leave an audit row; `(no audit)` at the end says that there is none.
+has to leave an audit row, which `GET /audit/{its subject}` shows; `(no audit)` at the end says that
+there is none.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from registry.usecases import note_answer
 from shared import testing
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
-from shared.contracts.registry import CooperativeRecord, CooperativesImported
+from shared.contracts.registry import CooperativeRecord, CooperativesImported, partner_id_of
 from shared.messaging.tables import ResendRow
 from shared.testing import Tokens
 
@@ -271,6 +271,7 @@ async def notifications_world(world: World) -> None:
         "subscription_id": made["subscription_id"],
         "record_id": str(world.cooperative),
         "slug": "oasis",
+        "partner_id": str(partner_id_of("oasis")),
     }
 
 

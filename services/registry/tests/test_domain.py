@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from registry.domain import Cooperative, Entry, SealedContact, check_claims, imports, keys
+from registry.domain import Cooperative, Entry, Partner, SealedContact, check_claims, imports, keys
 from registry.domain.accounts import ClaimsDoNotFit
 from registry.domain.imports import ImportState, RegisterImport
 from registry.domain.keys import KeyState, SigningKey
 from shared.auth import Role
+from shared.contracts.base import Localized
+from shared.contracts.registry import partner_id_of
 from shared.errors import Invalid
 
 from .builders import an_entry
@@ -32,6 +34,14 @@ def test_entering_a_cooperative_announces_the_whole_record() -> None:
 
     assert (event.cooperative_id, event.cooperative.version) == (ID, 1)
     assert (event.cooperative.province, event.cooperative.region) == ("MA-TIZ", "MA-09")
+
+
+def test_every_service_can_tell_the_id_of_a_partner() -> None:
+    name = Localized(fr="Essai", ar="تجربة")
+    partner, event = Partner.register(slug="oasis", name=name, kind="bank", language="fr")
+
+    assert partner.id == event.partner_id == partner_id_of("oasis")
+    assert partner_id_of("oasis") != partner_id_of("atlas")
 
 
 def test_a_change_makes_the_next_version_and_announces_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import ClassVar
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import Field
 
@@ -90,6 +90,11 @@ class PartnerRegistered(Event):
     name: Localized = Field(json_schema_extra=PUBLIC)
     kind: str = Field(max_length=40, json_schema_extra=PUBLIC)
     language: Language = "fr"
+
+
+def partner_id_of(slug: str) -> UUID:
+    """The id of a partner. A slug is taken once and for all, so every service can tell it."""
+    return uuid5(NAMESPACE_URL, f"taawon:partner:{slug}")
 
 
 class PersonAccessRequested(PersonRequested):

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.audit import Owner, OwnerOf
 from shared.auth import Principal, Role
+from shared.contracts.registry import partner_id_of
 from shared.errors import Forbidden
 from shared.messaging.tables import AuditRow
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
@@ -54,7 +55,12 @@ async def read_audit(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[Change]:
-    """The changes of one record, newest first. Reading them is logged and changes nothing."""
+    """The changes of one record, newest first. Reading them is logged and changes nothing.
+
+    Records are found by their own id. What a partner did to its doors and feed is found by the
+    `partner_id` that `GET /partners/{slug}` of the registry answers; a rotation of signing keys, in
+    the registry, by the id of the new key.
+    """
     await _require_owner(request.app.state.owner_of, session, caller, record_id)
     query = select(AuditRow).where(AuditRow.subject_id == record_id)
     if after is not None:
@@ -71,6 +77,8 @@ async def _require_owner(
     owner_of: OwnerOf, session: AsyncSession, caller: Principal, record_id: UUID
 ) -> None:
     if caller.has(Role.OPERATOR) or record_id in caller.identities:
+        return
+    if caller.partner is not None and record_id == partner_id_of(caller.partner):
         return
     owner = await owner_of(session, record_id) or Owner()
     if not owner.admits(caller):

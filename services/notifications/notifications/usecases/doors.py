@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import audit, failpoints
 from shared.auth import Principal
+from shared.contracts.registry import partner_id_of
 from shared.database import Sessions
 from shared.messaging.management import ManagementRefused
 from shared.metrics import after_commit
@@ -63,7 +64,13 @@ async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credential
         session.add(door)
     else:
         door.renew(broker_hash(password), at=now)
-    audit.record(session, caller, action="amqp door requested", after={"queue": door.queue})
+    audit.record(
+        session,
+        caller,
+        action="amqp door requested",
+        subject_id=partner_id_of(slug),
+        after={"partner": slug, "queue": door.queue},
+    )
     return Credentials(door.queue, door.username, password, door.state)
 
 

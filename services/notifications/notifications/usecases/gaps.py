@@ -13,6 +13,7 @@ from sqlalchemy.types import BigInteger, Text
 
 from shared import audit
 from shared.auth import Principal
+from shared.contracts.registry import partner_id_of
 from shared.errors import Conflict, Invalid, NotFound
 
 from ..domain import DoorState
@@ -159,6 +160,7 @@ async def ask_again(
         session,
         caller,
         action="entries to be sent again",
+        subject_id=partner_id_of(slug),
         after={"partner": slug, "first": first, "last": until},
     )
     return Resend(made, first, until)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from shared import reference
-from shared.auth import Role
+from shared.auth import Principal, Role
 from shared.contracts.base import Language, Localized
-from shared.contracts.registry import PartnerRegistered
+from shared.contracts.registry import PartnerRegistered, partner_id_of
 from shared.errors import Conflict, Invalid, NotFound, Problem
+
+CONSOLE: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
+"""Whoever has the database's password and the seal key acts as an operator."""
 
 
 class NoSuchPartner(NotFound):
@@ -75,10 +79,15 @@ class Partner:
 
     @classmethod
     def register(
-        cls, *, id: UUID, slug: str, name: Localized, kind: str, language: Language
+        cls, *, slug: str, name: Localized, kind: str, language: Language
     ) -> tuple[Partner, PartnerRegistered]:
         partner = cls(
-            id=id, slug=slug, name_fr=name.fr, name_ar=name.ar, kind=kind, language=language
+            id=partner_id_of(slug),
+            slug=slug,
+            name_fr=name.fr,
+            name_ar=name.ar,
+            kind=kind,
+            language=language,
         )
         return partner, partner.registered()
 

@@ -36,9 +36,7 @@ async def register_partner(
     caller.require(Role.OPERATOR)
     if await _find(session, slug) is not None:
         raise PartnerExists(f"a partner {slug} is registered already: choose another slug")
-    partner, event = Partner.register(
-        id=new_id(), slug=slug, name=name, kind=kind, language=language
-    )
+    partner, event = Partner.register(slug=slug, name=name, kind=kind, language=language)
     session.add(partner)
     outbox.add(session, event)
     audit.record(
