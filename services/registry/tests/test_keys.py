@@ -330,7 +330,7 @@ async def test_a_retired_signing_key_is_published_until_its_last_token_has_expir
 ) -> None:
     keys = models.signing_key
     async with sessions.begin() as session:
-        await usecases.rotate_signing_key(session, DURING)
+        await usecases.rotate_signing_key(session, DURING, CONSOLE)
     async with sessions() as session:
         both = await queries.published_keys(session)
     async with sessions.begin() as session:

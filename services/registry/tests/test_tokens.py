@@ -27,7 +27,7 @@ from registry.cli.connection import CONSOLE
 from registry.usecases.accounts import email_marks
 from registry.usecases.failures import take_turn
 from shared import testing
-from shared.auth import ALGORITHM, InvalidToken, Role, Verifier
+from shared.auth import ALGORITHM, InvalidToken, MissingRole, Role, Verifier
 from shared.contracts.base import Localized
 from shared.database import make_engine, make_sessions
 from shared.runtime import Runtime
@@ -90,7 +90,7 @@ def bearer(token: str) -> dict[str, str]:
 
 async def active_key(door: Api) -> tuple[str, OKPKey]:
     async with door.sessions.begin() as session:
-        key = await usecases.rotate_signing_key(session, SEALER)
+        key = await usecases.rotate_signing_key(session, SEALER, CONSOLE)
         return key.kid, OKPKey.import_key(SEALER.open(key.private_sealed))
 
 
@@ -331,13 +331,33 @@ async def test_after_a_rotation_tokens_of_the_old_key_are_still_accepted(
 ) -> None:
     old = await signed_in(door, email)
     async with door.sessions.begin() as session:
-        await usecases.rotate_signing_key(session, SEALER)
+        await usecases.rotate_signing_key(session, SEALER, CONSOLE)
 
     new = await signed_in(door, email)
 
     assert jwt_header(old)["kid"] != jwt_header(new)["kid"]
     for token in (old, new):
         assert (await door.http.get("/partners", headers=bearer(token))).status_code == 200
+
+
+async def test_a_rotation_is_found_in_the_audit_by_the_new_key(door: Api, email: str) -> None:
+    old, _ = await active_key(door)
+    new, _ = await active_key(door)
+
+    headers = bearer(await signed_in(door, email))
+    seen = await door.http.get(f"/audit/{new}", headers=headers)
+
+    (row,) = seen.json()["items"]
+    assert (row["action"], row["actor_id"]) == ("signing key rotated", str(CONSOLE.subject))
+    assert (row["before"], row["after"]) == ({"kid": old}, {"kid": new})
+
+
+async def test_only_operators_rotate_the_signing_key(door: Api) -> None:
+    partner = CONSOLE.model_copy(update={"roles": frozenset({Role.PARTNER})})
+
+    with pytest.raises(MissingRole):
+        async with door.sessions.begin() as session:
+            await usecases.rotate_signing_key(session, SEALER, partner)
 
 
 async def test_the_published_keys_never_hold_a_private_part(door: Api, email: str) -> None:

@@ -159,5 +159,5 @@ async def _bootstrap(email: str, password: str) -> None:
 
 async def _rotate() -> str:
     async with connected() as (sessions, sealer), sessions.begin() as session:
-        key = await usecases.rotate_signing_key(session, sealer)
+        key = await usecases.rotate_signing_key(session, sealer, CONSOLE)
         return key.kid

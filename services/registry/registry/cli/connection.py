@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from registry.usecases import CONSOLE
+from registry.domain import CONSOLE
 from shared.database import Sessions, make_engine, make_sessions
 from shared.sealed import Sealer
 from shared.settings import Settings

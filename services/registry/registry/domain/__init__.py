@@ -1,6 +1,7 @@
 """What the registry keeps and the only ways it may change. Pure Python."""
 
 from .accounts import (
+    CONSOLE,
     Account,
     AccountExists,
     AccountState,
@@ -52,6 +53,7 @@ from .persons import (
 )
 
 __all__ = [
+    "CONSOLE",
     "PROBLEMS_KEPT",
     "Account",
     "AccountExists",

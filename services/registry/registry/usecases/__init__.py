@@ -20,11 +20,9 @@ from .persons import open_request, release_contact
 from .recognition import Who
 from .sealing import open_contact, seal_contact
 from .snapshots import SNAPSHOTS
-from .standing import CONSOLE
 from .tokens import IssuedToken, TokenRefused, issue_to_account, issue_to_client, rotate_signing_key
 
 __all__ = [
-    "CONSOLE",
     "SNAPSHOTS",
     "TOKEN_EXCHANGE",
     "IssuedToken",

@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
-from registry.domain import Contact
+from registry.domain import CONSOLE, Contact
 from shared.contracts.base import now
 from shared.sealed import Sealer
 from shared.sealing import Holdings, SealedColumn
@@ -42,7 +42,7 @@ async def _forget_failures(session: AsyncSession) -> None:
 
 
 async def _new_signing_key(session: AsyncSession, sealer: Sealer) -> str:
-    return (await rotate_signing_key(session, sealer)).kid
+    return (await rotate_signing_key(session, sealer, CONSOLE)).kid
 
 
 HOLDINGS: Final = Holdings(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
-from registry.domain import Account, ApiClient, Partner
+from registry.domain import CONSOLE, Account, ApiClient, Partner
 from shared.auth import Principal, Role
 from shared.errors import Forbidden
 
 Locked = TypeVar("Locked", Account, ApiClient)
-
-CONSOLE: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
-"""Whoever has the database's password and the seal key acts as an operator."""
 
 
 class RightsEnded(Forbidden):

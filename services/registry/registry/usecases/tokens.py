@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import Account, ApiClient, KeyState, Partner, SigningKey
+from shared import audit
 from shared.auth import ALGORITHM, Principal, Role
 from shared.contracts.base import new_id, now
 from shared.database import Sessions
@@ -132,14 +132,26 @@ async def issue_to_client(
         )
 
 
-async def rotate_signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
-    """A new key signs from now on; the old one stays published."""
+async def rotate_signing_key(
+    session: AsyncSession, sealer: Sealer, caller: Principal
+) -> SigningKey:
+    """A new key signs from now on; the old one stays published. Operators only."""
+    caller.require(Role.OPERATOR)
     await _take_turn(session)
     old = await _active(session)
     if old is not None:
         old.retire(at=now())
         await session.flush()
-    return _new_key(session, sealer)
+    key = _new_key(session, sealer)
+    audit.record(
+        session,
+        caller,
+        action="signing key rotated",
+        subject_id=UUID(key.kid),
+        before={"kid": old.kid} if old else None,
+        after={"kid": key.kid},
+    )
+    return key
 
 
 async def issue(
@@ -194,7 +206,7 @@ async def _signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
 
 
 def _new_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
-    kid = secrets.token_hex(8)
+    kid = str(new_id())
     private = OKPKey.generate_key("Ed25519", {"kid": kid, "use": "sig", "alg": ALGORITHM})
     key = SigningKey(
         kid=kid,
