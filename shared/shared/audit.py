@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +19,16 @@ PERSONAL: Final = frozenset({"email", "phone", "password", "president"})
 """Fields of people that no audit row may hold, however deep."""
 
 
+class Nobody(Enum):
+    """The type of `NOBODY`."""
+
+    NOBODY = "nobody"
+
+
+NOBODY: Final = Nobody.NOBODY
+"""Done for nobody else, whomever the caller acts for just now."""
+
+
 def record(
     session: AsyncSession,
     caller: Principal | None,
@@ -26,20 +37,21 @@ def record(
     subject_id: UUID | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-    on_behalf_of: UUID | None = None,
+    on_behalf_of: UUID | Nobody | None = None,
 ) -> None:
     """Add the audit row of a change. Values are JSON data and never a person's name or contact.
 
     No caller means that the clock did it. Whom it was done for is what the caller acts for
-    (`Principal.acting_for`), unless the record itself says it.
+    (`Principal.acting_for`), unless the record itself says it: somebody else, or `NOBODY`.
     """
+    done_for = on_behalf_of or (caller.on_behalf_of if caller else None)
     for picture in (before, after):
         _refuse_personal(picture)
     session.add(
         AuditRow(
             actor_id=caller.subject if caller else None,
             actor_roles=sorted(caller.roles) if caller else [],
-            on_behalf_of=on_behalf_of or (caller.on_behalf_of if caller else None),
+            on_behalf_of=None if done_for is NOBODY else done_for,
             action=action,
             subject_id=subject_id,
             before=before,

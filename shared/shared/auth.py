@@ -75,8 +75,9 @@ class Principal(BaseModel):
 
     @property
     def identities(self) -> frozenset[UUID]:
-        """The account, and the cooperatives that it is the account of."""
-        return self.cooperatives | {self.subject}
+        """The account, the cooperatives that are its own, and the one it acts for just now."""
+        acted_for = {self.on_behalf_of} if self.on_behalf_of else set()
+        return self.cooperatives | {self.subject} | acted_for
 
     def has(self, *roles: Role) -> bool:
         return bool(self.roles & set(roles))

@@ -37,6 +37,18 @@ async def test_a_change_is_kept_with_who_what_and_the_request_it_came_from(sessi
     assert (row.on_behalf_of, row.after, row.correlation_id) == (behalf, {"height": 3}, "order-7")
 
 
+@pytest.mark.parametrize(("said", "recorded"), [(None, uuid.UUID(int=4)), (audit.NOBODY, None)])
+async def test_what_is_done_for_nobody_is_so_whomever_the_caller_acts_for(
+    session: AsyncSession, said: audit.Nobody | None, recorded: uuid.UUID | None
+):
+    acting = Principal(subject=uuid.uuid4(), on_behalf_of=uuid.UUID(int=4))
+    audit.record(session, acting, action="wall raised", on_behalf_of=said)
+    await session.flush()
+
+    row = (await session.scalars(select(AuditRow))).one()
+    assert row.on_behalf_of == recorded
+
+
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"]
 )

@@ -130,6 +130,14 @@ async def test_what_a_role_acts_for_is_void_without_the_role(tokens: Tokens):
     )
 
 
+def test_whoever_acts_for_a_cooperative_counts_as_it():
+    account, own, acted_for = (uuid.uuid4() for _ in range(3))
+    caller = Principal(subject=account, cooperatives=frozenset({own}), on_behalf_of=acted_for)
+
+    assert caller.identities == {account, own, acted_for}
+    assert Principal(subject=account).identities == {account}
+
+
 def test_acting_for_a_cooperative_is_for_itself_operators_and_its_delegates():
     cooperative, account = uuid.uuid4(), uuid.uuid4()
 
