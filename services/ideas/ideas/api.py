@@ -29,7 +29,10 @@ class IdeaIn(IdeaContent):
 
 
 class NewIdeaIn(IdeaIn):
-    """A new idea; operators name whom they file it for. Delegates act with a token for it."""
+    """A new idea; operators name whom they file it for. Delegates act with a token for it.
+
+    The account of a cooperative files for that; of several, it names one or files for itself.
+    """
 
     on_behalf_of: UUID | None = None
 

@@ -57,7 +57,10 @@ class OwnIdea(Conflict):
 
 
 class NotAuthor(Forbidden):
-    """Only the author, or whom it was filed for, may change, submit or withdraw an idea."""
+    """Only its owner changes, submits or withdraws an idea: whom it was filed for, else its author.
+
+    A delegate who filed it goes on with a token that acts for them: POST /token of the registry.
+    """
 
 
 class OutsideTerritory(Forbidden):
@@ -100,8 +103,8 @@ class IdeaContent(Contract):
 class Idea:
     """An idea of the bank. `version` grows by one with every change, announced or not.
 
-    `author_id` is who typed it; `on_behalf_of` is the person or cooperative that it belongs to when
-    an operator or a delegate filed it for them. Both own it, so neither may judge it.
+    `author_id` is who typed it; `on_behalf_of` is the person or cooperative that it belongs to, if
+    it was filed for them. Neither may judge it, and only whom it belongs to may change it.
     """
 
     id: UUID
@@ -121,7 +124,7 @@ class Idea:
         self._fill(self.content)
 
     def belongs_to(self, identities: frozenset[UUID]) -> bool:
-        """Whether one of these identities (an account, its cooperatives) owns the idea."""
+        """Whether one of these identities (an account, its cooperatives) typed or owns the idea."""
         return bool(identities & {self.author_id, self.on_behalf_of})
 
     def expect(self, version: int | None) -> None:
@@ -208,7 +211,7 @@ class Idea:
         )
 
     def _require_author(self, by: frozenset[UUID]) -> None:
-        if not self.belongs_to(by):
+        if (self.on_behalf_of or self.author_id) not in by:
             raise NotAuthor
 
     def _require_stranger(self, by: frozenset[UUID]) -> None:

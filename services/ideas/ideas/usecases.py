@@ -24,7 +24,7 @@ TOLD_AT_ONCE = 100
 
 
 class NotAnIntermediary(Forbidden):
-    """Only operators and delegates file an idea on behalf of somebody: leave `on_behalf_of` out."""
+    """Only operators and delegates file an idea for somebody else: leave `on_behalf_of` out."""
 
 
 class NotActingForThem(Forbidden):
@@ -50,7 +50,7 @@ async def draft_idea(
     caller.require(*Role)
     if key is not None and (known := await _made_before(session, caller, key)):
         return known, False
-    on_behalf_of = on_behalf_of or caller.on_behalf_of
+    on_behalf_of = on_behalf_of or _files_for(caller)
     _require_entitled(caller, content, on_behalf_of)
     idea = Idea(
         id=new_id(),
@@ -73,11 +73,11 @@ async def revise_idea(
     *,
     expected: int | None = None,
 ) -> Idea:
-    """Rewrite a draft: its author only."""
+    """Rewrite a draft: its owner only."""
     idea = await _visible(session, caller, idea_id, expected)
     _require_entitled(caller, content, caller.on_behalf_of)
     before = idea.content.model_dump(mode="json")
-    idea.revise(content, by=caller.identities)
+    idea.revise(content, by=_speaks_for(caller, idea))
     _record(
         session, caller, idea, "idea revised", before=before, after=content.model_dump(mode="json")
     )
@@ -87,10 +87,10 @@ async def revise_idea(
 async def submit_idea(
     session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
 ) -> Idea:
-    """Hand a draft to the moderators: its author only."""
+    """Hand a draft to the moderators: its owner only."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
-    idea.submit(by=caller.identities)
+    idea.submit(by=_speaks_for(caller, idea))
     _record(session, caller, idea, "idea submitted", before=before, after=_standing(idea))
     return idea
 
@@ -112,7 +112,7 @@ async def publish_idea(
     event = idea.publish(by=caller.identities, at=now(), confirmed_audience=confirmed_audience)
     outbox.add(session, event)
     after = {**_standing(idea), "confirmed_audience": confirmed_audience}
-    _record(session, caller, idea, "idea published", before=before, after=after)
+    _record(session, caller, idea, "idea published", before=before, after=after, judged=True)
     return idea
 
 
@@ -128,7 +128,8 @@ async def return_idea(
     idea = await _moderated(session, caller, idea_id, expected)
     before = _standing(idea)
     idea.send_back(by=caller.identities, reason=reason)
-    _record(session, caller, idea, "idea returned", before=before, after=_standing(idea))
+    after = _standing(idea)
+    _record(session, caller, idea, "idea returned", before=before, after=after, judged=True)
     return idea
 
 
@@ -140,10 +141,10 @@ async def withdraw_idea(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Idea:
-    """Take an idea back: its author only, and whoever was told hears of it."""
+    """Take an idea back: its owner only, and whoever was told hears of it."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
-    event = idea.withdraw(by=caller.identities, at=now(), reason=reason)
+    event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
     if event is not None:
         outbox.add(session, event)
     _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
@@ -171,6 +172,21 @@ SNAPSHOTS = (
 """What the idea bank tells of its present state."""
 
 
+def _files_for(caller: Principal) -> UUID | None:
+    """Whose a new idea is, if nobody is named: an account of one cooperative files for it."""
+    if caller.has(Role.OPERATOR, Role.DELEGATE) or len(caller.cooperatives) != 1:
+        return caller.on_behalf_of
+    return min(caller.cooperatives)
+
+
+def _speaks_for(caller: Principal, idea: Idea) -> frozenset[UUID]:
+    """Operators act for anybody, so one who filed an idea goes on with it without another token."""
+    filed_it = caller.has(Role.OPERATOR) and caller.subject == idea.author_id
+    if filed_it and idea.on_behalf_of is not None:
+        return caller.identities | {idea.on_behalf_of}
+    return caller.identities
+
+
 def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUID | None) -> None:
     if caller.has(Role.OPERATOR):
         return
@@ -178,7 +194,7 @@ def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUI
         if on_behalf_of != caller.on_behalf_of:
             raise NotActingForThem(field="on_behalf_of")
         return
-    if on_behalf_of is not None:
+    if on_behalf_of is not None and on_behalf_of not in caller.cooperatives:
         raise NotAnIntermediary(field="on_behalf_of")
     if content.readiness == "jury_selected":
         raise ClaimForStaff(field="readiness")
@@ -237,7 +253,11 @@ def _record(
     *,
     before: dict[str, object] | None = None,
     after: dict[str, object],
+    judged: bool = False,
 ) -> None:
+    """Whoever judges it acts for nobody; whoever files it, for its owner, unless that is them."""
+    own = caller.cooperatives | {caller.subject}
+    owner = None if judged or idea.on_behalf_of in own else idea.on_behalf_of
     audit.record(
         session,
         caller,
@@ -245,6 +265,5 @@ def _record(
         subject_id=idea.id,
         before=before,
         after=after,
-        # Who filed it acts for its owner; whoever judges it acts for nobody.
-        on_behalf_of=idea.on_behalf_of if caller.subject == idea.author_id else None,
+        on_behalf_of=owner or audit.NOBODY,
     )

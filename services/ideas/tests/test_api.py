@@ -386,7 +386,7 @@ async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(
 @pytest.mark.parametrize(
     ("claim", "code"),
     [
-        ({"on_behalf_of": str(COOPERATIVE)}, "not-an-intermediary"),
+        ({"on_behalf_of": str(MODERATOR)}, "not-an-intermediary"),
         ({"readiness": "jury_selected"}, "claim-for-staff"),
         ({"origin": "ideathon"}, "claim-for-staff"),
     ],
@@ -397,6 +397,102 @@ async def test_what_only_staff_may_claim_is_refused_to_others(
     answer = await door.http.post("/ideas", json=a_payload(**claim), headers=people.author)
 
     assert (answer.status_code, answer.json()["code"]) == (403, code)
+
+
+def acting_for(tokens: Tokens, cooperative: uuid.UUID, **who: Any) -> dict[str, str]:
+    """A delegate of Souss-Massa with a token that acts for this cooperative."""
+    return tokens.headers("delegate", provinces=SOUSS, on_behalf_of=str(cooperative), **who)
+
+
+async def on_whose_behalf(door: Api) -> list[tuple[str, uuid.UUID | None]]:
+    async with door.sessions() as session:
+        rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
+    return [(row.action, row.on_behalf_of) for row in rows]
+
+
+async def test_whoever_judges_an_idea_does_it_for_nobody_whatever_the_token_acts_for(
+    door: Api, people: People, tokens: Tokens
+):
+    one, other = [await submitted(door, people.author) for _ in range(2)]
+    acting = acting_for(tokens, uuid.uuid4())
+
+    published = await door.http.post(f"/ideas/{one['idea_id']}/publish", headers=acting)
+    returned = await door.http.post(
+        f"/ideas/{other['idea_id']}/return", json={"reason": "chiffrez"}, headers=acting
+    )
+
+    assert (published.status_code, returned.status_code) == (200, 200)
+    *_, publishing, returning = await on_whose_behalf(door)
+    assert (publishing, returning) == (("idea published", None), ("idea returned", None))
+
+
+async def test_whoever_acts_for_a_cooperative_does_not_judge_its_idea(
+    door: Api, people: People, tokens: Tokens
+):
+    idea = await submitted(door, people.author)
+
+    answer = await door.http.post(
+        f"/ideas/{idea['idea_id']}/publish", headers=acting_for(tokens, COOPERATIVE)
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "own-idea")
+
+
+async def test_whoever_acts_for_a_cooperative_goes_on_with_what_it_or_a_colleague_filed(
+    door: Api, people: People, tokens: Tokens
+):
+    acting = acting_for(tokens, COOPERATIVE)
+    by_itself = await drafted(door, people.author)
+    by_a_colleague = await drafted(door, acting_for(tokens, COOPERATIVE))
+
+    for idea in (by_itself, by_a_colleague):
+        path = f"/ideas/{idea['idea_id']}"
+        revised = await door.http.put(path, json=a_payload(jobs=1), headers=acting)
+        sent = await door.http.post(f"{path}/submit", headers=acting)
+        gone = await door.http.post(f"{path}/withdraw", headers=acting)
+        assert [each.status_code for each in (revised, sent, gone)] == [200, 200, 200]
+
+    told = await on_whose_behalf(door)
+    assert told[:2] == [("idea drafted", None), ("idea drafted", COOPERATIVE)]
+    assert {behalf for _, behalf in told[2:]} == {COOPERATIVE}
+
+
+@pytest.mark.parametrize("now", [None, uuid.UUID(int=5)])
+async def test_a_delegate_changes_what_it_filed_for_a_cooperative_only_while_acting_for_it(
+    door: Api, tokens: Tokens, now: uuid.UUID | None
+):
+    """It may have lost the province meanwhile, and then gets no such token any more."""
+    filed = await drafted(door, acting_for(tokens, COOPERATIVE, subject=AUTHOR))
+    elsewhere = {"on_behalf_of": str(now)} if now else {}
+    later = tokens.headers("delegate", subject=AUTHOR, provinces=["MA-TNG"], **elsewhere)
+    path = f"/ideas/{filed['idea_id']}"
+
+    answers = [
+        await door.http.put(path, json=a_payload(), headers=later),
+        await door.http.post(f"{path}/submit", headers=later),
+        await door.http.post(f"{path}/withdraw", headers=later),
+    ]
+
+    assert {(each.status_code, each.json()["code"]) for each in answers} == {(403, "not-author")}
+    assert "POST /token" in answers[0].json()["detail"]
+
+
+async def test_an_operator_goes_on_with_what_it_filed_for_a_cooperative(door: Api, people: People):
+    filed = await submitted(door, people.operator, on_behalf_of=str(COOPERATIVE))
+
+    assert filed["state"] == "submitted"
+    assert {behalf for _, behalf in await on_whose_behalf(door)} == {COOPERATIVE}
+
+
+async def test_an_account_of_several_cooperatives_names_the_one_it_files_for(
+    door: Api, tokens: Tokens
+):
+    both = tokens.headers("cooperative", cooperatives=[COOPERATIVE, MODERATOR])
+
+    named = await drafted(door, both, on_behalf_of=str(MODERATOR))
+    unnamed = await drafted(door, both)
+
+    assert (named["on_behalf_of"], unnamed["on_behalf_of"]) == (str(MODERATOR), None)
 
 
 async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, people: People):

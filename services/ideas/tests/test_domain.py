@@ -160,6 +160,19 @@ def test_the_cooperative_that_an_idea_was_filed_for_may_withdraw_it():
     assert idea.state is State.WITHDRAWN
 
 
+@pytest.mark.parametrize("step", ["submit", "withdraw", "revise"])
+def test_having_typed_an_idea_for_somebody_gives_no_say_over_it(step: str):
+    idea = an_idea(on_behalf_of=COOPERATIVE)
+    act = {
+        "submit": lambda: idea.submit(by=as_author()),
+        "withdraw": lambda: idea.withdraw(by=as_author(), at=NOON),
+        "revise": lambda: idea.revise(some_content(), by=as_author()),
+    }[step]
+
+    with pytest.raises(NotAuthor):
+        act()
+
+
 def test_withdrawing_a_published_idea_announces_it_with_the_reason():
     idea = an_idea(state=State.SUBMITTED)
     idea.publish(by=as_moderator(), at=NOON)
