@@ -62,7 +62,7 @@ class WithdrawIn(BaseModel):
 
 
 class IdeaOut(IdeaContent):
-    """An idea. Who wrote it and what was asked of them is shown to them and to moderators only."""
+    """An idea. Who wrote it and what was asked of them is shown to them and its moderators only."""
 
     idea_id: UUID
     version: int
@@ -75,7 +75,7 @@ class IdeaOut(IdeaContent):
 
     @classmethod
     def of(cls, idea: Idea, caller: Principal) -> Self:
-        insider = caller.has(Role.OPERATOR, Role.DELEGATE) or idea.belongs_to(caller.identities)
+        insider = _judges(caller, idea) or idea.belongs_to(caller.identities)
         return cls(
             **dict(idea.content),
             idea_id=idea.id,
@@ -87,6 +87,12 @@ class IdeaOut(IdeaContent):
             on_behalf_of=idea.on_behalf_of if insider else None,
             returned_because=idea.returned_because if insider else None,
         )
+
+
+def _judges(caller: Principal, idea: Idea) -> bool:
+    if caller.has(Role.OPERATOR):
+        return True
+    return caller.has(Role.DELEGATE) and idea.content.lies_within(caller.provinces)
 
 
 @router.post(

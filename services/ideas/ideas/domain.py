@@ -98,6 +98,10 @@ class IdeaContent(Contract):
         through_region = {p.code for p in reference.provinces() if p.region in self.regions}
         return frozenset(self.provinces) | through_region
 
+    def lies_within(self, provinces: frozenset[str]) -> bool:
+        """Whether it concerns no other province; a nationwide one concerns every one."""
+        return not self.is_national and self.all_provinces() <= provinces
+
 
 @dataclass(eq=False, kw_only=True)
 class Idea:

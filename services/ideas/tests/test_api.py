@@ -211,6 +211,32 @@ async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Ap
     assert (answer.status_code, answer.json()["code"]) == (403, "not-author")
 
 
+@pytest.mark.parametrize(
+    ("provinces", "sees"),
+    [(SOUSS, True), (SOUSS[1:], False), (["MA-TNG"], False)],
+)
+async def test_a_delegate_learns_who_wrote_an_idea_only_if_it_lies_in_the_delegation(
+    door: Api, people: People, tokens: Tokens, provinces: list[str], sees: bool
+):
+    idea = await published(door, people)
+    delegate = tokens.headers("delegate", provinces=provinces)
+
+    one = (await door.http.get(f"/ideas/{idea['idea_id']}", headers=delegate)).json()
+    (listed,) = (await door.http.get("/ideas", headers=delegate)).json()["items"]
+
+    told = (str(AUTHOR), str(COOPERATIVE)) if sees else (None, None)
+    for seen in (one, listed):
+        assert (seen["author_id"], seen["on_behalf_of"]) == told
+
+
+async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(door: Api, people: People):
+    idea = await published(door, people, regions=[])
+
+    seen = await door.http.get(f"/ideas/{idea['idea_id']}", headers=people.delegate)
+
+    assert (seen.status_code, seen.json()["author_id"]) == (200, None)
+
+
 async def test_another_persons_draft_does_not_exist_for_a_stranger(door: Api, people: People):
     idea = await drafted(door, people.author)
 
