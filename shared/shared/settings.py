@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class MissingSettings(SystemExit):
-    """The process can't start: settings are missing or malformed. The message names each."""
+    """Nothing can be done: settings are missing or malformed. The message names each."""
 
 
 class Settings(BaseSettings):
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
 
 
 def _explain(service: str, error: ValidationError) -> str:
-    lines = [f"{service} can't start: its settings are incomplete."]
+    lines = [f"{service}: its settings are incomplete."]
     for problem in error.errors():
         name = "TAAWON_" + "_".join(str(part) for part in problem["loc"]).upper()
         field = Settings.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None

@@ -38,7 +38,7 @@ def test_every_missing_setting_is_named_at_once(monkeypatch):
         Settings.load("ideas")
 
     assert all(name in str(stopped.value) for name in GOOD)
-    assert "ideas can't start" in str(stopped.value)
+    assert "ideas: its settings are incomplete" in str(stopped.value)
 
 
 @pytest.mark.parametrize(

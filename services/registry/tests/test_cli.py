@@ -93,8 +93,9 @@ def test_a_short_password_is_refused() -> None:
     assert done.exit_code != 0
 
 
-def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TAAWON_DATABASE_URL", raising=False)
+    monkeypatch.setenv("TAAWON_RUN", str(tmp_path))  # where nothing was ever started
 
     done = runner.invoke(accounts, ["rotate-signing-key"])
 

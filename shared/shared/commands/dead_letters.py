@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.database import Sessions, make_engine, make_sessions
+from shared.local.settings import settings_of
 from shared.messaging import deadletters
 from shared.messaging.publisher import Publisher
 from shared.messaging.tables import DeadLetterRow
@@ -22,14 +23,21 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 T = TypeVar("T")
-Service = Annotated[str, typer.Argument(help="The service whose TAAWON_* settings are set.")]
+Service = Annotated[
+    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
+]
 Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 
 
-def _with_sessions(service: str, work: Callable[[Settings, Sessions], Awaitable[T]]) -> T:
+def _with_sessions(
+    service: str,
+    work: Callable[[Settings, Sessions], Awaitable[T]],
+    *,
+    needs_broker: bool = False,
+) -> T:
     async def run() -> T:
-        settings = Settings.load(service)
+        settings = settings_of(service, needs_broker=needs_broker)
         engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
         try:
             return await work(settings, make_sessions(engine))
@@ -106,7 +114,7 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
         finally:
             await publisher.close()
 
-    _with_sessions(service, work)
+    _with_sessions(service, work, needs_broker=True)
     typer.echo(f"dead letter {number} is on its way")
 
 

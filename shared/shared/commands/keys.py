@@ -13,17 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from shared.database import Sessions, make_engine, make_sessions
+from shared.local.settings import settings_of
 from shared.sealed import Sealer
 from shared.sealing import Census, Holdings, Place, Step, census, holdings_of, rotate
 from shared.sealing.places import UNREADABLE
-from shared.settings import Settings
 
 app = typer.Typer(
     help="The keys of personal fields. Keys are told apart by a fingerprint; none is ever shown.",
     no_args_is_help=True,
 )
 T = TypeVar("T")
-Service = Annotated[str, typer.Argument(help="The service whose TAAWON_* settings are set.")]
+Service = Annotated[
+    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -161,8 +163,7 @@ def _show(steps: list[Step]) -> None:
 
 
 def _connected(service: str, work: Callable[[Sessions, Sealer], Awaitable[T]]) -> T:
-    # Commands send nothing: the relay of the running service does.
-    settings = Settings.load(service, amqp_url="amqp://unused")
+    settings = settings_of(service)
     sealer = Sealer.from_settings(settings)
 
     async def run() -> T:

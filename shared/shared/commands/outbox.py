@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.database import Sessions, make_engine, make_sessions
+from shared.local.settings import settings_of
 from shared.messaging import parked
 from shared.messaging.republish import republish
-from shared.settings import Settings
 
 app = typer.Typer(
     help="Facts that could not be sent, and the kept log. Looking changes nothing.",
@@ -24,13 +24,14 @@ app = typer.Typer(
 )
 T = TypeVar("T")
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
-Service = Annotated[str, typer.Argument(help="The service whose TAAWON_* settings are set.")]
+Service = Annotated[
+    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
+]
 
 
 def _with_sessions(service: str, work: Callable[[Sessions], Awaitable[T]]) -> T:
     async def run() -> T:
-        # Nothing is sent from here: the relay of the running service does.
-        settings = Settings.load(service, amqp_url="amqp://unused")
+        settings = settings_of(service)
         engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
         try:
             return await work(make_sessions(engine))

@@ -124,6 +124,14 @@ def running_management(folder: Path) -> Management | None:
     return next((server.management for server in servers if server.is_running()), None)
 
 
+def running_databases(folder: Path) -> Databases | None:
+    """The databases of the server that runs for this folder; none is started."""
+    if os.environ.get("TAAWON_POSTGRES_ADMIN_URL"):
+        return _given_postgres(folder).databases
+    servers = (PostgresNode(folder), PostgresContainer(folder))
+    return next((server.databases for server in servers if server.is_running()), None)
+
+
 def find_postgres(folder: Path) -> FoundPostgres:
     """A running server: the given one, else our own, else one in Docker."""
     return _first((_given_postgres, _private_postgres, _contained_postgres), folder, NO_POSTGRES)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +10,10 @@ import typer
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo import tell
-from .demo.cast import OPERATOR, Cast
+from .demo.cast import Cast
 from .demo.facts import NotInTime
 from .demo.screen import Screen
+from .places import OPERATOR, stack_folder
 from .processes import NotStarted
 from .stack import SERVICES, Stack
 
@@ -39,7 +38,7 @@ def demo(
     Example: taawon demo --count 3000 --keep
     """
     screen = Screen()
-    stack = Stack(_folder(), say=screen.say)
+    stack = Stack(stack_folder(), say=screen.say)
     keep = keep or stack.is_running()
     started = time.monotonic()
     try:
@@ -64,7 +63,7 @@ def up(
     Example: taawon up
     """
     screen = Screen()
-    stack = Stack(_folder(), say=screen.say)
+    stack = Stack(stack_folder(), say=screen.say)
     try:
         stack.start_servers()
         stack.prepare()
@@ -83,12 +82,8 @@ def down() -> None:
 
     Example: taawon down
     """
-    Stack(_folder(), say=Screen().say).stop()
+    Stack(stack_folder(), say=Screen().say).stop()
     typer.echo("stopped")
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("TAAWON_RUN", ".run")) / "stack"
 
 
 def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
@@ -110,7 +105,7 @@ def _urls(stack: Stack) -> list[str]:
     return [
         *lines,
         f"{'RabbitMQ':14} {stack.broker.management.url}",
-        f"sign in as {OPERATOR}; the password is in {stack.folder / 'secrets/operator.password'}",
+        f"sign in as {OPERATOR}; the password is in {stack.operator_password}",
     ]
 
 

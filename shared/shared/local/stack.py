@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import httpx
 from cryptography.fernet import Fernet
@@ -20,15 +19,10 @@ from shared.settings import Settings
 
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
-from .processes import Process
+from .places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
 from .state import usable_port, write_atomically
 
-SERVICES = ("registry", "ideas", "funding", "notifications")
-SEALING = frozenset({"registry", "notifications"})
-"""The only services that hold the key of personal fields."""
-PROVISIONER = "partners-provisioner"
-VHOST = "taawon"
-PARTNER_VHOST = "partners"
+__all__ = ["PARTNER_VHOST", "PROVISIONER", "SEALING", "SERVICES", "VHOST", "Stack"]
 
 Say = Callable[[str], None]
 
@@ -46,19 +40,15 @@ RATES = {
 
 
 @dataclass
-class Stack:
+class Stack(Place):
     """Everything of one folder. Whoever has the folder can start it, look at it and stop it.
 
     `overrides` are settings for all services, `TAAWON_*` names; `own` are settings for single ones.
     """
 
-    folder: Path
     overrides: Mapping[str, str] = field(default_factory=dict)
     own: dict[str, dict[str, str]] = field(default_factory=dict)
     say: Say = quiet
-
-    def __post_init__(self) -> None:
-        self.folder = self.folder.absolute()
 
     @cached_property
     def postgres(self) -> Postgres:
@@ -105,7 +95,7 @@ class Stack:
         if process.is_running():
             return
         if name in SERVICES:
-            usable_port(self._port_file(name))
+            usable_port(self.port_file(name))
         command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
         process.start(
             [sys.executable, "-m", "shared.cli", *command],
@@ -118,9 +108,6 @@ class Stack:
         self.launch(name, **extra)
         if name in SERVICES:
             self.wait_ready(name)
-
-    def process(self, name: str) -> Process:
-        return Process(self.folder / "processes", name)
 
     def wait_ready(self, service: str, within: float = 60) -> None:
         self.process(service).wait_for(lambda: self.is_ready(service), within=within)
@@ -155,11 +142,6 @@ class Stack:
         for end in ends:
             end.result()
 
-    def url(self, service: str) -> str:
-        port = self._port_file(service)
-        number = port.read_text().strip() if port.exists() else "0"
-        return f"http://127.0.0.1:{number}"
-
     def partner_url(self, username: str, password: str) -> str:
         """Where a partner signs in to read its queue."""
         return self.broker.found.amqp_url(username, password, PARTNER_VHOST)
@@ -182,7 +164,7 @@ class Stack:
             **RATES,
         }
         if name in SERVICES:
-            known["TAAWON_HTTP_PORT"] = self._port_file(name).read_text().strip()
+            known["TAAWON_HTTP_PORT"] = self.port_file(name).read_text().strip()
         if name in SEALING:
             known["TAAWON_SEAL_KEYS"] = self.seal_key()
         if service == "notifications":
@@ -199,9 +181,6 @@ class Stack:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(path, Fernet.generate_key().decode())
         return path.read_text().strip()
-
-    def _port_file(self, service: str) -> Path:
-        return self.folder / "ports" / service
 
     def _pauses(self) -> tuple[float, ...]:
         given = self.overrides.get("TAAWON_RETRY_PAUSES")

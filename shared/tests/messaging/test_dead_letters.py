@@ -160,6 +160,7 @@ def let_commands_find(h: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
     monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
     monkeypatch.setenv("TAAWON_RETRY_PAUSES", ",".join(map(str, PAUSES)))
+    monkeypatch.setattr("shared.local.settings.installed_services", lambda: {"carpentry"})
 
 
 async def test_a_redriven_letter_has_one_effect(letter, gate: Gate, listening_house: House):

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.database import Sessions, make_engine, make_sessions
-from shared.settings import Settings
+from shared.local.settings import settings_of
 
 from .. import queries
 from ..partner_table import HEADER, cells_of
@@ -39,7 +39,8 @@ def ledger(
 ) -> None:
     """Show every event of a partner's feed with the doors it went out by, and their times.
 
-    It reads the database of notifications (TAAWON_DATABASE_URL). On the terminal at most 200.
+    It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
+    On the terminal at most 200.
 
     Example: taawon partner ledger fm5 --csv fm5.csv
     """
@@ -54,8 +55,7 @@ def ledger(
 
 @asynccontextmanager
 async def _connected(slug: str) -> AsyncIterator[Sessions]:
-    # Commands send nothing: the relay of the running service does.
-    settings = Settings.load("notifications", amqp_url="amqp://unused")
+    settings = settings_of("notifications")
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
     try:
         sessions = make_sessions(engine)

@@ -12,7 +12,7 @@ import typer
 
 from shared.contracts.base import Language
 from shared.database import make_engine, make_sessions
-from shared.settings import Settings
+from shared.local.settings import settings_of
 
 from .. import queries
 from ..answers import WhyOut, answer
@@ -43,7 +43,7 @@ def why(
 ) -> None:
     """Say why a cooperative was told of an idea or a call, or why not, as of then.
 
-    It reads the database of notifications (TAAWON_DATABASE_URL).
+    It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
 
     Example: taawon why 0d9c8f9e-… 5b1f3a52-… --language ar
     """
@@ -58,8 +58,7 @@ def why(
 async def _find(
     subject: UUID, cooperative: UUID, language: Language | None, at: datetime | None
 ) -> WhyOut:
-    # Commands send nothing: the relay of the running service does.
-    settings = Settings.load("notifications", amqp_url="amqp://unused")
+    settings = settings_of("notifications")
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
     try:
         async with make_sessions(engine)() as session:

@@ -17,7 +17,7 @@ from registry import queries, usecases
 from registry.api.persons import RequestIn, RequestOut
 from registry.domain import Ground, RequestKind
 from shared import audit
-from shared.settings import Settings
+from shared.local.settings import settings_of
 
 from .connection import CONSOLE, connected
 
@@ -183,7 +183,7 @@ async def _seen(request_id: UUID) -> RequestOut:
 
 
 async def _report(request_id: UUID) -> dict[str, Any]:
-    days = Settings.load("registry", amqp_url="amqp://unused").person_report_days
+    days = settings_of("registry").person_report_days
     async with connected() as (sessions, sealer), sessions.begin() as session:
         found = await queries.report(session, sealer, request_id, days=days)
         audit.record(

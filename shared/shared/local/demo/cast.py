@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Client, Refused
+from ..places import OPERATOR
 from ..processes import wait_until
 from ..state import kept_secret, write_atomically
 from .system import System, taawon
 
-OPERATOR = "operator@taawon.invalid"
 MODERATOR = "moderator@taawon.invalid"
 
 
