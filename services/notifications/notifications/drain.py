@@ -10,6 +10,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared import failpoints
+from shared.causes import of_either
 from shared.database import Sessions, is_infrastructure, outlasting
 from shared.messaging import topology
 from shared.messaging.publisher import CONNECTION_ERRORS
@@ -25,12 +26,17 @@ BATCH = 500
 
 async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
     """Until cancelled. A message that comes twice, as after a crash, changes nothing."""
+    away = False
     while True:
         try:
             await _consume(sessions, url, pause)
+            away = False
         except Exception as error:
             if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
                 log.exception("drain of dropped messages failed")
+            elif not away:
+                log.warning("dropped messages wait", cause=str(of_either(error)))
+                away = True
         await rest(pause)
 
 

@@ -723,3 +723,16 @@ def test_an_unknown_reason_is_kept_as_unknown():
     )
 
     assert drop == usecases.Drop("q", 7, "unknown", 0)
+
+
+async def test_dropped_messages_that_can_not_be_fetched_are_told_once_an_outage():
+    nowhere = "amqp://x:y@127.0.0.1:1/partners"
+
+    with capture_logs() as logs, contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await drain_dropped(
+                make_sessions(make_engine("postgresql+asyncpg://")), nowhere, pause=0
+            )
+
+    assert [line["event"] for line in logs] == ["dropped messages wait"]
+    assert "RabbitMQ does not answer" in logs[0]["cause"]

@@ -23,6 +23,7 @@ from aiormq.exceptions import (
 from pamqp.exceptions import PAMQPException
 
 from shared import tracing
+from shared.causes import of_broker
 
 log = structlog.get_logger()
 
@@ -62,15 +63,23 @@ class Publisher:
     _connection: AbstractConnection | None = field(default=None, repr=False)
     _channel: AbstractChannel | None = field(default=None, repr=False)
     _exchanges: dict[str, AbstractExchange] = field(default_factory=dict, repr=False)
+    _away: bool = field(default=False, repr=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def is_open(self) -> bool:
-        """Whether there is a channel now, opened if need be; without one nothing was sent."""
+        """Whether there is a channel now, opened if need be; without one nothing was sent.
+
+        The log tells once that there is none, until there is one again.
+        """
         try:
             await self._open()
-        except CONNECTION_ERRORS:
+        except CONNECTION_ERRORS as error:
             await self._drop()
+            if not self._away:
+                log.warning("no way to the broker", door=self.name, cause=str(of_broker(error)))
+            self._away = True
             return False
+        self._away = False
         return True
 
     async def publish(self, batch: Iterable[Outgoing]) -> list[Outcome]:

@@ -21,6 +21,7 @@ from shared.local.rabbitmq import RabbitNode
 from shared.messaging import topology
 from shared.messaging.broker import Broker
 from shared.messaging.consumers import Consumers
+from shared.messaging.publisher import Publisher
 from shared.messaging.tables import OutboxRow
 from shared.operations.observe import alarms
 from shared.runtime import Runtime
@@ -287,3 +288,16 @@ async def _named(
     status, told = await ready(runtime)
     named = told["causes"].get("database") == str(cause)
     return (status, told) if named else ()
+
+
+async def test_a_broker_that_can_not_be_reached_is_told_once_an_outage():
+    publisher = Publisher("amqp://x:y@127.0.0.1:1/z", name="partner doors")
+
+    with capture_logs() as logs:
+        opened = [await publisher.is_open() for _ in range(3)]
+
+    assert opened == [False, False, False]
+    assert [(line["event"], line["door"]) for line in logs] == [
+        ("no way to the broker", "partner doors")
+    ]
+    assert "RabbitMQ does not answer" in logs[0]["cause"]
