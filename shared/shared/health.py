@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +14,7 @@ from .causes import Cause
 from .database import is_infrastructure
 from .metrics import CONTENT_TYPE, exposed
 from .operations.measures import present, scrape_of
+from .operations.status import DATABASE_SECONDS
 from .web import Process
 
 router = APIRouter(tags=["operations"])
@@ -27,7 +29,7 @@ async def healthz() -> None:
 
 @router.get("/readyz")
 async def readyz(process: Process) -> JSONResponse:
-    """Ready means: the database answers, the reactions listen, none of them is paused.
+    """Ready means: the database answers soon, the reactions listen, none of them is paused.
 
     For each check that fails, `causes` says why, where that is known, and what to do.
     """
@@ -52,15 +54,15 @@ async def metrics(request: Request, process: Process) -> Response:
 
 async def _why_database_is_away(process: Process) -> Cause | None:
     """Anybody may ask, so a database that answers is asked once a second, and by one at a time."""
-    async with process.asking_database:
-        if time.monotonic() - process.database_answered < ANSWER_HOLDS:
-            return None
-        try:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), process.asking_database:
+            if time.monotonic() - process.database_answered < ANSWER_HOLDS:
+                return None
             async with process.sessions() as session:
                 await session.execute(text("SELECT 1"))
-        except Exception as error:
-            if not is_infrastructure(error):
-                raise
-            return causes.of_database(error)
-        process.database_answered = time.monotonic()
+            process.database_answered = time.monotonic()
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return causes.of_database(error)
     return None

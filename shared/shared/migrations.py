@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from .messaging.tables import NAMING
 from .messaging.tables import metadata as messaging_metadata
 
-__all__ = ["NAMING", "check", "head", "revision", "run", "upgrade"]
+__all__ = ["NAMING", "check", "head", "revision", "revisions", "run", "upgrade"]
 
 
 class UnknownService(SystemExit):
@@ -40,6 +40,12 @@ def revision(service: str, url: str, message: str) -> None:
 def head(service: str) -> str | None:
     """The newest revision of a service."""
     return ScriptDirectory.from_config(_config(service, "")).get_current_head()
+
+
+def revisions(service: str) -> frozenset[str]:
+    """All revisions of a service."""
+    scripts = ScriptDirectory.from_config(_config(service, ""))
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _config(service: str, url: str) -> Config:

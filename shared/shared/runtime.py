@@ -23,8 +23,9 @@ class Runtime:
 
     `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
     are those of its reactions, `deaf_for` is why these do not listen, `snapshots` what it can tell
-    of its present state; `counts` are what its status adds: a name and the SQL that counts.
-    One at a time asks whether the database is there; it answered so by the clock of the process.
+    of its present state; `counts` and `names` are what its status adds: a name and the SQL that
+    counts, or lists. One at a time asks whether the database is there; it answered so by the clock
+    of the process.
     """
 
     settings: Settings
@@ -39,5 +40,6 @@ class Runtime:
     queues: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     asking_database: asyncio.Lock = field(default_factory=asyncio.Lock)
     database_answered: float = float("-inf")

@@ -67,6 +67,7 @@ def build(
     larger_bodies: dict[str, int] | None = None,
     owner_of: OwnerOf = operators_only,
     counts: dict[str, str] | None = None,
+    names: dict[str, str] | None = None,
     measures: Sequence[Measure] = (),
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
@@ -74,8 +75,8 @@ def build(
     `snapshots` tell its present state to whoever lost it; `seals` says that the service holds the
     key of personal fields; `larger_bodies` gives single paths a body limit of their own, in bytes;
     `owner_of` says who, beside the operators, may read the audit of a record; `counts` adds numbers
-    to the status, each by an SQL statement that counts; `measures` are what a scrape asks the
-    database.
+    to the status, each by an SQL statement that counts, `names` what is concerned, each by one that
+    lists texts; `measures` are what a scrape asks the database.
     """
 
     @contextlib.asynccontextmanager
@@ -86,7 +87,7 @@ def build(
             async with running(
                 settings, consumers, background, keys, seals=seals, snapshots=snapshots
             ) as runtime:
-                runtime.counts = counts or {}
+                runtime.counts, runtime.names = counts or {}, names or {}
                 app.state.runtime = runtime
                 yield
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from shared import causes, cli
 from shared.errors import Invalid, NotFound
+from shared.local.places import Place
+from shared.operations import observe as observe_module
 from shared.operations.diagnosis import (
     BrokerSeen,
     Observations,
@@ -21,17 +24,21 @@ from shared.operations.diagnosis import (
     diagnose,
 )
 from shared.operations.diagnosis.queues import BACKLOG
-from shared.operations.doors import Doors
-from shared.operations.sealed import SealedOut
-from shared.operations.status import (
+from shared.operations.doors import Answer, Doors
+from shared.operations.observe import reactions_of
+from shared.operations.timeline import steps
+from shared.operations.told import (
     DatabaseState,
+    Died,
+    Fact,
     OutboxState,
     ReactionsState,
     RelayState,
+    SealedOut,
     Status,
+    Taken,
+    Trace,
 )
-from shared.operations.timeline import steps
-from shared.operations.trace import Died, Fact, Taken, Trace
 
 QUEUE = "masonry.lay_stones"
 CHECKS = {"database": True, "reactions": True, "not_paused": True}
@@ -94,6 +101,7 @@ def test_where_nothing_is_wrong_nothing_is_found():
     assert diagnose(seen()) == []
 
 
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATE = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
 PARKED = OutboxState(parked=2, last_errors=["TooLarge"])
 AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
@@ -102,14 +110,118 @@ DEAF = {**CHECKS, "reactions": False}
 PAUSED = {**CHECKS, "not_paused": False}
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
+TURNED = "taawon_relay_turned_timestamp_seconds"
+
+
+def of_audience(**measured: float) -> Observations:
+    """Notifications measures this of itself; `__` stands before the kind of a door."""
+    told = {re.sub("__(.*)", r"{door=\1}", name): value for name, value in measured.items()}
+    return seen(service(name="notifications", status=status(measured=told)))
+
+
+def telling(counts: dict[str, int], **names: list[str]) -> Observations:
+    return seen(service(name="notifications", status=status(counts=counts, names=names)))
+
+
+def versions(there: float, here: float) -> Observations:
+    registry, audience = (
+        service(name=name, status=status(measured={metric: value}))
+        for name, metric, value in (
+            ("registry", "taawon_register_versions", there),
+            ("notifications", "taawon_audience_versions", here),
+        )
+    )
+    return seen(registry, audience)
+
+
 CASES = {
     "queues of partners dropped events": (
-        seen(service(status=status(counts={"feed_gaps": 7, "held": 0}))),
-        (Severity.WARNING, "feed-gaps", "dropped 7 events", "taawon partner ledger"),
+        telling({"feed_gaps": 7, "held": 0}, feed_gaps=["fm5", "indh"]),
+        (WARNING, "feed-gaps", "of fm5, indh dropped 7 events", "taawon partner ledger fm5"),
     ),
     "alerts are held back": (
-        seen(service(status=status(counts={"held": 2}))),
-        (Severity.INFO, "held-back", "2 decisions", None),
+        telling({"held": 2}, held=["everything", "0d9c8f9e"]),
+        (INFO, "held-back", "2 decisions keep alerts back until", None),
+    ),
+    "a subject was told to nobody": (
+        of_audience(taawon_subjects_untold=1),
+        (ERROR, "subject-untold", "1 open ideas or calls", "taawon dead-letters list notif"),
+    ),
+    "the audience has not heard everything": (
+        versions(70_000, 69_990),
+        (WARNING, "audience-behind", "10 changes of the register", "taawon status"),
+    ),
+    "late matches wait": (
+        of_audience(taawon_late_waiting_cooperatives=3),
+        (WARNING, "late-matches-wait", "3 changed cooperatives", None),
+    ),
+    "nobody makes the doors of partners": (
+        of_audience(taawon_doors_oldest_request_age_seconds=121),
+        (WARNING, "door-not-made", "waited 121 s for its queue", "docker compose logs"),
+    ),
+    "entries of feeds wait": (
+        of_audience(taawon_feed_oldest_age_seconds__amqp=301, taawon_feed_waiting_entries__amqp=4),
+        (WARNING, "feed-behind", "4 events wait for the queues of partners", None),
+    ),
+    "a service lives and hangs": (
+        seen(service(checks={}, unready="no answer", status=None, refused="no answer")),
+        (ERROR, "readiness-unknown", "whether it is ready: no answer", "tail -n 50 /run/masonry"),
+    ),
+    "a service fails to tell": (
+        seen(service(status=None, refused="503 the database is away")),
+        (ERROR, "status-failed", "503 the database is away", "tail -n 50 /run/masonry.log"),
+    ),
+    "no token is given": (
+        seen(service(status=None, refused="no token is given", wants_token=True)),
+        (WARNING, "status-unknown", "no token is given", None),
+    ),
+    "not all services are named": (
+        seen(not_named=("funding",)),
+        (INFO, "not-looked-at", "funding and their queues were not looked at", None),
+    ),
+    "the schema was never made": (
+        with_status(revision=None, outbox=None),
+        (ERROR, "schema-behind", "was never made, its program is at walls", "taawon migrate"),
+    ),
+    "the schema is of a newer program": (
+        with_status(revision="roofs", revision_known=False),
+        (INFO, "schema-ahead", "is at roofs, which is newer than its program (walls)", None),
+    ),
+    "the schema is of another service": (
+        with_status(revision="roofs", revision_known=False, outbox=None),
+        (ERROR, "schema-behind", "is at roofs, its program is at walls", None),
+    ),
+    "the relay does not turn": (
+        with_status(at=NOON, measured={TURNED: NOON.timestamp() - 61}),
+        (ERROR, "relay-still", "has not looked at its outbox for 61 s", None),
+    ),
+    "a snapshot failed": (
+        with_status(failed_resends=1),
+        (WARNING, "resend-failed", "1 snapshots or replays of masonry failed", "curl -H"),
+    ),
+    "sealed values are not counted": (
+        seen(service(not_counted="no answer")),
+        (WARNING, "sealed-not-counted", "no answer", "taawon keys status masonry"),
+    ),
+    "services have different clocks": (
+        seen(service(clock_ahead_seconds=-1.5), service(name="carpentry", clock_ahead_seconds=0.6)),
+        (WARNING, "clocks-differ", "of carpentry is 2.1 s ahead of that of masonry", "timedatectl"),
+    ),
+    "the broker refuses the login": (
+        seen(service(checks=DEAF, causes={"reactions": str(causes.BROKER_LOGIN)})),
+        (ERROR, "not-ready", "RabbitMQ refuses the login", "taawon broker users"),
+    ),
+    "the broker lacks a queue": (
+        seen(service(checks=DEAF, causes={"reactions": str(causes.BROKER_QUEUES)})),
+        (ERROR, "not-ready", "RabbitMQ lacks a queue", "taawon topology apply"),
+    ),
+    "the broker of this machine lacks a queue": (
+        seen(service(checks=DEAF, causes={"reactions": str(causes.BROKER_QUEUES)}), here=True),
+        (ERROR, "not-ready", "RabbitMQ lacks a queue", "taawon up"),
+    ),
+    "a queue is missing on this machine": (
+        replace(with_queues(reaction=None), here=True),
+        (ERROR, "queue-missing", f"the queue {QUEUE} does not exist", "taawon up"),
     ),
     "a service is down": (
         seen(service(up=False, checks={}, status=None, last_line="TAAWON_SEAL_KEYS is not set")),
@@ -138,14 +250,14 @@ CASES = {
     ),
     "no reaction listens": (
         seen(service(checks=DEAF)),
-        (ERROR, "not-ready", "the check reactions fails", "taawon topology apply"),
+        (ERROR, "not-ready", "the check reactions fails", "tail -n 50 /run/masonry.log"),
     ),
     "a reaction is paused": (
         seen(service(checks=PAUSED)),
         (ERROR, "not-ready", "the check not_paused fails", "tail -n 50 /run/masonry.log"),
     ),
     "the token is refused": (
-        seen(service(status=None, refused="403 this needs the role operator")),
+        seen(service(status=None, refused="403 this needs the role operator", wants_token=True)),
         (WARNING, "status-unknown", "403 this needs the role operator", None),
     ),
     "values rest under an old key": (
@@ -162,7 +274,7 @@ CASES = {
     ),
     "facts do not leave": (
         with_status(outbox=LATE),
-        (ERROR, "outbox-old", "has waited 95 s (TimeoutError)", "taawon topology apply"),
+        (ERROR, "outbox-old", "has waited 95 s (TimeoutError)", "taawon status"),
     ),
     "facts are parked": (
         with_status(outbox=PARKED),
@@ -270,6 +382,28 @@ def test_a_database_that_is_away_is_said_once():
     assert [finding.code for finding in found] == ["not-ready"]
 
 
+def test_what_is_measured_within_its_limits_is_no_finding():
+    quiet = of_audience(
+        taawon_subjects_untold=0,
+        taawon_late_waiting_cooperatives=0,
+        taawon_doors_oldest_request_age_seconds=119,
+        taawon_feed_oldest_age_seconds__amqp=299,
+    )
+
+    assert [*diagnose(quiet), *diagnose(versions(70_000, 70_000))] == []
+
+
+def test_the_hold_of_everything_is_released_elsewhere_than_that_of_one_subject():
+    steps = {
+        held: diagnose(telling({"held": 1}, held=[held]))[0].next_step
+        for held in ("everything", "0d9c8f9e")
+    }
+
+    assert "PUT /hold" in steps["everything"]
+    assert "/subjects" not in steps["everything"]
+    assert "PUT /subjects/{id}/hold" in steps["0d9c8f9e"]
+
+
 def test_the_worst_comes_first():
     observations = seen(
         service(status=status(database=AHEAD, outbox=LATE)),
@@ -291,6 +425,44 @@ def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_
         Doors.find(None, None)
 
 
+def test_a_url_of_no_service_is_refused_with_their_names():
+    with pytest.raises(Invalid, match="fundng is no service; they are registry, ideas, funding"):
+        Doors.find(["fundng=http://127.0.0.1:8003"], None)
+
+
+def test_the_queues_that_must_exist_are_those_that_the_services_name():
+    """A container has the program of one service, and doctor looks at all of them."""
+    queues = ["funding.follow_idea"]
+    told = service(
+        name="funding",
+        status=status(reactions=ReactionsState(listening=True, paused=False, queues=queues)),
+    )
+    silent = service(name="notifications", status=None)
+
+    found = reactions_of((told, silent))
+
+    assert found[0] == "funding.follow_idea"
+    assert "notifications.follow_call" in found[1:]
+
+
+def test_a_named_management_api_counts_also_where_a_stack_was_started(monkeypatch, tmp_path):
+    monkeypatch.setenv("TAAWON_RABBIT_MANAGEMENT_URL", "http://admin:x@127.0.0.1:1")
+
+    broker = observe_module._see_broker(Doors({}, Place(tmp_path)), "taawon")
+
+    assert broker is not None
+    assert "refused" in (broker.trouble or "")
+
+
+@pytest.mark.parametrize(("seconds", "ahead"), [(99, -1), (101, 0), (104, 2)])
+def test_a_clock_is_ahead_by_what_the_time_of_the_answer_does_not_excuse(seconds, ahead):
+    told = status(at=datetime.fromtimestamp(seconds, UTC))
+
+    found = observe_module._clock_ahead(told, Answer(200, None, asked=100, answered=102))
+
+    assert found == ahead
+
+
 def test_a_url_without_a_name_is_refused_with_the_right_form():
     with pytest.raises(Invalid, match="registry=http://host:8001"):
         Doors.find(["http://127.0.0.1:8001"], None)
@@ -301,14 +473,14 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Options that name a service which does not answer."""
     for name in ("TAAWON_RABBIT_MANAGEMENT_URL", "TAAWON_OPERATOR_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    return ("--url", "masonry=http://127.0.0.1:1", "--token", "none")
+    return ("--url", "ideas=http://127.0.0.1:1", "--token", "none")
 
 
 def test_an_error_is_told_by_the_exit_code(nobody):
     run = CliRunner().invoke(cli.build("doctor"), ["doctor", *nobody])
 
     assert run.exit_code == 1
-    assert "masonry does not answer at http://127.0.0.1:1" in run.output.replace("\n", " ")
+    assert "ideas does not answer at http://127.0.0.1:1" in run.output.replace("\n", " ")
     assert "$ curl -i http://127.0.0.1:1/healthz" in run.output
 
 
@@ -316,7 +488,7 @@ def test_a_service_that_is_down_has_its_row(nobody):
     run = CliRunner().invoke(cli.build("status"), ["status", *nobody])
 
     assert run.exit_code == 0
-    assert "masonry" in run.output
+    assert "ideas" in run.output
 
 
 # The way of an event

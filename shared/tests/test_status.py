@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,8 @@ from shared import service
 from shared.auth import Role
 from shared.database import make_engine, make_sessions
 from shared.messaging.relay import RELAY_LOCK
-from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
+from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow, ResendRow
+from shared.operations.doors import TIMEOUT
 from shared.settings import Settings
 from shared.testing import Api, TestDatabases, Tokens, api
 
@@ -111,6 +113,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
     skew = found["database"].pop("clock_skew_seconds")
     assert abs(skew) < 1
     measured = found.pop("measured")
+    assert datetime.fromisoformat(found.pop("at")) - NOW < timedelta(minutes=10)
     assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
     assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
@@ -118,6 +121,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
         "version": "unknown",
         "revision": None,
         "newest_revision": None,
+        "revision_known": True,
         "database": {"answers": True},
         "outbox": {"pending": 0, "oldest_seconds": 0.0, "parked": 0, "last_errors": []},
         "dead_letters": {},
@@ -125,6 +129,8 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
         "reactions": {"listening": False, "paused": False, "queues": [QUEUE]},
         "relay": {"holds_lock": False, "held_seconds": None},
         "counts": {},
+        "names": {},
+        "failed_resends": 0,
         "seals": True,
     }
 
@@ -181,15 +187,89 @@ async def test_a_relay_that_holds_its_lock_is_seen(door: Api, yard: str):
 
 
 async def test_a_migrated_schema_is_told_by_its_revision(databases, tokens):
-    def registry(settings: Settings) -> FastAPI:
-        return service.build(settings, router=APIRouter())
-
     async with api(registry, "registry", databases.migrated("registry"), tokens) as door:
         door.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(door)
 
     assert found["revision"] == found["newest_revision"] is not None
     assert found["version"] != "unknown"
+
+
+def registry(settings: Settings) -> FastAPI:
+    return service.build(settings, router=APIRouter())
+
+
+async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, tokens: Tokens):
+    async with api(registry, "registry", databases.scratch(), tokens) as door:
+        door.http.headers.update(tokens.headers(Role.OPERATOR))
+        found = await status(door)
+
+    assert (found["revision"], found["revision_known"]) == (None, True)
+    assert found["newest_revision"] is not None
+    assert (found["database"]["answers"], found["outbox"]) == (True, None)
+
+
+async def test_a_schema_of_a_newer_program_is_told(databases: TestDatabases, tokens: Tokens):
+    async with api(registry, "registry", databases.migrated("registry"), tokens) as door:
+        door.http.headers.update(tokens.headers(Role.OPERATOR))
+        async with door.sessions.begin() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = 'tomorrow'"))
+        found = await status(door)
+
+    assert (found["revision"], found["revision_known"]) == ("tomorrow", False)
+    assert found["outbox"]["pending"] == 0
+
+
+async def test_what_is_concerned_is_named(door: Api):
+    door.runtime.counts = {"stones": "SELECT 30"}
+    door.runtime.names = {"stones": "SELECT 'stone ' || n FROM generate_series(1, 30) n"}
+
+    found = await status(door)
+
+    assert found["counts"] == {"stones": 30}
+    assert (found["names"]["stones"][0], len(found["names"]["stones"])) == ("stone 1", 20)
+
+
+def run_of(queue: str, state: str, minute: int) -> ResendRow:
+    return ResendRow(
+        run=uuid4(), kind="snapshot", queue=queue, topics=[], state=state, asked_by="amina",
+        reason="lost", asked_at=NOW + timedelta(minutes=minute),
+    )  # fmt: skip
+
+
+async def test_runs_that_failed_count_until_they_are_asked_for_again(door: Api):
+    again, still = "carpentry.saw", "carpentry.glue"
+    await store(
+        door, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
+    )
+
+    assert (await status(door))["failed_resends"] == 1
+
+
+@pytest.fixture
+async def hanging(door: Api) -> AsyncIterator[Api]:
+    """A door whose database takes connections and says nothing."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    engine = make_engine(f"postgresql+asyncpg://x:y@127.0.0.1:{port}/none?ssl=disable")
+    door.runtime.sessions = make_sessions(engine)
+    yield door
+    await engine.dispose()
+    server.close()
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/status"])
+async def test_a_database_that_hangs_is_told_before_anybody_gives_up(hanging: Api, path: str):
+    async with asyncio.timeout(TIMEOUT):
+        answer = (await hanging.http.get(path)).json()
+
+    told = answer["checks"]["database"] if path == "/readyz" else answer["database"]["answers"]
+    assert told is False
 
 
 async def test_while_the_database_is_away_the_rest_is_told(door: Api):

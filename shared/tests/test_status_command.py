@@ -12,7 +12,7 @@ from shared import cli
 from shared.commands import status as command
 from shared.operations.diagnosis import BrokerSeen, QueueSeen, ServiceSeen
 from shared.operations.doors import Doors
-from shared.operations.status import DatabaseState, OutboxState, ReactionsState, Status
+from shared.operations.told import DatabaseState, OutboxState, ReactionsState, Status
 
 QUEUES = ["notifications.follow_call", "notifications.follow_idea"]
 CHECKS = {"database": True, "reactions": True, "not_paused": True}
@@ -88,6 +88,25 @@ def test_one_row_tells_how_a_service_stands(show: Any):
     assert " 1/2 " in notifications
     for words in ("10 behind", "1 fan-outs run", "2 held", "7 feed entries wait", "41 s"):
         assert words in notifications
+
+
+def test_a_queue_that_is_missing_is_one_that_nobody_hears(show: Any):
+    services, broker = the_system()
+    heard = tuple(queue for queue in broker.queues if queue.consumers)
+
+    told = show((services, BrokerSeen(heard)))
+
+    assert " 1/2 " in told
+
+
+@pytest.mark.parametrize(
+    ("revision", "known", "word"),
+    [("walls", True, "current"), ("cellar", True, "cellar"), ("roofs", False, "ahead")],
+)
+def test_a_schema_is_current_behind_or_ahead(show: Any, revision: str, known: bool, word: str):
+    found = a_service("ideas", revision=revision, revision_known=known)
+
+    assert show(((found,), BrokerSeen())).splitlines()[1].split()[3] == word
 
 
 def test_a_system_at_rest_shows_no_remark_that_needs_no_look(show: Any):

@@ -14,6 +14,12 @@ COUNTS = {
     "held": "SELECT count(*) FROM hold WHERE state = 'held'",
 }
 """What an operator should see of notifications beside what every service tells."""
+NAMES = {
+    "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
+    "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
+    " ELSE subject_id::text END FROM hold WHERE state = 'held' ORDER BY decided_at",
+}
+"""Which partners and subjects these are: operators alone read the status."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -31,5 +37,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         seals=True,
         owner_of=queries.owner_of,
         counts=COUNTS,
+        names=NAMES,
         measures=measures.MEASURES,
     )

@@ -15,9 +15,10 @@ from rich.live import Live
 from rich.table import Column, Table
 
 from shared.operations.diagnosis import BrokerSeen, QueueSeen, ServiceSeen
+from shared.operations.diagnosis.telling import AUDIENCE, REGISTER, audience_behind
 from shared.operations.doors import Doors, Token, Urls
 from shared.operations.observe import glance
-from shared.operations.status import OutboxState, Status
+from shared.operations.told import OutboxState, Status
 
 COLUMNS = (
     "service",
@@ -46,8 +47,10 @@ def status(
     """Show how the system stands: the services of this machine, or those named by --url.
 
     outbox: facts that wait, and the age of the oldest; messages: ready + worked on, in the queues
-    of the service's reactions; heard: how many of these queues have a consumer. The last two need
-    the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
+    of the service's reactions; heard: how many of the queues that it needs have a consumer. The
+    last two need the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
+
+    It only shows: the exit code is 0 whatever it sees. For checks there is `taawon doctor`.
 
     Example: taawon status --watch 2
     """
@@ -127,14 +130,21 @@ def _cells(one: ServiceSeen) -> tuple[str, ...]:
 
 def _told(status: Status) -> tuple[str, ...]:
     outbox, dead = status.outbox, status.dead_letters
-    current = status.revision == status.newest_revision
     return (
         status.version,
-        "current" if current else f"[red]{status.revision}[/red]",
+        _schema(status),
         _waiting(outbox) if outbox else "?",
         _alarming(sum(dead.values())) if dead is not None else "?",
         _reactions(status),
     )
+
+
+def _schema(status: Status) -> str:
+    if not status.database.answers:
+        return "?"
+    if status.revision == status.newest_revision:
+        return "current"
+    return f"[red]{status.revision or 'none'}[/red]" if status.revision_known else "ahead"
 
 
 def _waiting(outbox: OutboxState) -> str:
@@ -152,15 +162,16 @@ def _reactions(status: Status) -> str:
 def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
     if broker.trouble:
         return "?", "?"
-    queues = _heard(one, broker)
-    if not queues:
+    needed = len(one.status.reactions.queues) if one.status else 0
+    if not needed:
         return "", ""
+    queues = _heard(one, broker)
     heard = sum(bool(queue.consumers) for queue in queues)
-    told = f"{heard}/{len(queues)}"
+    told = f"{heard}/{needed}"
     working = sum(queue.unacknowledged for queue in queues)
     return (
         f"{sum(queue.ready for queue in queues)} + {working}",
-        told if heard == len(queues) else f"[red]{told}[/red]",
+        told if heard == needed else f"[red]{told}[/red]",
     )
 
 
@@ -168,22 +179,6 @@ def _heard(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
     """The queues of a service's reactions, in the order of their names."""
     wanted = set(one.status.reactions.queues) if one.status else set()
     return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)
-
-
-AUDIENCE, REGISTER = "notifications", "registry"
-
-
-def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
-    """How many changes of the register the audience has not heard; None where nobody tells.
-
-    Each service keeps its count for some seconds, so while an import runs this is about right.
-    """
-    told = {one.name: one.status.measured for one in services if one.status}
-    there = told.get(REGISTER, {}).get("taawon_register_versions")
-    here = told.get(AUDIENCE, {}).get("taawon_audience_versions")
-    if there is None or here is None:
-        return None
-    return max(int(there - here), 0)
 
 
 def _besides(one: ServiceSeen, services: Sequence[ServiceSeen]) -> str:

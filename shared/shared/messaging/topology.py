@@ -27,10 +27,12 @@ from urllib.parse import unquote, urlsplit
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
+from .names import RETRY as RETRY
+from .names import UNROUTED as UNROUTED
+from .names import dead_queue as dead_queue
+
 EVENTS = "taawon.events"
-UNROUTED = "taawon.unrouted"
 DEAD = "taawon.dead"
-RETRY = "taawon.retry"
 REPLAY = "taawon.replay"
 """Facts that are sent again, to one rebuildable queue each; the routing key is its name."""
 ASKED = "taawon.asked"
@@ -94,10 +96,6 @@ class Tier:
     @property
     def ttl_ms(self) -> int:
         return round(self.seconds * 1000)
-
-
-def dead_queue(queue: str) -> str:
-    return f"{queue}.dead"
 
 
 def _safe_quorum(**extra: Any) -> dict[str, Any]:

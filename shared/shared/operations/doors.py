@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
 
 from shared.errors import Invalid, NotFound
-from shared.local.demo.cast import OPERATOR
-from shared.local.stack import SERVICES, Stack
+from shared.local.places import OPERATOR, SERVICES, Place, stack_folder
 
 Urls = Annotated[
     list[str] | None,
@@ -43,7 +41,7 @@ class Doors:
     """The services by name, and the operator's token. `stack` is known on this machine only."""
 
     urls: Mapping[str, str]
-    stack: Stack | None = None
+    stack: Place | None = None
     token: str | None = field(default=None, repr=False)
     no_token: str | None = None
 
@@ -53,13 +51,12 @@ class Doors:
         if urls:
             named = dict(_named(url) for url in urls)
             return cls(named, token=token, no_token="no token is given")
-        folder = Path(os.environ.get("TAAWON_RUN", ".run")) / "stack"
-        if not (folder / "ports").is_dir():
+        stack = Place(stack_folder())
+        if not stack.was_started():
             raise NothingHere(
-                f"nothing was ever started in {folder}: run `taawon up`, or name each service, as"
-                " in --url registry=http://127.0.0.1:8001"
+                f"nothing was ever started in {stack.folder}: run `taawon up`, or name each"
+                " service, as in --url registry=http://127.0.0.1:8001"
             )
-        stack = Stack(folder)
         found = {service: stack.url(service) for service in SERVICES}
         if token is not None:
             return cls(found, stack, token)
@@ -87,10 +84,15 @@ class Doors:
 
 @dataclass(frozen=True)
 class Answer:
-    """The JSON of an answer, or why there is none; status 0 means that there was no answer."""
+    """The JSON of an answer, or why there is none; status 0 means that there was no answer.
+
+    `asked` and `answered` are moments by the clock of this machine.
+    """
 
     status: int
     body: Any = None
+    asked: float = 0.0
+    answered: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -109,26 +111,31 @@ async def _get(http: httpx.AsyncClient, url: str, query: dict[str, Any]) -> Answ
 
 
 async def _ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) -> Answer:
+    asked = time.time()
     try:
         response = await http.request(method, url, **content)
     except (httpx.HTTPError, httpx.InvalidURL):
-        return Answer(0)
+        return Answer(0, None, asked, time.time())
     try:
-        return Answer(response.status_code, response.json())
+        return Answer(response.status_code, response.json(), asked, time.time())
     except ValueError:
-        return Answer(response.status_code)
+        return Answer(response.status_code, None, asked, time.time())
 
 
 def _named(text: str) -> tuple[str, str]:
     name, _, url = text.partition("=")
     if not name or not url.startswith(("http://", "https://")):
         raise Invalid(f"--url {text}: write it as registry=http://host:8001", field="--url")
+    if name not in SERVICES:
+        raise Invalid(
+            f"--url {text}: {name} is no service; they are {', '.join(SERVICES)}", field="--url"
+        )
     return name, url.rstrip("/")
 
 
-def _sign_in(stack: Stack) -> tuple[str | None, str | None]:
+def _sign_in(stack: Place) -> tuple[str | None, str | None]:
     """The token of the stack's operator, or why there is none; nobody is made."""
-    kept = stack.folder / "secrets" / "operator.password"
+    kept = stack.operator_password
     if not kept.exists():
         return None, f"there is no operator's password in {kept}: `taawon up` makes the operator"
     form = {"grant_type": "password", "username": OPERATOR, "password": kept.read_text().strip()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from typing import Any
@@ -13,44 +13,65 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from shared.local.broker import BrokerUnavailable, running_management
+from shared.local.places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
 from shared.local.processes import wait_until
-from shared.local.stack import PARTNER_VHOST, PROVISIONER, SEALING, VHOST, Stack
 from shared.messaging.management import Management, ManagementRefused
-from shared.messaging.topology import dead_queue, installed_reactions
+from shared.messaging.names import dead_queue
 
 from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .doors import Answer, Doors
-from .sealed import SealedOut
-from .status import Status
+from .told import SealedOut, Status
 
 KEYS = "/.well-known/jwks.json"
 STATISTICS_SECONDS = 7.0
-"""RabbitMQ collects its counts every five seconds."""
+"""RabbitMQ collects its counts every five seconds; a service keeps what it measured as long."""
 
 
 async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
-    """Services, signing keys and queues, all looked at together."""
-    services, sealed, (keys_url, keys), broker = await asyncio.gather(
-        see_services(doors),
-        _see_sealed(doors),
-        _see_keys(doors),
-        asyncio.to_thread(_see_broker, doors, vhost),
+    """Services and signing keys, looked at together; then the queues that these services need."""
+    services, (sealed, silent), (keys_url, keys) = await asyncio.gather(
+        see_services(doors), _see_sealed(doors), _see_keys(doors)
     )
+    if any(_seems_untold(one) for one in services):
+        await asyncio.sleep(STATISTICS_SECONDS)
+        services = await see_services(doors)
+    reactions = reactions_of(services)
+    broker = await asyncio.to_thread(_see_broker, doors, vhost, reactions)
     stopped = doors.stack is not None and not doors.stack.process(PROVISIONER).is_running()
     return Observations(
-        services=tuple(replace(one, sealed=sealed.get(one.name)) for one in services),
-        reactions=tuple(
-            reaction.queue
-            for reaction in installed_reactions()
-            if reaction.queue.partition(".")[0] in doors.urls
+        services=tuple(
+            replace(one, sealed=sealed.get(one.name), not_counted=silent.get(one.name))
+            for one in services
         ),
+        reactions=reactions,
         broker=broker,
         signing_keys=keys,
         keys_url=keys_url,
         sealing=SEALING,
         stopped=(PROVISIONER,) if stopped else (),
+        not_named=tuple(name for name in SERVICES if name not in doors.urls),
+        here=doors.stack is not None,
     )
+
+
+def _seems_untold(one: ServiceSeen) -> bool:
+    """A fan-out takes seconds, so a subject that nobody was told of is looked at twice."""
+    return one.status is not None and one.status.measured.get("taawon_subjects_untold", 0) > 0
+
+
+def reactions_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
+    """The queues that must exist: a service knows its own; for a silent one, what is installed."""
+    found: list[str] = []
+    for one in services:
+        found += one.status.reactions.queues if one.status else _installed(one.name)
+    return tuple(found)
+
+
+def _installed(service: str) -> list[str]:
+    from shared.messaging.topology import installed_reactions  # loads every service: seldom needed
+
+    queues = (reaction.queue for reaction in installed_reactions())
+    return [queue for queue in queues if queue.partition(".")[0] == service]
 
 
 async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
@@ -72,6 +93,7 @@ async def _ask_status(doors: Doors) -> dict[str, Answer]:
 
 def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) -> ServiceSeen:
     status, refused = _status(told)
+    checks = _part(ready, "checks") if up else {}
     log = doors.stack.process(name).log if doors.stack else None
     last_line = None
     if log is not None and not up and log.exists():
@@ -80,13 +102,24 @@ def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) 
         name=name,
         url=doors.urls[name],
         up=up,
-        checks=_part(ready, "checks") if up else {},
+        checks=checks,
         causes=_part(ready, "causes") if up else {},
+        unready=None if checks else ready.trouble,
         status=status if up else None,
         refused=refused,
+        wants_token=doors.token is None or told.status in (401, 403),
+        clock_ahead_seconds=_clock_ahead(status, told),
         log=str(log) if log else None,
         last_line=last_line,
     )
+
+
+def _clock_ahead(status: Status | None, told: Answer) -> float | None:
+    """How far a service's clock is from ours, as far as the time of its answer does not excuse."""
+    if status is None or status.at is None:
+        return None
+    at = status.at.timestamp()
+    return at - min(max(at, told.asked), told.answered)
 
 
 def _part(ready: Answer, name: str) -> dict[str, Any]:
@@ -114,18 +147,19 @@ def _last_line(text: str) -> str | None:
         return lines[-1][:300]
 
 
-async def _see_sealed(doors: Doors) -> dict[str, SealedOut]:
-    """Under which keys values rest, of each service that seals and says so."""
+async def _see_sealed(doors: Doors) -> tuple[dict[str, SealedOut], dict[str, str]]:
+    """Under which keys values rest, of each service that seals; and why one did not say so."""
     urls = {name: url for name, url in doors.urls.items() if name in SEALING}
     if doors.token is None or not urls:
-        return {}
+        return {}, {}
     told = await replace(doors, urls=urls).ask("/sealed")
-    found = {}
+    found, silent = {}, {}
     for name, answer in told.items():
-        with suppress(ValidationError):
-            if answer.ok:
-                found[name] = SealedOut.model_validate(answer.body)
-    return found
+        try:
+            found[name] = SealedOut.model_validate(answer.body if answer.ok else None)
+        except ValidationError:
+            silent[name] = answer.trouble
+    return found, silent
 
 
 async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
@@ -143,23 +177,23 @@ async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
 async def glance(doors: Doors, vhost: str = VHOST) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
     """Services and queues as they seem just now; the broker's counts may be seconds old."""
     services, broker = await asyncio.gather(
-        see_services(doors), asyncio.to_thread(_see_broker, doors, vhost, settled=False)
+        see_services(doors), asyncio.to_thread(_see_broker, doors, vhost)
     )
     return services, broker or BrokerSeen(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
 
 
-def _see_broker(doors: Doors, vhost: str, *, settled: bool = True) -> BrokerSeen | None:
-    look = _settled_queues if settled else _queues
+def _see_broker(doors: Doors, vhost: str, settled: Sequence[str] = ()) -> BrokerSeen | None:
+    """None where no management API is known. Those of `settled` are looked at until heard."""
     try:
         management = _management(doors.stack)
         if management is None:
             return None if doors.stack is None else BrokerSeen(trouble="it does not run")
         return BrokerSeen(
-            look(management, vhost),
+            _settled_queues(management, vhost, settled),
             _queues(management, PARTNER_VHOST, or_none=True),
             alarms=alarms(management),
         )
-    except (OSError, HTTPException, ManagementRefused, BrokerUnavailable) as error:
+    except (OSError, HTTPException, ManagementRefused) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
 
 
@@ -173,9 +207,10 @@ def alarms(management: Management) -> tuple[str, ...]:
     )
 
 
-def _settled_queues(management: Management, vhost: str) -> tuple[QueueSeen, ...]:
+def _settled_queues(
+    management: Management, vhost: str, reactions: Sequence[str]
+) -> tuple[QueueSeen, ...]:
     """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
-    reactions = [reaction.queue for reaction in installed_reactions()]
     wanted = {*reactions, *map(dead_queue, reactions)}
     seen: tuple[QueueSeen, ...] = ()
 
@@ -188,11 +223,19 @@ def _settled_queues(management: Management, vhost: str) -> tuple[QueueSeen, ...]
     return seen
 
 
-def _management(stack: Stack | None) -> Management | None:
+def _management(stack: Place | None) -> Management | None:
+    """The one that is named counts, wherever the services are."""
     given = os.environ.get("TAAWON_RABBIT_MANAGEMENT_URL")
-    if given and stack is None:
+    if given:
         return Management.of_url(given)
-    return running_management(stack.folder / "rabbitmq") if stack else None
+    if stack is None:
+        return None
+    from shared.local.broker import BrokerUnavailable, running_management  # for this machine only
+
+    try:
+        return running_management(stack.folder / "rabbitmq")
+    except BrokerUnavailable as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tuple[QueueSeen, ...]:

@@ -26,6 +26,12 @@ SELECT queue, count(*) AS letters
   FROM dead_letter WHERE state = 'dead' GROUP BY queue ORDER BY queue
 """
 INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
+# A failed run is dealt with once its queue was sent the same kind again, however that ended.
+FAILED_RESENDS = """
+SELECT count(*) AS runs FROM resend r
+ WHERE state = 'failed' AND NOT EXISTS (SELECT FROM resend later WHERE later.queue = r.queue
+                                           AND later.kind = r.kind AND later.asked_at > r.asked_at)
+"""
 # A key of 64 bits is shown in two halves.
 RELAY = """
 SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_start)) AS seconds
@@ -65,3 +71,14 @@ def newest_revision(service: str) -> str | None:
         return migrations.head(service)
     except migrations.UnknownService:
         return None
+
+
+@lru_cache
+def known_revisions(service: str) -> frozenset[str]:
+    """Every revision that the installed migrations know."""
+    from shared import migrations
+
+    try:
+        return migrations.revisions(service)
+    except migrations.UnknownService:
+        return frozenset()

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from shared.auth import Role
 from shared.sealing import census, holdings_of
 from shared.web import Caller, Process
 
+from .told import SealedOut
+
 router = APIRouter(tags=["operations"])
-
-
-class SealedOut(BaseModel):
-    """Counts by place and by fingerprint of a key; `unreadable` are those that no key opens."""
-
-    newest: str
-    keys: list[str]
-    places: dict[str, dict[str, int]]
 
 
 @router.get("/sealed")

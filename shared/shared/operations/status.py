@@ -4,100 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from prometheus_client.core import Metric
-from pydantic import BaseModel, Field
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth import Role
 from shared.database import is_infrastructure
-from shared.messaging.relay import RELAY_LOCK
+from shared.messaging.relay import RELAY_LOCK, TURNED
 from shared.runtime import Runtime
 from shared.web import Caller, Process
 
 from .measures import present, scrape_of
 from .questions import (
     DEAD_LETTERS,
+    FAILED_RESENDS,
     INBOX,
     OUTBOX,
     RELAY,
+    known_revisions,
     newest_revision,
     one,
     program_version,
     revision_of,
 )
+from .told import (
+    DatabaseState,
+    InboxState,
+    OutboxState,
+    ReactionsState,
+    RelayState,
+    Status,
+    Stored,
+)
+
+__all__ = ["router"]
 
 router = APIRouter(tags=["operations"])
+NAMED = 20
+DATABASE_SECONDS = 2.0
+"""A database that answers later is away, for whoever asks how the service stands."""
 
 
-class DatabaseState(BaseModel):
-    """Skew is the database's clock minus ours."""
+@dataclass(frozen=True)
+class _Database:
+    """What the database told. `stored` is missing where the tables are not those of the program."""
 
-    answers: bool
-    clock_skew_seconds: float | None = None
-
-
-class OutboxState(BaseModel):
-    """Facts that have not left yet. `last_errors` are classes of errors."""
-
-    pending: int = 0
-    oldest_seconds: float = 0.0
-    parked: int = 0
-    last_errors: list[str] = []
-
-
-class RelayState(BaseModel):
-    """The lock is held while a batch is on its way: rarely for long, and not at all when idle."""
-
-    holds_lock: bool = False
-    held_seconds: float | None = None
-
-
-class InboxState(BaseModel):
-    """Messages that reactions have dealt with."""
-
-    last_hour: int = 0
-
-
-class ReactionsState(BaseModel):
-    """`paused`: a delivery waits for something that is away."""
-
-    listening: bool
-    paused: bool
-    queues: list[str]
-
-
-class Stored(BaseModel):
-    """What only the database can tell."""
-
+    state: DatabaseState
     revision: str | None = None
-    outbox: OutboxState
-    dead_letters: dict[str, int]
-    inbox: InboxState
-    relay: RelayState
-    counts: dict[str, int] = {}
-
-
-class Status(BaseModel):
-    """How a service stands. What the database would have to tell is null while it is away."""
-
-    service: str
-    version: str
-    revision: str | None = None
-    newest_revision: str | None = None
-    database: DatabaseState
-    outbox: OutboxState | None = None
-    dead_letters: dict[str, int] | None = None
-    inbox: InboxState | None = None
-    reactions: ReactionsState
-    relay: RelayState | None = None
-    counts: dict[str, int] | None = None
-    seals: bool
-    measured: dict[str, float] = Field(
-        default={}, description="The gauges of /metrics by name and labels, as of this answer."
-    )
+    stored: Stored | None = None
 
 
 @router.get("/status")
@@ -105,34 +64,51 @@ async def read_status(request: Request, process: Process, caller: Caller) -> Sta
     """How this service stands, for operators."""
     caller.require(Role.OPERATOR)
     service = process.settings.service
-    database, stored = await _ask_database(process)
+    newest = await asyncio.to_thread(newest_revision, service)
+    known = await asyncio.to_thread(known_revisions, service)
+    told = await _ask_database(process)
+    measured = await scrape_of(request.app).families()
     return Status(
         service=service,
         version=program_version(service),
-        newest_revision=await asyncio.to_thread(newest_revision, service),
-        database=database,
+        at=datetime.now(UTC),
+        revision=told.revision,
+        newest_revision=newest,
+        revision_known=told.revision is None or told.revision in known,
+        database=told.state,
         reactions=ReactionsState(
             listening=process.listening,
             paused=process.desk is not None and process.desk.paused,
             queues=list(process.queues),
         ),
         seals=process.sealer is not None,
-        measured=samples([*present(process), *await scrape_of(request.app).families()]),
-        **(dict(stored) if stored else {}),
+        measured=samples([*TURNED.collect(), *present(process), *measured]),
+        **(dict(told.stored) if told.stored else {}),
     )
 
 
-async def _ask_database(process: Runtime) -> tuple[DatabaseState, Stored | None]:
+async def _ask_database(process: Runtime) -> _Database:
     try:
-        async with process.sessions() as session:
-            return await _database(session), await _stored(session, process.counts)
+        async with asyncio.timeout(DATABASE_SECONDS), process.sessions() as session:
+            return await _asked(session, process)
     except Exception as error:
         if not is_infrastructure(error):
             raise
-        return DatabaseState(answers=False), None
+        return _Database(DatabaseState(answers=False))
 
 
-async def _database(session: AsyncSession) -> DatabaseState:
+async def _asked(session: AsyncSession, process: Runtime) -> _Database:
+    """The revision first: without it nobody would learn why the rest is missing."""
+    state, revision = await _clock(session), await revision_of(session)
+    try:
+        return _Database(state, revision, await _stored(session, process))
+    except ProgrammingError:
+        if revision == newest_revision(process.settings.service):
+            raise
+        return _Database(state, revision)
+
+
+async def _clock(session: AsyncSession) -> DatabaseState:
     await session.execute(text("SELECT 1"))  # connecting is no part of the skew
     before = time.time()
     theirs = await one(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
@@ -140,13 +116,12 @@ async def _database(session: AsyncSession) -> DatabaseState:
     return DatabaseState(answers=True, clock_skew_seconds=round(float(theirs.now) - ours, 3))
 
 
-async def _stored(session: AsyncSession, counts: dict[str, str]) -> Stored:
+async def _stored(session: AsyncSession, process: Runtime) -> Stored:
     outbox = await one(session, OUTBOX)
     dead = await session.execute(text(DEAD_LETTERS))
     inbox = await one(session, INBOX)
     relay = await one(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
     return Stored(
-        revision=await revision_of(session),
         outbox=OutboxState(
             pending=outbox.pending,
             oldest_seconds=round(float(outbox.oldest), 3),
@@ -158,8 +133,13 @@ async def _stored(session: AsyncSession, counts: dict[str, str]) -> Stored:
         relay=RelayState(holds_lock=relay.held, held_seconds=relay.seconds),
         counts={
             name: int(await session.scalar(text(statement)) or 0)
-            for name, statement in counts.items()
+            for name, statement in process.counts.items()
         },
+        names={
+            name: list(await session.scalars(text(f"{statement} LIMIT {NAMED}")))
+            for name, statement in process.names.items()
+        },
+        failed_resends=(await one(session, FAILED_RESENDS)).runs,
     )
 
 

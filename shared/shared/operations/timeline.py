@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from .doors import Doors
-from .trace import Trace
+from .told import Trace
 
 FURTHER = 50
 """Events that every service is asked about once more."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +15,8 @@ from shared.context import CORRELATION
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.web import Caller, Process, Session
 
+from .told import Died, Fact, Taken, Trace
+
 router = APIRouter(tags=["operations"])
 
 RECENT = 50_000
@@ -24,51 +24,6 @@ RECENT = 50_000
 question of an operator must not cost a scan of all. By its own id a fact is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
-
-
-class Fact(BaseModel):
-    """A fact of this service's outbox."""
-
-    event_id: UUID
-    topic: str
-    created_at: datetime
-    published_at: datetime | None
-    parked_at: datetime | None
-    attempts: int
-    last_error: str | None
-    correlation_id: str | None
-    causation_id: str | None
-
-
-class Taken(BaseModel):
-    """A reaction of this service has dealt with the event; the moment its transaction began."""
-
-    queue: str
-    event_id: UUID
-    received_at: datetime
-
-
-class Died(BaseModel):
-    """A reaction of this service gave the event up."""
-
-    number: int
-    queue: str
-    message_id: str | None
-    topic: str | None
-    error: str
-    attempts: int
-    first_failed_at: datetime
-    last_failed_at: datetime
-    state: str
-
-
-class Trace(BaseModel):
-    """What one service knows of an event, or of everything with one correlation id."""
-
-    service: str
-    facts: list[Fact]
-    taken: list[Taken]
-    dead: list[Died]
 
 
 @router.get("/trace/{id}")

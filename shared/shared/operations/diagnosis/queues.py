@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.messaging import topology
+from shared.messaging.names import RETRY, UNROUTED, dead_queue
 
 from .seen import Finding, Observations, QueueSeen, Rule, Severity
 
@@ -42,24 +42,26 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
     queues = _queues(seen)
     if queues is None:
         return
-    dead = map(topology.dead_queue, seen.reactions)
-    for name in (*seen.reactions, *dead, topology.UNROUTED):
+    dead = map(dead_queue, seen.reactions)
+    for name in (*seen.reactions, *dead, UNROUTED):
         if name not in queues:
             yield Finding(
                 Severity.ERROR,
                 "queue-missing",
                 name,
                 f"the queue {name} does not exist: what should go there reaches nobody",
-                "declare every queue, as an administrator of the vhost (on this machine `make"
-                " migrate` does so)",
-                "taawon topology apply",
+                "declare every queue: `taawon up` does so, and leaves what runs as it is"
+                if seen.here
+                else "declare every queue, as an administrator of the vhost, with the program of"
+                " the service that listens; compose does so at each `docker compose up -d`",
+                "taawon up" if seen.here else "taawon topology apply",
             )
 
 
 def _queues_unheard(seen: Observations) -> Iterator[Finding]:
     queues = _queues(seen) or {}
     for reaction in seen.reactions:
-        for name in (reaction, topology.dead_queue(reaction)):
+        for name in (reaction, dead_queue(reaction)):
             queue = queues.get(name)
             if queue is None:
                 continue
@@ -96,7 +98,7 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
     for name, queue in (_queues(seen) or {}).items():
         if not queue.messages:
             continue
-        if name == topology.UNROUTED:
+        if name == UNROUTED:
             yield Finding(
                 Severity.INFO,
                 "unrouted",
@@ -104,7 +106,7 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
                 f"{queue.messages} facts of the last 7 days had no listener",
                 "nothing, unless a listener is missing: docs/events.md says who listens",
             )
-        elif name.startswith(f"{topology.RETRY}."):
+        elif name.startswith(f"{RETRY}."):
             yield Finding(
                 Severity.WARNING,
                 "retries-waiting",

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..sealed import SealedOut
-from ..status import Status
+from ..told import SealedOut, Status
 
 
 class Severity(StrEnum):
@@ -34,7 +33,9 @@ class Finding:
 class ServiceSeen:
     """One service from outside; `causes` says why a check fails.
 
-    `log` and `last_line` are known on this machine only.
+    `unready` is why no check is known, `refused` why no status is, and `wants_token` whether a
+    token would change that; `not_counted` is why sealed values are not. `clock_ahead_seconds` is
+    how far its clock is from ours. `log` and `last_line` are known on this machine only.
     """
 
     name: str
@@ -42,9 +43,13 @@ class ServiceSeen:
     up: bool = True
     checks: dict[str, bool] = field(default_factory=dict)
     causes: dict[str, str] = field(default_factory=dict)
+    unready: str | None = None
     status: Status | None = None
     sealed: SealedOut | None = None
+    not_counted: str | None = None
     refused: str | None = None
+    wants_token: bool = False
+    clock_ahead_seconds: float | None = None
     log: str | None = None
     last_line: str | None = None
 
@@ -79,7 +84,11 @@ class BrokerSeen:
 
 @dataclass(frozen=True)
 class Observations:
-    """Everything that was looked at. `reactions` are the queues that must exist."""
+    """Everything that was looked at. `reactions` are the queues that must exist.
+
+    `here`: it is what `taawon up` started on this machine. `not_named` are services that nobody
+    asked to be looked at.
+    """
 
     services: tuple[ServiceSeen, ...]
     reactions: tuple[str, ...] = ()
@@ -88,6 +97,8 @@ class Observations:
     keys_url: str | None = None
     sealing: frozenset[str] = frozenset()
     stopped: tuple[str, ...] = ()
+    not_named: tuple[str, ...] = ()
+    here: bool = False
 
 
 Rule = Callable[[Observations], Iterator[Finding]]

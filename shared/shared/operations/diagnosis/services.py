@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from shared.sealing.places import UNREADABLE
-
-from ..status import Status
-from .seen import Finding, Observations, Rule, Severity
+from ..told import Status
+from .seen import Finding, Observations, Rule, ServiceSeen, Severity
 
 OLD_SECONDS = 30.0
 """A fact leaves within a second; one that waits this long does not leave by itself."""
 SKEW_SECONDS = 2.0
+STILL_SECONDS = 60.0
 HELD_SECONDS = 60.0
 """Longest time that a batch may take: the broker is given ten seconds to confirm."""
 
@@ -39,7 +39,9 @@ NOT_READY = {
     "not_paused": "a reaction waits for something that is away and goes on by itself once it is"
     " back: look which, in the log",
 }
-COMMANDS = {"reactions": "taawon topology apply"}
+_COMMAND = re.compile(r"`([^`]+)`")
+MENDED_BY_UP = ("taawon topology apply", "taawon broker users", "taawon migrate")
+"""Where `taawon up` started the system, it does all of that again, with the credentials it has."""
 
 
 def _services_not_ready(seen: Observations) -> Iterator[Finding]:
@@ -48,28 +50,72 @@ def _services_not_ready(seen: Observations) -> Iterator[Finding]:
             cause, _, remedy = one.causes.get(check, "").partition("; ")
             advice = remedy or NOT_READY.get(check, "read its log")
             because = f": {cause}" if cause else ""
-            log = f"tail -n 50 {one.log}" if one.log else f"curl {one.url}/readyz"
             yield Finding(
                 Severity.ERROR,
                 "not-ready",
                 one.name,
                 f"{one.name} is not ready: the check {check} fails{because}",
                 advice,
-                COMMANDS.get(check, log),
+                _remedy(remedy, one, here=seen.here),
+            )
+
+
+def _remedy(remedy: str, one: ServiceSeen, *, here: bool) -> str:
+    """The command that the remedy names; where the cause is not known, a look at the log."""
+    if found := _COMMAND.search(remedy):
+        return "taawon up" if here and found[1].startswith(MENDED_BY_UP) else found[1]
+    return f"tail -n 50 {one.log}" if one.log else f"curl {one.url}/readyz"
+
+
+def _silent_about_readiness(seen: Observations) -> Iterator[Finding]:
+    for one in seen.services:
+        if one.up and not one.checks:
+            yield Finding(
+                Severity.ERROR,
+                "readiness-unknown",
+                one.name,
+                f"{one.name} lives, but does not say whether it is ready: {one.unready}",
+                "see whether its database hangs (a full disk, locks, no connection left):"
+                " PostgreSQL's log and pg_stat_activity tell; then read the log of the service",
+                f"tail -n 50 {one.log}" if one.log else f"curl -i {one.url}/readyz",
             )
 
 
 def _status_unknown(seen: Observations) -> Iterator[Finding]:
     for one in seen.services:
-        if one.up and one.status is None:
+        if one.status is not None or not one.up:
+            continue
+        said = f"{one.name} did not tell how it stands: {one.refused or 'no answer'}"
+        if one.wants_token:
             yield Finding(
                 Severity.WARNING,
                 "status-unknown",
                 one.name,
-                f"{one.name} did not tell how it stands: {one.refused or 'no answer'}",
+                said,
                 "mend what is wrong with the registry, if anything is, or give the token of an"
                 " operator: --token, or TAAWON_OPERATOR_TOKEN",
             )
+        elif one.checks:  # else it hangs as a whole, which is said already
+            yield Finding(
+                Severity.ERROR,
+                "status-failed",
+                one.name,
+                said,
+                "look for `request failed` in its log: the line has the place and the cause",
+                f"tail -n 50 {one.log}" if one.log else f"curl -i {one.url}/readyz",
+            )
+
+
+def _not_named(seen: Observations) -> Iterator[Finding]:
+    if seen.not_named:
+        named = " ".join(f"--url {name}=http://…" for name in seen.not_named)
+        yield Finding(
+            Severity.INFO,
+            "not-looked-at",
+            "services",
+            f"{', '.join(seen.not_named)} and their queues were not looked at",
+            f"name them as well: {named}",
+        )
 
 
 def _told(seen: Observations) -> Iterator[tuple[str, Status]]:
@@ -78,21 +124,39 @@ def _told(seen: Observations) -> Iterator[tuple[str, Status]]:
             yield one.name, one.status
 
 
-def _schema_behind(seen: Observations) -> Iterator[Finding]:
+def _schema(seen: Observations) -> Iterator[Finding]:
     for name, status in _told(seen):
         if not status.database.answers or status.revision == status.newest_revision:
             continue
-        yield Finding(
-            Severity.ERROR,
-            "schema-behind",
-            name,
-            f"the schema of {name} is at {status.revision}, its program is at"
-            f" {status.newest_revision}",
-            "migrate its database (on this machine `make migrate` does so), then start the"
-            " service again; a revision that the migration does not know is of a newer program:"
-            " deploy that one",
-            f"taawon migrate {name}",
-        )
+        if not status.revision_known and status.outbox is not None:
+            yield _ahead(name, status)
+        else:
+            yield _behind(name, status, here=seen.here)
+
+
+def _behind(name: str, status: Status, *, here: bool) -> Finding:
+    at = f"is at {status.revision}" if status.revision else "was never made"
+    return Finding(
+        Severity.ERROR,
+        "schema-behind",
+        name,
+        f"the schema of {name} {at}, its program is at {status.newest_revision}",
+        "migrate its database; the service needs no new start"
+        if status.revision_known
+        else "give it the database that belongs to it, or the program that belongs to the schema",
+        ("taawon up" if here else f"taawon migrate {name}") if status.revision_known else None,
+    )
+
+
+def _ahead(name: str, status: Status) -> Finding:
+    return Finding(
+        Severity.INFO,
+        "schema-ahead",
+        name,
+        f"the schema of {name} is at {status.revision}, which is newer than its program"
+        f" ({status.newest_revision})",
+        "nothing, while you go back to an earlier program on purpose; else deploy the newer one",
+    )
 
 
 def _outbox(seen: Observations) -> Iterator[Finding]:
@@ -108,9 +172,9 @@ def _outbox(seen: Observations) -> Iterator[Finding]:
                 name,
                 f"{outbox.pending} facts of {name} have not left; the oldest has waited"
                 f" {outbox.oldest_seconds:.0f} s{why}",
-                "check that RabbitMQ runs and that every queue exists; the facts leave by"
-                " themselves then",
-                "taawon topology apply",
+                "check that RabbitMQ runs, takes the login of the service, and has every exchange"
+                " and queue; the facts leave by themselves then",
+                f"taawon outbox list {name}" if outbox.parked else "taawon status",
             )
         if outbox.parked:
             yield _parked(name, outbox.parked, why)
@@ -140,6 +204,42 @@ def _relay_stuck(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _relay_still(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        turned = status.measured.get("taawon_relay_turned_timestamp_seconds")
+        if not turned or status.at is None or not status.database.answers:
+            continue
+        still = status.at.timestamp() - turned
+        if still > STILL_SECONDS:
+            yield Finding(
+                Severity.ERROR,
+                "relay-still",
+                name,
+                f"the relay of {name} has not looked at its outbox for {still:.0f} s",
+                "start the service again: the facts wait in the outbox and leave then",
+            )
+
+
+def _failed_resends(seen: Observations) -> Iterator[Finding]:
+    for name, status in _told(seen):
+        if status.failed_resends:
+            yield Finding(
+                Severity.WARNING,
+                "resend-failed",
+                name,
+                f"{status.failed_resends} snapshots or replays of {name} failed, and nobody asked"
+                " for them again",
+                "GET /resends of the service says why and what was sent; ask for each once more,"
+                " with `taawon snapshot` or `taawon replay`",
+                'curl -H "Authorization: Bearer $TAAWON_OPERATOR_TOKEN"'
+                f" {_url(seen, name)}/resends",
+            )
+
+
+def _url(seen: Observations, name: str) -> str:
+    return next(one.url for one in seen.services if one.name == name)
+
+
 def _dead_letters(seen: Observations) -> Iterator[Finding]:
     for name, status in _told(seen):
         for queue, count in (status.dead_letters or {}).items():
@@ -151,34 +251,6 @@ def _dead_letters(seen: Observations) -> Iterator[Finding]:
                 "read the error of each, mend its cause, then redrive or drop it; the command wants"
                 f" the settings of {name}",
                 f"taawon dead-letters list {name}",
-            )
-
-
-def _feed_gaps(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        gaps = (status.counts or {}).get("feed_gaps", 0)
-        if gaps:
-            yield Finding(
-                Severity.WARNING,
-                "feed-gaps",
-                name,
-                f"queues of partners dropped {gaps} events that have not gone out again",
-                "tell the partner: it reads them in its feed, or asks for them again with POST"
-                " /doors/amqp/resend; the ledger says which, why and when",
-                "taawon partner ledger <slug>",
-            )
-
-
-def _held_back(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        held = (status.counts or {}).get("held", 0)
-        if held:
-            yield Finding(
-                Severity.INFO,
-                "held-back",
-                name,
-                f"{held} decisions keep alerts back until a person releases or stops them",
-                "look at each subject's totals, then release or stop it: PUT /subjects/{id}/hold",
             )
 
 
@@ -197,6 +269,24 @@ def _clock_skew(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _clocks_differ(seen: Observations) -> Iterator[Finding]:
+    """Between the services: that of the machine that looks may be wrong itself."""
+    told = [(one.clock_ahead_seconds, one.name) for one in seen.services
+            if one.clock_ahead_seconds is not None]  # fmt: skip
+    if not told:
+        return
+    (behind, slow), (ahead, fast) = min(told), max(told)
+    if ahead - behind > SKEW_SECONDS:
+        yield Finding(
+            Severity.WARNING,
+            "clocks-differ",
+            fast,
+            f"the clock of {fast} is {ahead - behind:.1f} s ahead of that of {slow}",
+            "set both machines by the same time server: deadlines and tokens rely on it",
+            "timedatectl status",
+        )
+
+
 def _seal_keys(seen: Observations) -> Iterator[Finding]:
     for name, status in _told(seen):
         if name in seen.sealing and not status.seals:
@@ -212,28 +302,43 @@ def _seal_keys(seen: Observations) -> Iterator[Finding]:
 
 def _sealed_values(seen: Observations) -> Iterator[Finding]:
     for one in seen.services:
+        if one.not_counted is not None and one.status is not None:
+            yield Finding(
+                Severity.WARNING,
+                "sealed-not-counted",
+                one.name,
+                f"{one.name} did not tell under which keys its values rest: {one.not_counted}",
+                "count them where there is no limit of seconds",
+                f"taawon keys status {one.name}",
+            )
         for place, counts in (one.sealed.places if one.sealed else {}).items():
-            if unreadable := counts.get(UNREADABLE, 0):
-                yield Finding(
-                    Severity.ERROR,
-                    "sealed-unreadable",
-                    one.name,
-                    f"{unreadable} values in {place} of {one.name} open with no key",
-                    "put the key that was removed back at the end of TAAWON_SEAL_KEYS, then seal"
-                    " everything anew before it goes; without that key these values are lost",
-                    f"taawon keys status {one.name}",
-                )
-            old = counts.keys() - {UNREADABLE, one.sealed.newest if one.sealed else ""}
-            if count := sum(counts[key] for key in old):
-                yield Finding(
-                    Severity.WARNING,
-                    "sealed-under-old-key",
-                    one.name,
-                    f"{count} values in {place} of {one.name} rest under {', '.join(sorted(old))},"
-                    " which is not the newest key",
-                    "seal them anew; the command wants the settings of the service",
-                    f"taawon keys rotate {one.name}",
-                )
+            yield from _sealed_in(place, counts, one)
+
+
+def _sealed_in(place: str, counts: dict[str, int], one: ServiceSeen) -> Iterator[Finding]:
+    assert one.sealed is not None
+    openable = set(one.sealed.keys)
+    if unreadable := sum(counts[key] for key in counts.keys() - openable):
+        yield Finding(
+            Severity.ERROR,
+            "sealed-unreadable",
+            one.name,
+            f"{unreadable} values in {place} of {one.name} open with no key",
+            "put the key that was removed back at the end of TAAWON_SEAL_KEYS, then seal"
+            " everything anew before it goes; without that key these values are lost",
+            f"taawon keys status {one.name}",
+        )
+    old = [key for key in sorted(openable - {one.sealed.newest}) if counts.get(key)]
+    if old:
+        yield Finding(
+            Severity.WARNING,
+            "sealed-under-old-key",
+            one.name,
+            f"{sum(counts[key] for key in old)} values in {place} of {one.name} rest under"
+            f" {', '.join(old)}, which is not the newest key",
+            "seal them anew; the command wants the settings of the service",
+            f"taawon keys rotate {one.name}",
+        )
 
 
 def _signing_keys(seen: Observations) -> Iterator[Finding]:
@@ -265,16 +370,19 @@ def _stopped(seen: Observations) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     _services_down,
     _services_not_ready,
+    _silent_about_readiness,
     _status_unknown,
-    _schema_behind,
+    _schema,
     _outbox,
     _relay_stuck,
+    _relay_still,
     _dead_letters,
     _seal_keys,
     _sealed_values,
     _signing_keys,
     _stopped,
     _clock_skew,
-    _feed_gaps,
-    _held_back,
+    _clocks_differ,
+    _failed_resends,
+    _not_named,
 )
