@@ -69,6 +69,7 @@ def build(
     counts: dict[str, str] | None = None,
     names: dict[str, str] | None = None,
     measures: Sequence[Measure] = (),
+    handed_of: trace.HandedOf = trace.nothing_handed,
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
@@ -76,7 +77,8 @@ def build(
     key of personal fields; `larger_bodies` gives single paths a body limit of their own, in bytes;
     `owner_of` says who, beside the operators, may read the audit of a record; `counts` adds numbers
     to the status, each by an SQL statement that counts, `names` what is concerned, each by one that
-    lists texts; `measures` are what a scrape asks the database.
+    lists texts; `measures` are what a scrape asks the database; `handed_of` is what partners got
+    of events.
     """
 
     @contextlib.asynccontextmanager
@@ -102,6 +104,7 @@ def build(
     )
     app.state.owner_of = owner_of
     app.state.measures = tuple(measures)
+    app.state.handed_of = handed_of
     problems.install(app)
     app.state.rates = Rates(settings)
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)

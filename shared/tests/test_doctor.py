@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shared import causes, cli
+from shared.commands import trace as trace_command
 from shared.errors import Invalid, NotFound
 from shared.local.places import Place
 from shared.operations import observe as observe_module
@@ -26,11 +27,12 @@ from shared.operations.diagnosis import (
 from shared.operations.diagnosis.queues import BACKLOG
 from shared.operations.doors import Answer, Doors
 from shared.operations.observe import reactions_of
-from shared.operations.timeline import steps
+from shared.operations.timeline import follow, steps
 from shared.operations.told import (
     DatabaseState,
     Died,
     Fact,
+    Handed,
     OutboxState,
     ReactionsState,
     RelayState,
@@ -564,6 +566,60 @@ def test_what_could_not_be_sent_says_why():
         ("written", ""),
         ("parked", "3 failed attempts, TooLarge"),
     ]
+
+
+def test_what_partners_got_is_on_the_way():
+    event, moment = uuid4(), later(40)
+    entry = {"event_id": event, "topic": "x.y.v1", "partner": "fm5", "position": 7}
+    handed = [Handed(**entry, door=None, at=moment), Handed(**entry, door="amqp", at=moment)]
+    trace = Trace(service="notifications", facts=[], taken=[], dead=[], handed=handed)
+
+    found = steps([trace, trace])
+
+    assert [(s.what, s.topic, s.detail) for s in found] == [
+        ("fed", "x.y.v1", "fm5, position 7"),
+        ("handed over", "x.y.v1", "fm5, position 7, by amqp"),
+    ]
+
+
+@dataclass(frozen=True)
+class Archive(Doors):
+    """A service that knows so many events of one request, and answers about fifty at once."""
+
+    events: int = 0
+    cut: bool = False
+
+    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
+        ids = [UUID(int=number) for number in range(self.events)]
+        asked = {UUID(event) for event in query["event"]}
+        assert len(asked) <= 50
+        told = Trace(
+            service="masonry",
+            facts=[fact(each, "x.y.v1", each.int, None) for each in ids],
+            taken=[Taken(queue=QUEUE, event_id=each, received_at=START) for each in asked],
+            dead=[],
+            cut=self.cut,
+        )
+        return {"masonry": Answer(200, told.model_dump(mode="json"))}
+
+
+async def test_however_many_events_a_request_caused_all_are_followed():
+    way = await follow(Archive({}, events=120), "wall-7")
+
+    taken = [step for step in way.steps if step.what == "taken"]
+    assert (len(way.steps), len({step.event_id for step in taken})) == (240, 120)
+    assert way.cut == ()
+
+
+async def test_who_knows_more_than_it_told_is_named(monkeypatch, capsys):
+    way = await follow(Archive({}, events=1, cut=True), "wall-7")
+    assert way.cut == ("masonry",)
+
+    trace_command._show(way)
+
+    printed = capsys.readouterr()
+    assert "from 2026-01-05 09:00:00.000000 UTC" in printed.out
+    assert "masonry knows more than is shown" in printed.err
 
 
 def test_nothing_known_is_no_step():

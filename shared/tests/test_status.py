@@ -19,6 +19,7 @@ from shared.database import make_engine, make_sessions
 from shared.messaging.relay import RELAY_LOCK
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow, ResendRow
 from shared.operations.doors import TIMEOUT
+from shared.operations.trace import MOST
 from shared.settings import Settings
 from shared.testing import Api, TestDatabases, Tokens, api
 
@@ -326,6 +327,15 @@ async def test_events_of_other_services_are_looked_up_by_name(door: Api):
 
     assert [row["event_id"] for row in found["taken"]] == [str(event)]
     assert [row["event_id"] for row in found["facts"]] == [str(caused)]
+
+
+async def test_an_answer_that_does_not_hold_all_says_so(door: Api):
+    await store(door, *(fact(correlation="wall-12") for _ in range(MOST + 1)))
+
+    found = await trace(door, "wall-12")
+
+    assert (len(found["facts"]), found["cut"]) == (MOST, True)
+    assert (await trace(door, "wall-13"))["cut"] is False
 
 
 async def test_what_can_be_no_id_is_refused(door: Api):

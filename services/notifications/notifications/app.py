@@ -39,4 +39,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         counts=COUNTS,
         names=NAMES,
         measures=measures.MEASURES,
+        handed_of=queries.handed_of,
     )

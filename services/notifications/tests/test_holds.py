@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from notifications import handlers, usecases
+from notifications.app import COUNTS, NAMES
 from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
 from notifications.domain.holds import MOVES
 from notifications.models import alert
@@ -388,3 +389,15 @@ def test_a_preview_counts_ages_on_the_day_on_which_a_call_would_open(at, day):
 @pytest.mark.parametrize("role", ["cooperative", "holder", "juror", "reviewer"])
 async def test_previews_are_for_those_who_publish(door, tokens, role):
     assert (await preview(door, tokens, {}, role=role)).status_code == 403
+
+
+async def test_the_status_names_what_is_held(door, tokens):
+    call = a_call()
+    await decide(door, tokens, "held", call.call_id)
+    await decide(door, tokens, "held")
+    door.runtime.counts, door.runtime.names = COUNTS, NAMES
+
+    told = (await door.http.get("/status", headers=tokens.headers("operator"))).json()
+
+    assert told["counts"]["held"] == 2
+    assert sorted(told["names"]["held"]) == sorted([str(call.call_id), "everything"])

@@ -16,14 +16,15 @@ from itertools import combinations
 
 import aio_pika
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 from structlog.testing import capture_logs
 
 from notifications import handlers, usecases
+from notifications.app import COUNTS, NAMES
 from notifications.domain import Door, DoorState, queue_name
 from notifications.domain.doors import broker_hash
 from notifications.drain import drain_dropped
-from notifications.models import feed_delivery
+from notifications.models import feed_delivery, feed_gap
 from notifications.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner
 from notifications.queries import gaps_of, partner_entries
 from notifications.usecases.deliveries import record_handed_out
@@ -159,6 +160,35 @@ async def test_the_table_has_one_line_per_event(door, tokens):
     assert (first["position"], first["feed_times"], first["amqp_times"]) == ("1", "1", "0")
     assert first["feed_first_at"]
     assert (second["feed_times"], second["feed_first_at"]) == ("0", "")
+
+
+async def test_the_way_of_an_event_ends_at_the_doors_of_partners(door, tokens):
+    await subscribed(door, tokens)
+    call = opened(a_call())
+    await fed(door.sessions, call, opened(a_call()))
+    async with door.sessions.begin() as session:
+        await record_handed_out(session, "indh", 1, 2)
+
+    answer = await door.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
+
+    assert answer.status_code == 200, answer.text
+    assert [
+        (step["event_id"], step["partner"], step["position"], step["door"])
+        for step in answer.json()["handed"]
+    ] == [(str(call.event_id), "indh", 1, None), (str(call.event_id), "indh", 1, "feed")]
+
+
+async def test_the_status_names_the_partners_whose_queues_dropped_events(door, tokens):
+    await subscribed(door, tokens)
+    async with door.sessions.begin() as session:
+        await session.execute(
+            insert(feed_gap).values(slug="indh", position=1, reason="maxlen", noticed_at=NOW)
+        )
+    door.runtime.counts, door.runtime.names = COUNTS, NAMES
+
+    told = (await door.http.get("/status", headers=tokens.headers("operator"))).json()
+
+    assert (told["counts"]["feed_gaps"], told["names"]["feed_gaps"]) == (1, ["indh"])
 
 
 def run_cli(url, *arguments):

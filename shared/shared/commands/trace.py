@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from datetime import UTC
 from typing import Annotated
 
 import orjson
@@ -33,6 +33,8 @@ def trace(
 ) -> None:
     """Follow one event, or a whole request, through all services: written, sent, taken or dead.
 
+    To partners: "fed" into a feed, "handed over" by a door of it for the first time.
+
     An event is "sent" when its confirmation was noted, so a quick reaction may come before. Sent
     facts are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
 
@@ -44,7 +46,7 @@ def trace(
     way = asyncio.run(follow(doors, name))
     _refuse_empty(doors, name, way)
     if json:
-        shown = {"steps": [asdict(step) for step in way.steps], "silent": way.silent}
+        shown = {"steps": way.steps, "silent": way.silent, "cut": way.cut}
         typer.echo(orjson.dumps(shown).decode())
         return
     _show(way)
@@ -64,6 +66,8 @@ def _refuse_empty(doors: Doors, name: str, way: Way) -> None:
 
 def _show(way: Way) -> None:
     table = Table("after", "service", "", "event", "")
+    table.title = f"from {way.steps[0].at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+    table.title_justify = "left"
     for step in way.steps:
         about = Text(step.topic)
         about.append(f"\n{step.event_id}", "dim")
@@ -72,3 +76,7 @@ def _show(way: Way) -> None:
     Console().print(table)
     for service, why in way.silent.items():
         typer.echo(f"{service} did not answer ({why}): its part is missing", err=True)
+    for service in way.cut:
+        typer.echo(
+            f"{service} knows more than is shown: ask for a single event by its id", err=True
+        )

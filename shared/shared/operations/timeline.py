@@ -11,7 +11,7 @@ from .doors import Doors
 from .told import Trace
 
 FURTHER = 50
-"""Events that every service is asked about once more."""
+"""Events that every service is asked about at once."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Way:
-    """The steps, and the services that did not answer: what they know is missing here."""
+    """The steps, and the services that did not answer: what they know is missing here.
+
+    Those of `cut` know more than their answers hold.
+    """
 
     steps: tuple[Step, ...]
     silent: dict[str, str]
+    cut: tuple[str, ...] = ()
 
 
 async def follow(doors: Doors, name: str) -> Way:
-    """Ask every service twice: the second time with the events that the first answers named."""
-    first, _ = await _ask(doors, name, [])
-    events = sorted({str(fact.event_id) for trace in first for fact in trace.facts})
-    traces, silent = await _ask(doors, name, events[:FURTHER])
-    return Way(tuple(steps(traces)), silent)
+    """Ask every service, then all of them again about the events that the first answers named."""
+    traces, silent = await _ask(doors, name, [])
+    events = sorted({str(fact.event_id) for trace in traces for fact in trace.facts})
+    for first in range(0, len(events), FURTHER):
+        more, missing = await _ask(doors, name, events[first : first + FURTHER])
+        traces += more
+        silent |= missing
+    cut = sorted({trace.service for trace in traces if trace.cut})
+    return Way(tuple(steps(traces)), silent, tuple(cut))
 
 
 async def _ask(doors: Doors, name: str, events: list[str]) -> tuple[list[Trace], dict[str, str]]:
@@ -50,11 +58,11 @@ async def _ask(doors: Doors, name: str, events: list[str]) -> tuple[list[Trace],
 
 
 def steps(traces: Iterable[Trace]) -> list[Step]:
-    """Everything that the services know, the earliest first."""
+    """Everything that the services know, the earliest first; what was told twice is one step."""
     traces = list(traces)
     topics = {fact.event_id: fact.topic for trace in traces for fact in trace.facts}
-    found = [step for trace in traces for step in _steps(trace, topics)]
-    found.sort(key=lambda step: step.at)
+    told = dict.fromkeys(step for trace in traces for step in _steps(trace, topics))
+    found = sorted(told, key=lambda step: step.at)
     return [replace(step, after_ms=_milliseconds(found[0].at, step.at)) for step in found]
 
 
@@ -75,6 +83,13 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
         about = trace.service, died.topic or "", died.message_id or ""
         what = f"letter {died.number} of {died.queue}, {died.attempts} attempts: {died.error}"
         yield _step(died.last_failed_at, died.state, about, what)
+    for handed in trace.handed:
+        about = trace.service, handed.topic, str(handed.event_id)
+        entry = f"{handed.partner}, position {handed.position}"
+        if handed.door is None:
+            yield _step(handed.at, "fed", about, entry)
+        else:
+            yield _step(handed.at, "handed over", about, f"{entry}, by {handed.door}")
 
 
 def _step(at: datetime, what: str, about: tuple[str, str, str], detail: str) -> Step:

@@ -138,6 +138,17 @@ class Died(BaseModel):
     state: str
 
 
+class Handed(BaseModel):
+    """The event stands in a partner's feed; with a door: when it first went out by it."""
+
+    event_id: UUID
+    topic: str
+    partner: str
+    position: int
+    door: str | None
+    at: datetime
+
+
 class Trace(BaseModel):
     """What one service knows of an event, or of everything with one correlation id."""
 
@@ -145,3 +156,5 @@ class Trace(BaseModel):
     facts: list[Fact]
     taken: list[Taken]
     dead: list[Died]
+    handed: list[Handed] = Field(default=[], description="To partners, by their feeds.")
+    cut: bool = Field(default=False, description="There is more of a kind than one answer holds.")

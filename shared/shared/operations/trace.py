@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +15,7 @@ from shared.context import CORRELATION
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.web import Caller, Process, Session
 
-from .told import Died, Fact, Taken, Trace
+from .told import Died, Fact, Handed, Taken, Trace
 
 router = APIRouter(tags=["operations"])
 
@@ -24,10 +24,20 @@ RECENT = 50_000
 question of an operator must not cost a scan of all. By its own id a fact is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
+HandedOf = Callable[[AsyncSession, Collection[UUID], int], Awaitable[list[Handed]]]
+"""What partners got of these events, so many rows at most."""
+
+
+async def nothing_handed(
+    session: AsyncSession, events: Collection[UUID], most: int
+) -> list[Handed]:
+    """For a service that has no partners."""
+    return []
 
 
 @router.get("/trace/{id}")
 async def read_trace(
+    request: Request,
     process: Process,
     session: Session,
     caller: Caller,
@@ -40,12 +50,17 @@ async def read_trace(
     caller.require(Role.OPERATOR)
     events = {*event, *_as_event(name)}
     facts = await _facts(session, name, events)
-    events |= {fact.event_id for fact in facts}
+    events |= {fact.event_id for fact in facts[:MOST]}
+    taken = await _taken(session, process.queues, events)
+    dead = await _dead(session, name, events)
+    handed = await request.app.state.handed_of(session, events, MOST + 1)
     return Trace(
         service=process.settings.service,
-        facts=facts,
-        taken=await _taken(session, process.queues, events),
-        dead=await _dead(session, name, events),
+        facts=facts[:MOST],
+        taken=taken[:MOST],
+        dead=dead[:MOST],
+        handed=handed[:MOST],
+        cut=max(map(len, (facts, taken, dead, handed))) > MOST,
     )
 
 
@@ -78,7 +93,7 @@ async def _facts(session: AsyncSession, name: str, events: set[UUID]) -> list[Fa
         or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
     )
     asked = select(*_FACT).where(OutboxRow.event_id.in_(events))
-    found = await session.execute(asked.union(related).order_by("created_at").limit(MOST))
+    found = await session.execute(asked.union(related).order_by("created_at").limit(MOST + 1))
     return [Fact.model_validate(row._mapping) for row in found]
 
 
@@ -88,7 +103,7 @@ async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]
         select(InboxRow.queue, InboxRow.event_id, InboxRow.received_at)
         .where(InboxRow.queue.in_(queues), InboxRow.event_id.in_(events))
         .order_by(InboxRow.received_at)
-        .limit(MOST)
+        .limit(MOST + 1)
     )
     return [Taken.model_validate(row._mapping) for row in await session.execute(statement)]
 
@@ -109,6 +124,6 @@ async def _dead(session: AsyncSession, name: str, events: set[UUID]) -> list[Die
         )
         .where(or_(DeadLetterRow.message_id.in_(map(str, events)), correlation == name))
         .order_by(DeadLetterRow.last_failed_at)
-        .limit(MOST)
+        .limit(MOST + 1)
     )
     return [Died.model_validate(row._mapping) for row in await session.execute(statement)]

@@ -14,7 +14,7 @@ from .partner_ledger import (
     partner_entries,
     require_partner,
 )
-from .partners import get_door, last_position, list_subscriptions, read_feed
+from .partners import get_door, handed_of, last_position, list_subscriptions, read_feed
 from .rows import AnyRow, Within
 from .totals import (
     NoSuchSubject,
@@ -50,6 +50,7 @@ __all__ = [
     "gaps_of",
     "get_door",
     "get_subject",
+    "handed_of",
     "kept_back_by",
     "language_of",
     "last_position",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import and_, func, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.operations.told import Handed
 
 from ..models import (
     amqp_door,
+    feed_delivery,
     feed_entry,
     partner,
     subscription,
@@ -43,3 +49,29 @@ async def list_subscriptions(session: AsyncSession, slug: str) -> list[AnyRow]:
 async def get_door(session: AsyncSession, slug: str) -> AnyRow | None:
     rows = await session.execute(select(amqp_door).where(amqp_door.c.slug == slug))
     return rows.one_or_none()
+
+
+async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) -> list[Handed]:
+    """In whose feeds these events stand, and when they first went out by which door.
+
+    By way of the partners: the index on events begins with them.
+    """
+    entry, went = feed_entry.c, feed_delivery.c
+    about = (entry.event_id, entry.topic, entry.slug.label("partner"), entry.position)
+    fed = (
+        select(*about, null().label("door"), entry.recorded_at.label("at"))
+        .join(partner, partner.c.slug == entry.slug)
+        .where(entry.event_id.in_(events))
+    )
+    covers = and_(
+        went.slug == entry.slug, entry.position.between(went.first_position, went.last_position)
+    )
+    handed = (
+        select(*about, went.door, func.min(went.first_at).label("at"))
+        .join(partner, partner.c.slug == entry.slug)
+        .join(feed_delivery, covers)
+        .where(entry.event_id.in_(events), went.first_at.is_not(None))
+        .group_by(*about, went.door)
+    )
+    rows = await session.execute(union_all(fed, handed).order_by("at").limit(most))
+    return [Handed.model_validate(row._mapping) for row in rows]
