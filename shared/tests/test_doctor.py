@@ -384,6 +384,14 @@ def test_a_database_that_is_away_is_said_once():
     assert [finding.code for finding in found] == ["not-ready"]
 
 
+def test_a_registry_that_is_not_ready_is_mended_before_its_keys_are():
+    away = service(name="registry", checks=NO_DATABASE)
+
+    found = {each.code: each.next_step for each in diagnose(seen(away, signing_keys=None))}
+
+    assert "mend what else is wrong with the registry" in found["signing-keys"]
+
+
 def test_what_is_measured_within_its_limits_is_no_finding():
     quiet = of_audience(
         taawon_subjects_untold=0,

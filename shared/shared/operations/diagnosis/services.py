@@ -345,12 +345,16 @@ def _signing_keys(seen: Observations) -> Iterator[Finding]:
     if seen.keys_url is None or seen.signing_keys:
         return
     state = "can't be read" if seen.signing_keys is None else "is empty"
+    works = all(one.checks and all(one.checks.values()) for one in seen.services
+                if one.name == "registry")  # fmt: skip
     yield Finding(
         Severity.ERROR,
         "signing-keys",
         "registry",
         f"the list of signing keys at {seen.keys_url} {state}: no token will be accepted",
-        "start the registry again; it makes a key where there is none",
+        "start the registry again; it makes a key where there is none"
+        if works
+        else "mend what else is wrong with the registry: it tells its keys again then",
         f"curl -i {seen.keys_url}",
     )
 
