@@ -127,7 +127,9 @@ class Settings(BaseSettings):
         default=10, ge=0, description="How many more may be told at least."
     )
     person_report_days: int = Field(
-        default=30, ge=1, description="How long the report to a person is kept."
+        default=30,
+        ge=1,
+        description="How long reports are kept: to a person, and of wrong cells in files.",
     )
     outbox_retention_days: int = Field(default=7, ge=1)
     feed_retention_days: int = Field(

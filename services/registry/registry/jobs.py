@@ -10,11 +10,13 @@ from . import usecases
 
 
 async def forget_reports(runtime: Runtime) -> None:
-    """Every hour remove reports on persons that have expired."""
+    """Every hour remove reports that have expired: on persons, and on what was wrong in files."""
+    days = runtime.settings.person_report_days
     while True:
         try:
             async with runtime.sessions.begin() as session:
-                await usecases.forget_reports(session, runtime.settings.person_report_days)
+                await usecases.forget_reports(session, days)
+                await usecases.forget_problems(session, days)
         except Exception as error:
             if not is_infrastructure(error):
                 raise

@@ -11,13 +11,14 @@ import sys
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from registry import models, usecases
+from registry import models, queries, usecases
 from registry.cli.connection import CONSOLE
 from registry.domain import (
     Contact,
@@ -99,6 +100,25 @@ async def test_good_rows_go_in_while_wrong_ones_are_reported(
     assert report.state is ImportState.FINISHED
     assert [(each["line"], each["column"]) for each in report.problems] == [(5, "members_women")]
     assert await stored(sessions, court) == 3
+
+
+async def test_what_was_wrong_in_a_file_is_forgotten_after_some_days_and_the_counts_stay(
+    sessions: Sessions, court: str
+) -> None:
+    wrong = a_file(a_row(court=court, members_women="99"))
+    old, new = await imported(sessions, wrong), await imported(sessions, wrong)
+
+    async with sessions.begin() as session:
+        table = models.register_import
+        this = update(table).where(table.c.id == old.id)
+        await session.execute(this.values(started_at=now() - timedelta(days=31)))
+        forgotten = await usecases.forget_problems(session, 30)
+
+    async with sessions() as session:
+        found = [await queries.find_import(session, each.id) for each in (old, new)]
+    assert forgotten == 1
+    assert [len(each.problems) for each in found] == [0, 1]
+    assert [each.rows_refused for each in found] == [1, 1]
 
 
 async def test_a_batch_is_announced_once_with_at_most_500_cooperatives(

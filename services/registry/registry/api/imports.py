@@ -35,7 +35,10 @@ class NotCsv(DomainError):
 
 
 class ImportOut(BaseModel):
-    """Counts of an import and the first 1,000 things that were wrong."""
+    """Counts of an import and the first 1,000 things that were wrong.
+
+    Those are kept for as long as reports on persons, 30 days unless set otherwise.
+    """
 
     import_id: UUID
     source: str

@@ -12,7 +12,7 @@ from .accounts import account_of_email, bootstrap_operator, create_account
 from .cooperatives import change_cooperative, register_cooperative
 from .exchange import TOKEN_EXCHANGE, issue_to_act_for, issue_to_linked
 from .identities import link_identity, unlink_identity
-from .imports import Progress, import_register
+from .imports import Progress, forget_problems, import_register
 from .partners import create_api_client, register_partner, require_partner, revoke_api_client
 from .person_answers import forget_reports, note_answer
 from .person_part import registry_part
@@ -38,6 +38,7 @@ __all__ = [
     "create_api_client",
     "disable_account",
     "enable_account",
+    "forget_problems",
     "forget_reports",
     "import_register",
     "issue_to_account",

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registry import models
 from registry.domain import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
 from registry.register_file import FileRefused, Finding, RowVerdict, read_rows
 from shared import audit, failpoints
@@ -129,6 +130,16 @@ async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
             ended.set()
             await living
         await holder.commit()
+
+
+async def forget_problems(session: AsyncSession, days: int) -> int:
+    """What was wrong in files that were read so many days ago; the counts stay."""
+    table = models.register_import
+    old = table.c.started_at < func.now() - timedelta(days=days)
+    forgotten = await session.execute(
+        update(table).where(old, table.c.problems != []).values(problems=[])
+    )
+    return int(forgotten.rowcount)  # type: ignore[attr-defined]  # a cursor's
 
 
 async def hold_off_imports(session: AsyncSession) -> None:
