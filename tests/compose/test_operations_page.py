@@ -75,6 +75,8 @@ def test_a_backup_comes_back_row_for_row_in_an_empty_system(told: Told) -> None:
     told.deployment.wait_settled()
     before = rows(told.deployment)
     run(told, "back up")
+    cooperative_id = forgotten_since(told)
+    run(told, "note what persons asked for")
     told.deployment.down()
     (told.deployment.clone / ".env").unlink()
 
@@ -91,9 +93,36 @@ def test_a_backup_comes_back_row_for_row_in_an_empty_system(told: Told) -> None:
         "ideas.audit",
     }
     assert told.deployment.query("notifications", TWICE) == []
+    assert contacts(told, cooperative_id) == [["t"], ["t"]]
+    run(told, "forget again")
+    told.deployment.wait_settled()
+    assert contacts(told, cooperative_id) == [["f"], ["f"]]
     call_id = heard_once(told)
     door = told.doors["fm5"]
     assert wait_until(lambda: call_id in read_anew(told, door), within=30, every=1)
+
+
+def forgotten_since(told: Told) -> str:
+    """A cooperative whose contact asks to be forgotten after the backup."""
+    known = "SELECT id FROM cooperative WHERE contact_sealed IS NOT NULL ORDER BY id LIMIT 1"
+    (cooperative_id,) = told.deployment.query("registry", known)
+    asked = {"kind": "erasure", "ground": "person", "reference": "2026/114"}
+    told.operator.post(
+        "registry", "/persons/requests", asked | {"cooperative_ids": [cooperative_id]}
+    )
+    return cooperative_id
+
+
+def contacts(told: Told, cooperative_id: str) -> list[list[str]]:
+    """Whether the register and the audience know a contact of it."""
+    known = "SELECT contact_sealed IS NOT NULL FROM"
+    return [
+        told.deployment.query(service, f"{known} {table} WHERE {key} = '{cooperative_id}'")
+        for service, table, key in (
+            ("registry", "cooperative", "id"),
+            ("notifications", "audience", "cooperative_id"),
+        )
+    ]
 
 
 def read_anew(told: Told, door: Any) -> set[str]:
