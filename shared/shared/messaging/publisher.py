@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aio_pika
 import structlog
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import (
     AMQPError,
     ChannelAccessRefused,
@@ -53,8 +53,9 @@ class Outgoing:
 class Publisher:
     """Publishes with mandatory routing and pipelined confirms; opens a new channel after trouble.
 
-    A message id must not be in flight twice on one channel, for returned messages are matched by
-    it; so after a timeout, when late confirms may still arrive, the channel is thrown away.
+    A message id must not be in flight twice on one channel, for the client matches what comes back
+    by it: a lost message would count as sent. So two under one id go one after the other, and after
+    a timeout, when late confirms may still arrive, the channel is thrown away.
     """
 
     url: str
@@ -62,7 +63,7 @@ class Publisher:
     name: str = "publisher"
     _connection: AbstractConnection | None = field(default=None, repr=False)
     _channel: AbstractChannel | None = field(default=None, repr=False)
-    _exchanges: dict[str, AbstractExchange] = field(default_factory=dict, repr=False)
+    _in_flight: dict[str, asyncio.Event] = field(default_factory=dict, repr=False)
     _away: bool = field(default=False, repr=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -74,7 +75,6 @@ class Publisher:
         try:
             await self._open()
         except CONNECTION_ERRORS as error:
-            await self._drop()
             if not self._away:
                 log.warning("no way to the broker", door=self.name, cause=str(of_broker(error)))
             self._away = True
@@ -88,14 +88,13 @@ class Publisher:
         try:
             channel = await self._open()
         except CONNECTION_ERRORS as error:
-            await self._drop()
             return [error] * len(messages)
         outcomes = await asyncio.gather(
             *(self._publish_one(channel, outgoing) for outgoing in messages),
             return_exceptions=True,
         )
         if any(_breaks_channel(outcome) for outcome in outcomes):
-            await self._drop()
+            await self._drop(channel)
         return list(outcomes)
 
     async def publish_one(self, outgoing: Outgoing) -> None:
@@ -124,26 +123,37 @@ class Publisher:
             outgoing.exchange, message.type, message.message_id, message.headers.get("traceparent")
         )
         try:
-            await self._confirmed(channel, outgoing)
+            await self._alone(channel, outgoing)
         except BaseException as error:
             span.fail(error)
             raise
         finally:
             span.end()
 
+    async def _alone(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
+        """Publish it once nothing else is in flight under its id."""
+        message_id = outgoing.message.message_id or str(id(outgoing))
+        while (other := self._in_flight.get(message_id)) is not None:
+            await other.wait()
+        over = self._in_flight[message_id] = asyncio.Event()
+        try:
+            await self._confirmed(channel, outgoing)
+        finally:
+            del self._in_flight[message_id]
+            over.set()
+
     async def _confirmed(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
-        exchange = await self._exchange(channel, outgoing.exchange)
+        exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
         try:
             await exchange.publish(
                 outgoing.message, outgoing.routing_key, mandatory=True, timeout=self.timeout
             )
         except PublishError as error:
             raise Unroutable(f"{outgoing.exchange} {outgoing.routing_key}") from error
-
-    async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
-        if name not in self._exchanges:
-            self._exchanges[name] = await channel.get_exchange(name, ensure=False)
-        return self._exchanges[name]
+        except Exception as error:
+            if type(error) is Exception:  # what the client says of a channel that we closed
+                raise ConnectionError("the channel was thrown away") from error
+            raise
 
     async def _open(self) -> AbstractChannel:
         async with self._lock:
@@ -154,7 +164,6 @@ class Publisher:
                     )
                 self._channel = None
             if self._channel is None or self._channel.is_closed:
-                self._exchanges.clear()
                 self._channel = await self._new_channel(self._connection)
             return self._channel
 
@@ -172,17 +181,22 @@ class Publisher:
                 raise ConnectionError("the connection to the broker is closing") from error
             raise
 
-    async def _drop(self) -> None:
-        """Throw the channel away; the next batch gets a new one."""
-        channel, self._channel = self._channel, None
-        self._exchanges.clear()
-        if channel is not None and not channel.is_closed:
+    async def _drop(self, channel: AbstractChannel) -> None:
+        """Throw the channel away; the next batch gets a new one.
+
+        Unless another batch, which failed on it too, has done so: there may be a newer one by now.
+        """
+        if channel is not self._channel:
+            return
+        self._channel = None
+        if not channel.is_closed:
             with suppress(*CLOSING_ERRORS):
                 async with asyncio.timeout(5):
                     await channel.close()
 
     async def close(self) -> None:
-        await self._drop()
+        if self._channel is not None:
+            await self._drop(self._channel)
         if self._connection is not None:
             with suppress(*CLOSING_ERRORS):
                 await self._connection.close()
