@@ -91,7 +91,12 @@ async def imported(sessions: Sessions, sealer: Sealer) -> RegisterImport:
 async def signed_in(sessions: Sessions, sealer: Sealer, url: str) -> str:
     settings = testing.test_settings("registry", url)
     issued = await usecases.issue_to_account(
-        sessions, sealer, settings, email=EMAIL.upper(), password=PASSWORD
+        sessions,
+        sealer,
+        settings,
+        email=EMAIL.upper(),
+        password=PASSWORD,
+        address="203.0.113.9",
     )
     return issued.token
 
