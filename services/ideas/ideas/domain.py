@@ -119,6 +119,7 @@ class Idea:
     idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
+    was_submitted: bool = False
     published_at: datetime | None = None
     returned_because: str | None = None
     confirmed_audience: int | None = None
@@ -130,6 +131,12 @@ class Idea:
     def belongs_to(self, identities: frozenset[UUID]) -> bool:
         """Whether one of these identities (an account, its cooperatives) typed or owns the idea."""
         return bool(identities & {self.author_id, self.on_behalf_of})
+
+    @property
+    def is_before_moderators(self) -> bool:
+        """Not as a draft, and not if it was withdrawn without ever having been submitted."""
+        never_left = self.state is State.WITHDRAWN and not self.was_submitted
+        return self.state is not State.DRAFT and not never_left
 
     def expect(self, version: int | None) -> None:
         """Refuse a step that was decided on an older version than this one."""
@@ -152,6 +159,7 @@ class Idea:
         """Hand the draft to the moderators."""
         self._require_author(by)
         self._move_to(State.SUBMITTED)
+        self.was_submitted = True
         self.returned_because = None
 
     def publish(

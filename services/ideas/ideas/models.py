@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Enum,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.orm import registry
@@ -48,6 +50,7 @@ ideas = Table(
         nullable=False,
     ),
     Column("version", Integer, nullable=False),
+    Column("was_submitted", Boolean, nullable=False, server_default=false()),
     Column("content", ModelJson(IdeaContent), nullable=False),
     Column("words", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),

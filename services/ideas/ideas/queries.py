@@ -59,7 +59,7 @@ async def owner_of(session: AsyncSession, idea_id: UUID) -> Owner | None:
     owners = (found.author_id, found.on_behalf_of)
     return Owner(
         identities=frozenset(each for each in owners if each is not None),
-        provinces=found.content.all_provinces() if found.state is not State.DRAFT else frozenset(),
+        provinces=found.content.all_provinces() if found.is_before_moderators else frozenset(),
     )
 
 
@@ -82,7 +82,8 @@ async def list_ideas(
 
 def _to_moderate(caller: Principal) -> ColumnElement[bool]:
     if caller.has(Role.OPERATOR):
-        return ideas.c.state != State.DRAFT
+        never_left = and_(ideas.c.state == State.WITHDRAWN, ~ideas.c.was_submitted)
+        return and_(ideas.c.state != State.DRAFT, ~never_left)
     if not caller.has(Role.DELEGATE):
         return false()
     held = caller.provinces

@@ -237,6 +237,27 @@ async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(door: Api, 
     assert (seen.status_code, seen.json()["author_id"]) == (200, None)
 
 
+@pytest.mark.parametrize("is_handed_in", [False, True])
+async def test_a_draft_that_was_withdrawn_stays_its_authors_unless_it_was_ever_submitted(
+    door: Api, people: People, is_handed_in: bool
+):
+    make = submitted if is_handed_in else drafted
+    idea_id = (await make(door, people.author))["idea_id"]
+    if is_handed_in:
+        wish = {"reason": "chiffrez"}
+        await door.http.post(f"/ideas/{idea_id}/return", json=wish, headers=people.operator)
+    gone = await door.http.post(f"/ideas/{idea_id}/withdraw", headers=people.author)
+
+    shown = await door.http.get(f"/ideas/{idea_id}", headers=people.operator)
+    listed = (await door.http.get("/ideas", headers=people.operator)).json()["items"]
+    audit = await door.http.get(f"/audit/{idea_id}", headers=people.delegate)
+
+    assert gone.json()["state"] == "withdrawn"
+    assert (shown.status_code, len(listed), audit.status_code) == (
+        (200, 1, 200) if is_handed_in else (404, 0, 403)
+    )
+
+
 async def test_another_persons_draft_does_not_exist_for_a_stranger(door: Api, people: People):
     idea = await drafted(door, people.author)
 
