@@ -117,6 +117,24 @@ async def test_the_same_court_and_number_are_entered_only_once(door: Api, people
     assert first["cooperative_id"] in again.json()["detail"]
 
 
+async def test_a_delegate_does_not_move_its_own_cooperative_into_its_delegation(
+    door: Api, people: People, tokens: Tokens
+) -> None:
+    entered = await registered(door, people.operator)
+    both = tokens.headers(
+        "delegate",
+        "cooperative",
+        provinces=["MA-TNG"],
+        cooperatives=[entered["cooperative_id"]],
+    )
+
+    answer = await door.http.patch(
+        f"/cooperatives/{entered['cooperative_id']}", json={"province": "MA-TNG"}, headers=both
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "outside-delegation")
+
+
 async def test_a_change_is_a_new_version_and_the_same_value_is_none(
     door: Api, people: People
 ) -> None:

@@ -77,6 +77,8 @@ async def change_cooperative(
     """A delegate needs both the old province and the new one; an equal record stays as it is."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     cooperative = await _locked(session, cooperative_id)
+    # Also of a delegate whose own cooperative it is: that gives no say over the register.
+    caller.require_province(cooperative.entry.province)
     caller = caller.acting_for(cooperative_id, cooperative.entry.province)
     before = cooperative.entry
     if expected_version is not None and expected_version != cooperative.version:
