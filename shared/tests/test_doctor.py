@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -211,7 +213,7 @@ CASES = {
     ),
     "the broker refuses the login": (
         seen(service(checks=DEAF, causes={"reactions": str(causes.BROKER_LOGIN)})),
-        (ERROR, "not-ready", "RabbitMQ refuses the login", "taawon broker users"),
+        (ERROR, "not-ready", "RabbitMQ refuses the login", "taawon broker users masonry"),
     ),
     "the broker lacks a queue": (
         seen(service(checks=DEAF, causes={"reactions": str(causes.BROKER_QUEUES)})),
@@ -499,6 +501,20 @@ def test_a_service_that_is_down_has_its_row(nobody):
 
     assert run.exit_code == 0
     assert "ideas" in run.output
+
+
+def test_commands_that_only_ask_load_no_server_and_no_database():
+    """Each of these costs more time than all that they need together."""
+    heavy = {"alembic", "sqlalchemy", "fastapi", "faststream", "aio_pika", "cryptography"}
+    commands = ("doctor", "status", "trace", "publish", "resends")
+    imports = ", ".join(f"shared.commands.{command}" for command in commands)
+    script = f"import sys, {imports}; print(*sorted({heavy} & sys.modules.keys()))"
+
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert run.stdout.split() == []
 
 
 # The way of an event

@@ -43,6 +43,8 @@ _COMMAND = re.compile(r"`([^`]+)`")
 MENDED_BY_UP = ("taawon topology apply", "taawon broker users", "taawon migrate")
 """Where `taawon up` started the system, it does all of that again, with the credentials it has."""
 
+OF_ONE_SERVICE = ("taawon broker users", "taawon migrate")
+
 
 def _services_not_ready(seen: Observations) -> Iterator[Finding]:
     for one in seen.services:
@@ -63,7 +65,9 @@ def _services_not_ready(seen: Observations) -> Iterator[Finding]:
 def _remedy(remedy: str, one: ServiceSeen, *, here: bool) -> str:
     """The command that the remedy names; where the cause is not known, a look at the log."""
     if found := _COMMAND.search(remedy):
-        return "taawon up" if here and found[1].startswith(MENDED_BY_UP) else found[1]
+        if here and found[1] in MENDED_BY_UP:
+            return "taawon up"
+        return f"{found[1]} {one.name}" if found[1] in OF_ONE_SERVICE else found[1]
     return f"tail -n 50 {one.log}" if one.log else f"curl {one.url}/readyz"
 
 
