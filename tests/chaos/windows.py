@@ -39,20 +39,26 @@ SELECT a.pid, a.client_port, a.xact_start,
     a.query LIKE '%FROM feed_entry%' AND EXISTS (
         SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock'
             AND l.relation = to_regclass('amqp_door')) AS delivers,
-    {{makes}} AS makes
+    false AS makes
 FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_start IS NOT NULL
     AND a.state IN ('active', 'idle in transaction') AND a.query NOT ILIKE 'commit%'
 """
-_MAKES = """
-a.query LIKE '%amqp_door%' AND a.query LIKE '%FOR UPDATE SKIP LOCKED%'
-    AND EXISTS (SELECT FROM amqp_door WHERE state = 'requested')
+# A door is made with nothing open in the database: whoever has looked since it was asked for is at
+# it until it is ready.
+_LOOK_AT_DOORS = """
+SELECT a.pid, a.client_port, a.state_change AS xact_start, false AS fans_out, false AS keeps,
+    false AS publishes, false AS delivers, true AS makes
+FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.application_name = $1 AND a.state = 'idle'
+    AND EXISTS (SELECT FROM amqp_door d WHERE d.state = 'requested'
+        AND a.state_change > d.requested_at)
 """
 
 
 @dataclass(frozen=True)
 class Window:
-    """An open transaction of a service, and what it is in the middle of."""
+    """An open transaction of a service, or a door being made: what it is in the middle of."""
 
     kind: str
     session: int
@@ -60,13 +66,13 @@ class Window:
     since: datetime
 
     @classmethod
-    def of(cls, row: asyncpg.Record, *, provisioner: bool) -> Window | None:
+    def of(cls, row: asyncpg.Record) -> Window | None:
         flags = (
-            (DOOR, provisioner and row["makes"]),
+            (DOOR, row["makes"]),
             (FANOUT, row["fans_out"]),
             (KEEPING, row["keeps"]),
             (PUBLISH, row["publishes"]),
-            (DELIVERY, row["delivers"] and not provisioner),
+            (DELIVERY, row["delivers"]),
         )
         kind = next((name for name, is_so in flags if is_so), None)
         if kind is None:
@@ -122,10 +128,9 @@ class Lookout:
         return window in await self._windows(connection)
 
     async def _windows(self, connection: asyncpg.Connection) -> list[Window]:
-        is_provisioner = self.target == PROVISIONER
-        look = _LOOK.format(makes=_MAKES if is_provisioner else "false")
+        look = _LOOK_AT_DOORS if self.target == PROVISIONER else _LOOK
         rows = await connection.fetch(look, f"taawon {self.target}")
-        seen = [Window.of(row, provisioner=is_provisioner) for row in rows]
+        seen = [Window.of(row) for row in rows]
         return [window for window in seen if window is not None]
 
 

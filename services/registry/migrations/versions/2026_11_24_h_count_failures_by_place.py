@@ -1,13 +1,13 @@
 """Count failed sign-ins by where they came from.
 
-Revision: r0007, after r0004.
+Revision: r0008, after r0007.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = 'r0007'
-down_revision = 'r0004'
+revision = 'r0008'
+down_revision = 'r0007'
 branch_labels = None
 depends_on = None
 

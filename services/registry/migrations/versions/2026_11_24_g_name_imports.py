@@ -1,13 +1,13 @@
 """Let a cooperative name the import that entered it.
 
-Revision: r0006, after r0004.
+Revision: r0007, after r0006.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = 'r0006'
-down_revision = 'r0004'
+revision = 'r0007'
+down_revision = 'r0006'
 branch_labels = None
 depends_on = None
 
