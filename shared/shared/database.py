@@ -158,6 +158,17 @@ def is_infrastructure(error: BaseException | None) -> bool:
     return False
 
 
+def has_no_room(error: BaseException | None) -> bool:
+    """Whether it is said that there is no room: for more data, or for one more connection."""
+    while error is not None:
+        if isinstance(error, asyncpg.DiskFullError | asyncpg.TooManyConnectionsError):
+            return True
+        if isinstance(error, PoolTimeoutError):
+            return True
+        error = error.__cause__ or getattr(error, "orig", None)
+    return False
+
+
 def is_data_error(error: BaseException | None) -> bool:
     """Whether the database refused the values themselves (class 22): no later try changes that."""
     while error is not None:

@@ -3,7 +3,8 @@
 One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
 
 - infrastructure (the database or the broker is away): spends no attempt. The message is held, the
-  reaction pauses, looks again, and goes on where it was;
+  reaction pauses, looks again, and goes on where it was. Where the database answers each time, and
+  only this message never gets through, it is the message after all, and so the third kind;
 - this message is wrong (it does not validate, or the domain refuses it): dead at once;
 - anything else, `NotFound` included, for the fact may only be early: again after growing pauses, a
   bounded number of times, then dead.
@@ -11,7 +12,6 @@ One transaction: inbox row, handler, commit; then the acknowledgement. Three kin
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,7 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared import causes, failpoints, tracing
 from shared.causes import Cause
 from shared.context import WorkContext, working
-from shared.database import Sessions, is_data_error, is_infrastructure, until_it_answers
+from shared.database import (
+    Sessions,
+    has_no_room,
+    is_data_error,
+    is_infrastructure,
+    until_it_answers,
+)
 from shared.errors import DomainError, NotFound
 
 from . import intake, topology
@@ -39,6 +45,9 @@ log = structlog.get_logger()
 UNSETTLED_LOOKS = 5
 """How often a message is tried that neither works nor can be sent on; then its queue parts with it.
 """
+
+VAIN_LOOKS = 20
+"""How often the database may answer at once when a message has failed as if it were away."""
 
 HANDLED = Counter(
     "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
@@ -56,6 +65,17 @@ def begin_counting(queue: str) -> None:
     """A series that begins at 0 shows its first failure; one that begins with it does not."""
     for outcome in OUTCOMES:
         HANDLED.labels(queue, outcome)
+
+
+@dataclass
+class _Tries:
+    """What has been tried with one delivery: how often it could not be settled, and how often its
+    work failed as if the database were away, which it was not; `suspect` is the last failure.
+    """
+
+    unsettled: int = 0
+    in_vain: int = 0
+    suspect: bool = False
 
 
 @dataclass
@@ -95,12 +115,12 @@ class Desk:
         )
         raw = message.raw_message
         seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
-        looks = itertools.count(1)
+        tries = _Tries()
         with working(context, queue=reaction.queue, event_id=message.message_id), seen as span:
             while True:
                 try:
                     with MESSAGE_SECONDS.labels(reaction.queue).time():
-                        outcome = await self._settle(reaction, message)
+                        outcome = await self._settle(reaction, message, tries)
                     span.set({"taawon.outcome": outcome})
                     return
                 except Exception as error:
@@ -108,17 +128,22 @@ class Desk:
                     # but not for ever, for others wait behind it.
                     if not _is_away(error):
                         log.exception("message could not be settled")
-                        if next(looks) >= UNSETTLED_LOOKS:
+                        tries.unsettled += 1
+                        if tries.unsettled >= UNSETTLED_LOOKS:
                             await message.reject(requeue=False)  # the queue's net: it is kept
                             HANDLED.labels(reaction.queue, "rejected").inc()
                             return
-                    await self._wait_out(error)
+                    looks = await self._wait_out(error)
+                    tries.in_vain += tries.suspect and looks == 1
 
-    async def _settle(self, reaction: Reaction, message: RabbitMessage) -> str:
+    async def _settle(self, reaction: Reaction, message: RabbitMessage, tries: _Tries) -> str:
+        tries.suspect = False
         try:
             outcome = await self._work(reaction, message)
         except Exception as error:
-            if _is_away(error):
+            away = _is_away(error)
+            tries.suspect = away and not has_no_room(error)  # no message is the reason of that
+            if away and tries.in_vain < VAIN_LOOKS:
                 raise
             outcome = await self._give_up_or_retry(reaction, message, error)
         failpoints.reach(f"{reaction.queue}.between-commit-and-ack")
@@ -162,17 +187,18 @@ class Desk:
         log.error("message is dead", attempts=failure.attempts, error=failure.error)
         return "dead"
 
-    async def _wait_out(self, error: Exception) -> None:
-        """Hold the message while what we stand on is away; no attempt is spent."""
+    async def _wait_out(self, error: Exception) -> int:
+        """Hold the message while what we stand on is away; how many looks it took."""
         cause = causes.of_either(error) if _is_away(error) else None  # None: it waits for us
         self._cause = cause
         log.warning("reaction paused", error=type(error).__name__, cause=cause and str(cause))
         self._waiting += 1
         try:
-            await until_it_answers(self.sessions, self.probe_seconds)
+            looks = await until_it_answers(self.sessions, self.probe_seconds)
         finally:
             self._waiting -= 1
         log.info("reaction goes on")
+        return looks
 
 
 # A text, for building and compiling the statement anew would be a tenth of a message's cost.

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from shared import context, health
 from shared.errors import Conflict, NotFound
-from shared.messaging import outbox, topology
+from shared.messaging import desk, outbox, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.messaging.wire import MAX_BODY_BYTES
@@ -295,6 +298,54 @@ async def test_connections_cut_in_the_middle_spend_no_attempt(site, databases):
         # Looking into the database meanwhile would be cut off too.
         await eventually(lambda: len(carpenters.calls) == 2)
         await eventually(lambda: _is(many(h, OutboxRow), 1))
+
+
+async def is_cancelled(event: StoneLaid, session: AsyncSession) -> None:
+    await session.execute(text("SET LOCAL statement_timeout = 20"))
+    await session.execute(text("SELECT pg_sleep(30)"))
+
+
+async def waits_too_long(event: StoneLaid, session: AsyncSession) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("does", [is_cancelled, waits_too_long])
+async def test_a_message_that_fails_as_in_an_outage_while_the_database_answers_dies_in_the_end(
+    site, databases, monkeypatch: pytest.MonkeyPatch, does
+):
+    monkeypatch.setattr(desk, "VAIN_LOOKS", 2)
+    carpenters = Carpenters()
+    carpenters.does = does
+
+    async with at_work(carpenters, site, databases) as h:
+        await lay(site, a_stone())
+        row = await dead(h)
+        await eventually(lambda: not h.desk.paused)
+
+        assert (await health.readyz(h.runtime)).status_code == 200
+    assert row.attempts == len(PAUSES) + 1
+    assert len(carpenters.calls) == (2 + 1) * row.attempts
+
+
+@pytest.mark.parametrize("error", [PoolTimeoutError(), asyncpg.DiskFullError("full")])
+async def test_a_want_of_room_is_no_fault_of_the_message(
+    site, databases, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    monkeypatch.setattr(desk, "VAIN_LOOKS", 2)
+    carpenters = Carpenters()
+
+    async def has_room_at_last(event: StoneLaid, session: AsyncSession) -> None:
+        if len(carpenters.calls) < 5:
+            raise error
+
+    carpenters.does = has_room_at_last
+    with capture_logs() as logs:
+        async with at_work(carpenters, site, databases) as h:
+            await lay(site, a_stone())
+            await eventually(lambda: _is(many(h, InboxRow), 1))
+
+    assert len(carpenters.calls) == 5
+    assert "message to be tried again" not in {line["event"] for line in logs}
 
 
 async def test_a_stop_waits_for_the_message_at_hand_and_leaves_the_others(site, databases):
