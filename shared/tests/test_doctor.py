@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -464,6 +464,44 @@ def test_a_named_management_api_counts_also_where_a_stack_was_started(monkeypatc
 
     assert broker is not None
     assert "refused" in (broker.trouble or "")
+
+
+@dataclass(frozen=True)
+class Answers(Doors):
+    """One service, which answers these paths; the others get none."""
+
+    known: dict[str, Answer] = field(default_factory=dict)
+
+    async def ask(self, path: str, *, signed: bool = True, **_: Any) -> dict[str, Answer]:
+        return {name: self.known.get(path, Answer(0)) for name in self.urls}
+
+
+REGISTRY = {"registry": "http://registry:8000"}
+
+
+async def test_a_service_that_hangs_lives_and_gives_the_doctor_no_checks():
+    hanging = Answers(REGISTRY, token="t", known={"/healthz": Answer(204)})
+
+    (found,) = await observe_module.see_services(hanging)
+
+    assert (found.up, found.checks, found.unready) == (True, {}, "no answer")
+    codes = [each.code for each in diagnose(seen(found, reactions=()))]
+    assert codes == ["readiness-unknown"]
+
+
+@pytest.mark.parametrize(("code", "wants"), [(401, True), (403, True), (500, False), (503, False)])
+async def test_a_token_is_asked_for_where_one_would_help(code: int, wants: bool):
+    answers = {"/healthz": Answer(204), "/status": Answer(code, {"detail": "why"})}
+
+    (found,) = await observe_module.see_services(Answers(REGISTRY, token="t", known=answers))
+
+    assert (found.wants_token, found.refused) == (wants, f"{code} why")
+
+
+async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
+    found, silent = await observe_module._see_sealed(Answers(REGISTRY, token="t"))
+
+    assert (found, silent) == ({}, {"registry": "no answer"})
 
 
 @pytest.mark.parametrize(("seconds", "ahead"), [(99, -1), (101, 0), (104, 2)])

@@ -5,7 +5,7 @@ Each finding says what, and the next step in words and, where there is one, as a
 
 from __future__ import annotations
 
-from . import queues, services, telling
+from . import flow, keys, queues, services, telling
 from .seen import BrokerSeen, Finding, Observations, QueueSeen, ServiceSeen, Severity
 
 __all__ = [
@@ -24,7 +24,7 @@ def diagnose(seen: Observations) -> list[Finding]:
     order = list(Severity)
     found = [
         finding
-        for rule in (*services.RULES, *telling.RULES, *queues.RULES)
+        for rule in (*services.RULES, *flow.RULES, *keys.RULES, *telling.RULES, *queues.RULES)
         for finding in rule(seen)
     ]
     return sorted(found, key=lambda finding: order.index(finding.severity))

@@ -102,3 +102,10 @@ class Observations:
 
 
 Rule = Callable[[Observations], Iterator[Finding]]
+
+
+def told(seen: Observations) -> Iterator[tuple[str, Status]]:
+    """Each service that told how it stands."""
+    for one in seen.services:
+        if one.status is not None:
+            yield one.name, one.status

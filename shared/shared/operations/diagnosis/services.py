@@ -6,14 +6,9 @@ import re
 from collections.abc import Iterator
 
 from ..told import Status
-from .seen import Finding, Observations, Rule, ServiceSeen, Severity
+from .seen import Finding, Observations, Rule, ServiceSeen, Severity, told
 
-OLD_SECONDS = 30.0
-"""A fact leaves within a second; one that waits this long does not leave by itself."""
 SKEW_SECONDS = 2.0
-STILL_SECONDS = 60.0
-HELD_SECONDS = 60.0
-"""Longest time that a batch may take: the broker is given ten seconds to confirm."""
 
 
 def _services_down(seen: Observations) -> Iterator[Finding]:
@@ -122,14 +117,8 @@ def _not_named(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def _told(seen: Observations) -> Iterator[tuple[str, Status]]:
-    for one in seen.services:
-        if one.status is not None:
-            yield one.name, one.status
-
-
 def _schema(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
+    for name, status in told(seen):
         if not status.database.answers or status.revision == status.newest_revision:
             continue
         if not status.revision_known and status.outbox is not None:
@@ -163,103 +152,8 @@ def _ahead(name: str, status: Status) -> Finding:
     )
 
 
-def _outbox(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        outbox = status.outbox
-        if outbox is None:
-            continue
-        why = f" ({', '.join(outbox.last_errors)})" if outbox.last_errors else ""
-        if outbox.pending and outbox.oldest_seconds > OLD_SECONDS:
-            yield Finding(
-                Severity.ERROR,
-                "outbox-old",
-                name,
-                f"{outbox.pending} facts of {name} have not left; the oldest has waited"
-                f" {outbox.oldest_seconds:.0f} s{why}",
-                "check that RabbitMQ runs, takes the login of the service, and has every exchange"
-                " and queue; the facts leave by themselves then",
-                f"taawon outbox list {name}" if outbox.parked else "taawon status",
-            )
-        if outbox.parked:
-            yield _parked(name, outbox.parked, why)
-
-
-def _parked(name: str, count: int, why: str) -> Finding:
-    return Finding(
-        Severity.ERROR,
-        "outbox-parked",
-        name,
-        f"{count} facts of {name} are set aside because they can't be sent{why}",
-        "see what they are and mend the cause; then `taawon outbox release` sends them again",
-        f"taawon outbox list {name}",
-    )
-
-
-def _relay_stuck(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        held = status.relay.held_seconds if status.relay else None
-        if held is not None and held > HELD_SECONDS:
-            yield Finding(
-                Severity.WARNING,
-                "relay-stuck",
-                name,
-                f"the relay of {name} has held its lock for {held:.0f} s over one batch",
-                "end the process that holds it and start it again; no fact is lost by that",
-            )
-
-
-def _relay_still(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        turned = status.measured.get("taawon_relay_turned_timestamp_seconds")
-        if not turned or status.at is None or not status.database.answers:
-            continue
-        still = status.at.timestamp() - turned
-        if still > STILL_SECONDS:
-            yield Finding(
-                Severity.ERROR,
-                "relay-still",
-                name,
-                f"the relay of {name} has not looked at its outbox for {still:.0f} s",
-                "start the service again: the facts wait in the outbox and leave then",
-            )
-
-
-def _failed_resends(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        if status.failed_resends:
-            yield Finding(
-                Severity.WARNING,
-                "resend-failed",
-                name,
-                f"{status.failed_resends} snapshots or replays of {name} failed, and nobody asked"
-                " for them again",
-                "GET /resends of the service says why and what was sent; ask for each once more,"
-                " with `taawon snapshot` or `taawon replay`",
-                'curl -H "Authorization: Bearer $TAAWON_OPERATOR_TOKEN"'
-                f" {_url(seen, name)}/resends",
-            )
-
-
-def _url(seen: Observations, name: str) -> str:
-    return next(one.url for one in seen.services if one.name == name)
-
-
-def _dead_letters(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        for queue, count in (status.dead_letters or {}).items():
-            yield Finding(
-                Severity.ERROR,
-                "dead-letters",
-                queue,
-                f"{count} dead letters of {queue} wait for a decision",
-                "read the error of each, mend its cause, then redrive or drop it; the command wants"
-                f" the settings of {name}",
-                f"taawon dead-letters list {name}",
-            )
-
-
 def _clock_skew(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
+    for name, status in told(seen):
         skew = status.database.clock_skew_seconds
         if skew is not None and abs(skew) > SKEW_SECONDS:
             yield Finding(
@@ -291,78 +185,6 @@ def _clocks_differ(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def _seal_keys(seen: Observations) -> Iterator[Finding]:
-    for name, status in _told(seen):
-        if name in seen.sealing and not status.seals:
-            yield Finding(
-                Severity.ERROR,
-                "seal-keys-missing",
-                name,
-                f"{name} has no key to personal fields",
-                "set TAAWON_SEAL_KEYS to the keys that all sealing services share, then start it"
-                " again",
-            )
-
-
-def _sealed_values(seen: Observations) -> Iterator[Finding]:
-    for one in seen.services:
-        if one.not_counted is not None and one.status is not None:
-            yield Finding(
-                Severity.WARNING,
-                "sealed-not-counted",
-                one.name,
-                f"{one.name} did not tell under which keys its values rest: {one.not_counted}",
-                "count them where there is no limit of seconds",
-                f"taawon keys status {one.name}",
-            )
-        for place, counts in (one.sealed.places if one.sealed else {}).items():
-            yield from _sealed_in(place, counts, one)
-
-
-def _sealed_in(place: str, counts: dict[str, int], one: ServiceSeen) -> Iterator[Finding]:
-    assert one.sealed is not None
-    openable = set(one.sealed.keys)
-    if unreadable := sum(counts[key] for key in counts.keys() - openable):
-        yield Finding(
-            Severity.ERROR,
-            "sealed-unreadable",
-            one.name,
-            f"{unreadable} values in {place} of {one.name} open with no key",
-            "put the key that was removed back at the end of TAAWON_SEAL_KEYS, then seal"
-            " everything anew before it goes; without that key these values are lost",
-            f"taawon keys status {one.name}",
-        )
-    old = [key for key in sorted(openable - {one.sealed.newest}) if counts.get(key)]
-    if old:
-        yield Finding(
-            Severity.WARNING,
-            "sealed-under-old-key",
-            one.name,
-            f"{sum(counts[key] for key in old)} values in {place} of {one.name} rest under"
-            f" {', '.join(old)}, which is not the newest key",
-            "seal them anew; the command wants the settings of the service",
-            f"taawon keys rotate {one.name}",
-        )
-
-
-def _signing_keys(seen: Observations) -> Iterator[Finding]:
-    if seen.keys_url is None or seen.signing_keys:
-        return
-    state = "can't be read" if seen.signing_keys is None else "is empty"
-    works = all(one.checks and all(one.checks.values()) for one in seen.services
-                if one.name == "registry")  # fmt: skip
-    yield Finding(
-        Severity.ERROR,
-        "signing-keys",
-        "registry",
-        f"the list of signing keys at {seen.keys_url} {state}: no token will be accepted",
-        "start the registry again; it makes a key where there is none"
-        if works
-        else "mend what else is wrong with the registry: it tells its keys again then",
-        f"curl -i {seen.keys_url}",
-    )
-
-
 def _stopped(seen: Observations) -> Iterator[Finding]:
     for name in seen.stopped:
         yield Finding(
@@ -381,16 +203,8 @@ RULES: tuple[Rule, ...] = (
     _silent_about_readiness,
     _status_unknown,
     _schema,
-    _outbox,
-    _relay_stuck,
-    _relay_still,
-    _dead_letters,
-    _seal_keys,
-    _sealed_values,
-    _signing_keys,
     _stopped,
     _clock_skew,
     _clocks_differ,
-    _failed_resends,
     _not_named,
 )
