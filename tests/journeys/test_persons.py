@@ -296,6 +296,7 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
         person.name,
     ]
     assert {each["action"] for each in held["ideas"]["actions"]} >= {"idea drafted"}
+    assert [each["state"] for each in held["ideas"]["records"]] == ["published"]
     assert await search.places([*person.needles, *other.needles]) == []
     assert await search.opened(sealer, person.needles) != []
 
