@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import LargeBinary, Table, cast, func, select, text, update
+from sqlalchemy import LargeBinary, Table, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +27,9 @@ from .tables import AuditRow, DeadLetterRow, OutboxRow
 ACTION: Final = "older sealed values forgotten"
 REPORT: Final = "report_sealed"
 _PAGE: Final = 20
+FORGETTING_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
+"""Shared by whoever keeps a body that may be sealed, held alone by whoever takes values out:
+otherwise each would miss the other's uncommitted rows for good."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ async def cleaned(session: AsyncSession, body: bytes) -> bytes:
     """A body that is about to be kept, without what was forgotten before it came."""
     if MAY_BE_SEALED not in body:
         return body
+    await session.execute(select(func.pg_advisory_xact_lock_shared(FORGETTING_LOCK)))
     about = {each for holder, _ in sealed_fields(parsed(body)) for each in ids_of(holder)}
     return (await recall(session, about)).without(body) or body
 
@@ -152,8 +156,8 @@ async def scrub(
 
     The relay takes turns with this, so that neither waits for rows of the other.
     """
-    lock = text("SELECT pg_advisory_xact_lock(:key)")
-    await session.execute(lock, {"key": RELAY_LOCK})
+    for lock in (RELAY_LOCK, FORGETTING_LOCK):
+        await session.execute(select(func.pg_advisory_xact_lock(lock)))
     return {log.table.name: await _scrub_log(session, forgotten, log) for log in logs}
 
 
