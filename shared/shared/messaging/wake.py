@@ -7,9 +7,13 @@ import contextlib
 from types import TracebackType
 
 import asyncpg
+import structlog
 from sqlalchemy.engine import make_url
 
+from shared.database import is_infrastructure
 from shared.pauses import rest, until
+
+log = structlog.get_logger()
 
 
 class Wake:
@@ -45,10 +49,12 @@ class Wake:
 
     async def _listen(self) -> None:
         while True:
-            with contextlib.suppress(
-                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
-            ):
+            try:
                 await self._listen_once()
+            except Exception as error:
+                # Polling goes on without it, so nobody would notice.
+                if not is_infrastructure(error):
+                    log.exception("listening to the database failed")
             await rest(self._retry)
 
     async def _listen_once(self) -> None:
