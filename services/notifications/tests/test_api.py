@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from notifications import handlers, usecases
 from notifications.api import feeds
+from notifications.app import create_app
+from notifications.domain import SubscriptionFilter
 from notifications.models import feed_entry
+from notifications.usecases import partners
+from shared import testing
+from shared.auth import Principal, Role
 from shared.contracts.registry import CooperativesImported
+from shared.database import make_engine, make_sessions
 from shared.messaging.tables import AuditRow
 
 from .builders import a_call, a_record, a_track, an_idea, extended, opened, published, updated
@@ -278,6 +285,48 @@ async def test_a_partner_never_sees_the_feed_of_another(door, tokens):
     feed = (await door.http.get("/feed", headers=partner(tokens, "fm5"))).json()
 
     assert feed == {"items": [], "next": "0", "gaps": []}
+
+
+async def test_a_partner_has_so_many_subscriptions_at_a_time_and_no_more(door, tokens, monkeypatch):
+    monkeypatch.setattr(partners, "MOST_SUBSCRIPTIONS", 2)
+
+    async def subscribes(slug="indh"):
+        return await door.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
+
+    first, second, third = [await subscribes() for _ in range(3)]
+    another = await subscribes("fm5")
+    path = f"/subscriptions/{first.json()['subscription_id']}"
+    await door.http.delete(path, headers=partner(tokens))
+    after_one_ended = await subscribes()
+
+    assert (third.status_code, third.json()["code"]) == (409, "too-many-subscriptions")
+    assert "DELETE /subscriptions/" in third.json()["detail"]
+    codes = [each.status_code for each in (second, another, after_one_ended)]
+    assert codes == [201, 201, 201]
+
+
+async def test_two_who_subscribe_at_once_do_not_both_take_the_last_place(
+    databases, tokens, monkeypatch
+):
+    monkeypatch.setattr(partners, "MOST_SUBSCRIPTIONS", 2)
+    url = databases.fresh("notifications")
+    engine = make_engine(url)
+    caller = Principal(subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner="indh")
+    async with testing.api(create_app, "notifications", url, tokens) as door:
+        door.runtime.sessions = sessions = make_sessions(engine)
+        await door.http.post("/subscriptions", json={}, headers=partner(tokens))
+
+        async with sessions.begin() as session, sessions() as watching:
+            await usecases.subscribe(session, caller, SubscriptionFilter())
+            second = asyncio.create_task(
+                door.http.post("/subscriptions", json={}, headers=partner(tokens))
+            )
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            await testing.eventually(lambda: second.done() or watching.scalar(waits))
+        answer = await second
+
+    await engine.dispose()
+    assert (answer.status_code, answer.json()["code"]) == (409, "too-many-subscriptions")
 
 
 async def test_nobody_ends_the_subscription_of_another(door, tokens):

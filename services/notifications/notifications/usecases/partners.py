@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 from uuid import UUID, uuid4
 
 import orjson
@@ -15,11 +16,14 @@ from sqlalchemy.types import LargeBinary, Text
 from shared import audit, context
 from shared.auth import Principal, Role
 from shared.contracts.registry import PartnerRegistered
-from shared.errors import Forbidden, NotFound
+from shared.errors import Conflict, Forbidden, NotFound
 
 from ..domain import SubscriptionFilter, sides_of
 from ..domain.subjects import CallEvent, IdeaEvent
 from ..models import partner, subscription
+
+MOST_SUBSCRIPTIONS: Final = 50
+"""Of one partner at a time: each event is held against every subscription that there is."""
 
 
 class NotAPartner(Forbidden):
@@ -28,6 +32,13 @@ class NotAPartner(Forbidden):
 
 class NoSuchSubscription(NotFound):
     """Your institution has no such subscription."""
+
+
+class TooManySubscriptions(Conflict):
+    """Your institution has as many subscriptions as one may have.
+
+    End one with DELETE /subscriptions/{subscription_id}, or let one filter name more.
+    """
 
 
 async def know_partner(session: AsyncSession, event: PartnerRegistered) -> None:
@@ -61,6 +72,7 @@ async def subscribe(session: AsyncSession, caller: Principal, wanted: Subscripti
     slug = partner_of(caller)
     # The token is proof that the institution exists, even where its registration is on its way.
     await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
+    await _refuse_too_many(session, slug)
     subscription_id = uuid4()
     await session.execute(
         insert(subscription).values(
@@ -75,6 +87,15 @@ async def subscribe(session: AsyncSession, caller: Principal, wanted: Subscripti
         after=wanted.model_dump(mode="json"),
     )
     return subscription_id
+
+
+async def _refuse_too_many(session: AsyncSession, slug: str) -> None:
+    """Whoever subscribes for the same partner at the same time waits."""
+    await session.execute(select(partner.c.slug).where(partner.c.slug == slug).with_for_update())
+    mine = (subscription.c.slug == slug, subscription.c.is_active)
+    active = await session.scalar(select(func.count()).select_from(subscription).where(*mine))
+    if (active or 0) >= MOST_SUBSCRIPTIONS:
+        raise TooManySubscriptions
 
 
 async def end_subscription(session: AsyncSession, caller: Principal, subscription_id: UUID) -> None:
