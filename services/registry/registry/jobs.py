@@ -9,14 +9,15 @@ from shared.runtime import Runtime
 from . import usecases
 
 
-async def forget_reports(runtime: Runtime) -> None:
-    """Every hour remove reports that have expired: on persons, and on what was wrong in files."""
+async def forget(runtime: Runtime) -> None:
+    """Every hour remove what has expired: reports on persons and on files, sign-in failures."""
     days = runtime.settings.person_report_days
     while True:
         try:
             async with runtime.sessions.begin() as session:
                 await usecases.forget_reports(session, days)
                 await usecases.forget_problems(session, days)
+                await usecases.forget_old_failures(session)
         except Exception as error:
             if not is_infrastructure(error):
                 raise

@@ -11,6 +11,7 @@ from .account_care import (
 from .accounts import account_of_email, bootstrap_operator, create_account
 from .cooperatives import change_cooperative, register_cooperative
 from .exchange import TOKEN_EXCHANGE, issue_to_act_for, issue_to_linked
+from .failures import forget_old_failures
 from .identities import link_identity, unlink_identity
 from .imports import Progress, forget_problems, import_register
 from .partners import create_api_client, register_partner, require_partner, revoke_api_client
@@ -38,6 +39,7 @@ __all__ = [
     "create_api_client",
     "disable_account",
     "enable_account",
+    "forget_old_failures",
     "forget_problems",
     "forget_reports",
     "import_register",

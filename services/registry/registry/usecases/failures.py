@@ -91,3 +91,8 @@ async def forget_failures_here(session: AsyncSession, attempt: Attempt) -> None:
 async def forget_failures(session: AsyncSession, marks: Sequence[str]) -> None:
     """A lock-out ends, wherever its failures came from."""
     await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
+
+
+async def forget_old_failures(session: AsyncSession) -> None:
+    """Those that count no more, whoever they were for: nobody else comes back to them."""
+    await session.execute(delete(_failures).where(_failures.c.at < now() - FAILURES_COUNT_FOR))

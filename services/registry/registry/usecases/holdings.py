@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import CONSOLE, Contact
-from shared.contracts.base import now
 from shared.sealed import Sealer
 from shared.sealing import Holdings, SealedColumn
 
 from .accounts import email_mark
-from .failures import FAILURES_COUNT_FOR
+from .failures import forget_old_failures
 from .identities import identity_marks
 from .sealing import mark_of
 from .tokens import rotate_signing_key
@@ -33,12 +31,6 @@ def _email_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, A
 
 def _subject_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
     return {"subject_mark": identity_marks(sealer, row["issuer"], values["subject"])[0]}
-
-
-async def _forget_failures(session: AsyncSession) -> None:
-    """Failed sign-ins that count no more: their marks can't be made anew."""
-    failures = models.sign_in_failure
-    await session.execute(delete(failures).where(failures.c.at < now() - FAILURES_COUNT_FOR))
 
 
 async def _new_signing_key(session: AsyncSession, sealer: Sealer) -> str:
@@ -71,6 +63,7 @@ HOLDINGS: Final = Holdings(
         SealedColumn(table=models.person_answer, key="id", column="report_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
     ),
-    afterwards=_forget_failures,
+    # Their marks can't be made anew.
+    afterwards=forget_old_failures,
     new_signing_key=_new_signing_key,
 )
