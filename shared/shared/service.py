@@ -22,8 +22,9 @@ from .messaging.consumers import Consumers
 from .messaging.desk import Desk, begin_counting
 from .messaging.drain import Drain
 from .messaging.publisher import CLOSING_ERRORS, Publisher
-from .messaging.relay import Relay, forget_settled
+from .messaging.relay import Relay
 from .messaging.resends import Resender, Snapshot
+from .messaging.retention import forget_decided, forget_settled
 from .metrics import Measure
 from .operations import history, resends, sealed, status, trace
 from .pauses import rest
@@ -228,11 +229,13 @@ async def resend(runtime: Runtime) -> None:
 
 
 async def forget_old(runtime: Runtime) -> None:
-    """Every hour remove sent facts, and marks of handled ones, that are past their retention."""
+    """Every hour remove what is past its retention."""
     assert runtime.engine is not None
+    settings = runtime.settings
     while True:
         try:
-            await forget_settled(runtime.engine, runtime.settings.outbox_retention_days)
+            await forget_settled(runtime.engine, settings.outbox_retention_days)
+            await forget_decided(runtime.engine, settings.dead_letter_retention_days)
         except Exception as error:
             if not is_infrastructure(error):
                 raise

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         description="How long reports are kept: to a person, and of wrong cells in files.",
     )
     outbox_retention_days: int = Field(default=7, ge=1)
+    dead_letter_retention_days: int = Field(
+        default=90,
+        ge=1,
+        description="How long a redriven or dropped dead letter is kept; one that waits stays.",
+    )
     feed_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="How long partner feeds go back (notifications)."
     )

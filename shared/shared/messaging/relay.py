@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import causes, failpoints
@@ -185,37 +185,3 @@ def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]
         elif outcome is not None and not is_own_fault(outcome, alone=len(rows) == 1):
             blocked.add(row.aggregate_id)
     return marks
-
-
-INBOX_FACTOR = 4
-"""A mark of a handled fact is kept this many times longer than the fact could be sent again."""
-
-
-_FORGET = text(
-    """
-WITH gone AS (
-    DELETE FROM outbox WHERE published_at < now() - make_interval(days => :days)
-    RETURNING created_at
-), noted AS (
-    INSERT INTO outbox_horizon (id, forgotten_until)
-    SELECT 1, max(created_at) FROM gone HAVING count(*) > 0
-    ON CONFLICT (id) DO UPDATE SET
-        forgotten_until = greatest(outbox_horizon.forgotten_until, excluded.forgotten_until)
-)
-SELECT count(*) FROM gone
-"""
-)
-
-
-async def forget_settled(engine: AsyncEngine, days: int) -> int:
-    """Remove facts sent longer ago than the retention, and older inbox marks; how many facts.
-
-    How far the log has been forgotten is noted: whoever sends it again can tell that part is gone.
-    """
-    async with engine.begin() as tx:
-        sent = await tx.scalar(_FORGET, {"days": days})
-        await tx.execute(
-            text("DELETE FROM inbox WHERE received_at < now() - make_interval(days => :days)"),
-            {"days": days * INBOX_FACTOR},
-        )
-        return int(sent or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,12 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from shared import service
 from shared.commands.dead_letters import app
 from shared.contracts.base import Event
 from shared.errors import Conflict
 from shared.local.nodes import Postgres
 from shared.messaging import deadletters, failure, topology
 from shared.messaging.consumers import Consumers
+from shared.messaging.retention import forget_decided
 from shared.messaging.tables import AuditRow, DeadLetterRow, InboxRow
 from shared.testing import TestDatabases, Vhost, closed, eventually
 
@@ -34,6 +36,7 @@ from .masonry import (
     house,
     message_of,
     post,
+    working,
 )
 
 
@@ -270,6 +273,36 @@ async def test_a_dropped_letter_stays_with_who_and_why(letter, gate, listening_h
     assert (row.decided_by, row.decision_reason) == ("a builder", "the wall is gone")
     with pytest.raises(deadletters.AlreadyDecided, match="dropped"):
         await redrive(listening_house, letter.id)
+
+
+async def test_a_decided_letter_is_forgotten_after_its_retention(
+    letter, listening_house: House, site: Vhost
+):
+    h, stone = listening_house, a_stone(8)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
+    newer, _ = await eventually(lambda: two_letters(h))
+    async with h.sessions.begin() as session:
+        await deadletters.drop(session, letter.id, who="a builder", reason="the wall is gone")
+    await decided_days_ago(h, 89)
+    assert h.runtime.engine is not None
+
+    await forget_decided(h.runtime.engine, h.runtime.settings.dead_letter_retention_days)
+    assert [row.id for row in await letters(h, "dropped")] == [letter.id]
+
+    await decided_days_ago(h, 91)
+    async with working(service.forget_old(h.runtime)):
+        await eventually(lambda: _none(letters(h, "dropped")))
+    assert [row.id for row in await letters(h)] == [newer.id]  # it waits, however long
+
+
+async def decided_days_ago(h: House, days: int) -> None:
+    earlier = text("UPDATE dead_letter SET decided_at = now() - make_interval(days => :days)")
+    async with h.sessions.begin() as session:
+        await session.execute(earlier, {"days": days})
+
+
+async def _none(found: Awaitable[list[DeadLetterRow]]) -> bool:
+    return not await found
 
 
 async def test_an_unknown_number_is_told(listening_house: House):

@@ -24,7 +24,8 @@ from shared.messaging.publisher import (
     is_own_fault,
     needs_singling_out,
 )
-from shared.messaging.relay import PARKED, Relay, forget_settled, markable
+from shared.messaging.relay import PARKED, Relay, markable
+from shared.messaging.retention import forget_settled
 from shared.messaging.tables import OutboxRow
 from shared.testing import TestDatabases, Vhost, drop_sessions, eventually
 

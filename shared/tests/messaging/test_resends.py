@@ -17,7 +17,6 @@ from shared.contracts.base import now
 from shared.messaging import parked, resends, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
-from shared.messaging.relay import forget_settled
 from shared.messaging.republish import republish
 from shared.messaging.resends import MOVES, Kind, Listeners, Page, Resender, Snapshot, State, Wish
 from shared.messaging.resends.domain import (
@@ -33,6 +32,7 @@ from shared.messaging.resends.domain import (
     end,
 )
 from shared.messaging.resends.worker import BACKLOG
+from shared.messaging.retention import forget_settled
 from shared.messaging.tables import AuditRow, DeadLetterRow, InboxRow, OutboxRow, ResendRow
 from shared.testing import TestDatabases, Vhost, eventually
 
