@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from uuid import UUID
 
+import orjson
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,7 +63,7 @@ async def draft_idea(
         created_at=now(),
     )
     session.add(idea)
-    _record(session, caller, idea, "idea drafted", after=content.model_dump(mode="json"))
+    _record(session, caller, idea, "idea drafted", after=_picture(content))
     return idea, True
 
 
@@ -76,11 +78,9 @@ async def revise_idea(
     """Rewrite a draft: its owner only."""
     idea = await _visible(session, caller, idea_id, expected)
     _require_entitled(caller, content, caller.on_behalf_of)
-    before = idea.content.model_dump(mode="json")
+    before = _picture(idea.content)
     idea.revise(content, by=_speaks_for(caller, idea))
-    _record(
-        session, caller, idea, "idea revised", before=before, after=content.model_dump(mode="json")
-    )
+    _record(session, caller, idea, "idea revised", before=before, after=_picture(content))
     return idea
 
 
@@ -243,6 +243,19 @@ def _standing(idea: Idea) -> dict[str, object]:
         "version": idea.version,
         "returned_because": idea.returned_because,
     }
+
+
+def _picture(content: IdeaContent) -> dict[str, object]:
+    """What the audit keeps of a draft. Of its texts a digest, which tells whether they changed.
+
+    An erasure deletes drafts that nobody else was to read; the audit only ever grows.
+    """
+    known = content.model_dump(mode="json")
+    return known | {text: _digest(known[text]) for text in ("title", "summary")}
+
+
+def _digest(text: dict[str, str]) -> str:
+    return "sha256:" + sha256(orjson.dumps(text, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _record(

@@ -417,6 +417,24 @@ async def test_a_delegate_files_only_for_the_cooperative_that_its_token_acts_for
     assert "POST /token" in answer.json()["detail"]
 
 
+async def test_the_audit_of_a_draft_tells_that_its_texts_changed_and_holds_none(
+    door: Api, tokens: Tokens
+):
+    """What an erasure deletes must not live on in what only ever grows."""
+    author = tokens.headers("holder")
+    idea = await drafted(door, author)
+    newer = a_payload() | {"title": {"fr": "Tout autre chose", "ar": "شيء آخر"}}
+    revised = await door.http.put(f"/ideas/{idea['idea_id']}", json=newer, headers=author)
+    assert revised.status_code == 200, revised.text
+
+    async with door.sessions() as session:
+        _, row = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
+    changed = {name for name, value in row.after.items() if row.before[name] != value}
+    assert changed == {"title"}
+    assert "Tout autre chose" not in str(row.after)
+    assert row.after["sectors"] == newer["sectors"]
+
+
 @pytest.mark.parametrize("named", [{}, {"on_behalf_of": str(COOPERATIVE)}])
 async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(
     door: Api, tokens: Tokens, named: Json
