@@ -241,13 +241,13 @@ async def test_no_import_begins_while_a_person_is_being_forgotten(
 
 
 async def test_an_import_of_a_file_that_comes_slowly_keeps_its_lock(url: str, court: str) -> None:
-    """The database gives up transactions that say nothing for so long: here half a second."""
-    engine = make_engine(url, idle_seconds=0.5)
+    """The database gives up transactions that say nothing, or last, for so long: here a second."""
+    engine = make_engine(url, idle_seconds=1, transaction_seconds=1)
 
     def slow() -> Iterator[bytes]:
         for number, line in enumerate(lines_of(io.BytesIO(a_file(*many_rows(501, court=court))))):
             if number == 501:
-                threading.Event().wait(1.5)
+                threading.Event().wait(2.5)
             yield line
 
     steps = usecases.import_register(

@@ -113,7 +113,8 @@ async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
     """Hold the lock on imports; what it gives raises once the lock is lost.
 
     A transaction holds it, so that it outlives no process. The database ends transactions that stay
-    silent, for a frozen process must not keep its locks; so this one gives signs of life.
+    silent, for a frozen process must not keep its locks; so this one gives signs of life. It may
+    last for as long as the file does: the limit of a transaction's time is not for it.
     """
     async with sessions() as holder:
         await _take_lock(holder)
@@ -155,6 +156,7 @@ async def hold_off_imports(session: AsyncSession) -> None:
 
 
 async def _take_lock(holder: AsyncSession) -> None:
+    await holder.execute(text("SET LOCAL transaction_timeout = 0"))
     taken = await holder.scalar(
         text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK}
     )
