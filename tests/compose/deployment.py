@@ -75,8 +75,18 @@ class Deployment:
 
     def wait_ready(self) -> None:
         """Every service says that it is ready, through its published port."""
-        if not wait_until(self._is_ready, within=120, every=0.5):
-            raise ComposeFailed(f"not ready again:\n{self.logs()[-8000:]}")
+        away: dict[str, str] = {}
+
+        def is_ready() -> bool:
+            away.clear()
+            away.update(self._not_ready())
+            return not away
+
+        if not wait_until(is_ready, within=120, every=0.5):
+            says = "".join(
+                f"\n{name}: {why}\n{self.logs(name)[-4000:]}" for name, why in away.items()
+            )
+            raise ComposeFailed(f"not ready again:{says}\n{self.compose('ps', '--all')}")
 
     def wait_settled(self) -> None:
         """Nothing is on its way: outboxes and queues are empty, late matches are told."""
@@ -104,14 +114,18 @@ class Deployment:
             if each["name"] != topology.UNROUTED and each.get("messages", 0)
         ]
 
-    def _is_ready(self) -> bool:
-        try:
-            return all(
-                httpx.get(f"{self.url(each)}/readyz", timeout=3).status_code == 200
-                for each in SERVICES
-            )
-        except httpx.HTTPError:
-            return False
+    def _not_ready(self) -> dict[str, str]:
+        """What each service that is not ready says, or why nothing answers there."""
+        found: dict[str, str] = {}
+        for each in SERVICES:
+            try:
+                answer = httpx.get(f"{self.url(each)}/readyz", timeout=3)
+            except httpx.HTTPError as error:
+                found[each] = f"{self.url(each)}: {error!r}"
+            else:
+                if answer.status_code != 200:
+                    found[each] = answer.text
+        return found
 
     def wait_healthy(self) -> None:
         """The engine says so too, which looks only every ten seconds."""

@@ -183,8 +183,12 @@ def test_two_replicas_share_the_work(told: Told) -> None:
     told.deployment.ports["notifications"] = first
 
     told.deployment.wait_ready()
-    assert len(told.deployment.compose("ps", "--quiet", "notifications").split()) == 2
+    assert replicas(told) == 2
     heard_once(told)
+
+
+def replicas(told: Told) -> int:
+    return len(told.deployment.compose("ps", "--quiet", "notifications").split())
 
 
 def test_keys_and_passwords_are_rotated_while_it_runs(told: Told) -> None:
@@ -205,6 +209,7 @@ def test_keys_and_passwords_are_rotated_while_it_runs(told: Told) -> None:
         "TAAWON_IDEAS_BROKER_PASSWORD",
     }
     told.deployment.wait_ready()
+    assert replicas(told) == 2
     # The operator signs in by an e-mail that rests sealed, with a token of the new key.
     told.operator.forget_token()
     heard_once(told)
