@@ -1,104 +1,30 @@
-"""What the doctor finds in what was seen, the next step it names, and the way of an event."""
+"""What the doctor finds in what was seen, and the next step it names."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from typer.testing import CliRunner
 
-from shared import causes, cli
-from shared.commands import trace as trace_command
-from shared.errors import Invalid, NotFound
-from shared.local.places import Place
-from shared.operations import observe as observe_module
+from shared import causes
 from shared.operations.diagnosis import (
     BrokerSeen,
     Observations,
     QueueSeen,
-    ServiceSeen,
     Severity,
     diagnose,
 )
 from shared.operations.diagnosis.queues import BACKLOG
-from shared.operations.doors import Answer, Doors
-from shared.operations.observe import reactions_of
-from shared.operations.timeline import follow, steps
 from shared.operations.told import (
     DatabaseState,
-    Died,
-    Fact,
-    Handed,
     OutboxState,
-    ReactionsState,
     RelayState,
     SealedOut,
-    Status,
-    Taken,
-    Trace,
 )
 
-QUEUE = "masonry.lay_stones"
-CHECKS = {"database": True, "reactions": True, "not_paused": True}
-
-
-def status(**changes: Any) -> Status:
-    healthy = Status(
-        service="masonry",
-        version="1.0",
-        revision="walls",
-        newest_revision="walls",
-        database=DatabaseState(answers=True, clock_skew_seconds=0.01),
-        outbox=OutboxState(pending=3, oldest_seconds=0.5),
-        dead_letters={},
-        reactions=ReactionsState(listening=True, paused=False, queues=[QUEUE]),
-        relay=RelayState(holds_lock=True, held_seconds=0.01),
-        seals=True,
-    )
-    return healthy.model_copy(update=changes)
-
-
-def service(**changes: Any) -> ServiceSeen:
-    healthy = ServiceSeen(
-        "masonry", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
-    )
-    return replace(healthy, **changes)
-
-
-def queues(**changes: QueueSeen | None) -> tuple[QueueSeen, ...]:
-    healthy = {
-        "reaction": QueueSeen(QUEUE, messages=10, consumers=1),
-        "dead": QueueSeen(f"{QUEUE}.dead", consumers=1),
-        "retry": QueueSeen("taawon.retry.5000ms", consumers=0),
-        "unrouted": QueueSeen("taawon.unrouted", consumers=0),
-    }
-    return tuple(queue for queue in (healthy | changes).values() if queue is not None)
-
-
-def seen(*services: ServiceSeen, **changes: Any) -> Observations:
-    healthy = Observations(
-        services or (service(),),
-        reactions=(QUEUE,),
-        broker=BrokerSeen(queues()),
-        signing_keys=2,
-        keys_url="http://registry/keys",
-        sealing=frozenset({"masonry"}),
-    )
-    return replace(healthy, **changes)
-
-
-def with_status(**changes: Any) -> Observations:
-    return seen(service(status=status(**changes)))
-
-
-def with_queues(**changes: QueueSeen | None) -> Observations:
-    return seen(broker=BrokerSeen(queues(**changes)))
+from .observations import CHECKS, QUEUE, queues, seen, service, status, with_queues, with_status
 
 
 def test_where_nothing_is_wrong_nothing_is_found():
@@ -106,13 +32,28 @@ def test_where_nothing_is_wrong_nothing_is_found():
 
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
 LATE = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
+
+
 PARKED = OutboxState(parked=2, last_errors=["TooLarge"])
+
+
 AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
+
+
 NO_DATABASE = {**CHECKS, "database": False}
+
+
 DEAF = {**CHECKS, "reactions": False}
+
+
 PAUSED = {**CHECKS, "not_paused": False}
+
+
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
 
 TURNED = "taawon_relay_turned_timestamp_seconds"
 
@@ -141,7 +82,7 @@ def versions(there: float, here: float) -> Observations:
 CASES = {
     "queues of partners dropped events": (
         telling({"feed_gaps": 7, "held": 0}, feed_gaps=["fm5", "indh"]),
-        (WARNING, "feed-gaps", "of fm5, indh dropped 7 events", "taawon partner ledger fm5"),
+        (WARNING, "feed-gaps", "of fm5, indh lack 7 events", "taawon partner ledger fm5"),
     ),
     "alerts are held back": (
         telling({"held": 2}, held=["everything", "0d9c8f9e"]),
@@ -425,264 +366,3 @@ def test_the_worst_comes_first():
     severities = [finding.severity for finding in diagnose(observations)]
 
     assert severities == [ERROR, WARNING, INFO]
-
-
-# What is looked at
-
-
-def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setenv("TAAWON_RUN", str(tmp_path))
-
-    with pytest.raises(NotFound, match="taawon up"):
-        Doors.find(None, None)
-
-
-def test_a_url_of_no_service_is_refused_with_their_names():
-    with pytest.raises(Invalid, match="fundng is no service; they are registry, ideas, funding"):
-        Doors.find(["fundng=http://127.0.0.1:8003"], None)
-
-
-def test_the_queues_that_must_exist_are_those_that_the_services_name():
-    """A container has the program of one service, and doctor looks at all of them."""
-    queues = ["funding.follow_idea"]
-    told = service(
-        name="funding",
-        status=status(reactions=ReactionsState(listening=True, paused=False, queues=queues)),
-    )
-    silent = service(name="notifications", status=None)
-
-    found = reactions_of((told, silent))
-
-    assert found[0] == "funding.follow_idea"
-    assert "notifications.follow_call" in found[1:]
-
-
-def test_a_named_management_api_counts_also_where_a_stack_was_started(monkeypatch, tmp_path):
-    monkeypatch.setenv("TAAWON_RABBIT_MANAGEMENT_URL", "http://admin:x@127.0.0.1:1")
-
-    broker = observe_module._see_broker(Doors({}, Place(tmp_path)), "taawon")
-
-    assert broker is not None
-    assert "refused" in (broker.trouble or "")
-
-
-@dataclass(frozen=True)
-class Answers(Doors):
-    """One service, which answers these paths; the others get none."""
-
-    known: dict[str, Answer] = field(default_factory=dict)
-
-    async def ask(self, path: str, *, signed: bool = True, **_: Any) -> dict[str, Answer]:
-        return {name: self.known.get(path, Answer(0)) for name in self.urls}
-
-
-REGISTRY = {"registry": "http://registry:8000"}
-
-
-async def test_a_service_that_hangs_lives_and_gives_the_doctor_no_checks():
-    hanging = Answers(REGISTRY, token="t", known={"/healthz": Answer(204)})
-
-    (found,) = await observe_module.see_services(hanging)
-
-    assert (found.up, found.checks, found.unready) == (True, {}, "no answer")
-    codes = [each.code for each in diagnose(seen(found, reactions=()))]
-    assert codes == ["readiness-unknown"]
-
-
-@pytest.mark.parametrize(("code", "wants"), [(401, True), (403, True), (500, False), (503, False)])
-async def test_a_token_is_asked_for_where_one_would_help(code: int, wants: bool):
-    answers = {"/healthz": Answer(204), "/status": Answer(code, {"detail": "why"})}
-
-    (found,) = await observe_module.see_services(Answers(REGISTRY, token="t", known=answers))
-
-    assert (found.wants_token, found.refused) == (wants, f"{code} why")
-
-
-async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
-    found, silent = await observe_module._see_sealed(Answers(REGISTRY, token="t"))
-
-    assert (found, silent) == ({}, {"registry": "no answer"})
-
-
-@pytest.mark.parametrize(("seconds", "ahead"), [(99, -1), (101, 0), (104, 2)])
-def test_a_clock_is_ahead_by_what_the_time_of_the_answer_does_not_excuse(seconds, ahead):
-    told = status(at=datetime.fromtimestamp(seconds, UTC))
-
-    found = observe_module._clock_ahead(told, Answer(200, None, asked=100, answered=102))
-
-    assert found == ahead
-
-
-def test_a_url_without_a_name_is_refused_with_the_right_form():
-    with pytest.raises(Invalid, match="registry=http://host:8001"):
-        Doors.find(["http://127.0.0.1:8001"], None)
-
-
-@pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    """Options that name a service which does not answer."""
-    for name in ("TAAWON_RABBIT_MANAGEMENT_URL", "TAAWON_OPERATOR_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    return ("--url", "ideas=http://127.0.0.1:1", "--token", "none")
-
-
-def test_an_error_is_told_by_the_exit_code(nobody):
-    run = CliRunner().invoke(cli.build("doctor"), ["doctor", *nobody])
-
-    assert run.exit_code == 1
-    assert "ideas does not answer at http://127.0.0.1:1" in run.output.replace("\n", " ")
-    assert "$ curl -i http://127.0.0.1:1/healthz" in run.output
-
-
-def test_a_service_that_is_down_has_its_row(nobody):
-    run = CliRunner().invoke(cli.build("status"), ["status", *nobody])
-
-    assert run.exit_code == 0
-    assert "ideas" in run.output
-
-
-def test_commands_that_only_ask_load_no_server_and_no_database():
-    """Each of these costs more time than all that they need together."""
-    heavy = {"alembic", "sqlalchemy", "fastapi", "faststream", "aio_pika", "cryptography"}
-    commands = ("doctor", "status", "trace", "publish", "resends")
-    imports = ", ".join(f"shared.commands.{command}" for command in commands)
-    script = f"import sys, {imports}; print(*sorted({heavy} & sys.modules.keys()))"
-
-    run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-    )
-
-    assert run.stdout.split() == []
-
-
-# The way of an event
-
-START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-
-
-def later(milliseconds: int) -> datetime:
-    return START + timedelta(milliseconds=milliseconds)
-
-
-def fact(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> Fact:
-    row = {
-        "parked_at": None,
-        "attempts": 0,
-        "last_error": None,
-        "correlation_id": "wall-7",
-        "causation_id": None,
-    }
-    return Fact(
-        event_id=event_id,
-        topic=topic,
-        created_at=later(at),
-        published_at=None if sent is None else later(sent),
-        **{**row, **more},
-    )
-
-
-def test_the_steps_of_an_event_are_in_the_order_of_time():
-    laid, told = uuid4(), uuid4()
-    masonry = Trace(
-        service="masonry", facts=[fact(laid, "masonry.stone.laid.v1", 0, 12)], taken=[], dead=[]
-    )
-    carpentry = Trace(
-        service="carpentry",
-        facts=[fact(told, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
-        taken=[Taken(queue="carpentry.saw", event_id=laid, received_at=later(20))],
-        dead=[
-            Died(
-                number=4,
-                queue="carpentry.glue",
-                message_id=str(laid),
-                topic="masonry.stone.laid.v1",
-                error="KeyError",
-                attempts=6,
-                first_failed_at=later(25),
-                last_failed_at=later(900),
-                state="dead",
-            )
-        ],
-    )
-
-    found = steps([carpentry, masonry])
-
-    assert [(s.after_ms, s.service, s.what) for s in found] == [
-        (0, "masonry", "written"),
-        (12, "masonry", "sent"),
-        (20, "carpentry", "taken"),
-        (30, "carpentry", "written"),
-        (900, "carpentry", "dead"),
-    ]
-    assert {s.topic for s in found if s.event_id == str(laid)} == {"masonry.stone.laid.v1"}
-    assert f"caused by {laid}" in found[3].detail
-    assert "letter 4 of carpentry.glue" in found[4].detail
-
-
-def test_what_could_not_be_sent_says_why():
-    stuck = fact(uuid4(), "x.y.v1", 0, None, parked_at=later(50), attempts=3, last_error="TooLarge")
-
-    found = steps([Trace(service="x", facts=[stuck], taken=[], dead=[])])
-
-    assert [(s.what, s.detail) for s in found] == [
-        ("written", ""),
-        ("parked", "3 failed attempts, TooLarge"),
-    ]
-
-
-def test_what_partners_got_is_on_the_way():
-    event, moment = uuid4(), later(40)
-    entry = {"event_id": event, "topic": "x.y.v1", "partner": "fm5", "position": 7}
-    handed = [Handed(**entry, door=None, at=moment), Handed(**entry, door="amqp", at=moment)]
-    trace = Trace(service="notifications", facts=[], taken=[], dead=[], handed=handed)
-
-    found = steps([trace, trace])
-
-    assert [(s.what, s.topic, s.detail) for s in found] == [
-        ("fed", "x.y.v1", "fm5, position 7"),
-        ("handed over", "x.y.v1", "fm5, position 7, by amqp"),
-    ]
-
-
-@dataclass(frozen=True)
-class Archive(Doors):
-    """A service that knows so many events of one request, and answers about fifty at once."""
-
-    events: int = 0
-    cut: bool = False
-
-    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
-        ids = [UUID(int=number) for number in range(self.events)]
-        asked = {UUID(event) for event in query["event"]}
-        assert len(asked) <= 50
-        told = Trace(
-            service="masonry",
-            facts=[fact(each, "x.y.v1", each.int, None) for each in ids],
-            taken=[Taken(queue=QUEUE, event_id=each, received_at=START) for each in asked],
-            dead=[],
-            cut=self.cut,
-        )
-        return {"masonry": Answer(200, told.model_dump(mode="json"))}
-
-
-async def test_however_many_events_a_request_caused_all_are_followed():
-    way = await follow(Archive({}, events=120), "wall-7")
-
-    taken = [step for step in way.steps if step.what == "taken"]
-    assert (len(way.steps), len({step.event_id for step in taken})) == (240, 120)
-    assert way.cut == ()
-
-
-async def test_who_knows_more_than_it_told_is_named(monkeypatch, capsys):
-    way = await follow(Archive({}, events=1, cut=True), "wall-7")
-    assert way.cut == ("masonry",)
-
-    trace_command._show(way)
-
-    printed = capsys.readouterr()
-    assert "from 2026-01-05 09:00:00.000000 UTC" in printed.out
-    assert "masonry knows more than is shown" in printed.err
-
-
-def test_nothing_known_is_no_step():
-    assert steps([Trace(service="x", facts=[], taken=[], dead=[])]) == []

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from notifications import usecases
 from notifications.app import create_app
+from notifications.domain import Door, queue_name
+from notifications.domain.doors import broker_hash
+from notifications.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner
+from notifications.usecases.doors import DROPPED, PARTNER_VHOST
 from shared import testing
+from shared.database import make_engine, make_sessions
+from shared.messaging.topology import BrokerUser
+
+from .partners import NOW, Served
 
 
 @pytest.fixture
@@ -32,3 +44,40 @@ async def door(
     url = databases.migrated("notifications")
     async with testing.api(lambda _: app, "notifications", url, tokens) as api:
         yield api
+
+
+@pytest.fixture
+async def served(
+    databases: testing.TestDatabases, rabbitmq: testing.Broker
+) -> AsyncIterator[Served]:
+    """A partner's queue of four places on a real broker, subscribed to everything."""
+    slug = f"indh-{uuid.uuid4().hex[:8]}"
+    rabbitmq.add_service_user(BrokerUser("notifications"))
+    arguments = {**QUEUE_ARGUMENTS, "x-max-length": 4}
+    provisioner = BrokerProvisioner(rabbitmq.management, "notifications", arguments)
+    await provisioner.prepare()
+    await asyncio.to_thread(
+        rabbitmq.management.delete, f"queues/{PARTNER_VHOST}/{DROPPED}/contents"
+    )
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    door = Door(
+        slug=slug,
+        queue=queue_name(slug),
+        username=f"p-{slug}",
+        password_hash=broker_hash("secret"),
+        requested_at=NOW,
+    )
+    async with sessions.begin() as session:
+        await session.execute(text("INSERT INTO partner (slug) VALUES (:slug)"), {"slug": slug})
+        await session.execute(
+            text(
+                "INSERT INTO subscription (subscription_id, slug, filter)"
+                " VALUES (gen_random_uuid(), :slug, '{}')"
+            ),
+            {"slug": slug},
+        )
+        session.add(door)
+    assert await usecases.provision_doors(sessions, provisioner) == 1
+    yield Served(sessions, rabbitmq, door, "secret")
+    await engine.dispose()

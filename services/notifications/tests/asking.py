@@ -1,0 +1,76 @@
+"""What tests of why and of the ledger of a subject do: hear facts, ask, decide on a hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+import uuid
+
+from sqlalchemy import func, select
+
+from notifications import handlers, usecases
+from shared.contracts.registry import CooperativesImported
+
+
+async def heard(sessions, *happened):
+    """Records and facts, in the order in which they arrived."""
+    async with sessions.begin() as session:
+        for item in happened:
+            if hasattr(item, "cooperative_id"):
+                batch = CooperativesImported(
+                    batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(item,)
+                )
+                await handlers.keep_imported_cooperatives(batch, session)
+                await usecases.tell_late(session)
+            elif "ideas" in item.topic:
+                await handlers.follow_idea(item, session)
+            else:
+                await handlers.follow_call(item, session)
+
+
+async def moment(door):
+    """The present of the database, which dates what is heard."""
+    async with door.sessions() as session:
+        return await session.scalar(select(func.clock_timestamp()))
+
+
+async def ask(door, tokens, subject_id, record, headers=None, **parameters):
+    answer = await door.http.get(
+        f"/subjects/{subject_id}/why/{record.cooperative_id}",
+        params=parameters,
+        headers=headers or tokens.headers("operator"),
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def decide(door, tokens, state, reason, subject_id=None):
+    path = f"/subjects/{subject_id}/hold" if subject_id else "/hold"
+    decided = await door.http.put(
+        path, json={"state": state, "reason": reason}, headers=tokens.headers("operator")
+    )
+    assert decided.status_code == 200, decided.text
+    async with door.sessions.begin() as session:
+        await usecases.tell_waiting(session)
+
+
+def taawon(url, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "shared.cli", *arguments],
+        env={**os.environ, "TAAWON_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def read_ledger(door, tokens, subject_id):
+    answer = await door.http.get(
+        f"/subjects/{subject_id}/ledger.csv", headers=tokens.headers("operator")
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
