@@ -137,7 +137,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "max by (door) (taawon_feed_most_waiting_entries)",
             "{{door}}",
         ),
-        Panel("Entries that partner queues dropped", "max(taawon_feed_gaps)", "entries"),
+        Panel("Entries that partner queues lack", "max(taawon_feed_gaps)", "entries"),
         Panel("Doors by state", "max by (state) (taawon_doors)", "{{state}}"),
     ),
     "Requests": (

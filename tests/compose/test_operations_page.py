@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from shared.local.demo.facts import PATIENCE
 from shared.local.demo.reading import read_feed, seeds_of
+from shared.local.places import OPERATOR
 from shared.local.processes import wait_until
+from shared.local.stack import SERVICES
 from shared.local.state import is_free
 
 from .deployment import Deployment
@@ -69,6 +72,25 @@ def heard_once(told: Told) -> str:
 def a_new_call() -> Any:
     """A call like one of the demonstration's, without the key that makes it the same one."""
     return seeds_of("funding")(datetime.now(UTC).date())[0]
+
+
+def test_a_command_finds_the_system_from_the_host_and_from_a_container(told: Told) -> None:
+    password = shlex.quote(told.operator.credentials["password"])
+    usual = {
+        **{service: 8001 + place for place, service in enumerate(SERVICES)},
+        "management": 15672,
+    }
+    here = {
+        f"127.0.0.1:{port}": f"127.0.0.1:{told.deployment.ports[name]}"
+        for name, port in usual.items()
+    }
+    typed = {"stty -echo; read -r password; stty echo": f"password={password}"}
+
+    outside = run(told, "a command on the host", **here, **typed, **{"you@example.org": OPERATOR})
+    inside = run(told, "a command in a container")
+
+    for found in (outside, inside):
+        assert found.rstrip().splitlines()[-1].startswith("0 errors"), found
 
 
 def test_a_backup_comes_back_row_for_row_in_an_empty_system(told: Told) -> None:

@@ -71,7 +71,7 @@ async def _feeds(session: AsyncSession) -> Iterable[Metric]:
     return [
         gauge(
             "taawon_feed_gaps",
-            "Entries that partner queues dropped and that did not get through again.",
+            "Entries that partner queues lack: dropped or trimmed, and not through again.",
             float(await session.scalar(GAPS) or 0),
         ),
         gauge(
