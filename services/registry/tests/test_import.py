@@ -241,13 +241,16 @@ async def test_no_import_begins_while_a_person_is_being_forgotten(
 
 
 async def test_an_import_of_a_file_that_comes_slowly_keeps_its_lock(url: str, court: str) -> None:
-    """The database gives up transactions that say nothing, or last, for so long: here a second."""
-    engine = make_engine(url, idle_seconds=1, transaction_seconds=1)
+    """The database gives up transactions that say nothing, or last: here after three seconds.
+
+    A sign comes every second, and the collector of a long run may stop everything for another.
+    """
+    engine = make_engine(url, idle_seconds=3, transaction_seconds=3)
 
     def slow() -> Iterator[bytes]:
         for number, line in enumerate(lines_of(io.BytesIO(a_file(*many_rows(501, court=court))))):
             if number == 501:
-                threading.Event().wait(2.5)
+                threading.Event().wait(4)
             yield line
 
     steps = usecases.import_register(
