@@ -36,10 +36,14 @@ IDLE_SECONDS = 5.0
 """A connection that lay unused for so long is asked whether its server still answers."""
 
 
+POOL, OVERFLOW = 10, 10
+"""Connections that an engine keeps, and those that it opens beyond them while it is busy."""
+
+
 def make_engine(
     url: str,
     *,
-    pool_size: int = 10,
+    pool_size: int = POOL,
     name: str = "taawon",
     statement_seconds: float = 300,
     idle_seconds: float = 60,
@@ -59,7 +63,7 @@ def make_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
-        max_overflow=10,
+        max_overflow=OVERFLOW,
         connect_args={
             "timeout": 5,
             "command_timeout": statement_seconds,
@@ -110,7 +114,7 @@ def _check_idle_connections(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "checkout", check)
 
 
-def engine_of(settings: Settings, name: str, *, pool_size: int = 10) -> AsyncEngine:
+def engine_of(settings: Settings, name: str, *, pool_size: int = POOL) -> AsyncEngine:
     """The engine of a process that runs for long, with the patience of its settings."""
     return make_engine(
         settings.database_url.get_secret_value(),

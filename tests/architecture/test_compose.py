@@ -17,6 +17,7 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
+from shared.database import OVERFLOW, POOL
 from shared.local.databases import psql
 from shared.local.nodes import Postgres
 from shared.local.stack import PROVISIONER, SEALING, SERVICES
@@ -33,6 +34,11 @@ VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?P<rest>:[?-][^}]*)?\}")
 PASSWORD_IN_URL = re.compile(r"://[^:/@]+:(?P<password>[^@]+)@")
 SECRET = re.compile(r"PASS|KEYS|SECRET")
 REQUIRED = re.compile(r"\$\{TAAWON_[A-Z_]+:\?write .env with make secrets\}")
+
+MOST_LISTENERS = 4
+"""Connections beside the pool: of the relay, of resends, and two of notifications' own jobs."""
+FOR_PEOPLE = 20
+"""Commands, migrations, backups, and those that the server keeps for its administrator."""
 
 each_lasting = pytest.mark.parametrize("name", LASTING)
 each_service = pytest.mark.parametrize("name", EVERYTHING)
@@ -321,6 +327,15 @@ def test_the_image_has_neither_tests_nor_local_servers():
     assert not any("tests" in line or line.startswith(". ") for line in copied)
     assert "--extra" not in DOCKERFILE
     assert DOCKERFILE.count("uv sync --frozen --no-dev") == 2
+
+
+def test_the_server_has_connections_for_two_of_every_service():
+    """Beyond its limit a server refuses whoever comes, and a service takes that for an outage."""
+    given = int(EVERYTHING["postgres"]["command"][-1].removeprefix("max_connections="))
+    service = POOL + OVERFLOW + MOST_LISTENERS
+    provisioner = 2 + OVERFLOW + 1
+
+    assert 2 * len(SERVICES) * service + provisioner + FOR_PEOPLE <= given
 
 
 def ancestors(name: str) -> set[str]:
