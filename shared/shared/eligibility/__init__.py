@@ -3,7 +3,7 @@
 Its twin in SQL is `shared.eligibility.sql`, apart so that a domain may evaluate without a database.
 """
 
-from .evaluate import evaluate, months_before
+from .evaluate import evaluate, excludes, months_before
 from .explain import explain
 from .verdict import UNKNOWN_FIELDS, Outcome, Rule, RuleResult, Verdict, fields_of, mask_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "RuleResult",
     "Verdict",
     "evaluate",
+    "excludes",
     "explain",
     "fields_of",
     "mask_of",

@@ -16,13 +16,19 @@ from .verdict import Outcome, Rule, RuleResult, Verdict
 
 def evaluate(criteria: Criteria, facts: Facts, *, reference_on: date) -> Verdict:
     """Every rule of the criteria, applied to the facts as they stand on the reference day."""
-    rules = (
-        *_place_rules(criteria, facts),
-        *_listed_rules(criteria, facts),
-        *_member_rules(criteria, Counts.of(facts)),
-        *_age_rules(criteria, facts, reference_on),
-    )
-    return Verdict.of(rules, reference_on)
+    return Verdict.of(tuple(_rules(criteria, facts, reference_on)), reference_on)
+
+
+def excludes(criteria: Criteria, facts: Facts, *, reference_on: date) -> bool:
+    """Whether the verdict is ineligible, found without asking the rules after the first such."""
+    return any(each.outcome is Outcome.INELIGIBLE for each in _rules(criteria, facts, reference_on))
+
+
+def _rules(criteria: Criteria, facts: Facts, reference_on: date) -> Iterator[RuleResult]:
+    yield from _place_rules(criteria, facts)
+    yield from _listed_rules(criteria, facts)
+    yield from _member_rules(criteria, Counts.of(facts))
+    yield from _age_rules(criteria, facts, reference_on)
 
 
 def _result(rule: Rule, is_met: bool, *fields: str) -> RuleResult:

@@ -12,6 +12,7 @@ from shared.eligibility import (
     Outcome,
     Rule,
     evaluate,
+    excludes,
     fields_of,
     mask_of,
     months_before,
@@ -27,7 +28,10 @@ def share(percent: int, *, strict: bool = False) -> MinShare:
 
 def outcome_of(criteria: Criteria, **facts: object) -> str:
     """`eligible`, `ineligible`, or `unknown: a, b`."""
-    verdict = evaluate(criteria, Facts.model_validate(facts), reference_on=REFERENCE_ON)
+    known = Facts.model_validate(facts)
+    verdict = evaluate(criteria, known, reference_on=REFERENCE_ON)
+    is_excluded = excludes(criteria, known, reference_on=REFERENCE_ON)
+    assert is_excluded is (verdict.outcome is Outcome.INELIGIBLE)
     if verdict.outcome is Outcome.UNKNOWN:
         return f"unknown: {', '.join(verdict.unknown_fields)}"
     assert verdict.unknown_fields == ()

@@ -13,6 +13,7 @@ from .subjects import (
     audience_tracks,
     changes_between,
     correction_kind,
+    may_concern,
     news_of,
 )
 from .subscriptions import READINESS_ORDER, Sides, SubscriptionFilter, sides_of
@@ -39,6 +40,7 @@ __all__ = [
     "audience_tracks",
     "changes_between",
     "correction_kind",
+    "may_concern",
     "news_of",
     "queue_name",
     "sides_of",

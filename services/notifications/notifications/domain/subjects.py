@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from shared.contracts.base import refuse_leap
-from shared.contracts.criteria import Criteria, LegalStatus
+from shared.contracts.criteria import Criteria, Facts, LegalStatus
 from shared.contracts.funding import (
     CallCancelled,
     CallClosed,
@@ -19,6 +20,7 @@ from shared.contracts.funding import (
     CallUpdated,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
+from shared.eligibility import excludes
 
 CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
 IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
@@ -114,6 +116,11 @@ def audience_tracks(content: Snapshot) -> tuple[Criteria, ...]:
     else:
         tracks = tuple(track.criteria for track in content.tracks)
     return tuple(registered_only(criteria) for criteria in tracks)
+
+
+def may_concern(tracks: Sequence[Criteria], facts: Facts, *, reference_on: date) -> bool:
+    """Whether some track is for an entity of which this is known, or may be."""
+    return any(not excludes(criteria, facts, reference_on=reference_on) for criteria in tracks)
 
 
 def registered_only(criteria: Criteria) -> Criteria:

@@ -1,12 +1,13 @@
 """What a fact or a person can make happen in notifications."""
 
-from .audience import keep_cooperatives, tell_late
+from .audience import keep_cooperatives
 from .deliveries import deliver_feed, record_handed_out
 from .doors import PARTNER_VHOST, find_lost_doors, open_amqp_door, provision_doors
 from .fanout import follow_subject
 from .gaps import Drop, Resend, ask_again, keep_gaps
 from .holds import count_told, decide_hold, tell_waiting
 from .inbox import mark_alert
+from .late import tell_late
 from .partners import end_subscription, feed_partners, know_partner, subscribe, trim_feeds
 from .persons import person_part
 

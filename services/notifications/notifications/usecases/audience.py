@@ -7,18 +7,16 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import failpoints
 from shared.contracts.base import FURTHEST_LEAP, refuse_leap
 from shared.contracts.registry import CooperativeRecord
 from shared.messaging import forgetting
 
-from ..models import FACT_COLUMNS, audience, audience_change
+from ..models import FACT_COLUMNS, audience
 from .fanout import lock_audience
-from .telling import tell_late_matches
 
 log = structlog.get_logger()
 
@@ -61,10 +59,6 @@ ON CONFLICT DO NOTHING
 RETURNING cooperative_id
 """
 )
-
-
-CHANGES_AT_ONCE = 20
-"""Most notes that are worked on in one transaction; one is of up to a batch of cooperatives."""
 
 
 async def keep_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
@@ -116,33 +110,3 @@ async def _refuse_leaps(session: AsyncSession, records: Sequence[CooperativeReco
 async def _upsert(session: AsyncSession, records: Sequence[CooperativeRecord]) -> list[UUID]:
     rows = orjson.dumps([record.model_dump(mode="json") for record in records]).decode()
     return list(await session.scalars(_UPSERT, {"rows": rows}))
-
-
-async def tell_late(session: AsyncSession) -> bool:
-    """Tell those whom noted changes made match an open subject; whether anything was noted.
-
-    Notes go with the transaction that tells. Several may do this at once: each takes notes of its
-    own. Nobody is missed by a fan-out at the same time: a note is seen once its change is
-    committed, and the lock is asked for after that. So a fan-out that did not see the change has
-    the lock, is waited for, and its subject is seen here.
-    """
-    notes = (
-        select(audience_change.c.seq)
-        .order_by(audience_change.c.seq)
-        .limit(CHANGES_AT_ONCE)
-        .with_for_update(skip_locked=True)
-        .cte("notes")
-    )
-    taken = await session.scalars(
-        delete(audience_change)
-        .where(audience_change.c.seq.in_(select(notes.c.seq)))
-        .returning(audience_change.c.cooperatives)
-    )
-    changed = {cooperative_id for note in taken for cooperative_id in note}
-    if not changed:
-        return False
-    await lock_audience(session, shared=True)
-    told = await tell_late_matches(session, list(changed))
-    failpoints.reach("audience.late.before-commit")
-    log.info("audience matched", cooperatives=len(changed), told_late=told)
-    return True

@@ -26,7 +26,8 @@ from ..models import subject as subject_table
 from .clock import moment
 from .confirmations import remember_decision
 from .fanout import act, lock_audience
-from .telling import is_kept_back, still_open, tell_those_missing
+from .late import tell_those_missing
+from .telling import is_kept_back, still_open
 
 
 async def decide_hold(

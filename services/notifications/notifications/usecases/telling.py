@@ -26,14 +26,12 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.eligibility.sql import TrackSql, compile_track
 
-from .. import metrics
 from ..domain import EVERYTHING, AlertKind, HoldState, Subject, SubjectState, audience_tracks
 from ..domain.subjects import FIRST
 from ..models import alert, audience, hold
@@ -222,36 +220,6 @@ async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, a
     return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
 
 
-async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
-    """Match changed cooperatives against subjects told before and still open; how many alerts.
-
-    The caller has taken the shared audience lock after the changes were committed, so every fan-out
-    has either committed, and its subject is seen here, or will see the changed rows itself.
-    """
-    table = subject_table.c
-    found = await session.scalars(
-        select(Subject)
-        .where(table.told_version.is_not(None), still_open(), ~is_kept_back())
-        .order_by(table.subject_id)
-    )
-    await _note_missed(session)
-    told = 0
-    for subject in found:
-        told += await tell_those_missing(session, subject, only=changed)
-    return told
-
-
-async def tell_those_missing(
-    session: AsyncSession, subject: Subject, *, only: Sequence[UUID] | None = None
-) -> int:
-    """Give the first alert of a subject told before to those who match only now; how many."""
-    counts = await tell(session, subject, subject.first_kind(), only=only)
-    if counts.alerted:
-        await _count_late(session, subject.subject_id, counts)
-        metrics.told_late(session, subject.kind.value, counts.eligible, counts.unknown)
-    return counts.alerted
-
-
 def still_open() -> ColumnElement[bool]:
     """New readers may be told: the subject is open, and its deadline has not passed."""
     table = subject_table.c
@@ -266,37 +234,4 @@ def is_kept_back(*states: HoldState) -> ColumnElement[bool]:
     return exists().where(
         hold.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),
         hold.c.state.in_(states or (HoldState.HELD, HoldState.STOPPED)),
-    )
-
-
-async def _note_missed(session: AsyncSession) -> None:
-    """What is held back has to be matched again once it is released."""
-    table = subject_table.c
-    held = (
-        select(table.subject_id)
-        .where(
-            table.told_version.is_not(None),
-            still_open(),
-            is_kept_back(),
-            table.missed_matches.is_(False),
-        )
-        .order_by(table.subject_id)
-        .with_for_update(of=subject_table)
-    )
-    await session.execute(
-        update(subject_table).where(table.subject_id.in_(held)).values(missed_matches=True)
-    )
-
-
-async def _count_late(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
-    """Add in the database: several may count at the same time."""
-    table = subject_table.c
-    await session.execute(
-        update(subject_table)
-        .where(table.subject_id == subject_id)
-        .values(
-            eligible=table.eligible + counts.eligible,
-            unknown=table.unknown + counts.unknown,
-            alerted=table.alerted + counts.alerted,
-        )
     )
