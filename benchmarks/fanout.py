@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from shared.contracts.base import new_id
+from shared.contracts.funding import CallOpened
 from shared.messaging import wire
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import EVENTS
@@ -23,6 +24,20 @@ from .rows import Row, compared
 BUDGET = 1.4
 """Of the wide call. What a fan-out adds to its statement is the same for every size, so a call of
 a thousand recipients has no budget of its own: its row shows what is added."""
+
+
+def announcement(event: CallOpened) -> Outgoing:
+    """The fact as funding's relay sends it."""
+    message = wire.message(
+        event_id=event.event_id,
+        topic=event.topic,
+        occurred_at=event.occurred_at,
+        body=event.model_dump_json().encode(),
+        headers={},
+        service="funding",
+        user="funding",
+    )
+    return Outgoing(message, EVENTS, event.topic)
 
 
 @dataclass
@@ -53,17 +68,9 @@ class Tellings:
         """Through the real process: publish the fact, hear the commit."""
         await self._clean()
         event = way.opened()
-        message = wire.message(
-            event_id=event.event_id,
-            topic=event.topic,
-            occurred_at=event.occurred_at,
-            body=event.model_dump_json().encode(),
-            headers={},
-            service="funding",
-            user="funding",
-        )
+        fact = announcement(event)
         began = time.perf_counter()
-        await self.funding.publish_one(Outgoing(message, EVENTS, event.topic))
+        await self.funding.publish_one(fact)
         ended = await self.commits.first_that(lambda: self._count(event.call_id))
         self._note(way, await self._count(event.call_id))
         return ended - began

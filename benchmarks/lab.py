@@ -34,6 +34,8 @@ class Sizes:
 
     cooperatives: int = 65_315
     grown: tuple[int, ...] = (250_000, 1_000_000)
+    open_subjects: tuple[int, ...] = (10, 100, 1_000)
+    partners: tuple[int, ...] = (1, 100)
     rounds: int = 5
     hops: int = 60
     messages: int = 2_000
@@ -45,6 +47,8 @@ class Sizes:
 QUICK = Sizes(
     cooperatives=6_000,
     grown=(12_000, 24_000),
+    open_subjects=(10, 100),
+    partners=(1, 10),
     rounds=3,
     hops=10,
     messages=500,
@@ -55,6 +59,8 @@ QUICK = Sizes(
 TINY = Sizes(
     cooperatives=600,
     grown=(1_200,),
+    open_subjects=(2, 4),
+    partners=(1, 2),
     rounds=1,
     hops=1,
     messages=40,

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 
 from shared.local.stack import SERVICES
 
-from . import consuming, fanout, growth, hop, importing, memory, peering, relaying
+from . import (
+    consuming,
+    disk,
+    fanout,
+    feeds,
+    growth,
+    hop,
+    importing,
+    late,
+    memory,
+    peering,
+    relaying,
+)
 from .lab import Lab
 from .report import Report, surroundings
 from .rows import Row
@@ -30,6 +42,9 @@ GROUPS = {
     "relay": Group(relaying.measure),
     "import": Group(importing.measure, ("registry", "notifications")),
     "growth": Group(growth.measure, ("notifications",)),
+    "late": Group(late.measure, ("notifications",)),
+    "feeds": Group(feeds.measure, ("notifications",)),
+    "disk": Group(disk.measure, ("notifications",)),
     "memory": Group(memory.measure, SERVICES),
     "peers": Group(peering.measure, ("notifications",)),
 }

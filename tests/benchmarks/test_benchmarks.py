@@ -18,7 +18,7 @@ from benchmarks.run import GROUPS, run, services_of
 from shared.local.nodes import Broker, Postgres
 from shared.local.stack import SERVICES, Stack
 
-TIMED = ["fanout", "consumer", "relay"]
+TIMED = ["fanout", "consumer", "relay", "late", "feeds", "disk"]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,11 @@ async def test_a_run_measures_every_row_and_writes_it_down(lab: Lab, tmp_path: P
         "fan-out",
         "consumer",
         "relay",
+        "late matches",
+        "late matches",
+        "partner feeds",
+        "disk",
+        "disk",
     ]
     for row in found["rows"]:
         assert row["ours"] > 0

@@ -1,0 +1,35 @@
+"""Disk: what one row of the tables that grow takes, beside the bytes of its columns."""
+
+from __future__ import annotations
+
+from .calls import WIDE
+from .fanout import Tellings
+from .lab import Lab
+from .rows import Row, compared
+
+_BYTES = """
+SELECT pg_total_relation_size($1::regclass)::float8 / count(*) AS taken,
+       avg(pg_column_size(t.*))::float8 AS columns
+FROM {table} AS t
+"""
+TABLES = {"alert": "an alert", "audience": "a cooperative of the audience"}
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """With keys, indexes and what is not filled, after a wide call and a VACUUM."""
+    rows = []
+    async with Tellings.begun(lab) as tellings:
+        await tellings.ours(WIDE)
+        for table, name in TABLES.items():
+            await tellings.database.execute(f"VACUUM ANALYZE {table}")
+            found = await tellings.database.fetchrow(_BYTES.format(table=table), table)
+            rows.append(
+                compared(
+                    f"disk: {name}",
+                    [found["taken"]],
+                    [found["columns"]],
+                    unit="bytes",
+                    note="with keys and indexes ÷ the bytes of its columns",
+                )
+            )
+    return rows
