@@ -1,7 +1,8 @@
-"""Writes what a run found into docs/performance.md and draws docs/growth.svg."""
+"""Writes what a run found into docs/performance.md and docs/scaling.md, draws docs/growth.svg."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from . import plot
@@ -9,6 +10,8 @@ from .report import Report, cells
 
 BEGIN, END = "<!-- written by make bench -->", "<!-- until here -->"
 DOCS = Path(__file__).parents[1] / "docs"
+QUOTED = re.compile(r'\[(?P<value>[^\]]+)\]\(performance\.md "(?P<row>[^"]+)"\)')
+"""A number on another page: its text is our measure of the row that the title names."""
 
 
 def write(report: Report, docs: Path = DOCS) -> None:
@@ -19,8 +22,22 @@ def write(report: Report, docs: Path = DOCS) -> None:
     if not mark:
         raise ValueError(f"{page} lacks the line {BEGIN} or {END}: put both back")
     page.write_text(f"{before}{BEGIN}\n\n{_body(report)}\n\n{END}{after}", encoding="utf-8")
+    _quote(report, docs / "scaling.md")
     if "narrow" in report.growth:
         (docs / "growth.svg").write_text(growth(report), encoding="utf-8")
+
+
+def _quote(report: Report, page: Path) -> None:
+    """What another page quotes of these rows is written anew; other rows keep their numbers."""
+    measured = {row.name: cells(row) for row in report.rows}
+
+    def newest(quoted: re.Match[str]) -> str:
+        if quoted["row"] not in measured:
+            return quoted[0]
+        _, ours, _, unit, *_ = measured[quoted["row"]]
+        return f'[{ours} {unit}](performance.md "{quoted["row"]}")'
+
+    page.write_text(QUOTED.sub(newest, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def growth(report: Report) -> str:

@@ -94,6 +94,8 @@ def test_the_processes_of_all_rows_are_all_services():
 def test_the_page_keeps_what_people_wrote(tmp_path: Path):
     report = _report()
     (tmp_path / "performance.md").write_text(f"before\n{page.BEGIN}\nstale\n{page.END}\nafter\n")
+    quotes = '[1 h](performance.md "a"), [7 s](performance.md "not of this run"), [3](elsewhere)'
+    (tmp_path / "scaling.md").write_text(quotes)
 
     page.write(report, tmp_path)
 
@@ -103,6 +105,18 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path):
     assert "stale" not in text
     assert "| a | 2.00 | 1.00 | s | 2.00 | ≤ 1.4 | **no** |" in text
     assert "1,000,000" in (tmp_path / "growth.svg").read_text()
+    assert (tmp_path / "scaling.md").read_text() == quotes.replace("1 h", "2.00 s")
+
+
+def test_every_number_that_is_quoted_is_that_of_the_table():
+    table = (page.DOCS / "performance.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in row.split("|")] for row in table.splitlines()]
+    measured = {row[1]: f"{row[2]} {row[4]}" for row in rows if len(row) == 9}
+    scaling = (page.DOCS / "scaling.md").read_text(encoding="utf-8")
+    quoted = {each["row"]: each["value"] for each in page.QUOTED.finditer(scaling)}
+
+    assert len(quoted) > 8
+    assert {row: measured.get(row) for row in quoted} == quoted
 
 
 def test_a_page_without_its_marks_is_left_alone(tmp_path: Path):
