@@ -7,12 +7,12 @@ import io
 import os
 import subprocess
 import sys
-import uuid
 
 from sqlalchemy import func, select
 
 from notifications import handlers, usecases
-from shared.contracts.registry import CooperativesImported
+
+from .builders import imported
 
 
 async def heard(sessions, *happened):
@@ -20,10 +20,7 @@ async def heard(sessions, *happened):
     async with sessions.begin() as session:
         for item in happened:
             if hasattr(item, "cooperative_id"):
-                batch = CooperativesImported(
-                    batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(item,)
-                )
-                await handlers.keep_imported_cooperatives(batch, session)
+                await handlers.keep_imported_cooperatives(imported(item), session)
                 await usecases.tell_late(session)
             elif "ideas" in item.topic:
                 await handlers.follow_idea(item, session)

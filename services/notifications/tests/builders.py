@@ -18,7 +18,7 @@ from shared.contracts.funding import (
     Track,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
-from shared.contracts.registry import CooperativeRecord
+from shared.contracts.registry import CooperativeRecord, CooperativesImported
 
 SEPTEMBER = Deadline(at=datetime(2027, 9, 1, 15, tzinfo=UTC), shown="1 septembre 2027 à 16 h")
 OCTOBER = Deadline(at=datetime(2027, 10, 1, 15, tzinfo=UTC), shown="1 octobre 2027 à 16 h")
@@ -40,6 +40,11 @@ def a_record(**facts: Any) -> CooperativeRecord:
         "language": "fr",
     }
     return CooperativeRecord.model_validate({**known, **facts})
+
+
+def imported(*records: CooperativeRecord) -> CooperativesImported:
+    """The fact that an import wrote these records."""
+    return CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
 
 
 def a_track(**criteria: Any) -> Track:

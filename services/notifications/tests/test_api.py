@@ -17,19 +17,26 @@ from notifications.models import feed_entry
 from notifications.usecases import partners
 from shared import testing
 from shared.auth import Principal, Role
-from shared.contracts.registry import CooperativesImported
 from shared.database import make_engine, make_sessions
 from shared.messaging.tables import AuditRow
 
-from .builders import a_call, a_record, a_track, an_idea, extended, opened, published, updated
+from .builders import (
+    a_call,
+    a_record,
+    a_track,
+    an_idea,
+    extended,
+    imported,
+    opened,
+    published,
+    updated,
+)
 
 
 async def told(door, *records, events):
     """The register and the events as they would have arrived over the broker."""
     async with door.sessions.begin() as session:
-        batch = CooperativesImported(
-            batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
-        )
+        batch = imported(*records)
         await handlers.keep_imported_cooperatives(batch, session)
         for event in events:
             handler = handlers.follow_idea if "ideas" in event.topic else handlers.follow_call

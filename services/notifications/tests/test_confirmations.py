@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -14,7 +13,6 @@ from notifications.domain import ConfirmationRule
 from notifications.models import alert, hold_decision
 from shared import database, testing
 from shared.contracts.funding import Deadline
-from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
 from .builders import (
@@ -25,6 +23,7 @@ from .builders import (
     cancelled,
     closed,
     extended,
+    imported,
     opened,
     published,
     updated,
@@ -68,11 +67,7 @@ async def hear(door, *facts):
 
 
 async def registered(door, count, **facts):
-    batch = CooperativesImported(
-        batch_id=uuid.uuid4(),
-        import_id=uuid.uuid4(),
-        cooperatives=[a_record(**facts) for _ in range(count)],
-    )
+    batch = imported(*(a_record(**facts) for _ in range(count)))
     async with door.sessions.begin() as session:
         await handlers.keep_imported_cooperatives(batch, session)
 
@@ -196,9 +191,7 @@ async def test_a_deadline_that_passes_during_a_hold_leaves_nobody_told(door, tok
     call = a_call(confirmed_audience=1, deadline=soon)
     record = a_record()
     async with door.sessions.begin() as session:
-        batch = CooperativesImported(
-            batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=[record]
-        )
+        batch = imported(record)
         await handlers.keep_imported_cooperatives(batch, session)
     await registered(door, 11)
     await hear(door, opened(call))

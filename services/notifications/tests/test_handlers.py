@@ -38,15 +38,12 @@ from .builders import (
     cancelled,
     closed,
     extended,
+    imported,
     opened,
     published,
     updated,
     withdrawn,
 )
-
-
-def imported(*records):
-    return CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
 
 
 async def kept(session, *records):

@@ -15,10 +15,9 @@ from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, S
 from notifications.domain.holds import MOVES
 from notifications.models import alert
 from notifications.usecases.clock import day_in_morocco
-from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import AuditRow
 
-from .builders import a_call, a_record, cancelled, extended, opened, updated
+from .builders import a_call, a_record, cancelled, extended, imported, opened, updated
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -59,9 +58,7 @@ async def hear(door, handler, *events):
 
 
 async def registered(door, *records):
-    batch = CooperativesImported(
-        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
-    )
+    batch = imported(*records)
     await hear(door, handlers.keep_imported_cooperatives, batch)
     async with door.sessions.begin() as session:
         await usecases.tell_late(session)

@@ -18,16 +18,13 @@ from notifications.models import audience
 from notifications.queries import LedgerRow
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import Deadline
-from shared.contracts.registry import CooperativesImported
 from shared.messaging.tables import OutboxRow
 
-from .builders import a_call, a_record, a_track, cancelled, closed, extended, opened
+from .builders import a_call, a_record, a_track, cancelled, closed, extended, imported, opened
 
 
 async def registered(door, *records):
-    batch = CooperativesImported(
-        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
-    )
+    batch = imported(*records)
     async with door.sessions.begin() as session:
         await handlers.keep_imported_cooperatives(batch, session)
     async with door.sessions.begin() as session:

@@ -14,10 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from notifications import handlers, jobs
-from shared.contracts.registry import CooperativesImported
 from shared.testing import test_settings
 
-from .builders import a_call, a_record, a_track, cancelled, opened
+from .builders import a_call, a_record, a_track, cancelled, imported, opened
 
 
 async def hear(door: Any, handler: Any, *events: Any) -> None:
@@ -27,9 +26,7 @@ async def hear(door: Any, handler: Any, *events: Any) -> None:
 
 
 async def registered(door: Any, *records: Any) -> None:
-    batch = CooperativesImported(
-        batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records
-    )
+    batch = imported(*records)
     await hear(door, handlers.keep_imported_cooperatives, batch)
 
 
