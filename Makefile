@@ -47,7 +47,7 @@ chaos: setup  ## break every part under load, and verify every id
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy shared/shared services/registry/registry services/ideas/ideas services/funding/funding services/notifications/notifications benchmarks
+	@$(BIN)/mypy shared/shared $(foreach service,$(wildcard services/*),$(service)/$(notdir $(service))) benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/taawon docs --check
 	@$(BIN)/python scripts/check_migrations.py

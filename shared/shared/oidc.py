@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from ipaddress import ip_address
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,7 +20,6 @@ from joserfc.jwk import KeySet
 
 from .auth import FetchedKeys, Keys, KeysAway
 from .errors import DomainError
-from .settings import Settings
 
 ALGORITHMS: Final = ("RS256", "ES256", "Ed25519", "EdDSA")
 """Asymmetric signatures only. With `none` or a shared secret a token would prove nothing."""
@@ -83,20 +82,6 @@ class ForeignIssuer:
             sub={"essential": True},
             leeway=5,
         )
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
-        """The configured issuer, if there is one; half a configuration stops the process."""
-        issuer, audience = settings.oidc_issuer, settings.oidc_audience
-        if issuer is None:
-            return None
-        if audience is None:
-            raise SystemExit("TAAWON_OIDC_ISSUER is set, TAAWON_OIDC_AUDIENCE is not: set both.")
-        if not is_safe_url(issuer):
-            raise SystemExit(
-                "TAAWON_OIDC_ISSUER must be an https:// address (http:// on loopback only)."
-            )
-        return cls(issuer, audience, client_id=settings.oidc_client_id)
 
     async def verify(self, token: str) -> str:
         """The `sub` of a genuine token."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,10 +14,14 @@ class MissingSettings(SystemExit):
 
 
 class Settings(BaseSettings):
-    """What every service needs to know. Prefix of each variable: `TAAWON_`.
+    """What the kernel of every service reads. Prefix of each variable: `TAAWON_`.
 
-    Times are seconds. Secrets have no default.
+    A service adds its own in a subclass that names the service. Times are seconds. Secrets have no
+    default.
     """
+
+    service_name: ClassVar[str] = ""
+    """Which service a subclass belongs to; empty for the kernel's own."""
 
     model_config = SettingsConfigDict(env_prefix="TAAWON_", frozen=True, extra="ignore")
 
@@ -30,9 +34,6 @@ class Settings(BaseSettings):
         description="A broker connection silent for two to three times as long is given up.",
     )
     amqp_url: SecretStr = Field(description="amqp://user:password@host:5672/vhost")
-    amqp_partners_url: SecretStr | None = Field(
-        default=None, description="As amqp_url, for the vhost of partner queues (notifications)."
-    )
     rabbit_management_url: SecretStr | None = Field(
         default=None, description="http://admin:password@host:15672 (topology and provisioner only)"
     )
@@ -41,28 +42,11 @@ class Settings(BaseSettings):
     jwks_url: str | None = Field(
         default=None, description="Where the issuer publishes its public keys."
     )
-    oidc_issuer: str | None = Field(
-        default=None, description="Another OpenID Connect issuer whose subjects may be linked."
-    )
-    oidc_audience: str | None = Field(
-        default=None, description="`aud` that tokens of that issuer must name."
-    )
-    oidc_client_id: str | None = Field(
-        default=None, description="Our client id there: a token for another client is refused."
-    )
-    token_seconds: int = Field(default=600, ge=60, le=3600)
     seal_keys: SecretStr | None = Field(
         default=None, description="Fernet keys, newest first, separated by commas."
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(
-        default=0,
-        ge=0,
-        le=65535,
-        description="Where a process without an HTTP door answers with its metrics; 0: nowhere.",
-    )
     log_level: str = "INFO"
     rate_limit: int = Field(
         default=1200, ge=0, description="Requests a minute of one token's subject; 0: no limit."
@@ -73,22 +57,11 @@ class Settings(BaseSettings):
     rate_limit_sign_in: int = Field(
         default=60, ge=0, description="Tokens asked for a minute from one address; 0: no limit."
     )
-    sign_in_failures: int = Field(
-        default=10,
-        ge=1,
-        description="Failed sign-ins of an e-mail from one address in 15 minutes (registry).",
-    )
-    sign_in_failures_everywhere: int = Field(
-        default=100,
-        ge=1,
-        description="As sign_in_failures, from all addresses together (registry).",
-    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
         description="Networks of proxies whose X-Forwarded-For is believed, separated by commas.",
     )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
-    max_import_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     database_statement_seconds: float = Field(
         default=300, gt=0, description="A statement without an answer for so long has failed."
     )
@@ -114,52 +87,22 @@ class Settings(BaseSettings):
     relay_batch: int = Field(default=100, ge=1, le=1000)
     publish_timeout: float = Field(default=10.0, gt=0)
     graceful_seconds: float = Field(default=20.0, gt=0)
-    confirm_above: Annotated[int | None, NoDecode] = Field(
-        default=None,
-        ge=0,
-        description="Most recipients that are told of an idea or call whose audience nobody"
-        " confirmed; more wait for a person. Not set: any number.",
-    )
-    confirm_tolerance_percent: int = Field(
-        default=10, ge=0, description="How many more than confirmed may be told, in percent of it."
-    )
-    confirm_tolerance_least: int = Field(
-        default=10, ge=0, description="How many more may be told at least."
-    )
-    person_report_days: int = Field(
-        default=30,
-        ge=1,
-        description="How long reports are kept: to a person, and of wrong cells in files.",
-    )
     outbox_retention_days: int = Field(default=7, ge=1)
     dead_letter_retention_days: int = Field(
         default=90,
         ge=1,
         description="How long a redriven or dropped dead letter is kept; one that waits stays.",
     )
-    feed_retention_days: int = Field(
-        default=400, ge=1, le=36_500, description="How long partner feeds go back (notifications)."
-    )
 
-    @field_validator("amqp_url", "amqp_partners_url", mode="after")
+    @field_validator("amqp_url", mode="after")
     @classmethod
-    def _with_heartbeat(cls, url: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
-        """Both ends of a connection take the heartbeat from its url; one given there counts."""
-        if url is None or "heartbeat=" in url.get_secret_value():
-            return url
-        text = url.get_secret_value()
-        mark = "&" if "?" in text else "?"
-        return SecretStr(f"{text}{mark}heartbeat={known.data.get('amqp_heartbeat', 20)}")
+    def _with_heartbeat(cls, url: SecretStr, known: ValidationInfo) -> SecretStr:
+        return with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
 
     @field_validator("retry_pauses", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value
-
-    @field_validator("oidc_issuer", "oidc_audience", "oidc_client_id", mode="before")
-    @classmethod
-    def _empty_is_not_set(cls, value: Any) -> Any:
-        return value or None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -168,25 +111,45 @@ class Settings(BaseSettings):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("confirm_above", mode="before")
     @classmethod
-    def _none(cls, value: Any) -> Any:
-        return None if isinstance(value, str) and value.lower() in {"", "none", "off"} else value
+    def load(cls, service: str | None = None, **overrides: Any) -> Self:
+        """Read the environment, or stop the process naming every variable that is wrong.
 
-    @classmethod
-    def load(cls, service: str, **overrides: Any) -> Self:
-        """Read the environment, or stop the process naming every variable that is wrong."""
+        `service` is told to the kernel's own settings alone; a service's are of that service.
+        """
+        service = service or cls.service_name
         try:
             return cls(service=service, **overrides)
         except ValidationError as error:
-            raise MissingSettings(_explain(service, error)) from None
+            raise MissingSettings(_explain(cls, service, error)) from None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The settings that a process was started with, as those of this service.
+
+        TypeError where they are another service's: the process is wired wrongly.
+        """
+        if not isinstance(settings, cls):
+            raise TypeError(
+                f"{type(settings).__name__} of {settings.service} are no {cls.__name__}"
+            )
+        return settings
 
 
-def _explain(service: str, error: ValidationError) -> str:
+def with_heartbeat(url: SecretStr, seconds: int) -> SecretStr:
+    """Both ends of a connection take the heartbeat from its URL; one given there counts."""
+    text = url.get_secret_value()
+    if "heartbeat=" in text:
+        return url
+    mark = "&" if "?" in text else "?"
+    return SecretStr(f"{text}{mark}heartbeat={seconds}")
+
+
+def _explain(cls: type[Settings], service: str, error: ValidationError) -> str:
     lines = [f"{service}: its settings are incomplete."]
     for problem in error.errors():
         name = "TAAWON_" + "_".join(str(part) for part in problem["loc"]).upper()
-        field = Settings.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+        field = cls.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
         hint = f" ({field.description})" if field and field.description else ""
         lines.append(f"  {name}: {problem['msg']}{hint}")
     return "\n".join(lines)

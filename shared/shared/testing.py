@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from . import migrations
 from .auth import ALGORITHM, LoadedKeys, Role, Verifier
+from .installed import installed_services
 from .local.containers import engine_answers
 from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .local.processes import Process
@@ -37,6 +38,7 @@ from .messaging.tables import metadata as messaging_metadata
 from .runtime import Runtime
 from .sealed import Sealer, lend
 from .settings import Settings
+from .spec import spec_of
 
 T = TypeVar("T")
 
@@ -290,7 +292,8 @@ def tokens() -> Tokens:
 
 def test_settings(service: str, database_url: str, **overrides: Any) -> Settings:
     """Settings of a service under test; nothing comes from the environment."""
-    return Settings(
+    kind = spec_of(service).settings if service in installed_services() else Settings
+    return kind(
         service=service,
         **{
             "database_url": database_url,

@@ -24,6 +24,7 @@ from shared.errors import NotFound
 from shared.messaging.tables import DeadLetterRow, OutboxRow
 from shared.metrics import Measure, Scrape, gauge
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 from shared.testing import Api, TestDatabases, Tokens, api
 
 NOW = datetime.now(UTC)
@@ -44,7 +45,7 @@ async def read_stone(stone_id: str) -> str:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return service.build(settings, router=router)
+    return service.build(ServiceSpec(name="masonry", router=router), settings)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,9 @@ def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_
 
 
 def test_a_url_of_no_service_is_refused_with_their_names():
-    with pytest.raises(Invalid, match="fundng is no service; they are registry, ideas, funding"):
+    with pytest.raises(
+        Invalid, match="fundng is no service; they are funding, ideas, notifications, registry"
+    ):
         Doors.find(["fundng=http://127.0.0.1:8003"], None)
 
 
@@ -96,9 +98,9 @@ async def test_a_token_is_asked_for_where_one_would_help(code: int, wants: bool)
 
 
 async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
-    found, silent = await observe_module._see_sealed(Answers(REGISTRY, token="t"))
+    sealing, found, silent = await observe_module._see_sealed(Answers(REGISTRY, token="t"))
 
-    assert (found, silent) == ({}, {"registry": "no answer"})
+    assert (sealing, found, silent) == ({"registry"}, {}, {"registry": "no answer"})
 
 
 @pytest.mark.parametrize(("seconds", "ahead"), [(99, -1), (101, 0), (104, 2)])
@@ -124,7 +126,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 def test_an_error_is_told_by_the_exit_code(nobody):
-    run = CliRunner().invoke(cli.build("doctor"), ["doctor", *nobody])
+    run = CliRunner().invoke(cli.build(), ["doctor", *nobody])
 
     assert run.exit_code == 1
     assert "ideas does not answer at http://127.0.0.1:1" in run.output.replace("\n", " ")
@@ -132,7 +134,7 @@ def test_an_error_is_told_by_the_exit_code(nobody):
 
 
 def test_a_service_that_is_down_has_its_row(nobody):
-    run = CliRunner().invoke(cli.build("status"), ["status", *nobody])
+    run = CliRunner().invoke(cli.build(), ["status", *nobody])
 
     assert run.exit_code == 0
     assert "ideas" in run.output

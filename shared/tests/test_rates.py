@@ -19,6 +19,7 @@ from shared.rates import Rates, client_address
 from shared.runtime import Runtime
 from shared.service import build
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 from shared.testing import Tokens
 from shared.web import Caller
 
@@ -62,7 +63,7 @@ def wall(tokens: Tokens, **limits: object) -> FastAPI:
         return "none"
 
     known = settings(**limits)
-    app = build(known, router=router)
+    app = build(ServiceSpec(name="wall", router=router), known)
     verifier: Verifier = tokens.verifier
     engine = make_engine(known.database_url.get_secret_value())
     app.state.runtime = Runtime(settings=known, sessions=make_sessions(engine), verifier=verifier)

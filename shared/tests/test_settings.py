@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
+from pydantic import Field
 
 from shared.settings import MissingSettings, Settings
 
@@ -13,13 +16,6 @@ GOOD = {"TAAWON_DATABASE_URL": "postgresql+asyncpg://x", "TAAWON_AMQP_URL": "amq
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.mark.parametrize(("said", "read"), [("", None), ("off", None), ("500", 500)])
-def test_a_limit_of_unconfirmed_audiences_may_be_off(monkeypatch, said, read):
-    monkeypatch.setenv("TAAWON_CONFIRM_ABOVE", said)
-
-    assert Settings.load("ideas", database_url="d", amqp_url="a").confirm_above == read
 
 
 @pytest.mark.parametrize("missing", GOOD)
@@ -47,7 +43,6 @@ def test_every_missing_setting_is_named_at_once(monkeypatch):
         ("TAAWON_HTTP_PORT", "eighty"),
         ("TAAWON_RETRY_PAUSES", "5,soon"),
         ("TAAWON_RELAY_BATCH", "0"),
-        ("TAAWON_TOKEN_SECONDS", "5"),
     ],
 )
 def test_a_malformed_setting_is_named(monkeypatch, name, value):
@@ -65,13 +60,43 @@ def test_pauses_are_read_from_a_list_with_commas(monkeypatch):
 
 def test_a_broker_url_says_how_long_silence_may_last(monkeypatch):
     monkeypatch.setenv("TAAWON_AMQP_HEARTBEAT", "7")
-    monkeypatch.setenv("TAAWON_AMQP_PARTNERS_URL", "amqp://u:hidden@h/partners?heartbeat=9")
+    found = Settings.load("ideas").amqp_url.get_secret_value()
+    monkeypatch.setenv("TAAWON_AMQP_URL", f"{found}&heartbeat=9")
 
-    settings = Settings.load("ideas")
+    kept = Settings.load("ideas").amqp_url.get_secret_value()
 
-    assert settings.amqp_url.get_secret_value() == "amqp://u:hidden@h/?heartbeat=7"
-    assert settings.amqp_partners_url is not None
-    assert settings.amqp_partners_url.get_secret_value().endswith("/partners?heartbeat=9")
+    assert found == "amqp://u:hidden@h/?heartbeat=7"
+    assert kept == f"{found}&heartbeat=9"
+
+
+class CarpentrySettings(Settings):
+    """The kernel's, and one of its own."""
+
+    service_name: ClassVar[str] = "carpentry"
+
+    planks: int = Field(ge=1, description="How many there are.")
+
+
+def test_a_service_reads_its_own_settings_beside_the_kernels(monkeypatch):
+    monkeypatch.setenv("TAAWON_PLANKS", "3")
+
+    settings = CarpentrySettings.load()
+
+    assert (settings.service, settings.planks) == ("carpentry", 3)
+    assert CarpentrySettings.of(settings) is settings
+
+
+def test_a_missing_setting_of_a_service_is_named_with_its_meaning():
+    with pytest.raises(MissingSettings) as stopped:
+        CarpentrySettings.load()
+
+    assert "carpentry: its settings are incomplete" in str(stopped.value)
+    assert "TAAWON_PLANKS: Field required (How many there are.)" in str(stopped.value)
+
+
+def test_the_settings_of_another_service_are_refused():
+    with pytest.raises(TypeError, match="Settings of ideas are no CarpentrySettings"):
+        CarpentrySettings.of(Settings.load("ideas"))
 
 
 def test_secrets_show_in_no_printed_form():

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -21,6 +21,7 @@ from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow, ResendRo
 from shared.operations.doors import TIMEOUT
 from shared.operations.trace import MOST
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 from shared.testing import Api, TestDatabases, Tokens, api
 
 NOW = datetime.now(UTC)
@@ -28,7 +29,7 @@ QUEUE = "masonry.lay_stones"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return service.build(settings, router=APIRouter())
+    return service.build(ServiceSpec(name="masonry"), settings)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ async def test_a_migrated_schema_is_told_by_its_revision(databases, tokens):
 
 
 def registry(settings: Settings) -> FastAPI:
-    return service.build(settings, router=APIRouter())
+    return service.build(ServiceSpec(name="masonry"), settings)
 
 
 async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, tokens: Tokens):

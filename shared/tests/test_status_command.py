@@ -69,7 +69,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(command, "glance", glance)
         result = CliRunner().invoke(
-            cli.build(only="status"), ["status", *URL, *options], env={"COLUMNS": str(columns)}
+            cli.build(), ["status", *URL, *options], env={"COLUMNS": str(columns)}
         )
         assert result.exit_code == 0, result.output
         return result.output

@@ -22,6 +22,7 @@ from shared import causes, context, logs, service
 from shared.database import make_engine, make_sessions
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 from shared.testing import Api, TestDatabases, Tokens, api
 from shared.web import Caller, InvalidCursor, Session, decode_cursor, encode_cursor
 
@@ -89,8 +90,11 @@ async def tell_context() -> dict[str, str]:
     return {"correlation_id": work.correlation_id, "traceparent": work.traceparent}
 
 
+SPEC = ServiceSpec(name="masonry", router=router, larger_bodies=lambda _: {"/files": 2 * LIMIT})
+
+
 def create_app(settings: Settings) -> FastAPI:
-    return service.build(settings, router=router, larger_bodies={"/files": 2 * LIMIT})
+    return service.build(SPEC, settings)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 from typing import Any
 
 import httpx
@@ -25,6 +24,8 @@ from shared.local.stack import SERVICES
 from shared.openapi import METHODS
 from shared.runtime import Runtime
 from shared.sealed import Sealer
+from shared.service import build
+from shared.spec import spec_of
 from shared.testing import SEAL_KEY, Tokens, eventually, test_settings
 
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
@@ -37,7 +38,7 @@ def document(service: str) -> dict[str, Any]:
 
 
 def _app(service: str, url: str, **settings: Any) -> FastAPI:
-    made = import_module(f"{service}.app").create_app(test_settings(service, url, **settings))
+    made = build(spec_of(service), test_settings(service, url, **settings))
     assert isinstance(made, FastAPI)
     return made
 

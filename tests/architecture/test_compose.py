@@ -20,7 +20,8 @@ from sqlalchemy.engine import make_url
 from shared.database import OVERFLOW, POOL
 from shared.local.databases import psql
 from shared.local.nodes import Postgres
-from shared.local.stack import PROVISIONER, SEALING, SERVICES
+from shared.local.stack import PROVISIONER, SERVICES
+from shared.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -225,7 +226,7 @@ def test_a_service_holds_its_own_credentials_and_no_others():
         others = [each.upper() for each in SERVICES if each != service]
         assert not re.search(f"TAAWON_({'|'.join(others)})_", text), service
         assert "ADMIN" not in text, service
-        assert ("TAAWON_SEAL_KEYS" in text) == (service in SEALING), service
+        assert ("TAAWON_SEAL_KEYS" in text) == bool(spec_of(service).sealed), service
 
 
 def test_the_brokers_administrator_is_known_to_jobs_and_the_provisioner_only():
@@ -259,8 +260,10 @@ def test_queues_and_services_follow_the_same_schedule():
 def test_the_databases_script_and_the_broker_job_know_every_service():
     script = (ROOT / "deploy" / "postgres" / "10-services.sh").read_text(encoding="utf-8")
 
-    assert f"for service in {' '.join(SERVICES)}; do" in script
-    assert EVERYTHING["broker-users"]["command"] == ["broker", "users", *SERVICES]
+    (made,) = re.findall(r"^for service in (.*); do$", script, re.MULTILINE)
+    assert sorted(made.split()) == list(SERVICES)
+    assert EVERYTHING["broker-users"]["command"][:2] == ["broker", "users"]
+    assert sorted(EVERYTHING["broker-users"]["command"][2:]) == list(SERVICES)
 
 
 async def test_the_databases_script_gives_each_service_a_database_that_is_closed_to_others(

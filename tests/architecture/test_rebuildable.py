@@ -15,11 +15,11 @@ from shared.contracts.base import Event
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallOpened
 from shared.database import Sessions, make_sessions
-from shared.messaging import topology
 from shared.messaging.consumers import Reaction
+from shared.spec import installed_reactions
 from shared.testing import TestDatabases
 
-REACTIONS = [reaction for reaction in topology.installed_reactions() if reaction.rebuildable]
+REACTIONS = [reaction for reaction in installed_reactions() if reaction.rebuildable]
 CASES = [(reaction, event) for reaction in REACTIONS for event in reaction.events]
 WRITTEN = """
 SELECT relname FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0

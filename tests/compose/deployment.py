@@ -22,7 +22,7 @@ from shared.local.state import free_port
 from shared.messaging import topology
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = ("registry", "ideas", "funding", "notifications", "amqp", "management", "mail")
+PUBLISHED = (*SERVICES, "amqp", "management", "mail")
 
 
 class ComposeFailed(RuntimeError):

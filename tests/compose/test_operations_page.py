@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import threading
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from shared.local.processes import wait_until
 from shared.local.stack import SERVICES
 from shared.local.state import is_free
 
-from .deployment import Deployment
+from .deployment import ROOT, Deployment
 from .page import scripts
 from .story import Told, is_told, opened_call
 
@@ -74,10 +75,17 @@ def a_new_call() -> Any:
     return seeds_of("funding")(datetime.now(UTC).date())[0]
 
 
+def usual_port(service: str) -> int:
+    """Where docker-compose.yml publishes a service unless told otherwise."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    (port,) = re.findall(rf"\$\{{TAAWON_{service.upper()}_PORT:-(\d+)\}}", text)
+    return int(port)
+
+
 def test_a_command_finds_the_system_from_the_host_and_from_a_container(told: Told) -> None:
     password = shlex.quote(told.operator.credentials["password"])
     usual = {
-        **{service: 8001 + place for place, service in enumerate(SERVICES)},
+        **{service: usual_port(service) for service in SERVICES},
         "management": 15672,
     }
     here = {

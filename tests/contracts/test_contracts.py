@@ -22,9 +22,9 @@ from shared.contracts.registry import (
     PersonErasureRequested,
 )
 from shared.messaging import outbox
-from shared.messaging.topology import installed_reactions
 from shared.messaging.wire import MAX_BODY_BYTES
 from shared.sealed import Sealer
+from shared.spec import installed_reactions
 from shared.testing import SEAL_KEY
 
 each = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.local.stack import SERVICES, VHOST
 from shared.messaging import topology
+from shared.spec import installed_reactions
 
 from .stories import Story
 
@@ -83,7 +84,7 @@ class Leftovers:
         """How many facts each reaction should have dealt with, and has not."""
         announced = await self._announced(since)
         missing = {}
-        for reaction in topology.installed_reactions():
+        for reaction in installed_reactions():
             meant = {event_id for topic, event_id in announced if topic in reaction.topics}
             handled = await self._handled(reaction.queue, since)
             missing[reaction.queue] = len(meant - handled)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from shared.local.stack import SERVICES
+
 from .stories import Story, a_call, unique
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
@@ -43,14 +45,10 @@ async def test_every_service_tells_how_it_stands(ask: Ask) -> None:
     code, rows = await ask("status")
 
     assert code == 0
-    assert [row["name"] for row in rows if row["up"] and row["ready"]] == [
-        "registry",
-        "ideas",
-        "funding",
-        "notifications",
-    ]
+    assert [row["name"] for row in rows if row["up"] and row["ready"]] == list(SERVICES)
     assert all(row["status"]["revision"] == row["status"]["newest_revision"] for row in rows)
-    queues = rows[3]["status"]["reactions"]["queues"]
+    (told,) = [row for row in rows if row["name"] == "notifications"]
+    queues = told["status"]["reactions"]["queues"]
     assert "notifications.follow_call" in queues
 
 

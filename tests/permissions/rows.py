@@ -18,8 +18,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.installed import installed_services
+
 FOLDER = Path(__file__).parent
-SERVICES = ("registry", "ideas", "funding", "notifications")
+SERVICES = installed_services()
 CALLERS = (
     "operator",
     "delegate of the province",

@@ -18,7 +18,7 @@ from shared import testing
 from shared.messaging.tables import AuditRow
 
 from .rows import CALLERS, SERVICES, Row, rows_of
-from .worlds import APPS, PERSONAL, World, world_of
+from .worlds import PERSONAL, World, app_of, world_of
 
 Worlds = Callable[[str], Awaitable[World]]
 ROWS = [row for service in SERVICES for row in rows_of(service)]
@@ -64,7 +64,7 @@ def routes_of(app: FastAPI | APIRouter, prefix: str = "") -> Iterator[tuple[str,
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
     settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    routes = set(routes_of(APPS[service](settings)))
+    routes = set(routes_of(app_of(service, settings)))
     declared = {row.route for row in rows_of(service)}
 
     undeclared = [f"{method} {path}" for method, path in sorted(routes - declared)]
@@ -81,7 +81,7 @@ def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
 def test_what_the_documents_show_is_walked_too() -> None:
     for service in SERVICES:
         settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
-        app = APPS[service](settings)
+        app = app_of(service, settings)
         shown = {
             (method.upper(), path)
             for path, methods in app.openapi()["paths"].items()

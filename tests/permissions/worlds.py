@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -15,10 +16,6 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
-import funding.app
-import ideas.app
-import notifications.app
-import registry.app
 from notifications import handlers
 from notifications.domain import Door, DoorState
 from registry.domain import Account
@@ -28,17 +25,14 @@ from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported, partner_id_of
 from shared.messaging.tables import ResendRow
+from shared.service import build
+from shared.settings import Settings
+from shared.spec import spec_of
 from shared.testing import Tokens
 
 from .rows import CALLERS
 
 Headers = dict[str, str]
-APPS = {
-    "registry": registry.app.create_app,
-    "ideas": ideas.app.create_app,
-    "funding": funding.app.create_app,
-    "notifications": notifications.app.create_app,
-}
 HERE = ["MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"]
 ELSEWHERE = ["MA-TNG"]
 COOPERATIVE, OTHER, ACCOUNT = (uuid.UUID(int=number) for number in (11, 12, 13))
@@ -293,10 +287,15 @@ MAKERS: dict[str, Callable[[World], Awaitable[None]]] = {
 }
 
 
+def app_of(service: str, settings: Settings) -> FastAPI:
+    """The application of an installed service."""
+    return build(spec_of(service), settings)
+
+
 @asynccontextmanager
 async def world_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[World]:
     """The service with its world in one transaction that is rolled back at the end."""
-    async with testing.api(APPS[service], service, url, tokens) as door:
+    async with testing.api(partial(app_of, service), service, url, tokens) as door:
         connection = door.sessions.kw["bind"]
         world = World(service, door.app, door.http, connection, door.sessions, tokens)
         world.names["id"] = str(uuid.UUID(int=7))

@@ -24,8 +24,10 @@ from shared import logs, tracing
 from shared.auth import Role
 from shared.contracts import catalogue
 from shared.contracts.registry import CooperativesImported
+from shared.installed import installed_services
 from shared.messaging import topology
 from shared.otel import OtelTracing
+from shared.spec import installed_reactions
 from shared.testing import TestDatabases, Tokens, Vhost, eventually, test_settings
 
 PAUSES = (0.2, 0.2)
@@ -57,7 +59,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 @pytest.fixture
 def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
-    vhost = vhosts("registry", "ideas", "funding", "notifications")
+    vhost = vhosts(*installed_services())
     yield vhost
     vhost.broker.management.delete_vhost(vhost.name)
 
@@ -125,7 +127,7 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(logs, "configure", lambda *_: None)
-    await topology.apply(site.admin_url, PAUSES)
+    await topology.apply(site.admin_url, PAUSES, installed_reactions())
     imported = CooperativesImported.topic
     sample = CooperativesImported.model_validate_json(catalogue.sample(imported))
     async with AsyncExitStack() as stack:

@@ -6,17 +6,22 @@ from fastapi import FastAPI
 
 from shared.service import build
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 
 from . import api, handlers, jobs, queries, usecases
+from .settings import FundingSettings
+
+SPEC = ServiceSpec(
+    name="funding",
+    settings=FundingSettings,
+    router=api.router,
+    snapshots=usecases.SNAPSHOTS,
+    consumers=handlers.consumers,
+    background=(jobs.close_expired_calls,),
+    owner_of=queries.owner_of,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless a test brings its own."""
-    return build(
-        settings or Settings.load("funding"),
-        router=api.router,
-        snapshots=usecases.SNAPSHOTS,
-        consumers=handlers.consumers,
-        background=[jobs.close_expired_calls],
-        owner_of=queries.owner_of,
-    )
+    return build(SPEC, settings)

@@ -6,16 +6,21 @@ from fastapi import FastAPI
 
 from shared.service import build
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 
 from . import api, handlers, queries, usecases
+from .settings import IdeasSettings
+
+SPEC = ServiceSpec(
+    name="ideas",
+    settings=IdeasSettings,
+    router=api.router,
+    snapshots=usecases.SNAPSHOTS,
+    consumers=handlers.consumers,
+    owner_of=queries.owner_of,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless a test brings its own."""
-    return build(
-        settings or Settings.load("ideas"),
-        router=api.router,
-        snapshots=usecases.SNAPSHOTS,
-        consumers=handlers.consumers,
-        owner_of=queries.owner_of,
-    )
+    return build(SPEC, settings)

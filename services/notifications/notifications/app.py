@@ -6,8 +6,11 @@ from fastapi import FastAPI
 
 from shared.service import build
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 
 from . import api, handlers, jobs, measures, queries
+from .settings import NotificationsSettings
+from .usecases.holdings import HOLDINGS
 
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
@@ -21,23 +24,26 @@ NAMES = {
 }
 """Which partners and subjects these are: operators alone read the status."""
 
+SPEC = ServiceSpec(
+    name="notifications",
+    settings=NotificationsSettings,
+    router=api.router,
+    consumers=handlers.consumers,
+    background=(
+        jobs.tell_late_matches,
+        jobs.deliver_feeds,
+        jobs.keep_gaps,
+        jobs.trim_feeds,
+    ),
+    sealed=HOLDINGS,
+    owner_of=queries.owner_of,
+    counts=COUNTS,
+    names=NAMES,
+    measures=measures.MEASURES,
+    handed_of=queries.handed_of,
+)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
-    return build(
-        settings or Settings.load("notifications"),
-        router=api.router,
-        consumers=handlers.consumers,
-        background=[
-            jobs.tell_late_matches,
-            jobs.deliver_feeds,
-            jobs.keep_gaps,
-            jobs.trim_feeds,
-        ],
-        seals=True,
-        owner_of=queries.owner_of,
-        counts=COUNTS,
-        names=NAMES,
-        measures=measures.MEASURES,
-        handed_of=queries.handed_of,
-    )
+    return build(SPEC, settings)

@@ -17,12 +17,12 @@ from shared.messaging.topology import user_of
 from shared.messaging.wake import Wake
 from shared.pauses import rest
 from shared.runtime import Runtime
-from shared.settings import Settings
 
 from . import metrics, usecases
 from .drain import drain_dropped
 from .models import CHANGE_CHANNEL, DOOR_CHANNEL, FEED_CHANNEL
 from .provisioner import BrokerProvisioner
+from .settings import NotificationsSettings
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ async def _tell_waiting(sessions: Sessions) -> bool:
 
 async def trim_feeds(runtime: Runtime) -> None:
     """Every hour take what is past its retention out of partner feeds, until cancelled."""
-    days = runtime.settings.feed_retention_days
+    days = NotificationsSettings.of(runtime.settings).feed_retention_days
     while True:
         if not await unless_away(_trim(runtime.sessions, days)):
             await rest(3600)
@@ -76,7 +76,7 @@ async def _trim(sessions: Sessions, days: int) -> bool:
 
 async def deliver_feeds(runtime: Runtime) -> None:
     """Keep partner queues filled from the feeds, through every outage, until cancelled."""
-    settings = runtime.settings
+    settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         log.warning("no AMQP doors", reason="TAAWON_AMQP_PARTNERS_URL is not set")
         return
@@ -95,14 +95,16 @@ async def deliver_feeds(runtime: Runtime) -> None:
 
 async def keep_gaps(runtime: Runtime) -> None:
     """Keep what partner queues dropped as gaps of their feeds, until cancelled."""
-    settings = runtime.settings
+    settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         return
     url = settings.amqp_partners_url.get_secret_value()
     await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
 
 
-async def provision(settings: Settings, sessions: Sessions, management: Management) -> None:
+async def provision(
+    settings: NotificationsSettings, sessions: Sessions, management: Management
+) -> None:
     """Make partner doors as they are asked for, until cancelled."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
@@ -131,7 +133,7 @@ async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
     await usecases.find_lost_doors(sessions, provisioner)
 
 
-async def run_provisioner(settings: Settings, sessions: Sessions) -> None:
+async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -> None:
     """The provisioner as a process."""
     if settings.rabbit_management_url is None or settings.amqp_partners_url is None:
         raise SystemExit(
@@ -144,7 +146,7 @@ async def run_provisioner(settings: Settings, sessions: Sessions) -> None:
 
 
 @contextmanager
-def measured_at(settings: Settings) -> Iterator[None]:
+def measured_at(settings: NotificationsSettings) -> Iterator[None]:
     """Where a port is set, metrics are answered there and nothing else is: not on any door."""
     if not settings.metrics_port:
         yield

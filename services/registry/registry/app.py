@@ -10,12 +10,15 @@ from joserfc.jwk import KeySet
 
 from shared.auth import Keys
 from shared.database import Sessions
-from shared.oidc import ForeignIssuer
+from shared.oidc import ForeignIssuer, is_safe_url
 from shared.pauses import rest
 from shared.service import build
 from shared.settings import Settings
+from shared.spec import ServiceSpec
 
 from . import api, handlers, jobs, measures, queries, usecases
+from .settings import RegistrySettings
+from .usecases.holdings import HOLDINGS
 
 
 class OwnKeys:
@@ -57,21 +60,47 @@ def own_keys(_: Settings, sessions: Sessions) -> Keys:
     return OwnKeys(sessions)
 
 
+def larger_bodies(settings: Settings) -> dict[str, int]:
+    """A register file is larger than any other body, in bytes."""
+    return {"/imports": RegistrySettings.of(settings).max_import_bytes}
+
+
+def complete(app: FastAPI, settings: Settings) -> None:
+    """The other issuer whose subjects are linked, and refusals in the form of RFC 6749."""
+    app.state.foreign_issuer = foreign_issuer(RegistrySettings.of(settings))
+    app.add_exception_handler(usecases.TokenRefused, api.oauth_problem)
+
+
+def foreign_issuer(settings: RegistrySettings) -> ForeignIssuer | None:
+    """The configured issuer, if there is one; half a configuration stops the process."""
+    issuer, audience = settings.oidc_issuer, settings.oidc_audience
+    if issuer is None:
+        return None
+    if audience is None:
+        raise SystemExit("TAAWON_OIDC_ISSUER is set, TAAWON_OIDC_AUDIENCE is not: set both.")
+    if not is_safe_url(issuer):
+        raise SystemExit(
+            "TAAWON_OIDC_ISSUER must be an https:// address (http:// on loopback only)."
+        )
+    return ForeignIssuer(issuer, audience, client_id=settings.oidc_client_id)
+
+
+SPEC = ServiceSpec(
+    name="registry",
+    settings=RegistrySettings,
+    router=api.router,
+    snapshots=usecases.SNAPSHOTS,
+    consumers=handlers.consumers,
+    background=(jobs.forget,),
+    keys=own_keys,
+    sealed=HOLDINGS,
+    measures=measures.MEASURES,
+    larger_bodies=larger_bodies,
+    owner_of=queries.owner_of,
+    complete=complete,
+)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless a test brings its own."""
-    settings = settings or Settings.load("registry")
-    app = build(
-        settings,
-        router=api.router,
-        snapshots=usecases.SNAPSHOTS,
-        consumers=handlers.consumers,
-        background=[jobs.forget],
-        keys=own_keys,
-        seals=True,
-        measures=measures.MEASURES,
-        larger_bodies={"/imports": settings.max_import_bytes},
-        owner_of=queries.owner_of,
-    )
-    app.state.foreign_issuer = ForeignIssuer.from_settings(settings)
-    app.add_exception_handler(usecases.TokenRefused, api.oauth_problem)
-    return app
+    return build(SPEC, settings)

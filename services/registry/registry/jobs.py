@@ -7,11 +7,12 @@ from shared.pauses import rest
 from shared.runtime import Runtime
 
 from . import usecases
+from .settings import RegistrySettings
 
 
 async def forget(runtime: Runtime) -> None:
     """Every hour remove what has expired: reports on persons and on files, sign-in failures."""
-    days = runtime.settings.person_report_days
+    days = RegistrySettings.of(runtime.settings).person_report_days
     while True:
         try:
             async with runtime.sessions.begin() as session:

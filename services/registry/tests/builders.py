@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 
 from registry.domain import Account, Entry
+from registry.settings import RegistrySettings
 from shared.contracts.base import now
-from shared.settings import Settings
 from shared.testing import Api, Tokens
 
 TODAY = date(2026, 1, 15)
-MOST_FAILURES: int = Settings.model_fields["sign_in_failures"].default
+MOST_FAILURES: int = RegistrySettings.model_fields["sign_in_failures"].default
 
 
 def a_row(**changes: str) -> dict[str, str]:

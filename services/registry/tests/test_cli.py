@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from registry.cli import accounts, register
+from registry.cli.accounts import app as accounts
+from registry.cli.register import app as register
 from shared import testing
 
 from .builders import a_file, a_row, many_rows

@@ -328,7 +328,7 @@ async def test_an_import_killed_midway_is_finished_by_the_next_one(
     content = a_file(*many_rows(1_200, court))
     file, proof = tmp_path / "register.csv", tmp_path / "proof"
     await asyncio.to_thread(file.write_bytes, content)
-    command = [sys.executable, "-c", "from registry.cli import register; register()"]
+    command = [sys.executable, "-c", "from registry.cli.register import app; app()"]
     environment = os.environ | {
         "TAAWON_DATABASE_URL": url,
         "TAAWON_SEAL_KEYS": testing.SEAL_KEY,

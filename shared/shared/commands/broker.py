@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from shared.errors import DomainError, Invalid
-from shared.local.processes import wait_until
 from shared.messaging.broker_users import put_service_user
 from shared.messaging.management import Management, ManagementRefused
+from shared.messaging.names import VHOST
 from shared.messaging.topology import BrokerUser
 from shared.settings import Settings
+from shared.waiting import wait_until
 
 app = typer.Typer(help="The broker's virtual host and users.", no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def _group() -> None:
 @app.command()
 def users(
     services: Annotated[list[str], typer.Argument(help="Every service that has a broker user.")],
-    vhost: Annotated[str, typer.Option(help="Where facts travel.")] = "taawon",
+    vhost: Annotated[str, typer.Option(help="Where facts travel.")] = VHOST,
     patience: Annotated[float, typer.Option(help="Seconds to wait for a starting broker.")] = 60,
 ) -> None:
     """Make the virtual host and a user per service that reads and announces its own. Repeatable.

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_settings import settings_of
 from shared.database import Sessions, make_engine, make_sessions
-from shared.local.settings import settings_of
 from shared.messaging import deadletters
 from shared.messaging.publisher import Publisher
 from shared.messaging.tables import DeadLetterRow

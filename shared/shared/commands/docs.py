@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
-from importlib.metadata import entry_points
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -24,6 +23,7 @@ from shared.contracts import catalogue
 from shared.contracts.base import Contract, Event, is_public
 from shared.messaging import topology
 from shared.messaging.consumers import Consumers, Reaction
+from shared.spec import installed_specs
 
 app = typer.Typer(help="Pages and schemas that are made from the code.")
 
@@ -98,8 +98,7 @@ def pages(root: Path) -> dict[Path, str]:
 
 def installed_consumers() -> list[Consumers]:
     """The reactions of each installed service."""
-    found = sorted(entry_points(group="taawon.reactions"), key=lambda entry: entry.name)
-    return [entry.load() for entry in found]
+    return [spec.consumers for spec in installed_specs() if spec.consumers is not None]
 
 
 def events_page(groups: Iterable[Consumers]) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shared.local.places import VHOST
+from shared.messaging.names import VHOST
 from shared.operations.diagnosis import Finding, Severity, diagnose
 from shared.operations.doors import Doors, Token, Urls
 from shared.operations.observe import observe

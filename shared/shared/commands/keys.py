@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shared.command_settings import settings_of
 from shared.database import Sessions, make_engine, make_sessions
-from shared.local.settings import settings_of
 from shared.sealed import Sealer
-from shared.sealing import Census, Holdings, Place, Step, census, holdings_of, rotate
+from shared.sealing import Census, Holdings, Place, Step, census, rotate
 from shared.sealing.places import UNREADABLE
+from shared.spec import sealed_columns_of
 
 app = typer.Typer(
     help="The keys of personal fields. Keys are told apart by a fingerprint; none is ever shown.",
@@ -39,7 +40,7 @@ def status(service: Service, json: Json = False) -> None:
     """
 
     async def work(sessions: Sessions, sealer: Sealer) -> tuple[Sealer, dict[str, Census]]:
-        return sealer, await census(sessions, sealer, holdings_of(service).places)
+        return sealer, await census(sessions, sealer, sealed_columns_of(service).places)
 
     sealer, found = _connected(service, work)
     keys = [*sealer.fingerprints, UNREADABLE]
@@ -94,7 +95,7 @@ def rotate_(
 
     Example: taawon keys rotate registry --signing
     """
-    holdings = holdings_of(service)
+    holdings = sealed_columns_of(service)
     if signing:
         typer.echo(f"signing key {_connected(service, _new_signing_key(service, holdings))} signs")
         return

@@ -11,7 +11,7 @@ from shared.settings import Settings
 
 
 def migrate(
-    service: Annotated[str, typer.Argument(help="registry, ideas, funding or notifications.")],
+    service: Annotated[str, typer.Argument(help="One of the installed services.")],
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; fail when models and schema differ.")
     ] = False,

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_settings import settings_of
 from shared.database import Sessions, make_engine, make_sessions
-from shared.local.settings import settings_of
 from shared.messaging import parked
 from shared.messaging.republish import republish
 

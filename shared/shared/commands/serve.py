@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 import uvicorn
-from fastapi import FastAPI
 
 from shared import logs
+from shared.installed import installed_services
+from shared.service import build
 from shared.settings import Settings
+from shared.spec import spec_of
 
 
 def serve(
-    service: Annotated[str, typer.Argument(help="registry, ideas, funding or notifications.")],
+    service: Annotated[str, typer.Argument(help="One of the installed services.")],
 ) -> None:
     """Run a service: its HTTP door, its reactions and its relay.
 
@@ -24,13 +25,13 @@ def serve(
 
     Example: TAAWON_DATABASE_URL=… TAAWON_AMQP_URL=… TAAWON_JWKS_URL=… taawon serve ideas
     """
-    found = {entry.name: entry for entry in entry_points(group="taawon.services")}
-    if service not in found:
-        names = ", ".join(sorted(found)) or "none"
+    if service not in installed_services():
+        names = ", ".join(installed_services()) or "none"
         raise typer.BadParameter(f"no service {service!r} is installed here; installed: {names}")
-    settings = Settings.load(service)
+    spec = spec_of(service)
+    settings = spec.settings.load()
     logs.configure(service, settings.log_level)
-    app: FastAPI = found[service].load()()
+    app = build(spec, settings)
     door = _door(settings)
     config = uvicorn.Config(
         app,

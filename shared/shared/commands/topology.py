@@ -9,6 +9,7 @@ import typer
 
 from shared.messaging import topology
 from shared.settings import Settings
+from shared.spec import installed_reactions
 
 app = typer.Typer(help="Exchanges and queues of the broker.", no_args_is_help=True)
 
@@ -30,7 +31,11 @@ def apply(
     Example: TAAWON_AMQP_URL=amqp://admin:…@host/ taawon topology apply
     """
     settings = Settings.load("topology", database_url="postgresql://unused")
-    names = asyncio.run(topology.apply(settings.amqp_url.get_secret_value(), settings.retry_pauses))
+    names = asyncio.run(
+        topology.apply(
+            settings.amqp_url.get_secret_value(), settings.retry_pauses, installed_reactions()
+        )
+    )
     if not quiet:
         for name in names:
             typer.echo(name)

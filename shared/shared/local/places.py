@@ -9,14 +9,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.installed import installed_services
+from shared.messaging.management import Management
+from shared.messaging.names import PARTNER_VHOST, VHOST
+
 from .processes import Process
 
-SERVICES = ("registry", "ideas", "funding", "notifications")
-SEALING = frozenset({"registry", "notifications"})
-"""The only services that hold the key of personal fields."""
+__all__ = ["OPERATOR", "PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Place"]
+
+SERVICES = installed_services()
 PROVISIONER = "partners-provisioner"
-VHOST = "taawon"
-PARTNER_VHOST = "partners"
 OPERATOR = "operator@taawon.invalid"
 """Who `taawon up` makes; the password is kept in the folder."""
 
@@ -50,5 +52,29 @@ class Place:
         return Process(self.folder / "processes", name)
 
     @property
+    def operator(self) -> str:
+        return OPERATOR
+
+    def log_of(self, process: str) -> Path:
+        return self.process(process).log
+
+    def stopped(self) -> tuple[str, ...]:
+        return () if self.process(PROVISIONER).is_running() else (PROVISIONER,)
+
+    def management(self) -> Management | None:
+        """The broker's management API; None where it does not run, OSError where it fails."""
+        from .broker import BrokerUnavailable, running_management  # seldom needed, and heavy
+
+        try:
+            return running_management(self.folder / "rabbitmq")
+        except BrokerUnavailable as error:
+            raise ConnectionError(str(error)) from error
+
+    @property
     def operator_password(self) -> Path:
         return self.folder / "secrets" / "operator.password"
+
+
+def local_stack() -> Place:
+    """The stack of this machine, for commands that only look at it."""
+    return Place(stack_folder())

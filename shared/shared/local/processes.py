@@ -4,12 +4,15 @@ import contextlib
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.waiting import wait_until
+
 from .state import write_atomically
+
+__all__ = ["Identity", "NotStarted", "Process", "wait_until"]
 
 # A shell started in the background ignores these, and a child would inherit that.
 HEARD_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
@@ -150,16 +153,6 @@ class Process:
         for pid in family:
             family += children.get(pid, [])
         return [eldest, *filter(None, map(Identity.of, family[1:]))]
-
-
-def wait_until(holds: Callable[[], bool], *, within: float, every: float = 0.05) -> bool:
-    """Whether it came to hold in time."""
-    end = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(every)
-    return True
 
 
 def _bury(pid: int) -> None:

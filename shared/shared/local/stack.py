@@ -16,13 +16,14 @@ from cryptography.fernet import Fernet
 from shared import migrations
 from shared.messaging import topology
 from shared.settings import Settings
+from shared.spec import installed_reactions, spec_of
 
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
-from .places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
+from .places import PARTNER_VHOST, PROVISIONER, SERVICES, VHOST, Place
 from .state import usable_port, write_atomically
 
-__all__ = ["PARTNER_VHOST", "PROVISIONER", "SEALING", "SERVICES", "VHOST", "Stack"]
+__all__ = ["PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Stack"]
 
 Say = Callable[[str], None]
 
@@ -78,11 +79,13 @@ class Stack(Place):
         for service in services:
             migrations.upgrade(service, self.database_url(service))
         self.say("databases migrated")
-        names = asyncio.run(topology.apply(self.broker.admin_url(VHOST), self._pauses()))
+        names = asyncio.run(
+            topology.apply(self.broker.admin_url(VHOST), self._pauses(), installed_reactions())
+        )
         self.say(f"topology declared: {len(names)} queues")
 
     def start_processes(self) -> None:
-        """The four services and the provisioner, all at once; ready afterwards."""
+        """All services and the provisioner, at once; ready afterwards."""
         for name in (*SERVICES, PROVISIONER):
             self.launch(name)
         for service in SERVICES:
@@ -165,7 +168,7 @@ class Stack(Place):
         }
         if name in SERVICES:
             known["TAAWON_HTTP_PORT"] = self.port_file(name).read_text().strip()
-        if name in SEALING:
+        if name in SERVICES and spec_of(name).sealed:
             known["TAAWON_SEAL_KEYS"] = self.seal_key()
         if service == "notifications":
             partners = self.broker.url_of("notifications", vhost=PARTNER_VHOST)

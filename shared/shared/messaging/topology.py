@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -222,26 +221,14 @@ class BrokerUser:
         return rf"^{re.escape(self.service)}\..*$"
 
 
-def installed_reactions() -> list[Declares]:
-    """The reactions of every service that is installed beside this kernel."""
-    found: list[Declares] = []
-    for entry in sorted(entry_points(group="taawon.reactions"), key=lambda e: e.name):
-        found += entry.load().reactions
-    return found
-
-
 def user_of(amqp_url: str) -> str:
     """The broker user that a URL signs in with."""
     return unquote(urlsplit(amqp_url).username or "guest")
 
 
-async def apply(
-    amqp_url: str, pauses: Iterable[float], reactions: Iterable[Declares] | None = None
-) -> list[str]:
+async def apply(amqp_url: str, pauses: Iterable[float], reactions: Iterable[Declares]) -> list[str]:
     """Declare everything over one connection of an administrator. Safe to repeat."""
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
-        return await declare(
-            channel, installed_reactions() if reactions is None else reactions, pauses
-        )
+        return await declare(channel, reactions, pauses)

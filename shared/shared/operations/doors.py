@@ -12,7 +12,9 @@ import httpx
 import typer
 
 from shared.errors import Invalid, NotFound
-from shared.local.places import OPERATOR, SERVICES, Place, stack_folder
+from shared.installed import installed_services
+
+from .local_stack import LocalStack, find_local_stack
 
 Urls = Annotated[
     list[str] | None,
@@ -41,7 +43,7 @@ class Doors:
     """The services by name, and the operator's token. `stack` is known on this machine only."""
 
     urls: Mapping[str, str]
-    stack: Place | None = None
+    stack: LocalStack | None = None
     token: str | None = field(default=None, repr=False)
     no_token: str | None = None
 
@@ -51,13 +53,13 @@ class Doors:
         if urls:
             named = dict(_named(url) for url in urls)
             return cls(named, token=token, no_token="no token is given")
-        stack = Place(stack_folder())
-        if not stack.was_started():
+        stack = find_local_stack()
+        if stack is None or not stack.was_started():
             raise NothingHere(
-                f"nothing was ever started in {stack.folder}: run `taawon up`, or name each"
-                " service, as in --url registry=http://127.0.0.1:8001"
+                f"nothing was ever started {f'in {stack.folder}' if stack else 'here'}: run"
+                " `taawon up`, or name each service, as in --url registry=http://127.0.0.1:8001"
             )
-        found = {service: stack.url(service) for service in SERVICES}
+        found = {service: stack.url(service) for service in installed_services()}
         if token is not None:
             return cls(found, stack, token)
         token, trouble = _sign_in(stack)
@@ -126,19 +128,24 @@ def _named(text: str) -> tuple[str, str]:
     name, _, url = text.partition("=")
     if not name or not url.startswith(("http://", "https://")):
         raise Invalid(f"--url {text}: write it as registry=http://host:8001", field="--url")
-    if name not in SERVICES:
+    known = installed_services()
+    if known and name not in known:
         raise Invalid(
-            f"--url {text}: {name} is no service; they are {', '.join(SERVICES)}", field="--url"
+            f"--url {text}: {name} is no service; they are {', '.join(known)}", field="--url"
         )
     return name, url.rstrip("/")
 
 
-def _sign_in(stack: Place) -> tuple[str | None, str | None]:
+def _sign_in(stack: LocalStack) -> tuple[str | None, str | None]:
     """The token of the stack's operator, or why there is none; nobody is made."""
     kept = stack.operator_password
     if not kept.exists():
         return None, f"there is no operator's password in {kept}: `taawon up` makes the operator"
-    form = {"grant_type": "password", "username": OPERATOR, "password": kept.read_text().strip()}
+    form = {
+        "grant_type": "password",
+        "username": stack.operator,
+        "password": kept.read_text().strip(),
+    }
     try:
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as http:
             answer = http.post(f"{stack.url('registry')}/token", data=form)

@@ -61,7 +61,7 @@ async def read_audit(
     `partner_id` that `GET /partners/{slug}` of the registry answers; a rotation of signing keys, in
     the registry, by the id of the new key.
     """
-    await _require_owner(request.app.state.owner_of, session, caller, record_id)
+    await _require_owner(request.app.state.spec.owner_of, session, caller, record_id)
     query = select(AuditRow).where(AuditRow.subject_id == record_id)
     if after is not None:
         query = query.where(AuditRow.id < decode_cursor(after, int)[0])

@@ -22,7 +22,7 @@ def scrape_of(app: FastAPI) -> Scrape:
     """The one scrape of an application: the kernel's questions and those of the service."""
     found = getattr(app.state, "scrape", None)
     if found is None:
-        measures = (*kernel(app), *getattr(app.state, "measures", ()))
+        measures = (*kernel(app), *app.state.spec.measures)
         found = app.state.scrape = Scrape(lambda: app.state.runtime.sessions, measures)
     assert isinstance(found, Scrape)
     return found

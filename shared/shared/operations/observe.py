@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from shared.local.places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
-from shared.local.processes import wait_until
+from shared.installed import installed_services
 from shared.messaging.management import Management, ManagementRefused
-from shared.messaging.names import dead_queue
+from shared.messaging.names import PARTNER_VHOST, VHOST, dead_queue
+from shared.waiting import wait_until
 
 from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .doors import Answer, Doors
+from .local_stack import LocalStack
 from .told import SealedOut, Status
 
 KEYS = "/.well-known/jwks.json"
@@ -29,7 +30,7 @@ STATISTICS_SECONDS = 7.0
 
 async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
     """Services and signing keys, looked at together; then the queues that these services need."""
-    services, (sealed, silent), (keys_url, keys) = await asyncio.gather(
+    services, (sealing, sealed, silent), (keys_url, keys) = await asyncio.gather(
         see_services(doors), _see_sealed(doors), _see_keys(doors)
     )
     if any(_seems_untold(one) for one in services):
@@ -37,7 +38,6 @@ async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
         services = await see_services(doors)
     reactions = reactions_of(services)
     broker = await asyncio.to_thread(_see_broker, doors, vhost, reactions)
-    stopped = doors.stack is not None and not doors.stack.process(PROVISIONER).is_running()
     return Observations(
         services=tuple(
             replace(one, sealed=sealed.get(one.name), not_counted=silent.get(one.name))
@@ -47,9 +47,9 @@ async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
         broker=broker,
         signing_keys=keys,
         keys_url=keys_url,
-        sealing=SEALING,
-        stopped=(PROVISIONER,) if stopped else (),
-        not_named=tuple(name for name in SERVICES if name not in doors.urls),
+        sealing=sealing,
+        stopped=doors.stack.stopped() if doors.stack else (),
+        not_named=tuple(name for name in installed_services() if name not in doors.urls),
         here=doors.stack is not None,
     )
 
@@ -68,10 +68,11 @@ def reactions_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
 
 
 def _installed(service: str) -> list[str]:
-    from shared.messaging.topology import installed_reactions  # loads every service: seldom needed
+    from shared.spec import spec_of  # loads the service: seldom needed
 
-    queues = (reaction.queue for reaction in installed_reactions())
-    return [queue for queue in queues if queue.partition(".")[0] == service]
+    if service not in installed_services():
+        return []
+    return [reaction.queue for reaction in spec_of(service).reactions]
 
 
 async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
@@ -94,7 +95,7 @@ async def _ask_status(doors: Doors) -> dict[str, Answer]:
 def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) -> ServiceSeen:
     status, refused = _status(told)
     checks = _part(ready, "checks") if up else {}
-    log = doors.stack.process(name).log if doors.stack else None
+    log = doors.stack.log_of(name) if doors.stack else None
     last_line = None
     if log is not None and not up and log.exists():
         last_line = _last_line(log.read_text(errors="replace"))
@@ -147,19 +148,27 @@ def _last_line(text: str) -> str | None:
         return lines[-1][:300]
 
 
-async def _see_sealed(doors: Doors) -> tuple[dict[str, SealedOut], dict[str, str]]:
-    """Under which keys values rest, of each service that seals; and why one did not say so."""
-    urls = {name: url for name, url in doors.urls.items() if name in SEALING}
-    if doors.token is None or not urls:
-        return {}, {}
-    told = await replace(doors, urls=urls).ask("/sealed")
+async def _see_sealed(
+    doors: Doors,
+) -> tuple[frozenset[str], dict[str, SealedOut], dict[str, str]]:
+    """Which services seal, under which keys their values rest, and why one did not say so.
+
+    One that holds nothing sealed has no such route.
+    """
+    if doors.token is None:
+        return frozenset(), {}, {}
+    told = {
+        name: answer
+        for name, answer in (await doors.ask("/sealed")).items()
+        if answer.status != 404
+    }
     found, silent = {}, {}
     for name, answer in told.items():
         try:
             found[name] = SealedOut.model_validate(answer.body if answer.ok else None)
         except ValidationError:
             silent[name] = answer.trouble
-    return found, silent
+    return frozenset(told), found, silent
 
 
 async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
@@ -223,19 +232,12 @@ def _settled_queues(
     return seen
 
 
-def _management(stack: Place | None) -> Management | None:
+def _management(stack: LocalStack | None) -> Management | None:
     """The one that is named counts, wherever the services are."""
     given = os.environ.get("TAAWON_RABBIT_MANAGEMENT_URL")
     if given:
         return Management.of_url(given)
-    if stack is None:
-        return None
-    from shared.local.broker import BrokerUnavailable, running_management  # for this machine only
-
-    try:
-        return running_management(stack.folder / "rabbitmq")
-    except BrokerUnavailable as error:
-        raise ConnectionError(str(error)) from error
+    return None if stack is None else stack.management()
 
 
 def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tuple[QueueSeen, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from shared.auth import Role
-from shared.sealing import census, holdings_of
+from shared.sealing import census
 from shared.web import Caller, Process
 
 from .told import SealedOut
@@ -14,13 +14,12 @@ router = APIRouter(tags=["operations"])
 
 
 @router.get("/sealed")
-async def read_sealed(process: Process, caller: Caller) -> SealedOut:
+async def read_sealed(request: Request, process: Process, caller: Caller) -> SealedOut:
     """Under which keys sealed values rest, for operators. Counted anew each time."""
     caller.require(Role.OPERATOR)
     sealer = process.sealer
     assert sealer is not None
-    places = holdings_of(process.settings.service).places
-    found = await census(process.sessions, sealer, places)
+    found = await census(process.sessions, sealer, request.app.state.spec.sealed.places)
     return SealedOut(
         newest=sealer.newest,
         keys=sealer.fingerprints,

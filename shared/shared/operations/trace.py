@@ -53,7 +53,7 @@ async def read_trace(
     events |= {fact.event_id for fact in facts[:MOST]}
     taken = await _taken(session, process.queues, events)
     dead = await _dead(session, name, events)
-    handed = await request.app.state.handed_of(session, events, MOST + 1)
+    handed = await request.app.state.spec.handed_of(session, events, MOST + 1)
     return Trace(
         service=process.settings.service,
         facts=facts[:MOST],

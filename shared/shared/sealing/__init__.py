@@ -1,6 +1,6 @@
 """Where sealed values rest, counted by key and brought under the newest one."""
 
-from .holdings import Holdings, holdings_of
+from .holdings import Holdings, NothingSealed
 from .places import Census, Log, Place, SealedColumn
 from .rotation import Step, census, rotate
 
@@ -8,10 +8,10 @@ __all__ = [
     "Census",
     "Holdings",
     "Log",
+    "NothingSealed",
     "Place",
     "SealedColumn",
     "Step",
     "census",
-    "holdings_of",
     "rotate",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,7 +25,7 @@ class NothingSealed(NotFound):
 
 @dataclass(frozen=True)
 class Holdings:
-    """Offered by a service under the entry point `taawon.sealed`.
+    """What a service declares as `sealed` in its spec.
 
     `afterwards` forgets what was marked with older keys and can't be marked anew.
     """
@@ -38,12 +37,3 @@ class Holdings:
     @property
     def places(self) -> tuple[Place, ...]:
         return (*self.columns, *LOGS)
-
-
-def holdings_of(service: str) -> Holdings:
-    """What the installed service of that name holds."""
-    for entry in entry_points(group="taawon.sealed", name=service):
-        found = entry.load()
-        assert isinstance(found, Holdings)
-        return found
-    raise NothingSealed(f"{service} is not installed here, or holds nothing sealed")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from shared.local import settings
+from shared import command_settings
+from shared.command_settings import settings_of
+from shared.installed import NotInstalled, entry_of
 from shared.local.nodes import Postgres
-from shared.local.settings import NotInstalled, settings_of
 from shared.settings import MissingSettings
+
+
+def only_carpentry(service: str) -> EntryPoint | None:
+    """As on a machine where carpentry is installed, and nothing else."""
+    return None if service == "carpentry" else entry_of(service)
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +25,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("TAAWON_DATABASE_URL", "TAAWON_AMQP_URL", "TAAWON_POSTGRES_ADMIN_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TAAWON_RUN", str(tmp_path))
-    monkeypatch.setattr(settings, "installed_services", lambda: {"carpentry"})
+    monkeypatch.setattr(command_settings, "entry_of", only_carpentry)
     return tmp_path / "stack"
 
 

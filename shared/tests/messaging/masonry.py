@@ -16,16 +16,19 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared import service
 from shared.contracts.base import Event
 from shared.database import Sessions, make_engine, make_sessions
+from shared.lifespan import assemble
+from shared.listening import listen
 from shared.messaging import outbox, topology, wire
 from shared.messaging.consumers import Consumers
 from shared.messaging.desk import Desk
+from shared.messaging.drain import Drain
 from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.tables import OutboxRow
 from shared.runtime import Runtime
+from shared.spec import ServiceSpec
 from shared.testing import eventually, test_settings
 
 PAUSES = (0.1, 0.2)
@@ -199,11 +202,9 @@ async def house(
         **{"retry_pauses": PAUSES, "probe_seconds": 0.1, "graceful_seconds": 5, **overrides},
     )
     engine = make_engine(database_url)
-    runtime = service.assemble(settings, engine, service.fetched_keys, seals=False)
+    runtime = assemble(ServiceSpec(name=settings.service, consumers=consumers), settings, engine)
     try:
-        async with working(
-            service.listen(runtime, consumers), service.Drain.of(runtime, consumers).run()
-        ):
+        async with working(listen(runtime, consumers), Drain.of(runtime, consumers).run()):
             await eventually(lambda: runtime.listening, within=20)
             yield House(runtime, runtime.sessions, admin_url, amqp_url, database_url)
     finally:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from shared import service
+from shared import background
 from shared.commands.dead_letters import app
 from shared.contracts.base import Event
 from shared.errors import Conflict
@@ -290,7 +290,7 @@ async def test_a_decided_letter_is_forgotten_after_its_retention(
     assert [row.id for row in await letters(h, "dropped")] == [letter.id]
 
     await decided_days_ago(h, 91)
-    async with working(service.forget_old(h.runtime)):
+    async with working(background.forget_old(h.runtime)):
         await eventually(lambda: _none(letters(h, "dropped")))
     assert [row.id for row in await letters(h)] == [newer.id]  # it waits, however long
 

@@ -14,7 +14,7 @@ import pytest
 from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
 from structlog.testing import capture_logs
 
-from shared import causes, health, service
+from shared import background, causes, health, lifespan, listening
 from shared.database import make_engine
 from shared.local.nodes import Broker as BrokerNode
 from shared.local.rabbitmq import RabbitNode
@@ -25,6 +25,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.tables import OutboxRow
 from shared.operations.observe import alarms
 from shared.runtime import Runtime
+from shared.spec import ServiceSpec
 from shared.testing import TestDatabases, Vhost, eventually, test_settings
 
 from .masonry import PAUSES, StoneLaid, a_stone, channel_of, numbers, working, yard
@@ -104,9 +105,11 @@ async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
         graceful_seconds=1,
     )
     engine = make_engine(database_url)
-    runtime = service.assemble(settings, engine, service.fetched_keys, seals=False)
+    runtime = lifespan.assemble(
+        ServiceSpec(name="carpentry", consumers=consumers), settings, engine
+    )
     try:
-        async with working(service.listen(runtime, consumers)):
+        async with working(listening.listen(runtime, consumers)):
             yield runtime
     finally:
         assert runtime.publisher is not None
@@ -218,7 +221,7 @@ class Interrupted(Broker):
 async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
     site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(service, "Broker", Interrupted)
+    monkeypatch.setattr(listening, "Broker", Interrupted)
     monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
     await topology.apply(site.admin_url, PAUSES, consumers.reactions)
 
@@ -245,14 +248,16 @@ class Stumbling(Consumers):
 async def test_a_service_whose_listening_fails_says_so_and_listens_again(
     site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(service, "RESTART_SECONDS", 0)
+    monkeypatch.setattr(background, "RESTART_SECONDS", 0)
     stumbling = Stumbling("carpentry")
     stumbling.on(StoneLaid)(hear)
     await topology.apply(site.admin_url, PAUSES, stumbling.reactions)
     settings = test_settings("carpentry", databases.kernel(), amqp_url=site.url("carpentry"))
 
+    spec = ServiceSpec(name="carpentry", consumers=stumbling)
+
     with capture_logs() as logs:
-        async with service.running(settings, stumbling, (), service.fetched_keys, seals=False) as r:
+        async with lifespan.running(spec, settings) as r:
             await eventually(lambda: r.listening, within=20)
 
     assert [line["job"] for line in logs if line["event"] == "background work failed"] == ["listen"]

@@ -11,9 +11,9 @@ import typer
 
 from shared import logs
 from shared.database import engine_of, make_sessions
-from shared.settings import Settings
 
 from ..jobs import run_provisioner
+from ..settings import NotificationsSettings
 from .partner_ledger import ledger
 
 partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def provision() -> None:
     """
 
     async def run() -> None:
-        settings = Settings.load("notifications")
+        settings = NotificationsSettings.load()
         logs.configure("partners-provisioner", settings.log_level)
         engine = engine_of(settings, "partners-provisioner", pool_size=2)
         try:

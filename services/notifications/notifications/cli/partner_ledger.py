@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_settings import settings_of
 from shared.database import Sessions, make_engine, make_sessions
-from shared.local.settings import settings_of
 
 from .. import queries
 from ..partner_table import HEADER, cells_of

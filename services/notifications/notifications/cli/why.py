@@ -10,9 +10,9 @@ from uuid import UUID
 
 import typer
 
+from shared.command_settings import settings_of
 from shared.contracts.base import Language
 from shared.database import make_engine, make_sessions
-from shared.local.settings import settings_of
 
 from .. import queries
 from ..answers import WhyOut, answer

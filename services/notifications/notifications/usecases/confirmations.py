@@ -15,6 +15,7 @@ from shared.database import settings_of
 
 from ..domain import ConfirmationRule, Hold, HoldState, Subject
 from ..models import audience, hold_decision
+from ..settings import NotificationsSettings
 from .telling import tracks_of
 
 log = structlog.get_logger()
@@ -24,9 +25,10 @@ FITS = "as many match now as may be told"
 
 def rule_of(session: AsyncSession) -> ConfirmationRule:
     """The rule of this process's settings."""
-    settings = settings_of(session)
-    if settings is None:
+    found = settings_of(session)
+    if found is None:
         return ConfirmationRule()
+    settings = NotificationsSettings.of(found)
     return ConfirmationRule(
         percent=settings.confirm_tolerance_percent,
         least=settings.confirm_tolerance_least,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from registry import queries, usecases
 from registry.domain import Account, AccountState
+from registry.settings import RegistrySettings
 from shared.auth import Role
 from shared.errors import Invalid
 from shared.oidc import is_safe_url
@@ -204,7 +205,12 @@ async def set_password(
     if caller.subject == account_id:
         current = body.current_password.get_secret_value() if body.current_password else ""
         await usecases.change_password(
-            sessions, seal, process.settings, caller, current=current, password=password
+            sessions,
+            seal,
+            RegistrySettings.of(process.settings),
+            caller,
+            current=current,
+            password=password,
         )
         return
     async with sessions.begin() as session:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from registry import queries, usecases
 from registry.domain import Ground, PersonRequest, RequestKind, RequestState
 from registry.register_file import WrongCell, cells
+from registry.settings import RegistrySettings
 from shared import audit
 from shared.auth import Role
 from shared.contracts.base import Text
@@ -155,7 +156,7 @@ async def hand_out_report(
 ) -> dict[str, Any]:
     """Everything that is held on the person, to be handed out, which the audit notes."""
     caller.require(Role.OPERATOR)
-    days = process.settings.person_report_days
+    days = RegistrySettings.of(process.settings).person_report_days
     found = await queries.report(session, seal, request_id, days=days)
     audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
     response.headers["Cache-Control"] = "no-store"

@@ -12,6 +12,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
 from registry import queries, usecases
+from registry.settings import RegistrySettings
 from shared import openapi, problems
 from shared.web import Address, Process, Session, Sessions
 
@@ -90,7 +91,7 @@ async def issue_token(
             issued = await usecases.issue_to_account(
                 sessions,
                 seal,
-                process.settings,
+                RegistrySettings.of(process.settings),
                 email=form.username,
                 password=form.password,
                 address=address,
@@ -99,7 +100,7 @@ async def issue_token(
             issued = await usecases.issue_to_client(
                 sessions,
                 seal,
-                process.settings,
+                RegistrySettings.of(process.settings),
                 client_id=basic.username if basic else form.client_id,
                 secret=basic.password if basic else form.client_secret,
             )
@@ -132,12 +133,12 @@ async def _exchanged(
         )
     if form.on_behalf_of is None:
         return await usecases.issue_to_linked(
-            sessions, seal, process.settings, foreign, token=form.subject_token
+            sessions, seal, RegistrySettings.of(process.settings), foreign, token=form.subject_token
         )
     return await usecases.issue_to_act_for(
         sessions,
         seal,
-        process.settings,
+        RegistrySettings.of(process.settings),
         process.verifier,
         token=form.subject_token,
         cooperative_id=form.on_behalf_of,

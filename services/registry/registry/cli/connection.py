@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from registry.domain import CONSOLE
+from shared.command_settings import settings_of
 from shared.database import Sessions, make_engine, make_sessions
-from shared.local.settings import settings_of
 from shared.sealed import Sealer
 
 __all__ = ["CONSOLE", "connected"]

@@ -16,8 +16,9 @@ from rich.table import Table
 from registry import queries, usecases
 from registry.api.persons import RequestIn, RequestOut
 from registry.domain import Ground, RequestKind
+from registry.settings import RegistrySettings
 from shared import audit
-from shared.local.settings import settings_of
+from shared.command_settings import own_settings
 
 from .connection import CONSOLE, connected
 
@@ -183,7 +184,7 @@ async def _seen(request_id: UUID) -> RequestOut:
 
 
 async def _report(request_id: UUID) -> dict[str, Any]:
-    days = settings_of("registry").person_report_days
+    days = own_settings(RegistrySettings).person_report_days
     async with connected() as (sessions, sealer), sessions.begin() as session:
         found = await queries.report(session, sealer, request_id, days=days)
         audit.record(

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.domain import Account, check_claims
+from registry.settings import RegistrySettings
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import now
 from shared.database import Sessions
 from shared.errors import Forbidden
 from shared.sealed import Sealer
-from shared.settings import Settings
 
 from .accounts import (
     claims_picture,
@@ -115,7 +115,7 @@ async def reset_password(
 async def change_password(
     sessions: Sessions,
     sealer: Sealer,
-    settings: Settings,
+    settings: RegistrySettings,
     caller: Principal,
     *,
     current: str,

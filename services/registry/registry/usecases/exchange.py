@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import Account, NotInTheRegister
+from registry.settings import RegistrySettings
 from shared.auth import Principal, Verifier
 from shared.database import Sessions
 from shared.errors import DomainError, Forbidden
 from shared.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
 from shared.sealed import Sealer
-from shared.settings import Settings
 
 from .failures import Attempt, forget_failures_here, note_failure, refuse_guessing
 from .identities import find_linked, identity_marks
@@ -31,7 +31,7 @@ TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 async def issue_to_linked(
     sessions: Sessions,
     sealer: Sealer,
-    settings: Settings,
+    settings: RegistrySettings,
     issuer: ForeignIssuer | None,
     *,
     token: str,
@@ -75,7 +75,7 @@ def _why_not(account: Account | None) -> str:
 async def issue_to_act_for(
     sessions: Sessions,
     sealer: Sealer,
-    settings: Settings,
+    settings: RegistrySettings,
     verifier: Verifier,
     *,
     token: str,

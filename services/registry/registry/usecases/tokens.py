@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import models
 from registry.domain import Account, ApiClient, KeyState, Partner, SigningKey
+from registry.settings import RegistrySettings
 from shared import audit
 from shared.auth import ALGORITHM, Principal, Role
 from shared.contracts.base import new_id, now
 from shared.database import Sessions
 from shared.errors import DomainError
 from shared.sealed import Sealer
-from shared.settings import Settings
 
 from .accounts import email_marks
 from .failures import (
@@ -69,7 +69,7 @@ class IssuedToken:
 async def issue_to_account(
     sessions: Sessions,
     sealer: Sealer,
-    settings: Settings,
+    settings: RegistrySettings,
     *,
     email: str,
     password: str,
@@ -114,7 +114,7 @@ def claims_of(present: Principal) -> dict[str, Any]:
 
 
 async def issue_to_client(
-    sessions: Sessions, sealer: Sealer, settings: Settings, *, client_id: str, secret: str
+    sessions: Sessions, sealer: Sealer, settings: RegistrySettings, *, client_id: str, secret: str
 ) -> IssuedToken:
     """A client acts as its partner and as nothing else."""
     async with sessions.begin() as session:
@@ -157,7 +157,7 @@ async def rotate_signing_key(
 async def issue(
     session: AsyncSession,
     sealer: Sealer,
-    settings: Settings,
+    settings: RegistrySettings,
     *,
     subject: UUID,
     claims: dict[str, Any],

@@ -1,0 +1,54 @@
+"""Settings of notifications, beside those of the kernel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from shared.settings import Settings, with_heartbeat
+
+
+class NotificationsSettings(Settings):
+    """Partner queues and feeds, and how many may be told of what nobody confirmed."""
+
+    service_name: ClassVar[str] = "notifications"
+
+    amqp_partners_url: SecretStr | None = Field(
+        default=None, description="As amqp_url, for the vhost of partner queues."
+    )
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Where a process without HTTP routes answers with its metrics; 0: nowhere.",
+    )
+    confirm_above: Annotated[int | None, NoDecode] = Field(
+        default=None,
+        ge=0,
+        description="Most recipients that are told of an idea or call whose audience nobody"
+        " confirmed; more wait for a person. Not set: any number.",
+    )
+    confirm_tolerance_percent: int = Field(
+        default=10, ge=0, description="How many more than confirmed may be told, in percent of it."
+    )
+    confirm_tolerance_least: int = Field(
+        default=10, ge=0, description="How many more may be told at least."
+    )
+    feed_retention_days: int = Field(
+        default=400, ge=1, le=36_500, description="How long partner feeds go back."
+    )
+
+    @field_validator("amqp_partners_url", mode="after")
+    @classmethod
+    def _with_partners_heartbeat(
+        cls, url: SecretStr | None, known: ValidationInfo
+    ) -> SecretStr | None:
+        return url and with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
+
+    @field_validator("confirm_above", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.lower() in {"", "none", "off"} else value
