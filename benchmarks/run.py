@@ -21,6 +21,7 @@ from . import (
     memory,
     peering,
     relaying,
+    starting,
 )
 from .lab import Lab
 from .report import Report, surroundings
@@ -36,6 +37,7 @@ class Group:
 
 
 GROUPS = {
+    "start": Group(starting.measure),
     "fanout": Group(fanout.measure, ("notifications",)),
     "hop": Group(hop.measure, ("registry", "ideas", "notifications")),
     "consumer": Group(consuming.measure),

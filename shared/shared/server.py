@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from contextlib import suppress
 
@@ -18,6 +19,8 @@ from .spec import spec_of
 def run(service: str) -> None:
     """Until it is asked to end. SystemExit says why it can't start: settings, port, its log."""
     spec = spec_of(service)
+    gc.freeze()
+    gc.enable()
     settings = spec.settings.load()
     logs.configure(service, settings.log_level)
     app = build(spec, settings)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from shared import cli
 from shared.errors import Invalid, NotFound
+from shared.installed import installed_services
 from shared.local.places import Place
 from shared.operations import observe as observe_module
 from shared.operations.diagnosis import (
@@ -35,9 +36,9 @@ def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_
 
 
 def test_a_url_of_no_service_is_refused_with_their_names():
-    with pytest.raises(
-        Invalid, match="fundng is no service; they are funding, ideas, notifications, registry"
-    ):
+    known = ", ".join(installed_services())
+
+    with pytest.raises(Invalid, match=f"fundng is no service; they are {known}"):
         Doors.find(["fundng=http://127.0.0.1:8003"], None)
 
 

@@ -133,3 +133,29 @@ def test_help_imports_no_command_and_no_service() -> None:
     assert loaded & (heavy | commands) == set()
     for name in ("serve", "doctor", "why"):
         assert re.search(rf"^  {name} ", run.stdout, re.MULTILINE), name
+
+
+def test_commands_and_the_operators_client_know_the_local_stack_by_entry_points_alone() -> None:
+    kernel = ROOT / "shared" / "shared"
+    found = [
+        str(path.relative_to(ROOT))
+        for folder in ("commands", "operations")
+        for path in (kernel / folder).rglob("*.py")
+        if "shared.local" in path.read_text(encoding="utf-8")
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_a_service_that_is_served_imports_neither_rich_nor_the_local_stack(service: str) -> None:
+    look = (
+        "import sys; import shared.server; from shared.spec import spec_of;"
+        f" spec_of({service!r}); print(*sys.modules)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+
+    assert run.returncode == 0, run.stderr
+    loaded = run.stdout.split()
+    assert [name for name in loaded if name == "rich" or name.startswith("shared.local")] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from benchmarks import page, plot
+from benchmarks import page, plot, starting
 from benchmarks.calls import NARROW, WIDE, Way
 from benchmarks.fanout import Tellings
 from benchmarks.lab import TINY, Broken, Lab
@@ -89,6 +89,16 @@ def test_a_row_compares_medians_and_knows_its_budget():
 
 def test_the_processes_of_all_rows_are_all_services():
     assert services_of(list(GROUPS)) == list(SERVICES)
+
+
+async def test_starting_is_measured_in_processor_time_of_processes_of_their_own(lab: Lab):
+    help_, *services = await starting.measure(lab)
+
+    assert (help_.reference, help_.unit) == (starting.HELP_SECONDS, "s")
+    assert [row.name for row in services] == [f"start: {service}" for service in SERVICES]
+    for row in (help_, *services):
+        assert row.ours > 0
+        assert row.budget is not None
 
 
 def test_the_page_keeps_what_people_wrote(tmp_path: Path):

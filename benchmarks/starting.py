@@ -1,0 +1,81 @@
+"""What starting costs: processor time of the command's help, and of importing each service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from shared.installed import installed_services
+
+from .lab import Lab
+from .rows import Row, compared, limited
+
+HELP_SECONDS = 0.3
+MOST = 1.5
+LIBRARIES = (
+    "fastapi",
+    "uvicorn",
+    "faststream.rabbit",
+    "sqlalchemy.ext.asyncio",
+    "asyncpg",
+    "pydantic_settings",
+)
+LIBRARIES_ALONE = f"import {', '.join(LIBRARIES)}"
+SERVED = (
+    "import gc; gc.disable(); import shared.server; from shared.spec import spec_of; spec_of({!r})"
+)
+"""What `taawon serve` imports, the way it does."""
+
+
+async def measure(lab: Lab) -> list[Row]:
+    """The ways take turns, after one round that only warms the files up."""
+    ways = {
+        "help": ("-m", "shared.cli", "--help"),
+        "libraries": ("-c", LIBRARIES_ALONE),
+        **{service: ("-c", SERVED.format(service)) for service in installed_services()},
+    }
+    for arguments in ways.values():
+        await asyncio.to_thread(processor_seconds, arguments)
+    samples: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in lab.rounds(lab.sizes.rounds):
+        for way, arguments in ways.items():
+            samples[way].append(await asyncio.to_thread(processor_seconds, arguments))
+    return rows_of(samples)
+
+
+def rows_of(samples: dict[str, list[float]]) -> list[Row]:
+    """One row for the help, and one per service."""
+    told = sorted(samples["help"])[len(samples["help"]) // 2]
+    return [
+        limited(
+            "start: taawon --help",
+            told,
+            HELP_SECONDS,
+            unit="s",
+            note="processor time of the whole process, compiled modules",
+        ),
+        *(
+            compared(
+                f"start: {service}",
+                samples[service],
+                samples["libraries"],
+                unit="s",
+                note=f"processor time to import it ÷ to import {', '.join(LIBRARIES)} alone",
+                budget=MOST,
+            )
+            for service in installed_services()
+        ),
+    ]
+
+
+def processor_seconds(arguments: Sequence[str]) -> float:
+    """Of one Python process from its birth to its end, user and system together."""
+    silence = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    command = [sys.executable, *arguments]
+    pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=silence)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        raise RuntimeError(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    return used.ru_utime + used.ru_stime
