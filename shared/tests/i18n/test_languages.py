@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +63,16 @@ def test_a_language_without_a_catalogue_is_refused_and_its_readers_get_arabic():
     with pytest.raises(ValidationError, match="choose one of ar, fr"):
         TypeAdapter(i18n.ReaderLanguage).validate_python("zgh")
     assert i18n.reader_language("zgh") == "ar"
+
+
+def test_babel_is_loaded_with_the_first_text_and_not_before():
+    program = """
+import sys, shared.i18n
+assert "babel" not in sys.modules
+shared.i18n.translate("fr", "list.comma")
+assert "babel" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_each_language_is_written_from_its_side():
