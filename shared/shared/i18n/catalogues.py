@@ -2,11 +2,11 @@
 
 Keys are dotted (`share.met_least`), not English sentences: nobody reads these texts in English,
 many are pieces of a sentence that need a context anyway, and the keys of codes are made of the
-codes (`value.cooperative`). So a text may be rewritten without touching any code.
+codes (`register.value.gie`). So a text may be rewritten without touching any code.
 
-A catalogue is read by babel when it is first needed and then kept. That costs a process, once, about
-10 ms of processor time for babel and 3 ms for each language. Files of .mo would cost less, but would
-have to be built, and what is reviewed would not be what runs.
+A catalogue is read by babel when it is first needed and then kept. That costs a process, once,
+about 10 ms of processor time for babel and 3 ms for each language. Files of .mo would cost less,
+but would have to be built, and what is reviewed would not be what runs.
 """
 
 from __future__ import annotations
