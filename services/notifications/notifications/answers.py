@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria, Facts
 from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, Rule, Verdict, explain
+from shared.i18n import Direction, ReaderLanguage, Terms, content_language, direction
 
 from .domain import SubjectKind, audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
@@ -59,8 +58,8 @@ class WhyOut(BaseModel):
     cooperative_id: UUID
     subject_kind: SubjectKind
     title: str
-    language: Language
-    dir: Literal["rtl", "ltr"]
+    language: ReaderLanguage
+    dir: Direction
     told: bool
     because: Because
     summary: str = Field(description="The ground in one sentence.")
@@ -76,54 +75,30 @@ class WhyOut(BaseModel):
     as_of: datetime
 
 
-SUMMARIES: dict[Language, dict[Because, str]] = {
-    "fr": {
-        Because.TOLD: "La coopérative a été prévenue.",
-        Because.HELD_BACK: "L'envoi était retenu à ce moment : {hold}.",
-        Because.NOT_TOLD_YET: "La coopérative n'avait pas encore été prévenue à ce moment.",
-        Because.NOT_IN_AUDIENCE_THEN: "La coopérative n'était pas encore connue à ce moment.",
-        Because.EXCLUDED: "La coopérative ne remplissait pas les conditions à ce moment.",
-    },
-    "ar": {
-        Because.TOLD: "تم إشعار التعاونية.",
-        Because.HELD_BACK: "كان الإرسال موقوفا في ذلك الوقت: {hold}.",
-        Because.NOT_TOLD_YET: "لم يكن قد تم إشعار التعاونية بعد في ذلك الوقت.",
-        Because.NOT_IN_AUDIENCE_THEN: "لم تكن التعاونية معروفة بعد في ذلك الوقت.",
-        Because.EXCLUDED: "لم تكن التعاونية تستوفي الشروط في ذلك الوقت.",
-    },
-}
-ENDED: dict[Language, dict[str, str]] = {
-    "fr": {
-        "open": "La date limite de l'appel était dépassée à ce moment.",
-        "closed": "L'appel était clos à ce moment.",
-        "cancelled": "L'appel était annulé à ce moment.",
-        "withdrawn": "L'idée était retirée à ce moment.",
-    },
-    "ar": {
-        "open": "كان أجل طلب المشاريع قد انقضى في ذلك الوقت.",
-        "closed": "كان طلب المشاريع مغلقا في ذلك الوقت.",
-        "cancelled": "كان طلب المشاريع ملغى في ذلك الوقت.",
-        "withdrawn": "كانت الفكرة مسحوبة في ذلك الوقت.",
-    },
-}
+SUMMARIES = Terms(
+    "explanation.because",
+    (because for because in Because if because is not Because.SUBJECT_NOT_OPEN),
+    parameters=("hold",),
+)
+ENDED = Terms("explanation.ended", ("open", "closed", "cancelled", "withdrawn"))
 """By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
 
 
-def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
+def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
     """The answer with the sentences, the facts and the versions that it stands on.
 
     `for_staff`: an operator or a delegate reads it, and so what operators wrote about holds.
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.snapshot()
+    subject = content.snapshot if content else known.subject.snapshot()
     return WhyOut(
         subject_id=known.subject.subject_id,
         cooperative_id=known.cooperative_id,
         subject_kind=known.subject.kind,
-        title=(content.snapshot if content else newest).title.in_language(language),
+        title=subject.title.in_language(content_language(language)),
         language=language,
-        dir="rtl" if language == "ar" else "ltr",
+        dir=direction(language),
         told=then.was_told,
         because=because,
         summary=_summary(because, then, language, for_staff=for_staff),
@@ -140,12 +115,12 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
     )
 
 
-def _summary(because: Because, then: Then, language: Language, *, for_staff: bool) -> str:
+def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
     if because is Because.SUBJECT_NOT_OPEN and then.content:
-        return ENDED[language][then.content.snapshot.state]
+        return ENDED.text(language, then.content.snapshot.state)
     kept = then.kept_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
-    return SUMMARIES[language][because].format(hold=ground)
+    return SUMMARIES.text(language, because, hold=ground)
 
 
 def _told(row: AnyRow) -> ToldOut:
@@ -162,13 +137,13 @@ def _tracks(
     content: ContentThen | None,
     known: FactsThen | None,
     verdicts: tuple[Verdict, ...],
-    language: Language,
+    language: str,
 ) -> list[TrackAnswer]:
     if content is None or known is None:
         return []
     snapshot = content.snapshot
     names: list[str | None] = (
-        [track.name.in_language(language) for track in snapshot.tracks]
+        [track.name.in_language(content_language(language)) for track in snapshot.tracks]
         if isinstance(snapshot, CallSnapshot)
         else [None]
     )
@@ -179,7 +154,7 @@ def _tracks(
 
 
 def _track(
-    name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: Language
+    name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: str
 ) -> TrackAnswer:
     decisive = verdict.decisive
     return TrackAnswer(
@@ -192,9 +167,7 @@ def _track(
     )
 
 
-def _facts(
-    known: FactsThen | None, verdicts: tuple[Verdict, ...], language: Language
-) -> list[FactOut]:
+def _facts(known: FactsThen | None, verdicts: tuple[Verdict, ...], language: str) -> list[FactOut]:
     """The facts that some rule of some track looked at, in the order of the register."""
     if known is None:
         return []
@@ -206,7 +179,7 @@ def _facts(
     ]
 
 
-def _fact(field: str, value: str | int | date | None, language: Language) -> FactOut:
+def _fact(field: str, value: str | int | date | None, language: str) -> FactOut:
     return FactOut(
         field=field,
         name=name_of_field(field, language),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.base import Language, Localized, LocalizedLong
-from shared.contracts.funding import Deadline
+from shared.contracts.base import Localized, LocalizedLong
+from shared.contracts.funding import CallKind, CallSnapshot, CallState, Deadline
+from shared.contracts.ideas import IdeaSnapshot, IdeaState, Origin, Readiness
+from shared.i18n import Terms, content_language, dirhams, numeric_day
 
-from .conditions import dirhams, in_words, names
+from .conditions import in_words, names
 from .domain import changes_between
-from .domain.subjects import Snapshot
+from .domain.subjects import UNSAID, Snapshot
 
 
 class Change(BaseModel):
@@ -26,102 +28,28 @@ class Change(BaseModel):
     after_shown: str | None = Field(description="The new value in words; null where none is.")
 
 
-LABELS: dict[Language, dict[str, str]] = {
-    "fr": {
-        "state": "État",
-        "kind": "Nature de l'aide",
-        "funder": "Bailleur",
-        "programme": "Programme",
-        "edition": "Édition",
-        "title": "Titre",
-        "summary": "Résumé",
-        "source": "Source",
-        "tracks": "Volets",
-        "deadline": "Date limite",
-        "reference_on": "Date à laquelle l'âge est mesuré",
-        "origin": "Origine",
-        "readiness": "Maturité",
-        "regions": "Régions",
-        "provinces": "Provinces et préfectures",
-        "sectors": "Secteurs",
-        "budget_centimes": "Budget",
-        "jobs": "Emplois",
-        "sdgs": "Objectifs de développement durable",
-    },
-    "ar": {
-        "state": "الحالة",
-        "kind": "نوع الدعم",
-        "funder": "الجهة الممولة",
-        "programme": "البرنامج",
-        "edition": "الدورة",
-        "title": "العنوان",
-        "summary": "الملخص",
-        "source": "المصدر",
-        "tracks": "المسارات",
-        "deadline": "آخر أجل",
-        "reference_on": "تاريخ احتساب العمر",
-        "origin": "المصدر الأصلي",
-        "readiness": "مستوى النضج",
-        "regions": "الجهات",
-        "provinces": "العمالات والأقاليم",
-        "sectors": "القطاعات",
-        "budget_centimes": "الميزانية",
-        "jobs": "مناصب الشغل",
-        "sdgs": "أهداف التنمية المستدامة",
-    },
-}
-WORDS: dict[Language, dict[str, str]] = {
-    "fr": {
-        "open": "ouvert",
-        "closed": "clos",
-        "cancelled": "annulé",
-        "published": "publiée",
-        "withdrawn": "retirée",
-        "grant": "subvention",
-        "loan": "prêt",
-        "guarantee": "garantie",
-        "prize": "prix",
-        "in_kind": "en nature",
-        "training": "formation",
-        "raw": "idée brute",
-        "structured": "idée structurée",
-        "with_business_plan": "avec plan d'affaires",
-        "jury_selected": "retenue par un jury",
-        "submitted": "proposée",
-        "model_project": "projet type",
-        "territorial_need": "besoin du territoire",
-        "ideathon": "Ideathon",
-    },
-    "ar": {
-        "open": "مفتوح",
-        "closed": "مغلق",
-        "cancelled": "ملغى",
-        "published": "منشورة",
-        "withdrawn": "مسحوبة",
-        "grant": "منحة",
-        "loan": "قرض",
-        "guarantee": "ضمان",
-        "prize": "جائزة",
-        "in_kind": "دعم عيني",
-        "training": "تكوين",
-        "raw": "فكرة أولية",
-        "structured": "فكرة مهيكلة",
-        "with_business_plan": "مع مخطط أعمال",
-        "jury_selected": "اختارتها لجنة التحكيم",
-        "submitted": "مقترحة",
-        "model_project": "مشروع نموذجي",
-        "territorial_need": "حاجة ترابية",
-        "ideathon": "إيدياثون",
-    },
-}
+IDENTITIES = frozenset({"call_id", "idea_id", "author_id"})
+"""Fields that never change."""
+LABELS = Terms(
+    "change.field",
+    sorted({*CallSnapshot.model_fields, *IdeaSnapshot.model_fields} - UNSAID - IDENTITIES),
+)
+VALUES = Terms(
+    "change.value",
+    sorted(
+        code
+        for codes in (CallState, CallKind, IdeaState, Readiness, Origin)
+        for code in get_args(codes)
+    ),
+)
 
 
-def changes(before: Snapshot, after: Snapshot, language: Language) -> list[Change]:
+def changes(before: Snapshot, after: Snapshot, language: str) -> list[Change]:
     """Each field that differs, as kept and in words."""
     return [
         Change(
             field=name,
-            label=LABELS[language].get(name, name),
+            label=LABELS.name(language, name),
             before=old,
             after=new,
             before_shown=_shown(before, name, language),
@@ -131,18 +59,18 @@ def changes(before: Snapshot, after: Snapshot, language: Language) -> list[Chang
     ]
 
 
-def _shown(content: Snapshot, name: str, language: Language) -> str | None:
+def _shown(content: Snapshot, name: str, language: str) -> str | None:
     value = getattr(content, name)
     if value is None or value == ():
         return None
     if isinstance(value, date):
-        return value.strftime("%d/%m/%Y")
+        return numeric_day(language, value)
     if isinstance(value, Localized | LocalizedLong | Deadline):
-        return value.in_language(language)
+        return value.in_language(content_language(language))
     if name == "tracks":
         return " | ".join(in_words(track, language) for track in value)
     if name == "budget_centimes":
-        return dirhams(value, language)
+        return dirhams(language, value)
     if isinstance(value, tuple):
         return names(name, tuple(str(item) for item in value), language)
-    return WORDS[language].get(str(value), str(value))
+    return VALUES.name(language, str(value))

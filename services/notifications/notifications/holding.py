@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.base import Language
+from shared.i18n import Terms
 
 from .domain import HoldState
 from .domain.why import Decision
@@ -33,42 +33,21 @@ class HoldAnswer(DecisionOut):
     next: str = Field(description="What happens next, in the reader's language.")
 
 
-NEXT: dict[Language, dict[HoldState, str]] = {
-    "fr": {
-        HoldState.HELD: "Un opérateur libère l'envoi ou l'arrête ; à la libération, ceux qui"
-        " remplissent alors les conditions sont prévenus, si c'est encore ouvert.",
-        HoldState.STOPPED: "L'envoi est arrêté pour de bon : personne d'autre ne sera prévenu ;"
-        " celles qui l'ont été apprendront la suite.",
-    },
-    "ar": {
-        HoldState.HELD: "يقرر مسؤول المنصة الإفراج عن الإرسال أو إيقافه نهائيا؛"
-        " عند الإفراج يتم إشعار من يستوفي الشروط آنذاك إن كان لا يزال مفتوحا.",
-        HoldState.STOPPED: "تم إيقاف الإرسال نهائيا: لن يتم إشعار تعاونيات أخرى،"
-        " أما من تم إشعارها فستصلها كل التغييرات.",
-    },
-}
+NEXT = Terms("hold.next", (HoldState.HELD, HoldState.STOPPED))
+GROUNDS = Terms(
+    "hold.ground",
+    (
+        "notifications_held",
+        "notifications_released",
+        "operator_held",
+        "operator_released",
+        "operator_stopped",
+    ),
+)
+"""By whose decision it was, and which; notifications never stops anything by itself."""
 
 
-GROUNDS: dict[Language, dict[tuple[By, HoldState], str]] = {
-    "fr": {
-        ("notifications", HoldState.HELD): "en attente d'une confirmation du nombre de"
-        " destinataires",
-        ("notifications", HoldState.RELEASED): "nombre de destinataires vérifié",
-        ("operator", HoldState.HELD): "décision d'un opérateur de la plateforme",
-        ("operator", HoldState.RELEASED): "décision d'un opérateur de la plateforme",
-        ("operator", HoldState.STOPPED): "arrêt définitif décidé par un opérateur de la plateforme",
-    },
-    "ar": {
-        ("notifications", HoldState.HELD): "في انتظار تأكيد عدد المرسل إليهم",
-        ("notifications", HoldState.RELEASED): "تم التحقق من عدد المرسل إليهم",
-        ("operator", HoldState.HELD): "بقرار من أحد مسؤولي المنصة",
-        ("operator", HoldState.RELEASED): "بقرار من أحد مسؤولي المنصة",
-        ("operator", HoldState.STOPPED): "إيقاف نهائي بقرار من أحد مسؤولي المنصة",
-    },
-}
-
-
-def ground_of(decision: Decision, language: Language, *, for_staff: bool) -> str:
+def ground_of(decision: Decision, language: str, *, for_staff: bool) -> str:
     """Why, as part of a sentence: what notifications decided by itself in the reader's language.
 
     What an operator wrote was not written for cooperatives: they read whose decision it was.
@@ -76,14 +55,14 @@ def ground_of(decision: Decision, language: Language, *, for_staff: bool) -> str
     by = _by(decision)
     if for_staff and by == "operator":
         return decision.reason
-    return GROUNDS[language][by, decision.state]
+    return GROUNDS.text(language, f"{by}_{decision.state}")
 
 
 def _by(decision: Decision) -> By:
     return "notifications" if decision.decided_by is None else "operator"
 
 
-def decision_out(decision: Decision, language: Language, *, for_staff: bool) -> DecisionOut:
+def decision_out(decision: Decision, language: str, *, for_staff: bool) -> DecisionOut:
     """The decision. The numbers that notifications compared are for those who decide, too."""
     written = decision.reason if for_staff else ground_of(decision, language, for_staff=False)
     return DecisionOut(
@@ -95,11 +74,9 @@ def decision_out(decision: Decision, language: Language, *, for_staff: bool) -> 
     )
 
 
-def hold_answer(
-    decision: Decision | None, language: Language, *, for_staff: bool
-) -> HoldAnswer | None:
+def hold_answer(decision: Decision | None, language: str, *, for_staff: bool) -> HoldAnswer | None:
     """The hold with what comes next; None where nothing keeps the telling back."""
     if decision is None:
         return None
     out = decision_out(decision, language, for_staff=for_staff)
-    return HoldAnswer(**out.model_dump(), next=NEXT[language][decision.state])
+    return HoldAnswer(**out.model_dump(), next=NEXT.text(language, decision.state))

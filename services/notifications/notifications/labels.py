@@ -4,49 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 from shared import reference
-from shared.contracts.base import Language
-from shared.eligibility import arabic, french
+from shared.eligibility.wording import FIELDS, VALUES, name_of
+from shared.i18n import reader_language, translate
 
-FIELDS: dict[Language, dict[str, str]] = {
-    "fr": {"region": "région", **french.FIELDS},
-    "ar": {"region": "الجهة", **arabic.FIELDS},
+OF_REFERENCE: Final[dict[str, reference.Kind]] = {
+    "region": "region",
+    "province": "province",
+    "sector": "sector",
 }
-COMPLETING: dict[Language, str] = {
-    "fr": "Pour que la réponse soit sûre, demandez à votre délégation régionale de l'ODCO"
-    " d'inscrire ou de corriger au registre : {fields}.",
-    "ar": "للحصول على جواب مؤكد، اطلبوا من المندوبية الجهوية لمكتب تنمية التعاون تسجيل ما يلي"
-    " في السجل أو تصحيحه: {fields}.",
-}
-"""Delegations keep the register, so a cooperative asks its own."""
-SEPARATORS: dict[Language, str] = {"fr": " ; ", "ar": "؛ "}
-VALUES: dict[Language, dict[str, str]] = {"fr": french.VALUES, "ar": arabic.VALUES}
+"""Fields whose values the reference data name."""
 
 
-def language_for(own: str, asked: Language | None) -> Language:
+def language_for(own: str, asked: str | None) -> str:
     """The language asked for, else the own one of whom it is about."""
-    return asked or ("fr" if own == "fr" else "ar")
+    return asked or reader_language(own)
 
 
-def name_of_field(field: str, language: Language) -> str:
+def name_of_field(field: str, language: str) -> str:
     """The field as a reader knows it."""
-    return FIELDS[language].get(field, field)
+    return FIELDS.name(language, field)
 
 
-def how_to_complete(fields: Sequence[str], language: Language) -> str | None:
+def how_to_complete(fields: Sequence[str], language: str) -> str | None:
     """What to do about fields that are missing or can't be true; None where none is."""
     if not fields:
         return None
-    names = SEPARATORS[language].join(name_of_field(field, language) for field in fields)
-    return COMPLETING[language].format(fields=names)
+    separator = translate(language, "list.semicolon")
+    names = separator.join(name_of_field(field, language) for field in fields)
+    return translate(language, "complete.register", fields=names)
 
 
-def name_of_value(field: str, value: str | int | date, language: Language) -> str:
+def name_of_value(field: str, value: str | int | date, language: str) -> str:
     """The value as a reader knows it; a code that nobody knows stays as it is."""
-    if field in {"region", "province", "sector"}:
-        try:
-            return reference.label(field, str(value), language)  # type: ignore[arg-type]  # checked above
-        except reference.UnknownCode:
-            return str(value)
-    return VALUES[language].get(str(value), str(value))
+    kind = OF_REFERENCE.get(field)
+    if kind is not None:
+        return name_of(kind, str(value), language)
+    return VALUES.name(language, str(value))

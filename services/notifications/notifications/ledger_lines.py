@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.base import Language
 from shared.eligibility import Outcome
 
 from .domain import HoldState
@@ -66,7 +65,7 @@ class LedgerLine(BaseModel):
     not_told_because: str | None
 
 
-def line_of(row: LedgerRow, language: Language) -> LedgerLine:
+def line_of(row: LedgerRow, language: str) -> LedgerLine:
     """The row with its reasons, from the content and the facts as they were when it was told."""
     kept = row.untold_for
     return LedgerLine(
@@ -90,7 +89,7 @@ def line_of(row: LedgerRow, language: Language) -> LedgerLine:
     )
 
 
-async def lines_of(rows: Sequence[LedgerRow], language: Language) -> list[LedgerLine]:
+async def lines_of(rows: Sequence[LedgerRow], language: str) -> list[LedgerLine]:
     """The rows with their reasons, worked out beside the event loop.
 
     A line takes most of a millisecond. In a thread other requests wait for a turn of the

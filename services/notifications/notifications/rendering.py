@@ -8,10 +8,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.base import Language
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, evaluate, explain
+from shared.i18n import Direction, ReaderLanguage, content_language, direction
 
 from .changes import Change, changes
 from .domain import SubjectKind, audience_tracks
@@ -42,8 +42,8 @@ class AlertOut(BaseModel):
     summary: str
     funder: str | None
     deadline: str | None = Field(description="The wall-clock words of the deadline.")
-    language: Language
-    dir: Literal["rtl", "ltr"]
+    language: ReaderLanguage
+    dir: Direction
     verdict: Outcome = Field(
         description="Of the best track; a correction may say that none is for the reader any more."
     )
@@ -56,23 +56,24 @@ class AlertOut(BaseModel):
     created_at: datetime
 
 
-def render(alert: AlertRow, language: Language) -> AlertOut:
+def render(alert: AlertRow, language: str) -> AlertOut:
     """The alert with its reasons, from the content and the facts as they were when it was told."""
     row = alert.row
     content = snapshot_of(row.subject_kind, row.content)
     before = snapshot_of(row.subject_kind, row.content_before) if row.content_before else None
     call = content if isinstance(content, CallSnapshot) else None
+    written = content_language(language)
     return AlertOut(
         number=row.seq,
         kind=row.kind,
         subject_id=row.subject_id,
         subject_kind=row.subject_kind,
-        title=content.title.in_language(language),
-        summary=content.summary.in_language(language),
+        title=content.title.in_language(written),
+        summary=content.summary.in_language(written),
         funder=call.funder if call else None,
-        deadline=call.deadline.in_language(language) if call and call.deadline else None,
+        deadline=call.deadline.in_language(written) if call and call.deadline else None,
         language=language,
-        dir="rtl" if language == "ar" else "ltr",
+        dir=direction(language),
         verdict=verdict_of(row),
         why=reasons(content, alert.facts, row, language),
         changes=changes(before, content, language) if before else [],
@@ -89,7 +90,7 @@ def verdict_of(row: Any) -> Outcome:
     return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
-def reasons(content: Snapshot, facts: Facts, row: Any, language: Language) -> list[TrackReason]:
+def reasons(content: Snapshot, facts: Facts, row: Any, language: str) -> list[TrackReason]:
     """The reasons of each track that the alert was told for; of all, where it is for none."""
     told = row.eligible_tracks | row.unknown_tracks or ~0
     return [
@@ -100,12 +101,12 @@ def reasons(content: Snapshot, facts: Facts, row: Any, language: Language) -> li
 
 
 def _reason(
-    content: Snapshot, number: int, facts: Facts, reference_on: Any, language: Language
+    content: Snapshot, number: int, facts: Facts, reference_on: Any, language: str
 ) -> TrackReason:
     criteria = audience_tracks(content)[number]
     verdict = evaluate(criteria, facts, reference_on=reference_on)
     return TrackReason(
-        track=content.tracks[number].name.in_language(language)
+        track=content.tracks[number].name.in_language(content_language(language))
         if isinstance(content, CallSnapshot)
         else None,
         verdict=verdict.outcome,

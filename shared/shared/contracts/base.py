@@ -15,6 +15,13 @@ from shared.errors import Conflict
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
 
 Language = Literal["ar", "fr"]
+"""The languages that events carry texts in. A closed list on purpose: `Localized` has a field for
+each, so one more would be new versions of every event with a text. What readers may read in is
+open: `LanguageCode` here, and at the edges those that have a catalogue (`shared.i18n`).
+"""
+
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+"""The language that somebody reads, by its code of ISO 639: `fr`, `zgh`."""
 
 
 def _without_nul(text: str) -> str:

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import Field
 
-from .base import PUBLIC, Contract, Event, Language, Localized, Text, Version
+from .base import PUBLIC, Contract, Event, LanguageCode, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, Facts, LegalStatus
 from .persons import Kind, PersonAnswered, PersonRequested
 
@@ -40,7 +40,7 @@ class CooperativeRecord(Contract):
     members_youth: int | None = Field(default=None, ge=0)
     members_women_or_youth: int | None = Field(default=None, ge=0)
     created_on: date | None = None
-    language: Language = "ar"
+    language: LanguageCode = "ar"
     contact_sealed: str | None = None
 
     def facts(self) -> Facts:
@@ -89,7 +89,7 @@ class PartnerRegistered(Event):
     slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, json_schema_extra=PUBLIC)
     name: Localized = Field(json_schema_extra=PUBLIC)
     kind: str = Field(max_length=40, json_schema_extra=PUBLIC)
-    language: Language = "fr"
+    language: LanguageCode = "fr"
 
 
 def partner_id_of(slug: str) -> UUID:

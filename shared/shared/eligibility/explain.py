@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria, Facts
 
-from . import arabic, french
 from .counts import Counts, bounds
 from .evaluate import LISTED_RULES, Founding, members_asked, shares_asked
 from .territory import province_of, region_of
 from .verdict import Outcome, Rule, RuleResult, Verdict
 from .wording import Range, ShareSeen, Wording
 
-WORDINGS: dict[Language, Wording] = {"fr": french.FRENCH, "ar": arabic.ARABIC}
 
-
-def explain(verdict: Verdict, criteria: Criteria, facts: Facts, language: Language) -> list[str]:
+def explain(verdict: Verdict, criteria: Criteria, facts: Facts, language: str) -> list[str]:
     """One short sentence for each rule of the verdict, in its order; none is said twice."""
-    wording = WORDINGS[language]
+    wording = Wording(language)
     sentences = (
         _missing(result, facts, wording)
         if result.outcome is Outcome.UNKNOWN

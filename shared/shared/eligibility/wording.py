@@ -1,23 +1,65 @@
-"""What each language must be able to say about a verdict."""
+"""The sentences about a verdict, put together from the catalogue of a language.
+
+There is no grammar of any language here: how a number bends the words after it, and what stands
+before a name that begins with a vowel, is in the entries of the catalogues.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
-from shared import reference
-from shared.contracts.base import Language
-from shared.contracts.criteria import MinShare
+from shared import i18n, reference
+from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus, MinShare
+from shared.i18n import Terms, content_language, translate
 
-from .verdict import Rule
+from .evaluate import LISTED_RULES
+from .verdict import UNKNOWN_FIELDS, Rule
 
 SHOWN = 3
 """How many of the places or values asked for are listed by name."""
 
 Places = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Regions, provinces and communes, by code."""
+
+FIELDS = Terms("register.field", ("region", *UNKNOWN_FIELDS))
+VALUES = Terms("register.value", (*ApplicantType, *LegalStatus, *ActivityStatus))
+TITLES = Terms("rule", (listed.rule for listed in LISTED_RULES))
+PLACES = Terms(
+    "place",
+    (
+        "region",
+        "region_before_vowel",
+        "province",
+        "province_before_vowel",
+        "prefecture",
+        "prefecture_before_vowel",
+        "unknown_province",
+        "commune",
+    ),
+    parameters=("name",),
+)
+VOWELS = frozenset("AEIOUÉÈ")
+SHARES = (
+    Rule.SHARE_WOMEN,
+    Rule.SHARE_YOUTH,
+    Rule.SHARE_WOMEN_PLUS_YOUTH,
+    Rule.SHARE_WOMEN_OR_YOUTH,
+)
+BOUNDS = Terms(
+    "share.bound",
+    (f"{end}_{rule}" for end in ("least", "most") for rule in SHARES),
+    parameters=("count",),
+)
+THRESHOLDS = Terms(
+    "share",
+    ("met_least", "met_above", "unmet_least", "unmet_above"),
+    parameters=("part", "percent"),
+)
+RANGES = ("at_least", "at_most", "between")
+MEMBERS = Terms("members.asked", RANGES, parameters=("least", "count"))
+AGES = Terms("age.asked", RANGES, parameters=("least", "count", "day"))
 
 
 @dataclass(frozen=True)
@@ -40,38 +82,162 @@ class ShareSeen:
     youth: int | None
 
 
-class Wording(Protocol):
-    """One language's sentences."""
+@dataclass(frozen=True)
+class Wording:
+    """The sentences in one language."""
 
-    def missing(self, absent: Sequence[str], wrong: Mapping[str, int]) -> str: ...
+    language: str
 
-    def inside(self, region: str | None, province: str | None, commune: str | None) -> str: ...
+    def missing(self, absent: Sequence[str], wrong: Mapping[str, int]) -> str:
+        parts = []
+        if absent:
+            fields = self._listed(FIELDS.text(self.language, field) for field in absent)
+            parts.append(translate(self.language, "missing.absent", fields=fields))
+        if wrong:
+            fields = self._listed(self._wrong(field, value) for field, value in wrong.items())
+            parts.append(translate(self.language, "missing.wrong", fields=fields))
+        return translate(self.language, "list.semicolon").join(parts)
+
+    def inside(self, region: str | None, province: str | None, commune: str | None) -> str:
+        place = self._where(region, province, commune)
+        return translate(self.language, "territory.inside", place=place)
 
     def outside(
         self, region: str | None, province: str | None, commune: str | None, asked: Places
-    ) -> str: ...
+    ) -> str:
+        return translate(
+            self.language,
+            "territory.outside",
+            place=self._where(region, province, commune),
+            asked=self._short(self._places(asked)),
+        )
 
-    def listed(self, is_met: bool, rule: Rule, value: str, asked: Sequence[str]) -> str: ...
+    def listed(self, is_met: bool, rule: Rule, value: str, asked: Sequence[str]) -> str:
+        title, shown = TITLES.text(self.language, rule), self._value(rule, value)
+        if is_met:
+            return translate(self.language, "listed.met", title=title, value=shown)
+        wanted = self._short([self._value(rule, item) for item in asked])
+        return translate(self.language, "listed.unmet", title=title, value=shown, asked=wanted)
 
-    def share(self, is_met: bool, seen: ShareSeen, asked: MinShare) -> str: ...
+    def share(self, is_met: bool, seen: ShareSeen, asked: MinShare) -> str:
+        code = f"{'met' if is_met else 'unmet'}_{'above' if asked.strict else 'least'}"
+        part = self._part(is_met, seen)
+        return THRESHOLDS.text(self.language, code, part=part, percent=asked.percent)
 
-    def members(self, is_met: bool, total: int, asked: Range) -> str: ...
+    def members(self, is_met: bool, total: int, asked: Range) -> str:
+        members = translate(self.language, "count.members", count=total)
+        wanted = self._range(MEMBERS, asked)
+        if is_met:
+            return translate(self.language, "members.met", members=members, asked=wanted)
+        return translate(self.language, "members.unmet", members=members, asked=wanted)
 
-    def age(self, is_met: bool, created_on: date, asked: Range, reference_on: date) -> str: ...
+    def age(self, is_met: bool, created_on: date, asked: Range, reference_on: date) -> str:
+        wanted = self._range(AGES, asked, day=i18n.day(self.language, reference_on))
+        created = i18n.day(self.language, created_on)
+        if is_met:
+            return translate(self.language, "age.met", created_on=created, asked=wanted)
+        return translate(self.language, "age.unmet", created_on=created, asked=wanted)
+
+    def _listed(self, names: Iterable[str]) -> str:
+        return translate(self.language, "list.comma").join(names)
+
+    def _short(self, names: Sequence[str]) -> str:
+        shown, more = self._listed(names[:SHOWN]), len(names) - SHOWN
+        if more <= 0:
+            return shown
+        return translate(self.language, "list.and_more", names=shown, count=more)
+
+    def _wrong(self, field: str, value: int) -> str:
+        name = FIELDS.text(self.language, field)
+        return translate(self.language, "missing.wrong_field", field=name, value=value)
+
+    def _value(self, rule: Rule, value: str) -> str:
+        if rule is Rule.BRANCH:
+            return translate(self.language, "branch.code", code=value)
+        if rule is Rule.SECTOR:
+            return name_of("sector", value, self.language)
+        return VALUES.name(self.language, value)
+
+    def _range(self, terms: Terms, asked: Range, **parameters: str) -> str:
+        if asked.least is None:
+            return terms.text(self.language, "at_most", count=asked.most or 0, **parameters)
+        if asked.most is None:
+            return terms.text(self.language, "at_least", count=asked.least, **parameters)
+        return terms.text(
+            self.language, "between", least=asked.least, count=asked.most, **parameters
+        )
+
+    def _part(self, is_met: bool, seen: ShareSeen) -> str:
+        if seen.low == seen.high and seen.rule is Rule.SHARE_WOMEN_PLUS_YOUTH:
+            return self._both(seen)
+        part = self._counted(seen) if seen.low == seen.high else self._bound(is_met, seen)
+        return translate(self.language, "share.of_members", part=part, count=seen.total)
+
+    def _both(self, seen: ShareSeen) -> str:
+        return translate(
+            self.language,
+            "share.women_plus_youth",
+            women=translate(self.language, "count.women", count=seen.women or 0),
+            youth=translate(self.language, "count.youth", count=seen.youth or 0),
+            count=seen.total,
+        )
+
+    def _counted(self, seen: ShareSeen) -> str:
+        if seen.rule is Rule.SHARE_WOMEN:
+            return translate(self.language, "count.women", count=seen.low)
+        if seen.rule is Rule.SHARE_YOUTH:
+            return translate(self.language, "count.youth", count=seen.low)
+        return translate(self.language, "count.women_or_youth", count=seen.low)
+
+    def _bound(self, is_met: bool, seen: ShareSeen) -> str:
+        if is_met:
+            return BOUNDS.text(self.language, f"least_{seen.rule}", count=seen.low)
+        return BOUNDS.text(self.language, f"most_{seen.rule}", count=seen.high)
+
+    def _where(self, region: str | None, province: str | None, commune: str | None) -> str:
+        """The narrowest place, with the next wider one in brackets."""
+        if province is None and region is None:
+            return self._commune(commune or "")
+        if province is None:
+            return self._region(region or "")
+        if commune is not None:
+            return self._within(self._commune(commune), self._province(province))
+        if region is not None:
+            return self._within(self._province(province), self._region(region))
+        return self._province(province)
+
+    def _within(self, place: str, wider: str) -> str:
+        return translate(self.language, "place.within", place=place, wider=wider)
+
+    def _places(self, asked: Places) -> list[str]:
+        regions, provinces, communes = asked
+        return [
+            *map(self._region, regions),
+            *map(self._province, provinces),
+            *map(self._commune, communes),
+        ]
+
+    def _region(self, code: str) -> str:
+        return self._place("region", name_of("region", code, self.language))
+
+    def _province(self, code: str) -> str:
+        province = province_or_none(code)
+        if province is None:
+            return PLACES.text(self.language, "unknown_province", name=code)
+        return self._place(province.type, province.label(content_language(self.language)))
+
+    def _place(self, kind: str, name: str) -> str:
+        code = f"{kind}_before_vowel" if name[0] in VOWELS else kind
+        return PLACES.text(self.language, code, name=name)
+
+    def _commune(self, code: str) -> str:
+        return PLACES.text(self.language, "commune", name=code)
 
 
-def name_of_sector(code: str, language: Language) -> str:
-    """The sector's label, or its code when the reference data do not have it."""
+def name_of(kind: reference.Kind, code: str, language: str) -> str:
+    """What the reference data call it, or its code when they do not have it."""
     try:
-        return reference.label("sector", code, language)
-    except reference.UnknownCode:
-        return code
-
-
-def region_name(code: str, language: Language) -> str:
-    """The region's label, or its code when the reference data do not have it."""
-    try:
-        return reference.label("region", code, language)
+        return reference.label(kind, code, content_language(language))
     except reference.UnknownCode:
         return code
 

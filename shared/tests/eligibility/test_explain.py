@@ -120,6 +120,13 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
             "امرأتان من أصل عضوين، والحد المطلوب أكثر من 30%",
         ),
         (
+            EITHER,
+            {"members_women": 1, "members_total": 2},
+            "au moins 1 femme ou jeune (18-35 ans) sur 2 membres : le seuil est d'au moins 50 %",
+            "عدد النساء أو الشباب (18-35 سنة) لا يقل عن 1 من أصل عضوين، "
+            "والحد المطلوب 50% على الأقل",
+        ),
+        (
             WOMEN,
             {"members_women": 20, "members_total": 15},
             "À vérifier : nombre de femmes (20)",

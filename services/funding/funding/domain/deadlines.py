@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from shared import months
 from shared.contracts.funding import Deadline
 from shared.errors import Invalid
+from shared.i18n import city, day, translate
 
 CASABLANCA = "Africa/Casablanca"
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -63,8 +63,8 @@ def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
     return Deadline(
         at=instants[0],
         zone=zone,
-        shown=shown_in_french(local, zone),
-        shown_ar=shown_in_arabic(local, zone),
+        shown=shown_in("fr", local, zone),
+        shown_ar=shown_in("ar", local, zone),
     )
 
 
@@ -75,19 +75,16 @@ def check_deadline(deadline: Deadline) -> Deadline:
     return deadline.model_copy(update={"at": deadline.at.astimezone(UTC)})
 
 
-def shown_in_french(local: datetime, zone: str) -> str:
+def shown_in(language: str, local: datetime, zone: str) -> str:
     """How the deadline is published: « 1er septembre 2027 à 16 h 00 (heure de Casablanca) »."""
-    day = "1er" if local.day == 1 else str(local.day)
-    city = zone.rpartition("/")[2].replace("_", " ")
-    month = months.FRENCH[local.month - 1]
-    return f"{day} {month} {local.year} à {local:%H} h {local:%M} (heure de {city})"
-
-
-def shown_in_arabic(local: datetime, zone: str) -> str:
-    """The same in Arabic, with the month names used in Morocco."""
-    place = "الدار البيضاء" if zone == CASABLANCA else zone
-    month = months.ARABIC[local.month - 1]
-    return f"{local.day} {month} {local.year} على الساعة {local:%H:%M} (بتوقيت {place})"
+    return translate(
+        language,
+        "deadline.shown",
+        day=day(language, local.date()),
+        hour=f"{local:%H}",
+        minute=f"{local:%M}",
+        city=city(language, zone),
+    )
 
 
 def day_in(zone: str, at: datetime) -> date:

@@ -10,8 +10,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from shared.auth import Role
-from shared.contracts.base import Language, Text
+from shared.contracts.base import Text
 from shared.contracts.criteria import CriteriaIn
+from shared.i18n import ReaderLanguage
 from shared.web import Caller, Session
 
 from .. import queries, usecases
@@ -87,7 +88,7 @@ def _standing(row: queries.AnyRow) -> StandingHold:
 
 @router.post("/previews")
 async def preview(
-    session: Session, caller: Caller, asked: PreviewIn, language: Language = "fr"
+    session: Session, caller: Caller, asked: PreviewIn, language: ReaderLanguage = "fr"
 ) -> PreviewOut:
     """Who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)

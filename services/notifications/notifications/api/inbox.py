@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from shared.contracts.base import Language
+from shared.i18n import ReaderLanguage
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries, usecases
@@ -29,7 +29,7 @@ async def list_alerts(
     caller: Caller,
     cooperative_id: UUID,
     state: ReadState | None = None,
-    language: Language | None = None,
+    language: ReaderLanguage | None = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AlertOut]:

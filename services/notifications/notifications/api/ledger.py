@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from shared.contracts.base import Language
 from shared.database import Sessions as SessionFactory
+from shared.i18n import ReaderLanguage
 from shared.web import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
@@ -26,7 +26,7 @@ async def ledger_page(
     session: Session,
     caller: Caller,
     subject_id: UUID,
-    language: Language = "fr",
+    language: ReaderLanguage = "fr",
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[LedgerLine]:
@@ -51,7 +51,7 @@ async def ledger(
     sessions: Sessions,
     caller: Caller,
     subject_id: UUID,
-    language: Language = "fr",
+    language: ReaderLanguage = "fr",
 ) -> StreamingResponse:
     """The same as a table, with nobody's contact."""
     within = provinces_read_by(caller)
@@ -60,7 +60,7 @@ async def ledger(
 
 
 async def _lines(
-    sessions: SessionFactory, subject_id: UUID, language: Language, within: queries.Within
+    sessions: SessionFactory, subject_id: UUID, language: str, within: queries.Within
 ) -> AsyncIterator[str]:
     yield csv_text([HEADER])
     async for batch in queries.ledger_batches(sessions, subject_id, within=within):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth import Role
-from shared.contracts.base import Language
+from shared.i18n import ReaderLanguage, content_language
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
@@ -93,7 +93,7 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 
 @router.get("/subjects")
 async def list_subjects(
-    session: Session, caller: Caller, language: Language = "fr", limit: Limit = 50
+    session: Session, caller: Caller, language: ReaderLanguage = "fr", limit: Limit = 50
 ) -> list[SubjectOut]:
     """Ideas and calls, the latest told first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
@@ -103,7 +103,7 @@ async def list_subjects(
 
 @router.get("/subjects/{subject_id}/totals")
 async def subject_totals(
-    session: Session, caller: Caller, subject_id: UUID, language: Language = "fr"
+    session: Session, caller: Caller, subject_id: UUID, language: ReaderLanguage = "fr"
 ) -> TotalsOut:
     """Who was told: counts by verdict, region and sector, as of the moment of each alert.
 
@@ -163,7 +163,7 @@ async def list_recipients(
     return Page(items=items, next=encode_cursor(str(items[-1].cooperative_id)) if more else None)
 
 
-def _subject(found: Subject, language: Language) -> SubjectOut:
+def _subject(found: Subject, language: str) -> SubjectOut:
     content = found.snapshot()
     return SubjectOut(
         subject_id=found.subject_id,
@@ -171,7 +171,7 @@ def _subject(found: Subject, language: Language) -> SubjectOut:
         state=found.state,
         version=found.version,
         told_version=found.told_version,
-        title=content.title.in_language(language),
+        title=content.title.in_language(content_language(language)),
         matched=found.eligible + found.unknown,
         alerted=found.alerted,
         eligible=found.eligible,
@@ -193,7 +193,7 @@ async def _totals(
     subject_id: UUID,
     column: Literal["region", "sector"],
     within: queries.Within,
-    language: Language,
+    language: str,
 ) -> list[TotalOut]:
     return [
         TotalOut(

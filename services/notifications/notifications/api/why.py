@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from shared.auth import Role
-from shared.contracts.base import Language
+from shared.i18n import ReaderLanguage
 from shared.parameters import Moment
 from shared.web import Caller, Session
 
@@ -26,7 +26,7 @@ async def why(
     caller: Caller,
     subject_id: UUID,
     cooperative_id: UUID,
-    language: Language | None = None,
+    language: ReaderLanguage | None = None,
     at: Annotated[
         Moment | None, Query(description="As of this moment, not as of the decision.")
     ] = None,

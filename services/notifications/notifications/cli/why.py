@@ -11,8 +11,8 @@ from uuid import UUID
 import typer
 
 from shared.command_settings import settings_of
-from shared.contracts.base import Language
 from shared.database import make_engine, make_sessions
+from shared.i18n import LANGUAGES, known_language
 
 from .. import queries
 from ..answers import WhyOut, answer
@@ -29,7 +29,12 @@ def why(
     subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
     cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
     language: Annotated[
-        Language | None, typer.Option(help="Language of the sentences; else the cooperative's own.")
+        str | None,
+        typer.Option(
+            parser=known_language,
+            metavar=f"[{'|'.join(LANGUAGES)}]",
+            help="Language of the sentences; else the cooperative's own.",
+        ),
     ] = None,
     at: Annotated[
         datetime | None,
@@ -56,7 +61,7 @@ def why(
 
 
 async def _find(
-    subject: UUID, cooperative: UUID, language: Language | None, at: datetime | None
+    subject: UUID, cooperative: UUID, language: str | None, at: datetime | None
 ) -> WhyOut:
     settings = settings_of("notifications")
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)

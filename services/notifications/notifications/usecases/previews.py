@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Subquery, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria
 from shared.eligibility.codes import criteria_problems
 from shared.eligibility.sql import compile_track
@@ -43,7 +42,7 @@ async def preview_audience(
     session: AsyncSession,
     tracks: Sequence[Criteria],
     reference_on: date,
-    language: Language = "fr",
+    language: str = "fr",
 ) -> Preview:
     """The same conditions as a fan-out, counted and not written. Unknown codes are refused."""
     problems = [
@@ -79,7 +78,7 @@ async def _counts(
     session: AsyncSession,
     matching: Subquery,
     column: Literal["region", "sector"],
-    language: Language,
+    language: str,
 ) -> list[GroupCount]:
     code = matching.c[column]
     rows = await session.execute(

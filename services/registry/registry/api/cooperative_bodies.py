@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from registry.domain import Contact, Governance
 from registry.queries import Grouping, Row
 from registry.register_file import WrongCell, cells
-from shared.contracts.base import Language, Text
+from shared.contracts.base import LanguageCode, Text
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.errors import Invalid, Problem
+from shared.i18n import ReaderLanguage
 
 from .dependencies import PastDay
 
@@ -68,7 +69,7 @@ class ChangesIn(BaseModel):
     members_youth: Members | None = None
     members_women_or_youth: Members | None = None
     capital_centimes: Annotated[int | None, Field(ge=0, lt=10**15)] = None
-    language: Language | None = None
+    language: ReaderLanguage | None = None
     consent_source: Text | None = None
     is_test_data: bool | None = None
     contact: ContactIn | None = None
@@ -158,7 +159,7 @@ class CooperativeOut(BaseModel):
     members_youth: int | None
     members_women_or_youth: int | None
     capital_centimes: int | None
-    language: Language
+    language: LanguageCode
     consent_source: str | None
     is_test_data: bool
     source: str

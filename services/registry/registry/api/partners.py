@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from registry import queries, usecases
 from registry.domain import ApiClient, Partner
-from shared.contracts.base import Language, Localized, Text
+from shared.contracts.base import LanguageCode, Localized, Text
+from shared.i18n import ReaderLanguage
 from shared.web import Caller, Session
 
 router = APIRouter(prefix="/partners", tags=["partners"])
@@ -24,7 +25,7 @@ class PartnerIn(BaseModel):
     slug: str = Field(pattern=SLUG, max_length=40)
     name: Localized
     kind: str = Field(pattern=r"^[a-z][a-z_]*$", max_length=40)
-    language: Language = "fr"
+    language: ReaderLanguage = "fr"
 
 
 class PartnerOut(BaseModel):
@@ -32,7 +33,7 @@ class PartnerOut(BaseModel):
     slug: str
     name: Localized
     kind: str
-    language: Language
+    language: LanguageCode
 
     @classmethod
     def of(cls, partner: Partner) -> PartnerOut:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared import reference
 from shared.auth import Principal, Role
-from shared.contracts.base import Language, Localized
+from shared.contracts.base import LanguageCode, Localized
 from shared.contracts.registry import PartnerRegistered, partner_id_of
 from shared.errors import Conflict, Invalid, NotFound, Problem
 
@@ -75,11 +75,11 @@ class Partner:
     name_fr: str
     name_ar: str
     kind: str
-    language: Language = "fr"
+    language: LanguageCode = "fr"
 
     @classmethod
     def register(
-        cls, *, slug: str, name: Localized, kind: str, language: Language
+        cls, *, slug: str, name: Localized, kind: str, language: LanguageCode
     ) -> tuple[Partner, PartnerRegistered]:
         partner = cls(
             id=partner_id_of(slug),

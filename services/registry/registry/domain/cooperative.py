@@ -9,7 +9,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from shared import reference
-from shared.contracts.base import Language
+from shared.contracts.base import LanguageCode
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.registry import (
     CooperativeChanged,
@@ -86,7 +86,7 @@ class Entry:
     members_youth: int | None = None
     members_women_or_youth: int | None = None
     capital_centimes: int | None = None
-    language: Language = "ar"
+    language: LanguageCode = "ar"
     consent_source: str | None = None
     is_test_data: bool = False
     contact: SealedContact | None = None

@@ -15,8 +15,7 @@ from stdnum.exceptions import ValidationError
 from stdnum.ma import ice as moroccan_ice
 
 from registry.domain import Governance
-from shared import reference
-from shared.contracts.base import Language
+from shared import i18n, reference
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 
 from .findings import UnusableCell, WrongCell
@@ -78,15 +77,11 @@ ACTIVITIES: Final[Mapping[str, ActivityStatus | None]] = {
     "unknown": None,
     "inconnue": None,
 }
-LANGUAGES: Final[Mapping[str, Language]] = {
-    "ar": "ar",
-    "arabe": "ar",
-    "arabic": "ar",
-    "العربية": "ar",
-    "fr": "fr",
-    "francais": "fr",
-    "french": "fr",
-    "الفرنسية": "fr",
+LANGUAGES: Final[Mapping[str, str]] = {
+    spelling: each.code
+    for each in reference.languages()
+    if each.code in i18n.LANGUAGES
+    for spelling in (each.code, each.fr, each.ar, each.label("en"))
 }
 YES_OR_NO: Final[Mapping[str, bool]] = {
     "yes": True, "oui": True, "true": True, "1": True, "نعم": True,

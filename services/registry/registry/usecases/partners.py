@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry.domain import ApiClient, NoSuchClient, NoSuchPartner, Partner, PartnerExists
 from shared import audit
 from shared.auth import Principal, Role
-from shared.contracts.base import Language, Localized, new_id, now
+from shared.contracts.base import LanguageCode, Localized, new_id, now
 from shared.errors import Forbidden
 from shared.messaging import outbox
 
@@ -30,7 +30,7 @@ async def register_partner(
     slug: str,
     name: Localized,
     kind: str,
-    language: Language,
+    language: LanguageCode,
 ) -> Partner:
     """Operators register partners; a slug is taken once and for all."""
     caller.require(Role.OPERATOR)

@@ -1,0 +1,61 @@
+"""The languages that readers may choose: those that have a catalogue."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
+
+LOCALE = Path(__file__).parent / "locale"
+FILE = Path("LC_MESSAGES", "taawon.po")
+
+Direction = Literal["ltr", "rtl"]
+ContentLanguage = Literal["ar", "fr"]
+"""Languages that contents of events and names of places are always written in."""
+
+_CONTENT: dict[str, ContentLanguage] = {"ar": "ar", "fr": "fr"}
+
+DEFAULT: ContentLanguage = "ar"
+"""Of a reader whose language has no catalogue (any more)."""
+
+_FALLBACK = re.compile(r'^"X-Fallback: ([a-z]{2,3})\\n"$', re.MULTILINE)
+"""In the header of a catalogue. Babel reads headers but keeps only those that it knows."""
+
+LANGUAGES = tuple(sorted(path.name for path in LOCALE.iterdir() if (path / FILE).is_file()))
+"""Codes of ISO 639, in their order."""
+
+
+def known_language(code: str) -> str:
+    """The code itself. Raises ValueError, with the codes to choose from, if it is none of them."""
+    if code not in LANGUAGES:
+        raise ValueError(f"there are no texts in {code!r}: choose one of {', '.join(LANGUAGES)}")
+    return code
+
+
+ReaderLanguage = Annotated[
+    str,
+    AfterValidator(known_language),
+    WithJsonSchema({"type": "string", "enum": list(LANGUAGES)}),
+]
+"""A language of `LANGUAGES`; anything else is refused at the edge."""
+
+
+def reader_language(code: str) -> str:
+    """The language itself if there is a catalogue of it, else the one that stands in."""
+    return code if code in LANGUAGES else DEFAULT
+
+
+@cache
+def fallback_of(language: str) -> str | None:
+    """The language of whatever the catalogue lacks; None: it is complete."""
+    found = _FALLBACK.search((LOCALE / language / FILE).read_text(encoding="utf-8"))
+    return found[1] if found else None
+
+
+def content_language(language: str) -> ContentLanguage:
+    """In which of its two languages a reader of this one gets the content of an event."""
+    written = _CONTENT.get(language)
+    return written or content_language(fallback_of(language) or DEFAULT)
