@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-from .errors import DomainError, Invalid, TooLarge
+from .errors import DomainError, ForeignFormat, Invalid, TooLarge
 
 
 class BodyTooLarge(TooLarge):
@@ -20,20 +20,16 @@ class BodyTooLarge(TooLarge):
         super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
 
 
-class PackedBody(DomainError):
+class PackedBody(ForeignFormat):
     """Packed bodies are not taken: send it as it is, without `Content-Encoding`."""
-
-    status = 415
 
 
 class SeveralContentTypes(DomainError):
     """More than one Content-Type header came: send exactly one, for the body is of one kind."""
 
 
-class ForeignCharset(DomainError):
+class ForeignCharset(ForeignFormat):
     """Only UTF-8 is read: encode the body as UTF-8 and leave `charset` out."""
-
-    status = 415
 
 
 class InvalidRequest(Invalid):

@@ -19,7 +19,7 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
 from .auth import FetchedKeys, Keys, KeysAway
-from .errors import DomainError
+from .errors import Away, DomainError
 from .settings import Settings
 
 ALGORITHMS: Final = ("RS256", "ES256", "Ed25519", "EdDSA")
@@ -39,10 +39,8 @@ class ForeignTokenRefused(DomainError):
     """The token is not a valid one of the configured issuer for this audience."""
 
 
-class IssuerAway(DomainError):
+class IssuerAway(Away):
     """The issuer's discovery document or keys can't be read just now: try again in a moment."""
-
-    status = 503
 
 
 class DiscoveredKeys(FetchedKeys):

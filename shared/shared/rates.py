@@ -115,10 +115,7 @@ class RateLimited:
         if window is not None and window.is_over:
             error = TooOften(window)
             log.warning("asked too often", limit=window.name)
-            answer = problems.problem(
-                error.status, error.code, error.detail, headers=window.headers()
-            )
-            await answer(scope, receive, send)
+            await problems.refusal(error, window.headers())(scope, receive, send)
             return
 
         async def send_with_rest(message: Message) -> None:
