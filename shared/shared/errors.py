@@ -82,6 +82,14 @@ class Conflict(DomainError):
     kind = Kind.CONFLICT
 
 
+class IllegalMove(Conflict):
+    """It is not in a state that allows this step."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed this in the meantime: read it again, then repeat your change."""
+
+
 class Unauthenticated(DomainError):
     """A valid bearer token is needed: get one from POST /token of the registry."""
 

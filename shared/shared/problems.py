@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from . import causes, context, metrics
 from .database import is_infrastructure
-from .errors import Conflict, DomainError, Kind, Problem, TooManyRequests
+from .errors import ChangedMeanwhile, DomainError, Kind, Problem, TooManyRequests
 
 log = structlog.get_logger()
 
@@ -34,10 +34,6 @@ STATUS: Final[Mapping[Kind, int]] = {
 """The status of the answer to each kind of refusal; the OpenAPI documents are made of it too."""
 RETRY_SECONDS: Final = 2
 """How long a caller is asked to wait for what is away, in seconds."""
-
-
-class ChangedMeanwhile(Conflict):
-    """Somebody else changed this in the meantime: read it again, then repeat your change."""
 
 
 def problem(
