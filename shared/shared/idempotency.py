@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 
 
 async def made_before(
-    session: AsyncSession, caller: UUID, key: UUID | None, query: Select[tuple[Made]]
+    session: AsyncSession, caller: UUID, key: UUID | None, query: Select[Made]
 ) -> Made | None:
     """What the query finds of this caller's earlier request with this key; no key finds nothing.
 

@@ -12,12 +12,12 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
+from . import json_text
 from .auth import FetchedKeys, Keys, KeysAway
 from .errors import Away, DomainError
 from .settings import Settings
@@ -193,7 +193,7 @@ async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
             body += chunk
             if len(body) > MOST_DOCUMENT:
                 raise ValueError("the document is too large")
-    found = orjson.loads(body)
+    found = json_text.loads(body)
     if not isinstance(found, dict):
         raise ValueError("the document is no object")
     return found

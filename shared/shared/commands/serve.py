@@ -36,7 +36,7 @@ def serve(
         app,
         log_config=None,
         access_log=False,
-        # Forwarded addresses are read by our own rule (`rates.client_address`).
+        # Of proxies the application decides itself, by its settings (`rates.RateLimited`).
         proxy_headers=False,
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )

@@ -16,7 +16,7 @@ from rich.table import Table
 from registry import queries, usecases
 from registry.api.persons import RequestIn, RequestOut
 from registry.domain import Ground, RequestKind
-from shared import audit
+from shared import audit, json_text
 from shared.local.settings import settings_of
 
 from .connection import CONSOLE, connected
@@ -153,7 +153,7 @@ def _asked(name: str) -> str:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        given = orjson.loads(text)
+        given = json_text.loads(text)
     except ValueError:
         raise typer.BadParameter("the request is no JSON object") from None
     if not isinstance(given, dict):
