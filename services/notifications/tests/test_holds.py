@@ -246,7 +246,7 @@ async def test_what_notifications_held_a_person_can_take_over(door, tokens):
 
     assert (taken["state"], await kinds(door, call.call_id)) == ("held", [])
     again = await decide(door, tokens, "held", call.call_id, status=409)
-    assert "held -> held" in again["detail"]
+    assert again["detail"] == "the fan-out is held: it can't become held"
 
 
 async def test_what_is_held_is_listed_with_its_title_until_it_is_released(door, tokens):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from http.client import HTTPException
 from typing import Annotated
 
 import typer
 
 from shared.errors import DomainError, Invalid
-from shared.local.processes import wait_until
 from shared.messaging.broker_users import put_service_user
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.topology import BrokerUser
 from shared.settings import Settings
+from shared.waiting import wait_until
 
 app = typer.Typer(help="The broker's virtual host and users.", no_args_is_help=True)
 
@@ -52,7 +51,7 @@ def users(
         management.put_permissions(vhost, management.user, configure=".*", write=".*", read=".*")
         for service, password in passwords.items():
             put_service_user(management, BrokerUser(service), password, vhost)
-    except (OSError, HTTPException, ManagementRefused) as error:
+    except (OSError, ManagementRefused) as error:
         raise BrokerAway(f"{management.url} did not do it: {error}") from error
     typer.echo(f"vhost {vhost}: {', '.join(services)}")
 

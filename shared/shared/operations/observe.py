@@ -7,16 +7,15 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from shared.local.places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
-from shared.local.processes import wait_until
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.names import dead_queue
+from shared.waiting import wait_until
 
 from .diagnosis import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .doors import Answer, Doors
@@ -193,7 +192,7 @@ def _see_broker(doors: Doors, vhost: str, settled: Sequence[str] = ()) -> Broker
             _queues(management, PARTNER_VHOST, or_none=True),
             alarms=alarms(management),
         )
-    except (OSError, HTTPException, ManagementRefused) as error:
+    except (OSError, ManagementRefused) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
 
 

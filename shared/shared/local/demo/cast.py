@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.waiting import wait_until
+
 from ..client import Client, Refused
 from ..places import OPERATOR
-from ..processes import wait_until
 from ..state import kept_secret, write_atomically
 from .system import System, taawon
 
