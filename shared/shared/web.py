@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers
@@ -155,7 +156,7 @@ UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: neither logged nor counted nor traced."""
 
 
-def _watched(scope: Scope) -> AbstractContextManager[tracing.Span]:
+def _watched(scope: Scope) -> AbstractContextManager[Span]:
     """The span of a request, unless nobody wants to see it."""
     if scope["path"] in UNWATCHED:
         return nullcontext(tracing.UNWATCHED)
@@ -191,7 +192,7 @@ class RequestContext:
         send: Send,
         headers: Headers,
         correlation: str,
-        span: tracing.Span,
+        span: Span,
     ) -> None:
         started = time.perf_counter()
         status = 500

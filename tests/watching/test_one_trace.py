@@ -25,7 +25,6 @@ from shared.auth import Role
 from shared.contracts import catalogue
 from shared.contracts.registry import CooperativesImported
 from shared.messaging import topology
-from shared.otel import OtelTracing
 from shared.testing import TestDatabases, Tokens, Vhost, eventually, test_settings
 
 PAUSES = (0.2, 0.2)
@@ -50,7 +49,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing.use(OtelTracing(provider))
+    tracing.use(provider)
     yield exporter
     tracing.use(None)
 
