@@ -28,13 +28,6 @@ class ToldRow(Protocol):
     seconds: float
 
 
-class PartnerRow(Protocol):
-    slug: str
-    expected: int
-    received: int
-    duplicates: int
-
-
 class Counted(Protocol):
     @property
     def corrected(self) -> int: ...
