@@ -18,7 +18,7 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
 from . import json_text
-from .auth import FetchedKeys, Keys, KeysAway
+from .auth import FetchedKeys, Keys, KeysAway, required_claims
 from .errors import Away, DomainError
 from .settings import Settings
 
@@ -74,13 +74,7 @@ class ForeignIssuer:
         self.issuer = issuer
         self._client_id = client_id
         self._keys = keys or DiscoveredKeys(issuer)
-        self._claims = jwt.JWTClaimsRegistry(
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
-            exp={"essential": True},
-            sub={"essential": True},
-            leeway=5,
-        )
+        self._claims = required_claims(issuer, audience)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
