@@ -150,6 +150,8 @@ def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | 
 
 
 Expected = Annotated[int | None, Depends(expected_version)]
+IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
+"""Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
 
 
 UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from shared import json_text
 from shared.local.places import PARTNER_VHOST, PROVISIONER, SEALING, SERVICES, VHOST, Place
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.names import dead_queue
@@ -141,7 +141,7 @@ def _last_line(text: str) -> str | None:
     if not lines:
         return None
     try:
-        return str(json.loads(lines[-1])["event"])[:300]
+        return str(json_text.loads(lines[-1].encode())["event"])[:300]
     except (ValueError, KeyError, TypeError):
         return lines[-1][:300]
 
