@@ -170,18 +170,23 @@ class LoadedKeys:
         return await self._load()
 
 
+def required_claims(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
+    """What every token has to say, ours and those of another issuer; clocks may differ by 5 s."""
+    return jwt.JWTClaimsRegistry(
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        sub={"essential": True},
+        leeway=5,
+    )
+
+
 class Verifier:
     """Turns a bearer token into a principal, or refuses it."""
 
     def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
         self._keys = keys
-        self._claims = jwt.JWTClaimsRegistry(
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
-            exp={"essential": True},
-            sub={"essential": True},
-            leeway=5,
-        )
+        self._claims = required_claims(issuer, audience)
 
     async def verify(self, token: str) -> Principal:
         if len(token) > 8192:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from email.message import Message as Header
-from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-from .errors import DomainError, Invalid, TooLarge
+from . import json_text
+from .errors import DomainError, ForeignFormat, Invalid, TooLarge
 
 
 class BodyTooLarge(TooLarge):
@@ -20,20 +18,16 @@ class BodyTooLarge(TooLarge):
         super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
 
 
-class PackedBody(DomainError):
+class PackedBody(ForeignFormat):
     """Packed bodies are not taken: send it as it is, without `Content-Encoding`."""
-
-    status = 415
 
 
 class SeveralContentTypes(DomainError):
     """More than one Content-Type header came: send exactly one, for the body is of one kind."""
 
 
-class ForeignCharset(DomainError):
+class ForeignCharset(ForeignFormat):
     """Only UTF-8 is read: encode the body as UTF-8 and leave `charset` out."""
-
-    status = 415
 
 
 class InvalidRequest(Invalid):
@@ -112,37 +106,9 @@ def _once(message: Message, receive: Receive) -> Receive:
     return replay
 
 
-_HALF = re.compile(rb"\\ud[89a-f]", re.IGNORECASE)
-"""What may be half of a character: looked at closer only where it occurs."""
-
-
 def refuse_ambiguous(body: bytes) -> None:
     """Refuse what is no JSON in UTF-8, or could be read in two ways; says where and why."""
     try:
-        text = body.decode()
-        read = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
-        if _HALF.search(body):
-            json.dumps(read, ensure_ascii=False).encode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"byte {error.start + 1} is not UTF-8: encode it as UTF-8") from None
-    except UnicodeEncodeError:
-        raise InvalidRequest("an escape is half a character: send both halves") from None
-    except json.JSONDecodeError as error:
-        raise InvalidRequest(f"this is no JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise InvalidRequest("lists and objects are nested too deeply: flatten them") from None
-    except ValueError:
-        raise InvalidRequest("a number has too many digits: no field takes it") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None is what is wanted
-        raise InvalidRequest(f"the key {twice[:80]!a} stands twice: keep one of them")
-    return read
-
-
-def _no_number(name: str) -> NoReturn:
-    raise InvalidRequest(f"{name} is no number in JSON: leave it out or send null")
+        json_text.loads(body)
+    except json_text.NotJson as error:
+        raise InvalidRequest(str(error)) from None

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, Enum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def choice(kind: type[StrEnum], name: str = "state") -> Enum:
+    """A text column that takes the values of an enumeration only; `name` is part of the check's."""
+    return Enum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        values_callable=lambda members: [member.value for member in members],
+    )
 
 
 class ModelJson(TypeDecorator[M], Generic[M]):

@@ -1,10 +1,30 @@
-"""The kinds of refusal, and what each says to whoever asked."""
+"""The kinds of refusal, and what each says to whoever asked.
+
+Nothing here knows of HTTP: `shared.problems` says what each kind is answered with.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What a refusal is about: it decides how it is answered."""
+
+    REFUSED = "refused"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"
+    GONE = "gone"
+    TOO_LARGE = "too-large"
+    FOREIGN_FORMAT = "foreign-format"
+    INVALID = "invalid"
+    TOO_MANY_REQUESTS = "too-many-requests"
+    AWAY = "away"
 
 
 @dataclass(frozen=True)
@@ -18,7 +38,7 @@ class Problem:
 class DomainError(Exception):
     """A rule refused the step. The class is named after the rule; its docstring is the message."""
 
-    status: ClassVar[int] = 400
+    kind: ClassVar[Kind] = Kind.REFUSED
 
     def __init__(self, detail: object = None, *, field: str | None = None) -> None:
         self.detail = str(detail) if detail is not None else _docstring(type(self))
@@ -34,7 +54,7 @@ class DomainError(Exception):
 class Invalid(DomainError):
     """The input breaks a rule."""
 
-    status = 422
+    kind = Kind.INVALID
 
     @classmethod
     def many(cls, problems: list[Problem]) -> Invalid:
@@ -47,37 +67,57 @@ class Invalid(DomainError):
 class NotFound(DomainError):
     """There is no such thing, or not yet."""
 
-    status = 404
+    kind = Kind.NOT_FOUND
 
 
 class Forbidden(DomainError):
     """The caller may not do this."""
 
-    status = 403
+    kind = Kind.FORBIDDEN
 
 
 class Conflict(DomainError):
     """The present state does not allow this."""
 
-    status = 409
+    kind = Kind.CONFLICT
+
+
+class IllegalMove(Conflict):
+    """It is not in a state that allows this step."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed this in the meantime: read it again, then repeat your change."""
 
 
 class Unauthenticated(DomainError):
     """A valid bearer token is needed: get one from POST /token of the registry."""
 
-    status = 401
+    kind = Kind.UNAUTHENTICATED
+
+
+class Gone(DomainError):
+    """It was there, and is not kept any more."""
+
+    kind = Kind.GONE
 
 
 class TooLarge(DomainError):
     """The request is larger than this service takes."""
 
-    status = 413
+    kind = Kind.TOO_LARGE
+
+
+class ForeignFormat(DomainError):
+    """What was sent is of a format that is not taken here."""
+
+    kind = Kind.FOREIGN_FORMAT
 
 
 class TooManyRequests(DomainError):
     """Too many requests: wait, then try again. `seconds` is how long."""
 
-    status = 429
+    kind = Kind.TOO_MANY_REQUESTS
 
     def __init__(self, detail: object = None, *, seconds: int) -> None:
         super().__init__(detail)
@@ -87,7 +127,7 @@ class TooManyRequests(DomainError):
 class Away(DomainError):
     """Something that this service needs can't be reached just now: try again in a moment."""
 
-    status = 503
+    kind = Kind.AWAY
 
 
 def _docstring(cls: type[DomainError]) -> str:

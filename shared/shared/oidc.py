@@ -12,14 +12,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
-from .auth import FetchedKeys, Keys, KeysAway
-from .errors import DomainError
+from . import json_text
+from .auth import FetchedKeys, Keys, KeysAway, required_claims
+from .errors import Away, DomainError
 
 ALGORITHMS: Final = ("RS256", "ES256", "Ed25519", "EdDSA")
 """Asymmetric signatures only. With `none` or a shared secret a token would prove nothing."""
@@ -38,10 +38,8 @@ class ForeignTokenRefused(DomainError):
     """The token is not a valid one of the configured issuer for this audience."""
 
 
-class IssuerAway(DomainError):
+class IssuerAway(Away):
     """The issuer's discovery document or keys can't be read just now: try again in a moment."""
-
-    status = 503
 
 
 class DiscoveredKeys(FetchedKeys):
@@ -75,13 +73,7 @@ class ForeignIssuer:
         self.issuer = issuer
         self._client_id = client_id
         self._keys = keys or DiscoveredKeys(issuer)
-        self._claims = jwt.JWTClaimsRegistry(
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
-            exp={"essential": True},
-            sub={"essential": True},
-            leeway=5,
-        )
+        self._claims = required_claims(issuer, audience)
 
     async def verify(self, token: str) -> str:
         """The `sub` of a genuine token."""
@@ -180,7 +172,7 @@ async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
             body += chunk
             if len(body) > MOST_DOCUMENT:
                 raise ValueError("the document is too large")
-    found = orjson.loads(body)
+    found = json_text.loads(body)
     if not isinstance(found, dict):
         raise ValueError("the document is no object")
     return found

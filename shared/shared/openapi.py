@@ -7,18 +7,23 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from .errors import Kind
+from .problems import STATUS
+
 PROBLEM = "application/problem+json"
 MEANING = {
-    "400": "What was sent can't be taken as it is.",
-    "401": "No token, or one that is not valid: get one from POST /token of the registry.",
-    "403": "The token does not allow this.",
-    "404": "There is no such thing, or not for you.",
-    "409": "The present state does not allow this.",
-    "413": "The body is too large.",
-    "415": "The body is packed, or not of the content type that this route takes.",
-    "422": "Fields are wrong: `errors` names each with its remedy.",
-    "429": "Too many requests: wait as long as `Retry-After` says.",
-    "503": "The database can't be reached just now. Nothing was changed; try again.",
+    Kind.REFUSED: "What was sent can't be taken as it is.",
+    Kind.UNAUTHENTICATED: (
+        "No token, or one that is not valid: get one from POST /token of the registry."
+    ),
+    Kind.FORBIDDEN: "The token does not allow this.",
+    Kind.NOT_FOUND: "There is no such thing, or not for you.",
+    Kind.CONFLICT: "The present state does not allow this.",
+    Kind.TOO_LARGE: "The body is too large.",
+    Kind.FOREIGN_FORMAT: "The body is packed, or not of the content type that this route takes.",
+    Kind.INVALID: "Fields are wrong: `errors` names each with its remedy.",
+    Kind.TOO_MANY_REQUESTS: "Too many requests: wait as long as `Retry-After` says.",
+    Kind.AWAY: "The database can't be reached just now. Nothing was changed; try again.",
 }
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 
@@ -77,25 +82,25 @@ def _document(path: str, method: str, operation: dict[str, Any]) -> None:
     responses = operation.setdefault("responses", {})
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
-    for status in _refusals(path, method, operation):
-        response = responses.setdefault(status, {"description": MEANING[status]})
+    for kind in _refusals(path, method, operation):
+        response = responses.setdefault(str(STATUS[kind]), {"description": MEANING[kind]})
         content = response.setdefault("content", {})
         content.setdefault(PROBLEM, {"schema": {"$ref": "#/components/schemas/Problem"}})
 
 
-def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[str]:
+def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
     """What a request of this shape can run into, beside what the route itself says."""
     body = operation.get("requestBody")
     reasons = {
-        "400": body,
-        "401": operation.get("security"),
-        "403": operation.get("security"),
-        "404": "{" in path or body,
-        "409": method not in {"get", "head"},
-        "413": True,  # any request may carry a body
-        "415": True,
-        "422": True,
-        "429": True,
-        "503": True,
+        Kind.REFUSED: body,
+        Kind.UNAUTHENTICATED: operation.get("security"),
+        Kind.FORBIDDEN: operation.get("security"),
+        Kind.NOT_FOUND: "{" in path or body,
+        Kind.CONFLICT: method not in {"get", "head"},
+        Kind.TOO_LARGE: True,  # any request may carry a body
+        Kind.FOREIGN_FORMAT: True,
+        Kind.INVALID: True,
+        Kind.TOO_MANY_REQUESTS: True,
+        Kind.AWAY: True,
     }
-    return [status for status, reason in reasons.items() if reason]
+    return [kind for kind, reason in reasons.items() if reason]

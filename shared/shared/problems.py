@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,13 +14,26 @@ from starlette.exceptions import HTTPException
 
 from . import causes, context, metrics
 from .database import is_infrastructure
-from .errors import Conflict, DomainError, Problem, TooManyRequests
+from .errors import ChangedMeanwhile, DomainError, Kind, Problem, TooManyRequests
 
 log = structlog.get_logger()
 
-
-class ChangedMeanwhile(Conflict):
-    """Somebody else changed this in the meantime: read it again, then repeat your change."""
+STATUS: Final[Mapping[Kind, int]] = {
+    Kind.REFUSED: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.FOREIGN_FORMAT: 415,
+    Kind.INVALID: 422,
+    Kind.TOO_MANY_REQUESTS: 429,
+    Kind.AWAY: 503,
+}
+"""The status of the answer to each kind of refusal; the OpenAPI documents are made of it too."""
+RETRY_SECONDS: Final = 2
+"""How long a caller is asked to wait for what is away, in seconds."""
 
 
 def problem(
@@ -56,7 +69,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
+_HEADERS: Final[Mapping[Kind, dict[str, str]]] = {
+    Kind.UNAUTHENTICATED: {"WWW-Authenticate": "Bearer"},
+    Kind.AWAY: {"Retry-After": str(RETRY_SECONDS)},
+}
 
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:
@@ -64,19 +80,19 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
     return refusal(error)
 
 
-def refusal(error: DomainError) -> JSONResponse:
-    """The answer to a rule that refused."""
-    headers = _HEADERS.get(error.status)
-    if isinstance(error, TooManyRequests):
+def refusal(error: DomainError, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer to a rule that refused, with the headers of its kind unless others are given."""
+    headers = headers or _HEADERS.get(error.kind)
+    if isinstance(error, TooManyRequests) and headers is None:
         headers = {"Retry-After": str(error.seconds)}
-    return problem(error.status, error.code, error.detail, error.problems, headers)
+    return problem(STATUS[error.kind], error.code, error.detail, error.problems, headers)
 
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = [Problem(_place(entry), _remedy(entry)) for entry in error.errors()[:50]]
     return problem(
-        422,
+        STATUS[Kind.INVALID],
         "invalid-request",
         "; ".join(f"{p.field}: {p.message}" for p in problems[:5]),
         problems,
@@ -152,7 +168,8 @@ def unexpected(error: Exception) -> JSONResponse:
         cause = causes.of_either(error)
         log.warning("request refused", error=type(error).__name__, cause=str(cause))
         full = cause is causes.DISK_FULL
-        return problem(503, *(_NO_ROOM if full else _AWAY), headers={"Retry-After": "2"})
+        said = _NO_ROOM if full else _AWAY
+        return problem(STATUS[Kind.AWAY], *said, headers=_HEADERS[Kind.AWAY])
     log.error("request failed", exc_info=error)
     return problem(
         500,

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import structlog
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from . import problems
 from .errors import TooManyRequests
@@ -95,30 +96,42 @@ class Rates:
         return Window(name, item.amount, seen.remaining, seconds, is_over=not fits)
 
 
+_PEER: Final = "taawon.peer"
+
+
 class RateLimited:
     """Refuses addresses that ask too often, and tells everybody what is left.
 
     The nearest limit is told: that of the caller where the token said who calls, which `web`
     leaves in the scope, else that of the address.
+
+    Who the client is, uvicorn says: it reads `X-Forwarded-For` from the right, as far as trusted
+    proxies wrote it, for anything further left the client may have made up.
     """
 
     def __init__(self, app: ASGIApp, rates: Rates, trusted_proxies: Sequence[Network]) -> None:
         self._app = app
         self._rates = rates
-        self._trusted = trusted_proxies
+        # uvicorn has types of its own for the same protocol.
+        named_by: Callable[..., ASGIApp] = cast(Any, ProxyHeadersMiddleware)
+        self._proxied = named_by(self._limited, [str(each) for each in trusted_proxies])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in UNCOUNTED:
             await self._app(scope, receive, send)
             return
-        window = self._rates.count_address(client_address(scope, self._trusted), scope["path"])
+        scope[_PEER] = scope.get("client")
+        await self._proxied(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        peer = scope.pop(_PEER)
+        if scope.get("client") != peer and not _is_address(scope["client"][0]):
+            scope["client"] = peer  # a proxy named somebody in a form that is no address
+        window = self._rates.count_address(client_address(scope), scope["path"])
         if window is not None and window.is_over:
             error = TooOften(window)
             log.warning("asked too often", limit=window.name)
-            answer = problems.problem(
-                error.status, error.code, error.detail, headers=window.headers()
-            )
-            await answer(scope, receive, send)
+            await problems.refusal(error, window.headers())(scope, receive, send)
             return
 
         async def send_with_rest(message: Message) -> None:
@@ -130,19 +143,13 @@ class RateLimited:
         await self._app(scope, receive, send_with_rest)
 
 
-def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
-    """Who is at the other end: the socket's peer or, behind trusted proxies, whom they name.
+def client_address(scope: Scope) -> str:
+    """Who is at the other end, as it is counted: IPv6 by its /64, of which one client has plenty.
 
-    `X-Forwarded-For` is read from the right, as far as trusted proxies wrote it: anything further
-    left the client may have made up. IPv6 clients count by their /64, of which one has plenty.
+    Inside `RateLimited` it is whom a trusted proxy names, outside of it the socket's peer.
     """
-    peer = scope["client"][0] if scope.get("client") else ""
-    hops = [peer]
-    for line in Headers(scope=scope).getlist("x-forwarded-for"):
-        hops[:-1] = [*hops[:-1], *(hop.strip() for hop in line.split(","))]
-    while len(hops) > 1 and _is_trusted(hops[-1], trusted) and _is_address(hops[-2]):
-        hops.pop()
-    return _counted_as(hops[-1])
+    client = scope.get("client")
+    return _counted_as(client[0] if client else "")
 
 
 def _is_address(text: str) -> bool:
@@ -151,10 +158,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
-    return _is_address(text) and any(ip_address(text) in network for network in trusted)
 
 
 def _counted_as(text: str) -> str:

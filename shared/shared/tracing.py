@@ -2,87 +2,58 @@
 
 Our own `WorkContext` carries the trace, so nothing here is needed to pass it on; with tracing on,
 each step becomes a span and its `traceparent` takes the place of the one that was handed in.
-Names and attributes follow OpenTelemetry's conventions for HTTP and messaging. They hold ids,
-topics, queues and counts; never a body, an address, or the message of an error.
+Spans are those of OpenTelemetry's API, which does nothing without an SDK (`shared.otel`). Names and
+attributes follow its conventions for HTTP and messaging. They hold ids, topics, queues and counts;
+never a body, an address, or the message of an error.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
+from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
 
 from . import context
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
 log = structlog.get_logger()
 
-Kind = Literal["internal", "server", "producer", "consumer"]
-Attributes = Mapping[str, str | int | float | bool | Sequence[str]]
+Attributes = Mapping[str, AttributeValue]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 MESSAGING = {"messaging.system": "rabbitmq"}
+UNWATCHED: Span = INVALID_SPAN
+"""The span of a step that nobody watches."""
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_provider: TracerProvider | None = None
+_tracer: Tracer = NoOpTracer()
 
 
-class Span(Protocol):
-    """A step of the work that is being watched."""
-
-    @property
-    def traceparent(self) -> str: ...
-
-    def name(self, name: str) -> None: ...
-
-    def set(self, attributes: Attributes) -> None: ...
-
-    def fail(self, error: BaseException | str) -> None:
-        """Say that it went wrong: the class of the error and nothing else of it."""
-
-    def end(self) -> None: ...
-
-
-class Tracing(Protocol):
-    """Whatever makes spans."""
-
-    def start(self, name: str, kind: Kind, parent: str | None, attributes: Attributes) -> Span: ...
-
-    def shut_down(self) -> None: ...
-
-
-class Unwatched:
-    """The span of a process that traces nothing."""
-
-    traceparent = ""
-
-    def name(self, name: str) -> None: ...
-
-    def set(self, attributes: Attributes) -> None: ...
-
-    def fail(self, error: BaseException | str) -> None: ...
-
-    def end(self) -> None: ...
-
-
-UNWATCHED: Span = Unwatched()
-_tracing: Tracing | None = None
-
-
-def use(tracing: Tracing | None) -> None:
+def use(provider: TracerProvider | None) -> None:
     """From now on this process traces with this; None ends it."""
-    global _tracing
-    _tracing = tracing
+    global _provider, _tracer
+    _provider = provider
+    _tracer = provider.get_tracer("taawon") if provider else NoOpTracer()
 
 
 def is_on() -> bool:
-    return _tracing is not None
+    return _provider is not None
 
 
 def configure(service: str) -> None:
     """Trace where the environment asks for it and the extra is installed; once per process."""
-    if _tracing is not None or not is_asked_for(os.environ):
+    if is_on() or not is_asked_for(os.environ):
         return
     if not is_installed():
         log.warning("tracing stays off", reason="install the extra: shared[otel]")
@@ -94,7 +65,7 @@ def configure(service: str) -> None:
 
 def is_installed() -> bool:
     """Whether the extra is there: all of it, for the SDK alone sends nothing."""
-    wanted = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+    wanted = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
     try:
         return all(find_spec(name) is not None for name in wanted)
     except ModuleNotFoundError:
@@ -103,8 +74,8 @@ def is_installed() -> bool:
 
 def shut_down() -> None:
     """Send what is not sent yet, and stop."""
-    if _tracing is not None:
-        _tracing.shut_down()
+    if _provider is not None:
+        _provider.shutdown()
         use(None)
 
 
@@ -120,86 +91,102 @@ def is_asked_for(environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def span(
-    name: str, attributes: Attributes | None = None, *, kind: Kind = "internal"
+    name: str, attributes: Attributes | None = None, *, kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
     """A step of the work at hand; facts recorded inside have it as their parent."""
-    if _tracing is None:
+    if _provider is None:
         yield UNWATCHED
         return
     work = context.current()
-    parent = work.traceparent if work.is_continued else None
-    made = _tracing.start(name, kind, parent, attributes or {})
+    made = _started(name, kind, _parent(work), attributes or {})
     try:
-        with context.working(replace(work, traceparent=made.traceparent, is_continued=True)):
+        with context.working(replace(work, traceparent=_traceparent(made), is_continued=True)):
             yield made
     except BaseException as error:
-        made.fail(error)
+        fail(made, error)
         raise
     finally:
         made.end()
 
 
+def fail(span: Span, error: BaseException | str) -> None:
+    """Say that it went wrong: the class of the error and nothing else of it."""
+    span.set_attribute("error.type", error if isinstance(error, str) else type(error).__name__)
+    span.set_status(StatusCode.ERROR)
+
+
 def request(method: str) -> AbstractContextManager[Span]:
     """The span of a request; `answered` names it, for the route is known only at the end."""
-    return span(method, {"http.request.method": method}, kind="server")
+    return span(method, {"http.request.method": method}, kind=SpanKind.SERVER)
 
 
 def answered(span: Span, method: str, route: str, status: int) -> None:
     """What came of a request. Never its path or its query: those may name somebody."""
-    span.name(f"{method} {route}")
-    span.set({"http.route": route, "http.response.status_code": status})
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.route": route, "http.response.status_code": status})
     if status >= 500:
-        span.fail(str(status))
+        fail(span, str(status))
 
 
 def processing(
     queue: str, topic: str | None, message_id: str | None, size: int
 ) -> AbstractContextManager[Span]:
     """The span of a message that a reaction works on, as a child of the fact's own span."""
-    attributes: dict[str, str | int] = {
-        **MESSAGING,
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
+    attributes = {
+        **_messaging("process", "process", topic, message_id),
         "messaging.destination.name": queue,
         "messaging.message.body.size": size,
-        "taawon.topic": topic or "",
     }
-    if message_id:
-        attributes["messaging.message.id"] = message_id
-    return span(f"process {queue}", attributes, kind="consumer")
+    return span(f"process {queue}", attributes, kind=SpanKind.CONSUMER)
 
 
 def recorded(topic: str, event_id: str, aggregate_id: str) -> str:
     """The traceparent that a fact carries from now on: that of the step that recorded it."""
     work = context.current()
-    if _tracing is None:
+    if _provider is None:
         return work.child_traceparent()
-    parent = work.traceparent if work.is_continued else None
     attributes = {
-        **MESSAGING,
-        "messaging.operation.name": "create",
-        "messaging.operation.type": "create",
-        "messaging.message.id": event_id,
-        "taawon.topic": topic,
+        **_messaging("create", "create", topic, event_id),
         "taawon.aggregate_id": aggregate_id,
     }
-    made = _tracing.start(f"create {topic}", "producer", parent, attributes)
+    made = _started(f"create {topic}", SpanKind.PRODUCER, _parent(work), attributes)
     made.end()
-    return made.traceparent
+    return _traceparent(made)
 
 
 def sending(exchange: str, topic: str | None, message_id: str | None, parent: object) -> Span:
     """The span of a publish until its confirm; the caller ends it. The message stays as it is."""
-    if _tracing is None:
+    if _provider is None:
         return UNWATCHED
     attributes = {
-        **MESSAGING,
-        "messaging.operation.name": "publish",
-        "messaging.operation.type": "send",
+        **_messaging("publish", "send", topic, message_id),
         "messaging.destination.name": exchange,
+    }
+    valid = str(parent) if context.is_traceparent(parent) else None
+    return _started(f"publish {exchange}", SpanKind.PRODUCER, valid, attributes)
+
+
+def _messaging(
+    name: str, kind: str, topic: str | None, message_id: str | None
+) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        **MESSAGING,
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
         "taawon.topic": topic or "",
     }
-    if message_id:
-        attributes["messaging.message.id"] = message_id
-    valid = str(parent) if context.is_traceparent(parent) else None
-    return _tracing.start(f"publish {exchange}", "producer", valid, attributes)
+    return attributes | ({"messaging.message.id": message_id} if message_id else {})
+
+
+def _parent(work: context.WorkContext) -> str | None:
+    return work.traceparent if work.is_continued else None
+
+
+def _started(name: str, kind: SpanKind, parent: str | None, attributes: Attributes) -> Span:
+    above = _PROPAGATOR.extract({"traceparent": parent} if parent else {})
+    return _tracer.start_span(name, context=above, kind=kind, attributes=attributes)
+
+
+def _traceparent(span: Span) -> str:
+    known = span.get_span_context()
+    return f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}"

@@ -11,16 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-import orjson
 import structlog
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import bodies, metrics, parameters, problems, tracing
+from . import bodies, json_text, metrics, parameters, problems, tracing
 from .auth import Principal
 from .context import WorkContext, working
 from .database import Sessions as SessionFactory
@@ -84,7 +84,7 @@ def _count(request: Request, caller: Principal) -> None:
 
 async def address(request: Request) -> str:
     """Where the request comes from, as the limits count it."""
-    return client_address(request.scope, runtime(request).settings.trusted_proxies)
+    return client_address(request.scope)
 
 
 # scope="function": without it the commit would happen after the answer has left.
@@ -108,13 +108,13 @@ class InvalidCursor(Invalid):
 
 def encode_cursor(*values: str | int) -> str:
     """An opaque cursor that names the last row of a page."""
-    return base64.urlsafe_b64encode(orjson.dumps(values)).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(json_text.dumps(values).encode()).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
     """The values of a cursor, each as the expected type (`UUID` too); `InvalidCursor` otherwise."""
     try:
-        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        values = json_text.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(values, list):
             raise ValueError
         return tuple(_typed(v, kind) for v, kind in zip(values, types, strict=True))
@@ -150,13 +150,15 @@ def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | 
 
 
 Expected = Annotated[int | None, Depends(expected_version)]
+IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
+"""Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
 
 
 UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: neither logged nor counted nor traced."""
 
 
-def _watched(scope: Scope) -> AbstractContextManager[tracing.Span]:
+def _watched(scope: Scope) -> AbstractContextManager[Span]:
     """The span of a request, unless nobody wants to see it."""
     if scope["path"] in UNWATCHED:
         return nullcontext(tracing.UNWATCHED)
@@ -192,7 +194,7 @@ class RequestContext:
         send: Send,
         headers: Headers,
         correlation: str,
-        span: tracing.Span,
+        span: Span,
     ) -> None:
         started = time.perf_counter()
         status = 500

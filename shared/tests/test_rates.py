@@ -11,11 +11,12 @@ from ipaddress import ip_network
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.types import Receive, Scope, Send
 
 from shared import rates, testing
 from shared.auth import Verifier
 from shared.database import make_engine, make_sessions
-from shared.rates import Rates, client_address
+from shared.rates import RateLimited, Rates, client_address
 from shared.runtime import Runtime
 from shared.service import build
 from shared.settings import Settings
@@ -183,17 +184,31 @@ def test_a_limit_of_zero_counts_nothing():
         ("10.0.0.1", ["10.0.0.3"], "10.0.0.3"),
         ("10.0.0.1", ["nonsense"], "10.0.0.1"),
         ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        ("10.0.0.1", ["[2001:db8:1:2:3:4:5:6]:4711"], "2001:db8:1:2::/64"),
+        ("10.0.0.1", ["198.51.100.1:4711"], "198.51.100.1"),
         ("2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.9", [], "203.0.113.9"),
     ],
 )
-def test_the_address_is_that_of_whoever_a_trusted_proxy_names(
+async def test_the_address_is_that_of_whoever_a_trusted_proxy_names(
     peer: str, forwarded: list[str], address: str
 ):
-    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
-    scope = {"type": "http", "client": (peer, 4711), "headers": headers}
+    seen: list[str] = []
 
-    assert client_address(scope, [PROXY]) == address
+    async def app(scope: Scope, _: Receive, __: Send) -> None:
+        seen.append(client_address(scope))
+
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    scope = {"type": "http", "path": "/", "client": (peer, 4711), "headers": headers}
+
+    await RateLimited(app, Rates(settings()), [PROXY])(scope, nothing, nothing)
+
+    assert seen == [address]
+
+
+async def nothing(*_: object) -> dict[str, object]:
+    return {}
 
 
 def test_trusted_proxies_are_networks():

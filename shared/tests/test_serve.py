@@ -10,8 +10,8 @@ import sys
 
 import httpx
 
-from shared.local.processes import wait_until
 from shared.local.state import free_port
+from shared.waiting import wait_until
 
 SETTINGS = {
     "TAAWON_DATABASE_URL": "postgresql+asyncpg://x:hidden@127.0.0.1:1/x",

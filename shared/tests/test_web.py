@@ -18,9 +18,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
 
-from shared import causes, context, logs, service
+from shared import causes, context, logs, problems, service
 from shared.database import make_engine, make_sessions
-from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from shared.errors import Conflict, Forbidden, Invalid, Kind, NotFound, Problem
 from shared.settings import Settings
 from shared.spec import ServiceSpec
 from shared.testing import Api, TestDatabases, Tokens, api
@@ -203,6 +203,11 @@ async def test_each_refusal_has_its_status_and_code(door: Api, name, status, cod
     assert is_problem(response, status, code)
     assert response.json()["correlation_id"] == "c-1"
     assert "0600000000" not in response.text
+
+
+def test_every_kind_of_refusal_has_its_own_status():
+    assert set(problems.STATUS) == set(Kind)
+    assert len(set(problems.STATUS.values())) == len(Kind)
 
 
 async def test_a_refusal_names_the_field_and_the_remedy(door: Api):

@@ -12,9 +12,10 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from shared.local.processes import Process, wait_until
+from shared.local.processes import Process
 from shared.local.stack import PROVISIONER, SERVICES, Stack
 from shared.local.state import usable_port
+from shared.waiting import wait_until
 
 from ..journeys.line import Line
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 
-from shared.local.processes import wait_until
 from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST
 from shared.local.state import free_port
 from shared.messaging import topology
+from shared.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (*SERVICES, "amqp", "management", "mail")

@@ -12,7 +12,7 @@ from shared.local.demo.cast import PARTNERS, Cast, Door
 from shared.local.demo.facts import PATIENCE, Facts
 from shared.local.demo.reading import seeds_of
 from shared.local.demo.screen import Screen
-from shared.local.processes import wait_until
+from shared.waiting import wait_until
 
 from .deployment import Deployment
 

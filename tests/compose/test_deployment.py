@@ -11,9 +11,9 @@ import httpx
 
 from shared.local.demo.cast import Door
 from shared.local.demo.reading import read_feed
-from shared.local.processes import wait_until
 from shared.local.stack import SERVICES
 from shared.spec import spec_of
+from shared.waiting import wait_until
 
 from ..journeys.register_files import matching, read_facts
 from ..journeys.test_demo import announced, identities, recipients

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared import causes
-from shared.local.processes import wait_until
+from shared.waiting import wait_until
 
 from .deployment import ComposeFailed, Deployment
 from .story import Told, is_told, opened_call

@@ -13,9 +13,9 @@ import pytest
 from shared.local.demo.facts import PATIENCE
 from shared.local.demo.reading import read_feed, seeds_of
 from shared.local.places import OPERATOR
-from shared.local.processes import wait_until
 from shared.local.stack import SERVICES
 from shared.local.state import is_free
+from shared.waiting import wait_until
 
 from .deployment import ROOT, Deployment
 from .page import scripts

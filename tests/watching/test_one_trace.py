@@ -26,7 +26,6 @@ from shared.contracts import catalogue
 from shared.contracts.registry import CooperativesImported
 from shared.installed import installed_services
 from shared.messaging import topology
-from shared.otel import OtelTracing
 from shared.spec import installed_reactions
 from shared.testing import TestDatabases, Tokens, Vhost, eventually, test_settings
 
@@ -52,7 +51,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing.use(OtelTracing(provider))
+    tracing.use(provider)
     yield exporter
     tracing.use(None)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,7 +22,7 @@ from shared.contracts.base import Audience, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.funding import Deadline, Track
 from shared.parameters import Moment
-from shared.web import Caller, Expected, Page, Session
+from shared.web import Caller, Expected, IdempotencyKey, Page, Session
 
 from . import queries, usecases
 from .domain import CASABLANCA, Call, CallTerms, State, check_deadline, deadline_at_wall_clock
@@ -163,7 +163,7 @@ async def draft_call(
     session: Session,
     caller: Caller,
     response: Response,
-    idempotency_key: Annotated[UUID | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> CallOut:
     """Prepare a draft. The same `Idempotency-Key` answers 200 with the call made the first time."""
     call, is_new = await usecases.draft_call(

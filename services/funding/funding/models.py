@@ -6,7 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
-    Enum,
     Identity,
     Index,
     Integer,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 
-from shared.columns import ModelJson
+from shared.columns import ModelJson, choice
 from shared.messaging.tables import NAMING
 
 from .domain import Call, CallTerms, State
@@ -37,17 +36,7 @@ calls = Table(
     Column("funder_slug", Text, index=True),
     Column("created_by", Uuid, nullable=False),
     Column("idempotency_key", Uuid),
-    Column(
-        "state",
-        Enum(
-            State,
-            name="state",
-            native_enum=False,
-            create_constraint=True,
-            values_callable=lambda states: [state.value for state in states],
-        ),
-        nullable=False,
-    ),
+    Column("state", choice(State), nullable=False),
     Column("version", Integer, nullable=False),
     Column("terms", ModelJson(CallTerms), nullable=False),
     Column("zone", Text, nullable=False),

@@ -13,6 +13,7 @@ from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.contracts.funding import CallCancelled, CallClosed, CallOpened, Deadline
 from shared.errors import Invalid
+from shared.idempotency import made_before
 from shared.messaging import outbox
 from shared.messaging.resends import Page, Snapshot
 
@@ -46,7 +47,7 @@ async def draft_call(
     caller.require(Role.OPERATOR, Role.PARTNER)
     slug = funder_slug or (None if caller.has(Role.OPERATOR) else caller.partner)
     _require_own(caller, slug)
-    if key is not None and (known := await _made_before(session, caller, key)):
+    if known := await _made_before(session, caller, key):
         return known, False
     call = Call(
         id=new_id(),
@@ -197,13 +198,9 @@ SNAPSHOTS = (
 """What funding tells of its present state."""
 
 
-async def _made_before(session: AsyncSession, caller: Principal, key: UUID) -> Call | None:
-    # Two requests with one key at the same moment take turns, so that the second finds the first.
-    turn = func.hashtextextended(f"{caller.subject}:{key}", 0)
-    await session.execute(select(func.pg_advisory_xact_lock(turn)))
-    return await session.scalar(
-        select(Call).filter_by(created_by=caller.subject, idempotency_key=key)
-    )
+async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:
+    query = select(Call).filter_by(created_by=caller.subject, idempotency_key=key)
+    return await made_before(session, caller.subject, key, query)
 
 
 async def _own(

@@ -13,11 +13,9 @@ from funding.domain import (
     MOVES,
     AmbiguousTime,
     Call,
-    ChangedMeanwhile,
     DeadlineFixed,
     DeadlineOnlyForward,
     DeadlinePassed,
-    IllegalMove,
     NoSuchTime,
     NotADraft,
     NotOpen,
@@ -29,7 +27,7 @@ from funding.domain import (
     sectors_reached,
 )
 from shared.contracts.funding import CallOpened
-from shared.errors import Conflict, Invalid
+from shared.errors import ChangedMeanwhile, Conflict, IllegalMove, Invalid
 
 from .builders import IN_A_WEEK, NOON, a_call, a_deadline, a_track, some_terms
 

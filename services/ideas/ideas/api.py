@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from shared.auth import Principal, Role
 from shared.contracts.base import Audience, Text
-from shared.web import Caller, Expected, Page, Session
+from shared.web import Caller, Expected, IdempotencyKey, Page, Session
 
 from . import queries, usecases
 from .domain import Idea, IdeaContent, State
@@ -105,7 +105,7 @@ async def draft_idea(
     session: Session,
     caller: Caller,
     response: Response,
-    idempotency_key: Annotated[UUID | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> IdeaOut:
     """Begin a draft. The same `Idempotency-Key` answers 200 with the idea made the first time."""
     idea, is_new = await usecases.draft_idea(

@@ -21,7 +21,8 @@ from shared.contracts.ideas import (
     Origin,
     Readiness,
 )
-from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from shared.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Problem
+from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 MOST_CENTIMES = 10**13
 """A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
@@ -48,10 +49,6 @@ class UnknownIdea(NotFound):
     """There is no such idea, or it is not for you to see: check the id, or sign in as author."""
 
 
-class IllegalMove(Conflict):
-    """The idea is not in a state that allows this step."""
-
-
 class OwnIdea(Conflict):
     """Nobody may judge an idea of their own: ask another moderator."""
 
@@ -69,10 +66,6 @@ class OutsideTerritory(Forbidden):
 
 class NotADraft(Conflict):
     """Only a draft may be changed: withdraw the idea and write a new one, or have it returned."""
-
-
-class ChangedMeanwhile(Conflict):
-    """Somebody changed the idea since you read it: read it again, then repeat the step."""
 
 
 class IdeaContent(Contract):
@@ -140,12 +133,7 @@ class Idea:
 
     def expect(self, version: int | None) -> None:
         """Refuse a step that was decided on an older version than this one."""
-        if version is not None and version != self.version:
-            raise ChangedMeanwhile(
-                f"the idea is at version {self.version}, you read version {version}:"
-                " read it again, then repeat the step",
-                field="If-Match",
-            )
+        refuse_unless_expected("idea", self.version, version)
 
     def revise(self, content: IdeaContent, *, by: frozenset[UUID]) -> None:
         """Replace the text of a draft; a submitted or published idea does not change any more."""
@@ -231,8 +219,7 @@ class Idea:
             raise OwnIdea
 
     def _move_to(self, target: State) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalMove(f"the idea is {self.state}: it can't become {target}")
+        refuse_unless_allowed(MOVES, "idea", self.state, target)
         self.state = target
         self.version += 1
 

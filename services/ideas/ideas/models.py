@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
-    Enum,
     Identity,
     Index,
     Integer,
@@ -21,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import registry
 
-from shared.columns import ModelJson
+from shared.columns import ModelJson, choice
 from shared.messaging.tables import NAMING
 
 from .domain import Idea, IdeaContent, State
@@ -38,17 +37,7 @@ ideas = Table(
     Column("author_id", Uuid, nullable=False, index=True),
     Column("on_behalf_of", Uuid, index=True),
     Column("idempotency_key", Uuid),
-    Column(
-        "state",
-        Enum(
-            State,
-            name="state",
-            native_enum=False,
-            create_constraint=True,
-            values_callable=lambda states: [state.value for state in states],
-        ),
-        nullable=False,
-    ),
+    Column("state", choice(State), nullable=False),
     Column("version", Integer, nullable=False),
     Column("was_submitted", Boolean, nullable=False, server_default=false()),
     Column("content", ModelJson(IdeaContent), nullable=False),

@@ -14,6 +14,7 @@ from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.errors import Forbidden
+from shared.idempotency import made_before
 from shared.messaging import outbox
 from shared.messaging.resends import Page, Snapshot
 
@@ -50,7 +51,7 @@ async def draft_idea(
 ) -> tuple[Idea, bool]:
     """Begin an idea: any role may. The same key from the same caller finds the idea made before."""
     caller.require(*Role)
-    if key is not None and (known := await _made_before(session, caller, key)):
+    if known := await _made_before(session, caller, key):
         return known, False
     on_behalf_of = on_behalf_of or _files_for(caller)
     _require_entitled(caller, content, on_behalf_of)
@@ -202,13 +203,9 @@ def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUI
         raise ClaimForStaff(field="origin")
 
 
-async def _made_before(session: AsyncSession, caller: Principal, key: UUID) -> Idea | None:
-    # Two requests with one key at the same moment take turns, so that the second finds the first.
-    turn = func.hashtextextended(f"{caller.subject}:{key}", 0)
-    await session.execute(select(func.pg_advisory_xact_lock(turn)))
-    return await session.scalar(
-        select(Idea).filter_by(author_id=caller.subject, idempotency_key=key)
-    )
+async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Idea | None:
+    query = select(Idea).filter_by(author_id=caller.subject, idempotency_key=key)
+    return await made_before(session, caller.subject, key, query)
 
 
 async def _visible(

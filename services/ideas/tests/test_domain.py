@@ -11,9 +11,7 @@ from pydantic import ValidationError
 
 from ideas.domain import (
     MOVES,
-    ChangedMeanwhile,
     Idea,
-    IllegalMove,
     NotADraft,
     NotAuthor,
     OutsideTerritory,
@@ -22,7 +20,7 @@ from ideas.domain import (
     require_moderator_of,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
-from shared.errors import Invalid
+from shared.errors import ChangedMeanwhile, IllegalMove, Invalid
 
 from .builders import (
     AUTHOR,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 
 import structlog
 from prometheus_client import start_http_server
@@ -28,8 +27,6 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 30.0
 """How often the provisioner looks whether the broker still has what it made."""
-MANAGEMENT_ERRORS = (HTTPException, ManagementRefused)
-"""What says that the management API is not itself, beside an OSError."""
 
 
 async def tell_late_matches(runtime: Runtime) -> None:
@@ -120,7 +117,7 @@ async def provision(
                 await usecases.provision_doors(sessions, provisioner)
                 metrics.PROVISIONED.set_to_current_time()
             except Exception as error:
-                if is_infrastructure(error) or isinstance(error, MANAGEMENT_ERRORS):
+                if is_infrastructure(error) or isinstance(error, ManagementRefused):
                     log.warning("provisioner waits", error=type(error).__name__)
                 else:
                     log.exception("provisioner failed")

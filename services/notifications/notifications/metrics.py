@@ -62,7 +62,7 @@ def fanning_out(session: AsyncSession, kind: str) -> Iterator[Tally]:
     tally = Tally()
     with FANOUTS_RUNNING.track_inprogress(), tracing.span(f"fan out {kind}") as span:
         yield tally
-        span.set({f"taawon.alerts.{verdict}": n for verdict, n in tally.numbers.items()})
+        span.set_attributes({f"taawon.alerts.{verdict}": n for verdict, n in tally.numbers.items()})
 
     def count() -> None:
         FANOUT_SECONDS.labels(kind).observe(time.perf_counter() - started)

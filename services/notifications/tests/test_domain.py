@@ -15,7 +15,6 @@ from notifications.domain import (
     AlertKind,
     Door,
     DoorState,
-    IllegalDoorMove,
     Step,
     Subject,
     SubscriptionFilter,
@@ -28,6 +27,7 @@ from notifications.domain.blocks import blocks
 from notifications.domain.doors import MOVES, broker_hash
 from notifications.domain.subjects import news_of
 from shared.contracts.criteria import LegalStatus
+from shared.errors import IllegalMove
 
 from .builders import (
     a_call,
@@ -180,7 +180,7 @@ def a_door(state):
 def test_every_door_move_not_in_the_table_is_refused(start, target):
     door = a_door(start)
 
-    with pytest.raises(IllegalDoorMove):
+    with pytest.raises(IllegalMove):
         door._move_to(target)
 
     assert door.state is start

@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from notifications import handlers, usecases
 from notifications.app import COUNTS, NAMES
-from notifications.domain import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
+from notifications.domain import EVERYTHING, Hold, HoldState, StopsOneOnly
 from notifications.domain.holds import MOVES
 from notifications.models import alert
 from notifications.usecases.clock import day_in_morocco
+from shared.errors import IllegalMove
 from shared.messaging.tables import AuditRow
 
 from .builders import a_call, a_record, cancelled, extended, imported, opened, updated
@@ -38,7 +39,7 @@ def a_hold(state: HoldState, subject_id: uuid.UUID | None = None) -> Hold:
 def test_every_move_of_a_hold_not_in_the_table_is_refused(start, target):
     hold = a_hold(start)
 
-    with pytest.raises(IllegalHoldMove):
+    with pytest.raises(IllegalMove):
         hold.decide(target, reason="x", by=uuid.uuid4(), at=NOW)
 
     assert (hold.state, hold.reason) == (start, "r")
@@ -165,7 +166,7 @@ async def test_what_is_stopped_stays_stopped(door, tokens):
     await hear(door, handlers.follow_call, opened(call))
     refused = await decide(door, tokens, "released", call.call_id, status=409)
 
-    assert refused["code"] == "illegal-hold-move"
+    assert refused["code"] == "illegal-move"
     assert await kinds(door, call.call_id) == []
 
 
@@ -245,7 +246,7 @@ async def test_what_notifications_held_a_person_can_take_over(door, tokens):
 
     assert (taken["state"], await kinds(door, call.call_id)) == ("held", [])
     again = await decide(door, tokens, "held", call.call_id, status=409)
-    assert "held -> held" in again["detail"]
+    assert again["detail"] == "the fan-out is held: it can't become held"
 
 
 async def test_what_is_held_is_listed_with_its_title_until_it_is_released(door, tokens):

@@ -157,7 +157,7 @@ async def test_a_change_of_an_older_version_is_a_conflict(door: Api, people: Peo
         path, json={"members_total": 12}, headers={**people.operator, "If-Match": '"7"'}
     )
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "stale-version")
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
 
 async def test_a_change_never_takes_the_number_of_another_cooperative(

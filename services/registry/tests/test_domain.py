@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from registry.domain import Cooperative, Entry, Partner, SealedContact, check_claims, imports, keys
+from registry.domain import Cooperative, Entry, Partner, SealedContact, check_claims, imports
 from registry.domain.accounts import ClaimsDoNotFit
 from registry.domain.imports import ImportState, RegisterImport
 from registry.domain.keys import KeyState, SigningKey
 from shared.auth import Role
 from shared.contracts.base import Localized
 from shared.contracts.registry import partner_id_of
-from shared.errors import Invalid
+from shared.errors import IllegalMove, Invalid
 
 from .builders import an_entry
 
@@ -139,7 +139,7 @@ def test_every_move_of_an_import_not_in_the_table_is_refused(
 ) -> None:
     report = an_import(start)
 
-    with pytest.raises(imports.IllegalMove):
+    with pytest.raises(IllegalMove):
         report._move_to(target)
 
     assert report.state is start
@@ -149,5 +149,5 @@ def test_a_retired_key_never_signs_again() -> None:
     key = SigningKey(kid="a", public_jwk={}, private_sealed="sealed", created_at=NOW)
     key.retire(at=NOW)
 
-    with pytest.raises(keys.IllegalMove):
+    with pytest.raises(IllegalMove):
         key._move_to(KeyState.ACTIVE)

@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, update
 from registry import handlers, models, usecases
 from registry.cli.connection import CONSOLE
 from registry.domain import Ground, PersonRequest, RequestKind, RequestState
-from registry.domain.persons import MOVES, IllegalMove, due_on
+from registry.domain.persons import MOVES, due_on
 from registry.register_file import lines_of
 from registry.usecases.accounts import email_mark
 from shared import testing
@@ -29,6 +29,7 @@ from shared.contracts.registry import (
     PersonErasureRequested,
     RegistryAnswered,
 )
+from shared.errors import IllegalMove
 from shared.messaging import deadletters, forgetting
 from shared.messaging.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.sealed import Sealer

@@ -22,7 +22,7 @@ from joserfc.jwk import KeySet, OKPKey
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry import usecases
-from registry.app import OwnKeys
+from registry.app import OwnKeys, create_app
 from registry.cli.connection import CONSOLE
 from registry.usecases.accounts import email_marks
 from registry.usecases.failures import take_turn
@@ -252,17 +252,28 @@ async def test_guesses_from_everywhere_end_too(
 
 
 async def test_an_address_that_no_trusted_proxy_names_is_no_other_place(
-    door: Api, email: str, monkeypatch: pytest.MonkeyPatch
+    door: Api, email: str
 ) -> None:
     for number in range(MOST_FAILURES):
         await guessed(door, email, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
     forged = await guessed(door, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
-    trusted = {"trusted_proxies": (ip_network("127.0.0.1"),)}
-    monkeypatch.setattr(door.runtime, "settings", door.runtime.settings.model_copy(update=trusted))
 
-    named = await guessed(door, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
+    async with behind_a_proxy(door) as proxied:
+        named = await guessed(proxied, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
 
     assert (forged, named) == ([429], [400])
+
+
+@asynccontextmanager
+async def behind_a_proxy(door: Api) -> AsyncIterator[Api]:
+    """The same service as it is built where the caller's address is that of a trusted proxy."""
+    trusted = {"trusted_proxies": (ip_network("127.0.0.1"),)}
+    app = create_app(door.runtime.settings.model_copy(update=trusted))
+    app.state.runtime = door.runtime
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as http:
+        yield replace(door, app=app, http=http)
 
 
 async def test_a_lock_out_says_how_long_it_lasts(door: Api, email: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from http.client import HTTPException
 from typing import Annotated
 
 import typer
@@ -53,7 +52,7 @@ def users(
         management.put_permissions(vhost, management.user, configure=".*", write=".*", read=".*")
         for service, password in passwords.items():
             put_service_user(management, BrokerUser(service), password, vhost)
-    except (OSError, HTTPException, ManagementRefused) as error:
+    except (OSError, ManagementRefused) as error:
         raise BrokerAway(f"{management.url} did not do it: {error}") from error
     typer.echo(f"vhost {vhost}: {', '.join(services)}")
 

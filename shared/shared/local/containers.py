@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.messaging.management import Management
+from shared.waiting import wait_until
 
 from .databases import Databases, StatementRefused
-from .processes import NotStarted, wait_until
+from .processes import NotStarted
 from .rabbitmq import amqp_url, greets
 from .state import kept_port, kept_secret, locked, write_atomically
 

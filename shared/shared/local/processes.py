@@ -1,52 +1,30 @@
 """Start a program that outlives us, and find, stop or kill it again from any other process."""
 
-import contextlib
-import json
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared import json_text
+from shared.waiting import wait_until
 
 from shared.waiting import wait_until
 
 from .state import write_atomically
 
-__all__ = ["Identity", "NotStarted", "Process", "wait_until"]
+if TYPE_CHECKING:
+    from .identity import Identity
 
 # A shell started in the background ignores these, and a child would inherit that.
 HEARD_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
-DEAD = ("Z", "X")
-
 
 class NotStarted(RuntimeError):
     """A program ended, or said nothing for too long, before it was ready."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A pid alone is handed out again; with the moment of its birth it names one process."""
-
-    pid: int
-    born: str
-
-    @classmethod
-    def of(cls, pid: int) -> "Identity | None":
-        """None where no such process lives; one that is dead and not yet buried does not live."""
-        state, born = _read_stat(pid)
-        return cls(pid, born) if state not in DEAD else None
-
-    def is_alive(self) -> bool:
-        state, born = _read_stat(self.pid)
-        if state == "Z" and born == self.born:
-            _bury(self.pid)
-        return state not in DEAD and born == self.born
-
-    def signal(self, number: int) -> None:
-        if self.is_alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
 
 
 class Process:
@@ -62,10 +40,13 @@ class Process:
     def identity(self) -> Identity | None:
         """The living process of the record; a record left by a crash or a reboot names none."""
         try:
-            kept = json.loads(self.record.read_text())
-            identity = Identity(kept["pid"], kept["born"])
+            kept = json_text.loads(self.record.read_bytes())
+            pid, born = int(kept["pid"]), float(kept["born"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+        from .identity import Identity  # of the extra `local`; an image starts no programs
+
+        identity = Identity(pid, born)
         return identity if identity.is_alive() else None
 
     @property
@@ -91,12 +72,13 @@ class Process:
 
     def adopt(self, pid: int) -> None:
         """Record a process that somebody else started as this one."""
+        from .identity import Identity, bury  # as above
+
         identity = Identity.of(pid)
         if identity is None:
-            _bury(pid)
+            bury(pid)
             raise NotStarted(f"{self.name} ended at once.\n{self.log_tail()}")
-        record = {"pid": identity.pid, "born": identity.born}
-        write_atomically(self.record, json.dumps(record))
+        write_atomically(self.record, json_text.dumps(asdict(identity)))
 
     def wait_for(self, ready: Callable[[], bool], *, within: float) -> None:
         """Until ready() holds; a program that ends first, or takes longer, shows its last lines."""
@@ -146,19 +128,7 @@ class Process:
     def _family(self) -> list[Identity]:
         """The process first, then all that descend from it, also those with a session of theirs."""
         eldest = self.identity
-        if eldest is None:
-            return []
-        family = [eldest.pid]
-        children = _children()
-        for pid in family:
-            family += children.get(pid, [])
-        return [eldest, *filter(None, map(Identity.of, family[1:]))]
-
-
-def _bury(pid: int) -> None:
-    """A dead child keeps its pid until its parent asks for it; others bury their own."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+        return [eldest, *eldest.descendants()] if eldest else []
 
 
 def _all_gone(family: Sequence[Identity]) -> bool:
@@ -175,38 +145,3 @@ def _kill(family: Sequence[Identity]) -> None:
     if not _end(family, signal.SIGKILL, within=10):
         alive = [member.pid for member in family if member.is_alive()]
         raise RuntimeError(f"processes {alive} do not end, not even when killed")
-
-
-def _read_stat(pid: int) -> tuple[str, str]:
-    """State and birth of a process; a boot has a name of its own, as clocks start anew with it."""
-    fields = _stat_fields(pid)
-    if fields is None:
-        return "X", ""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    # A dead process whose threads still end keeps its ports and files as long as they do.
-    state = "ending" if fields[0] == "Z" and _has_threads(pid) else fields[0]
-    return state, f"{boot}:{fields[19]}"
-
-
-def _has_threads(pid: int) -> bool:
-    try:
-        return len(os.listdir(f"/proc/{pid}/task")) > 1
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _stat_fields(pid: int) -> list[str] | None:
-    try:
-        # The name in parentheses may hold spaces, so the fields count from its end.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def _children() -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        fields = _stat_fields(int(entry.name)) if entry.name.isdigit() else None
-        if fields:
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    return children

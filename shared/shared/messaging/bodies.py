@@ -14,7 +14,11 @@ MAY_BE_SEALED = b'_sealed"'
 
 
 def parsed(body: bytes) -> Any:
-    """The body as JSON data; None where it is none: what no reaction could read holds no fact."""
+    """The body as JSON data; None where it is none: what no reaction could read holds no fact.
+
+    More is read here than is taken of a message: what is kept must be found by an erasure also
+    where a key stands twice, and then the last counts and the others go.
+    """
     try:
         return orjson.loads(body)
     except ValueError:

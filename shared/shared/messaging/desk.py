@@ -121,7 +121,7 @@ class Desk:
                 try:
                     with MESSAGE_SECONDS.labels(reaction.queue).time():
                         outcome = await self._settle(reaction, message, tries)
-                    span.set({"taawon.outcome": outcome})
+                    span.set_attribute("taawon.outcome", outcome)
                     return
                 except Exception as error:
                     # An error that got past the three kinds is ours: the message waits for us too,

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from faststream.rabbit.annotations import RabbitMessage
 
+from shared import json_text
 from shared.contracts.base import Event
 
 from . import topology
@@ -40,8 +41,19 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
     if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
     event = kind.model_validate_json(body)
+    _refuse_ambiguous(body)
     _refuse_impossible_time(event.occurred_at)
     return event
+
+
+def _refuse_ambiguous(body: bytes) -> None:
+    """Where a key stands twice, another reader of the same fact could take the other value."""
+    try:
+        json_text.loads(body)
+    except json_text.RepeatedKey:
+        raise WrongMessage("a key stands twice") from None
+    except json_text.NotJson:
+        raise WrongMessage("the body can be read in more than one way") from None
 
 
 def refuse_undecodable(message: RabbitMessage) -> None:

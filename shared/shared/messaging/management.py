@@ -1,11 +1,19 @@
 """The few calls of RabbitMQ's management API that set up virtual hosts, users and rights."""
 
-import json
 import ssl
-from base64 import b64encode
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from shared import json_text
+
+TIMEOUT_SECONDS: Final = 10.0
+"""How long each step of a call may take: connecting, sending, waiting for more of the answer."""
+
+
+class ManagementAway(OSError):
+    """The management API can't be reached, or breaks off before it has answered."""
 
 
 class ManagementRefused(RuntimeError):
@@ -23,6 +31,8 @@ class Management:
         self.url = url.rstrip("/")
         self.user = user
         self.password = password
+        # The authorities of this system; only made where needed, for it takes milliseconds.
+        self._authorities = ssl.create_default_context() if url.startswith("https:") else False
 
     @classmethod
     def of_url(cls, url: str) -> "Management":
@@ -94,34 +104,27 @@ class Management:
         """Whether the API takes our name and password."""
         try:
             self.get("whoami")
-        except (OSError, HTTPException, ManagementRefused):
+        except (ManagementAway, ManagementRefused):
             return False
         return True
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        address = urlsplit(self.url)
-        # Straight to the broker: a proxy of the environment knows nothing of this machine's ports.
-        connection = _connection(address.scheme, address.hostname or "", address.port)
+        content = None if body is None else json_text.dumps(body)
         try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, f"{address.path}/api/{path}", text, self._headers())
-            answer = connection.getresponse()
-            content = answer.read().decode()
-        finally:
-            connection.close()
-        if answer.status >= 300:
-            raise ManagementRefused(method, path, answer.status, content)
-        return json.loads(content) if content else None
-
-    def _headers(self) -> dict[str, str]:
-        credentials = b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
-
-
-def _connection(scheme: str, host: str, port: int | None) -> HTTPConnection:
-    if scheme == "https":
-        return HTTPSConnection(host, port, timeout=10, context=ssl.create_default_context())
-    return HTTPConnection(host, port, timeout=10)
+            # Straight to the broker: a proxy of the environment knows nothing of this machine.
+            with httpx.Client(
+                auth=(self.user, self.password),
+                headers={"Content-Type": "application/json"},
+                timeout=TIMEOUT_SECONDS,
+                trust_env=False,
+                verify=self._authorities,
+            ) as client:
+                answer = client.request(method, f"{self.url}/api/{path}", content=content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ManagementAway(str(error) or type(error).__name__) from error
+        if answer.status_code >= 300:
+            raise ManagementRefused(method, path, answer.status_code, answer.text)
+        return json_text.loads(answer.content) if answer.content else None
 
 
 def _part(name: str) -> str:

@@ -125,7 +125,7 @@ class Publisher:
         try:
             await self._alone(channel, outgoing)
         except BaseException as error:
-            span.fail(error)
+            tracing.fail(span, error)
             raise
         finally:
             span.end()

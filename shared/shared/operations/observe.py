@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from shared import json_text
 from shared.installed import installed_services
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.names import PARTNER_VHOST, VHOST, dead_queue
@@ -143,7 +142,7 @@ def _last_line(text: str) -> str | None:
     if not lines:
         return None
     try:
-        return str(json.loads(lines[-1])["event"])[:300]
+        return str(json_text.loads(lines[-1].encode())["event"])[:300]
     except (ValueError, KeyError, TypeError):
         return lines[-1][:300]
 
@@ -202,7 +201,7 @@ def _see_broker(doors: Doors, vhost: str, settled: Sequence[str] = ()) -> Broker
             _queues(management, PARTNER_VHOST, or_none=True),
             alarms=alarms(management),
         )
-    except (OSError, HTTPException, ManagementRefused) as error:
+    except (OSError, ManagementRefused) as error:
         return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.local.processes import Identity, NotStarted, Process, wait_until
+from shared.local.identity import Identity
+from shared.local.processes import NotStarted, Process
+from shared.waiting import wait_until
 
 ENV = {"PATH": os.defpath}
 
@@ -69,7 +71,7 @@ def test_killing_leaves_no_time_to_clean_up(program, tmp_path):
 
 
 def test_a_pid_that_another_program_has_by_now_is_never_signalled(program):
-    program.record.write_text(json.dumps({"pid": os.getpid(), "born": "another boot:123"}))
+    program.record.write_text(json.dumps({"pid": os.getpid(), "born": 123.0}))
     heard = []
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append("TERM"))
 

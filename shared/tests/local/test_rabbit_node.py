@@ -10,9 +10,9 @@ import aio_pika
 import pytest
 
 from shared.local.broker import FoundBroker, find_broker
-from shared.local.processes import wait_until
 from shared.local.rabbitmq import RabbitNode
 from shared.messaging.management import Management, ManagementRefused
+from shared.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from shared.contracts.funding import (
     Deadline,
 )
 from shared.errors import Conflict, Forbidden, Invalid, NotFound
+from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 from .deadlines import CASABLANCA, check_deadline, day_in
 from .terms import CallTerms, check_terms, regions_reached, sectors_reached
@@ -47,10 +48,6 @@ class NotYourInstitution(Forbidden):
     """A partner prepares and runs the calls of its own institution only."""
 
 
-class IllegalMove(Conflict):
-    """The call is not in a state that allows this step."""
-
-
 class NotADraft(Conflict):
     """Only a draft may be rewritten freely."""
 
@@ -73,10 +70,6 @@ class DeadlineOnlyForward(Invalid):
 
 class StandingCall(Conflict):
     """The call stands without a deadline: there is nothing to extend."""
-
-
-class ChangedMeanwhile(Conflict):
-    """Somebody changed the call since you read it: read it again, then repeat the step."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -125,12 +118,7 @@ class Call:
 
     def expect(self, version: int | None) -> None:
         """Refuse a step that was decided on an older version than this one."""
-        if version is not None and version != self.version:
-            raise ChangedMeanwhile(
-                f"the call is at version {self.version}, you read version {version}:"
-                " read it again, then repeat the step",
-                field="If-Match",
-            )
+        refuse_unless_expected("call", self.version, version)
 
     def set_deadline(self, deadline: Deadline | None) -> None:
         """Fix the deadline of a draft; none makes it a standing call."""
@@ -260,8 +248,7 @@ class Call:
         self.sectors = sectors_reached(terms)
 
     def _move_to(self, target: State) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalMove(f"the call is {self.state}: it can't become {target}")
+        refuse_unless_allowed(MOVES, "call", self.state, target)
         self.state = target
         self.version += 1
 

@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from shared.errors import DomainError
+from shared.errors import Gone
 from shared.messaging import wire
 from shared.web import Caller, Session
 
@@ -21,10 +21,8 @@ from .partner_ledger import GapOut
 router = APIRouter(tags=["partners"])
 
 
-class NotKeptAnyMore(DomainError):
+class NotKeptAnyMore(Gone):
     """The feed does not go back that far any more: leave `after` out to start with the oldest."""
-
-    status = 410
 
 
 class FeedItem(BaseModel):

@@ -1,8 +1,8 @@
 """Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
 
 from .confirmations import ConfirmationRule
-from .doors import Door, DoorState, IllegalDoorMove, queue_name, user_name
-from .holds import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
+from .doors import Door, DoorState, queue_name, user_name
+from .holds import EVERYTHING, Hold, HoldState, StopsOneOnly
 from .subjects import (
     AlertKind,
     News,
@@ -27,8 +27,6 @@ __all__ = [
     "DoorState",
     "Hold",
     "HoldState",
-    "IllegalDoorMove",
-    "IllegalHoldMove",
     "News",
     "Sides",
     "Step",

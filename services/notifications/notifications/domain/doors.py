@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.errors import Conflict
+from shared.lifecycle import refuse_unless_allowed
 
 
 class DoorState(StrEnum):
@@ -23,10 +23,6 @@ MOVES: dict[DoorState, set[DoorState]] = {
     DoorState.REQUESTED: {DoorState.READY},
     DoorState.READY: {DoorState.REQUESTED},
 }
-
-
-class IllegalDoorMove(Conflict):
-    """The door is not in a state that allows this step."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -60,8 +56,7 @@ class Door:
         self.delivered_position = delivered_position
 
     def _move_to(self, target: DoorState) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalDoorMove(f"{self.state} -> {target}")
+        refuse_unless_allowed(MOVES, "door", self.state, target)
         self.state = target
 
 

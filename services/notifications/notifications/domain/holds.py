@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.errors import Conflict
+from shared.lifecycle import refuse_unless_allowed
 
 EVERYTHING = UUID(int=0)
 """The hold of this id keeps back every subject."""
@@ -34,13 +35,6 @@ MOVES: dict[HoldState, set[HoldState]] = {
 }
 
 
-class IllegalHoldMove(Conflict):
-    """A stopped fan-out stays stopped, and only what is held can be released.
-
-    What notifications held by itself a person can hold again: the hold is that person's then.
-    """
-
-
 class StopsOneOnly(Conflict):
     """Everything can be held and released; only a single subject can be stopped for good."""
 
@@ -61,12 +55,15 @@ class Hold:
         return self.decided_by is None
 
     def decide(self, target: HoldState, *, reason: str, by: UUID | None, at: datetime) -> None:
-        """Move to another state; who, when and why are kept, the history has those before."""
+        """Move to another state; who, when and why are kept, the history has those before.
+
+        What notifications held by itself a person can hold again: the hold is that person's then.
+        """
         if target is HoldState.STOPPED and self.subject_id == EVERYTHING:
             raise StopsOneOnly
         takes_over = self.is_own and by is not None and target is self.state is HoldState.HELD
-        if target not in MOVES[self.state] and not takes_over:
-            raise IllegalHoldMove(f"{self.state} -> {target}")
+        if not takes_over:
+            refuse_unless_allowed(MOVES, "fan-out", self.state, target)
         self.state = target
         self.reason = reason
         self.decided_by = by

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import audit
 from shared.auth import Principal, Role
+from shared.errors import IllegalMove
 
 from ..domain import (
     EVERYTHING,
     Hold,
     HoldState,
-    IllegalHoldMove,
     StopsOneOnly,
     Subject,
     SubjectState,
@@ -71,7 +71,7 @@ async def decide_hold(
 def _first(subject_id: UUID, target: HoldState, *, reason: str, by: UUID, at: datetime) -> Hold:
     """A hold may come before its subject does; a release of nothing is refused."""
     if target is HoldState.RELEASED:
-        raise IllegalHoldMove("nothing is held")
+        raise IllegalMove("nothing is held")
     if target is HoldState.STOPPED and subject_id == EVERYTHING:
         raise StopsOneOnly
     return Hold(subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at)

@@ -18,7 +18,7 @@ from registry import queries, usecases
 from registry.domain import ImportState, RegisterImport
 from registry.register_file import lines_of
 from shared.auth import Role
-from shared.errors import DomainError
+from shared.errors import ForeignFormat
 from shared.web import Caller, Session, Sessions
 
 from .dependencies import PastDay, Seal
@@ -28,10 +28,8 @@ router = APIRouter(prefix="/imports", tags=["imports"])
 IN_MEMORY = 1024 * 1024
 
 
-class NotCsv(DomainError):
+class NotCsv(ForeignFormat):
     """Send the file as the body, with `Content-Type: text/csv`."""
-
-    status = 415
 
 
 class ImportOut(BaseModel):

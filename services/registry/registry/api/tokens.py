@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from registry import queries, usecases
 from registry.settings import RegistrySettings
 from shared import openapi, problems
+from shared.errors import Kind
 from shared.web import Address, Process, Session, Sessions
 
 from .dependencies import Foreign, Seal
@@ -152,15 +154,24 @@ async def read_keys(session: Session, response: Response) -> KeysOut:
     return KeysOut(keys=await queries.published_keys(session))
 
 
+_KINDS: Final[Mapping[str, Kind]] = {
+    "invalid_client": Kind.UNAUTHENTICATED,
+    "temporarily_unavailable": Kind.AWAY,
+}
+"""Whatever else is wrong is a 400 (RFC 6749, 5.2)."""
+_OAUTH_HEADERS: Final[Mapping[str, dict[str, str]]] = {
+    "invalid_client": {"WWW-Authenticate": "Basic"},
+    "temporarily_unavailable": {"Retry-After": "5"},
+}
+
+
 async def oauth_problem(_: Request, error: Exception) -> JSONResponse:
     """A problem that is an OAuth error as well: both kinds of client understand it."""
     assert isinstance(error, usecases.TokenRefused)
-    answer = problems.problem(error.status_code, error.error.replace("_", "-"), error.detail)
+    status = problems.STATUS[_KINDS.get(error.error, Kind.REFUSED)]
+    answer = problems.problem(status, error.error.replace("_", "-"), error.detail)
     body = orjson.loads(answer.body)
     body |= {"error": error.error, "error_description": error.detail}
     headers = dict(_NO_STORE)
-    if error.status_code == 401:
-        headers["WWW-Authenticate"] = "Basic"
-    if error.status_code == 503:
-        headers["Retry-After"] = "5"
-    return JSONResponse(body, status_code=error.status_code, headers=headers)
+    headers |= _OAUTH_HEADERS.get(error.error, {})
+    return JSONResponse(body, status_code=status, headers=headers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import sys
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from registry import queries, usecases
+from shared import json_text
 from shared.oidc import is_safe_url
 
 from .asking import asked
@@ -115,7 +115,7 @@ def identities(
     """
     found = asyncio.run(_identities(asked("e-mail", email)))
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json_text.dumps(found))
         return
     table = Table("Identity", "Issuer", "Subject", "Linked")
     for each in found:

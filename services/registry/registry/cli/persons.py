@@ -17,7 +17,7 @@ from registry import queries, usecases
 from registry.api.persons import RequestIn, RequestOut
 from registry.domain import Ground, RequestKind
 from registry.settings import RegistrySettings
-from shared import audit
+from shared import audit, json_text
 from shared.command_settings import own_settings
 
 from .connection import CONSOLE, connected
@@ -154,7 +154,7 @@ def _asked(name: str) -> str:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        given = orjson.loads(text)
+        given = json_text.loads(text)
     except ValueError:
         raise typer.BadParameter("the request is no JSON object") from None
     if not isinstance(given, dict):

@@ -13,6 +13,7 @@ from shared.auth import Principal, Role
 from shared.contracts.base import LanguageCode, Localized
 from shared.contracts.registry import PartnerRegistered, partner_id_of
 from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.lifecycle import refuse_unless_allowed
 
 CONSOLE: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
 """Whoever has the database's password and the seal key acts as an operator."""
@@ -48,10 +49,6 @@ class ClientRevoked(Conflict):
 
 class LastOperator(Conflict):
     """This is the last operator who can sign in: make another one first."""
-
-
-class IllegalAccountMove(Conflict):
-    """The account is not in a state that allows this step."""
 
 
 class IdentityTaken(Conflict):
@@ -162,8 +159,7 @@ class Account:
         self.disabled_at = self.disabled_at or at
 
     def _require_move(self, target: AccountState) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalAccountMove(f"the account is {self.state}: it can't become {target}")
+        refuse_unless_allowed(MOVES, "account", self.state, target)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -27,10 +27,6 @@ class AlreadyRegistered(Conflict):
     """A cooperative with this court and local register number is in the register already."""
 
 
-class StaleVersion(Conflict):
-    """Somebody else changed this cooperative in the meantime."""
-
-
 class Governance(StrEnum):
     """The law knows two forms: a board with a chair, or one or several managers."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.errors import Conflict, NotFound
+from shared.lifecycle import refuse_unless_allowed
 
 PROBLEMS_KEPT = 1_000
 """A report keeps this many problems; the counts are always whole."""
@@ -40,10 +41,6 @@ MOVES: dict[ImportState, set[ImportState]] = {
     ImportState.REFUSED: set(),
     ImportState.INTERRUPTED: set(),
 }
-
-
-class IllegalMove(Conflict):
-    """The import is not in a state that allows this step."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -86,6 +83,5 @@ class RegisterImport:
         self.finished_at = at
 
     def _move_to(self, target: ImportState) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalMove(f"an import that is {self.state} can't become {target}")
+        refuse_unless_allowed(MOVES, "import", self.state, target)
         self.state = target

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.errors import Conflict
+from shared.lifecycle import refuse_unless_allowed
 
 
 class KeyState(StrEnum):
@@ -20,10 +20,6 @@ MOVES: dict[KeyState, set[KeyState]] = {
     KeyState.ACTIVE: {KeyState.RETIRED},
     KeyState.RETIRED: set(),
 }
-
-
-class IllegalMove(Conflict):
-    """The key is not in a state that allows this step."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -43,6 +39,5 @@ class SigningKey:
         self.retired_at = at
 
     def _move_to(self, target: KeyState) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalMove(f"a key that is {self.state} can't become {target}")
+        refuse_unless_allowed(MOVES, "key", self.state, target)
         self.state = target

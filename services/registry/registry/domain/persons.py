@@ -15,7 +15,8 @@ from shared.contracts.registry import (
     PersonErasureRequested,
     PersonRectified,
 )
-from shared.errors import Conflict, Invalid, NotFound
+from shared.errors import Invalid, NotFound
+from shared.lifecycle import refuse_unless_allowed
 
 CLEAR_DAYS: Final = 10
 """Law 09-08 gives ten clear days: neither the day of the request nor the last one counts."""
@@ -56,10 +57,6 @@ MOVES: dict[RequestState, set[RequestState]] = {
     RequestState.ANSWERED: {RequestState.ANSWERED, RequestState.COMPLETED},
     RequestState.COMPLETED: set(),
 }
-
-
-class IllegalMove(Conflict):
-    """The request is not in a state that allows this step."""
 
 
 class Ground(StrEnum):
@@ -142,8 +139,7 @@ class PersonRequest:
             self.completed_at = at
 
     def _move_to(self, target: RequestState) -> None:
-        if target not in MOVES[self.state]:
-            raise IllegalMove(f"a request that is {self.state} can't become {target}")
+        refuse_unless_allowed(MOVES, "request", self.state, target)
         self.state = target
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -11,7 +9,6 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    Enum,
     ForeignKey,
     Identity,
     Index,
@@ -27,19 +24,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from registry.domain import Ground, ImportState, KeyState, RequestKind, RequestState
+from shared.columns import choice
 from shared.messaging.tables import NAMING
 
 metadata = MetaData(naming_convention=NAMING)
-
-
-def _named(kind: type[StrEnum], name: str = "state") -> Enum:
-    return Enum(
-        kind,
-        name=name,
-        native_enum=False,
-        create_constraint=True,
-        values_callable=lambda states: [state.value for state in states],
-    )
 
 
 cooperative = Table(
@@ -168,7 +156,7 @@ signing_key = Table(
     Column("public_jwk", JSONB, nullable=False),
     Column("private_sealed", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("state", _named(KeyState), nullable=False),
+    Column("state", choice(KeyState), nullable=False),
     Column("retired_at", DateTime(timezone=True)),
     # One signs at a time, whoever starts first.
     Index(
@@ -184,7 +172,7 @@ register_import = Table(
     metadata,
     Column("id", PgUUID, primary_key=True),
     Column("source", Text, nullable=False),
-    Column("state", _named(ImportState), nullable=False),
+    Column("state", choice(ImportState), nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     Column("rows_read", Integer, nullable=False),
@@ -201,9 +189,9 @@ person_request = Table(
     "person_request",
     metadata,
     Column("id", PgUUID, primary_key=True),
-    Column("kind", _named(RequestKind, "kind"), nullable=False),
-    Column("state", _named(RequestState), nullable=False),
-    Column("ground", _named(Ground, "ground"), nullable=False),
+    Column("kind", choice(RequestKind, "kind"), nullable=False),
+    Column("state", choice(RequestState), nullable=False),
+    Column("ground", choice(Ground, "ground"), nullable=False),
     Column("reference", Text, nullable=False),
     Column("opened_by", PgUUID, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),

@@ -18,11 +18,11 @@ from registry.domain import (
     Cooperative,
     Entry,
     NotInTheRegister,
-    StaleVersion,
 )
 from shared import audit
 from shared.auth import Principal, Role
 from shared.contracts.base import new_id, now
+from shared.lifecycle import refuse_unless_expected
 from shared.messaging import outbox
 from shared.sealed import Sealer
 
@@ -81,11 +81,7 @@ async def change_cooperative(
     caller.require_province(cooperative.entry.province)
     caller = caller.acting_for(cooperative_id, cooperative.entry.province)
     before = cooperative.entry
-    if expected_version is not None and expected_version != cooperative.version:
-        raise StaleVersion(
-            f"you changed version {expected_version}, but it is at {cooperative.version}:"
-            " read it again, then repeat your change"
-        )
+    refuse_unless_expected("cooperative", cooperative.version, expected_version)
     contact = before.contact
     if contact_changes:
         opened = open_contact(sealer, contact.sealed if contact else None)

@@ -6,7 +6,7 @@ import hmac
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from joserfc import jwt
@@ -45,8 +45,6 @@ OAuthError = Literal[
     "temporarily_unavailable",
     "unsupported_grant_type",
 ]
-STATUSES: Final[dict[OAuthError, int]] = {"invalid_client": 401, "temporarily_unavailable": 503}
-"""Whatever else is wrong is a 400 (RFC 6749, 5.2)."""
 
 
 class TokenRefused(DomainError):
@@ -54,7 +52,6 @@ class TokenRefused(DomainError):
 
     def __init__(self, error: OAuthError, detail: str) -> None:
         self.error = error
-        self.status_code = STATUSES.get(error, 400)
         super().__init__(detail)
 
 

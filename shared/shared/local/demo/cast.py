@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared import json_text
+from shared.waiting import wait_until
+
 from ..client import Client, Refused
 from ..places import OPERATOR
-from ..processes import wait_until
 from ..state import kept_secret, write_atomically
 from .system import System, taawon
 
@@ -90,9 +91,9 @@ class Cast:
         """The partner's own queue, ready to be read."""
         kept = self.secrets / f"{slug}.door.json"
         if not kept.exists():
-            write_atomically(kept, json.dumps(client.post("notifications", "/doors/amqp")))
+            write_atomically(kept, json_text.dumps(client.post("notifications", "/doors/amqp")))
         wait_until(lambda: self._door_state(client) == "ready", within=30)
-        made = json.loads(kept.read_text())
+        made = json_text.loads(kept.read_bytes())
         url = self.system.partner_url(made["username"], made["password"])
         return Door(slug, url, made["queue"], self.system.folder / "partners")
 
@@ -103,8 +104,8 @@ class Cast:
         kept = self.secrets / f"{slug}.client.json"
         if not kept.exists():
             made = operator.post("registry", f"/partners/{slug}/clients", {"label": "demo"})
-            write_atomically(kept, json.dumps(made))
-        made = json.loads(kept.read_text())
+            write_atomically(kept, json_text.dumps(made))
+        made = json_text.loads(kept.read_bytes())
         return {
             "grant_type": "client_credentials",
             "client_id": made["client_id"],
@@ -135,7 +136,11 @@ class Door:
     def received(self) -> list[dict[str, Any]]:
         """Everything that this partner ever read, repeats included."""
         path = self.store / f"{self.slug}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return (
+            [json_text.loads(line) for line in path.read_bytes().splitlines()]
+            if path.exists()
+            else []
+        )
 
     def read(self, count: int) -> None:
         """Read so many events in a process that knows nothing but the partner's own login."""

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shared.waiting import wait_until
+
 from ..client import Client
-from ..processes import wait_until
 from .facts import PATIENCE, Correction, NotInTime, Told
 from .reading import read_feed, seeds_of
 

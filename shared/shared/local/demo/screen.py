@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from ..processes import wait_until
+from shared.waiting import wait_until
 
 COUNTED = ("matched", "alerted", "unknown", "twice")
 
@@ -26,13 +26,6 @@ class ToldRow(Protocol):
     alerted: int
     duplicates: int
     seconds: float
-
-
-class PartnerRow(Protocol):
-    slug: str
-    expected: int
-    received: int
-    duplicates: int
 
 
 class Counted(Protocol):

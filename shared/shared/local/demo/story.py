@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from shared.waiting import wait_until
+
 from ..client import Client, Refused
-from ..processes import wait_until
 from ..state import write_atomically
 from .cast import PARTNERS, Cast, Door
 from .facts import PATIENCE, Facts, NotInTime, Received, Told

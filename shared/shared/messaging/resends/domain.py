@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from shared.errors import Conflict, DomainError, Invalid, NotFound
+from shared.errors import Away, Conflict, Invalid, NotFound
 
 from ..tables import ResendRow
 
@@ -70,10 +70,8 @@ class EndsBeforeItBegins(Invalid):
     """`until` lies before `since`: exchange them."""
 
 
-class BrokerDoesNotAnswer(DomainError):
+class BrokerDoesNotAnswer(Away):
     """The broker does not answer, so nobody knows who listens: try again, or see `taawon doctor`"""
-
-    status = 503
 
 
 def end(run: ResendRow, target: State, *, at: datetime, by: str | None = None) -> None:

@@ -1,0 +1,29 @@
+"""Repeated requests: what was made with a key is found again, also by a request beside the first.
+
+A table that takes keys has a unique constraint on (who made it, key).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+Made = TypeVar("Made")
+
+
+async def made_before(
+    session: AsyncSession, caller: UUID, key: UUID | None, query: Select[Made]
+) -> Made | None:
+    """What the query finds of this caller's earlier request with this key; no key finds nothing.
+
+    Requests with one key take turns until the end of the transaction, so that of two at the same
+    moment the second finds what the first has made.
+    """
+    if key is None:
+        return None
+    turn = func.hashtextextended(f"{caller}:{key}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(turn)))
+    return await session.scalar(query)

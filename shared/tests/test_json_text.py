@@ -1,0 +1,54 @@
+"""JSON with more than one reading is refused, and what is written can be read again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from shared import json_text
+from shared.json_text import NotJson, RepeatedKey
+
+REFUSED = {
+    "nothing": (b"", "Expecting value at character 0"),
+    "a comma too many": (b"[1,]", "at character 3"),
+    "a mark before": (b"\xef\xbb\xbf{}", "this is no JSON"),
+    "latin-1": (b'"\xe9"', "byte 2 is not UTF-8"),
+    "half a character": (b'"\\ud800"', "half a character"),
+    "NaN": (b"[NaN]", "NaN is no number"),
+    "without end": (b'{"a": -Infinity}', "-Infinity is no number"),
+    "too deep": (b"[" * 100_000, "nested too deeply"),
+    "5,000 digits": (b"9" * 5_000, "too many digits"),
+}
+
+
+@pytest.mark.parametrize(("body", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_has_no_reading_or_several_is_refused_and_says_why(body: bytes, said: str):
+    with pytest.raises(NotJson, match=said):
+        json_text.loads(body)
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "\\u0061": 2}}]'])
+def test_a_key_that_stands_twice_is_refused_at_any_depth(body: bytes):
+    with pytest.raises(RepeatedKey, match="the key 'a' stands twice"):
+        json_text.loads(body)
+
+
+def test_what_was_written_is_read_again():
+    value = {"ar": "تعاون", "n": [1, 2.5, None, True], "emoji": "\U0001f33f"}
+
+    assert json_text.loads(json_text.dumps(value).encode()) == value
+    assert json_text.loads(b'"\\ud83c\\udf3f"') == "\U0001f33f"
+
+
+def test_ids_and_times_are_written_as_texts():
+    made = {"id": UUID(int=7), "at": datetime(2026, 11, 24, tzinfo=UTC)}
+
+    assert json_text.dumps(made) == (
+        '{"id":"00000000-0000-0000-0000-000000000007","at":"2026-11-24T00:00:00+00:00"}'
+    )
+
+
+def test_what_json_does_not_know_is_written_as_the_default_says():
+    assert json_text.dumps([{1, 2}], default=sorted) == "[[1,2]]"
