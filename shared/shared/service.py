@@ -23,10 +23,10 @@ from .messaging.desk import Desk, begin_counting
 from .messaging.drain import Drain
 from .messaging.publisher import CLOSING_ERRORS, Publisher
 from .messaging.relay import Relay
-from .messaging.resends import Resender, Snapshot
+from .messaging.replay import Replayer, Snapshot
 from .messaging.retention import forget_decided, forget_settled
 from .metrics import Measure
-from .operations import history, resends, sealed, status, trace
+from .operations import history, replays, sealed, status, trace
 from .pauses import rest
 from .rates import RateLimited, Rates
 from .runtime import Runtime
@@ -111,7 +111,7 @@ def build(
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes, larger=larger_bodies)
     own = (sealed.router, router) if seals else (router,)
-    operations = (health.router, status.router, trace.router, history.router, resends.router)
+    operations = (health.router, status.router, trace.router, history.router, replays.router)
     for routes in (*operations, *own):
         app.include_router(routes)
     openapi.install(app)
@@ -181,7 +181,7 @@ def _work(
 ) -> list[Coroutine[Any, Any, None]]:
     work: list[Coroutine[Any, Any, None]] = [
         relay(runtime),
-        _guarded(resend, runtime),
+        _guarded(replay, runtime),
         _guarded(forget_old, runtime),
     ]
     if consumers is not None:
@@ -208,15 +208,15 @@ async def relay(runtime: Runtime) -> None:
         await publisher.close()
 
 
-async def resend(runtime: Runtime) -> None:
+async def replay(runtime: Runtime) -> None:
     """Send facts again as operators ask for it, until cancelled."""
     settings = runtime.settings
     assert runtime.engine is not None
     publisher = Publisher(
-        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} resend"
+        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} replay"
     )
     try:
-        await Resender(
+        await Replayer(
             runtime.engine,
             runtime.sessions,
             publisher,

@@ -36,7 +36,7 @@ SECRET = re.compile(r"PASS|KEYS|SECRET")
 REQUIRED = re.compile(r"\$\{TAAWON_[A-Z_]+:\?write .env with make secrets\}")
 
 MOST_LISTENERS = 4
-"""Connections beside the pool: of the relay, of resends, and two of notifications' own jobs."""
+"""Connections beside the pool: of the relay, of replays, and two of notifications' own jobs."""
 FOR_PEOPLE = 20
 """Commands, migrations, backups, and those that the server keeps for its administrator."""
 

@@ -14,7 +14,7 @@ from shared.contracts.base import new_id, now
 from shared.contracts.funding import CallCancelled, CallClosed, CallOpened, Deadline
 from shared.errors import Invalid
 from shared.messaging import outbox
-from shared.messaging.resends import Page, Snapshot
+from shared.messaging.replay import Page, Snapshot
 
 from . import queries
 from .domain import Call, CallTerms, NotYourInstitution, State
