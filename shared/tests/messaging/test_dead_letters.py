@@ -51,7 +51,7 @@ class Gate:
         self.open = False
         self.taken: list[Event] = []
         self.consumers = Consumers("carpentry")
-        self.consumers.on(StoneLaid)(self.take_stone)
+        self.consumers.on(StoneLaid, queue="take_stone")(self.take_stone)
 
     async def take_stone(self, event: StoneLaid, session: AsyncSession) -> None:
         """A stone was laid: take it, if there is room."""

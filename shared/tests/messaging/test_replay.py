@@ -70,8 +70,8 @@ async def invite(event: Any, session: Any) -> None:
 
 def carpenters() -> Consumers:
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid, projection=("walls",))(measure)
-    consumers.on(StoneLaid, StoneCut)(invite)
+    consumers.on(StoneLaid, projection=("walls",), queue="measure")(measure)
+    consumers.on(StoneLaid, StoneCut, queue="invite")(invite)
     return consumers
 
 
@@ -358,7 +358,7 @@ async def test_the_broker_itself_returns_what_a_queue_does_not_take_again(masons
 
 async def test_a_queue_that_is_not_rebuildable_any_more_is_unbound(masons, site):
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid)(measure)
+    consumers.on(StoneLaid, queue="measure")(measure)
     await topology.apply(site.admin_url, PAUSES, consumers.reactions)
 
     with pytest.raises(NotReplayable):
