@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from . import causes, health, logs, openapi, problems, tracing
 from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys, Verifier
-from .database import Sessions, engine_of, is_infrastructure, make_sessions
+from .database import Sessions, engine_of, make_sessions
+from .jobs import Job, Runner
 from .messaging import topology
 from .messaging.broker import Broker
 from .messaging.consumers import Consumers
@@ -25,6 +26,7 @@ from .messaging.publisher import CLOSING_ERRORS, Publisher
 from .messaging.relay import Relay
 from .messaging.replay import Replayer, Snapshot
 from .messaging.retention import forget_decided, forget_settled
+from .messaging.tables import REPLAY_CHANNEL
 from .metrics import Measure
 from .operations import history, replays, sealed, status, trace
 from .pauses import rest
@@ -41,6 +43,8 @@ Background = Callable[[Runtime], Coroutine[Any, Any, None]]
 """Work beside the requests; it runs until it is cancelled and survives outages by itself."""
 RESTART_SECONDS = 5.0
 """Pause before background work that failed begins anew."""
+JobOf = Callable[[Runtime], Job | None]
+"""Makes a job of a process; None where its settings leave it out."""
 KeySource = Callable[[Settings, Sessions], Keys]
 
 
@@ -62,6 +66,7 @@ def build(
     router: APIRouter,
     consumers: Consumers | None = None,
     background: Sequence[Background] = (),
+    jobs: Sequence[JobOf] = (),
     snapshots: Sequence[Snapshot] = (),
     keys: KeySource = fetched_keys,
     seals: bool = False,
@@ -74,12 +79,13 @@ def build(
 ) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
-    `snapshots` tell its present state to whoever lost it; `seals` says that the service holds the
-    key of personal fields; `larger_bodies` gives single paths a body limit of their own, in bytes;
-    `owner_of` says who, beside the operators, may read the audit of a record; `counts` adds numbers
-    to the status, each by an SQL statement that counts, `names` what is concerned, each by one that
-    lists texts; `measures` are what a scrape asks the database; `handed_of` is what partners got
-    of events.
+    `jobs` are its work beside requests and messages, in units; `background` is what does not come
+    in units. `snapshots` tell its present state to whoever lost it; `seals` says that the service
+    holds the key of personal fields; `larger_bodies` gives single paths a body limit of their own,
+    in bytes; `owner_of` says who, beside the operators, may read the audit of a record; `counts`
+    adds numbers to the status, each by an SQL statement that counts, `names` what is concerned,
+    each by one that lists texts; `measures` are what a scrape asks the database; `handed_of` is
+    what partners got of events.
     """
 
     @contextlib.asynccontextmanager
@@ -88,7 +94,7 @@ def build(
         tracing.configure(settings.service)
         try:
             async with running(
-                settings, consumers, background, keys, seals=seals, snapshots=snapshots
+                settings, consumers, background, keys, seals=seals, jobs=jobs, snapshots=snapshots
             ) as runtime:
                 runtime.counts, runtime.names = counts or {}, names or {}
                 app.state.runtime = runtime
@@ -126,6 +132,7 @@ async def running(
     keys: KeySource,
     *,
     seals: bool,
+    jobs: Sequence[JobOf] = (),
     snapshots: Sequence[Snapshot] = (),
 ) -> AsyncIterator[Runtime]:
     """Everything of the process but HTTP: engine, relay, reactions, background work."""
@@ -137,7 +144,7 @@ async def running(
         runtime.queues = tuple(reaction.queue for reaction in consumers.reactions)
         for queue in runtime.queues:
             begin_counting(queue)
-    tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background)]
+    tasks = [asyncio.create_task(work) for work in _work(runtime, consumers, background, jobs)]
     try:
         yield runtime
     finally:
@@ -177,12 +184,14 @@ def assemble(settings: Settings, engine: AsyncEngine, keys: KeySource, *, seals:
 
 
 def _work(
-    runtime: Runtime, consumers: Consumers | None, background: Sequence[Background]
+    runtime: Runtime,
+    consumers: Consumers | None,
+    background: Sequence[Background],
+    jobs: Sequence[JobOf],
 ) -> list[Coroutine[Any, Any, None]]:
     work: list[Coroutine[Any, Any, None]] = [
         relay(runtime),
-        _guarded(replay, runtime),
-        _guarded(forget_old, runtime),
+        run_jobs(runtime, (replay, forget_old, *jobs)),
     ]
     if consumers is not None:
         work += [_guarded(listen, runtime, consumers), Drain.of(runtime, consumers).run()]
@@ -208,38 +217,42 @@ async def relay(runtime: Runtime) -> None:
         await publisher.close()
 
 
-async def replay(runtime: Runtime) -> None:
-    """Send facts again as operators ask for it, until cancelled."""
+def replay(runtime: Runtime) -> Job:
+    """Work off the replays that operators asked for."""
     settings = runtime.settings
-    assert runtime.engine is not None
     publisher = Publisher(
         settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} replay"
     )
-    try:
-        await Replayer(
-            runtime.engine,
-            runtime.sessions,
-            publisher,
-            settings.service,
-            runtime.snapshots,
-            poll_seconds=settings.relay_poll_seconds,
-        ).run()
-    finally:
-        await publisher.close()
+    replayer = Replayer(runtime.sessions, publisher, settings.service, runtime.snapshots)
+    return Job(
+        name="replay",
+        step=replayer.step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(REPLAY_CHANNEL,),
+        rest_per_work=1.0,  # half of the time belongs to the relay, the requests and the consumers
+        close=publisher.close,
+    )
 
 
-async def forget_old(runtime: Runtime) -> None:
+def forget_old(runtime: Runtime) -> Job:
     """Every hour remove what is past its retention."""
-    assert runtime.engine is not None
+    engine, settings = runtime.engine, runtime.settings
+    assert engine is not None
+
+    async def step() -> bool:
+        await forget_settled(engine, settings.outbox_retention_days)
+        await forget_decided(engine, settings.dead_letter_retention_days)
+        return False
+
+    return Job(name="retention", step=step, poll_seconds=3600)
+
+
+async def run_jobs(runtime: Runtime, jobs: Sequence[JobOf]) -> None:
+    """Run these jobs until cancelled; then the units in hand end first."""
     settings = runtime.settings
-    while True:
-        try:
-            await forget_settled(runtime.engine, settings.outbox_retention_days)
-            await forget_decided(runtime.engine, settings.dead_letter_retention_days)
-        except Exception as error:
-            if not is_infrastructure(error):
-                raise
-        await rest(3600)
+    made = [job for job_of in jobs if (job := job_of(runtime)) is not None]
+    url = settings.database_url.get_secret_value()
+    await Runner(url, made, settings.graceful_seconds).run()
 
 
 async def listen(runtime: Runtime, consumers: Consumers) -> None:

@@ -17,6 +17,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         router=api.router,
         snapshots=usecases.SNAPSHOTS,
         consumers=handlers.consumers,
-        background=[jobs.close_expired_calls],
+        jobs=[jobs.close_expired_calls],
         owner_of=queries.owner_of,
     )

@@ -107,7 +107,7 @@ def stones(*known: StoneLaid) -> Snapshot:
 
 
 def replayer(masons: Yard, *snapshots: Snapshot) -> Replayer:
-    return Replayer(masons.engine, masons.sessions, masons.publisher, "masonry", snapshots)
+    return Replayer(masons.sessions, masons.publisher, "masonry", snapshots)
 
 
 async def ask(

@@ -7,7 +7,6 @@ the listener, whose key holds the run, these are known.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,18 +14,16 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import failpoints
 from shared.context import working
 from shared.contracts.base import now
 from shared.database import Sessions, is_infrastructure
-from shared.pauses import rest
 
 from .. import topology
-from ..publisher import CONNECTION_ERRORS, Outcome, Publisher, Unroutable, is_own_fault
-from ..tables import REPLAY_CHANNEL, ReplayRow
-from ..wake import Wake
+from ..publisher import Outcome, Publisher, Unroutable, is_own_fault
+from ..tables import ReplayRow
 from . import sources
 from .domain import Kind, State, end
 from .sources import Snapshot, Step
@@ -45,32 +42,10 @@ REPLAYED = Counter("taawon_replayed_total", "Facts sent again and confirmed.", [
 class Replayer:
     """The sender of one service."""
 
-    engine: AsyncEngine
     sessions: Sessions
     publisher: Publisher
     service: str
     snapshots: Sequence[Snapshot] = ()
-    poll_seconds: float = 1.0
-
-    async def run(self) -> None:
-        """Work runs off as they are asked for, through every outage, until cancelled."""
-        database_url = self.engine.url.render_as_string(hide_password=False)
-        async with Wake(database_url, REPLAY_CHANNEL, retry_seconds=self.poll_seconds) as wake:
-            while True:
-                began = time.monotonic()
-                if await self._turn():
-                    # Half of the time belongs to the relay, the requests and the reactions.
-                    await rest(time.monotonic() - began)
-                else:
-                    await wake.wait(self.poll_seconds)
-
-    async def _turn(self) -> bool:
-        try:
-            return await self.step()
-        except Exception as error:
-            if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
-                log.exception("facts could not be sent again", service=self.service)
-            return False
 
     async def step(self) -> bool:
         """Send one page of the oldest run whose queue has room; whether there was one."""
