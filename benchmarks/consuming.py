@@ -35,7 +35,7 @@ _INBOX = (
 )
 
 
-@consumers.on(PartnerRegistered, prefetch=PREFETCH)
+@consumers.on(PartnerRegistered, prefetch=PREFETCH, queue="note_partner")
 async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     """One write, as small as they come."""
     await session.execute(_NOTE, {"event_id": event.event_id, "slug": event.slug})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVarTuple
 
 import structlog
 
-from .database import is_infrastructure
+from .jobs import Job, Runner
 from .messaging.publisher import Publisher
 from .messaging.relay import Relay
-from .messaging.resends import Resender
+from .messaging.replay import Replayer
 from .messaging.retention import forget_decided, forget_settled
+from .messaging.tables import REPLAY_CHANNEL
 from .pauses import rest
 from .runtime import Runtime
+from .spec import JobOf
 
 log = structlog.get_logger()
 Given = TypeVarTuple("Given")
@@ -41,38 +43,42 @@ async def relay(runtime: Runtime) -> None:
         await publisher.close()
 
 
-async def resend(runtime: Runtime) -> None:
-    """Send facts again as operators ask for it, until cancelled."""
+def replay(runtime: Runtime) -> Job:
+    """Work off the replays that operators asked for."""
     settings = runtime.settings
-    assert runtime.engine is not None
     publisher = Publisher(
-        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} resend"
+        settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} replay"
     )
-    try:
-        await Resender(
-            runtime.engine,
-            runtime.sessions,
-            publisher,
-            settings.service,
-            runtime.snapshots,
-            poll_seconds=settings.relay_poll_seconds,
-        ).run()
-    finally:
-        await publisher.close()
+    replayer = Replayer(runtime.sessions, publisher, settings.service, runtime.snapshots)
+    return Job(
+        name="replay",
+        step=replayer.step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(REPLAY_CHANNEL,),
+        rest_per_work=1.0,  # half of the time belongs to the relay, the requests and the consumers
+        close=publisher.close,
+    )
 
 
-async def forget_old(runtime: Runtime) -> None:
+def forget_old(runtime: Runtime) -> Job:
     """Every hour remove what is past its retention."""
-    assert runtime.engine is not None
+    engine, settings = runtime.engine, runtime.settings
+    assert engine is not None
+
+    async def step() -> bool:
+        await forget_settled(engine, settings.outbox_retention_days)
+        await forget_decided(engine, settings.dead_letter_retention_days)
+        return False
+
+    return Job(name="retention", step=step, poll_seconds=3600)
+
+
+async def run_jobs(runtime: Runtime, jobs: Sequence[JobOf]) -> None:
+    """Run these jobs until cancelled; then the units in hand end first."""
     settings = runtime.settings
-    while True:
-        try:
-            await forget_settled(runtime.engine, settings.outbox_retention_days)
-            await forget_decided(runtime.engine, settings.dead_letter_retention_days)
-        except Exception as error:
-            if not is_infrastructure(error):
-                raise
-        await rest(3600)
+    made = [job for job_of in jobs if (job := job_of(runtime)) is not None]
+    url = settings.database_url.get_secret_value()
+    await Runner(url, made, settings.graceful_seconds).run()
 
 
 async def guarded(job: Callable[[*Given], Coroutine[Any, Any, None]], *given: *Given) -> None:

@@ -184,16 +184,6 @@ def is_data_error(error: BaseException | None) -> bool:
     return False
 
 
-async def unless_away(work: Awaitable[bool]) -> bool:
-    """What the work says; False where the database is away, for whoever will look again."""
-    try:
-        return await work
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise
-        return False
-
-
 async def until_it_answers(sessions: Sessions, pause: float) -> int:
     """Rest and look, until the database answers; how many looks it took."""
     looks = 0

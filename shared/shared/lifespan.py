@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .auth import Verifier
-from .background import forget_old, guarded, relay, resend
+from .background import forget_old, guarded, relay, replay, run_jobs
 from .database import engine_of, make_sessions
 from .listening import listen
 from .messaging.desk import Desk, begin_counting
@@ -75,8 +75,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
 def _work(spec: ServiceSpec, runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     work: list[Coroutine[Any, Any, None]] = [
         relay(runtime),
-        guarded(resend, runtime),
-        guarded(forget_old, runtime),
+        run_jobs(runtime, (replay, forget_old, *spec.jobs)),
     ]
     if spec.consumers is not None:
         work.append(guarded(listen, runtime, spec.consumers))

@@ -55,7 +55,13 @@ def answer_persons(
 ) -> None:
     """Register the reaction `answer_person` of a service."""
 
-    @consumers.on(PersonAccessRequested, PersonRectified, PersonErasureRequested, prefetch=1)
+    @consumers.on(
+        PersonAccessRequested,
+        PersonRectified,
+        PersonErasureRequested,
+        prefetch=1,
+        queue="answer_person",
+    )
     async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
         """What a person asks for is done here too, and said to be."""
         own = await own_part(session, event, sealer_of(session))

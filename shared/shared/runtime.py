@@ -12,7 +12,7 @@ from .causes import Cause
 from .database import Sessions
 from .messaging.desk import Desk
 from .messaging.publisher import Publisher
-from .messaging.resends import Snapshot
+from .messaging.replay import Snapshot
 from .sealed import Sealer
 from .settings import Settings
 

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 
 from . import health, logs, openapi, problems, tracing
 from .lifespan import running
-from .operations import history, resends, sealed, status, trace
+from .operations import history, replays, sealed, status, trace
 from .rates import RateLimited, Rates
 from .settings import Settings
 from .spec import ServiceSpec
 from .web import RequestContext
 
-OPERATIONS = (health.router, status.router, trace.router, history.router, resends.router)
+OPERATIONS = (health.router, status.router, trace.router, history.router, replays.router)
 """Routes that every service has."""
 
 

@@ -15,7 +15,8 @@ from .auth import FetchedKeys, Keys
 from .database import Sessions
 from .installed import entry_of, installed_services
 from .messaging.consumers import Consumers, Reaction
-from .messaging.resends import Snapshot
+from .jobs import Job
+from .messaging.replay import Snapshot
 from .metrics import Measure
 from .operations.trace import HandedOf, nothing_handed
 from .runtime import Runtime
@@ -24,6 +25,8 @@ from .settings import Settings
 
 Background = Callable[[Runtime], Coroutine[Any, Any, None]]
 """Work beside the requests; it runs until it is cancelled and survives outages by itself."""
+JobOf = Callable[[Runtime], Job | None]
+"""Makes a job of a process; None where its settings leave it out."""
 KeySource = Callable[[Settings, Sessions], Keys]
 
 
@@ -53,7 +56,8 @@ class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; nothing is connected by it.
 
     `settings` is its own class of settings. `router` has its routes, `consumers` hear events,
-    `background` runs beside both. `snapshots` tell its present state to whoever lost it. `keys`
+    `jobs` are its work beside requests and messages, in units; `background` is what does not come
+    in units. `snapshots` tell its present state to whoever lost it. `keys`
     says where the keys that verify tokens come from. `sealed` are the columns that it holds sealed:
     a service with any is given the key of personal fields, all others are not. `larger_bodies`
     gives single paths a body limit of their own, in bytes. `owner_of` says who, beside the
@@ -68,6 +72,7 @@ class ServiceSpec:
     router: APIRouter = field(default_factory=APIRouter)
     consumers: Consumers | None = None
     background: Sequence[Background] = ()
+    jobs: Sequence[JobOf] = ()
     snapshots: Sequence[Snapshot] = ()
     keys: KeySource = fetched_keys
     sealed: Holdings | None = None

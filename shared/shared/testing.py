@@ -33,7 +33,7 @@ from .local.containers import engine_answers
 from .local.nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .local.processes import Process
 from .messaging import topology
-from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL, RESEND_SQL
+from .messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL, REPLAY_SQL
 from .messaging.tables import metadata as messaging_metadata
 from .runtime import Runtime
 from .sealed import Sealer, lend
@@ -203,7 +203,7 @@ async def make_kernel_tables(url: str) -> None:
     async with engine.begin() as tx:
         await tx.run_sync(messaging_metadata.create_all)
         raw = await tx.get_raw_connection()
-        for script in (NOTIFY_SQL, APPEND_ONLY_SQL, RESEND_SQL):
+        for script in (NOTIFY_SQL, APPEND_ONLY_SQL, REPLAY_SQL):
             await raw.driver_connection.execute(script)  # type: ignore[union-attr]  # asyncpg's
     await engine.dispose()
 

@@ -141,8 +141,8 @@ CASES = {
         (ERROR, "relay-still", "has not looked at its outbox for 61 s", None),
     ),
     "a snapshot failed": (
-        with_status(failed_resends=1),
-        (WARNING, "resend-failed", "1 snapshots or replays of masonry failed", "curl -H"),
+        with_status(failed_replays=1),
+        (WARNING, "replay-failed", "1 snapshots or replays of masonry failed", "curl -H"),
     ),
     "sealed values are not counted": (
         seen(service(not_counted="no answer")),

@@ -144,7 +144,7 @@ def test_a_service_that_is_down_has_its_row(nobody):
 def test_commands_that_only_ask_load_no_server_and_no_database():
     """Each of these costs more time than all that they need together."""
     heavy = {"alembic", "sqlalchemy", "fastapi", "faststream", "aio_pika", "cryptography"}
-    commands = ("doctor", "status", "trace", "publish", "resends")
+    commands = ("doctor", "status", "trace", "publish", "replays")
     imports = ", ".join(f"shared.commands.{command}" for command in commands)
     script = f"import sys, {imports}; print(*sorted({heavy} & sys.modules.keys()))"
 

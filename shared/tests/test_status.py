@@ -17,7 +17,7 @@ from shared import service
 from shared.auth import Role
 from shared.database import make_engine, make_sessions
 from shared.messaging.relay import RELAY_LOCK
-from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow, ResendRow
+from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow, ReplayRow
 from shared.operations.doors import TIMEOUT
 from shared.operations.trace import MOST
 from shared.settings import Settings
@@ -132,7 +132,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
         "relay": {"holds_lock": False, "held_seconds": None},
         "counts": {},
         "names": {},
-        "failed_resends": 0,
+        "failed_replays": 0,
         "seals": True,
     }
 
@@ -232,8 +232,8 @@ async def test_what_is_concerned_is_named(door: Api):
     assert (found["names"]["stones"][0], len(found["names"]["stones"])) == ("stone 1", 20)
 
 
-def run_of(queue: str, state: str, minute: int) -> ResendRow:
-    return ResendRow(
+def run_of(queue: str, state: str, minute: int) -> ReplayRow:
+    return ReplayRow(
         run=uuid4(), kind="snapshot", queue=queue, topics=[], state=state, asked_by="amina",
         reason="lost", asked_at=NOW + timedelta(minutes=minute),
     )  # fmt: skip
@@ -245,7 +245,7 @@ async def test_runs_that_failed_count_until_they_are_asked_for_again(door: Api):
         door, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
     )
 
-    assert (await status(door))["failed_resends"] == 1
+    assert (await status(door))["failed_replays"] == 1
 
 
 @pytest.fixture

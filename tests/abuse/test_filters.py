@@ -190,6 +190,6 @@ def test_facts_are_not_sent_again_since_the_beginning_of_the_calendar(service, o
 
     for name, moment in product(("since", "until"), FAR):
         answer = open_doors[service].http.post(
-            "/resends", json=wish | {name: moment}, headers=things.headers(tokens, "operator")
+            "/replays", json=wish | {name: moment}, headers=things.headers(tokens, "operator")
         )
         assert problem(answer, 422)["errors"][0]["field"] == name

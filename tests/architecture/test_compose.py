@@ -36,8 +36,8 @@ PASSWORD_IN_URL = re.compile(r"://[^:/@]+:(?P<password>[^@]+)@")
 SECRET = re.compile(r"PASS|KEYS|SECRET")
 REQUIRED = re.compile(r"\$\{TAAWON_[A-Z_]+:\?write .env with make secrets\}")
 
-MOST_LISTENERS = 4
-"""Connections beside the pool: of the relay, of resends, and two of notifications' own jobs."""
+MOST_LISTENERS = 2
+"""Connections beside the pool: of the relay, and one of all jobs."""
 FOR_PEOPLE = 20
 """Commands, migrations, backups, and those that the server keeps for its administrator."""
 

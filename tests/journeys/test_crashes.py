@@ -85,14 +85,14 @@ async def test_a_drain_killed_before_it_acknowledges_leaves_one_gap_that_is_sent
     await sabotage.settled()
 
     seen = await breakable.get("notifications", "/doors/amqp", who=partner)
-    await breakable.post("notifications", "/doors/amqp/resend", {"first": 1}, who=partner)
+    await breakable.post("notifications", "/doors/amqp/replay", {"first": 1}, who=partner)
     (again,) = await breakable.listen(door, 1)
 
     assert [(g["first_position"], g["reason"]) for g in seen["gaps"]] == [(1, "rejected")]
     assert (again["id"], again["data"]["call_id"]) == (refused.message_id, str(call_id))
     page = await breakable.get("notifications", f"/partners/{partner.slug}/ledger", who=partner)
     (entry,) = page["items"]
-    assert (entry["doors"][0]["times"], entry["gap"]["closed_by"]) == (2, "resend")
+    assert (entry["doors"][0]["times"], entry["gap"]["closed_by"]) == (2, "replay")
 
 
 async def test_an_import_whose_listener_is_killed_reaches_the_whole_audience(

@@ -60,14 +60,14 @@ async def execute(story: Story, statement: str, *values: Any) -> None:
 
 async def begin(story: Story, queue: str, *, service: str = "registry", **more: Any) -> Any:
     body = {"kind": "snapshot", "queue": queue, "reason": "the copy was lost", **more}
-    return await story.post(service, "/resends", body)
+    return await story.post(service, "/replays", body)
 
 
 async def ended(story: Story, run: dict[str, Any], *, service: str = "registry") -> Any:
     """Wait until the run has ended and its queue has dealt with all of it: the run then."""
 
     async def look() -> Any:
-        found = await story.get(service, f"/resends/{run['run']}")
+        found = await story.get(service, f"/replays/{run['run']}")
         if found["state"] == "running":
             return None
         async with story.database("notifications") as connection:
@@ -197,19 +197,20 @@ async def test_partners_are_known_again(story: Story) -> None:
 @pytest.mark.parametrize(
     ("service", "queue", "status", "code"),
     [
-        ("funding", FOLLOW_CALL, 409, "not-rebuildable"),
-        ("registry", "notifications.feed_partners", 409, "not-rebuildable"),
+        ("funding", FOLLOW_CALL, 409, "not-replayable"),
+        ("registry", "notifications.feed_partners", 409, "not-replayable"),
         ("registry", "notifications.no_such", 404, "no-such-queue"),
-        ("ideas", KNOW_PARTNER, 409, "takes-none"),
+        ("ideas", KNOW_PARTNER, 409, "not-replayable"),
         ("notifications", KNOW_PARTNER, 409, "no-snapshot"),
     ],
 )
 async def test_what_may_not_be_sent_again_is_refused_at_the_door(
     story: Story, service: str, queue: str, status: int, code: str
 ) -> None:
-    wish = {"kind": "snapshot", "queue": queue, "reason": "curiosity"}
+    await asyncio.gather(story.open_call(A_TRACK), story.publish_idea())  # what could be sent
+    body = {"kind": "snapshot", "queue": queue, "reason": "curiosity"}
 
-    answer = await story.ask(service, "POST", "/resends", json=wish)
+    answer = await story.ask(service, "POST", "/replays", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
@@ -227,10 +228,12 @@ async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story
 async def test_the_broker_takes_nothing_for_a_queue_that_tells_people(
     story: Story, service: str
 ) -> None:
+    fact = a_fact(service)
+    key = topology.replay_key(FOLLOW_CALL, fact.type)
     publisher = Publisher(story.stack.broker.url_of(service, vhost=VHOST), name="journey")
     try:
         with pytest.raises(Unroutable):
-            await publisher.publish_one(Outgoing(a_fact(service), topology.REPLAY, FOLLOW_CALL))
+            await publisher.publish_one(Outgoing(fact, topology.REPLAY, key))
     finally:
         await publisher.close()
 
@@ -255,7 +258,7 @@ async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
     await breakable.told(call_id)
     await equals_the_register(breakable)
     alerts, history = await the_alerts(breakable), await the_history(breakable)
-    trap = await sabotage.arm("registry", "resend.between-confirm-and-mark")
+    trap = await sabotage.arm("registry", "replay.between-confirm-and-mark")
 
     await execute(breakable, "DELETE FROM audience")
     run = await begin(breakable, KEEP_IMPORTED)

@@ -24,7 +24,7 @@ from shared import testing
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported, partner_id_of
-from shared.messaging.tables import ResendRow
+from shared.messaging.tables import ReplayRow
 from shared.service import build
 from shared.settings import Settings
 from shared.spec import spec_of
@@ -269,12 +269,12 @@ async def notifications_world(world: World) -> None:
     }
 
 
-async def a_resend(world: World) -> None:
+async def a_replay(world: World) -> None:
     """A run that nobody works off."""
     run = uuid.uuid4()
     async with world.sessions.begin() as session:
         session.add(
-            ResendRow(run=run, kind="log", queue="x.y", topics=[], asked_by="walk", reason="walk")
+            ReplayRow(run=run, kind="log", queue="x.y", topics=[], asked_by="walk", reason="walk")
         )
     world.names["run"] = str(run)
 
@@ -299,6 +299,6 @@ async def world_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[Worl
         connection = door.sessions.kw["bind"]
         world = World(service, door.app, door.http, connection, door.sessions, tokens)
         world.names["id"] = str(uuid.UUID(int=7))
-        await a_resend(world)
+        await a_replay(world)
         await MAKERS[service](world)
         yield world

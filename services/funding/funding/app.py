@@ -17,7 +17,7 @@ SPEC = ServiceSpec(
     router=api.router,
     snapshots=usecases.SNAPSHOTS,
     consumers=handlers.consumers,
-    background=(jobs.close_expired_calls,),
+    jobs=(jobs.close_expired_calls,),
     owner_of=queries.owner_of,
 )
 

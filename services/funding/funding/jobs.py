@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.base import now
-from shared.pauses import rest
+from shared.jobs import Job
 from shared.runtime import Runtime
 
 from . import usecases
@@ -12,10 +12,11 @@ PAUSE_SECONDS = 2.0
 """How late the closing of a call may be announced; refusals at the deadline do not wait for it."""
 
 
-async def close_expired_calls(runtime: Runtime) -> None:
-    """Announce, for ever, the calls whose deadline has passed. Safe in several processes."""
-    while True:
+def close_expired_calls(runtime: Runtime) -> Job:
+    """Announce the calls whose deadline has passed. Safe in several processes."""
+
+    async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            closed = await usecases.close_expired_calls(session, at=now())
-        if closed == 0:
-            await rest(PAUSE_SECONDS)
+            return await usecases.close_expired_calls(session, at=now()) > 0
+
+    return Job(name="close_expired_calls", step=step, poll_seconds=PAUSE_SECONDS)

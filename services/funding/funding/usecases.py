@@ -15,7 +15,7 @@ from shared.contracts.funding import CallCancelled, CallClosed, CallOpened, Dead
 from shared.errors import Invalid
 from shared.idempotency import made_before
 from shared.messaging import outbox
-from shared.messaging.resends import Page, Snapshot
+from shared.messaging.replay import Page, Snapshot
 
 from . import queries
 from .domain import Call, CallTerms, NotYourInstitution, State

@@ -13,6 +13,7 @@ from funding.app import create_app
 from funding.domain import Call, State
 from shared import testing
 from shared.database import make_engine, make_sessions
+from shared.jobs import Runner
 from shared.messaging.tables import OutboxRow
 from shared.testing import Tokens, eventually
 
@@ -35,7 +36,7 @@ async def test_a_running_clock_announces_a_call_that_is_over(
 
     async with testing.api(create_app, "funding", url, tokens) as door:
         door.runtime.sessions = sessions
-        clock = asyncio.create_task(jobs.close_expired_calls(door.runtime))
+        clock = asyncio.create_task(Runner(url, [jobs.close_expired_calls(door.runtime)]).run())
         topics = await eventually(told)
         clock.cancel()
         with contextlib.suppress(asyncio.CancelledError):

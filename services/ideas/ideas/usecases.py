@@ -16,7 +16,7 @@ from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.errors import Forbidden
 from shared.idempotency import made_before
 from shared.messaging import outbox
-from shared.messaging.resends import Page, Snapshot
+from shared.messaging.replay import Page, Snapshot
 
 from . import queries
 from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of

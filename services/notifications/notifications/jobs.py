@@ -9,12 +9,11 @@ from contextlib import contextmanager
 import structlog
 from prometheus_client import start_http_server
 
-from shared.database import Sessions, is_infrastructure, unless_away
+from shared.database import Sessions
+from shared.jobs import Job, Runner
 from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
-from shared.messaging.wake import Wake
-from shared.pauses import rest
 from shared.runtime import Runtime
 
 from . import metrics, usecases
@@ -29,20 +28,21 @@ LOOK_SECONDS = 30.0
 """How often the provisioner looks whether the broker still has what it made."""
 
 
-async def tell_late_matches(runtime: Runtime) -> None:
-    """Tell those who match an open subject since the audience changed, until cancelled.
+def tell_late_matches(runtime: Runtime) -> Job:
+    """Alert those who match an open subject since the audience changed.
 
     And what still waits after everything was released. Safe in several processes.
     """
-    settings = runtime.settings
-    wake = Wake(settings.database_url.get_secret_value(), CHANGE_CHANNEL)
-    async with wake:
-        while True:
-            if not (
-                await unless_away(_tell_late(runtime.sessions))
-                or await unless_away(_tell_waiting(runtime.sessions))
-            ):
-                await wake.wait(settings.relay_poll_seconds)
+
+    async def step() -> bool:
+        return await _tell_late(runtime.sessions) or await _tell_waiting(runtime.sessions)
+
+    return Job(
+        name="backfill",
+        step=step,
+        poll_seconds=runtime.settings.relay_poll_seconds,
+        wake=(CHANGE_CHANNEL,),
+    )
 
 
 async def _tell_late(sessions: Sessions) -> bool:
@@ -57,37 +57,37 @@ async def _tell_waiting(sessions: Sessions) -> bool:
         return await usecases.tell_waiting(session)
 
 
-async def trim_feeds(runtime: Runtime) -> None:
-    """Every hour take what is past its retention out of partner feeds, until cancelled."""
+def trim_feeds(runtime: Runtime) -> Job:
+    """Every hour take what is past its retention out of partner feeds, batch by batch."""
     days = NotificationsSettings.of(runtime.settings).feed_retention_days
-    while True:
-        if not await unless_away(_trim(runtime.sessions, days)):
-            await rest(3600)
+
+    async def step() -> bool:
+        async with runtime.sessions.begin() as session:
+            return await usecases.trim_feeds(session, days=days) > 0
+
+    return Job(name="feed_trimming", step=step, poll_seconds=3600)
 
 
-async def _trim(sessions: Sessions, days: int) -> bool:
-    """One batch; whether there may be more."""
-    async with sessions.begin() as session:
-        return await usecases.trim_feeds(session, days=days) > 0
-
-
-async def deliver_feeds(runtime: Runtime) -> None:
-    """Keep partner queues filled from the feeds, through every outage, until cancelled."""
+def deliver_feeds(runtime: Runtime) -> Job | None:
+    """Keep partner queues filled from the feeds."""
     settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         log.warning("no AMQP doors", reason="TAAWON_AMQP_PARTNERS_URL is not set")
-        return
+        return None
     publisher = Publisher(
         settings.amqp_partners_url.get_secret_value(), settings.publish_timeout, "partner doors"
     )
-    wake = Wake(settings.database_url.get_secret_value(), FEED_CHANNEL, DOOR_CHANNEL)
-    try:
-        async with wake:
-            while True:
-                if not await unless_away(usecases.deliver_feed(runtime.sessions, publisher)):
-                    await wake.wait(settings.relay_poll_seconds)
-    finally:
-        await publisher.close()
+
+    async def step() -> bool:
+        return await usecases.deliver_feed(runtime.sessions, publisher)
+
+    return Job(
+        name="feed_delivery",
+        step=step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(FEED_CHANNEL, DOOR_CHANNEL),
+        close=publisher.close,
+    )
 
 
 async def keep_gaps(runtime: Runtime) -> None:
@@ -99,29 +99,31 @@ async def keep_gaps(runtime: Runtime) -> None:
     await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
 
 
-async def provision(
+def provision(
     settings: NotificationsSettings, sessions: Sessions, management: Management
-) -> None:
-    """Make partner doors as they are asked for, until cancelled."""
+) -> Job:
+    """Make partner doors as they are asked for."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
-    wake = Wake(settings.database_url.get_secret_value(), DOOR_CHANNEL)
     looked = float("-inf")
-    async with wake:
-        while True:
-            try:
-                if time.monotonic() - looked > LOOK_SECONDS:
-                    await _prepare(sessions, provisioner)
-                    looked = time.monotonic()
-                await usecases.provision_doors(sessions, provisioner)
-                metrics.PROVISIONED.set_to_current_time()
-            except Exception as error:
-                if is_infrastructure(error) or isinstance(error, ManagementRefused):
-                    log.warning("provisioner waits", error=type(error).__name__)
-                else:
-                    log.exception("provisioner failed")
-            await wake.wait(settings.relay_poll_seconds)
+
+    async def step() -> bool:
+        nonlocal looked
+        if time.monotonic() - looked > LOOK_SECONDS:
+            await _prepare(sessions, provisioner)
+            looked = time.monotonic()
+        await usecases.provision_doors(sessions, provisioner)
+        metrics.PROVISIONED.set_to_current_time()
+        return False
+
+    return Job(
+        name="provisioner",
+        step=step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(DOOR_CHANNEL,),
+        outages=MANAGEMENT_ERRORS,
+    )
 
 
 async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
@@ -139,7 +141,8 @@ async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -
         )
     management = Management.of_url(settings.rabbit_management_url.get_secret_value())
     with measured_at(settings):
-        await provision(settings, sessions, management)
+        job = provision(settings, sessions, management)
+        await Runner(settings.database_url.get_secret_value(), [job]).run()
 
 
 @contextmanager

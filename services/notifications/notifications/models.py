@@ -247,7 +247,7 @@ feed_delivery = Table(
     _moment("last_at", nullable=True),
 )
 
-# `sending` is the resend whose copy was dropped, 0 for the first: a later one opens the gap anew.
+# `sending` is the replay whose copy was dropped, 0 for the first: a later one opens the gap anew.
 feed_gap = Table(
     "feed_gap",
     metadata,
@@ -262,17 +262,17 @@ feed_gap = Table(
     Index("ix_feed_gap_open", "slug", "position", postgresql_where=text("closed_at IS NULL")),
 )
 
-feed_resend = Table(
-    "feed_resend",
+feed_replay = Table(
+    "feed_replay",
     metadata,
-    Column("resend_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("replay_id", BigInteger, Identity(always=True), primary_key=True),
     Column("slug", Text, nullable=False),
     Column("first_position", BigInteger, nullable=False),
     Column("last_position", BigInteger, nullable=False),
     Column("next_position", BigInteger, nullable=False),
     _moment("asked_at", default=True),
     _moment("done_at", nullable=True),
-    Index("ix_feed_resend_waiting", "slug", unique=True, postgresql_where=text("done_at IS NULL")),
+    Index("ix_feed_replay_waiting", "slug", unique=True, postgresql_where=text("done_at IS NULL")),
 )
 
 FEED_CHANNEL = "taawon_feed"

@@ -120,9 +120,9 @@ class Served:
             await message.ack()
         return message
 
-    async def ask_again(self, first, last=None):
+    async def request_replay(self, first, last=None):
         async with self.sessions.begin() as session:
-            return await usecases.ask_again(session, self.caller, first=first, last=last)
+            return await usecases.request_replay(session, self.caller, first=first, last=last)
 
     async def times_of_gaps(self):
         async with self.sessions() as session:

@@ -20,6 +20,7 @@ from notifications.models import amqp_door, partner
 from notifications.provisioner import BrokerProvisioner
 from notifications.usecases.doors import PARTNER_VHOST
 from shared.database import make_engine, make_sessions
+from shared.jobs import Runner
 from shared.messaging.management import Management
 from shared.messaging.topology import BrokerUser
 from shared.testing import eventually, test_settings
@@ -282,7 +283,8 @@ async def provisioning(world, management, sessions=None):
         relay_poll_seconds=0.01,
     )
     with capture_logs() as logs:
-        work = asyncio.create_task(jobs.provision(settings, sessions or world.sessions, management))
+        job = jobs.provision(settings, sessions or world.sessions, management)
+        work = asyncio.create_task(Runner(url, [job]).run())
         yield logs
         assert not work.done(), work.exception()
         work.cancel()
@@ -305,7 +307,7 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world
             await eventually(lambda: len(asked) > 2)
 
     assert {(log["event"], log["error"]) for log in logs} == {
-        ("provisioner waits", "BadStatusLine")
+        ("background work waits", "BadStatusLine")
     }
 
 
@@ -320,7 +322,7 @@ async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(world):
             await eventually(lambda: logs, within=20)
     await engine.dispose()
 
-    assert logs[0]["event"] == "provisioner waits"
+    assert logs[0]["event"] == "background work waits"
 
 
 async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(world, monkeypatch):
@@ -334,4 +336,6 @@ async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(world, monk
     async with provisioning(world, world.management) as logs:
         await eventually(lambda: len(asked) > 1, within=20)
 
-    assert {(log["event"], log["log_level"]) for log in logs} == {("provisioner failed", "error")}
+    assert {(log["event"], log["log_level"]) for log in logs} == {
+        ("background work failed", "error")
+    }

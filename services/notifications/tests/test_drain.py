@@ -91,7 +91,7 @@ async def test_the_queue_of_what_was_dropped_has_no_limit_of_deliveries(served):
         {"x-death": "no"},
         {"x-death": [{"queue": 1}], "cloudEvents_sequence": "1"},
         {"x-death": [{"queue": "q"}], "cloudEvents_sequence": "one"},
-        {"x-death": [{"queue": "q"}], "cloudEvents_sequence": "1", "cloudEvents_resend": "x"},
+        {"x-death": [{"queue": "q"}], "cloudEvents_sequence": "1", "cloudEvents_replay": "x"},
     ],
 )
 def test_a_message_that_names_no_position_is_no_gap(headers):

@@ -56,7 +56,7 @@ async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_
         await usecases.keep_gaps(session, drops)
         await session.execute(
             text(
-                "INSERT INTO feed_resend"
+                "INSERT INTO feed_replay"
                 " (slug, first_position, last_position, next_position, done_at)"
                 " VALUES (:slug, 1, 1, 2, now()), (:slug, 1, 1, 1, NULL), (:slug, 1, 2, 2, now())"
             ),
@@ -67,7 +67,7 @@ async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_
 
     assert await served.gaps() == [(1, 2, "maxlen")]
     assert await noted(served, "feed_delivery") == [2]
-    assert await noted(served, "feed_resend") == [1, 2]
+    assert await noted(served, "feed_replay") == [1, 2]
     async with served.sessions.begin() as session:
         await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
     await aged(served, upto=1)

@@ -16,7 +16,7 @@ consumers = Consumers("registry")
 privacy.answer_persons(consumers, RegistryAnswered, usecases.registry_part)
 
 
-@consumers.on(*ANSWERS, prefetch=4)
+@consumers.on(*ANSWERS, prefetch=4, queue="note_person_answer")
 async def note_person_answer(event: PersonAnswered, session: AsyncSession) -> None:
     """What a service answered is kept; the last answer completes the person's request."""
     await usecases.note_answer(session, event)

@@ -11,6 +11,7 @@ from registry import jobs, models
 from registry.app import create_app
 from shared import testing
 from shared.database import make_engine, make_sessions
+from shared.jobs import Runner
 from shared.testing import Tokens, eventually
 
 
@@ -32,7 +33,7 @@ async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(
 
     async with testing.api(create_app, "registry", url, tokens) as door:
         door.runtime.sessions = sessions
-        clock = asyncio.create_task(jobs.forget(door.runtime))
+        clock = asyncio.create_task(Runner(url, [jobs.forget(door.runtime)]).run())
         await eventually(only_new)
         clock.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -53,19 +53,28 @@ class Consumers:
         self.reactions: list[Reaction] = []
 
     def on(
-        self, *events: type[Event], prefetch: int = 10, projection: Sequence[str] = ()
+        self,
+        *events: type[Event],
+        queue: str,
+        prefetch: int = 10,
+        projection: Sequence[str] = (),
     ) -> Callable[[H], H]:
-        """Register a reaction; its queue is `<service>.<name of the function>`.
+        """Register a consumer of these events; its queue is `<service>.<queue>`.
 
-        `prefetch` bounds how many messages are worked on at once. `projection` names the tables
-        that the handler writes, and promises that it does nothing else: then facts may be sent to
-        it again, to build these tables anew.
+        The queue holds what was not consumed yet, so its name stays when the function is renamed;
+        a name that is taken raises `ValueError`. `prefetch` bounds how many messages are worked on
+        at once. `projection` names the tables that the handler writes, and promises that it does
+        nothing else: then events may be replayed to it, to build these tables anew.
         """
+
+        name = f"{self.service}.{queue}"
+        if any(known.queue == name for known in self.reactions):
+            raise ValueError(f"queue {name} has a consumer already")
 
         def register(handler: H) -> H:
             self.reactions.append(
                 Reaction(
-                    queue=f"{self.service}.{handler.__name__}",
+                    queue=name,
                     events=events,
                     handler=handler,
                     prefetch=prefetch,

@@ -156,7 +156,7 @@ class Desk:
         self._check_sender(message)
         event = intake.read(reaction.events, message)
         event_id = intake.event_id(message)
-        run = intake.run_of(message, resent=reaction.rebuildable)
+        run = intake.run_of(message, replayed=reaction.rebuildable)
         async with self.sessions.begin() as session:
             if not await first_time(session, reaction.queue, event_id, run):
                 return "repeated"

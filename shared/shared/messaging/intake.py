@@ -91,10 +91,10 @@ def event_id(message: RabbitMessage) -> UUID:
         raise WrongMessage("the message id is not a UUID") from None
 
 
-def run_of(message: RabbitMessage, *, resent: bool) -> str:
-    """The run that sent the fact once more, or none; `resent` says whether the queue takes such."""
+def run_of(message: RabbitMessage, *, replayed: bool) -> str:
+    """The run that replayed the event, or ""; `replayed` says whether the queue takes such."""
     run = header(message, topology.RUN_HEADER) or ""
-    if run and not resent:
+    if run and not replayed:
         raise WrongMessage("this queue takes no fact a second time: it is not rebuildable")
     if len(run) > 80 or not run.isprintable():
         raise WrongMessage(f"{topology.RUN_HEADER} is no name of a run")

@@ -113,15 +113,15 @@ class OutboxHorizonRow(Base):
     forgotten_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
-class ResendRow(Base):
+class ReplayRow(Base):
     """A run that sends facts to one queue again: what it was asked for, how far it is, its end.
 
     `position` is where the next page begins, in the words of what is read.
     """
 
-    __tablename__ = "resend"
+    __tablename__ = "replay"
     __table_args__ = (
-        Index("ix_resend_running", "asked_at", postgresql_where=text("state = 'running'")),
+        Index("ix_replay_running", "asked_at", postgresql_where=text("state = 'running'")),
     )
 
     run: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
@@ -181,16 +181,16 @@ CREATE TRIGGER outbox_notify AFTER INSERT ON outbox
 """
 """Wakes the relay at commit. A migration of each service runs it after the outbox table."""
 
-RESEND_CHANNEL = "taawon_resend"
+REPLAY_CHANNEL = "taawon_replay"
 
-RESEND_SQL = f"""
-CREATE FUNCTION resend_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+REPLAY_SQL = f"""
+CREATE FUNCTION replay_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('{RESEND_CHANNEL}', '');
+    PERFORM pg_notify('{REPLAY_CHANNEL}', '');
     RETURN NULL;
 END $$;
-CREATE TRIGGER resend_notify AFTER INSERT ON resend
-    FOR EACH STATEMENT EXECUTE FUNCTION resend_notify();
+CREATE TRIGGER replay_notify AFTER INSERT ON replay
+    FOR EACH STATEMENT EXECUTE FUNCTION replay_notify();
 """
 """Wakes whoever sends facts again, at commit."""
 

@@ -5,8 +5,7 @@
                        ▼
                   taawon.unrouted
 
-    <service> ──► taawon.replay (direct) ──► <service>.<reaction>   by name, if it is rebuildable
-    <service> ──► taawon.asked (direct) ──► taawon.asked            what queues there are, and take
+    <service> ──► taawon.replay (direct) ──► <service>.<reaction>   by name and topic: replays
 
     <service>.<reaction> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
     <service>.<reaction> ──► taawon.dead (direct) ──► <service>.<reaction>.dead
@@ -33,10 +32,7 @@ from .names import dead_queue as dead_queue
 EVENTS = "taawon.events"
 DEAD = "taawon.dead"
 REPLAY = "taawon.replay"
-"""Facts that are sent again, to one rebuildable queue each; the routing key is its name."""
-ASKED = "taawon.asked"
-"""Questions to the broker: one that nobody is bound for comes back, the others end here."""
-ASKED_TTL_MS = 1000
+"""Replayed events, to one rebuildable queue each; what no queue is bound for comes back."""
 RUN_HEADER = "x-taawon-run"
 """Names the run that sends a fact again. An inbox knows a fact once per run."""
 DELIVERY_LIMIT = 200
@@ -72,14 +68,9 @@ class Declares(Protocol):
     def rebuildable(self) -> bool: ...
 
 
-def rebuildable_key(queue: str) -> str:
-    """The question whether facts may be sent to this queue again."""
-    return f"{queue} rebuildable"
-
-
-def takes_key(queue: str, topic: str) -> str:
-    """The question whether this queue takes facts of this topic again."""
-    return f"{queue} takes {topic}"
+def replay_key(queue: str, topic: str) -> str:
+    """The routing key of a replayed event: it leads to this queue, if that takes the topic again"""
+    return f"{queue} {topic}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ async def declare(
 ) -> list[str]:
     """Declare exchanges, retry tiers and the reactions' queues; the names of all queues."""
     events = await _declare_exchanges(channel)
-    names = [UNROUTED, ASKED]
+    names = [UNROUTED]
     for tier in map(Tier, pauses):
         names.append(await _declare_tier(channel, tier))
     dead = await channel.get_exchange(DEAD, ensure=False)
@@ -152,9 +143,6 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     await queue.bind(unrouted)
     await channel.declare_exchange(DEAD, "direct", durable=True)
     await channel.declare_exchange(REPLAY, "direct", durable=True)
-    await channel.declare_exchange(ASKED, "direct", durable=True)
-    answered: dict[str, Any] = {"x-queue-type": "quorum", "x-message-ttl": ASKED_TTL_MS}
-    await channel.declare_queue(ASKED, durable=True, arguments=answered)
     return await channel.declare_exchange(
         EVENTS, "topic", durable=True, arguments={"alternate-exchange": UNROUTED}
     )
@@ -181,22 +169,15 @@ async def _declare_reaction(
     )
     for topic in reaction.topics:
         await queue.bind(events, routing_key=topic)
-    await _bind_again(channel, queue, reaction)
+    await _bind_replay(queue, reaction)
     return [reaction.queue, dead_name]
 
 
-async def _bind_again(channel: AbstractChannel, queue: AbstractQueue, reaction: Declares) -> None:
-    """Let facts be sent again to a rebuildable queue; to one that is not any more, no longer."""
-    asked = await channel.get_queue(ASKED, ensure=False)
-    await asked.bind(ASKED, routing_key=reaction.queue)
-    keys = [rebuildable_key(reaction.queue)]
-    keys += [takes_key(reaction.queue, topic) for topic in reaction.topics]
-    if reaction.rebuildable:
-        await queue.bind(REPLAY, routing_key=reaction.queue)
-    else:
-        await queue.unbind(REPLAY, routing_key=reaction.queue)
-    for key in keys:
-        await (asked.bind if reaction.rebuildable else asked.unbind)(ASKED, routing_key=key)
+async def _bind_replay(queue: AbstractQueue, reaction: Declares) -> None:
+    """Let a rebuildable queue take replayed events; one that is not any more, no longer."""
+    bind = queue.bind if reaction.rebuildable else queue.unbind
+    for topic in reaction.topics:
+        await bind(REPLAY, routing_key=replay_key(reaction.queue, topic))
 
 
 @dataclass(frozen=True)
@@ -209,7 +190,7 @@ class BrokerUser:
 
     @property
     def write(self) -> str:
-        names = [*map(re.escape, (EVENTS, DEAD, REPLAY, ASKED)), re.escape(RETRY) + r"\..*"]
+        names = [*map(re.escape, (EVENTS, DEAD, REPLAY)), re.escape(RETRY) + r"\..*"]
         return f"^({'|'.join(names)})$"
 
     @property

@@ -47,6 +47,13 @@ class Wake:
         await until(self._woken, seconds)
         self._woken.clear()
 
+    def _heard(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+        self._notice(channel)
+
+    def _notice(self, channel: str | None) -> None:
+        """A notification; None where some may have been missed, for it listens only from now on."""
+        self._woken.set()
+
     async def _listen(self) -> None:
         while True:
             try:
@@ -63,8 +70,8 @@ class Wake:
         connection.add_termination_listener(lambda *_: lost.set())
         try:
             for channel in self._channels:
-                await connection.add_listener(channel, lambda *_: self._woken.set())
-            self._woken.set()
+                await connection.add_listener(channel, self._heard)
+            self._notice(None)
             await lost.wait()
         finally:
             if not connection.is_closed():

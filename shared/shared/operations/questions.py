@@ -27,9 +27,9 @@ SELECT queue, count(*) AS letters
 """
 INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
 # A failed run is dealt with once its queue was sent the same kind again, however that ended.
-FAILED_RESENDS = """
-SELECT count(*) AS runs FROM resend r
- WHERE state = 'failed' AND NOT EXISTS (SELECT FROM resend later WHERE later.queue = r.queue
+FAILED_REPLAYS = """
+SELECT count(*) AS runs FROM replay r
+ WHERE state = 'failed' AND NOT EXISTS (SELECT FROM replay later WHERE later.queue = r.queue
                                            AND later.kind = r.kind AND later.asked_at > r.asked_at)
 """
 # A key of 64 bits is shown in two halves.

@@ -22,7 +22,7 @@ from shared.web import Caller, Process
 from .measures import present, scrape_of
 from .questions import (
     DEAD_LETTERS,
-    FAILED_RESENDS,
+    FAILED_REPLAYS,
     INBOX,
     OUTBOX,
     RELAY,
@@ -139,7 +139,7 @@ async def _stored(session: AsyncSession, process: Runtime) -> Stored:
             name: list(await session.scalars(text(f"{statement} LIMIT {NAMED}")))
             for name, statement in process.names.items()
         },
-        failed_resends=(await one(session, FAILED_RESENDS)).runs,
+        failed_replays=(await one(session, FAILED_REPLAYS)).runs,
     )
 
 

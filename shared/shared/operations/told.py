@@ -57,7 +57,7 @@ class Stored(BaseModel):
     relay: RelayState
     counts: dict[str, int] = {}
     names: dict[str, list[str]] = {}
-    failed_resends: int = 0
+    failed_replays: int = 0
 
 
 class Status(BaseModel):
@@ -85,7 +85,7 @@ class Status(BaseModel):
     names: dict[str, list[str]] | None = Field(
         default=None, description="What the counts are about, the first 20 of each."
     )
-    failed_resends: int | None = Field(
+    failed_replays: int | None = Field(
         default=None, description="Runs that failed, with no later one to the same queue."
     )
     seals: bool

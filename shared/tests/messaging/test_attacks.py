@@ -36,7 +36,7 @@ class Carpenters:
         self.consumers = Consumers("carpentry")
         self.taken: list[int] = []
         self.error: Exception | None = None
-        self.consumers.on(StoneLaid, prefetch=1)(self.take_stone)
+        self.consumers.on(StoneLaid, prefetch=1, queue="take_stone")(self.take_stone)
 
     async def take_stone(self, event: StoneLaid, session: AsyncSession) -> None:
         """A stone was laid: take it."""
@@ -358,7 +358,7 @@ async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
 async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
     consumers, taken = Consumers("carpentry"), []
 
-    @consumers.on(StoneLaid, prefetch=1, projection=["stone"])
+    @consumers.on(StoneLaid, prefetch=1, projection=["stone"], queue="keep_stone")
     async def keep_stone(event: StoneLaid, session: AsyncSession) -> None:
         taken.append(event.number)
 

@@ -49,7 +49,7 @@ class Carpenters:
         self.consumers = Consumers("carpentry")
         self.calls: list[StoneLaid] = []
         self.does: Any = None
-        self.consumers.on(StoneLaid, prefetch=prefetch)(self.raise_beam)
+        self.consumers.on(StoneLaid, prefetch=prefetch, queue="raise_beam")(self.raise_beam)
 
     async def raise_beam(self, event: StoneLaid, session: AsyncSession) -> None:
         """A stone was laid: a beam may rest on it."""
@@ -221,7 +221,7 @@ async def test_a_fact_announced_by_another_service_is_dead_at_once(site, databas
 @pytest.mark.parametrize("error", [NotFound(), RuntimeError(SECRET)], ids=["early", "unknown"])
 async def test_other_failures_are_tried_again_with_growing_pauses_then_dead(site, databases, error):
     carpenters, other = Carpenters(), Carpenters()
-    other.consumers.on(StoneCut)(other.raise_beam)
+    other.consumers.on(StoneCut, queue="follow_cut")(other.raise_beam)
     carpenters.fails(error)
     stone = a_stone()
 
@@ -242,7 +242,7 @@ async def test_a_retry_is_seen_by_the_failing_reaction_alone(site, databases):
     carpenters, seen = Carpenters(), []
     carpenters.fails(NotFound())
 
-    @carpenters.consumers.on(StoneLaid)
+    @carpenters.consumers.on(StoneLaid, queue="count_stone")
     async def count_stone(event: StoneLaid, session: AsyncSession) -> None:
         seen.append(event)
 

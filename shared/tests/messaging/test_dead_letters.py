@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared import background
 from shared.commands.dead_letters import app
 from shared.contracts.base import Event
 from shared.errors import Conflict
+from shared.jobs import work_off
 from shared.local.nodes import Postgres
 from shared.messaging import deadletters, failure, topology
 from shared.messaging.consumers import Consumers
@@ -36,7 +37,6 @@ from .masonry import (
     house,
     message_of,
     post,
-    working,
 )
 
 
@@ -51,7 +51,7 @@ class Gate:
         self.open = False
         self.taken: list[Event] = []
         self.consumers = Consumers("carpentry")
-        self.consumers.on(StoneLaid)(self.take_stone)
+        self.consumers.on(StoneLaid, queue="take_stone")(self.take_stone)
 
     async def take_stone(self, event: StoneLaid, session: AsyncSession) -> None:
         """A stone was laid: take it, if there is room."""
@@ -290,8 +290,8 @@ async def test_a_decided_letter_is_forgotten_after_its_retention(
     assert [row.id for row in await letters(h, "dropped")] == [letter.id]
 
     await decided_days_ago(h, 91)
-    async with working(background.forget_old(h.runtime)):
-        await eventually(lambda: _none(letters(h, "dropped")))
+    await work_off(background.forget_old(h.runtime))
+    assert not await letters(h, "dropped")
     assert [row.id for row in await letters(h)] == [newer.id]  # it waits, however long
 
 
@@ -299,10 +299,6 @@ async def decided_days_ago(h: House, days: int) -> None:
     earlier = text("UPDATE dead_letter SET decided_at = now() - make_interval(days => :days)")
     async with h.sessions.begin() as session:
         await session.execute(earlier, {"days": days})
-
-
-async def _none(found: Awaitable[list[DeadLetterRow]]) -> bool:
-    return not await found
 
 
 async def test_an_unknown_number_is_told(listening_house: House):

@@ -28,7 +28,7 @@ STONES = 5
 consumers = Consumers("carpentry")
 
 
-@consumers.on(StoneLaid)
+@consumers.on(StoneLaid, queue="store")
 async def store(event: StoneLaid, session: AsyncSession) -> None:
     """A stone was laid: its plan, which no compression makes smaller, is kept."""
     await session.execute(

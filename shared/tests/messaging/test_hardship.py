@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 consumers = Consumers("carpentry")
 
 
-@consumers.on(StoneLaid)
+@consumers.on(StoneLaid, queue="hear")
 async def hear(event: StoneLaid, session: object) -> None:
     """A stone was laid."""
 

@@ -26,10 +26,28 @@ async def measure(event: StoneLaid, session: Any) -> None:
 async def queues(site: Vhost) -> dict[str, dict[str, Any]]:
     """Every queue of the virtual host, as the broker describes it."""
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid, StoneCut)(measure)
+    consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
     await topology.apply(site.admin_url, PAUSES, consumers.reactions)
     found = await asyncio.to_thread(site.broker.management.get, f"queues/{site.name}")
     return {queue["name"]: queue for queue in found}
+
+
+def test_renaming_a_function_does_not_rename_its_queue():
+    consumers = Consumers("carpentry")
+
+    async def measured_otherwise(event: StoneLaid, session: Any) -> None: ...
+
+    consumers.on(StoneLaid, queue="measure")(measured_otherwise)
+
+    assert [reaction.queue for reaction in consumers.reactions] == [QUEUE]
+
+
+def test_two_consumers_do_not_share_a_queue():
+    consumers = Consumers("carpentry")
+    consumers.on(StoneLaid, queue="measure")(measure)
+
+    with pytest.raises(ValueError, match=QUEUE):
+        consumers.on(StoneCut, queue="measure")
 
 
 def of_facts(queues: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,7 +111,7 @@ async def test_a_reaction_is_bound_to_each_of_its_topics(queues, site: Vhost):
 
 async def test_declaring_everything_again_changes_nothing(queues, site: Vhost):
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid, StoneCut)(measure)
+    consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
 
     names = await topology.apply(site.admin_url, PAUSES, consumers.reactions)
 

@@ -54,23 +54,23 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('slug', 'position', name=op.f('pk_feed_gap'))
     )
     op.create_index('ix_feed_gap_open', 'feed_gap', ['slug', 'position'], unique=False, postgresql_where=sa.text('closed_at IS NULL'))
-    op.create_table('feed_resend',
-    sa.Column('resend_id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    op.create_table('feed_replay',
+    sa.Column('replay_id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('slug', sa.Text(), nullable=False),
     sa.Column('first_position', sa.BigInteger(), nullable=False),
     sa.Column('last_position', sa.BigInteger(), nullable=False),
     sa.Column('next_position', sa.BigInteger(), nullable=False),
     sa.Column('asked_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('resend_id', name=op.f('pk_feed_resend'))
+    sa.PrimaryKeyConstraint('replay_id', name=op.f('pk_feed_replay'))
     )
-    op.create_index('ix_feed_resend_waiting', 'feed_resend', ['slug'], unique=True, postgresql_where=sa.text('done_at IS NULL'))
-    op.execute('CREATE TRIGGER door_notify AFTER INSERT ON feed_resend'
+    op.create_index('ix_feed_replay_waiting', 'feed_replay', ['slug'], unique=True, postgresql_where=sa.text('done_at IS NULL'))
+    op.execute('CREATE TRIGGER door_notify AFTER INSERT ON feed_replay'
                ' FOR EACH STATEMENT EXECUTE FUNCTION door_notify()')
 
 
 def downgrade() -> None:
-    op.drop_table('feed_resend')
+    op.drop_table('feed_replay')
     op.drop_table('feed_gap')
     op.drop_table('feed_delivery')
     # What notifications held by itself has nobody to name: the oldest program can't show it.

@@ -51,7 +51,7 @@ class GapOut(BaseModel):
     """Positions that your queue dropped: full (maxlen), too old (expired), or refused by you.
 
     Or that age took from the feed before they were sent to your queue (trimmed). Closed once they
-    went out again: to the queue (resend) or as a page of the feed.
+    went out again: to the queue (replay) or as a page of the feed.
     """
 
     model_config = ConfigDict(from_attributes=True)

@@ -44,7 +44,7 @@ class DoorOut(BaseModel):
     gaps: list[GapOut] = Field(default=[], description="The first hundred runs of them.")
 
 
-class ResendIn(BaseModel):
+class ReplayIn(BaseModel):
     """Which positions of your feed; without `last` all up to the newest that was sent."""
 
     model_config = ConfigDict(extra="forbid")
@@ -53,13 +53,13 @@ class ResendIn(BaseModel):
     last: int | None = Field(default=None, ge=1, lt=2**63)
 
 
-class ResendOut(BaseModel):
+class ReplayOut(BaseModel):
     """These positions go to your queue again, under the same event ids.
 
-    The header `cloudEvents_resend` of such a copy is `resend_id`.
+    The header `cloudEvents_replay` of such a copy is `replay_id`.
     """
 
-    resend_id: int
+    replay_id: int
     first: int
     last: int
 
@@ -113,11 +113,11 @@ async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
     )
 
 
-@router.post("/doors/amqp/resend", status_code=202)
-async def send_again(session: Session, caller: Caller, wanted: ResendIn) -> ResendOut:
+@router.post("/doors/amqp/replay", status_code=202)
+async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> ReplayOut:
     """Send positions of your feed to your queue again: from one on, or a gap from end to end."""
-    made = await usecases.ask_again(session, caller, first=wanted.first, last=wanted.last)
-    return ResendOut(resend_id=made.resend_id, first=made.first, last=made.last)
+    made = await usecases.request_replay(session, caller, first=wanted.first, last=wanted.last)
+    return ReplayOut(replay_id=made.replay_id, first=made.first, last=made.last)
 
 
 def _without_secret(door: Any) -> dict[str, Any]:

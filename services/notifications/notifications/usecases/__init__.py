@@ -4,7 +4,7 @@ from .audience import keep_cooperatives
 from .deliveries import deliver_feed, record_handed_out
 from .doors import PARTNER_VHOST, find_lost_doors, open_amqp_door, provision_doors
 from .fanout import follow_subject
-from .gaps import Drop, Resend, ask_again, keep_gaps
+from .gaps import Drop, Replay, keep_gaps, request_replay
 from .holds import count_told, decide_hold, tell_waiting
 from .inbox import mark_alert
 from .late import tell_late
@@ -14,8 +14,7 @@ from .persons import person_part
 __all__ = [
     "PARTNER_VHOST",
     "Drop",
-    "Resend",
-    "ask_again",
+    "Replay",
     "count_told",
     "decide_hold",
     "deliver_feed",
@@ -31,6 +30,7 @@ __all__ = [
     "person_part",
     "provision_doors",
     "record_handed_out",
+    "request_replay",
     "subscribe",
     "tell_late",
     "tell_waiting",

@@ -35,7 +35,7 @@ from shared.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
 
 from ..domain import DoorState
 from ..domain.blocks import blocks
-from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_resend, partner
+from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_replay, partner
 from .doors import PARTNER_EXCHANGE
 
 log = structlog.get_logger()
@@ -46,8 +46,8 @@ AMQP = "amqp"
 FEED = "feed"
 TRIMMED = "trimmed"
 """Why there is a gap: the feed let the entries go by age before a queue was sent them."""
-RESEND = "cloudEvents_resend"
-"""Header of a copy that was asked for again: the number of that wish."""
+REPLAY_HEADER = "cloudEvents_replay"
+"""Header of a copy that was asked for again: the number of that replay."""
 
 
 async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
@@ -61,47 +61,47 @@ async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
         door = await _next_door(session)
         if door is None:
             return False
-        resend = door.resend_id if door.delivered_position >= door.last_position else None
-        entries = await _entries(session, door, resend)
-        if resend is None:
+        replay = door.replay_id if door.delivered_position >= door.last_position else None
+        entries = await _entries(session, door, replay)
+        if replay is None:
             if (kept := _oldest(door, entries)) > door.delivered_position + 1:
                 return await _skip_trimmed(session, door, kept)
         elif not entries:
-            # Age took all that the partner wished for: that is done.
-            await _go_on(session, resend, door.resend_until)
+            # Age took all that the partner asked for: that is done.
+            await _go_on(session, replay, door.replay_until)
             return True
         await _begin(sessions, door.slug, entries)
         user = topology.user_of(publisher.url)
         outcomes = await publisher.publish(
             [
-                Outgoing(partner_message(e, user, resend), PARTNER_EXCHANGE, door.queue)
+                Outgoing(partner_message(e, user, replay), PARTNER_EXCHANGE, door.queue)
                 for e in entries
             ]
         )
         failpoints.reach("feed.between-confirm-and-mark")
-        return await _settle(session, door, resend, entries, outcomes)
+        return await _settle(session, door, replay, entries, outcomes)
 
 
 async def _next_door(session: AsyncSession) -> AnyRow | None:
     """A ready door with something to send; others that deliver now are skipped."""
-    waiting = and_(feed_resend.c.slug == amqp_door.c.slug, feed_resend.c.done_at.is_(None))
+    waiting = and_(feed_replay.c.slug == amqp_door.c.slug, feed_replay.c.done_at.is_(None))
     found = await session.execute(
         select(
             amqp_door.c.slug,
             amqp_door.c.queue,
             amqp_door.c.delivered_position,
             partner.c.last_position,
-            feed_resend.c.resend_id,
-            feed_resend.c.next_position,
-            feed_resend.c.last_position.label("resend_until"),
+            feed_replay.c.replay_id,
+            feed_replay.c.next_position,
+            feed_replay.c.last_position.label("replay_until"),
         )
         .join(partner, partner.c.slug == amqp_door.c.slug)
-        .outerjoin(feed_resend, waiting)
+        .outerjoin(feed_replay, waiting)
         .where(
             amqp_door.c.state == DoorState.READY,
             or_(
                 amqp_door.c.delivered_position < partner.c.last_position,
-                feed_resend.c.resend_id.is_not(None),
+                feed_replay.c.replay_id.is_not(None),
             ),
         )
         .order_by(text("random()"))
@@ -111,13 +111,13 @@ async def _next_door(session: AsyncSession) -> AnyRow | None:
     return found.one_or_none()
 
 
-async def _entries(session: AsyncSession, door: AnyRow, resend: int | None) -> Sequence[AnyRow]:
+async def _entries(session: AsyncSession, door: AnyRow, replay: int | None) -> Sequence[AnyRow]:
     """The next ones: what is new before what is wanted again."""
     position = feed_entry.c.position
     wanted = (
         position > door.delivered_position
-        if resend is None
-        else position.between(door.next_position, door.resend_until)
+        if replay is None
+        else position.between(door.next_position, door.replay_until)
     )
     rows = await session.execute(
         select(feed_entry)
@@ -159,7 +159,7 @@ async def _begin(sessions: Sessions, slug: str, entries: Sequence[AnyRow]) -> No
 async def _settle(
     session: AsyncSession,
     door: AnyRow,
-    resend: int | None,
+    replay: int | None,
     entries: Sequence[AnyRow],
     outcomes: Sequence[Outcome],
 ) -> bool:
@@ -176,9 +176,9 @@ async def _settle(
             return False
         last = entries[failed - 1].position
     await _note_out(session, door.slug, AMQP, first, last)
-    if resend is not None:
-        await _close_gaps(session, door.slug, first, last, by="resend", sending=resend)
-        await _go_on(session, resend, last)
+    if replay is not None:
+        await _close_gaps(session, door.slug, first, last, by="replay", sending=replay)
+        await _go_on(session, replay, last)
     else:
         await _delivered(session, door.slug, last)
     return True
@@ -190,14 +190,14 @@ async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
     )
 
 
-async def _go_on(session: AsyncSession, resend: int, last: int) -> None:
-    done = feed_resend.c.last_position <= last
+async def _go_on(session: AsyncSession, replay: int, last: int) -> None:
+    done = feed_replay.c.last_position <= last
     await session.execute(
-        update(feed_resend).where(feed_resend.c.resend_id == resend).values(next_position=last + 1)
+        update(feed_replay).where(feed_replay.c.replay_id == replay).values(next_position=last + 1)
     )
     await session.execute(
-        update(feed_resend)
-        .where(feed_resend.c.resend_id == resend, done)
+        update(feed_replay)
+        .where(feed_replay.c.replay_id == replay, done)
         .values(done_at=func.clock_timestamp())
     )
 
@@ -270,9 +270,9 @@ async def _close_gaps(
     await session.execute(closing.values(closed_at=func.clock_timestamp(), closed_by=by))
 
 
-def partner_message(entry: AnyRow, user: str, resend: int | None = None) -> Message:
+def partner_message(entry: AnyRow, user: str, replay: int | None = None) -> Message:
     """The entry as a CloudEvent with its number in the feed as `sequence`."""
-    again = {} if resend is None else {RESEND: str(resend)}
+    again = {} if replay is None else {REPLAY_HEADER: str(replay)}
     return wire.message(
         event_id=entry.event_id,
         topic=entry.topic,

@@ -1,4 +1,4 @@
-"""What a partner's queue dropped: kept as gaps, and sent again on request."""
+"""What a partner's queue dropped: kept as gaps, and replayed to it on request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shared.contracts.registry import partner_id_of
 from shared.errors import Conflict, Invalid, NotFound
 
 from ..domain import DoorState
-from ..models import amqp_door, feed_entry, feed_resend
-from .deliveries import RESEND
+from ..models import amqp_door, feed_entry, feed_replay
+from .deliveries import REPLAY_HEADER
 from .partners import partner_of
 
 REASONS = {"maxlen", "expired", "rejected", "delivery_limit"}
@@ -57,7 +57,7 @@ class Drop:
             return None
         queue, reason = deaths[0].get("queue"), deaths[0].get("reason")
         position = str(headers.get("cloudEvents_sequence", ""))
-        sending = str(headers.get(RESEND, "0"))
+        sending = str(headers.get(REPLAY_HEADER, "0"))
         if not (isinstance(queue, str) and position.isdigit() and sending.isdigit()):
             return None
         known = reason if reason in REASONS else "unknown"
@@ -74,8 +74,8 @@ SELECT DISTINCT ON (d.slug, r.position) d.slug, r.position, r.reason, r.sending,
 FROM unnest(:queues, :positions, :reasons, :sendings) AS r(queue, position, reason, sending)
 JOIN amqp_door d ON d.queue = r.queue
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN EXISTS (SELECT FROM feed_resend s WHERE s.slug = d.slug AND s.resend_id > r.sending
-                 AND r.position >= s.first_position AND r.position < s.next_position) THEN 'resend'
+    WHEN EXISTS (SELECT FROM feed_replay s WHERE s.slug = d.slug AND s.replay_id > r.sending
+                 AND r.position >= s.first_position AND r.position < s.next_position) THEN 'replay'
     WHEN EXISTS (SELECT FROM feed_delivery f WHERE f.slug = d.slug AND f.door = 'feed'
                  AND f.first_position BETWEEN r.position - 999 AND r.position
                  AND f.last_position >= r.position) THEN 'feed'
@@ -120,17 +120,17 @@ async def keep_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
 
 
 @dataclass(frozen=True)
-class Resend:
+class Replay:
     """Positions that go to the partner's queue again."""
 
-    resend_id: int
+    replay_id: int
     first: int
     last: int
 
 
-async def ask_again(
+async def request_replay(
     session: AsyncSession, caller: Principal, *, first: int, last: int | None
-) -> Resend:
+) -> Replay:
     """Send positions of the feed to the partner's own queue again, under the same event ids."""
     slug = partner_of(caller)
     door = (
@@ -149,10 +149,10 @@ async def ask_again(
         raise Invalid(f"`last` is {last}: give one that is not before `first`", field="last")
     await _require_kept(session, slug, first, until)
     made = await session.scalar(
-        insert(feed_resend)
+        insert(feed_replay)
         .values(slug=slug, first_position=first, last_position=until, next_position=first)
         .on_conflict_do_nothing()
-        .returning(feed_resend.c.resend_id)
+        .returning(feed_replay.c.replay_id)
     )
     if made is None:
         raise BeingSentAgain
@@ -163,7 +163,7 @@ async def ask_again(
         subject_id=partner_id_of(slug),
         after={"partner": slug, "first": first, "last": until},
     )
-    return Resend(made, first, until)
+    return Replay(made, first, until)
 
 
 async def _require_kept(session: AsyncSession, slug: str, first: int, last: int) -> None:

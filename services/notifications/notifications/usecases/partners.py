@@ -213,7 +213,7 @@ WHERE n.slug = p.slug AND {condition} AND n.{last} < coalesce(
     )
     for table, last, condition in (
         ("feed_delivery", "last_position", "true"),
-        ("feed_resend", "last_position", "n.done_at IS NOT NULL"),
+        ("feed_replay", "last_position", "n.done_at IS NOT NULL"),
         ("feed_gap", "position", "n.noticed_at < now() - CAST(:shown AS interval)"),
     )
 )

@@ -12,7 +12,7 @@ from registry import models
 from registry.domain import Partner
 from shared.contracts.base import new_id
 from shared.contracts.registry import BATCH_LIMIT, CooperativesImported, PartnerRegistered
-from shared.messaging.resends import Page, Snapshot
+from shared.messaging.replay import Page, Snapshot
 
 PARTNERS_AT_ONCE: Final = 100
 

@@ -74,19 +74,19 @@ def _relay_still(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def _failed_resends(seen: Observations) -> Iterator[Finding]:
+def _failed_replays(seen: Observations) -> Iterator[Finding]:
     for name, status in told(seen):
-        if status.failed_resends:
+        if status.failed_replays:
             yield Finding(
                 Severity.WARNING,
-                "resend-failed",
+                "replay-failed",
                 name,
-                f"{status.failed_resends} snapshots or replays of {name} failed, and nobody asked"
+                f"{status.failed_replays} snapshots or replays of {name} failed, and nobody asked"
                 " for them again",
-                "GET /resends of the service says why and what was sent; ask for each once more,"
+                "GET /replays of the service says why and what was sent; ask for each once more,"
                 " with `taawon snapshot` or `taawon replay`",
                 'curl -H "Authorization: Bearer $TAAWON_OPERATOR_TOKEN"'
-                f" {_url(seen, name)}/resends",
+                f" {_url(seen, name)}/replays",
             )
 
 
@@ -108,4 +108,4 @@ def _dead_letters(seen: Observations) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (_outbox, _relay_stuck, _relay_still, _dead_letters, _failed_resends)
+RULES: tuple[Rule, ...] = (_outbox, _relay_stuck, _relay_still, _dead_letters, _failed_replays)

@@ -122,7 +122,7 @@ def _feed_gaps(seen: Observations) -> Iterator[Finding]:
                 AUDIENCE,
                 f"queues of partners{whose} lack {gaps} events that have not gone out again",
                 "tell the partner: it reads them in its feed, or asks for them again with POST"
-                " /doors/amqp/resend; the ledger says which, why and when (trimmed: age had"
+                " /doors/amqp/replay; the ledger says which, why and when (trimmed: age had"
                 " taken them from the feed as well)",
                 f"taawon partner ledger {slugs[0] if slugs else 'SLUG'}",
             )

@@ -1,16 +1,17 @@
-"""Send facts again.
+"""Replay events; note whom the audience changed for.
 
-Revision: r0002, after 20aaceb2d4fd.
+Revision: 0003, after 0002.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from shared.messaging.tables import RESEND_SQL, statements
+from notifications.models import CHANGE_SQL
+from shared.messaging.tables import REPLAY_SQL, statements
 
-revision = 'r0002'
-down_revision = '20aaceb2d4fd'
+revision = '0003'
+down_revision = '0002'
 branch_labels = None
 depends_on = None
 
@@ -27,7 +28,7 @@ def upgrade() -> None:
         ' SELECT 1, coalesce((SELECT min(created_at) FROM outbox), now()) FROM outbox_seq_seq'
         ' WHERE is_called AND coalesce((SELECT min(seq) FROM outbox), 2) > 1'
     )
-    op.create_table('resend',
+    op.create_table('replay',
     sa.Column('run', sa.UUID(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('queue', sa.Text(), nullable=False),
@@ -48,15 +49,22 @@ def upgrade() -> None:
     sa.Column('ended_by', sa.Text(), nullable=True),
     sa.Column('ended_because', sa.Text(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('run', name=op.f('pk_resend'))
+    sa.PrimaryKeyConstraint('run', name=op.f('pk_replay'))
     )
-    op.create_index('ix_resend_running', 'resend', ['asked_at'], unique=False, postgresql_where=sa.text("state = 'running'"))
-    for statement in statements(RESEND_SQL):
+    op.create_index('ix_replay_running', 'replay', ['asked_at'], unique=False, postgresql_where=sa.text("state = 'running'"))
+    op.create_table('audience_change',
+    sa.Column('seq', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('cooperatives', postgresql.ARRAY(sa.UUID()), nullable=False),
+    sa.PrimaryKeyConstraint('seq', name=op.f('pk_audience_change'))
+    )
+    for statement in (*statements(REPLAY_SQL), *CHANGE_SQL):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.drop_index('ix_resend_running', table_name='resend', postgresql_where=sa.text("state = 'running'"))
-    op.drop_table('resend')
+    op.drop_table('audience_change')
+    op.execute('DROP FUNCTION audience_change_notify')
+    op.drop_index('ix_replay_running', table_name='replay', postgresql_where=sa.text("state = 'running'"))
+    op.drop_table('replay')
     op.drop_table('outbox_horizon')
-    op.execute('DROP FUNCTION resend_notify')
+    op.execute('DROP FUNCTION replay_notify')

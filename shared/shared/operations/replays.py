@@ -1,4 +1,4 @@
-"""`/resends`: have facts sent to one queue again, see how far that is, stop it. Operators only."""
+"""`/replays`: replay events to one queue, see how far that is, stop it. Operators only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.catalogue import EVENTS
-from shared.messaging import resends
-from shared.messaging.resends import Kind, Listeners, State, Wish
-from shared.messaging.tables import ResendRow
+from shared.messaging import replay
+from shared.messaging.replay import Kind, ReplayRequest, State
+from shared.messaging.tables import ReplayRow
 from shared.parameters import Moment
 from shared.web import Caller, Process, Session
 
-router = APIRouter(tags=["operations"], prefix="/resends")
+router = APIRouter(tags=["operations"], prefix="/replays")
 
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 
 
-class ResendIn(BaseModel):
+class ReplayIn(BaseModel):
     """What to send. The filters are for the log: `since` is part of the range, `until` is not."""
 
     kind: Kind
@@ -33,8 +33,8 @@ class ResendIn(BaseModel):
     event_id: UUID | None = None
 
 
-class ResendOut(BaseModel):
-    """A run. `done` and `total` count rows of a snapshot or facts of the log, `sent` messages."""
+class ReplayOut(BaseModel):
+    """A run. `done` and `total` count rows of a snapshot or events of the log, `sent` messages."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -59,28 +59,29 @@ class ResendOut(BaseModel):
     ended_at: datetime | None
 
 
-class ResendsOut(BaseModel):
+class ReplaysOut(BaseModel):
     """The newest runs first."""
 
-    items: list[ResendOut]
+    items: list[ReplayOut]
 
 
 @router.post("", status_code=201)
-async def begin(body: ResendIn, session: Session, process: Process, caller: Caller) -> ResendOut:
-    """Begin to send facts to a rebuildable queue again.
+async def begin(body: ReplayIn, session: Session, process: Process, caller: Caller) -> ReplayOut:
+    """Begin to replay a snapshot, or events of the log, to a rebuildable queue.
 
-    Refused where the queue does not exist, is not rebuildable, or takes none of these facts. Live
-    facts go on meanwhile, and a newer one wins.
+    Refused where the queue does not exist, is not rebuildable, or consumes none of these events.
+    Live events go on meanwhile, and a newer one wins. With nothing to send, the run ends at once
+    and the queue is not checked further than that it exists.
     """
     service = process.settings.service
-    run = await resends.ask(
+    run = await replay.begin(
         session,
         caller,
-        Wish(**body.model_dump()),
+        ReplayRequest(**body.model_dump()),
         service=service,
         log_topics=[topic for topic in EVENTS if topic.startswith(f"{service}.")],
         snapshots=process.snapshots,
-        listeners=Listeners(process.publisher),
+        publisher=process.publisher,
     )
     return _out(run)
 
@@ -88,16 +89,16 @@ async def begin(body: ResendIn, session: Session, process: Process, caller: Call
 @router.get("")
 async def list_runs(
     session: Session, caller: Caller, limit: Annotated[int, Query(ge=1, le=200)] = 50
-) -> ResendsOut:
+) -> ReplaysOut:
     """The runs of this service, the newest first."""
-    found = await resends.list_runs(session, caller, limit=limit)
-    return ResendsOut(items=[_out(run) for run in found])
+    found = await replay.list_runs(session, caller, limit=limit)
+    return ReplaysOut(items=[_out(run) for run in found])
 
 
 @router.get("/{run}")
-async def read(run: UUID, session: Session, caller: Caller) -> ResendOut:
+async def read(run: UUID, session: Session, caller: Caller) -> ReplayOut:
     """How far a run is, and how it ended."""
-    return _out(await resends.get(session, caller, run))
+    return _out(await replay.get(session, caller, run))
 
 
 @router.delete("/{run}")
@@ -106,10 +107,10 @@ async def stop(
     session: Session,
     caller: Caller,
     reason: Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]*$")],
-) -> ResendOut:
+) -> ReplayOut:
     """Send nothing more of a run; what was sent stays sent."""
-    return _out(await resends.stop(session, caller, run, reason=reason))
+    return _out(await replay.stop(session, caller, run, reason=reason))
 
 
-def _out(run: ResendRow) -> ResendOut:
-    return ResendOut.model_validate(run)
+def _out(run: ReplayRow) -> ReplayOut:
+    return ReplayOut.model_validate(run)

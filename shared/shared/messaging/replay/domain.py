@@ -1,4 +1,4 @@
-"""The life of a run that sends facts again, and what may refuse it."""
+"""The states of a replay run, and what may refuse it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 
 from shared.errors import Away, Conflict, Invalid, NotFound
 
-from ..tables import ResendRow
+from ..tables import ReplayRow
 
 
 class Kind(StrEnum):
-    """What is sent: the present state in its newest facts, or the kept facts themselves."""
+    """What is sent: the present state as its newest events, or the kept events themselves."""
 
     SNAPSHOT = "snapshot"
     LOG = "log"
@@ -35,7 +35,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 
 class NoSuchRun(NotFound):
-    """This service has no such run: `GET /resends` lists them."""
+    """This service has no such run: `GET /replays` lists them."""
 
 
 class RunIsOver(Conflict):
@@ -43,23 +43,23 @@ class RunIsOver(Conflict):
 
 
 class NoSuchQueue(NotFound):
-    """There is no queue of that name: docs/events.md lists every reaction with its queue."""
+    """There is no queue of that name: docs/events.md lists every consumer with its queue."""
 
 
-class NotRebuildable(Conflict):
-    """The reaction does more than keep a projection, so it may not hear facts again."""
+class NotReplayable(Conflict):
+    """The queue is not rebuildable, or consumes none of these events: the broker can't say which"""
 
 
-class TakesNone(Conflict):
-    """The queue takes none of these facts."""
+class ForeignTopic(Invalid):
+    """Another service publishes that event: send the request to it."""
 
 
 class NoSnapshot(Conflict):
-    """This service has no present state that it could tell: its facts are the log alone."""
+    """This service has no snapshot of its present state: replay its log."""
 
 
 class NotKept(NotFound):
-    """The log has no such fact: it never had, or it is past its retention."""
+    """The log has no such event: it never had, or it is past its retention."""
 
 
 class OnlyOfTheLog(Invalid):
@@ -70,11 +70,11 @@ class EndsBeforeItBegins(Invalid):
     """`until` lies before `since`: exchange them."""
 
 
-class BrokerDoesNotAnswer(Away):
-    """The broker does not answer, so nobody knows who listens: try again, or see `taawon doctor`"""
+class BrokerUnreachable(Away):
+    """The broker does not answer, so the queue can't be checked: try again; see `taawon doctor`"""
 
 
-def end(run: ResendRow, target: State, *, at: datetime, by: str | None = None) -> None:
+def end(run: ReplayRow, target: State, *, at: datetime, by: str | None = None) -> None:
     """Bring a run to its end; one that has ended stays as it is."""
     if target not in MOVES[State(run.state)]:
         raise RunIsOver(f"the run was {run.state} at {run.ended_at:%Y-%m-%d %H:%M} UTC")

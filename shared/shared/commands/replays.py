@@ -56,8 +56,8 @@ def snapshot(
 
     Example: taawon snapshot registry --to notifications.keep_imported_cooperatives --reason "…"
     """
-    wish = {"kind": "snapshot", "queue": to, "reason": reason}
-    _carry_out(service, wish, Doors.find(urls, token), wait=not no_wait, as_json=json)
+    request = {"kind": "snapshot", "queue": to, "reason": reason}
+    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
 
 
 def replay(
@@ -85,7 +85,7 @@ def replay(
 
     Example: taawon replay registry --to notifications.know_partner --since 2026-11-24 --reason "…"
     """
-    wish = {
+    request = {
         "kind": "log",
         "queue": to,
         "reason": reason,
@@ -94,7 +94,7 @@ def replay(
         "topics": topics or [],
         "event_id": str(event) if event else None,
     }
-    _carry_out(service, wish, Doors.find(urls, token), wait=not no_wait, as_json=json)
+    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
 
 
 def _aware(moment: datetime | None) -> str | None:
@@ -104,12 +104,12 @@ def _aware(moment: datetime | None) -> str | None:
 
 
 def _carry_out(
-    service: str, wish: dict[str, Any], doors: Doors, *, wait: bool, as_json: bool
+    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, as_json: bool
 ) -> None:
     if service not in doors.urls:
         known = ", ".join(doors.urls)
         raise UnknownDoor(f"no door of {service!r} is known, only of {known}: name it with --url")
-    run = asyncio.run(_follow(service, wish, doors, wait=wait, quiet=as_json))
+    run = asyncio.run(_follow(service, request, doors, wait=wait, quiet=as_json))
     if as_json:
         typer.echo(orjson.dumps(run).decode())
     else:
@@ -119,11 +119,11 @@ def _carry_out(
 
 
 async def _follow(
-    service: str, wish: dict[str, Any], doors: Doors, *, wait: bool, quiet: bool
+    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, quiet: bool
 ) -> dict[str, Any]:
-    run = _told(service, await doors.send(service, "POST", "/resends", wish))
+    run = _told(service, await doors.send(service, "POST", "/replays", request))
     with _progress(quiet or not wait) as progress:
-        task = progress.add_task(f"to {wish['queue']}", total=run["total"] or None)
+        task = progress.add_task(f"to {request['queue']}", total=run["total"] or None)
         while wait and run["state"] == "running":
             progress.update(task, completed=run["done"])
             run = await _look_again(service, run["run"], doors)
@@ -135,7 +135,7 @@ async def _look_again(service: str, run: str, doors: Doors) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        answer = await doors.send(service, "GET", f"/resends/{run}")
+        answer = await doors.send(service, "GET", f"/replays/{run}")
         away = answer.status in {0, 429} or answer.status >= 500
         if not away or time.monotonic() > deadline:
             return _told(service, answer)
@@ -161,7 +161,7 @@ def _progress(quiet: bool) -> Progress:
 
 def _show(run: dict[str, Any], *, wait: bool) -> None:
     if not wait:
-        typer.echo(f"run {run['run']} has begun: GET /resends/{run['run']}")
+        typer.echo(f"run {run['run']} has begun: GET /replays/{run['run']}")
         return
     typer.echo(f"{run['sent']} messages ({run['done']} rows) to {run['queue']}: {run['state']}")
     if run["incomplete"]:

@@ -1,4 +1,4 @@
-"""Send facts again.
+"""Replay events.
 
 Revision: i0002, after 2ad89f768cb6.
 """
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from shared.messaging.tables import RESEND_SQL, statements
+from shared.messaging.tables import REPLAY_SQL, statements
 
 revision = 'i0002'
 down_revision = '2ad89f768cb6'
@@ -27,7 +27,7 @@ def upgrade() -> None:
         ' SELECT 1, coalesce((SELECT min(created_at) FROM outbox), now()) FROM outbox_seq_seq'
         ' WHERE is_called AND coalesce((SELECT min(seq) FROM outbox), 2) > 1'
     )
-    op.create_table('resend',
+    op.create_table('replay',
     sa.Column('run', sa.UUID(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('queue', sa.Text(), nullable=False),
@@ -48,15 +48,15 @@ def upgrade() -> None:
     sa.Column('ended_by', sa.Text(), nullable=True),
     sa.Column('ended_because', sa.Text(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('run', name=op.f('pk_resend'))
+    sa.PrimaryKeyConstraint('run', name=op.f('pk_replay'))
     )
-    op.create_index('ix_resend_running', 'resend', ['asked_at'], unique=False, postgresql_where=sa.text("state = 'running'"))
-    for statement in statements(RESEND_SQL):
+    op.create_index('ix_replay_running', 'replay', ['asked_at'], unique=False, postgresql_where=sa.text("state = 'running'"))
+    for statement in statements(REPLAY_SQL):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.drop_index('ix_resend_running', table_name='resend', postgresql_where=sa.text("state = 'running'"))
-    op.drop_table('resend')
+    op.drop_index('ix_replay_running', table_name='replay', postgresql_where=sa.text("state = 'running'"))
+    op.drop_table('replay')
     op.drop_table('outbox_horizon')
-    op.execute('DROP FUNCTION resend_notify')
+    op.execute('DROP FUNCTION replay_notify')

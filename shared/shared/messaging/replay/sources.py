@@ -1,7 +1,8 @@
-"""Where facts that are sent again come from, page by page."""
+"""Where replayed events come from, page by page."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,13 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import context
 from shared.contracts.base import Event
 
 from ..outbox import row_for
-from ..tables import OutboxHorizonRow, OutboxRow, ResendRow
+from ..tables import OutboxHorizonRow, OutboxRow, ReplayRow
+from .domain import Kind
 
 LOG_PAGE = 25
 """Facts may be large, a batch of 500 cooperatives for one, and a page is held in memory."""
@@ -47,8 +50,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A fact as it goes out."""
+class KeptEvent:
+    """An event as it goes out."""
 
     event_id: UUID
     topic: str
@@ -61,7 +64,7 @@ class Fact:
 class Step:
     """The next facts of a run, where the one after begins, and whether that is all."""
 
-    facts: Sequence[Fact] = ()
+    facts: Sequence[KeptEvent] = ()
     rows: int = 0
     position: dict[str, Any] = field(default_factory=dict)
     is_last: bool = False
@@ -72,8 +75,28 @@ def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snaps
     return [snapshot for snapshot in snapshots if set(snapshot.topics) & set(topics)]
 
 
+async def first_of_each_topic(
+    session: AsyncSession, run: ReplayRow, snapshots: Sequence[Snapshot]
+) -> list[KeptEvent]:
+    """The event of each topic with which the run begins; none of a topic that has none."""
+    if run.kind == Kind.LOG:
+        query = (
+            select(OutboxRow)
+            .where(*wanted_of_log(run))
+            .ext(distinct_on(OutboxRow.topic))
+            .order_by(OutboxRow.topic, OutboxRow.seq)
+        )
+        return [_kept(row) for row in await session.scalars(query)]
+    firsts: dict[str, KeptEvent] = {}
+    for snapshot in offering(snapshots, run.topics):
+        page = await snapshot.page(session, None)
+        for name, event in page.facts:
+            firsts.setdefault(event.topic, _of_snapshot(name_of(run.run, name), event))
+    return list(firsts.values())
+
+
 async def next_of_snapshot(
-    session: AsyncSession, run: ResendRow, snapshots: Sequence[Snapshot], name: Callable[..., UUID]
+    session: AsyncSession, run: ReplayRow, snapshots: Sequence[Snapshot]
 ) -> Step:
     """The next page: one kind of aggregate after the other, each in the order of ids."""
     offered = offering(snapshots, run.topics)
@@ -86,20 +109,20 @@ async def next_of_snapshot(
     if page.last is None:
         position = {"snapshot": number + 1, "after": None}
     facts = [
-        _told(name(run.run, told_as), event)
-        for told_as, event in page.facts
+        _of_snapshot(name_of(run.run, name), event)
+        for name, event in page.facts
         if event.topic in run.topics
     ]
     return Step(facts, page.rows, position)
 
 
-def _told(event_id: UUID, event: Event) -> Fact:
+def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:
     row = row_for(event.model_copy(update={"event_id": event_id}))
     headers = {k: v for k, v in row.headers.items() if k != "cloudEvents_causationid"}
-    return Fact(event_id, row.topic, row.occurred_at, row.body, headers)
+    return KeptEvent(event_id, row.topic, row.occurred_at, row.body, headers)
 
 
-async def next_of_log(session: AsyncSession, run: ResendRow) -> Step:
+async def next_of_log(session: AsyncSession, run: ReplayRow) -> Step:
     """The next kept facts, in the order in which they were written. None that has yet to leave."""
     after = int(run.position.get("after", 0))
     rows = list(
@@ -110,14 +133,15 @@ async def next_of_log(session: AsyncSession, run: ResendRow) -> Step:
             .limit(LOG_PAGE)
         )
     )
-    facts = [
-        Fact(row.event_id, row.topic, row.occurred_at, row.body, dict(row.headers)) for row in rows
-    ]
     position = {"after": rows[-1].seq} if rows else run.position
-    return Step(facts, len(rows), position, is_last=len(rows) < LOG_PAGE)
+    return Step([_kept(row) for row in rows], len(rows), position, is_last=len(rows) < LOG_PAGE)
 
 
-def wanted_of_log(run: ResendRow) -> list[ColumnElement[bool]]:
+def _kept(row: OutboxRow) -> KeptEvent:
+    return KeptEvent(row.event_id, row.topic, row.occurred_at, row.body, dict(row.headers))
+
+
+def wanted_of_log(run: ReplayRow) -> list[ColumnElement[bool]]:
     """Which kept facts a run is about; those still on their way reach their listeners anyway."""
     conditions: list[ColumnElement[bool]] = [
         OutboxRow.topic.in_(run.topics),
@@ -132,7 +156,7 @@ def wanted_of_log(run: ResendRow) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def count_of_log(session: AsyncSession, run: ResendRow) -> int:
+async def count_of_log(session: AsyncSession, run: ReplayRow) -> int:
     query = select(func.count()).select_from(OutboxRow).where(*wanted_of_log(run))
     return int(await session.scalar(query) or 0)
 
@@ -145,3 +169,8 @@ async def forgotten_until(session: AsyncSession) -> datetime | None:
 def correlation_of(run: UUID) -> context.WorkContext:
     """Whatever a run sends is found under its id."""
     return context.WorkContext.of(correlation_id=str(run))
+
+
+def name_of(run: UUID, name: str) -> UUID:
+    """The id of an event of a snapshot: the same whenever the page is read again in this run."""
+    return uuid.uuid5(run, name)

@@ -1,4 +1,4 @@
-"""Facts sent again: to one queue that may hear them, once per run, from where a run was."""
+"""Replays: to one queue that may take them, once per run, from where a run was."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sqlalchemy import func, select, text, update
 
 from shared.auth import MissingRole, Principal, Role
 from shared.contracts.base import now
-from shared.messaging import parked, resends, topology
+from shared.messaging import parked, replay, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
-from shared.messaging.republish import republish
-from shared.messaging.resends import MOVES, Kind, Listeners, Page, Resender, Snapshot, State, Wish
-from shared.messaging.resends.domain import (
-    BrokerDoesNotAnswer,
+from shared.messaging.replay import MOVES, Kind, Page, Replayer, ReplayRequest, Snapshot, State
+from shared.messaging.replay.domain import (
+    BrokerUnreachable,
     EndsBeforeItBegins,
+    ForeignTopic,
     NoSnapshot,
     NoSuchQueue,
     NotKept,
-    NotRebuildable,
+    NotReplayable,
     OnlyOfTheLog,
     RunIsOver,
-    TakesNone,
     end,
 )
-from shared.messaging.resends.worker import BACKLOG
+from shared.messaging.replay.worker import BACKLOG
+from shared.messaging.republish import republish
 from shared.messaging.retention import forget_settled
-from shared.messaging.tables import AuditRow, DeadLetterRow, InboxRow, OutboxRow, ResendRow
+from shared.messaging.tables import AuditRow, DeadLetterRow, InboxRow, OutboxRow, ReplayRow
 from shared.testing import TestDatabases, Vhost, eventually
 
 from .masonry import (
@@ -54,6 +54,8 @@ from .masonry import (
 OPERATOR = Principal(subject=uuid.UUID(int=9), roles=frozenset({Role.OPERATOR}))
 QUEUE = "carpentry.measure"
 LOG = (StoneLaid.topic, StoneCut.topic)
+ASKED_WITH = 1
+"""The first event of a topic, sent with the request; the run sends it again under the same id."""
 heard: list[Any] = []
 
 
@@ -68,8 +70,8 @@ async def invite(event: Any, session: Any) -> None:
 
 def carpenters() -> Consumers:
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid, projection=("walls",))(measure)
-    consumers.on(StoneLaid, StoneCut)(invite)
+    consumers.on(StoneLaid, projection=("walls",), queue="measure")(measure)
+    consumers.on(StoneLaid, StoneCut, queue="invite")(invite)
     return consumers
 
 
@@ -104,32 +106,38 @@ def stones(*known: StoneLaid) -> Snapshot:
     return Snapshot("stones", (StoneLaid.topic,), page, count)
 
 
-def resender(masons: Yard, *snapshots: Snapshot) -> Resender:
-    return Resender(masons.engine, masons.sessions, masons.publisher, "masonry", snapshots)
+def replayer(masons: Yard, *snapshots: Snapshot) -> Replayer:
+    return Replayer(masons.sessions, masons.publisher, "masonry", snapshots)
 
 
-async def ask(masons: Yard, *snapshots: Snapshot, who: Principal = OPERATOR, **wish: Any) -> Any:
+async def ask(
+    masons: Yard,
+    *snapshots: Snapshot,
+    who: Principal = OPERATOR,
+    through: Publisher | None = None,
+    **request: Any,
+) -> Any:
     known = {"kind": Kind.SNAPSHOT if snapshots else Kind.LOG, "queue": QUEUE, "reason": "lost"}
     async with masons.sessions.begin() as session:
-        return await resends.ask(
+        return await replay.begin(
             session,
             who,
-            Wish(**{**known, **wish}),
+            ReplayRequest(**{**known, **request}),
             service="masonry",
             log_topics=LOG,
             snapshots=snapshots,
-            listeners=Listeners(masons.publisher),
+            publisher=through or masons.publisher,
         )
 
 
-async def work_off(sender: Resender) -> None:
+async def work_off(sender: Replayer) -> None:
     while await sender.step():
         pass
 
 
-async def seen(masons: Yard, run: ResendRow) -> ResendRow:
+async def seen(masons: Yard, run: ReplayRow) -> ReplayRow:
     async with masons.sessions() as session:
-        found = await session.get(ResendRow, run.run)
+        found = await session.get(ReplayRow, run.run)
         assert found is not None
         return found
 
@@ -151,7 +159,7 @@ async def test_the_log_is_heard_again_by_the_one_queue_and_by_no_other(masons, l
     await settled(listener, 3)
 
     run = await ask(masons)
-    await work_off(resender(masons))
+    await work_off(replayer(masons))
 
     await settled(listener, 6)
     assert {e.event_id for e in heard[3:]} == {fact.event_id for fact in facts}
@@ -168,13 +176,13 @@ async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(masons, l
     """The position was never noted: the whole run is sent once more, under the same ids."""
     present = stones(*(a_stone(n) for n in range(3)))
     run = await ask(masons, present)
-    await work_off(resender(masons, present))
+    await work_off(replayer(masons, present))
     await settled(listener, 3)
 
     async with masons.sessions.begin() as session:
         lost = {"position": {}, "done": 0, "sent": 0, "state": "running"}
-        await session.execute(update(ResendRow).values(**lost))
-    await work_off(resender(masons, present))
+        await session.execute(update(ReplayRow).values(**lost))
+    await work_off(replayer(masons, present))
 
     last = a_stone(99)
     await masons.announce(last)
@@ -188,7 +196,7 @@ async def test_another_run_of_the_same_snapshot_is_heard_anew(masons, listener):
 
     for _ in range(2):
         await ask(masons, present)
-        await work_off(resender(masons, present))
+        await work_off(replayer(masons, present))
 
     await settled(listener, 2)
     assert {e.number for e in heard} == {1}
@@ -197,7 +205,7 @@ async def test_another_run_of_the_same_snapshot_is_heard_anew(masons, listener):
 async def test_two_senders_at_once_send_each_page_once(masons):
     present = stones(*(a_stone(n) for n in range(7)))
     run = await ask(masons, present)
-    senders = [resender(masons, present), resender(masons, present)]
+    senders = [replayer(masons, present), replayer(masons, present)]
 
     while (await seen(masons, run)).state == "running":
         for sender in senders:
@@ -205,19 +213,19 @@ async def test_two_senders_at_once_send_each_page_once(masons):
 
     found = await seen(masons, run)
     assert (found.sent, found.done) == (7, 7)
-    assert await depth(masons.admin_url, QUEUE) == 7
+    assert await depth(masons.admin_url, QUEUE) == 7 + ASKED_WITH
 
 
 async def test_who_does_not_get_the_lock_sends_nothing(masons):
     present = stones(a_stone())
     await ask(masons, present)
     async with masons.sessions.begin() as session:
-        key = resends.worker.RESEND_LOCK
+        key = replay.worker.REPLAY_LOCK
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
-        assert not await resender(masons, present).step()
+        assert not await replayer(masons, present).step()
 
-    assert await resender(masons, present).step()
+    assert await replayer(masons, present).step()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ async def test_a_replay_is_narrowed(
     await settled(listener, 3)
 
     await ask(masons, **narrowed(facts, middle))
-    await work_off(resender(masons))
+    await work_off(replayer(masons))
 
     await settled(listener, 3 + len(numbers))
     assert sorted(e.number for e in heard[3:]) == numbers
@@ -251,14 +259,26 @@ async def test_what_is_still_on_its_way_is_not_sent_twice(masons, listener):
     await masons.write(a_stone(1))
 
     run = await ask(masons)
-    await work_off(resender(masons))
+    await work_off(replayer(masons))
 
     assert (await seen(masons, run)).sent == 0
 
 
-async def test_a_queue_that_may_not_hear_facts_again_refuses(masons):
-    with pytest.raises(NotRebuildable, match=r"dead-letters list carpentry"):
+async def test_a_queue_that_is_not_rebuildable_refuses_and_gets_nothing(masons):
+    await masons.announce(a_stone(1))
+    before = await depth(masons.admin_url, "carpentry.invite")
+
+    with pytest.raises(NotReplayable, match=r"dead-letters list carpentry"):
         await ask(masons, queue="carpentry.invite")
+
+    assert await depth(masons.admin_url, "carpentry.invite") == before == 1
+    async with masons.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(ReplayRow)) == 0
+
+
+async def test_a_snapshot_to_a_queue_that_is_not_rebuildable_is_refused(masons):
+    with pytest.raises(NotReplayable):
+        await ask(masons, stones(a_stone(1)), queue="carpentry.invite")
 
 
 async def test_a_queue_that_does_not_exist_refuses(masons):
@@ -267,12 +287,35 @@ async def test_a_queue_that_does_not_exist_refuses(masons):
 
 
 async def test_a_queue_that_takes_none_of_the_facts_refuses(masons):
-    with pytest.raises(TakesNone, match=r"masonry\.stone\.cut"):
+    await masons.announce(StoneCut(stone_id=uuid.uuid4()))
+
+    with pytest.raises(NotReplayable, match=r"masonry\.stone\.cut"):
         await ask(masons, topics=(StoneCut.topic,))
 
 
+async def test_a_run_is_narrowed_to_the_topics_that_its_queue_takes(masons, listener):
+    """The log holds both; the broker has returned the other one, so the run never tries it again"""
+    await masons.announce(a_stone(1), StoneCut(stone_id=uuid.uuid4()))
+    await settled(listener, 1)
+
+    run = await ask(masons)
+    await work_off(replayer(masons))
+
+    await settled(listener, 2)
+    assert run.topics == [StoneLaid.topic]
+    assert (await seen(masons, run)).total == 1
+
+
+async def test_with_nothing_to_send_a_run_ends_at_once(masons):
+    run = await ask(masons)
+    await work_off(replayer(masons))
+
+    found = await seen(masons, run)
+    assert (found.state, found.sent, found.total) == ("finished", 0, 0)
+
+
 async def test_a_fact_of_another_service_is_refused(masons):
-    with pytest.raises(TakesNone, match=r"announces no carpentry\.beam"):
+    with pytest.raises(ForeignTopic, match=r"publishes no carpentry\.beam"):
         await ask(masons, topics=(BeamRaised.topic,))
 
 
@@ -281,7 +324,7 @@ async def test_a_service_without_a_present_state_refuses_a_snapshot(masons):
         await ask(masons, kind=Kind.SNAPSHOT)
 
 
-async def test_a_wish_that_contradicts_itself_is_refused(masons):
+async def test_a_request_that_contradicts_itself_is_refused(masons):
     with pytest.raises(OnlyOfTheLog):
         await ask(masons, stones(), since=now())
     with pytest.raises(EndsBeforeItBegins):
@@ -296,35 +339,38 @@ async def test_nobody_but_an_operator_asks(masons):
 async def test_without_a_broker_nobody_knows_who_listens(masons):
     away = Publisher("amqp://nobody@127.0.0.1:1/", timeout=1)
 
-    with pytest.raises(BrokerDoesNotAnswer):
-        await Listeners(away).of(QUEUE, LOG)
+    with pytest.raises(BrokerUnreachable):
+        await ask(masons, through=away)
 
 
-async def test_the_broker_itself_takes_nothing_for_such_a_queue(masons):
-    fact = a_stone()
+@pytest.mark.parametrize(
+    ("queue", "topic"),
+    [("carpentry.invite", StoneLaid.topic), (QUEUE, StoneCut.topic)],
+    ids=["not rebuildable", "not consumed"],
+)
+async def test_the_broker_itself_returns_what_a_queue_does_not_take_again(masons, queue, topic):
+    fact = message_of(a_stone(), type=topic)
 
+    key = topology.replay_key(queue, topic)
     with pytest.raises(Unroutable):
-        await masons.publisher.publish_one(
-            Outgoing(message_of(fact), topology.REPLAY, "carpentry.invite")
-        )
+        await masons.publisher.publish_one(Outgoing(fact, topology.REPLAY, key))
 
 
 async def test_a_queue_that_is_not_rebuildable_any_more_is_unbound(masons, site):
     consumers = Consumers("carpentry")
-    consumers.on(StoneLaid)(measure)
+    consumers.on(StoneLaid, queue="measure")(measure)
     await topology.apply(site.admin_url, PAUSES, consumers.reactions)
 
-    with pytest.raises(NotRebuildable):
-        await ask(masons)
-    with pytest.raises(Unroutable):
-        await masons.publisher.publish_one(Outgoing(message_of(a_stone()), topology.REPLAY, QUEUE))
+    with pytest.raises(NotReplayable):
+        await ask(masons, stones(a_stone()))
 
 
 async def test_a_service_cannot_send_the_facts_of_another_again(site, listener):
     beam = BeamRaised(beam_id=uuid.uuid4())
     forged = message_of(a_stone(), type=BeamRaised.topic, body=beam.model_dump_json().encode())
 
-    await post(site.url("masonry"), forged, QUEUE, topology.REPLAY)
+    key = topology.replay_key(QUEUE, StoneLaid.topic)
+    await post(site.url("masonry"), forged, key, topology.REPLAY)
 
     async def look() -> Any:
         async with listener.sessions() as session:
@@ -339,10 +385,10 @@ async def test_a_run_waits_while_its_queue_is_full(masons):
     present = stones(*(a_stone(n) for n in range(BACKLOG * 2)))
     run = await ask(masons, present)
 
-    await work_off(resender(masons, present))
+    await work_off(replayer(masons, present))
 
     waiting = await depth(masons.admin_url, QUEUE)
-    assert BACKLOG <= waiting < BACKLOG + 2
+    assert BACKLOG <= waiting < BACKLOG + 2 + ASKED_WITH
     assert (await seen(masons, run)).state == "running"
 
 
@@ -351,24 +397,27 @@ async def test_a_run_whose_queue_has_gone_fails_and_says_so(masons, site):
     run = await ask(masons, present)
     site.broker.management.delete(f"queues/{site.name}/{QUEUE}")
 
-    await work_off(resender(masons, present))
+    await work_off(replayer(masons, present))
 
     found = await seen(masons, run)
     assert (found.state, found.error) == (
         "failed",
-        f"{QUEUE} is not bound to taawon.replay any more",
+        f"{QUEUE} is bound no longer: no route for taawon.replay {QUEUE} {StoneLaid.topic}",
     )
 
 
 async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(masons):
-    async def broken(session: Any, after: Any) -> Page:
-        await session.execute(text("SELECT 1 / 0"))
-        raise AssertionError
+    good = stones(a_stone(1), a_stone(2))
 
-    bad = Snapshot("bad", (StoneLaid.topic,), broken, stones().count)
+    async def broken(session: Any, after: Any) -> Page:
+        if after is not None:
+            await session.execute(text("SELECT 1 / 0"))
+        return await good.page(session, after)
+
+    bad = Snapshot("bad", (StoneLaid.topic,), broken, good.count)
     run = await ask(masons, bad)
 
-    await work_off(resender(masons, bad))
+    await work_off(replayer(masons, bad))
 
     found = await seen(masons, run)
     assert found.state == "failed"
@@ -378,11 +427,11 @@ async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(masons
 async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(masons):
     present = stones(*(a_stone(n) for n in range(5)))
     run = await ask(masons, present)
-    sender = resender(masons, present)
+    sender = replayer(masons, present)
     await sender.step()
 
     async with masons.sessions.begin() as session:
-        await resends.stop(session, OPERATOR, run.run, reason="enough")
+        await replay.stop(session, OPERATOR, run.run, reason="enough")
     assert not await sender.step()
 
     found = await seen(masons, run)
@@ -390,10 +439,10 @@ async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(masons):
     assert found.ended_by == str(OPERATOR.subject)
     with pytest.raises(RunIsOver):
         async with masons.sessions.begin() as session:
-            await resends.stop(session, OPERATOR, run.run, reason="again")
+            await replay.stop(session, OPERATOR, run.run, reason="again")
     async with masons.sessions() as session:
         said = await session.scalars(select(AuditRow.action).order_by(AuditRow.id))
-        assert list(said) == ["snapshot sent again", "resend stopped"]
+        assert list(said) == ["snapshot replay begun", "replay stopped"]
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(State, State)))

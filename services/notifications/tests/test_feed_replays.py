@@ -20,16 +20,16 @@ async def test_a_gap_is_sent_again_under_the_same_ids_and_closed(served):
         await eventually(lambda: served.times_of_gaps(), within=20)
         await eventually(lambda: has_gap(served, 1, 2), within=20)
         kept = await served.read(4)
-        wish = await served.ask_again(1, 2)
+        replay = await served.request_replay(1, 2)
         await served.deliver()
         again = await served.read(2)
 
     entries = await served.entries()
     assert [int(m.headers["cloudEvents_sequence"]) for m in kept] == [3, 4, 5, 6]
     assert [m.message_id for m in again] == [str(e.event_id) for e in entries[:2]]
-    assert {m.headers["cloudEvents_resend"] for m in again} == {str(wish.resend_id)}
+    assert {m.headers["cloudEvents_replay"] for m in again} == {str(replay.replay_id)}
     assert await served.gaps() == []
-    assert [entry.gap.closed_by for entry in entries[:2]] == ["resend", "resend"]
+    assert [entry.gap.closed_by for entry in entries[:2]] == ["replay", "replay"]
     assert [entry.doors[0].times for entry in entries] == [2, 2, 1, 1, 1, 1]
 
 
@@ -42,7 +42,7 @@ async def test_a_copy_that_is_dropped_again_opens_the_gap_again(served):
     await served.deliver()
     async with served.draining():
         await eventually(lambda: has_gap(served, 1, 2), within=20)
-        await served.ask_again(1, 6)
+        await served.request_replay(1, 6)
         await served.deliver()
         # The four old ones fell out, and two of the six copies: of those nothing is left.
         await eventually(lambda: fell_out(served, 6), within=20)
@@ -95,7 +95,7 @@ async def test_a_wrong_wish_is_refused_with_what_to_do(door, tokens, body, statu
     async with door.sessions.begin() as session:
         session.add(a_ready_door("indh", delivered=2))
 
-    answer = await door.http.post("/doors/amqp/resend", json=body, headers=partner(tokens))
+    answer = await door.http.post("/doors/amqp/replay", json=body, headers=partner(tokens))
 
     assert answer.status_code == status, answer.text
     if code:
@@ -121,7 +121,7 @@ async def test_a_wish_waits_for_the_one_before_and_names_what_it_sends(door, tok
         session.add(a_ready_door("indh", delivered=2))
 
     first, second = [
-        await door.http.post("/doors/amqp/resend", json={"first": 1}, headers=partner(tokens))
+        await door.http.post("/doors/amqp/replay", json={"first": 1}, headers=partner(tokens))
         for _ in range(2)
     ]
 
@@ -130,7 +130,7 @@ async def test_a_wish_waits_for_the_one_before_and_names_what_it_sends(door, tok
 
 
 async def test_without_a_queue_there_is_nothing_to_send_again_to(door, tokens):
-    answer = await door.http.post("/doors/amqp/resend", json={"first": 1}, headers=partner(tokens))
+    answer = await door.http.post("/doors/amqp/replay", json={"first": 1}, headers=partner(tokens))
 
     assert (answer.status_code, answer.json()["code"]) == (404, "no-queue-yet")
 

@@ -7,93 +7,67 @@ the listener, whose key holds the run, these are known.
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import failpoints
 from shared.context import working
 from shared.contracts.base import now
 from shared.database import Sessions, is_infrastructure
-from shared.pauses import rest
 
-from .. import topology, wire
-from ..publisher import CONNECTION_ERRORS, Outcome, Outgoing, Publisher, Unroutable, is_own_fault
-from ..tables import RESEND_CHANNEL, ResendRow
-from ..wake import Wake
+from .. import topology
+from ..publisher import Outcome, Publisher, Unroutable, is_own_fault
+from ..tables import ReplayRow
 from . import sources
 from .domain import Kind, State, end
-from .sources import Fact, Snapshot, Step
+from .sources import Snapshot, Step
+from .wire import outgoing
 
 log = structlog.get_logger()
 
-RESEND_LOCK = 0x7265_7365_6E64  # "resend" in ASCII
+REPLAY_LOCK = 0x7265_706C_6179  # "replay" in ASCII
 BACKLOG = 20
 """Messages that may wait in the queue: live facts stand behind them, and memory is the broker's."""
 
-RESENT = Counter("taawon_resent_total", "Facts sent again and confirmed.", ["kind"])
+REPLAYED = Counter("taawon_replayed_total", "Facts sent again and confirmed.", ["kind"])
 
 
 @dataclass
-class Resender:
+class Replayer:
     """The sender of one service."""
 
-    engine: AsyncEngine
     sessions: Sessions
     publisher: Publisher
     service: str
     snapshots: Sequence[Snapshot] = ()
-    poll_seconds: float = 1.0
-
-    async def run(self) -> None:
-        """Work runs off as they are asked for, through every outage, until cancelled."""
-        database_url = self.engine.url.render_as_string(hide_password=False)
-        async with Wake(database_url, RESEND_CHANNEL, retry_seconds=self.poll_seconds) as wake:
-            while True:
-                began = time.monotonic()
-                if await self._turn():
-                    # Half of the time belongs to the relay, the requests and the reactions.
-                    await rest(time.monotonic() - began)
-                else:
-                    await wake.wait(self.poll_seconds)
-
-    async def _turn(self) -> bool:
-        try:
-            return await self.step()
-        except Exception as error:
-            if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
-                log.exception("facts could not be sent again", service=self.service)
-            return False
 
     async def step(self) -> bool:
         """Send one page of the oldest run whose queue has room; whether there was one."""
         async with self.sessions.begin() as session:
-            if not await session.scalar(select(func.pg_try_advisory_xact_lock(RESEND_LOCK))):
+            if not await session.scalar(select(func.pg_try_advisory_xact_lock(REPLAY_LOCK))):
                 return False
             for run_id in await self._running(session):
-                run = await session.get(ResendRow, run_id, with_for_update=True)
+                run = await session.get(ReplayRow, run_id, with_for_update=True)
                 if run is not None and run.state == State.RUNNING and await self._has_room(run):
                     with working(sources.correlation_of(run.run), run=str(run.run)):
                         return await self._send_page(session, run)
         return False
 
     async def _running(self, session: AsyncSession) -> list[UUID]:
-        query = select(ResendRow.run).where(ResendRow.state == State.RUNNING.value)
-        return list(await session.scalars(query.order_by(ResendRow.asked_at, ResendRow.run)))
+        query = select(ReplayRow.run).where(ReplayRow.state == State.RUNNING.value)
+        return list(await session.scalars(query.order_by(ReplayRow.asked_at, ReplayRow.run)))
 
-    async def _has_room(self, run: ResendRow) -> bool:
+    async def _has_room(self, run: ReplayRow) -> bool:
         waiting = await self.publisher.waiting(run.queue)
         return waiting is None or waiting < BACKLOG
 
-    async def _send_page(self, session: AsyncSession, run: ResendRow) -> bool:
+    async def _send_page(self, session: AsyncSession, run: ReplayRow) -> bool:
         try:
             # A page that can't be read leaves the transaction usable, to say so.
             async with session.begin_nested():
@@ -104,12 +78,15 @@ class Resender:
             log.exception("page could not be read")
             self._fail(run, f"a page could not be read: {type(error).__name__}")
             return True
-        outcomes = await self.publisher.publish(self._outgoing(run, fact) for fact in step.facts)
-        failpoints.reach("resend.between-confirm-and-mark")
+        user = topology.user_of(self.publisher.url)
+        outcomes = await self.publisher.publish(
+            outgoing(run, event, self.service, user) for event in step.facts
+        )
+        failpoints.reach("replay.between-confirm-and-mark")
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             return self._meet(run, failures)
-        RESENT.labels(run.kind).inc(len(step.facts))
+        REPLAYED.labels(run.kind).inc(len(step.facts))
         run.position, run.done, run.sent = (
             step.position,
             run.done + step.rows,
@@ -120,17 +97,17 @@ class Resender:
             log.info("facts sent again", queue=run.queue, kind=run.kind, sent=run.sent)
         return True
 
-    async def _next(self, session: AsyncSession, run: ResendRow) -> Step:
+    async def _next(self, session: AsyncSession, run: ReplayRow) -> Step:
         if run.kind == Kind.SNAPSHOT:
-            return await sources.next_of_snapshot(session, run, self.snapshots, name_of)
+            return await sources.next_of_snapshot(session, run, self.snapshots)
         return await sources.next_of_log(session, run)
 
-    def _meet(self, run: ResendRow, failures: Sequence[Outcome]) -> bool:
+    def _meet(self, run: ReplayRow, failures: Sequence[Outcome]) -> bool:
         """End a run that can't go on; otherwise the same page is tried again after a pause."""
         for failure in failures:
             assert failure is not None
             if isinstance(failure, Unroutable):
-                self._fail(run, f"{run.queue} is not bound to {topology.REPLAY} any more")
+                self._fail(run, f"{run.queue} is bound no longer: no route for {failure}")
                 return True
             # All go the same way, so what is refused to one is refused to each.
             if is_own_fault(failure, alone=True):
@@ -139,25 +116,7 @@ class Resender:
         log.warning("facts not sent again yet", error=type(failures[0]).__name__)
         return False
 
-    def _fail(self, run: ResendRow, why: str) -> None:
+    def _fail(self, run: ReplayRow, why: str) -> None:
         end(run, State.FAILED, at=now())
         run.error = why
         log.error("facts are not sent again", queue=run.queue, error=why)
-
-    def _outgoing(self, run: ResendRow, fact: Fact) -> Outgoing:
-        headers: dict[str, Any] = {**fact.headers, topology.RUN_HEADER: str(run.run)}
-        message = wire.message(
-            event_id=fact.event_id,
-            topic=fact.topic,
-            occurred_at=fact.occurred_at,
-            body=fact.body,
-            headers=headers,
-            service=self.service,
-            user=topology.user_of(self.publisher.url),
-        )
-        return Outgoing(message, topology.REPLAY, run.queue)
-
-
-def name_of(run: UUID, told_as: str) -> UUID:
-    """The id of a fact of a snapshot: the same whenever the same page of the run is read again."""
-    return uuid.uuid5(run, told_as)
