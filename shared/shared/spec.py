@@ -14,8 +14,8 @@ from .audit import Owner, OwnerOf
 from .auth import FetchedKeys, Keys
 from .database import Sessions
 from .installed import entry_of, installed_services
-from .messaging.consumers import Consumers, Reaction
 from .jobs import Job
+from .messaging.consumers import Consumers, Reaction
 from .messaging.replay import Snapshot
 from .metrics import Measure
 from .operations.trace import HandedOf, nothing_handed

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from shared.database import Sessions
 from shared.jobs import Job, Runner
-from shared.messaging.management import Management, ManagementRefused
+from shared.messaging.management import Management
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
 from shared.runtime import Runtime
@@ -99,9 +99,7 @@ async def keep_gaps(runtime: Runtime) -> None:
     await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
 
 
-def provision(
-    settings: NotificationsSettings, sessions: Sessions, management: Management
-) -> Job:
+def provision(settings: NotificationsSettings, sessions: Sessions, management: Management) -> Job:
     """Make partner doors as they are asked for."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
@@ -122,7 +120,7 @@ def provision(
         step=step,
         poll_seconds=settings.relay_poll_seconds,
         wake=(DOOR_CHANNEL,),
-        outages=MANAGEMENT_ERRORS,
+        outages=(ManagementRefused,),
     )
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from shared import json_text
 from shared.waiting import wait_until
 
-from shared.waiting import wait_until
-
 from .state import write_atomically
 
 if TYPE_CHECKING:
