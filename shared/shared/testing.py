@@ -23,7 +23,7 @@ from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from . import migrations
@@ -149,6 +149,8 @@ def postgres(run_folder: Path) -> Iterator[Postgres]:
     with postgres_for_tests(run_folder / "postgres") as node:
         version = node.databases.run("SHOW server_version").split()[0]
         STOOD_ON.append(f"PostgreSQL {version} ({node.found.source})")
+        if node.found.server is not None:
+            node.databases.run(_HASTE)
         yield node
 
 
@@ -161,6 +163,23 @@ def rabbitmq(run_folder: Path) -> Iterator[Broker]:
         yield node
 
 
+# What the disk has not yet is lost by a power cut only, and this server has one run to live.
+_HASTE = """
+ALTER SYSTEM SET synchronous_commit = off;
+ALTER SYSTEM SET checkpoint_timeout = '1h';
+SELECT pg_reload_conf();
+"""
+# Nobody may be connected to a database that is copied, and a session may end late.
+_CLOSE = """
+ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name}';
+"""
+_COPY = """
+CREATE DATABASE "{name}" OWNER "{template}" TEMPLATE "{template}";
+REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;
+"""
+
+
 class TestDatabases:
     """Databases for tests: one migrated template per service, and copies of it."""
 
@@ -169,30 +188,45 @@ class TestDatabases:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._migrated: dict[str, str] = {}
+        self._templates: dict[str, URL] = {}
 
     def scratch(self) -> str:
         """An empty database of its own."""
-        return self._postgres.databases.create(f"t{uuid.uuid4().hex[:12]}")
+        return self._postgres.databases.create(_unused_name())
 
     def kernel(self) -> str:
         """A database of its own with the kernel's tables and nothing else."""
-        url = self.scratch()
-        _apart(lambda: asyncio.run(make_kernel_tables(url)))
-        return url
+        return self._copy("kernel", lambda url: asyncio.run(make_kernel_tables(url)))
 
     def migrated(self, service: str) -> str:
         """The service's migrated database, shared by tests that roll back."""
         if service not in self._migrated:
-            url = self.scratch()
-            _apart(lambda: migrations.upgrade(service, url))
-            self._migrated[service] = url
+            self._migrated[service] = self.fresh(service)
         return self._migrated[service]
 
     def fresh(self, service: str) -> str:
         """A migrated database that nobody else uses, for tests that commit."""
+        return self._copy(service, lambda url: migrations.upgrade(service, url))
+
+    def _copy(self, kind: str, prepare: Callable[[str], None]) -> str:
+        """A database made from the template of this kind, whose role is that of all its copies."""
+        if kind not in self._templates:
+            self._templates[kind] = self._template(prepare)
+        template, name = self._templates[kind], _unused_name()
+        self._postgres.databases.run(_COPY.format(name=name, template=template.database))
+        return template.set(database=name).render_as_string(hide_password=False)
+
+    def _template(self, prepare: Callable[[str], None]) -> URL:
+        """A database that was prepared once, and to which nobody connects any more."""
         url = self.scratch()
-        _apart(lambda: migrations.upgrade(service, url))
-        return url
+        _apart(lambda: prepare(url))
+        template = make_url(url)
+        self._postgres.databases.run(_CLOSE.format(name=template.database))
+        return template
+
+
+def _unused_name() -> str:
+    return f"t{uuid.uuid4().hex[:12]}"
 
 
 async def make_kernel_tables(url: str) -> None:
@@ -384,10 +418,6 @@ async def drop_sessions(admin_url: str) -> None:
         await connection.close()
 
 
-_CLOSE = """
-ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';
-"""
 _OPEN = 'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true;'
 
 
