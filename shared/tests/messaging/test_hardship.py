@@ -25,11 +25,10 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.tables import OutboxRow
 from shared.operations.observe import alarms
 from shared.runtime import Runtime
-from shared.testing import TestDatabases, Vhost, eventually, test_settings
+from shared.testing import PATIENCE, TestDatabases, Vhost, eventually, test_settings
 
 from .masonry import PAUSES, StoneLaid, a_stone, channel_of, numbers, working, yard
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 consumers = Consumers("carpentry")
 
 
@@ -76,11 +75,11 @@ async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
                 working(made.relay.run()),
             ):
                 await made.write(*(a_stone(n) for n in range(20)))
-                await eventually(lambda: made.count(OutboxRow.attempts > 0), within=20)
+                await eventually(lambda: made.count(OutboxRow.attempts > 0))
                 on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
         async with working(made.relay.run()):
-            await eventually(made.all_sent, within=20)
+            await eventually(made.all_sent)
         async with channel_of(made.admin_url) as channel:
             arrived = set(await numbers(await channel.get_queue("full"), 20))
 
@@ -140,7 +139,7 @@ async def test_what_keeps_a_service_from_listening_is_named(
 ):
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), address(site)) as runtime:
-            await eventually(lambda: runtime.deaf_for, within=20)
+            await eventually(lambda: runtime.deaf_for)
             status, told = await ready(runtime)
 
     assert runtime.deaf_for == cause
@@ -179,16 +178,16 @@ async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
     before = asyncio.all_tasks()
     async with server:
         async with carpentry(databases.kernel(), f"amqp://x:y@127.0.0.1:{port}/"):
-            await asyncio.wait_for(called.wait(), 20)
-        await asyncio.wait_for(hung_up.wait(), 20)
-        await eventually(lambda: asyncio.all_tasks() <= before, within=20)
+            await asyncio.wait_for(called.wait(), PATIENCE)
+        await asyncio.wait_for(hung_up.wait(), PATIENCE)
+        await eventually(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
     async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-        await eventually(lambda: runtime.deaf_for, within=20)
+        await eventually(lambda: runtime.deaf_for)
         await topology.apply(site.admin_url, PAUSES, consumers.reactions)
-        await eventually(lambda: runtime.listening, within=20)
+        await eventually(lambda: runtime.listening)
 
         assert await ready(runtime) == (
             200,
@@ -224,7 +223,7 @@ async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
 
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-            await eventually(lambda: runtime.listening, within=20)
+            await eventually(lambda: runtime.listening)
 
     told = [line for line in logs if line["event"] == "broker or topology not ready"]
     assert [line["error"] for line in told] == ["RuntimeError"]
@@ -253,7 +252,7 @@ async def test_a_service_whose_listening_fails_says_so_and_listens_again(
 
     with capture_logs() as logs:
         async with service.running(settings, stumbling, (), service.fetched_keys, seals=False) as r:
-            await eventually(lambda: r.listening, within=20)
+            await eventually(lambda: r.listening)
 
     assert [line["job"] for line in logs if line["event"] == "background work failed"] == ["listen"]
 
@@ -276,7 +275,7 @@ async def test_what_keeps_a_service_from_its_database_is_named(
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
         # On a machine without a moment to spare a refusal may first come too late to be heard.
-        status, told = await eventually(lambda: _named(runtime, cause), within=20)
+        status, told = await eventually(lambda: _named(runtime, cause))
 
     assert (status, told["checks"]["database"]) == (503, False)
     assert "guessed" not in str(told)
