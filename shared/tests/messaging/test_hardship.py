@@ -27,7 +27,7 @@ from shared.operations.observe import alarms
 from shared.runtime import Runtime
 from shared.testing import PATIENCE, TestDatabases, Vhost, eventually, test_settings
 
-from .masonry import PAUSES, StoneLaid, a_stone, channel_of, numbers, working, yard
+from .masonry import PAUSES, StoneLaid, a_stone, listening, numbers, working, yard
 
 consumers = Consumers("carpentry")
 
@@ -66,22 +66,21 @@ async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
     url = own_broker.url_of("masonry")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         made.publisher.timeout = 2
-        async with channel_of(made.admin_url) as channel:
-            queue = await channel.declare_queue("full", durable=True)
-            await queue.bind(topology.EVENTS, "masonry.#")
         with capture_logs() as logs:
             async with (
                 restarted_with(own_broker, "vm_memory_high_watermark.absolute = 1MB"),
                 working(made.relay.run()),
             ):
+                # A kill may take what was declared a moment before.
+                await topology.apply(made.admin_url, PAUSES)
                 await made.write(*(a_stone(n) for n in range(20)))
                 await eventually(lambda: made.count(OutboxRow.attempts > 0))
                 on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
-        async with working(made.relay.run()):
+        await topology.apply(made.admin_url, PAUSES)
+        async with listening(made.admin_url) as queue, working(made.relay.run()):
             await eventually(made.all_sent)
-        async with channel_of(made.admin_url) as channel:
-            arrived = set(await numbers(await channel.get_queue("full"), 20))
+            arrived = set(await numbers(queue, 20))
 
     told = {line["cause"] for line in logs if line["event"] == "fact not sent yet"}
     assert told == {str(causes.BROKER_SILENT)}
