@@ -11,6 +11,7 @@ import sys
 import httpx
 
 from shared.local.state import free_port
+from shared.testing import PATIENCE
 from shared.waiting import wait_until
 
 SETTINGS = {
@@ -32,7 +33,6 @@ def test_a_taken_port_is_named_with_the_remedy():
             env=os.environ | SETTINGS | {"TAAWON_HTTP_PORT": str(port)},
             capture_output=True,
             text=True,
-            timeout=60,
         )
 
     assert done.returncode == 1
@@ -52,10 +52,10 @@ def test_whoever_ends_it_from_the_keyboard_sees_no_failure(tmp_path):
             stderr=errors,
         )
         try:
-            assert wait_until(lambda: _lives(port), within=30)
+            assert wait_until(lambda: _lives(port), within=PATIENCE)
             process.send_signal(signal.SIGINT)
 
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
             process.wait()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,11 +24,12 @@ from shared.contracts.base import Event, now
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
+from shared.local.forks import commands
 from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST, Stack
 from shared.messaging import wire
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import EVENTS
-from shared.testing import eventually
+from shared.testing import PATIENCE, eventually
 
 from . import register_files
 
@@ -39,8 +39,6 @@ SHORT_PAUSES = {
     "TAAWON_RELAY_POLL_SECONDS": "0.2",
     "TAAWON_TOKEN_SECONDS": "3600",
 }
-PATIENCE = 30.0
-"""Seconds until a wait fails; a machine that is busy with other things is no failure of ours."""
 OPERATOR = "operator@example.org"
 
 
@@ -156,7 +154,7 @@ class Story:
         So many more cooperatives are drawn for `more_cooperatives` to hand out `later`.
         """
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
             story = cls(stack, http, folder)
             await asyncio.gather(story.draw(count + later), story.bootstrap())
             await story.sign_in_operator()
@@ -175,23 +173,13 @@ class Story:
     ) -> tuple[int, str, str]:
         """Run `taawon …` as its own process: exit code, output, messages.
 
-        With a service it has that service's settings, otherwise none at all.
+        With a service it has that service's settings, otherwise those given or our own.
         """
         if service is not None:
             env = await asyncio.to_thread(self.stack.environment, service)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "shared.cli",
-            *arguments,
-            env=env,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, messages = await process.communicate(given.encode())
-        assert process.returncode is not None
-        return process.returncode, out.decode(), messages.decode()
+        known = os.environ if env is None else env
+        done = await asyncio.to_thread(commands().run, *arguments, env=known, given=given)
+        return done.returncode, done.stdout, done.stderr
 
     async def taawon(self, *arguments: str, service: str, given: str = "") -> str:
         """The output of a command that must succeed."""

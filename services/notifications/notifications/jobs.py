@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from shared.database import Sessions
 from shared.jobs import Job, Runner
-from shared.messaging.management import Management
+from shared.messaging.management import Management, ManagementRefused
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import user_of
 from shared.runtime import Runtime

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-import subprocess
-import sys
 
 from sqlalchemy import func, select
 
 from notifications import handlers, usecases
+from shared.local.forks import commands
 
 from .builders import imported
 
@@ -55,13 +54,7 @@ async def decide(door, tokens, state, reason, subject_id=None):
 
 
 def taawon(url, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "shared.cli", *arguments],
-        env={**os.environ, "TAAWON_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands().run(*arguments, env={**os.environ, "TAAWON_DATABASE_URL": url})
 
 
 async def read_ledger(door, tokens, subject_id):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 import uuid
 from datetime import UTC, datetime
 
@@ -18,7 +16,9 @@ from notifications.drain import drain_dropped
 from notifications.queries import gaps_of, partner_entries
 from notifications.usecases.doors import DROPPED, PARTNER_VHOST
 from shared.auth import Principal, Role
+from shared.local.forks import commands
 from shared.messaging.publisher import Publisher
+from shared.testing import PATIENCE
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -47,14 +47,7 @@ async def ledger(door, headers, slug="indh", status=200, **parameters):
 
 def run_cli(url, *arguments):
     environment = {**os.environ, "TAAWON_DATABASE_URL": url, "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "shared.cli", "partner", "ledger", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return commands().run("partner", "ledger", *arguments, env=environment)
 
 
 class Served:
@@ -102,7 +95,7 @@ class Served:
             channel = await connection.channel()
             queue = await channel.get_queue(self.door.queue, ensure=False)
             got = []
-            async with queue.iterator(timeout=10) as arriving:
+            async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
                     await (message.reject(requeue=False) if reject else message.ack())
                     got.append(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from sqlalchemy import insert, select, text
 
 from registry import jobs, models
@@ -13,6 +14,8 @@ from shared import testing
 from shared.database import make_engine, make_sessions
 from shared.jobs import Runner
 from shared.testing import Tokens, eventually
+
+pytestmark = pytest.mark.servers
 
 
 async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(

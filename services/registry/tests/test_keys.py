@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -28,11 +27,14 @@ from registry.usecases.identities import find_linked, identity_marks
 from shared import sealing, testing
 from shared.auth import Role
 from shared.database import Sessions, make_engine, make_sessions
+from shared.local.forks import commands
 from shared.messaging.tables import DeadLetterRow, OutboxRow
 from shared.sealed import Sealer, Unreadable
 from shared.sealing.places import UNREADABLE
 
 from .builders import a_file, many_rows
+
+pytestmark = pytest.mark.servers
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 BEFORE, FIRST, DURING, AFTER = Sealer([OLD]), Sealer([OLD, NEW]), Sealer([NEW, OLD]), Sealer([NEW])
@@ -288,19 +290,9 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
 async def command(url: str, *arguments: str, **env: str) -> tuple[int, str]:
     """`taawon keys …` as its own process, with both keys."""
     known = {"TAAWON_DATABASE_URL": url, "TAAWON_SEAL_KEYS": f"{NEW},{OLD}"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "shared.cli",
-        "keys",
-        *arguments,
-        env={**os.environ, **known, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode()
+    environment = {**os.environ, **known, **env}
+    done = await asyncio.to_thread(commands().run, "keys", *arguments, env=environment)
+    return done.returncode, done.stdout
 
 
 async def test_what_no_key_opens_is_counted_and_left_as_it_is(sessions: Sessions) -> None:
