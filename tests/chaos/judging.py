@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notifications.domain.subjects import FIRST, News, SubjectState
+from notifications.domain.subjects import FIRST, SubjectContent, SubjectState
 
 from .load import Subject
 
@@ -54,7 +54,7 @@ class Due:
         return {FIRST, *(version for version in self.versions if version > first)}
 
 
-def due(announced: Iterable[News], heard: Mapping[int, datetime]) -> Due:
+def due(announced: Iterable[SubjectContent], heard: Mapping[int, datetime]) -> Due:
     """What had to be told of a subject, from what its owner announced, in the order it was heard.
 
     What is older than the newest heard changes nothing. Nobody is told of what is not open, but
@@ -86,8 +86,8 @@ def judge(
     if due.last is None:
         verdict.never_open += 1
         meant = {}
-    if ledger["told_version"] != due.last:
-        wrong.append(f"told up to version {ledger['told_version']} instead of {due.last}")
+    if ledger["notified_version"] != due.last:
+        wrong.append(f"told up to version {ledger['notified_version']} instead of {due.last}")
     verdict.lost += len(meant.keys() - told.keys())
     if strange := told.keys() - meant.keys():
         wrong.append(f"{len(strange)} told who do not match")

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from notifications.domain import audience_tracks
-from notifications.domain.subjects import CallEvent, IdeaEvent, News, news_of
+from notifications.domain.subjects import CallEvent, IdeaEvent, SubjectContent, content_of
 from notifications.domain.subscriptions import SubscriptionFilter, sides_of
 from notifications.handlers import CALL_EVENTS, IDEA_EVENTS
 from notifications.models import FACT_COLUMNS
@@ -136,9 +136,9 @@ class Inspector:
                 meant = await asyncio.to_thread(match.of, last)
                 judge(verdict, subject, known, told[who], meant, due(announced[who], heard[who]))
 
-    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[News]]:
+    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[SubjectContent]]:
         """What the owner of each subject wrote down to be sent, version by version."""
-        found: defaultdict[UUID, list[News]] = defaultdict(list)
+        found: defaultdict[UUID, list[SubjectContent]] = defaultdict(list)
         for service in ("funding", "ideas"):
             async with self.story.database(service) as connection:
                 rows = await connection.fetch(
@@ -146,7 +146,7 @@ class Inspector:
                 )
             for row in rows:
                 if row["topic"] in CONTRACTS:
-                    news = news_of(_parsed(row))
+                    news = content_of(_parsed(row))
                     found[news.subject_id].append(news)
         return found
 
@@ -209,7 +209,7 @@ class Inspector:
 
 
 _LEDGER = """
-SELECT subject_id, version, told_version, eligible, unknown
+SELECT subject_id, version, notified_version, eligible, unknown
 FROM subject WHERE subject_id = ANY($1)
 """
 _HEARD = "SELECT subject_id, version, heard_at FROM subject_history WHERE subject_id = ANY($1)"
@@ -248,8 +248,8 @@ class _Matching:
     facts: dict[UUID, Facts]
     found: dict[tuple[str, date], dict[UUID, str]] = field(default_factory=dict)
 
-    def of(self, news: News) -> dict[UUID, str]:
-        tracks = audience_tracks(news.content)
+    def of(self, news: SubjectContent) -> dict[UUID, str]:
+        tracks = audience_tracks(news.snapshot)
         key = (repr(tracks), news.reference_on)
         if key not in self.found:
             self.found[key] = matching(self.facts, tracks, news.reference_on)

@@ -373,7 +373,7 @@ class Story:
 
         async def look() -> dict[str, Any] | None:
             totals = await self.totals(subject_id)
-            return totals if totals and (totals["told_version"] or 0) >= version else None
+            return totals if totals and (totals["notified_version"] or 0) >= version else None
 
         return await self.eventually(look)
 

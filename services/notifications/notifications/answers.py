@@ -13,9 +13,9 @@ from shared.contracts.criteria import Criteria, Facts
 from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, Rule, Verdict, explain
 
+from .approval_text import ApprovalAnswer, DecisionOut, approval_answer, decision_out, ground_of
 from .domain import SubjectKind, audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
-from .holding import DecisionOut, HoldAnswer, decision_out, ground_of, hold_answer
 from .labels import how_to_complete, name_of_field, name_of_value
 from .queries import AnyRow, Known
 
@@ -66,7 +66,7 @@ class WhyOut(BaseModel):
     summary: str = Field(description="The ground in one sentence.")
     verdict: Outcome | None = Field(description="The best of its tracks.")
     alerts: list[ToldOut]
-    hold: HoldAnswer | None = Field(description="What keeps the telling back, at `as_of`.")
+    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back, at `as_of`.")
     decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
     tracks: list[TrackAnswer]
     facts: list[FactOut]
@@ -112,7 +112,7 @@ ENDED: dict[Language, dict[str, str]] = {
 def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
     """The answer with the sentences, the facts and the versions that it stands on.
 
-    `for_staff`: an operator or a delegate reads it, and so what operators wrote about holds.
+    `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
@@ -129,7 +129,7 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
         summary=_summary(because, then, language, for_staff=for_staff),
         verdict=best_of(verdicts),
         alerts=[_told(row) for row in known.alerts],
-        hold=hold_answer(then.kept_back_by(), language, for_staff=for_staff),
+        approval=approval_answer(then.kept_back_by(), language, for_staff=for_staff),
         decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
         tracks=_tracks(content, then.facts, verdicts, language),
         facts=_facts(then.facts, verdicts, language),

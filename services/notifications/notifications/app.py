@@ -11,13 +11,13 @@ from . import api, handlers, jobs, measures, queries
 
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
-    "held": "SELECT count(*) FROM hold WHERE state = 'held'",
+    "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
 }
 """What an operator should see of notifications beside what every service tells."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
     "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
-    " ELSE subject_id::text END FROM hold WHERE state = 'held' ORDER BY decided_at",
+    " ELSE subject_id::text END FROM fanout_approval WHERE state = 'held' ORDER BY decided_at",
 }
 """Which partners and subjects these are: operators alone read the status."""
 
@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         router=api.router,
         consumers=handlers.consumers,
         background=[
-            jobs.tell_late_matches,
+            jobs.backfill_alerts,
             jobs.deliver_feeds,
             jobs.keep_gaps,
             jobs.trim_feeds,

@@ -1,4 +1,4 @@
-"""Work beside requests and reactions: late matches, partner feeds and doors."""
+"""Work beside requests and consumers: backfill, partner feeds and doors."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ MANAGEMENT_ERRORS = (HTTPException, ManagementRefused)
 """What says that the management API is not itself, beside an OSError."""
 
 
-async def tell_late_matches(runtime: Runtime) -> None:
-    """Tell those who match an open subject since the audience changed, until cancelled.
+async def backfill_alerts(runtime: Runtime) -> None:
+    """Alert those who match an open subject since the audience changed, until cancelled.
 
     And what still waits after everything was released. Safe in several processes.
     """
@@ -42,22 +42,22 @@ async def tell_late_matches(runtime: Runtime) -> None:
     async with wake:
         while True:
             if not (
-                await unless_away(_tell_late(runtime.sessions))
-                or await unless_away(_tell_waiting(runtime.sessions))
+                await unless_away(_backfill(runtime.sessions))
+                or await unless_away(_fan_out_waiting(runtime.sessions))
             ):
                 await wake.wait(settings.relay_poll_seconds)
 
 
-async def _tell_late(sessions: Sessions) -> bool:
-    """Tell what the next notes ask for; False where there are none."""
+async def _backfill(sessions: Sessions) -> bool:
+    """Alert whom the next notes ask for; False where there are none."""
     async with sessions.begin() as session:
-        return await usecases.tell_late(session)
+        return await usecases.backfill_alerts(session)
 
 
-async def _tell_waiting(sessions: Sessions) -> bool:
-    """Tell the next subject that waits; False where there is none."""
+async def _fan_out_waiting(sessions: Sessions) -> bool:
+    """Fan out the next subject that waits; False where there is none."""
     async with sessions.begin() as session:
-        return await usecases.tell_waiting(session)
+        return await usecases.fan_out_waiting(session)
 
 
 async def trim_feeds(runtime: Runtime) -> None:

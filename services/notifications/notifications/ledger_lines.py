@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from shared.contracts.base import Language
 from shared.eligibility import Outcome
 
-from .domain import HoldState
-from .holding import ground_of
+from .approval_text import ground_of
+from .domain import ApprovalState
 from .queries import LedgerRow
 from .rendering import TrackReason, reasons, verdict_of
 
@@ -101,7 +101,7 @@ async def lines_of(rows: Sequence[LedgerRow], language: Language) -> list[Ledger
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
     if row.untold_for is not None:
-        return "stopped" if row.untold_for.state is HoldState.STOPPED else "held"
+        return "stopped" if row.untold_for.state is ApprovalState.STOPPED else "held"
     for state in ("read", "archived"):
         if row.read_state == state:
             return state

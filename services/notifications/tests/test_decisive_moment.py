@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from notifications.domain import HoldState
+from notifications.domain import ApprovalState
 from notifications.domain.why import (
     Because,
     ContentThen,
@@ -104,7 +104,11 @@ def test_the_content_of_a_moment_is_the_newest_that_was_heard(hour, version):
 
 
 HELD = Decision(
-    everything=False, state=HoldState.HELD, reason="r", decided_by=uuid.uuid4(), decided_at=at(9)
+    everything=False,
+    state=ApprovalState.HELD,
+    reason="r",
+    decided_by=uuid.uuid4(),
+    decided_at=at(9),
 )
 FITS, MISFIT = {"sectors": ["ARGAN"]}, {"sectors": ["CRAFTS"]}
 

@@ -53,7 +53,7 @@ async def kept(session, *records):
 
 
 async def tell_all_late(session):
-    while await usecases.tell_late(session):
+    while await usecases.backfill_alerts(session):
         pass
 
 
@@ -271,15 +271,15 @@ async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(d
         await handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions() as session:  # a process that dies before it commits
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
 
     async with sessions.begin() as session:
         assert await session.scalar(select(func.count()).select_from(audience_change)) == 1
         assert await recipients(session, call.call_id) == set()
-        assert await usecases.tell_late(session)
+        assert await usecases.backfill_alerts(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
-        assert not await usecases.tell_late(session)
+        assert not await usecases.backfill_alerts(session)
     await engine.dispose()
 
 
@@ -294,7 +294,7 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
         await handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions.begin() as session:
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
         async with sessions.begin() as other:
             await handlers.keep_imported_cooperatives(imported(moved), other)
 
@@ -436,15 +436,15 @@ async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
 
     over = asyncio.Event()
 
-    async def tell_late():
+    async def take_notes():
         while True:
             ends = over.is_set()
             async with sessions.begin() as session:
-                found = await usecases.tell_late(session)
+                found = await usecases.backfill_alerts(session)
             if ends and not found:
                 return
 
-    tellers = [asyncio.create_task(tell_late()) for _ in range(3)]
+    tellers = [asyncio.create_task(take_notes()) for _ in range(3)]
     await asyncio.gather(
         *(run(handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
         *(run(handlers.follow_call, opened(call)) for call in calls),

@@ -102,7 +102,7 @@ def upgrade() -> None:
     sa.Column('content', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('reference_on', sa.Date(), nullable=False),
     sa.Column('closes_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('told_version', sa.Integer(), nullable=True),
+    sa.Column('notified_version', sa.Integer(), nullable=True),
     sa.Column('fanned_out_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('eligible', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('unknown', sa.Integer(), server_default=sa.text('0'), nullable=False),

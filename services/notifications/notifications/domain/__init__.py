@@ -1,20 +1,27 @@
 """Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
 
-from .confirmations import ConfirmationRule
+from .audience_check import AudienceCheckRule
 from .doors import Door, DoorState, IllegalDoorMove, queue_name, user_name
-from .holds import EVERYTHING, Hold, HoldState, IllegalHoldMove, StopsOneOnly
+from .fanout_approval import (
+    EVERYTHING,
+    ApprovalState,
+    FanoutApproval,
+    IllegalApprovalMove,
+    StopsOneOnly,
+)
 from .subjects import (
     AlertKind,
-    News,
     Step,
     Subject,
+    SubjectContent,
     SubjectKind,
     SubjectState,
     audience_tracks,
     changes_between,
+    content_of,
     correction_kind,
+    decide,
     may_concern,
-    news_of,
 )
 from .subscriptions import READINESS_ORDER, Sides, SubscriptionFilter, sides_of
 
@@ -22,26 +29,27 @@ __all__ = [
     "EVERYTHING",
     "READINESS_ORDER",
     "AlertKind",
-    "ConfirmationRule",
+    "ApprovalState",
+    "AudienceCheckRule",
     "Door",
     "DoorState",
-    "Hold",
-    "HoldState",
+    "FanoutApproval",
+    "IllegalApprovalMove",
     "IllegalDoorMove",
-    "IllegalHoldMove",
-    "News",
     "Sides",
     "Step",
     "StopsOneOnly",
     "Subject",
+    "SubjectContent",
     "SubjectKind",
     "SubjectState",
     "SubscriptionFilter",
     "audience_tracks",
     "changes_between",
+    "content_of",
     "correction_kind",
+    "decide",
     "may_concern",
-    "news_of",
     "queue_name",
     "sides_of",
     "user_name",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -22,12 +22,14 @@ from shared.contracts.funding import (
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
 from shared.eligibility import excludes
 
+from .fanout_approval import ApprovalState
+
 CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
 IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
 Snapshot: TypeAlias = CallSnapshot | IdeaSnapshot
 
 FIRST = 0
-"""Edition of the first alert; a correction has the version of the content that it tells."""
+"""Edition of the first alert; a correction has the version of its content."""
 
 
 class SubjectKind(StrEnum):
@@ -36,7 +38,7 @@ class SubjectKind(StrEnum):
 
 
 class SubjectState(StrEnum):
-    """`open`: people may be told. `over`: nobody new is told. `void`: those told must hear it."""
+    """`open`: recipients may be alerted. `over`: nobody new is. `void`: those alerted must know."""
 
     OPEN = "open"
     OVER = "over"
@@ -64,40 +66,40 @@ STATE_OF: dict[str, SubjectState] = {
 
 
 @dataclass(frozen=True)
-class News:
-    """A subject at one version, whichever fact brought it: every fact carries the whole."""
+class SubjectContent:
+    """A subject at one version, whichever event brought it: every event carries the whole."""
 
     subject_id: UUID
     kind: SubjectKind
     version: int
     state: SubjectState
-    content: Snapshot
+    snapshot: Snapshot
     reference_on: date
     closes_at: datetime | None
     reason: str | None = None
 
 
-def news_of(event: CallEvent | IdeaEvent) -> News:
+def content_of(event: CallEvent | IdeaEvent) -> SubjectContent:
     """What a fact says of its subject."""
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
         idea = event.idea
-        return News(
+        return SubjectContent(
             subject_id=idea.idea_id,
             kind=SubjectKind.IDEA,
             version=idea.version,
             state=STATE_OF[idea.state],
-            content=idea,
+            snapshot=idea,
             reference_on=(idea.published_at or event.occurred_at).date(),
             closes_at=None,
             reason=event.reason if isinstance(event, IdeaWithdrawn) else None,
         )
     call = event.call
-    return News(
+    return SubjectContent(
         subject_id=call.call_id,
         kind=SubjectKind.CALL,
         version=call.version,
         state=STATE_OF[call.state],
-        content=call,
+        snapshot=call,
         reference_on=call.reference_on,
         closes_at=call.deadline.at if call.deadline else None,
         reason=event.reason if isinstance(event, CallDeadlineExtended | CallCancelled) else None,
@@ -105,7 +107,7 @@ def news_of(event: CallEvent | IdeaEvent) -> News:
 
 
 def audience_tracks(content: Snapshot) -> tuple[Criteria, ...]:
-    """Whom each track is for. Entities that are no longer registered are told of nothing.
+    """Whom each track is for. Entities that are no longer registered are alerted of nothing.
 
     An idea has one track: its territory and sectors.
     """
@@ -132,7 +134,7 @@ def registered_only(criteria: Criteria) -> Criteria:
 
 @dataclass(frozen=True)
 class Step:
-    """What must happen now: tell everybody who matches for the first time, or correct."""
+    """What must happen now: alert everybody who matches and has no alert, or correct."""
 
     first: AlertKind | None = None
     correction: AlertKind | None = None
@@ -144,7 +146,7 @@ class Step:
 
 @dataclass(eq=False, kw_only=True)
 class Subject:
-    """The newest content that arrived, and which version people were told last."""
+    """The newest content that arrived, and the version that recipients were last alerted of."""
 
     subject_id: UUID
     kind: SubjectKind
@@ -153,24 +155,24 @@ class Subject:
     content: dict[str, object]
     reference_on: date
     closes_at: datetime | None
-    told_version: int | None = None
+    notified_version: int | None = None
     fanned_out_at: datetime | None = None
     eligible: int = 0
     unknown: int = 0
     alerted: int = 0
     missed_matches: bool = False
-    """Cooperatives came to match after it was told, while it was held back."""
+    """Cooperatives came to match after the fan-out, while it was held back."""
 
     @classmethod
-    def first_heard(cls, news: News) -> Subject:
+    def first_received(cls, content: SubjectContent) -> Subject:
         return cls(
-            subject_id=news.subject_id,
-            kind=news.kind,
-            version=news.version,
-            state=news.state,
-            content=news.content.model_dump(mode="json"),
-            reference_on=news.reference_on,
-            closes_at=news.closes_at,
+            subject_id=content.subject_id,
+            kind=content.kind,
+            version=content.version,
+            state=content.state,
+            content=content.snapshot.model_dump(mode="json"),
+            reference_on=content.reference_on,
+            closes_at=content.closes_at,
         )
 
     def snapshot(self) -> Snapshot:
@@ -179,48 +181,29 @@ class Subject:
             return CallSnapshot.model_validate(self.content)
         return IdeaSnapshot.model_validate(self.content)
 
-    def learn(self, news: News) -> None:
+    def learn(self, content: SubjectContent) -> None:
         """Keep the newest content; what arrives late changes nothing, what leaps is refused."""
-        if news.version <= self.version:
+        if content.version <= self.version:
             return
-        refuse_leap(self.version, news.version)
-        self.version = news.version
-        self.state = news.state
-        self.content = news.content.model_dump(mode="json")
-        self.reference_on = news.reference_on
-        self.closes_at = news.closes_at
+        refuse_leap(self.version, content.version)
+        self.version = content.version
+        self.state = content.state
+        self.content = content.snapshot.model_dump(mode="json")
+        self.reference_on = content.reference_on
+        self.closes_at = content.closes_at
 
     @property
     def confirmed_audience(self) -> int | None:
         """How many recipients were seen before publishing, if whoever published said so."""
         return self.snapshot().confirmed_audience
 
-    def may_be_told(self, at: datetime) -> bool:
-        """Whether anybody new may hear of it: it is open, and its deadline has not passed."""
+    def may_be_alerted(self, at: datetime) -> bool:
+        """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
         return self.state is SubjectState.OPEN and (self.closes_at is None or self.closes_at > at)
 
-    def next_step(self, told: Snapshot | None, *, at: datetime) -> Step:
-        """What follows from the state at a moment, not from the fact that arrived.
-
-        Never told: what may be told is told to everybody who matches, all else to nobody. Told
-        before: whoever was told older content is corrected. Where the criteria changed, or a moved
-        deadline opens it anew, those who match only now are told too while it may be told. `told`
-        is the content told last.
-        """
-        if self.told_version is None or told is None:
-            return Step(first=self.first_kind()) if self.may_be_told(at) else Step()
-        if self.told_version >= self.version or self.state is SubjectState.OVER:
-            return Step()
-        newest = self.snapshot()
-        is_wider = _audience_changed(told, newest) or _was_past(told, at)
-        return Step(
-            first=self.first_kind() if is_wider and self.may_be_told(at) else None,
-            correction=correction_kind(told, newest),
-        )
-
-    def note_told(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
+    def note_alerted(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
         """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
-        self.told_version = self.version
+        self.notified_version = self.version
         self.fanned_out_at = self.fanned_out_at or at
         self.eligible += eligible
         self.unknown += unknown
@@ -231,29 +214,62 @@ class Subject:
         return AlertKind.OPENED if self.kind is SubjectKind.CALL else AlertKind.PUBLISHED
 
 
-def _audience_changed(told: Snapshot, now: Snapshot) -> bool:
-    if audience_tracks(told) != audience_tracks(now):
-        return True
-    return (
-        isinstance(told, CallSnapshot)
-        and isinstance(now, CallSnapshot)
-        and told.reference_on != now.reference_on
+def decide(
+    subject: Subject, notified: Snapshot | None, approval: ApprovalState | None, *, at: datetime
+) -> Step:
+    """What the state of a subject asks for at a moment, whichever fact arrived.
+
+    `notified` is the content that recipients were last alerted of. Nobody was alerted yet: if it is
+    open, everybody who matches is, else nobody. Recipients were alerted of older content: exactly
+    those are corrected; and where the criteria changed, or a moved deadline opens it anew, those
+    who match only now are alerted too while it is open. Of a fan-out that is stopped nobody new is
+    alerted; that it is held changes nothing here: the step waits.
+    """
+    step = _step(subject, notified, at)
+    return replace(step, first=None) if approval is ApprovalState.STOPPED else step
+
+
+def _step(subject: Subject, notified: Snapshot | None, at: datetime) -> Step:
+    first = subject.first_kind() if subject.may_be_alerted(at) else None
+    if subject.notified_version is None or notified is None:
+        return Step(first=first)
+    if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
+        return Step()
+    newest = subject.snapshot()
+    is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
+    return Step(
+        first=first if is_wider else None,
+        correction=correction_kind(notified, newest),
     )
 
 
-def _was_past(told: Snapshot, at: datetime) -> bool:
-    """Its deadline had passed, so nobody who came to match since was told."""
-    return isinstance(told, CallSnapshot) and told.deadline is not None and told.deadline.at <= at
+def _audience_changed(notified: Snapshot, now: Snapshot) -> bool:
+    if audience_tracks(notified) != audience_tracks(now):
+        return True
+    return (
+        isinstance(notified, CallSnapshot)
+        and isinstance(now, CallSnapshot)
+        and notified.reference_on != now.reference_on
+    )
 
 
-def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:
+def _was_past(notified: Snapshot, at: datetime) -> bool:
+    """Its deadline had passed, so nobody who came to match since was alerted."""
+    return (
+        isinstance(notified, CallSnapshot)
+        and notified.deadline is not None
+        and notified.deadline.at <= at
+    )
+
+
+def correction_kind(notified: Snapshot, now: Snapshot) -> AlertKind:
     """What to call the difference between what people were told and what is so now."""
     if now.state == "cancelled":
         return AlertKind.CANCELLED
     if now.state == "withdrawn":
         return AlertKind.WITHDRAWN
-    if isinstance(told, CallSnapshot) and isinstance(now, CallSnapshot):
-        before, after = told.deadline, now.deadline
+    if isinstance(notified, CallSnapshot) and isinstance(now, CallSnapshot):
+        before, after = notified.deadline, now.deadline
         if before and after and after.at > before.at:
             return AlertKind.DEADLINE_EXTENDED
     return AlertKind.UPDATED
@@ -262,9 +278,9 @@ def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:
 UNSAID = frozenset({"version", "opened_at", "published_at", "confirmed_audience"})
 
 
-def changes_between(told: Snapshot, now: Snapshot) -> dict[str, tuple[object, object]]:
+def changes_between(notified: Snapshot, now: Snapshot) -> dict[str, tuple[object, object]]:
     """Each field that differs, with its old and new value; what readers are not told left out."""
-    before, after = told.model_dump(mode="json"), now.model_dump(mode="json")
+    before, after = notified.model_dump(mode="json"), now.model_dump(mode="json")
     return {
         name: (before.get(name), value)
         for name, value in after.items()

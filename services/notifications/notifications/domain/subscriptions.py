@@ -11,7 +11,7 @@ from shared import reference
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot, Readiness
 
-from .subjects import CallEvent, IdeaEvent, Snapshot, news_of
+from .subjects import CallEvent, IdeaEvent, Snapshot, content_of
 
 READINESS_ORDER: tuple[Readiness, ...] = (
     "raw",
@@ -91,7 +91,7 @@ def _names(pattern: str, topic: str) -> bool:
 
 def sides_of(event: CallEvent | IdeaEvent) -> Sides:
     """The sides of a fact that filters look at."""
-    content: Snapshot = news_of(event).content
+    content: Snapshot = content_of(event).snapshot
     if isinstance(content, IdeaSnapshot):
         return Sides(
             topic=event.topic,

@@ -14,7 +14,7 @@ from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 from shared.eligibility import Outcome, Verdict, evaluate
 
-from .holds import HoldState
+from .fanout_approval import ApprovalState
 from .subjects import STATE_OF, Snapshot, SubjectKind, SubjectState, audience_tracks
 
 
@@ -66,20 +66,20 @@ class FactsThen:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about telling; without `decided_by` notifications did by itself."""
+    """What somebody decided about a fan-out; without `decided_by` notifications did by itself."""
 
     everything: bool
-    state: HoldState
+    state: ApprovalState
     reason: str
     decided_by: UUID | None
     decided_at: datetime
 
 
 def standing(decisions: Sequence[Decision]) -> Decision | None:
-    """Of decisions in order the one that keeps back; a stop counts more than a hold."""
+    """Of decisions in order the one that keeps back; a stop counts more than being held."""
     last = {decision.everything: decision for decision in decisions}
-    kept = [found for found in last.values() if found.state is not HoldState.RELEASED]
-    return min(kept, key=lambda d: (d.state is HoldState.HELD, d.everything), default=None)
+    kept = [found for found in last.values() if found.state is not ApprovalState.RELEASED]
+    return min(kept, key=lambda d: (d.state is ApprovalState.HELD, d.everything), default=None)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Then:
     decisions: tuple[Decision, ...] = ()
 
     def kept_back_by(self) -> Decision | None:
-        """What kept the telling back then."""
+        """What kept the fan-out back then."""
         return standing(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -110,7 +110,7 @@ class Then:
         )
 
     def because(self) -> Because:
-        """The ground. Whom a rule excludes no hold keeps back: it would not be told anyway."""
+        """The ground. Whom a rule excludes no approval keeps back: it would not be told anyway."""
         if self.was_told:
             return Because.TOLD
         if self.content is None:

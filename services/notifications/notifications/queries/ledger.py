@@ -20,8 +20,8 @@ from ..domain.subjects import Snapshot
 from ..domain.why import Decision, snapshot_of
 from ..models import alert, alert_state, audience, audience_history, subject_history
 from ..usecases.clock import moment
-from ..usecases.telling import match, tracks_of
-from .holds import kept_back_by
+from ..usecases.matching import match, tracks_of
+from .approvals import kept_back_by
 from .rows import FACT_NAMES, AnyRow, Within, lies_within
 from .totals import get_subject
 
@@ -42,7 +42,7 @@ class LedgerRow:
     """One alert, or one cooperative that matches and was not told. The names are today's.
 
     They are missing while the audience is being rebuilt. All else is as it was told. `untold_for`
-    is what keeps the telling back.
+    is what keeps the fan-out back.
     """
 
     cooperative_id: UUID
@@ -111,8 +111,8 @@ async def _untold(
 
 
 async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
-    """What keeps back the telling of those who may be told now; of what is over nobody may."""
-    if not found.may_be_told(await moment(session)):
+    """What keeps back the alerts of those who may be told now; of what is over nobody may."""
+    if not found.may_be_alerted(await moment(session)):
         return None
     return await kept_back_by(session, found.subject_id)
 

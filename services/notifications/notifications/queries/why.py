@@ -19,7 +19,7 @@ from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, newest_a
 from ..models import alert, audience_history, subject_history
 from ..usecases.clock import moment
 from .alerts import NoSuchCooperative
-from .holds import decisions_about
+from .approvals import decisions_about
 from .rows import FACT_NAMES, AnyRow
 from .totals import get_subject
 

@@ -1,4 +1,4 @@
-"""What keeps a telling back, as its readers see it: who by role, when, why, and what comes next."""
+"""What keeps a fan-out back, as its readers see it: who by role, when, why, and what comes next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.base import Language
 
-from .domain import HoldState
+from .domain import ApprovalState
 from .domain.why import Decision
 
 By = Literal["operator", "notifications"]
@@ -18,7 +18,7 @@ By = Literal["operator", "notifications"]
 class DecisionOut(BaseModel):
     """One decision. Who it was stands in the audit; here is only in which role."""
 
-    state: HoldState
+    state: ApprovalState
     of_everything: bool = Field(description="Of every idea and call, not of this one alone.")
     by: By
     reason: str = Field(
@@ -27,43 +27,46 @@ class DecisionOut(BaseModel):
     decided_at: datetime
 
 
-class HoldAnswer(DecisionOut):
-    """The decision that keeps the telling back."""
+class ApprovalAnswer(DecisionOut):
+    """The decision that keeps the fan-out back."""
 
     next: str = Field(description="What happens next, in the reader's language.")
 
 
-NEXT: dict[Language, dict[HoldState, str]] = {
+NEXT: dict[Language, dict[ApprovalState, str]] = {
     "fr": {
-        HoldState.HELD: "Un opérateur libère l'envoi ou l'arrête ; à la libération, ceux qui"
+        ApprovalState.HELD: "Un opérateur libère l'envoi ou l'arrête ; à la libération, ceux qui"
         " remplissent alors les conditions sont prévenus, si c'est encore ouvert.",
-        HoldState.STOPPED: "L'envoi est arrêté pour de bon : personne d'autre ne sera prévenu ;"
+        ApprovalState.STOPPED: "L'envoi est arrêté pour de bon : personne d'autre ne sera prévenu ;"
         " celles qui l'ont été apprendront la suite.",
     },
     "ar": {
-        HoldState.HELD: "يقرر مسؤول المنصة الإفراج عن الإرسال أو إيقافه نهائيا؛"
+        ApprovalState.HELD: "يقرر مسؤول المنصة الإفراج عن الإرسال أو إيقافه نهائيا؛"
         " عند الإفراج يتم إشعار من يستوفي الشروط آنذاك إن كان لا يزال مفتوحا.",
-        HoldState.STOPPED: "تم إيقاف الإرسال نهائيا: لن يتم إشعار تعاونيات أخرى،"
+        ApprovalState.STOPPED: "تم إيقاف الإرسال نهائيا: لن يتم إشعار تعاونيات أخرى،"
         " أما من تم إشعارها فستصلها كل التغييرات.",
     },
 }
 
 
-GROUNDS: dict[Language, dict[tuple[By, HoldState], str]] = {
+GROUNDS: dict[Language, dict[tuple[By, ApprovalState], str]] = {
     "fr": {
-        ("notifications", HoldState.HELD): "en attente d'une confirmation du nombre de"
+        ("notifications", ApprovalState.HELD): "en attente d'une confirmation du nombre de"
         " destinataires",
-        ("notifications", HoldState.RELEASED): "nombre de destinataires vérifié",
-        ("operator", HoldState.HELD): "décision d'un opérateur de la plateforme",
-        ("operator", HoldState.RELEASED): "décision d'un opérateur de la plateforme",
-        ("operator", HoldState.STOPPED): "arrêt définitif décidé par un opérateur de la plateforme",
+        ("notifications", ApprovalState.RELEASED): "nombre de destinataires vérifié",
+        ("operator", ApprovalState.HELD): "décision d'un opérateur de la plateforme",
+        ("operator", ApprovalState.RELEASED): "décision d'un opérateur de la plateforme",
+        (
+            "operator",
+            ApprovalState.STOPPED,
+        ): "arrêt définitif décidé par un opérateur de la plateforme",
     },
     "ar": {
-        ("notifications", HoldState.HELD): "في انتظار تأكيد عدد المرسل إليهم",
-        ("notifications", HoldState.RELEASED): "تم التحقق من عدد المرسل إليهم",
-        ("operator", HoldState.HELD): "بقرار من أحد مسؤولي المنصة",
-        ("operator", HoldState.RELEASED): "بقرار من أحد مسؤولي المنصة",
-        ("operator", HoldState.STOPPED): "إيقاف نهائي بقرار من أحد مسؤولي المنصة",
+        ("notifications", ApprovalState.HELD): "في انتظار تأكيد عدد المرسل إليهم",
+        ("notifications", ApprovalState.RELEASED): "تم التحقق من عدد المرسل إليهم",
+        ("operator", ApprovalState.HELD): "بقرار من أحد مسؤولي المنصة",
+        ("operator", ApprovalState.RELEASED): "بقرار من أحد مسؤولي المنصة",
+        ("operator", ApprovalState.STOPPED): "إيقاف نهائي بقرار من أحد مسؤولي المنصة",
     },
 }
 
@@ -95,11 +98,11 @@ def decision_out(decision: Decision, language: Language, *, for_staff: bool) -> 
     )
 
 
-def hold_answer(
+def approval_answer(
     decision: Decision | None, language: Language, *, for_staff: bool
-) -> HoldAnswer | None:
-    """The hold with what comes next; None where nothing keeps the telling back."""
+) -> ApprovalAnswer | None:
+    """The decision with what comes next; None where nothing keeps the fan-out back."""
     if decision is None:
         return None
     out = decision_out(decision, language, for_staff=for_staff)
-    return HoldAnswer(**out.model_dump(), next=NEXT[language][decision.state])
+    return ApprovalAnswer(**out.model_dump(), next=NEXT[language][decision.state])
