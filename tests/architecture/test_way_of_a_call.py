@@ -38,6 +38,7 @@ import shared.messaging.outbox
 from notifications import handlers
 from notifications.models import alert
 from shared import service, testing
+from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
 from shared.messaging import topology
 from shared.messaging.consumers import Consumers
@@ -263,19 +264,17 @@ def drawing(way: Way) -> str:
     for file in way.files[1:]:
         lines.append(f"    {names.get(way.callers[file] or '', 'kernel')} --> {names[file]}")
     lines += [f"    {names[way.files[-1]]} --> alert[(alert)]", "```", ""]
-    lines += [f"Beside it, {reason}: `{path_of(module)}`." for module, reason in BESIDE.items()]
+    lines += ["Beside it:", ""]
+    lines += [f"- `{path_of(module)}`: {reason}." for module, reason in BESIDE.items()]
     return "\n".join(lines)
 
 
 def shown(file: str, functions: list[str]) -> str:
     """The path, and the functions by which others enter it."""
-    public = [name for name in functions if name[0] != "_" and not {"<", "._"} & parts(name)]
+    public = [name for name in functions if name[0] != "_" and "<" not in name and "._" not in name]
+    if file == CONTRACT:
+        public = [CallOpened.__name__]
     return "<br>".join([f"<b>{file.partition('/')[2]}</b>", *public])
-
-
-def parts(name: str) -> set[str]:
-    """What marks a function as inner or private."""
-    return {mark for mark in ("<", "._") if mark in name}
 
 
 def test_a_reader_opens_few_files_from_the_request_to_the_alert(way: Way) -> None:
