@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notifications.domain.subjects import FIRST, SubjectContent, SubjectState
+from notifications.domain.subjects import FIRST, STATE_OF, SubjectState
+from shared.contracts.announcement import Announcement
 
 from .load import Subject
 
@@ -54,7 +55,7 @@ class Due:
         return {FIRST, *(version for version in self.versions if version > first)}
 
 
-def due(announced: Iterable[SubjectContent], heard: Mapping[int, datetime]) -> Due:
+def due(announced: Iterable[Announcement], heard: Mapping[int, datetime]) -> Due:
     """What had to be told of a subject, from what its owner announced, in the order it was heard.
 
     What is older than the newest heard changes nothing. Nobody is told of what is not open, but
@@ -65,10 +66,10 @@ def due(announced: Iterable[SubjectContent], heard: Mapping[int, datetime]) -> D
         if news.version <= newest:
             continue
         newest = news.version
-        if news.state is SubjectState.OPEN:
+        if STATE_OF[news.state] is SubjectState.OPEN:
             found.versions.append(news.version)
             found.open.add(news.version)
-        elif news.state is SubjectState.VOID and found.versions:
+        elif STATE_OF[news.state] is SubjectState.VOID and found.versions:
             found.versions.append(news.version)
     return found
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from notifications.domain.subjects import SubjectContent, SubjectKind, SubjectState
-from shared.contracts.ideas import IdeaSnapshot
+from notifications.domain.subjects import SubjectState
+from shared.contracts.announcement import Announcement
 
 from .judging import Told, Verdict, due, judge
 from .load import Subject
@@ -22,15 +22,13 @@ STILL = Subject(uuid4(), is_call=True, is_still=True)
 MOVING = Subject(uuid4(), is_call=True, is_still=False)
 
 
-def news(version: int, state: SubjectState) -> SubjectContent:
-    return SubjectContent(
-        subject_id=STILL.subject_id,
-        kind=SubjectKind.CALL,
-        version=version,
-        state=state,
-        snapshot=IdeaSnapshot.model_construct(),  # nobody reads it here
-        reference_on=NOON.date(),
-        closes_at=None,
+WORDS = {OPEN: "open", OVER: "closed", VOID: "cancelled"}
+
+
+def news(version: int, state: SubjectState) -> Announcement:
+    """Only what the judge looks at."""
+    return Announcement.model_construct(
+        announcement_id=STILL.subject_id, kind="call", version=version, state=WORDS[state]
     )
 
 
@@ -55,7 +53,7 @@ def told(*editions: int) -> dict[UUID, Told]:
 
 
 def judged(
-    announced: list[SubjectContent],
+    announced: list[Announcement],
     who: dict[UUID, Told],
     *,
     notified_version: int | None,

@@ -21,6 +21,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.engine import make_url
 
 from notifications.domain import audience_tracks
+from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.base import Event, now
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
@@ -495,10 +496,13 @@ class Story:
     async def expected(self, subject_id: UUID) -> dict[UUID, str]:
         """Who should be told of a call or an idea, by the evaluator over the files alone."""
         content = await self.snapshot(subject_id)
-        tracks, reference_on = audience_tracks(content), now().date()
-        if isinstance(content, CallSnapshot):
-            reference_on = content.reference_on
-        return register_files.matching(await self.register(), tracks, reference_on)
+        announced = (
+            announcement_of_call(content)
+            if isinstance(content, CallSnapshot)
+            else announcement_of_idea(content, occurred_at=now())
+        )
+        tracks = audience_tracks(announced)
+        return register_files.matching(await self.register(), tracks, announced.reference_on)
 
     async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
         """A call or an idea as the service that owns it shows it."""

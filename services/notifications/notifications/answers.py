@@ -10,11 +10,10 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria, Facts
-from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, Rule, Verdict, explain
 
 from .approval_text import ApprovalAnswer, DecisionOut, approval_answer, decision_out, ground_of
-from .domain import SubjectKind, audience_tracks
+from .domain import audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
 from .labels import how_to_complete, name_of_field, name_of_value
 from .queries import AnyRow, Known
@@ -33,7 +32,7 @@ class ToldOut(BaseModel):
 class TrackAnswer(BaseModel):
     """How one track came out for this cooperative."""
 
-    track: str | None = Field(description="Name of the track; null for an idea.")
+    track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
     rules: list[Rule] = Field(description="The rules that the reasons speak of.")
     reasons: list[str] = Field(
@@ -57,7 +56,7 @@ class WhyOut(BaseModel):
 
     subject_id: UUID
     cooperative_id: UUID
-    subject_kind: SubjectKind
+    subject_kind: str
     title: str
     language: Language
     dir: Literal["rtl", "ltr"]
@@ -107,6 +106,22 @@ ENDED: dict[Language, dict[str, str]] = {
     },
 }
 """By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
+ENDED_OTHERWISE: dict[Language, dict[str, str]] = {
+    "fr": {
+        "open": "La date limite était dépassée à ce moment.",
+        "closed": "L'annonce était close à ce moment.",
+        "cancelled": "L'annonce était annulée à ce moment.",
+        "withdrawn": "L'annonce était retirée à ce moment.",
+    },
+    "ar": {
+        "open": "كان الأجل قد انقضى في ذلك الوقت.",
+        "closed": "كان الإعلان مغلقا في ذلك الوقت.",
+        "cancelled": "كان الإعلان ملغى في ذلك الوقت.",
+        "withdrawn": "كان الإعلان مسحوبا في ذلك الوقت.",
+    },
+}
+"""By state, for kinds that have no words of their own."""
+WITH_OWN_WORDS = frozenset({"call", "idea"})
 
 
 def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
@@ -116,12 +131,12 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.snapshot()
+    newest = known.subject.announcement()
     return WhyOut(
         subject_id=known.subject.subject_id,
         cooperative_id=known.cooperative_id,
         subject_kind=known.subject.kind,
-        title=(content.snapshot if content else newest).title.in_language(language),
+        title=(content.announcement if content else newest).title.in_language(language),
         language=language,
         dir="rtl" if language == "ar" else "ltr",
         told=then.was_told,
@@ -133,7 +148,7 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
         decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
         tracks=_tracks(content, then.facts, verdicts, language),
         facts=_facts(then.facts, verdicts, language),
-        subject_state=content.snapshot.state if content else None,
+        subject_state=content.announcement.state if content else None,
         content_version=content.version if content else None,
         facts_version=then.facts.version if then.facts else None,
         as_of=then.at,
@@ -142,7 +157,9 @@ def answer(known: Known, language: Language, *, for_staff: bool) -> WhyOut:
 
 def _summary(because: Because, then: Then, language: Language, *, for_staff: bool) -> str:
     if because is Because.SUBJECT_NOT_OPEN and then.content:
-        return ENDED[language][then.content.snapshot.state]
+        ended = then.content.announcement
+        words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
+        return words[language][ended.state]
     kept = then.kept_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
     return SUMMARIES[language][because].format(hold=ground)
@@ -166,15 +183,11 @@ def _tracks(
 ) -> list[TrackAnswer]:
     if content is None or known is None:
         return []
-    snapshot = content.snapshot
-    names: list[str | None] = (
-        [track.name.in_language(language) for track in snapshot.tracks]
-        if isinstance(snapshot, CallSnapshot)
-        else [None]
-    )
+    announced = content.announcement
+    names = [each.name.in_language(language) if each.name else None for each in announced.tracks]
     return [
         _track(name, criteria, verdict, known.facts, language)
-        for name, criteria, verdict in zip(names, audience_tracks(snapshot), verdicts, strict=True)
+        for name, criteria, verdict in zip(names, audience_tracks(announced), verdicts, strict=True)
     ]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.announcement import Announcement, Detail
 from shared.contracts.base import Language, Localized, LocalizedLong
-from shared.contracts.funding import Deadline
+from shared.contracts.deadline import Deadline
 
 from .conditions import dirhams, in_words, names
 from .domain import changes_between
-from .domain.subjects import Snapshot
+from .usecases.clock import MOROCCO
 
 
 class Change(BaseModel):
@@ -34,10 +35,12 @@ LABELS: dict[Language, dict[str, str]] = {
         "programme": "Programme",
         "edition": "Édition",
         "title": "Titre",
-        "summary": "Résumé",
+        "text": "Texte",
         "source": "Source",
         "tracks": "Volets",
+        "starts_at": "Début",
         "deadline": "Date limite",
+        "url": "Page",
         "reference_on": "Date à laquelle l'âge est mesuré",
         "origin": "Origine",
         "readiness": "Maturité",
@@ -55,10 +58,12 @@ LABELS: dict[Language, dict[str, str]] = {
         "programme": "البرنامج",
         "edition": "الدورة",
         "title": "العنوان",
-        "summary": "الملخص",
+        "text": "النص",
         "source": "المصدر",
         "tracks": "المسارات",
+        "starts_at": "البداية",
         "deadline": "آخر أجل",
+        "url": "الصفحة",
         "reference_on": "تاريخ احتساب العمر",
         "origin": "المصدر الأصلي",
         "readiness": "مستوى النضج",
@@ -116,12 +121,12 @@ WORDS: dict[Language, dict[str, str]] = {
 }
 
 
-def changes(before: Snapshot, after: Snapshot, language: Language) -> list[Change]:
+def changes(before: Announcement, after: Announcement, language: Language) -> list[Change]:
     """Each field that differs, as kept and in words."""
     return [
         Change(
             field=name,
-            label=LABELS[language].get(name, name),
+            label=_label(before, after, name, language),
             before=old,
             after=new,
             before_shown=_shown(before, name, language),
@@ -131,18 +136,39 @@ def changes(before: Snapshot, after: Snapshot, language: Language) -> list[Chang
     ]
 
 
-def _shown(content: Snapshot, name: str, language: Language) -> str | None:
-    value = getattr(content, name)
+def _label(before: Announcement, after: Announcement, name: str, language: Language) -> str:
+    """The words of the announcement itself, else ours."""
+    detail = after.detail(name) or before.detail(name)
+    if detail and detail.label:
+        return detail.label.in_language(language)
+    return LABELS[language].get(name, name)
+
+
+def _shown(content: Announcement, name: str, language: Language) -> str | None:
+    detail = content.detail(name)
+    if detail is not None:
+        return shown_detail(detail, language)
+    value = getattr(content, name, None)
     if value is None or value == ():
         return None
+    if isinstance(value, datetime):
+        return value.astimezone(MOROCCO).strftime("%d/%m/%Y %H:%M")
     if isinstance(value, date):
         return value.strftime("%d/%m/%Y")
     if isinstance(value, Localized | LocalizedLong | Deadline):
         return value.in_language(language)
     if name == "tracks":
         return " | ".join(in_words(track, language) for track in value)
-    if name == "budget_centimes":
+    return WORDS[language].get(str(value), str(value))
+
+
+def shown_detail(detail: Detail, language: Language) -> str:
+    """The value in the words of the announcement itself, else in ours."""
+    if detail.shown is not None:
+        return detail.shown.in_language(language)
+    value = detail.value
+    if detail.code.endswith("_centimes") and isinstance(value, int):
         return dirhams(value, language)
     if isinstance(value, tuple):
-        return names(name, tuple(str(item) for item in value), language)
+        return names(detail.code, tuple(str(item) for item in value), language)
     return WORDS[language].get(str(value), str(value))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shared.contracts.announcement import AnnouncedTrack
 from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria, MinShare
-from shared.contracts.funding import Track
 
 from .labels import name_of_value
 
@@ -77,12 +77,15 @@ GIFTS = {
 CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
 
 
-def in_words(track: Track, language: Language) -> str:
+def in_words(track: AnnouncedTrack, language: Language) -> str:
     """The name, and in brackets whatever the track states."""
     terms = TERMS[language]
     stated = [*_gifts(track, language), *_asked(track.criteria, language)]
+    words = terms["semicolon"].join(stated)
+    if track.name is None:
+        return words
     name = track.name.in_language(language)
-    return f"{name} ({terms['semicolon'].join(stated)})" if stated else name
+    return f"{name} ({words})" if words else name
 
 
 def dirhams(centimes: int, language: Language) -> str:
@@ -98,14 +101,17 @@ def names(field: str, codes: tuple[str, ...], language: Language) -> str:
     return TERMS[language]["comma"].join(shown)
 
 
-def _gifts(track: Track, language: Language) -> Iterator[str]:
-    terms = TERMS[language]
-    if track.max_grant_centimes is not None:
-        yield terms["gives"].format(dirhams(track.max_grant_centimes, language))
+def _gifts(track: AnnouncedTrack, language: Language) -> Iterator[str]:
+    for detail in track.details:
+        if detail.label and detail.shown:
+            yield f"{detail.label.in_language(language)} : {detail.shown.in_language(language)}"
+    terms, known = TERMS[language], {each.code: each.value for each in track.details}
+    grant = known.get("max_grant_centimes")
+    if isinstance(grant, int):
+        yield terms["gives"].format(dirhams(grant, language))
     for field, term in GIFTS.items():
-        value = getattr(track, field)
-        if value is not None:
-            yield terms[term].format(value)
+        if field in known:
+            yield terms[term].format(known[field])
 
 
 def _asked(criteria: Criteria, language: Language) -> Iterator[str]:

@@ -34,7 +34,6 @@ from .domain import (
     DoorState,
     FanoutApproval,
     Subject,
-    SubjectKind,
     SubjectState,
 )
 
@@ -117,7 +116,8 @@ subject = Table(
     "subject",
     metadata,
     Column("subject_id", UUID(as_uuid=True), primary_key=True),
-    Column("kind", _choice(SubjectKind), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("state", _choice(SubjectState), nullable=False),
     Column("content", JSONB, nullable=False),

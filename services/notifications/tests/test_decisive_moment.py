@@ -20,7 +20,7 @@ from notifications.domain.why import (
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import Deadline
 
-from .builders import a_call, a_track
+from .builders import a_call, a_track, announced
 
 
 def at(hour: int) -> datetime:
@@ -31,7 +31,7 @@ def content(version: int, heard: int, state: str = "open", deadline: int | None 
     """A call at a version, heard at an hour; it ends at an hour if a deadline is given."""
     ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
     call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
-    return ContentThen(version, call, date(2026, 11, 24), at(heard))
+    return ContentThen(version, announced(call), date(2026, 11, 24), at(heard))
 
 
 NOW = 20

@@ -96,8 +96,9 @@ async def test_the_audience_tells_how_much_it_knows_and_how_late(door):
 
 async def test_an_open_call_that_nobody_holds_back_and_nobody_heard_of_is_seen(door):
     row = (
-        "INSERT INTO subject (subject_id, kind, version, state, content, reference_on, closes_at)"
-        " VALUES ('{}', 'call', 1, '{}', '{{}}', '2026-01-01', {})"
+        "INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on,"
+        " closes_at)"
+        " VALUES ('{}', 'funding', 'call', 1, '{}', '{{}}', '2026-01-01', {})"
     )
     held = uuid.uuid4()
     await run(

@@ -96,7 +96,8 @@ def upgrade() -> None:
     )
     op.create_table('subject',
     sa.Column('subject_id', sa.UUID(), nullable=False),
-    sa.Column('kind', sa.Enum('call', 'idea', name='subjectkind', native_enum=False, length=12), nullable=False),
+    sa.Column('service', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('state', sa.Enum('open', 'over', 'void', name='subjectstate', native_enum=False, length=12), nullable=False),
     sa.Column('content', postgresql.JSONB(astext_type=sa.Text()), nullable=False),

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from shared.auth import Role
+from shared.contracts.announcement import Announcement
 from shared.contracts.base import Language, Text
 from shared.contracts.criteria import CriteriaIn
 from shared.web import Caller, Session
@@ -17,7 +18,6 @@ from shared.web import Caller, Session
 from .. import queries, usecases
 from ..approval_text import By
 from ..domain import EVERYTHING, ApprovalState, FanoutApproval
-from ..domain.why import snapshot_of
 from ..usecases.clock import day_in_morocco, moment
 from ..usecases.previews import GroupCount, preview_audience
 from .parameters import Limit
@@ -75,7 +75,7 @@ async def list_approvals(
 
 
 def _standing(row: queries.AnyRow) -> StandingApproval:
-    content = snapshot_of(row.kind, row.content) if row.content else None
+    content = Announcement.model_validate(row.content) if row.content else None
     return StandingApproval(
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
         state=row.state,

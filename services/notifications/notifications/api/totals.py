@@ -17,7 +17,7 @@ from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
 from ..approval_text import ApprovalAnswer, approval_answer
-from ..domain import Subject, SubjectKind, SubjectState
+from ..domain import Subject, SubjectState
 from ..labels import name_of_value
 from .parameters import After, Limit, provinces_read_by
 
@@ -35,7 +35,7 @@ class SubjectOut(BaseModel):
     """A subject and its counts: matched = eligible + unknown; `alerted` counts first alerts."""
 
     subject_id: UUID
-    kind: SubjectKind
+    kind: str
     state: SubjectState
     version: int
     notified_version: int | None
@@ -164,7 +164,7 @@ async def list_recipients(
 
 
 def _subject(found: Subject, language: Language) -> SubjectOut:
-    content = found.snapshot()
+    content = found.announcement()
     return SubjectOut(
         subject_id=found.subject_id,
         kind=found.kind,

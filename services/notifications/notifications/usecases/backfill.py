@@ -99,7 +99,7 @@ async def _facts_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID
 
 def _whom(subject: Subject, facts: dict[UUID, Facts]) -> list[UUID]:
     """Those whom the subject may concern; the statement that inserts the alerts decides."""
-    tracks = audience_tracks(subject.snapshot())
+    tracks = audience_tracks(subject.announcement())
     return [
         cooperative_id
         for cooperative_id, known in facts.items()
@@ -114,7 +114,7 @@ async def backfill_subject(
     counts = await insert_alerts(session, subject, subject.first_kind(), only=only)
     if counts.alerted:
         await _add_counts(session, subject.subject_id, counts)
-        metrics.backfilled(session, subject.kind.value, counts.eligible, counts.unknown)
+        metrics.backfilled(session, subject.kind, counts.eligible, counts.unknown)
     return counts.alerted
 
 

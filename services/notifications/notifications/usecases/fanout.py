@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.notifications import FanoutCompleted
 from shared.messaging import outbox
 
@@ -26,10 +27,8 @@ from ..domain import (
     FanoutApproval,
     Step,
     Subject,
-    SubjectContent,
     decide,
 )
-from ..domain.subjects import CallEvent, IdeaEvent, Snapshot, content_of
 from ..models import fanout_approval, subject_history
 from ..models import subject as subject_table
 from .alerts import Counts, correct, insert_alerts
@@ -39,18 +38,17 @@ from .audience_lock import lock_audience
 log = structlog.get_logger()
 
 
-async def follow_subject(session: AsyncSession, event: CallEvent | IdeaEvent) -> None:
-    """Remember what a fact says of its subject, then do what the subject's state asks for.
+async def follow_subject(session: AsyncSession, announced: Announcement) -> None:
+    """Remember what was announced, then do what the subject's state asks for.
 
-    The facts of a subject may come in any order and more than once: the alerts are those of the
-    newest content, and nobody is alerted twice.
+    Versions may come in any order and more than once: the alerts are those of the newest, and
+    nobody is alerted twice.
     """
-    content = content_of(event)
     await lock_audience(session, shared=False)
-    subject = await _remember(session, content) or Subject.first_received(content)
+    subject = await _remember(session, announced) or Subject.first_received(announced)
     # Written once, with what it came to: nothing here reads it back.
     with session.no_autoflush:
-        subject.learn(content)
+        subject.learn(announced)
         await apply_subject_state(session, subject)
     session.add(subject)
 
@@ -73,7 +71,7 @@ class _History:
     """
 
     at: datetime
-    notified: Snapshot | None
+    notified: Announcement | None
     approval: FanoutApproval | None
     everything: FanoutApproval | None
 
@@ -100,7 +98,7 @@ async def _history(session: AsyncSession, subject: Subject) -> _History:
     approvals = {each.subject_id: each for _, _, each in rows if each is not None}
     return _History(
         at=at,
-        notified=type(subject.snapshot()).model_validate(content) if content else None,
+        notified=Announcement.model_validate(content) if content else None,
         approval=approvals.get(subject.subject_id),
         everything=approvals.get(EVERYTHING),
     )
@@ -126,7 +124,7 @@ def _is_held(approval: FanoutApproval | None) -> bool:
 
 async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: datetime) -> None:
     """Write corrections and first alerts, and the event that says how many."""
-    with metrics.fanning_out(session, subject.kind.value) as tally:
+    with metrics.fanning_out(session, subject.kind) as tally:
         corrected = 0
         if step.correction is not None:
             corrected = await correct(session, subject, step.correction, at=at)
@@ -137,16 +135,16 @@ async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: dat
         _complete(session, subject, counts, corrected, at=at)
 
 
-async def _remember(session: AsyncSession, content: SubjectContent) -> Subject | None:
+async def _remember(session: AsyncSession, announced: Announcement) -> Subject | None:
     """Keep this version, for alerts point at theirs; and find the subject, locked."""
     kept = (
         insert(subject_history)
         .values(
-            subject_id=content.subject_id,
-            version=content.version,
-            content=content.snapshot.model_dump(mode="json"),
-            reference_on=content.reference_on,
-            reason=content.reason,
+            subject_id=announced.announcement_id,
+            version=announced.version,
+            content=announced.model_dump(mode="json"),
+            reference_on=announced.reference_on,
+            reason=announced.reason,
             heard_at=func.statement_timestamp(),
         )
         .on_conflict_do_nothing()
@@ -154,7 +152,7 @@ async def _remember(session: AsyncSession, content: SubjectContent) -> Subject |
     )
     found = await session.scalars(
         select(Subject)
-        .where(subject_table.c.subject_id == content.subject_id)
+        .where(subject_table.c.subject_id == announced.announcement_id)
         .with_for_update(of=subject_table)
         .add_cte(kept)
     )
@@ -177,7 +175,7 @@ def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutComple
     return FanoutCompleted(
         aggregate_version=subject.version,
         subject_id=subject.subject_id,
-        subject_kind=subject.kind.value,
+        subject_kind=subject.kind,
         subject_version=subject.version,
         eligible=counts.eligible,
         unknown=counts.unknown,
