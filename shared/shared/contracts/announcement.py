@@ -101,7 +101,7 @@ class AnnouncementPublished(Event):
     """A service announces something that people are to be alerted of, or a new version of it.
 
     Every event carries the whole, so order never matters. The topic begins with the service that
-    announces: see above.
+    announces.
     """
 
     topic: ClassVar[str] = "service.announcement.published.v1"
