@@ -117,7 +117,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel("The audience hears after, 95 %", late("taawon_audience_delay_seconds"), "", "s"),
         Panel("Late to match", "max(taawon_late_waiting_cooperatives)", "cooperatives"),
-        Panel("Holds", "max by (state) (taawon_holds)", "{{state}}"),
+        Panel("Fan-out approvals", "max by (state) (taawon_fanout_approvals)", "{{state}}"),
         Panel(
             "Register and audience",
             'label_replace(max(taawon_register_cooperatives), "of", "register", "", "")'

@@ -352,9 +352,9 @@ def test_the_hold_of_everything_is_released_elsewhere_than_that_of_one_subject()
         for held in ("everything", "0d9c8f9e")
     }
 
-    assert "PUT /hold" in steps["everything"]
+    assert "PUT /approval" in steps["everything"]
     assert "/subjects" not in steps["everything"]
-    assert "PUT /subjects/{id}/hold" in steps["0d9c8f9e"]
+    assert "PUT /subjects/{id}/approval" in steps["0d9c8f9e"]
 
 
 def test_the_worst_comes_first():

@@ -47,7 +47,7 @@ def the_system(**behind: float) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
         measured={
             "taawon_audience_versions": 69_990.0,
             "taawon_fanouts_running": 1.0,
-            "taawon_holds{state=held}": 2.0,
+            "taawon_fanout_approvals{state=held}": 2.0,
             "taawon_feed_waiting_entries{door=amqp}": 7.0,
             "taawon_feed_oldest_age_seconds{door=amqp}": 41.0,
             **behind,
@@ -114,7 +114,7 @@ def test_a_system_at_rest_shows_no_remark_that_needs_no_look(show: Any):
         **{
             "taawon_audience_versions": 70_000.0,
             "taawon_fanouts_running": 0.0,
-            "taawon_holds{state=held}": 0.0,
+            "taawon_fanout_approvals{state=held}": 0.0,
             "taawon_feed_waiting_entries{door=amqp}": 0.0,
             "taawon_feed_oldest_age_seconds{door=amqp}": 0.0,
         }

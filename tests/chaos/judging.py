@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notifications.domain.subjects import FIRST, News, SubjectState
+from notifications.domain.subjects import FIRST, STATE_OF, SubjectState
+from shared.contracts.announcement import Announcement
 
 from .load import Subject
 
@@ -54,7 +55,7 @@ class Due:
         return {FIRST, *(version for version in self.versions if version > first)}
 
 
-def due(announced: Iterable[News], heard: Mapping[int, datetime]) -> Due:
+def due(announced: Iterable[Announcement], heard: Mapping[int, datetime]) -> Due:
     """What had to be told of a subject, from what its owner announced, in the order it was heard.
 
     What is older than the newest heard changes nothing. Nobody is told of what is not open, but
@@ -65,10 +66,10 @@ def due(announced: Iterable[News], heard: Mapping[int, datetime]) -> Due:
         if news.version <= newest:
             continue
         newest = news.version
-        if news.state is SubjectState.OPEN:
+        if STATE_OF[news.state] is SubjectState.OPEN:
             found.versions.append(news.version)
             found.open.add(news.version)
-        elif news.state is SubjectState.VOID and found.versions:
+        elif STATE_OF[news.state] is SubjectState.VOID and found.versions:
             found.versions.append(news.version)
     return found
 
@@ -86,8 +87,8 @@ def judge(
     if due.last is None:
         verdict.never_open += 1
         meant = {}
-    if ledger["told_version"] != due.last:
-        wrong.append(f"told up to version {ledger['told_version']} instead of {due.last}")
+    if ledger["notified_version"] != due.last:
+        wrong.append(f"told up to version {ledger['notified_version']} instead of {due.last}")
     verdict.lost += len(meant.keys() - told.keys())
     if strange := told.keys() - meant.keys():
         wrong.append(f"{len(strange)} told who do not match")

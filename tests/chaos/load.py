@@ -221,8 +221,8 @@ class Load:
 
         A fact that was with a process whose line is dead comes after those that followed it.
         """
-        query = """SELECT CASE WHEN state = 'over' OR state = 'void' AND told_version IS NULL
-                THEN version ELSE told_version END
+        query = """SELECT CASE WHEN state = 'over' OR state = 'void' AND notified_version IS NULL
+                THEN version ELSE notified_version END
             FROM subject WHERE subject_id = $1"""
         await self.seen(query, subject_id, version)
 

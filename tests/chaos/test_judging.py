@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from notifications.domain.subjects import News, SubjectKind, SubjectState
-from shared.contracts.ideas import IdeaSnapshot
+from notifications.domain.subjects import SubjectState
+from shared.contracts.announcement import Announcement
 
 from .judging import Told, Verdict, due, judge
 from .load import Subject
@@ -22,15 +22,13 @@ STILL = Subject(uuid4(), is_call=True, is_still=True)
 MOVING = Subject(uuid4(), is_call=True, is_still=False)
 
 
-def news(version: int, state: SubjectState) -> News:
-    return News(
-        subject_id=STILL.subject_id,
-        kind=SubjectKind.CALL,
-        version=version,
-        state=state,
-        content=IdeaSnapshot.model_construct(),  # nobody reads it here
-        reference_on=NOON.date(),
-        closes_at=None,
+WORDS = {OPEN: "open", OVER: "closed", VOID: "cancelled"}
+
+
+def news(version: int, state: SubjectState) -> Announcement:
+    """Only what the judge looks at."""
+    return Announcement.model_construct(
+        announcement_id=STILL.subject_id, kind="call", version=version, state=WORDS[state]
     )
 
 
@@ -55,17 +53,22 @@ def told(*editions: int) -> dict[UUID, Told]:
 
 
 def judged(
-    announced: list[News],
+    announced: list[Announcement],
     who: dict[UUID, Told],
     *,
-    told_version: int | None,
+    notified_version: int | None,
     order: tuple[int, ...] = (),
     subject: Subject = STILL,
     **counts: Any,
 ) -> Verdict:
     """What is found, where the ledger has the counts of the alerts unless said otherwise."""
     sure = sum(one.is_sure for one in who.values())
-    ledger = {"told_version": told_version, "eligible": sure, "unknown": len(who) - sure, **counts}
+    ledger = {
+        "notified_version": notified_version,
+        "eligible": sure,
+        "unknown": len(who) - sure,
+        **counts,
+    }
     found = Verdict()
     order = order or tuple(one.version for one in announced)
     judge(found, subject, ledger, who, MEANT, due(announced, heard(*order)))
@@ -77,7 +80,7 @@ def faults(found: Verdict) -> tuple[int, int, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("announced", "editions", "told_version"),
+    ("announced", "editions", "notified_version"),
     [
         (OPENED, (0,), 2),
         (EXTENDED, (0, 3), 3),
@@ -87,8 +90,8 @@ def faults(found: Verdict) -> tuple[int, int, list[str]]:
         ([*EXTENDED, news(4, OVER)], (0, 3), 3),
     ],
 )
-def test_what_was_told_as_it_should_be_is_no_fault(announced, editions, told_version):
-    found = judged(announced, told(*editions), told_version=told_version)
+def test_what_was_told_as_it_should_be_is_no_fault(announced, editions, notified_version):
+    found = judged(announced, told(*editions), notified_version=notified_version)
 
     assert faults(found) == (0, 0, [])
     assert found.alerts == 2
@@ -97,18 +100,22 @@ def test_what_was_told_as_it_should_be_is_no_fault(announced, editions, told_ver
 
 
 def test_an_alert_that_is_not_there_is_lost():
-    assert faults(judged(OPENED, {AISHA: alerts(0)}, told_version=2)) == (1, 0, [])
+    assert faults(judged(OPENED, {AISHA: alerts(0)}, notified_version=2)) == (1, 0, [])
 
 
 def test_an_alert_for_somebody_who_does_not_match_is_wrong():
     strange = {**told(0), uuid4(): alerts(0, sure=False)}
 
-    assert faults(judged(OPENED, strange, told_version=2)) == (0, 0, ["1 told who do not match"])
+    assert faults(judged(OPENED, strange, notified_version=2)) == (
+        0,
+        0,
+        ["1 told who do not match"],
+    )
 
 
 def test_a_correction_of_what_was_said_already_is_doubled():
     twice = {**told(0, 3), AISHA: alerts(0, 3, first=3)}
-    found = judged(EXTENDED, twice, told_version=3, subject=MOVING)
+    found = judged(EXTENDED, twice, notified_version=3, subject=MOVING)
 
     assert faults(found) == (0, 1, [])
 
@@ -116,23 +123,23 @@ def test_a_correction_of_what_was_said_already_is_doubled():
 def test_a_correction_that_some_have_and_some_have_not_is_lost():
     half = {**told(0, 3), BRAHIM: alerts(0, sure=False)}
 
-    assert faults(judged(EXTENDED, half, told_version=3)) == (1, 0, [])
+    assert faults(judged(EXTENDED, half, notified_version=3)) == (1, 0, [])
 
 
 @pytest.mark.parametrize("announced", [EXTENDED, CANCELLED])
 def test_a_correction_that_nobody_has_is_lost_for_each_although_it_is_noted_as_told(announced):
-    assert faults(judged(announced, told(0), told_version=3)) == (2, 0, [])
+    assert faults(judged(announced, told(0), notified_version=3)) == (2, 0, [])
 
 
 @pytest.mark.parametrize("announced", [EXTENDED, CANCELLED])
 def test_a_correction_that_was_never_begun_is_lost_for_each(announced):
     wrong = ["told up to version 2 instead of 3"]
 
-    assert faults(judged(announced, told(0), told_version=2)) == (2, 0, wrong)
+    assert faults(judged(announced, told(0), notified_version=2)) == (2, 0, wrong)
 
 
 def test_a_fan_out_that_was_lost_is_not_excused_by_a_close_after_it():
-    found = judged(CLOSED, {}, told_version=None)
+    found = judged(CLOSED, {}, notified_version=None)
 
     assert faults(found) == (2, 0, ["told up to version None instead of 2"])
     assert found.never_open == 0
@@ -140,14 +147,14 @@ def test_a_fan_out_that_was_lost_is_not_excused_by_a_close_after_it():
 
 @pytest.mark.parametrize("announced", [CLOSED, CANCELLED])
 def test_nobody_is_to_be_told_where_the_end_was_heard_first(announced):
-    found = judged(announced, {}, told_version=None, order=(3, 2))
+    found = judged(announced, {}, notified_version=None, order=(3, 2))
 
     assert faults(found) == (0, 0, [])
     assert found.never_open == 1
 
 
 def test_whoever_was_told_of_what_had_ended_is_wrong():
-    found = judged(CLOSED, told(0), told_version=2, order=(3, 2))
+    found = judged(CLOSED, told(0), notified_version=2, order=(3, 2))
 
     assert "2 told who do not match" in faults(found)[2]
 
@@ -155,27 +162,27 @@ def test_whoever_was_told_of_what_had_ended_is_wrong():
 def test_a_version_that_overtook_the_one_before_is_the_first_and_no_correction():
     late = {AISHA: alerts(0, first=3), BRAHIM: alerts(0, first=3, sure=False)}
 
-    assert faults(judged(EXTENDED, late, told_version=3, order=(3, 2))) == (0, 0, [])
+    assert faults(judged(EXTENDED, late, notified_version=3, order=(3, 2))) == (0, 0, [])
 
 
 def test_a_late_match_is_told_first_of_the_version_of_then():
     late = {**told(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
     wrong = ["1 told first of a version that was not to be told first"]
 
-    assert faults(judged(EXTENDED, late, told_version=3, subject=MOVING)) == (0, 0, [])
-    assert faults(judged(EXTENDED, late, told_version=3, subject=STILL)) == (0, 0, wrong)
+    assert faults(judged(EXTENDED, late, notified_version=3, subject=MOVING)) == (0, 0, [])
+    assert faults(judged(EXTENDED, late, notified_version=3, subject=STILL)) == (0, 0, wrong)
 
 
 def test_a_first_alert_about_what_was_taken_back_is_wrong():
     late = {**told(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
     wrong = ["1 told first of a version that was not to be told first"]
 
-    assert faults(judged(CANCELLED, late, told_version=3, subject=MOVING)) == (0, 0, wrong)
+    assert faults(judged(CANCELLED, late, notified_version=3, subject=MOVING)) == (0, 0, wrong)
 
 
 def test_a_correction_that_tells_another_version_is_wrong():
     other = {**told(0, 3), BRAHIM: Told([0, 3], [2, 2])}
-    found = judged(EXTENDED, other, told_version=3, subject=MOVING)
+    found = judged(EXTENDED, other, notified_version=3, subject=MOVING)
 
     assert faults(found) == (0, 0, ["a correction tells another version than its own"])
 
@@ -183,11 +190,11 @@ def test_a_correction_that_tells_another_version_is_wrong():
 def test_a_wrong_verdict_is_seen_where_nobody_changes():
     other = {AISHA: alerts(0, sure=False), BRAHIM: alerts(0, sure=False)}
 
-    assert faults(judged(OPENED, other, told_version=2))[2] == ["told with a wrong verdict"]
-    assert faults(judged(OPENED, other, told_version=2, subject=MOVING))[2] == []
+    assert faults(judged(OPENED, other, notified_version=2))[2] == ["told with a wrong verdict"]
+    assert faults(judged(OPENED, other, notified_version=2, subject=MOVING))[2] == []
 
 
 def test_counts_that_are_not_those_of_the_alerts_are_wrong():
-    found = judged(OPENED, told(0), told_version=2, eligible=2)
+    found = judged(OPENED, told(0), notified_version=2, eligible=2)
 
     assert faults(found)[2] == ["its counts are not those of its alerts"]

@@ -13,13 +13,19 @@ from uuid import UUID
 import asyncpg
 
 from notifications.domain import audience_tracks
-from notifications.domain.subjects import CallEvent, IdeaEvent, News, news_of
-from notifications.domain.subscriptions import SubscriptionFilter, sides_of
-from notifications.handlers import CALL_EVENTS, IDEA_EVENTS
+from notifications.domain.subscriptions import CallEvent, IdeaEvent, SubscriptionFilter, sides_of
+from notifications.handlers import (
+    CALL_EVENTS,
+    IDEA_EVENTS,
+    announcement_of_call,
+    announcement_of_idea,
+)
 from notifications.models import FACT_COLUMNS
 from registry.models import cooperative_from
+from shared.contracts.announcement import Announcement
 from shared.contracts.base import now
 from shared.contracts.criteria import Facts
+from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.contracts.registry import CooperativeRecord
 from shared.local.stack import SERVICES
 
@@ -136,9 +142,9 @@ class Inspector:
                 meant = await asyncio.to_thread(match.of, last)
                 judge(verdict, subject, known, told[who], meant, due(announced[who], heard[who]))
 
-    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[News]]:
+    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[Announcement]]:
         """What the owner of each subject wrote down to be sent, version by version."""
-        found: defaultdict[UUID, list[News]] = defaultdict(list)
+        found: defaultdict[UUID, list[Announcement]] = defaultdict(list)
         for service in ("funding", "ideas"):
             async with self.story.database(service) as connection:
                 rows = await connection.fetch(
@@ -146,8 +152,8 @@ class Inspector:
                 )
             for row in rows:
                 if row["topic"] in CONTRACTS:
-                    news = news_of(_parsed(row))
-                    found[news.subject_id].append(news)
+                    news = _announced_by(_parsed(row))
+                    found[news.announcement_id].append(news)
         return found
 
     # Partners
@@ -209,7 +215,7 @@ class Inspector:
 
 
 _LEDGER = """
-SELECT subject_id, version, told_version, eligible, unknown
+SELECT subject_id, version, notified_version, eligible, unknown
 FROM subject WHERE subject_id = ANY($1)
 """
 _HEARD = "SELECT subject_id, version, heard_at FROM subject_history WHERE subject_id = ANY($1)"
@@ -237,6 +243,12 @@ def _told(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID,
     return told
 
 
+def _announced_by(event: CallEvent | IdeaEvent) -> Announcement:
+    if isinstance(event, IdeaPublished | IdeaWithdrawn):
+        return announcement_of_idea(event.idea, occurred_at=event.occurred_at)
+    return announcement_of_call(event.call)
+
+
 def _parsed(row: asyncpg.Record) -> CallEvent | IdeaEvent:
     return CONTRACTS[row["topic"]].model_validate_json(row["body"])
 
@@ -248,8 +260,8 @@ class _Matching:
     facts: dict[UUID, Facts]
     found: dict[tuple[str, date], dict[UUID, str]] = field(default_factory=dict)
 
-    def of(self, news: News) -> dict[UUID, str]:
-        tracks = audience_tracks(news.content)
+    def of(self, news: Announcement) -> dict[UUID, str]:
+        tracks = audience_tracks(news)
         key = (repr(tracks), news.reference_on)
         if key not in self.found:
             self.found[key] = matching(self.facts, tracks, news.reference_on)

@@ -12,7 +12,7 @@ from random import Random
 
 import asyncpg
 
-from notifications.usecases.fanout import AUDIENCE_LOCK
+from notifications.usecases.audience_lock import AUDIENCE_LOCK
 from shared.local.stack import PROVISIONER
 from shared.messaging.relay import RELAY_LOCK
 

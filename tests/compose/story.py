@@ -82,4 +82,4 @@ def is_told(operator: Client, subject_id: str) -> bool:
         if refusal.status not in {404, 503}:
             raise
         return False
-    return totals["told_version"] is not None
+    return totals["notified_version"] is not None

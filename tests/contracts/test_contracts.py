@@ -71,7 +71,8 @@ def test_there_is_one_file_for_every_fact_and_none_for_others(folder):
 @each
 def test_a_topic_names_service_aggregate_and_what_happened(event):
     assert re.match(TOPIC_PATTERN, event.topic)
-    assert event.topic.split(".")[0] == event.__module__.rsplit(".", 1)[1]
+    service = "service" if event.is_generic() else event.__module__.rsplit(".", 1)[1]
+    assert event.topic.split(".")[0] == service
 
 
 @each

@@ -17,7 +17,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from notifications.usecases.fanout import AUDIENCE_LOCK
+from notifications.usecases.audience_lock import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.local.broker import Server
 from shared.local.processes import Process

@@ -20,6 +20,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.engine import make_url
 
 from notifications.domain import audience_tracks
+from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.base import Event, now
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
@@ -361,7 +362,7 @@ class Story:
 
         async def look() -> dict[str, Any] | None:
             totals = await self.totals(subject_id)
-            return totals if totals and (totals["told_version"] or 0) >= version else None
+            return totals if totals and (totals["notified_version"] or 0) >= version else None
 
         return await self.eventually(look)
 
@@ -483,10 +484,13 @@ class Story:
     async def expected(self, subject_id: UUID) -> dict[UUID, str]:
         """Who should be told of a call or an idea, by the evaluator over the files alone."""
         content = await self.snapshot(subject_id)
-        tracks, reference_on = audience_tracks(content), now().date()
-        if isinstance(content, CallSnapshot):
-            reference_on = content.reference_on
-        return register_files.matching(await self.register(), tracks, reference_on)
+        announced = (
+            announcement_of_call(content)
+            if isinstance(content, CallSnapshot)
+            else announcement_of_idea(content, occurred_at=now())
+        )
+        tracks = audience_tracks(announced)
+        return register_files.matching(await self.register(), tracks, announced.reference_on)
 
     async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
         """A call or an idea as the service that owns it shows it."""

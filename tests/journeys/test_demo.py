@@ -18,6 +18,7 @@ from uuid import UUID
 import pytest
 
 from notifications.domain import audience_tracks
+from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
@@ -120,12 +121,18 @@ def announced(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...
         content = item["data"].get("call") or item["data"].get("idea")
         if "call_id" in content:
             call = CallSnapshot.model_validate(content)
-            found[content["call_id"]] = (audience_tracks(call), call.reference_on)
+            found[content["call_id"]] = (
+                audience_tracks(announcement_of_call(call)),
+                call.reference_on,
+            )
         else:
             author = "00000000-0000-4000-8000-000000000000"
             idea = IdeaSnapshot.model_validate({**content, "author_id": author})
             assert idea.published_at is not None
-            found[content["idea_id"]] = (audience_tracks(idea), idea.published_at.date())
+            found[content["idea_id"]] = (
+                audience_tracks(announcement_of_idea(idea, occurred_at=idea.published_at)),
+                idea.published_at.date(),
+            )
     return found
 
 

@@ -36,7 +36,7 @@ async def test_a_call_is_opened_with_the_audience_that_was_seen(story: Story) ->
     await story.told(call_id)
     totals = await story.get("notifications", f"/subjects/{call_id}/totals")
     assert totals["alerted"] == seen["matched"] > 0
-    assert totals["hold"] is None
+    assert totals["approval"] is None
 
 
 async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(

@@ -201,7 +201,7 @@ async def test_one_correlation_id_runs_from_the_request_to_the_last_listener(sto
     (heard,) = await story.heard(door, 1)
     assert heard.headers["cloudEvents_correlationid"] == named
     await story.told(call_id)
-    lines = story.log_lines("notifications", event="subject told", subject_id=str(call_id))
+    lines = story.log_lines("notifications", event="fan-out completed", subject_id=str(call_id))
     assert [line["correlation_id"] for line in lines] == [named]
     (asked,) = story.log_lines("funding", path=f"/calls/{call_id}/open")
     assert asked["correlation_id"] == named

@@ -1,7 +1,7 @@
 """The declared matrices: who is let in where. One line per route, one mark per kind of caller.
 
     GET  /cooperatives/{cooperative_id}/alerts   + + - - - + - - - - - - !
-    PUT  /subjects/{subject_id}/hold             + - - - - - - - - - - - !  | {"state": "held", …}
+    PUT  /subjects/{subject_id}/approval         + - - - - - - - - - - - !  | {"state": "held", …}
 
 Marks: `+` answered, `-` forbidden (403), `?` hidden (404, as if it did not exist), `!` sign in
 first (401), `*` let in, and told that the broker is away, for these worlds have none. Callers, in

@@ -8,13 +8,12 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from shared.contracts.criteria import Criteria, Facts
-from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, Rule, Verdict, explain
 from shared.i18n import Direction, ReaderLanguage, Terms, content_language, direction
 
-from .domain import SubjectKind, audience_tracks
+from .approval_text import ApprovalAnswer, DecisionOut, approval_answer, decision_out, ground_of
+from .domain import audience_tracks
 from .domain.why import Because, ContentThen, FactsThen, Then, best_of
-from .holding import DecisionOut, HoldAnswer, decision_out, ground_of, hold_answer
 from .labels import how_to_complete, name_of_field, name_of_value
 from .queries import AnyRow, Known
 
@@ -32,7 +31,7 @@ class ToldOut(BaseModel):
 class TrackAnswer(BaseModel):
     """How one track came out for this cooperative."""
 
-    track: str | None = Field(description="Name of the track; null for an idea.")
+    track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
     rules: list[Rule] = Field(description="The rules that the reasons speak of.")
     reasons: list[str] = Field(
@@ -56,7 +55,7 @@ class WhyOut(BaseModel):
 
     subject_id: UUID
     cooperative_id: UUID
-    subject_kind: SubjectKind
+    subject_kind: str
     title: str
     language: ReaderLanguage
     dir: Direction
@@ -65,7 +64,7 @@ class WhyOut(BaseModel):
     summary: str = Field(description="The ground in one sentence.")
     verdict: Outcome | None = Field(description="The best of its tracks.")
     alerts: list[ToldOut]
-    hold: HoldAnswer | None = Field(description="What keeps the telling back, at `as_of`.")
+    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back, at `as_of`.")
     decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
     tracks: list[TrackAnswer]
     facts: list[FactOut]
@@ -82,21 +81,25 @@ SUMMARIES = Terms(
 )
 ENDED = Terms("explanation.ended", ("open", "closed", "cancelled", "withdrawn"))
 """By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
+ENDED_OTHERWISE = Terms("explanation.ended_otherwise", ("open", "closed", "cancelled", "withdrawn"))
+"""By state, for kinds that have no words of their own."""
+WITH_OWN_WORDS = frozenset({"call", "idea"})
 
 
 def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
     """The answer with the sentences, the facts and the versions that it stands on.
 
-    `for_staff`: an operator or a delegate reads it, and so what operators wrote about holds.
+    `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
-    subject = content.snapshot if content else known.subject.snapshot()
+    newest = known.subject.announcement()
+    written = content_language(language)
     return WhyOut(
         subject_id=known.subject.subject_id,
         cooperative_id=known.cooperative_id,
         subject_kind=known.subject.kind,
-        title=subject.title.in_language(content_language(language)),
+        title=(content.announcement if content else newest).title.in_language(written),
         language=language,
         dir=direction(language),
         told=then.was_told,
@@ -104,11 +107,11 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
         summary=_summary(because, then, language, for_staff=for_staff),
         verdict=best_of(verdicts),
         alerts=[_told(row) for row in known.alerts],
-        hold=hold_answer(then.kept_back_by(), language, for_staff=for_staff),
+        approval=approval_answer(then.kept_back_by(), language, for_staff=for_staff),
         decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
         tracks=_tracks(content, then.facts, verdicts, language),
         facts=_facts(then.facts, verdicts, language),
-        subject_state=content.snapshot.state if content else None,
+        subject_state=content.announcement.state if content else None,
         content_version=content.version if content else None,
         facts_version=then.facts.version if then.facts else None,
         as_of=then.at,
@@ -117,7 +120,9 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
 
 def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
     if because is Because.SUBJECT_NOT_OPEN and then.content:
-        return ENDED.text(language, then.content.snapshot.state)
+        ended = then.content.announcement
+        words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
+        return words.text(language, ended.state)
     kept = then.kept_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
     return SUMMARIES.text(language, because, hold=ground)
@@ -141,15 +146,11 @@ def _tracks(
 ) -> list[TrackAnswer]:
     if content is None or known is None:
         return []
-    snapshot = content.snapshot
-    names: list[str | None] = (
-        [track.name.in_language(content_language(language)) for track in snapshot.tracks]
-        if isinstance(snapshot, CallSnapshot)
-        else [None]
-    )
+    announced, written = content.announcement, content_language(language)
+    names = [each.name.in_language(written) if each.name else None for each in announced.tracks]
     return [
         _track(name, criteria, verdict, known.facts, language)
-        for name, criteria, verdict in zip(names, audience_tracks(snapshot), verdicts, strict=True)
+        for name, criteria, verdict in zip(names, audience_tracks(announced), verdicts, strict=True)
     ]
 
 

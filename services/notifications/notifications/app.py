@@ -14,13 +14,13 @@ from .usecases.holdings import HOLDINGS
 
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
-    "held": "SELECT count(*) FROM hold WHERE state = 'held'",
+    "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
 }
 """What an operator should see of notifications beside what every service tells."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
     "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
-    " ELSE subject_id::text END FROM hold WHERE state = 'held' ORDER BY decided_at",
+    " ELSE subject_id::text END FROM fanout_approval WHERE state = 'held' ORDER BY decided_at",
 }
 """Which partners and subjects these are: operators alone read the status."""
 
@@ -30,7 +30,7 @@ SPEC = ServiceSpec(
     router=api.router,
     consumers=handlers.consumers,
     background=(jobs.keep_gaps,),
-    jobs=(jobs.tell_late_matches, jobs.deliver_feeds, jobs.trim_feeds),
+    jobs=(jobs.backfill_alerts, jobs.deliver_feeds, jobs.trim_feeds),
     sealed=HOLDINGS,
     owner_of=queries.owner_of,
     counts=COUNTS,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.announcement import Announcement, Detail
 from shared.contracts.base import Localized, LocalizedLong
-from shared.contracts.funding import CallKind, CallSnapshot, CallState, Deadline
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import CallKind, CallSnapshot, CallState
 from shared.contracts.ideas import IdeaSnapshot, IdeaState, Origin, Readiness
 from shared.i18n import Terms, content_language, dirhams, numeric_day
 
 from .conditions import in_words, names
 from .domain import changes_between
-from .domain.subjects import UNSAID, Snapshot
+from .domain.subjects import UNSAID
+from .usecases.clock import MOROCCO
 
 
 class Change(BaseModel):
@@ -28,11 +31,16 @@ class Change(BaseModel):
     after_shown: str | None = Field(description="The new value in words; null where none is.")
 
 
-IDENTITIES = frozenset({"call_id", "idea_id", "author_id"})
-"""Fields that never change."""
+NEVER_SHOWN = frozenset({"call_id", "idea_id", "author_id", "opened_at", "published_at", "summary"})
+"""Fields of calls and ideas that never change, or that an announcement says otherwise."""
 LABELS = Terms(
     "change.field",
-    sorted({*CallSnapshot.model_fields, *IdeaSnapshot.model_fields} - UNSAID - IDENTITIES),
+    sorted(
+        {*Announcement.model_fields, *CallSnapshot.model_fields, *IdeaSnapshot.model_fields}
+        - UNSAID
+        - NEVER_SHOWN
+        | {"kind"}
+    ),
 )
 VALUES = Terms(
     "change.value",
@@ -44,12 +52,12 @@ VALUES = Terms(
 )
 
 
-def changes(before: Snapshot, after: Snapshot, language: str) -> list[Change]:
+def changes(before: Announcement, after: Announcement, language: str) -> list[Change]:
     """Each field that differs, as kept and in words."""
     return [
         Change(
             field=name,
-            label=LABELS.name(language, name),
+            label=_label(before, after, name, language),
             before=old,
             after=new,
             before_shown=_shown(before, name, language),
@@ -59,18 +67,39 @@ def changes(before: Snapshot, after: Snapshot, language: str) -> list[Change]:
     ]
 
 
-def _shown(content: Snapshot, name: str, language: str) -> str | None:
-    value = getattr(content, name)
+def _label(before: Announcement, after: Announcement, name: str, language: str) -> str:
+    """The words of the announcement itself, else ours."""
+    detail = after.detail(name) or before.detail(name)
+    if detail and detail.label:
+        return detail.label.in_language(content_language(language))
+    return LABELS.name(language, name)
+
+
+def _shown(content: Announcement, name: str, language: str) -> str | None:
+    detail = content.detail(name)
+    if detail is not None:
+        return shown_detail(detail, language)
+    value = getattr(content, name, None)
     if value is None or value == ():
         return None
+    if isinstance(value, datetime):
+        return value.astimezone(MOROCCO).strftime("%d/%m/%Y %H:%M")
     if isinstance(value, date):
         return numeric_day(language, value)
     if isinstance(value, Localized | LocalizedLong | Deadline):
         return value.in_language(content_language(language))
     if name == "tracks":
         return " | ".join(in_words(track, language) for track in value)
-    if name == "budget_centimes":
+    return VALUES.name(language, str(value))
+
+
+def shown_detail(detail: Detail, language: str) -> str:
+    """The value in the words of the announcement itself, else in ours."""
+    if detail.shown is not None:
+        return detail.shown.in_language(content_language(language))
+    value = detail.value
+    if detail.code.endswith("_centimes") and isinstance(value, int):
         return dirhams(language, value)
     if isinstance(value, tuple):
-        return names(name, tuple(str(item) for item in value), language)
+        return names(detail.code, tuple(str(item) for item in value), language)
     return VALUES.name(language, str(value))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shared.contracts.announcement import AnnouncedTrack
 from shared.contracts.criteria import Criteria, MinShare
-from shared.contracts.funding import Track
 from shared.i18n import Terms, content_language, dirhams, translate
 
 from .labels import name_of_value
@@ -22,11 +22,14 @@ CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "coun
 CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
 
 
-def in_words(track: Track, language: str) -> str:
+def in_words(track: AnnouncedTrack, language: str) -> str:
     """The name, and in brackets whatever the track states."""
     stated = [*_gifts(track, language), *_asked(track.criteria, language)]
+    words = translate(language, "list.semicolon").join(stated)
+    if track.name is None:
+        return words
     name = track.name.in_language(content_language(language))
-    return f"{name} ({translate(language, 'list.semicolon').join(stated)})" if stated else name
+    return f"{name} ({words})" if words else name
 
 
 def names(field: str, codes: tuple[str, ...], language: str) -> str:
@@ -35,14 +38,18 @@ def names(field: str, codes: tuple[str, ...], language: str) -> str:
     return translate(language, "list.comma").join(shown)
 
 
-def _gifts(track: Track, language: str) -> Iterator[str]:
+def _gifts(track: AnnouncedTrack, language: str) -> Iterator[str]:
+    written = content_language(language)
+    for detail in track.details:
+        if detail.label and detail.shown:
+            yield f"{detail.label.in_language(written)} : {detail.shown.in_language(written)}"
+    known = {each.code: each.value for each in track.details}
     for field in GIFTS:
-        value = getattr(track, field)
-        if value is None:
-            continue
-        if field == "max_grant_centimes":
+        value = known.get(field)
+        if isinstance(value, int) and field == "max_grant_centimes":
             value = dirhams(language, value)
-        yield GIFT.text(language, field, value=value)
+        if isinstance(value, int | str):
+            yield GIFT.text(language, field, value=value)
 
 
 def _asked(criteria: Criteria, language: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Work beside requests and reactions: late matches, partner feeds and doors."""
+"""Work beside requests and consumers: backfill, partner feeds and doors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ LOOK_SECONDS = 30.0
 """How often the provisioner looks whether the broker still has what it made."""
 
 
-def tell_late_matches(runtime: Runtime) -> Job:
+def backfill_alerts(runtime: Runtime) -> Job:
     """Alert those who match an open subject since the audience changed.
 
     And what still waits after everything was released. Safe in several processes.
     """
 
     async def step() -> bool:
-        return await _tell_late(runtime.sessions) or await _tell_waiting(runtime.sessions)
+        return await _backfill(runtime.sessions) or await _fan_out_waiting(runtime.sessions)
 
     return Job(
         name="backfill",
@@ -45,16 +45,16 @@ def tell_late_matches(runtime: Runtime) -> Job:
     )
 
 
-async def _tell_late(sessions: Sessions) -> bool:
-    """Tell what the next notes ask for; False where there are none."""
+async def _backfill(sessions: Sessions) -> bool:
+    """Alert whom the next notes ask for; False where there are none."""
     async with sessions.begin() as session:
-        return await usecases.tell_late(session)
+        return await usecases.backfill_alerts(session)
 
 
-async def _tell_waiting(sessions: Sessions) -> bool:
-    """Tell the next subject that waits; False where there is none."""
+async def _fan_out_waiting(sessions: Sessions) -> bool:
+    """Fan out the next subject that waits; False where there is none."""
     async with sessions.begin() as session:
-        return await usecases.tell_waiting(session)
+        return await usecases.fan_out_waiting(session)
 
 
 def trim_feeds(runtime: Runtime) -> Job:

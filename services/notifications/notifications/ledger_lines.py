@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from shared.eligibility import Outcome
 
-from .domain import HoldState
-from .holding import ground_of
+from .approval_text import ground_of
+from .domain import ApprovalState
 from .queries import LedgerRow
 from .rendering import TrackReason, reasons, verdict_of
 
@@ -100,7 +100,7 @@ async def lines_of(rows: Sequence[LedgerRow], language: str) -> list[LedgerLine]
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
     if row.untold_for is not None:
-        return "stopped" if row.untold_for.state is HoldState.STOPPED else "held"
+        return "stopped" if row.untold_for.state is ApprovalState.STOPPED else "held"
     for state in ("read", "archived"):
         if row.read_state == state:
             return state

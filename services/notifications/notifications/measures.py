@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.metrics import Measure, gauge
 
-from .domain import EVERYTHING, DoorState, HoldState
-from .models import amqp_door, audience, hold
+from .domain import EVERYTHING, ApprovalState, DoorState
+from .models import amqp_door, audience, fanout_approval
 
 # An entry that waits is the one after the last delivered; the age of the oldest such is told.
 FEED_LAG = text(
@@ -27,10 +27,10 @@ SELECT count(*) AS doors, coalesce(sum(p.last_position - d.delivered_position), 
 UNTOLD = text(
     """
 SELECT count(*) AS subjects FROM subject s
- WHERE s.state = 'open' AND s.told_version IS NULL
+ WHERE s.state = 'open' AND s.notified_version IS NULL
    AND (s.closes_at IS NULL OR s.closes_at > now())
-   AND NOT EXISTS (SELECT FROM hold h WHERE h.state <> 'released'
-                      AND h.subject_id IN (s.subject_id, :everything))
+   AND NOT EXISTS (SELECT FROM fanout_approval a WHERE a.state <> 'released'
+                      AND a.subject_id IN (s.subject_id, :everything))
 """
 )
 GAPS = text(
@@ -122,14 +122,21 @@ async def _doors(session: AsyncSession) -> Iterable[Metric]:
 
 
 async def _subjects(session: AsyncSession) -> Iterable[Metric]:
-    states = {(state.value,): 0.0 for state in HoldState}
+    states = {(state.value,): 0.0 for state in ApprovalState}
     for row in await session.execute(
-        select(hold.c.state, func.count().label("holds")).group_by(hold.c.state)
+        select(fanout_approval.c.state, func.count().label("approvals")).group_by(
+            fanout_approval.c.state
+        )
     ):
-        states[(str(row.state),)] = float(row.holds)
+        states[(str(row.state),)] = float(row.approvals)
     untold = (await session.execute(UNTOLD, {"everything": EVERYTHING})).one()
     return [
-        gauge("taawon_holds", "Fan-outs that a person held back, by state.", states, ["state"]),
+        gauge(
+            "taawon_fanout_approvals",
+            "Fan-outs that a person held back, by state.",
+            states,
+            ["state"],
+        ),
         gauge(
             "taawon_subjects_untold",
             "Open ideas and calls that nobody was told of, and that nobody holds back.",

@@ -71,7 +71,7 @@ def fanning_out(session: AsyncSession, kind: str) -> Iterator[Tally]:
     after_commit(session, count)
 
 
-def told_late(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
+def backfilled(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
     """Count alerts of those who match only now, once they are committed."""
     after_commit(session, lambda: _add(kind, {"eligible": eligible, "unknown": unknown}))
 

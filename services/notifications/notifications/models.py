@@ -28,7 +28,14 @@ from sqlalchemy.orm import registry
 
 from shared.messaging.tables import NAMING
 
-from .domain import Door, DoorState, Hold, HoldState, Subject, SubjectKind, SubjectState
+from .domain import (
+    ApprovalState,
+    Door,
+    DoorState,
+    FanoutApproval,
+    Subject,
+    SubjectState,
+)
 
 metadata = MetaData(naming_convention=NAMING)
 mapper = registry(metadata=metadata)
@@ -109,13 +116,14 @@ subject = Table(
     "subject",
     metadata,
     Column("subject_id", UUID(as_uuid=True), primary_key=True),
-    Column("kind", _choice(SubjectKind), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("state", _choice(SubjectState), nullable=False),
     Column("content", JSONB, nullable=False),
     Column("reference_on", Date, nullable=False),
     _moment("closes_at", nullable=True),
-    Column("told_version", Integer),
+    Column("notified_version", Integer),
     _moment("fanned_out_at", nullable=True),
     Column("eligible", Integer, nullable=False, server_default=text("0")),
     Column("unknown", Integer, nullable=False, server_default=text("0")),
@@ -211,26 +219,26 @@ amqp_door = Table(
     _moment("ready_at", nullable=True),
 )
 
-hold = Table(
-    "hold",
+fanout_approval = Table(
+    "fanout_approval",
     metadata,
     Column("subject_id", UUID(as_uuid=True), primary_key=True),
-    Column("state", _choice(HoldState), nullable=False),
+    Column("state", _choice(ApprovalState), nullable=False),
     Column("reason", Text, nullable=False),
     Column("decided_by", UUID(as_uuid=True)),
     _moment("decided_at", default=True),
 )
 
-hold_decision = Table(
-    "hold_decision",
+fanout_approval_decision = Table(
+    "fanout_approval_decision",
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("subject_id", UUID(as_uuid=True), nullable=False),
-    Column("state", _choice(HoldState), nullable=False),
+    Column("state", _choice(ApprovalState), nullable=False),
     Column("reason", Text, nullable=False),
     Column("decided_by", UUID(as_uuid=True)),
     _moment("decided_at", default=True),
-    Index("ix_hold_decision_subject", "subject_id", "seq"),
+    Index("ix_fanout_approval_decision_subject", "subject_id", "seq"),
 )
 
 # What went out through a door, by ranges: `times` confirmed, `unsure` begun and not known.
@@ -297,8 +305,8 @@ BEGIN PERFORM pg_notify('{CHANGE_CHANNEL}', ''); RETURN NULL; END $$""",
     """CREATE TRIGGER audience_change_notify AFTER INSERT ON audience_change
 FOR EACH STATEMENT EXECUTE FUNCTION audience_change_notify()""",
 )
-"""Wakes whoever tells late matches at commit; a migration runs it."""
+"""Wakes the backfill at commit; a migration runs it."""
 
 mapper.map_imperatively(Subject, subject)
 mapper.map_imperatively(Door, amqp_door)
-mapper.map_imperatively(Hold, hold)
+mapper.map_imperatively(FanoutApproval, fanout_approval)

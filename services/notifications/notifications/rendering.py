@@ -8,15 +8,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Facts
-from shared.contracts.funding import CallSnapshot
 from shared.eligibility import Outcome, evaluate, explain
 from shared.i18n import Direction, ReaderLanguage, content_language, direction
 
 from .changes import Change, changes
-from .domain import SubjectKind, audience_tracks
-from .domain.subjects import Snapshot
-from .domain.why import snapshot_of
+from .domain import audience_tracks
 from .labels import how_to_complete
 from .queries import AlertRow
 
@@ -24,7 +22,7 @@ from .queries import AlertRow
 class TrackReason(BaseModel):
     """Why one track is, or may be, for this cooperative."""
 
-    track: str | None = Field(description="Name of the track; null for an idea.")
+    track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
     reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
     to_complete: list[str] = Field(description="Fields of the register that would decide it.")
@@ -37,7 +35,7 @@ class AlertOut(BaseModel):
     number: int
     kind: str
     subject_id: UUID
-    subject_kind: SubjectKind
+    subject_kind: str
     title: str
     summary: str
     funder: str | None
@@ -59,9 +57,9 @@ class AlertOut(BaseModel):
 def render(alert: AlertRow, language: str) -> AlertOut:
     """The alert with its reasons, from the content and the facts as they were when it was told."""
     row = alert.row
-    content = snapshot_of(row.subject_kind, row.content)
-    before = snapshot_of(row.subject_kind, row.content_before) if row.content_before else None
-    call = content if isinstance(content, CallSnapshot) else None
+    content = Announcement.model_validate(row.content)
+    before = Announcement.model_validate(row.content_before) if row.content_before else None
+    funder = content.detail("funder")
     written = content_language(language)
     return AlertOut(
         number=row.seq,
@@ -69,9 +67,9 @@ def render(alert: AlertRow, language: str) -> AlertOut:
         subject_id=row.subject_id,
         subject_kind=row.subject_kind,
         title=content.title.in_language(written),
-        summary=content.summary.in_language(written),
-        funder=call.funder if call else None,
-        deadline=call.deadline.in_language(written) if call and call.deadline else None,
+        summary=content.text.in_language(written),
+        funder=str(funder.value) if funder else None,
+        deadline=content.deadline.in_language(written) if content.deadline else None,
         language=language,
         dir=direction(language),
         verdict=verdict_of(row),
@@ -90,7 +88,7 @@ def verdict_of(row: Any) -> Outcome:
     return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
-def reasons(content: Snapshot, facts: Facts, row: Any, language: str) -> list[TrackReason]:
+def reasons(content: Announcement, facts: Facts, row: Any, language: str) -> list[TrackReason]:
     """The reasons of each track that the alert was told for; of all, where it is for none."""
     told = row.eligible_tracks | row.unknown_tracks or ~0
     return [
@@ -101,14 +99,12 @@ def reasons(content: Snapshot, facts: Facts, row: Any, language: str) -> list[Tr
 
 
 def _reason(
-    content: Snapshot, number: int, facts: Facts, reference_on: Any, language: str
+    content: Announcement, number: int, facts: Facts, reference_on: Any, language: str
 ) -> TrackReason:
-    criteria = audience_tracks(content)[number]
+    criteria, name = audience_tracks(content)[number], content.tracks[number].name
     verdict = evaluate(criteria, facts, reference_on=reference_on)
     return TrackReason(
-        track=content.tracks[number].name.in_language(content_language(language))
-        if isinstance(content, CallSnapshot)
-        else None,
+        track=name.in_language(content_language(language)) if name else None,
         verdict=verdict.outcome,
         reasons=explain(verdict.decisive, criteria, facts, language),
         to_complete=list(verdict.unknown_fields),

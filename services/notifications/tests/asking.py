@@ -20,7 +20,7 @@ async def heard(sessions, *happened):
         for item in happened:
             if hasattr(item, "cooperative_id"):
                 await handlers.keep_imported_cooperatives(imported(item), session)
-                await usecases.tell_late(session)
+                await usecases.backfill_alerts(session)
             elif "ideas" in item.topic:
                 await handlers.follow_idea(item, session)
             else:
@@ -44,13 +44,13 @@ async def ask(door, tokens, subject_id, record, headers=None, **parameters):
 
 
 async def decide(door, tokens, state, reason, subject_id=None):
-    path = f"/subjects/{subject_id}/hold" if subject_id else "/hold"
+    path = f"/subjects/{subject_id}/approval" if subject_id else "/approval"
     decided = await door.http.put(
         path, json={"state": state, "reason": reason}, headers=tokens.headers("operator")
     )
     assert decided.status_code == 200, decided.text
     async with door.sessions.begin() as session:
-        await usecases.tell_waiting(session)
+        await usecases.fan_out_waiting(session)
 
 
 def taawon(url, *arguments):

@@ -6,6 +6,8 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
+from notifications.handlers import announcement_of_call, announcement_of_idea
+from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import (
     CallCancelled,
@@ -126,3 +128,10 @@ def published(idea: IdeaSnapshot) -> IdeaPublished:
 def withdrawn(idea: IdeaSnapshot) -> IdeaWithdrawn:
     newer = idea.model_copy(update={"version": idea.version + 1, "state": "withdrawn"})
     return IdeaWithdrawn(aggregate_version=newer.version, idea_id=idea.idea_id, idea=newer)
+
+
+def announced(content: CallSnapshot | IdeaSnapshot) -> Announcement:
+    """The call or the idea as notifications keeps it."""
+    if isinstance(content, CallSnapshot):
+        return announcement_of_call(content)
+    return announcement_of_idea(content, occurred_at=datetime(2026, 11, 24, 9, tzinfo=UTC))

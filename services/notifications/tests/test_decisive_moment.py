@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from notifications.domain import HoldState
+from notifications.domain import ApprovalState
 from notifications.domain.why import (
     Because,
     ContentThen,
@@ -20,7 +20,7 @@ from notifications.domain.why import (
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import Deadline
 
-from .builders import a_call, a_track
+from .builders import a_call, a_track, announced
 
 
 def at(hour: int) -> datetime:
@@ -31,7 +31,7 @@ def content(version: int, heard: int, state: str = "open", deadline: int | None 
     """A call at a version, heard at an hour; it ends at an hour if a deadline is given."""
     ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
     call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
-    return ContentThen(version, call, date(2026, 11, 24), at(heard))
+    return ContentThen(version, announced(call), date(2026, 11, 24), at(heard))
 
 
 NOW = 20
@@ -104,7 +104,11 @@ def test_the_content_of_a_moment_is_the_newest_that_was_heard(hour, version):
 
 
 HELD = Decision(
-    everything=False, state=HoldState.HELD, reason="r", decided_by=uuid.uuid4(), decided_at=at(9)
+    everything=False,
+    state=ApprovalState.HELD,
+    reason="r",
+    decided_by=uuid.uuid4(),
+    decided_at=at(9),
 )
 FITS, MISFIT = {"sectors": ["ARGAN"]}, {"sectors": ["CRAFTS"]}
 

@@ -25,7 +25,7 @@ from notifications.domain import (
 )
 from notifications.domain.blocks import blocks
 from notifications.domain.doors import MOVES, broker_hash
-from notifications.domain.subjects import news_of
+from notifications.domain.subjects import decide
 from shared.contracts.criteria import LegalStatus
 from shared.errors import IllegalMove
 
@@ -33,6 +33,7 @@ from .builders import (
     a_call,
     a_track,
     an_idea,
+    announced,
     cancelled,
     closed,
     extended,
@@ -46,53 +47,55 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
 def a_told_subject(call):
-    subject = Subject.first_heard(news_of(opened(call)))
-    subject.note_told(at=NOW, eligible=3, unknown=1, alerted=4)
+    subject = Subject.first_received(announced(opened(call).call))
+    subject.note_alerted(at=NOW, eligible=3, unknown=1, alerted=4)
     return subject
 
 
 def test_an_open_call_is_told_to_everybody_who_matches():
-    subject = Subject.first_heard(news_of(opened(a_call())))
+    subject = Subject.first_received(announced(opened(a_call()).call))
 
-    assert subject.next_step(None, at=NOW) == Step(first=AlertKind.OPENED)
+    assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
 @pytest.mark.parametrize("ending", [cancelled, closed])
 def test_a_call_that_ended_before_it_was_told_is_told_to_nobody(ending):
     call = a_call()
-    subject = Subject.first_heard(news_of(ending(call)))
+    subject = Subject.first_received(announced(ending(call).call))
 
-    subject.learn(news_of(opened(call)))
+    subject.learn(announced(opened(call).call))
 
-    assert subject.next_step(None, at=NOW).is_nothing
+    assert decide(subject, None, None, at=NOW).is_nothing
 
 
 def test_what_arrives_late_changes_nothing():
     call = a_call()
-    subject = Subject.first_heard(news_of(extended(call)))
+    subject = Subject.first_received(announced(extended(call).call))
 
-    subject.learn(news_of(opened(call)))
+    subject.learn(announced(opened(call).call))
 
     assert subject.version == 3
-    assert subject.next_step(None, at=NOW) == Step(first=AlertKind.OPENED)
+    assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
 def test_those_told_are_corrected_when_the_deadline_moves():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(news_of(extended(call)))
+    subject.learn(announced(extended(call).call))
 
-    assert subject.next_step(call, at=NOW) == Step(correction=AlertKind.DEADLINE_EXTENDED)
+    assert decide(subject, announced(call), None, at=NOW) == Step(
+        correction=AlertKind.DEADLINE_EXTENDED
+    )
 
 
 def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(news_of(updated(call, tracks=(a_track(regions=["MA-09"]),))))
+    subject.learn(announced(updated(call, tracks=(a_track(regions=["MA-09"]),)).call))
 
-    assert subject.next_step(call, at=NOW) == Step(
+    assert decide(subject, announced(call), None, at=NOW) == Step(
         first=AlertKind.OPENED, correction=AlertKind.UPDATED
     )
 
@@ -101,25 +104,25 @@ def test_closing_corrects_nobody():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(news_of(closed(call)))
+    subject.learn(announced(closed(call).call))
 
-    assert subject.next_step(call, at=NOW).is_nothing
+    assert decide(subject, announced(call), None, at=NOW).is_nothing
 
 
 def test_a_subject_that_was_told_its_newest_content_needs_nothing():
     call = a_call()
 
-    assert a_told_subject(call).next_step(call, at=NOW).is_nothing
+    assert decide(a_told_subject(call), announced(call), None, at=NOW).is_nothing
 
 
 def test_a_withdrawn_idea_is_called_withdrawn():
     idea = an_idea()
 
-    assert correction_kind(idea, withdrawn(idea).idea) is AlertKind.WITHDRAWN
+    assert correction_kind(announced(idea), announced(withdrawn(idea).idea)) is AlertKind.WITHDRAWN
 
 
 def test_entities_that_are_no_longer_registered_are_told_of_nothing():
-    (criteria,) = audience_tracks(an_idea())
+    (criteria,) = audience_tracks(announced(an_idea()))
 
     assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
 

@@ -35,6 +35,7 @@ from .builders import (
     a_record,
     a_track,
     an_idea,
+    announced,
     cancelled,
     closed,
     extended,
@@ -55,7 +56,7 @@ async def kept(session, *records):
 
 
 async def tell_all_late(session):
-    while await usecases.tell_late(session):
+    while await usecases.backfill_alerts(session):
         pass
 
 
@@ -112,7 +113,7 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
     for record in records:
         verdicts = [
             evaluate(criteria, record.facts(), reference_on=call.reference_on)
-            for criteria in audience_tracks(call)
+            for criteria in audience_tracks(announced(call))
         ]
         masks = tuple(
             sum(1 << n for n, v in enumerate(verdicts) if v.outcome is outcome)
@@ -273,15 +274,15 @@ async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(d
         await handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions() as session:  # a process that dies before it commits
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
 
     async with sessions.begin() as session:
         assert await session.scalar(select(func.count()).select_from(audience_change)) == 1
         assert await recipients(session, call.call_id) == set()
-        assert await usecases.tell_late(session)
+        assert await usecases.backfill_alerts(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
-        assert not await usecases.tell_late(session)
+        assert not await usecases.backfill_alerts(session)
     await engine.dispose()
 
 
@@ -296,7 +297,7 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
         await handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions.begin() as session:
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
         async with sessions.begin() as other:
             await handlers.keep_imported_cooperatives(imported(moved), other)
 
@@ -438,15 +439,15 @@ async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
 
     over = asyncio.Event()
 
-    async def tell_late():
+    async def take_notes():
         while True:
             ends = over.is_set()
             async with sessions.begin() as session:
-                found = await usecases.tell_late(session)
+                found = await usecases.backfill_alerts(session)
             if ends and not found:
                 return
 
-    tellers = [asyncio.create_task(tell_late()) for _ in range(3)]
+    tellers = [asyncio.create_task(take_notes()) for _ in range(3)]
     await asyncio.gather(
         *(run(handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
         *(run(handlers.follow_call, opened(call)) for call in calls),

@@ -28,7 +28,7 @@ async def registered(door, *records):
     async with door.sessions.begin() as session:
         await handlers.keep_imported_cooperatives(batch, session)
     async with door.sessions.begin() as session:
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
 
 
 async def heard(door, *facts):
@@ -39,7 +39,7 @@ async def heard(door, *facts):
 
 async def decide(door, tokens, call, state):
     answer = await door.http.put(
-        f"/subjects/{call.call_id}/hold",
+        f"/subjects/{call.call_id}/approval",
         json={"state": state, "reason": "a wrong cap"},
         headers=tokens.headers("operator"),
     )
@@ -185,7 +185,7 @@ async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobod
     assert regions == {"MA-09": "سوس-ماسة", "MA-99": "MA-99"}
     assert {group["code"]: group["label"] for group in totals["by_sector"]}["NEW"] == "NEW"
     assert totals["title"] == "طلب مشاريع"
-    assert "الإفراج" in totals["hold"]["next"]
+    assert "الإفراج" in totals["approval"]["next"]
 
 
 async def test_first_alerts_and_corrections_are_counted_apart(door, tokens):
@@ -224,7 +224,7 @@ async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(door, toke
     untold = lines[1]
     assert (untold["state"], untold["told_at"], untold["edition"]) == (state, None, None)
     assert (untold["verdict"], untold["not_told_because"]) == ("eligible", "a wrong cap")
-    assert (totals["alerted"], totals["not_told"], totals["hold"]["state"]) == (1, 1, state)
+    assert (totals["alerted"], totals["not_told"], totals["approval"]["state"]) == (1, 1, state)
 
 
 ENDS = {
@@ -247,7 +247,7 @@ async def test_of_what_is_over_nobody_is_kept_back(door, tokens, state, end):
     totals = await totals_of(door, tokens, call)
 
     assert lines == []
-    assert (totals["not_told"], totals["hold"]["state"]) == (0, state)
+    assert (totals["not_told"], totals["approval"]["state"]) == (0, state)
 
 
 async def test_after_a_release_nobody_is_kept_back(door, tokens):
@@ -261,7 +261,7 @@ async def test_after_a_release_nobody_is_kept_back(door, tokens):
 
     after = await totals_of(door, tokens, call)
     assert (before["alerted"], before["not_told"]) == (0, 2)
-    assert (after["alerted"], after["not_told"], after["hold"]) == (2, 0, None)
+    assert (after["alerted"], after["not_told"], after["approval"]) == (2, 0, None)
     assert all(line["told_at"] for line in await lines_of(door, tokens, call))
 
 

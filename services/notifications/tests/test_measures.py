@@ -96,8 +96,9 @@ async def test_the_audience_tells_how_much_it_knows_and_how_late(door):
 
 async def test_an_open_call_that_nobody_holds_back_and_nobody_heard_of_is_seen(door):
     row = (
-        "INSERT INTO subject (subject_id, kind, version, state, content, reference_on, closes_at)"
-        " VALUES ('{}', 'call', 1, '{}', '{{}}', '2026-01-01', {})"
+        "INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on,"
+        " closes_at)"
+        " VALUES ('{}', 'funding', 'call', 1, '{}', '{{}}', '2026-01-01', {})"
     )
     held = uuid.uuid4()
     await run(
@@ -106,14 +107,17 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_heard_of_is_seen(d
         row.format(uuid.uuid4(), "open", "now() - interval '1 day'"),
         row.format(uuid.uuid4(), "cancelled", "NULL"),
         row.format(held, "open", "NULL"),
-        "INSERT INTO hold (subject_id, state, reason, decided_by)"
+        "INSERT INTO fanout_approval (subject_id, state, reason, decided_by)"
         f" VALUES ('{held}', 'held', 'a wrong cap', '{uuid.uuid4()}')",
     )
 
     found = await measured(door)
 
     assert found["taawon_subjects_untold"] == 1
-    assert (found["taawon_holds held"], found["taawon_holds stopped"]) == (1, 0)
+    assert (found["taawon_fanout_approvals held"], found["taawon_fanout_approvals stopped"]) == (
+        1,
+        0,
+    )
 
 
 async def test_feeds_that_wait_are_measured_by_kind_of_door_and_never_by_partner(door):

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notifications.domain import HoldState
+from notifications.approval_text import ground_of
+from notifications.domain import ApprovalState
 from notifications.domain.why import Decision
-from notifications.holding import ground_of
 
 from .asking import ask, decide, heard, moment, read_ledger
 from .builders import (
@@ -34,9 +34,13 @@ async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
 
     assert (why["told"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
     assert why["summary"] == "L'envoi était retenu à ce moment : à relire."
-    hold = why["hold"]
-    assert (hold["state"], hold["by"], hold["of_everything"]) == ("held", "operator", False)
-    assert "libère" in hold["next"]
+    approval = why["approval"]
+    assert (approval["state"], approval["by"], approval["of_everything"]) == (
+        "held",
+        "operator",
+        False,
+    )
+    assert "libère" in approval["next"]
 
 
 async def test_while_it_is_held_why_and_ledger_name_the_same_ones(door, tokens):
@@ -67,10 +71,10 @@ async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staf
     why = await ask(door, tokens, call.call_id, record, language="ar")
     rows = await read_ledger(door, tokens, call.call_id)
 
-    assert (why["because"], why["hold"]["by"]) == ("held_back", "notifications")
+    assert (why["because"], why["approval"]["by"]) == ("held_back", "notifications")
     assert why["summary"] == "كان الإرسال موقوفا في ذلك الوقت: في انتظار تأكيد عدد المرسل إليهم."
-    assert why["hold"]["reason"] == "recipients confirmed: 0, matching now: 11"
-    assert "الإفراج" in why["hold"]["next"]
+    assert why["approval"]["reason"] == "recipients confirmed: 0, matching now: 11"
+    assert "الإفراج" in why["approval"]["next"]
     assert rows[0]["not_told_because"] == (
         "en attente d'une confirmation du nombre de destinataires"
     )
@@ -104,13 +108,13 @@ async def test_a_cooperative_reads_neither_the_numbers_nor_what_an_operator_wrot
 
     for why, ground in zip(answers, (own, operator), strict=True):
         assert why["summary"].endswith(f": {ground}.")
-        assert {why["hold"]["reason"], why["decisions"][0]["reason"]} == {ground}
+        assert {why["approval"]["reason"], why["decisions"][0]["reason"]} == {ground}
 
 
 DECIDED = [
-    (None, HoldState.HELD),
-    (None, HoldState.RELEASED),
-    *((uuid.uuid4(), state) for state in HoldState),
+    (None, ApprovalState.HELD),
+    (None, ApprovalState.RELEASED),
+    *((uuid.uuid4(), state) for state in ApprovalState),
 ]
 
 
@@ -132,8 +136,8 @@ async def test_of_a_stopped_subject_nobody_will_ever_be_told(door, tokens):
 
     why = await ask(door, tokens, call.call_id, record)
 
-    assert (why["because"], why["hold"]["reason"]) == ("held_back", "a wrong cap")
-    assert "personne d'autre" in why["hold"]["next"]
+    assert (why["because"], why["approval"]["reason"]) == ("held_back", "a wrong cap")
+    assert "personne d'autre" in why["approval"]["next"]
 
 
 async def test_the_history_of_holds_answers_as_of_then(door, tokens):
@@ -147,9 +151,9 @@ async def test_the_history_of_holds_answers_as_of_then(door, tokens):
     then = await ask(door, tokens, call.call_id, record, at=in_between.isoformat())
     now = await ask(door, tokens, call.call_id, record)
 
-    assert (then["because"], then["hold"]["of_everything"]) == ("held_back", True)
+    assert (then["because"], then["approval"]["of_everything"]) == ("held_back", True)
     assert [d["state"] for d in then["decisions"]] == ["held"]
-    assert (now["because"], now["hold"]) == ("told", None)
+    assert (now["because"], now["approval"]) == ("told", None)
     assert [d["state"] for d in now["decisions"]] == ["held", "released"]
 
 

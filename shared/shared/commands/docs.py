@@ -104,7 +104,7 @@ def installed_consumers() -> list[Consumers]:
 def events_page(groups: Iterable[Consumers]) -> str:
     """One section per fact, one table per shape that facts carry."""
     heard = _listeners(groups)
-    events = [_event_section(event, heard.get(event.topic, [])) for event in _events()]
+    events = [_event_section(event, heard.get(event.routing_key(), [])) for event in _events()]
     shapes = [_shape_section(shape) for shape in _shapes()]
     return "\n".join([HEADER, *events, "## Shapes\n", *shapes]).rstrip() + "\n"
 
@@ -159,7 +159,7 @@ def _listeners(groups: Iterable[Consumers]) -> dict[str, list[Listener]]:
 
 
 def _event_section(event: type[Event], listeners: list[Listener]) -> str:
-    service = event.topic.partition(".")[0]
+    service = "any service" if event.is_generic() else event.topic.partition(".")[0]
     heard = [f"- `{one.queue}`: {one.does}" for one in listeners] or ["- nobody yet"]
     lines = [
         f"## {event.__name__}\n",

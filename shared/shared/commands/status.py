@@ -200,7 +200,7 @@ def _remarks(name: str, measured: dict[str, float], behind: int | None) -> Itera
         yield f"audience {_alarming(behind)} behind"
     told = {
         "taawon_fanouts_running": "fan-outs run",
-        "taawon_holds{state=held}": "held",
+        "taawon_fanout_approvals{state=held}": "held",
         "taawon_subjects_untold": "not told yet",
         "taawon_late_waiting_cooperatives": "late to match",
         "taawon_feed_waiting_entries{door=amqp}": "feed entries wait",

@@ -115,12 +115,38 @@ class Event(Contract):
     """
 
     topic: ClassVar[str]
+    any_service: ClassVar[bool] = False
+    """Whether any service may emit it, by a subclass with a topic of its own.
+
+    The first word of this topic stands for the name of the service then.
+    """
     aggregate_field: ClassVar[str]
     """Name of the field that identifies the aggregate; events of one aggregate leave in order."""
 
     event_id: uuid.UUID = Field(default_factory=new_id)
     occurred_at: AwareDatetime = Field(default_factory=now)
     aggregate_version: Version = 1
+
+    @classmethod
+    def routing_key(cls) -> str:
+        """What a queue that takes these events is bound by."""
+        return f"*.{cls.topic.partition('.')[2]}" if cls.is_generic() else cls.topic
+
+    @classmethod
+    def is_generic(cls) -> bool:
+        """Whether it is any service's; a subclass is that of the service which declares it."""
+        return bool(cls.__dict__.get("any_service", False))
+
+    @classmethod
+    def is_type(cls, topic: str | None) -> bool:
+        """Whether an event of this topic is one of these."""
+        if cls.is_generic() and topic:
+            return topic.partition(".")[2] == cls.topic.partition(".")[2]
+        return topic == cls.topic
+
+    def is_from(self, topic: str | None) -> bool:
+        """Whether what it says of its service fits the topic that it came under."""
+        return True
 
     @property
     def aggregate_id(self) -> uuid.UUID:

@@ -13,35 +13,17 @@ from .base import (
     Audience,
     Contract,
     Event,
-    Language,
     Localized,
     LocalizedLong,
     Text,
     Version,
 )
 from .criteria import Criteria
+from .deadline import Deadline as Deadline
 from .persons import PersonAnswered
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
 CallState = Literal["open", "closed", "cancelled"]
-
-
-class Deadline(Contract):
-    """When a call closes: the instant that counts, its zone, and the words that readers saw.
-
-    The instant is never computed again from the text: Morocco's clock changes around Ramadan.
-    """
-
-    at: AwareDatetime = Field(json_schema_extra=PUBLIC)
-    zone: str = Field(default="Africa/Casablanca", json_schema_extra=PUBLIC)
-    shown: Text = Field(json_schema_extra=PUBLIC, description="Wall-clock text as published.")
-    shown_ar: Text | None = Field(
-        default=None, json_schema_extra=PUBLIC, description="The same words for Arabic readers."
-    )
-
-    def in_language(self, language: Language) -> str:
-        """The words of the deadline; as published where there are none in Arabic."""
-        return self.shown_ar if language == "ar" and self.shown_ar else self.shown
 
 
 class Track(Contract):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
+from .announcement import Code
 from .base import Event
 from .persons import PersonAnswered
 
@@ -22,7 +23,7 @@ class FanoutCompleted(Event):
     aggregate_field: ClassVar[str] = "subject_id"
 
     subject_id: UUID
-    subject_kind: Literal["call", "idea"]
+    subject_kind: Code = Field(description="As announced: call, idea, session…")
     subject_version: int = Field(ge=1)
     eligible: int = Field(ge=0)
     unknown: int = Field(ge=0)

@@ -42,7 +42,8 @@ class Reaction:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        return tuple(event.topic for event in self.events)
+        """What its queue is bound by."""
+        return tuple(event.routing_key() for event in self.events)
 
 
 class Consumers:

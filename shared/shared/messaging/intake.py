@@ -35,13 +35,15 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
     if len(body) > MAX_BODY_BYTES:
         raise WrongMessage(f"body of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
     _refuse_foreign(raw.content_type, raw.content_encoding)
-    kind = next((event for event in events if event.topic == raw.type), None)
+    kind = next((event for event in events if event.is_type(raw.type)), None)
     if kind is None:
         raise WrongMessage(f"this queue does not take type {raw.type!r}"[:200])
     if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
     event = kind.model_validate_json(body)
     _refuse_ambiguous(body)
+    if not event.is_from(raw.type):
+        raise WrongMessage("it names another service than its type")
     _refuse_impossible_time(event.occurred_at)
     return event
 

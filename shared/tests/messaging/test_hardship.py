@@ -14,7 +14,8 @@ import pytest
 from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
 from structlog.testing import capture_logs
 
-from shared import background, causes, health, lifespan, listening
+from shared import background, causes, health, lifespan
+from shared import listening as broker_listening
 from shared.database import make_engine
 from shared.local.nodes import Broker as BrokerNode
 from shared.local.rabbitmq import RabbitNode
@@ -107,7 +108,7 @@ async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
         ServiceSpec(name="carpentry", consumers=consumers), settings, engine
     )
     try:
-        async with working(listening.listen(runtime, consumers)):
+        async with working(broker_listening.listen(runtime, consumers)):
             yield runtime
     finally:
         assert runtime.publisher is not None
@@ -219,7 +220,7 @@ class Interrupted(Broker):
 async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
     site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(listening, "Broker", Interrupted)
+    monkeypatch.setattr(broker_listening, "Broker", Interrupted)
     monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
     await topology.apply(site.admin_url, PAUSES, consumers.reactions)
 

@@ -13,20 +13,20 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table('hold_decision',
+    op.create_table('fanout_approval_decision',
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('subject_id', sa.UUID(), nullable=False),
-    sa.Column('state', sa.Enum('held', 'released', 'stopped', name='holdstate', native_enum=False, length=12), nullable=False),
+    sa.Column('state', sa.Enum('held', 'released', 'stopped', name='approvalstate', native_enum=False, length=12), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('decided_by', sa.UUID(), nullable=True),
     sa.Column('decided_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.PrimaryKeyConstraint('seq', name=op.f('pk_hold_decision'))
+    sa.PrimaryKeyConstraint('seq', name=op.f('pk_fanout_approval_decision'))
     )
-    op.create_index('ix_hold_decision_subject', 'hold_decision', ['subject_id', 'seq'], unique=False)
-    op.execute('INSERT INTO hold_decision (subject_id, state, reason, decided_by, decided_at)'
-               ' SELECT subject_id, state, reason, decided_by, decided_at FROM hold'
+    op.create_index('ix_fanout_approval_decision_subject', 'fanout_approval_decision', ['subject_id', 'seq'], unique=False)
+    op.execute('INSERT INTO fanout_approval_decision (subject_id, state, reason, decided_by, decided_at)'
+               ' SELECT subject_id, state, reason, decided_by, decided_at FROM fanout_approval'
                ' ORDER BY decided_at, subject_id')
-    op.alter_column('hold', 'decided_by', nullable=True)
+    op.alter_column('fanout_approval', 'decided_by', nullable=True)
     op.create_table('feed_delivery',
     sa.Column('slug', sa.Text(), nullable=False),
     sa.Column('door', sa.Text(), nullable=False),
@@ -74,7 +74,7 @@ def downgrade() -> None:
     op.drop_table('feed_gap')
     op.drop_table('feed_delivery')
     # What notifications held by itself has nobody to name: the oldest program can't show it.
-    op.execute("UPDATE hold SET decided_by = '00000000-0000-0000-0000-000000000000'"
+    op.execute("UPDATE fanout_approval SET decided_by = '00000000-0000-0000-0000-000000000000'"
                ' WHERE decided_by IS NULL')
-    op.alter_column('hold', 'decided_by', nullable=False)
-    op.drop_table('hold_decision')
+    op.alter_column('fanout_approval', 'decided_by', nullable=False)
+    op.drop_table('fanout_approval_decision')

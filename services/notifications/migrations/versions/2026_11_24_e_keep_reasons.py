@@ -1,4 +1,4 @@
-"""Keep the reasons of changes, and which subjects have to be matched again after a hold.
+"""Keep the reasons of changes, and which subjects have to be matched again after a fan-out was held.
 
 Revision: 0005, after 0004.
 """
@@ -17,9 +17,9 @@ def upgrade() -> None:
     op.add_column('subject', sa.Column(
         'missed_matches', sa.Boolean(), server_default=sa.text('false'), nullable=False))
     # Before this, nobody noted what came to match meanwhile: whatever is held may have missed some.
-    op.execute("UPDATE subject SET missed_matches = true WHERE told_version IS NOT NULL"
-               " AND state = 'open' AND EXISTS (SELECT FROM hold WHERE hold.state <> 'released'"
-               " AND hold.subject_id IN (subject.subject_id, '00000000-0000-0000-0000-000000000000'))")
+    op.execute("UPDATE subject SET missed_matches = true WHERE notified_version IS NOT NULL"
+               " AND state = 'open' AND EXISTS (SELECT FROM fanout_approval a WHERE a.state <> 'released'"
+               " AND a.subject_id IN (subject.subject_id, '00000000-0000-0000-0000-000000000000'))")
 
 
 def downgrade() -> None:

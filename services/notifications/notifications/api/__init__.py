@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import feeds, holds, inbox, ledger, partner_ledger, partners, totals, why
+from . import approvals, feeds, inbox, ledger, partner_ledger, partners, totals, why
 
 router = APIRouter()
-for part in (inbox, totals, why, ledger, holds, partners, feeds, partner_ledger):
+for part in (inbox, totals, why, ledger, approvals, partners, feeds, partner_ledger):
     router.include_router(part.router)

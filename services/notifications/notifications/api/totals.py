@@ -16,8 +16,8 @@ from shared.i18n import ReaderLanguage, content_language
 from shared.web import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
-from ..domain import Subject, SubjectKind, SubjectState
-from ..holding import HoldAnswer, hold_answer
+from ..approval_text import ApprovalAnswer, approval_answer
+from ..domain import Subject, SubjectState
 from ..labels import name_of_value
 from .parameters import After, Limit, provinces_read_by
 
@@ -35,10 +35,10 @@ class SubjectOut(BaseModel):
     """A subject and its counts: matched = eligible + unknown; `alerted` counts first alerts."""
 
     subject_id: UUID
-    kind: SubjectKind
+    kind: str
     state: SubjectState
     version: int
-    told_version: int | None
+    notified_version: int | None
     title: str
     matched: int
     alerted: int
@@ -65,7 +65,7 @@ class TotalsOut(SubjectOut):
     by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
     corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
     corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
-    hold: HoldAnswer | None = Field(description="What keeps the telling back now.")
+    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back now.")
     not_told: int = Field(
         description="Kept back: how many match now, may still be told and have no alert."
     )
@@ -125,7 +125,7 @@ async def subject_totals(
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        hold=hold_answer(kept, language, for_staff=True),
+        approval=approval_answer(kept, language, for_staff=True),
         not_told=await queries.count_untold(session, found, within=within),
         repeated=await queries.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
@@ -164,13 +164,13 @@ async def list_recipients(
 
 
 def _subject(found: Subject, language: str) -> SubjectOut:
-    content = found.snapshot()
+    content = found.announcement()
     return SubjectOut(
         subject_id=found.subject_id,
         kind=found.kind,
         state=found.state,
         version=found.version,
-        told_version=found.told_version,
+        notified_version=found.notified_version,
         title=content.title.in_language(content_language(language)),
         matched=found.eligible + found.unknown,
         alerted=found.alerted,

@@ -78,10 +78,11 @@ def lines_of(found: WhyOut) -> Iterator[str]:
     """The answer for a terminal."""
     yield f"{found.title} — {found.because} ({found.as_of.isoformat()})"
     yield found.summary
-    if found.hold:
-        hold = found.hold
-        yield f"  {hold.state} by {hold.by}, {hold.decided_at.isoformat()}: {hold.reason}"
-        yield f"  {hold.next}"
+    if found.approval:
+        approval = found.approval
+        decided = f"{approval.state} by {approval.by}, {approval.decided_at.isoformat()}"
+        yield f"  {decided}: {approval.reason}"
+        yield f"  {approval.next}"
     for past in found.decisions[:-1]:
         yield f"  before: {past.state} by {past.by}, {past.decided_at.isoformat()}"
     for alert in found.alerts:

@@ -1,20 +1,19 @@
 """Subjects, audiences, subscriptions: what follows from which fact. Pure Python."""
 
-from .confirmations import ConfirmationRule
+from .audience_check import AudienceCheckRule
 from .doors import Door, DoorState, queue_name, user_name
-from .holds import EVERYTHING, Hold, HoldState, StopsOneOnly
+from .fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
 from .subjects import (
     AlertKind,
-    News,
+    OfAnotherService,
     Step,
     Subject,
-    SubjectKind,
     SubjectState,
     audience_tracks,
     changes_between,
     correction_kind,
+    decide,
     may_concern,
-    news_of,
 )
 from .subscriptions import READINESS_ORDER, Sides, SubscriptionFilter, sides_of
 
@@ -22,24 +21,23 @@ __all__ = [
     "EVERYTHING",
     "READINESS_ORDER",
     "AlertKind",
-    "ConfirmationRule",
+    "ApprovalState",
+    "AudienceCheckRule",
     "Door",
     "DoorState",
-    "Hold",
-    "HoldState",
-    "News",
+    "FanoutApproval",
+    "OfAnotherService",
     "Sides",
     "Step",
     "StopsOneOnly",
     "Subject",
-    "SubjectKind",
     "SubjectState",
     "SubscriptionFilter",
     "audience_tracks",
     "changes_between",
     "correction_kind",
+    "decide",
     "may_concern",
-    "news_of",
     "queue_name",
     "sides_of",
     "user_name",

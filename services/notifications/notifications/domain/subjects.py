@@ -1,42 +1,27 @@
-"""A subject is an idea or a call as notifications knows it; what to do follows from its state."""
+"""A subject is what people are alerted of, of any kind; what to do follows from its state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TypeAlias
 from uuid import UUID
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.base import refuse_leap
 from shared.contracts.criteria import Criteria, Facts, LegalStatus
-from shared.contracts.funding import (
-    CallCancelled,
-    CallClosed,
-    CallDeadlineExtended,
-    CallOpened,
-    CallSnapshot,
-    CallUpdated,
-)
-from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
 from shared.eligibility import excludes
+from shared.errors import Conflict
 
-CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
-IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
-Snapshot: TypeAlias = CallSnapshot | IdeaSnapshot
+from .fanout_approval import ApprovalState
 
 FIRST = 0
-"""Edition of the first alert; a correction has the version of the content that it tells."""
-
-
-class SubjectKind(StrEnum):
-    CALL = "call"
-    IDEA = "idea"
+"""Edition of the first alert; a correction has the version of its content."""
 
 
 class SubjectState(StrEnum):
-    """`open`: people may be told. `over`: nobody new is told. `void`: those told must hear it."""
+    """`open`: recipients may be alerted. `over`: nobody new is. `void`: those alerted must know."""
 
     OPEN = "open"
     OVER = "over"
@@ -56,66 +41,19 @@ class AlertKind(StrEnum):
 
 STATE_OF: dict[str, SubjectState] = {
     "open": SubjectState.OPEN,
-    "published": SubjectState.OPEN,
     "closed": SubjectState.OVER,
     "cancelled": SubjectState.VOID,
     "withdrawn": SubjectState.VOID,
 }
 
 
-@dataclass(frozen=True)
-class News:
-    """A subject at one version, whichever fact brought it: every fact carries the whole."""
-
-    subject_id: UUID
-    kind: SubjectKind
-    version: int
-    state: SubjectState
-    content: Snapshot
-    reference_on: date
-    closes_at: datetime | None
-    reason: str | None = None
+FIRST_ALERTS: dict[str, AlertKind] = {"call": AlertKind.OPENED}
+"""What the first alert says, by kind of subject; of all others that it was published."""
 
 
-def news_of(event: CallEvent | IdeaEvent) -> News:
-    """What a fact says of its subject."""
-    if isinstance(event, IdeaPublished | IdeaWithdrawn):
-        idea = event.idea
-        return News(
-            subject_id=idea.idea_id,
-            kind=SubjectKind.IDEA,
-            version=idea.version,
-            state=STATE_OF[idea.state],
-            content=idea,
-            reference_on=(idea.published_at or event.occurred_at).date(),
-            closes_at=None,
-            reason=event.reason if isinstance(event, IdeaWithdrawn) else None,
-        )
-    call = event.call
-    return News(
-        subject_id=call.call_id,
-        kind=SubjectKind.CALL,
-        version=call.version,
-        state=STATE_OF[call.state],
-        content=call,
-        reference_on=call.reference_on,
-        closes_at=call.deadline.at if call.deadline else None,
-        reason=event.reason if isinstance(event, CallDeadlineExtended | CallCancelled) else None,
-    )
-
-
-def audience_tracks(content: Snapshot) -> tuple[Criteria, ...]:
-    """Whom each track is for. Entities that are no longer registered are told of nothing.
-
-    An idea has one track: its territory and sectors.
-    """
-    if isinstance(content, IdeaSnapshot):
-        tracks: tuple[Criteria, ...] = (
-            Criteria(regions=content.regions, provinces=content.provinces, sectors=content.sectors),
-        )
-    else:
-        tracks = tuple(track.criteria for track in content.tracks)
-    return tuple(registered_only(criteria) for criteria in tracks)
+def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
+    """Whom each track is for. Entities that are no longer registered are alerted of nothing."""
+    return tuple(registered_only(track.criteria) for track in content.tracks)
 
 
 def may_concern(tracks: Sequence[Criteria], facts: Facts, *, reference_on: date) -> bool:
@@ -132,7 +70,7 @@ def registered_only(criteria: Criteria) -> Criteria:
 
 @dataclass(frozen=True)
 class Step:
-    """What must happen now: tell everybody who matches for the first time, or correct."""
+    """What must happen now: alert everybody who matches and has no alert, or correct."""
 
     first: AlertKind | None = None
     correction: AlertKind | None = None
@@ -142,85 +80,75 @@ class Step:
         return self.first is None and self.correction is None
 
 
+class OfAnotherService(Conflict):
+    """Only the service that announced a subject announces it again."""
+
+
 @dataclass(eq=False, kw_only=True)
 class Subject:
-    """The newest content that arrived, and which version people were told last."""
+    """The newest content that arrived, and the version that recipients were last alerted of."""
 
     subject_id: UUID
-    kind: SubjectKind
+    service: str
+    kind: str
     version: int
     state: SubjectState
     content: dict[str, object]
     reference_on: date
     closes_at: datetime | None
-    told_version: int | None = None
+    notified_version: int | None = None
     fanned_out_at: datetime | None = None
     eligible: int = 0
     unknown: int = 0
     alerted: int = 0
     missed_matches: bool = False
-    """Cooperatives came to match after it was told, while it was held back."""
+    """Cooperatives came to match after the fan-out, while it was held back."""
 
     @classmethod
-    def first_heard(cls, news: News) -> Subject:
+    def first_received(cls, announced: Announcement) -> Subject:
         return cls(
-            subject_id=news.subject_id,
-            kind=news.kind,
-            version=news.version,
-            state=news.state,
-            content=news.content.model_dump(mode="json"),
-            reference_on=news.reference_on,
-            closes_at=news.closes_at,
+            subject_id=announced.announcement_id,
+            service=announced.service,
+            kind=announced.kind,
+            version=announced.version,
+            state=STATE_OF[announced.state],
+            content=announced.model_dump(mode="json"),
+            reference_on=announced.reference_on,
+            closes_at=announced.deadline.at if announced.deadline else None,
         )
 
-    def snapshot(self) -> Snapshot:
+    def announcement(self) -> Announcement:
         """The newest content as it was announced."""
-        if self.kind is SubjectKind.CALL:
-            return CallSnapshot.model_validate(self.content)
-        return IdeaSnapshot.model_validate(self.content)
+        return Announcement.model_validate(self.content)
 
-    def learn(self, news: News) -> None:
-        """Keep the newest content; what arrives late changes nothing, what leaps is refused."""
-        if news.version <= self.version:
+    def learn(self, announced: Announcement) -> None:
+        """Keep the newest content; what arrives late changes nothing, what leaps is refused.
+
+        So is what another service says of it.
+        """
+        if announced.service != self.service:
+            raise OfAnotherService
+        if announced.version <= self.version:
             return
-        refuse_leap(self.version, news.version)
-        self.version = news.version
-        self.state = news.state
-        self.content = news.content.model_dump(mode="json")
-        self.reference_on = news.reference_on
-        self.closes_at = news.closes_at
+        refuse_leap(self.version, announced.version)
+        self.version = announced.version
+        self.state = STATE_OF[announced.state]
+        self.content = announced.model_dump(mode="json")
+        self.reference_on = announced.reference_on
+        self.closes_at = announced.deadline.at if announced.deadline else None
 
     @property
     def confirmed_audience(self) -> int | None:
         """How many recipients were seen before publishing, if whoever published said so."""
-        return self.snapshot().confirmed_audience
+        return self.announcement().confirmed_audience
 
-    def may_be_told(self, at: datetime) -> bool:
-        """Whether anybody new may hear of it: it is open, and its deadline has not passed."""
+    def may_be_alerted(self, at: datetime) -> bool:
+        """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
         return self.state is SubjectState.OPEN and (self.closes_at is None or self.closes_at > at)
 
-    def next_step(self, told: Snapshot | None, *, at: datetime) -> Step:
-        """What follows from the state at a moment, not from the fact that arrived.
-
-        Never told: what may be told is told to everybody who matches, all else to nobody. Told
-        before: whoever was told older content is corrected. Where the criteria changed, or a moved
-        deadline opens it anew, those who match only now are told too while it may be told. `told`
-        is the content told last.
-        """
-        if self.told_version is None or told is None:
-            return Step(first=self.first_kind()) if self.may_be_told(at) else Step()
-        if self.told_version >= self.version or self.state is SubjectState.OVER:
-            return Step()
-        newest = self.snapshot()
-        is_wider = _audience_changed(told, newest) or _was_past(told, at)
-        return Step(
-            first=self.first_kind() if is_wider and self.may_be_told(at) else None,
-            correction=correction_kind(told, newest),
-        )
-
-    def note_told(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
+    def note_alerted(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
         """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
-        self.told_version = self.version
+        self.notified_version = self.version
         self.fanned_out_at = self.fanned_out_at or at
         self.eligible += eligible
         self.unknown += unknown
@@ -228,45 +156,79 @@ class Subject:
 
     def first_kind(self) -> AlertKind:
         """What the first alert about this subject says."""
-        return AlertKind.OPENED if self.kind is SubjectKind.CALL else AlertKind.PUBLISHED
+        return FIRST_ALERTS.get(self.kind, AlertKind.PUBLISHED)
 
 
-def _audience_changed(told: Snapshot, now: Snapshot) -> bool:
-    if audience_tracks(told) != audience_tracks(now):
-        return True
-    return (
-        isinstance(told, CallSnapshot)
-        and isinstance(now, CallSnapshot)
-        and told.reference_on != now.reference_on
+def decide(
+    subject: Subject, notified: Announcement | None, approval: ApprovalState | None, *, at: datetime
+) -> Step:
+    """What the state of a subject asks for at a moment, whichever fact arrived.
+
+    `notified` is the content that recipients were last alerted of. Nobody was alerted yet: if it is
+    open, everybody who matches is, else nobody. Recipients were alerted of older content: exactly
+    those are corrected; and where the criteria changed, or a moved deadline opens it anew, those
+    who match only now are alerted too while it is open. Of a fan-out that is stopped nobody new is
+    alerted; that it is held changes nothing here: the step waits.
+    """
+    step = _step(subject, notified, at)
+    return replace(step, first=None) if approval is ApprovalState.STOPPED else step
+
+
+def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step:
+    first = subject.first_kind() if subject.may_be_alerted(at) else None
+    if subject.notified_version is None or notified is None:
+        return Step(first=first)
+    if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
+        return Step()
+    newest = subject.announcement()
+    is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
+    return Step(
+        first=first if is_wider else None,
+        correction=correction_kind(notified, newest),
     )
 
 
-def _was_past(told: Snapshot, at: datetime) -> bool:
-    """Its deadline had passed, so nobody who came to match since was told."""
-    return isinstance(told, CallSnapshot) and told.deadline is not None and told.deadline.at <= at
+def _audience_changed(notified: Announcement, now: Announcement) -> bool:
+    return (
+        audience_tracks(notified) != audience_tracks(now)
+        or notified.reference_on != now.reference_on
+    )
 
 
-def correction_kind(told: Snapshot, now: Snapshot) -> AlertKind:
-    """What to call the difference between what people were told and what is so now."""
+def _was_past(notified: Announcement, at: datetime) -> bool:
+    """Its deadline had passed, so nobody who came to match since was alerted."""
+    return notified.deadline is not None and notified.deadline.at <= at
+
+
+def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
+    """What to call the difference between what recipients were alerted of and what is so now."""
     if now.state == "cancelled":
         return AlertKind.CANCELLED
     if now.state == "withdrawn":
         return AlertKind.WITHDRAWN
-    if isinstance(told, CallSnapshot) and isinstance(now, CallSnapshot):
-        before, after = told.deadline, now.deadline
-        if before and after and after.at > before.at:
-            return AlertKind.DEADLINE_EXTENDED
+    before, after = notified.deadline, now.deadline
+    if before and after and after.at > before.at:
+        return AlertKind.DEADLINE_EXTENDED
     return AlertKind.UPDATED
 
 
-UNSAID = frozenset({"version", "opened_at", "published_at", "confirmed_audience"})
+UNSAID = frozenset(
+    {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
+)
 
 
-def changes_between(told: Snapshot, now: Snapshot) -> dict[str, tuple[object, object]]:
-    """Each field that differs, with its old and new value; what readers are not told left out."""
-    before, after = told.model_dump(mode="json"), now.model_dump(mode="json")
+def changes_between(notified: Announcement, now: Announcement) -> dict[str, tuple[object, object]]:
+    """Each field and detail that differs, with its old and new value; what readers are not told
+    left out."""
+    before, after = _said(notified), _said(now)
     return {
-        name: (before.get(name), value)
-        for name, value in after.items()
-        if name not in UNSAID and before.get(name) != value
+        name: (before.get(name), after.get(name))
+        for name in dict.fromkeys([*after, *before])
+        if before.get(name) != after.get(name)
     }
+
+
+def _said(content: Announcement) -> dict[str, object]:
+    data = content.model_dump(mode="json")
+    details = {each["code"]: each["value"] for each in data["details"]}
+    return {name: value for name, value in data.items() if name not in UNSAID} | details

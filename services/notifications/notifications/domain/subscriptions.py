@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import reference
-from shared.contracts.funding import CallSnapshot
-from shared.contracts.ideas import IdeaSnapshot, Readiness
+from shared.contracts.funding import (
+    CallCancelled,
+    CallClosed,
+    CallDeadlineExtended,
+    CallOpened,
+    CallSnapshot,
+    CallUpdated,
+)
+from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
 
-from .subjects import CallEvent, IdeaEvent, Snapshot, news_of
+CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
+IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
 
 READINESS_ORDER: tuple[Readiness, ...] = (
     "raw",
@@ -91,17 +99,20 @@ def _names(pattern: str, topic: str) -> bool:
 
 def sides_of(event: CallEvent | IdeaEvent) -> Sides:
     """The sides of a fact that filters look at."""
-    content: Snapshot = news_of(event).content
-    if isinstance(content, IdeaSnapshot):
-        return Sides(
-            topic=event.topic,
-            regions=frozenset(content.regions),
-            provinces=frozenset(content.provinces),
-            sectors=frozenset(content.sectors),
-            amount_centimes=content.budget_centimes,
-            readiness=content.readiness,
-        )
-    return _sides_of_call(event.topic, content)
+    if isinstance(event, IdeaPublished | IdeaWithdrawn):
+        return _sides_of_idea(event.topic, event.idea)
+    return _sides_of_call(event.topic, event.call)
+
+
+def _sides_of_idea(topic: str, idea: IdeaSnapshot) -> Sides:
+    return Sides(
+        topic=topic,
+        regions=frozenset(idea.regions),
+        provinces=frozenset(idea.provinces),
+        sectors=frozenset(idea.sectors),
+        amount_centimes=idea.budget_centimes,
+        readiness=idea.readiness,
+    )
 
 
 def _sides_of_call(topic: str, call: CallSnapshot) -> Sides:

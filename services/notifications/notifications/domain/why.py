@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Facts
-from shared.contracts.funding import CallSnapshot
-from shared.contracts.ideas import IdeaSnapshot
 from shared.eligibility import Outcome, Verdict, evaluate
 
-from .holds import HoldState
-from .subjects import STATE_OF, Snapshot, SubjectKind, SubjectState, audience_tracks
+from .fanout_approval import ApprovalState
+from .subjects import STATE_OF, SubjectState, audience_tracks
 
 
 class Because(StrEnum):
@@ -34,13 +32,13 @@ class ContentThen:
     """A subject at one version, and when that was heard."""
 
     version: int
-    snapshot: Snapshot
+    announcement: Announcement
     reference_on: date
     heard_at: datetime
 
     def is_open(self, at: datetime) -> bool:
         """Whether anybody may still be told: neither void nor over, the deadline to come."""
-        if STATE_OF[self.snapshot.state] is not SubjectState.OPEN:
+        if STATE_OF[self.announcement.state] is not SubjectState.OPEN:
             return False
         return self._deadline is None or self._deadline > at
 
@@ -52,7 +50,7 @@ class ContentThen:
 
     @property
     def _deadline(self) -> datetime | None:
-        deadline = self.snapshot.deadline if isinstance(self.snapshot, CallSnapshot) else None
+        deadline = self.announcement.deadline
         return deadline.at if deadline else None
 
 
@@ -66,20 +64,20 @@ class FactsThen:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about telling; without `decided_by` notifications did by itself."""
+    """What somebody decided about a fan-out; without `decided_by` notifications did by itself."""
 
     everything: bool
-    state: HoldState
+    state: ApprovalState
     reason: str
     decided_by: UUID | None
     decided_at: datetime
 
 
 def standing(decisions: Sequence[Decision]) -> Decision | None:
-    """Of decisions in order the one that keeps back; a stop counts more than a hold."""
+    """Of decisions in order the one that keeps back; a stop counts more than being held."""
     last = {decision.everything: decision for decision in decisions}
-    kept = [found for found in last.values() if found.state is not HoldState.RELEASED]
-    return min(kept, key=lambda d: (d.state is HoldState.HELD, d.everything), default=None)
+    kept = [found for found in last.values() if found.state is not ApprovalState.RELEASED]
+    return min(kept, key=lambda d: (d.state is ApprovalState.HELD, d.everything), default=None)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Then:
     decisions: tuple[Decision, ...] = ()
 
     def kept_back_by(self) -> Decision | None:
-        """What kept the telling back then."""
+        """What kept the fan-out back then."""
         return standing(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -106,11 +104,11 @@ class Then:
             return ()
         return tuple(
             evaluate(criteria, self.facts.facts, reference_on=self.content.reference_on)
-            for criteria in audience_tracks(self.content.snapshot)
+            for criteria in audience_tracks(self.content.announcement)
         )
 
     def because(self) -> Because:
-        """The ground. Whom a rule excludes no hold keeps back: it would not be told anyway."""
+        """The ground. Whom a rule excludes no approval keeps back: it would not be told anyway."""
         if self.was_told:
             return Because.TOLD
         if self.content is None:
@@ -122,12 +120,6 @@ class Then:
         if not self.content.is_open(self.at):
             return Because.SUBJECT_NOT_OPEN
         return Because.HELD_BACK if self.kept_back_by() else Because.NOT_TOLD_YET
-
-
-def snapshot_of(kind: SubjectKind, content: Any) -> Snapshot:
-    """The kept content of a version as it was announced."""
-    model: type[Snapshot] = CallSnapshot if kind == SubjectKind.CALL else IdeaSnapshot
-    return model.model_validate(content)
 
 
 def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:

@@ -1,7 +1,7 @@
 """Reads: inboxes with their reasons, totals of an event, why and why not, feeds."""
 
 from .alerts import AlertRow, NoSuchCooperative, language_of, list_alerts
-from .holds import decisions_about, kept_back_by, list_holds
+from .approvals import decisions_about, kept_back_by, list_approvals
 from .ledger import LedgerRow, Place, count_untold, ledger_batches, ledger_page
 from .owners import owner_of
 from .partner_ledger import (
@@ -57,7 +57,7 @@ __all__ = [
     "ledger_batches",
     "ledger_page",
     "list_alerts",
-    "list_holds",
+    "list_approvals",
     "list_subjects",
     "list_subscriptions",
     "owner_of",

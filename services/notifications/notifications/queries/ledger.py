@@ -11,17 +11,17 @@ from uuid import UUID
 from sqlalchemy import Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Facts
 from shared.database import Sessions
 from shared.eligibility import fields_of
 
-from ..domain import Subject, SubjectKind
-from ..domain.subjects import Snapshot
-from ..domain.why import Decision, snapshot_of
+from ..domain import Subject
+from ..domain.why import Decision
 from ..models import alert, alert_state, audience, audience_history, subject_history
 from ..usecases.clock import moment
-from ..usecases.telling import match, tracks_of
-from .holds import kept_back_by
+from ..usecases.matching import match, tracks_of
+from .approvals import kept_back_by
 from .rows import FACT_NAMES, AnyRow, Within, lies_within
 from .totals import get_subject
 
@@ -42,14 +42,14 @@ class LedgerRow:
     """One alert, or one cooperative that matches and was not told. The names are today's.
 
     They are missing while the audience is being rebuilt. All else is as it was told. `untold_for`
-    is what keeps the telling back.
+    is what keeps the fan-out back.
     """
 
     cooperative_id: UUID
     name_fr: str | None
     name_ar: str | None
     facts: Facts
-    content: Snapshot
+    content: Announcement
     reference_on: date
     eligible_tracks: int
     unknown_tracks: int
@@ -88,7 +88,7 @@ async def ledger_page(
     if place.after is not None:
         statement = statement.where(tuple_(*key) > place.after)
     rows = list(await session.execute(statement.order_by(*key).limit(size)))
-    contents = await _contents(session, found.kind, subject_id)
+    contents = await _contents(session, subject_id)
     told = [_told(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
         kept = await _keeps_back(session, found)
@@ -103,7 +103,7 @@ async def _untold(
     if kept is None:
         return [], None
     rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
-    content = found.snapshot()
+    content = found.announcement()
     waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
     if len(rows) < size:
         return waiting, None
@@ -111,8 +111,8 @@ async def _untold(
 
 
 async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
-    """What keeps back the telling of those who may be told now; of what is over nobody may."""
-    if not found.may_be_told(await moment(session)):
+    """What keeps back the alerts of those who may be told now; of what is over nobody may."""
+    if not found.may_be_alerted(await moment(session)):
         return None
     return await kept_back_by(session, found.subject_id)
 
@@ -126,12 +126,14 @@ async def count_untold(session: AsyncSession, found: Subject, *, within: Within 
 
 
 async def _contents(
-    session: AsyncSession, kind: SubjectKind, subject_id: UUID
-) -> dict[int, tuple[Snapshot, date]]:
+    session: AsyncSession, subject_id: UUID
+) -> dict[int, tuple[Announcement, date]]:
     rows = await session.execute(
         select(subject_history).where(subject_history.c.subject_id == subject_id)
     )
-    return {row.version: (snapshot_of(kind, row.content), row.reference_on) for row in rows}
+    return {
+        row.version: (Announcement.model_validate(row.content), row.reference_on) for row in rows
+    }
 
 
 _later = alert.alias("later")
@@ -200,7 +202,7 @@ def _waiting(
 STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
 
 
-def _told(row: AnyRow, content: tuple[Snapshot, date], found: Subject) -> LedgerRow:
+def _told(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
     late = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
     return _row(
         row,
@@ -215,7 +217,7 @@ def _told(row: AnyRow, content: tuple[Snapshot, date], found: Subject) -> Ledger
     )
 
 
-def _row(row: AnyRow, content: Snapshot, reference_on: date, **more: Any) -> LedgerRow:
+def _row(row: AnyRow, content: Announcement, reference_on: date, **more: Any) -> LedgerRow:
     return LedgerRow(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,

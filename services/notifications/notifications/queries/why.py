@@ -11,15 +11,16 @@ from uuid import UUID
 from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Facts
 from shared.errors import Invalid
 
 from ..domain import Subject
-from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, newest_at, snapshot_of
+from ..domain.why import ContentThen, FactsThen, Then, decisive_moment, newest_at
 from ..models import alert, audience_history, subject_history
 from ..usecases.clock import moment
 from .alerts import NoSuchCooperative
-from .holds import decisions_about
+from .approvals import decisions_about
 from .rows import FACT_NAMES, AnyRow
 from .totals import get_subject
 
@@ -121,7 +122,7 @@ async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen,
     return tuple(
         ContentThen(
             version=row.version,
-            snapshot=snapshot_of(found.kind, row.content),
+            announcement=Announcement.model_validate(row.content),
             reference_on=row.reference_on,
             heard_at=row.heard_at,
         )

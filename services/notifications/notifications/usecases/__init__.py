@@ -1,13 +1,13 @@
 """What a fact or a person can make happen in notifications."""
 
 from .audience import keep_cooperatives
+from .backfill import backfill_alerts
 from .deliveries import deliver_feed, record_handed_out
 from .doors import PARTNER_VHOST, find_lost_doors, open_amqp_door, provision_doors
 from .fanout import follow_subject
+from .fanout_approval import count_alerted, decide_approval, fan_out_waiting
 from .gaps import Drop, Replay, keep_gaps, request_replay
-from .holds import count_told, decide_hold, tell_waiting
 from .inbox import mark_alert
-from .late import tell_late
 from .partners import end_subscription, feed_partners, know_partner, subscribe, trim_feeds
 from .persons import person_part
 
@@ -15,10 +15,12 @@ __all__ = [
     "PARTNER_VHOST",
     "Drop",
     "Replay",
-    "count_told",
-    "decide_hold",
+    "backfill_alerts",
+    "count_alerted",
+    "decide_approval",
     "deliver_feed",
     "end_subscription",
+    "fan_out_waiting",
     "feed_partners",
     "find_lost_doors",
     "follow_subject",
@@ -32,7 +34,5 @@ __all__ = [
     "record_handed_out",
     "request_replay",
     "subscribe",
-    "tell_late",
-    "tell_waiting",
     "trim_feeds",
 ]

@@ -16,7 +16,7 @@ from shared.contracts.registry import CooperativeRecord
 from shared.messaging import forgetting
 
 from ..models import FACT_COLUMNS, audience
-from .fanout import lock_audience
+from .audience_lock import lock_audience
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ async def keep_cooperatives(session: AsyncSession, records: Sequence[Cooperative
     """Keep the newest version of each record, and note whom the audience changed for.
 
     What arrives late or twice changes nothing. Nothing but this projection is written: who matches
-    an open subject only now is told by `tell_late`, so that the audience can be built again.
+    an open subject only now is alerted by `backfill_alerts`, so the audience can be built again.
     """
     # The moments of the history come after those of a fan-out that is under way.
     await lock_audience(session, shared=True)

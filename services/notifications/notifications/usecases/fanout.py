@@ -1,15 +1,14 @@
-"""Fan-out: one transaction tells every matching cooperative, and says why in each alert.
+"""Fan-out: one transaction alerts every matching cooperative, and says why in each alert.
 
-A fan-out holds the audience lock alone. Whoever tells late matches shares it with others, and asks
-for it when the change is committed: a fan-out that has missed the change is then waited for, and
-its subject is seen. Upserts of the audience share it too, for the sake of moments: these are those
-of statements, which come after the lock; the start of a transaction that waited would put it before
-the other. Holds are decided under it as well, so under it nothing that a step depends on moves.
+The way of a fact to its alerts: lock → remember → decide → gate → apply. *Decide* is pure
+(`domain.subjects.decide`): what the subject's state asks for. The *gate* asks whether it may happen
+now: the approvals, and the audience that was confirmed. *Apply* writes the alerts, the corrections
+and the event that says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -17,119 +16,135 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.announcement import Announcement
 from shared.contracts.notifications import FanoutCompleted
 from shared.messaging import outbox
 
 from .. import metrics
-from ..domain import EVERYTHING, Hold, HoldState, News, Subject
-from ..domain.subjects import CallEvent, IdeaEvent, Snapshot, news_of
-from ..models import hold, subject_history
+from ..domain import (
+    EVERYTHING,
+    ApprovalState,
+    FanoutApproval,
+    Step,
+    Subject,
+    decide,
+)
+from ..models import fanout_approval, subject_history
 from ..models import subject as subject_table
-from .confirmations import check_confirmation
-from .telling import Counts, correct, tell
+from .alerts import Counts, correct, insert_alerts
+from .audience_check import check_audience
+from .audience_lock import lock_audience
 
 log = structlog.get_logger()
 
-AUDIENCE_LOCK = 0x6175_6469  # "audi" in ASCII
 
+async def follow_subject(session: AsyncSession, announced: Announcement) -> None:
+    """Remember what was announced, then do what the subject's state asks for.
 
-async def lock_audience(session: AsyncSession, *, shared: bool) -> None:
-    """Until the end of the transaction: alone for a fan-out, together for the rest."""
-    function = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-    await session.execute(select(function(AUDIENCE_LOCK)))
-
-
-async def follow_subject(session: AsyncSession, event: CallEvent | IdeaEvent) -> None:
-    """Learn what a fact says of its subject, then do what the subject's state asks for.
-
-    The facts of a subject may come in any order and more than once: the alerts are those of the
-    newest content, and nobody is told twice.
+    Versions may come in any order and more than once: the alerts are those of the newest, and
+    nobody is alerted twice.
     """
-    news = news_of(event)
     await lock_audience(session, shared=False)
-    subject = await _remember(session, news) or Subject.first_heard(news)
+    subject = await _remember(session, announced) or Subject.first_received(announced)
     # Written once, with what it came to: nothing here reads it back.
     with session.no_autoflush:
-        subject.learn(news)
-        await act(session, subject)
+        subject.learn(announced)
+        await apply_subject_state(session, subject)
     session.add(subject)
 
 
-async def act(session: AsyncSession, subject: Subject) -> None:
-    """Do what the subject's state asks for, unless it is held back. Under the audience lock."""
-    standing = await _standing(session, subject)
-    at, own = standing.at, standing.own
-    step = subject.next_step(standing.told, at=at)
-    if step.first is not None and subject.told_version is None:
-        own = await check_confirmation(session, subject, own, at=at)
-    if _is(own, HoldState.STOPPED):
-        step = replace(step, first=None)
-    if step.is_nothing:
-        return
-    if _is(own, HoldState.HELD) or _is(standing.everything, HoldState.HELD):
+async def apply_subject_state(session: AsyncSession, subject: Subject) -> None:
+    """Decide, pass the gate, apply. The caller holds the audience lock alone."""
+    history = await _history(session, subject)
+    approval = history.approval.state if history.approval else None
+    step = decide(subject, history.notified, approval, at=history.at)
+    if not step.is_nothing and await _gate(session, subject, step, history):
+        await _apply(session, subject, step, at=history.at)
+
+
+@dataclass(frozen=True)
+class _History:
+    """What a step depends on besides its subject.
+
+    The moment, the content that recipients were last alerted of, the approval of this fan-out and
+    that of every fan-out.
+    """
+
+    at: datetime
+    notified: Announcement | None
+    approval: FanoutApproval | None
+    everything: FanoutApproval | None
+
+
+async def _history(session: AsyncSession, subject: Subject) -> _History:
+    """All of it in one statement."""
+    clock = select(func.clock_timestamp().label("at")).subquery()
+    notified = (
+        select(subject_history.c.content)
+        .where(
+            subject_history.c.subject_id == subject.subject_id,
+            subject_history.c.version == subject.notified_version,
+        )
+        .scalar_subquery()
+    )
+    concerned = fanout_approval.c.subject_id.in_([subject.subject_id, EVERYTHING])
+    found = await session.execute(
+        select(clock.c.at, notified, FanoutApproval)
+        .select_from(clock)
+        .outerjoin(FanoutApproval, concerned)
+    )
+    rows = found.all()
+    at, content, _ = rows[0]
+    approvals = {each.subject_id: each for _, _, each in rows if each is not None}
+    return _History(
+        at=at,
+        notified=Announcement.model_validate(content) if content else None,
+        approval=approvals.get(subject.subject_id),
+        everything=approvals.get(EVERYTHING),
+    )
+
+
+async def _gate(session: AsyncSession, subject: Subject, step: Step, history: _History) -> bool:
+    """Whether the step may happen now: neither this fan-out nor every fan-out is held.
+
+    A first fan-out that would reach more than were confirmed is held by the check.
+    """
+    approval = history.approval
+    if step.first is not None and subject.notified_version is None:
+        approval = await check_audience(session, subject, approval, at=history.at)
+    if _is_held(approval) or _is_held(history.everything):
         log.info("subject held back", subject_id=str(subject.subject_id))
-        return
-    with metrics.fanning_out(session, subject.kind.value) as tally:
+        return False
+    return True
+
+
+def _is_held(approval: FanoutApproval | None) -> bool:
+    return approval is not None and approval.state is ApprovalState.HELD
+
+
+async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: datetime) -> None:
+    """Write corrections and first alerts, and the event that says how many."""
+    with metrics.fanning_out(session, subject.kind) as tally:
         corrected = 0
         if step.correction is not None:
             corrected = await correct(session, subject, step.correction, at=at)
         counts = Counts()
         if step.first is not None:
-            counts = await tell(session, subject, step.first, at=at)
+            counts = await insert_alerts(session, subject, step.first, at=at)
         tally.is_done(counts.eligible, counts.unknown, corrected)
-        _say_told(session, subject, counts, corrected, at=at)
+        _complete(session, subject, counts, corrected, at=at)
 
 
-@dataclass(frozen=True)
-class _Standing:
-    """What a step depends on besides its subject: the moment, what was told last, the holds."""
-
-    at: datetime
-    told: Snapshot | None
-    own: Hold | None
-    everything: Hold | None
-
-
-async def _standing(session: AsyncSession, subject: Subject) -> _Standing:
-    """All of it in one statement."""
-    clock = select(func.clock_timestamp().label("at")).subquery()
-    told = (
-        select(subject_history.c.content)
-        .where(
-            subject_history.c.subject_id == subject.subject_id,
-            subject_history.c.version == subject.told_version,
-        )
-        .scalar_subquery()
-    )
-    concerned = hold.c.subject_id.in_([subject.subject_id, EVERYTHING])
-    found = await session.execute(
-        select(clock.c.at, told, Hold).select_from(clock).outerjoin(Hold, concerned)
-    )
-    rows = found.all()
-    at, content, _ = rows[0]
-    holds = {each.subject_id: each for _, _, each in rows if each is not None}
-    return _Standing(
-        at=at,
-        told=type(subject.snapshot()).model_validate(content) if content else None,
-        own=holds.get(subject.subject_id),
-        everything=holds.get(EVERYTHING),
-    )
-
-
-def _is(found: Hold | None, state: HoldState) -> bool:
-    return found is not None and found.state is state
-
-
-async def _remember(session: AsyncSession, news: News) -> Subject | None:
-    """Keep this version, for alerts point at the one they told; and find the subject, locked."""
+async def _remember(session: AsyncSession, announced: Announcement) -> Subject | None:
+    """Keep this version, for alerts point at theirs; and find the subject, locked."""
     kept = (
         insert(subject_history)
         .values(
-            subject_id=news.subject_id,
-            version=news.version,
-            content=news.content.model_dump(mode="json"),
-            reference_on=news.reference_on,
-            reason=news.reason,
+            subject_id=announced.announcement_id,
+            version=announced.version,
+            content=announced.model_dump(mode="json"),
+            reference_on=announced.reference_on,
+            reason=announced.reason,
             heard_at=func.statement_timestamp(),
         )
         .on_conflict_do_nothing()
@@ -137,20 +152,22 @@ async def _remember(session: AsyncSession, news: News) -> Subject | None:
     )
     found = await session.scalars(
         select(Subject)
-        .where(subject_table.c.subject_id == news.subject_id)
+        .where(subject_table.c.subject_id == announced.announcement_id)
         .with_for_update(of=subject_table)
         .add_cte(kept)
     )
     return found.one_or_none()
 
 
-def _say_told(
+def _complete(
     session: AsyncSession, subject: Subject, counts: Counts, corrected: int, *, at: datetime
 ) -> None:
-    subject.note_told(
+    subject.note_alerted(
         at=at, eligible=counts.eligible, unknown=counts.unknown, alerted=counts.alerted
     )
-    log.info("subject told", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected)
+    log.info(
+        "fan-out completed", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected
+    )
     outbox.add(session, _completed(subject, counts, corrected))
 
 
@@ -158,7 +175,7 @@ def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutComple
     return FanoutCompleted(
         aggregate_version=subject.version,
         subject_id=subject.subject_id,
-        subject_kind=subject.kind.value,
+        subject_kind=subject.kind,
         subject_version=subject.version,
         eligible=counts.eligible,
         unknown=counts.unknown,

@@ -19,7 +19,7 @@ from shared.contracts.registry import PartnerRegistered
 from shared.errors import Conflict, Forbidden, NotFound
 
 from ..domain import SubscriptionFilter, sides_of
-from ..domain.subjects import CallEvent, IdeaEvent
+from ..domain.subscriptions import CallEvent, IdeaEvent
 from ..models import partner, subscription
 
 MOST_SUBSCRIPTIONS: Final = 50

@@ -88,7 +88,7 @@ def _totals_of(operator: Client, subject_id: str, version: int) -> dict[str, Any
     def is_told() -> bool:
         nonlocal seen
         seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
-        return int(seen["told_version"]) >= version
+        return int(seen["notified_version"]) >= version
 
     if not wait_until(is_told, within=PATIENCE, every=0.02):
         raise NotInTime(f"the new deadline of {subject_id} was not told in {PATIENCE:.0f} s")

@@ -157,7 +157,7 @@ def _totals_when_told(operator: Client, subject_id: str) -> dict[str, Any]:
             if refusal.status != 404:
                 raise
             return False
-        return seen["told_version"] is not None
+        return seen["notified_version"] is not None
 
     if not wait_until(is_told, within=PATIENCE, every=0.01):
         raise NotInTime(f"{subject_id} was not told within {PATIENCE:.0f} s")

@@ -137,9 +137,9 @@ def _held_back(seen: Observations) -> Iterator[Finding]:
         which = f": {', '.join(what)}" if what else ""
         paths = []
         if "everything" in what:
-            paths.append("everything with PUT /hold")
+            paths.append("everything with PUT /approval")
         if set(what) != {"everything"}:
-            paths.append("a single subject with PUT /subjects/{id}/hold, after GET .../totals")
+            paths.append("a single subject with PUT /subjects/{id}/approval, after GET .../totals")
         yield Finding(
             Severity.INFO,
             "held-back",

@@ -7,7 +7,7 @@ from sqlalchemy import event, select
 
 from notifications import handlers, usecases
 from notifications.models import alert
-from notifications.usecases import late
+from notifications.usecases import backfill
 
 from .builders import a_call, a_record, a_track, an_idea, imported, opened, published
 
@@ -31,7 +31,7 @@ async def open_subjects(session):
 async def arrived(session, *records):
     batch = imported(*records)
     await handlers.keep_imported_cooperatives(batch, session)
-    await usecases.tell_late(session)
+    await usecases.backfill_alerts(session)
 
 
 async def told(session, subjects):
@@ -43,7 +43,7 @@ async def told(session, subjects):
 
 @pytest.mark.parametrize("few", [0, 50], ids=["matched in the database", "looked at before"])
 async def test_few_and_many_are_told_of_the_same_subjects(session, monkeypatch, few):
-    monkeypatch.setattr(late, "FEW", few)
+    monkeypatch.setattr(backfill, "FEW", few)
     subjects = await open_subjects(session)
     fits = a_record(sector="ARGAN", members_total=12, members_youth=9)
     small = a_record(sector="ARGAN", members_total=8, members_youth=1)

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from notifications import handlers, usecases
 from notifications.app import COUNTS, NAMES
-from notifications.domain import EVERYTHING, Hold, HoldState, StopsOneOnly
-from notifications.domain.holds import MOVES
+from notifications.domain import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
+from notifications.domain.fanout_approval import MOVES
 from notifications.models import alert
 from notifications.usecases.clock import day_in_morocco
 from shared.errors import IllegalMove
@@ -23,8 +23,8 @@ from .builders import a_call, a_record, cancelled, extended, imported, opened, u
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
-def a_hold(state: HoldState, subject_id: uuid.UUID | None = None) -> Hold:
-    return Hold(
+def an_approval(state: ApprovalState, subject_id: uuid.UUID | None = None) -> FanoutApproval:
+    return FanoutApproval(
         subject_id=subject_id or uuid.uuid4(),
         state=state,
         reason="r",
@@ -34,21 +34,22 @@ def a_hold(state: HoldState, subject_id: uuid.UUID | None = None) -> Hold:
 
 
 @pytest.mark.parametrize(
-    ("start", "target"), [(s, t) for s, t in product(HoldState, HoldState) if t not in MOVES[s]]
+    ("start", "target"),
+    [(s, t) for s, t in product(ApprovalState, ApprovalState) if t not in MOVES[s]],
 )
 def test_every_move_of_a_hold_not_in_the_table_is_refused(start, target):
-    hold = a_hold(start)
+    approval = an_approval(start)
 
     with pytest.raises(IllegalMove):
-        hold.decide(target, reason="x", by=uuid.uuid4(), at=NOW)
+        approval.decide(target, reason="x", by=uuid.uuid4(), at=NOW)
 
-    assert (hold.state, hold.reason) == (start, "r")
+    assert (approval.state, approval.reason) == (start, "r")
 
 
 def test_everything_can_be_held_but_not_stopped_for_good():
     with pytest.raises(StopsOneOnly):
-        a_hold(HoldState.HELD, EVERYTHING).decide(
-            HoldState.STOPPED, reason="x", by=uuid.uuid4(), at=NOW
+        an_approval(ApprovalState.HELD, EVERYTHING).decide(
+            ApprovalState.STOPPED, reason="x", by=uuid.uuid4(), at=NOW
         )
 
 
@@ -62,11 +63,11 @@ async def registered(door, *records):
     batch = imported(*records)
     await hear(door, handlers.keep_imported_cooperatives, batch)
     async with door.sessions.begin() as session:
-        await usecases.tell_late(session)
+        await usecases.backfill_alerts(session)
 
 
 async def decide(door, tokens, state, subject_id=None, status=200):
-    path = f"/subjects/{subject_id}/hold" if subject_id else "/hold"
+    path = f"/subjects/{subject_id}/approval" if subject_id else "/approval"
     answer = await door.http.put(
         path,
         json={"state": state, "reason": "a wrong cap"},
@@ -82,7 +83,7 @@ async def work_off(door):
     told = True
     while told:
         async with door.sessions.begin() as session:
-            told = await usecases.tell_waiting(session)
+            told = await usecases.fan_out_waiting(session)
 
 
 async def kinds(door, subject_id):
@@ -103,7 +104,7 @@ async def test_what_is_held_is_told_to_nobody_and_on_release_to_everybody(door, 
     released = await decide(door, tokens, "released", call.call_id)
 
     assert (before, await kinds(door, call.call_id)) == ([], ["opened"])
-    assert (released["state"], released["told"]) == ("released", 1)
+    assert (released["state"], released["alerted"]) == ("released", 1)
 
 
 async def test_a_release_tells_the_newest_content_only(door, tokens):
@@ -140,7 +141,7 @@ async def test_those_who_came_during_a_hold_are_told_on_release(door, tokens):
     before = await kinds(door, call.call_id)
     await decide(door, tokens, "released", call.call_id)
 
-    assert (held["told"], before) == (1, ["opened"])
+    assert (held["alerted"], before) == (1, ["opened"])
     assert await kinds(door, call.call_id) == ["opened", "opened"]
 
 
@@ -222,17 +223,17 @@ async def test_after_a_release_of_everything_each_subject_is_told_in_a_transacti
     await decide(door, tokens, "held")
     await hear(door, handlers.follow_call, *(opened(call) for call in calls))
     await door.http.put(
-        "/hold", json={"state": "released", "reason": "r"}, headers=tokens.headers("operator")
+        "/approval", json={"state": "released", "reason": "r"}, headers=tokens.headers("operator")
     )
 
     told = []
     for _ in calls:
         async with door.sessions.begin() as session:
-            assert await usecases.tell_waiting(session)
+            assert await usecases.fan_out_waiting(session)
         told.append(sum([len(await kinds(door, call.call_id)) for call in calls]))
 
     async with door.sessions.begin() as session:
-        assert not await usecases.tell_waiting(session)
+        assert not await usecases.fan_out_waiting(session)
     assert told == [1, 2, 3]
 
 
@@ -257,8 +258,8 @@ async def test_what_is_held_is_listed_with_its_title_until_it_is_released(door, 
         await decide(door, tokens, "held", subject_id)
 
     async def listed():
-        answer = await door.http.get("/holds", headers=tokens.headers("delegate"))
-        return [(h["subject_id"], h["title"], h["told"], h["by"]) for h in answer.json()]
+        answer = await door.http.get("/approvals", headers=tokens.headers("delegate"))
+        return [(h["subject_id"], h["title"], h["alerted"], h["by"]) for h in answer.json()]
 
     before = await listed()
     await decide(door, tokens, "released", unheard)
@@ -289,7 +290,7 @@ async def test_who_held_and_why_is_kept(door, tokens):
 @pytest.mark.parametrize("role", ["delegate", "partner", "cooperative", "holder", "reviewer"])
 async def test_only_operators_hold(door, tokens, role):
     answer = await door.http.put(
-        "/hold", json={"state": "held", "reason": "x"}, headers=tokens.headers(role)
+        "/approval", json={"state": "held", "reason": "x"}, headers=tokens.headers(role)
     )
 
     assert answer.status_code == 403

@@ -1,4 +1,4 @@
-"""Late matches: who matches an open subject only now, since the audience changed."""
+"""Backfill: alerts for recipients who match an open subject only since the audience changed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from .. import metrics
 from ..domain import Subject, audience_tracks, may_concern
 from ..models import FACT_COLUMNS, audience, audience_change
 from ..models import subject as subject_table
-from .fanout import lock_audience
-from .telling import Counts, is_kept_back, still_open, tell
+from .alerts import Counts, insert_alerts
+from .audience_lock import lock_audience
+from .subject_conditions import is_kept_back, still_open
 
 log = structlog.get_logger()
 
@@ -29,10 +30,10 @@ FEW = 100
 changes concern few subjects, and a statement for each of the others costs more than the look."""
 
 
-async def tell_late(session: AsyncSession) -> bool:
-    """Tell those whom noted changes made match an open subject; whether anything was noted.
+async def backfill_alerts(session: AsyncSession) -> bool:
+    """Alert those whom noted changes made match an open subject; whether anything was noted.
 
-    Notes go with the transaction that tells. Several may do this at once: each takes notes of its
+    Notes go with the transaction that alerts. Several may do this at once: each takes notes of its
     own. Nobody is missed by a fan-out at the same time: a note is seen once its change is
     committed, and the lock is asked for after that. So a fan-out that did not see the change has
     the lock, is waited for, and its subject is seen here.
@@ -53,14 +54,14 @@ async def tell_late(session: AsyncSession) -> bool:
     if not changed:
         return False
     await lock_audience(session, shared=True)
-    told = await tell_late_matches(session, list(changed))
+    alerted = await backfill_matches(session, list(changed))
     failpoints.reach("audience.late.before-commit")
-    log.info("audience matched", cooperatives=len(changed), told_late=told)
+    log.info("audience matched", cooperatives=len(changed), alerted=alerted)
     return True
 
 
-async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
-    """Match changed cooperatives against subjects told before and still open; how many alerts.
+async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
+    """Match changed cooperatives against open subjects alerted of before; how many alerts.
 
     The caller has taken the shared audience lock after the changes were committed, so every fan-out
     has either committed, and its subject is seen here, or will see the changed rows itself.
@@ -68,18 +69,18 @@ async def tell_late_matches(session: AsyncSession, changed: Sequence[UUID]) -> i
     table = subject_table.c
     found = await session.scalars(
         select(Subject)
-        .where(table.told_version.is_not(None), still_open(), ~is_kept_back())
+        .where(table.notified_version.is_not(None), still_open(), ~is_kept_back())
         .order_by(table.subject_id)
     )
     await _note_missed(session)
     few = await _facts_of(session, changed) if len(changed) <= FEW else None
-    told = 0
+    alerted = 0
     for subject in found:
         await asyncio.sleep(0)  # requests and reactions of this process go on between subjects
         only = changed if few is None else _whom(subject, few)
         if only:
-            told += await tell_those_missing(session, subject, only=only)
-    return told
+            alerted += await backfill_subject(session, subject, only=only)
+    return alerted
 
 
 async def _facts_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID, Facts]:
@@ -97,8 +98,8 @@ async def _facts_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID
 
 
 def _whom(subject: Subject, facts: dict[UUID, Facts]) -> list[UUID]:
-    """Those whom the subject may concern; the statement that tells decides."""
-    tracks = audience_tracks(subject.snapshot())
+    """Those whom the subject may concern; the statement that inserts the alerts decides."""
+    tracks = audience_tracks(subject.announcement())
     return [
         cooperative_id
         for cooperative_id, known in facts.items()
@@ -106,14 +107,14 @@ def _whom(subject: Subject, facts: dict[UUID, Facts]) -> list[UUID]:
     ]
 
 
-async def tell_those_missing(
+async def backfill_subject(
     session: AsyncSession, subject: Subject, *, only: Sequence[UUID] | None = None
 ) -> int:
-    """Give the first alert of a subject told before to those who match only now; how many."""
-    counts = await tell(session, subject, subject.first_kind(), only=only)
+    """Give the first alert of a subject to those who match only now; how many."""
+    counts = await insert_alerts(session, subject, subject.first_kind(), only=only)
     if counts.alerted:
-        await _count_late(session, subject.subject_id, counts)
-        metrics.told_late(session, subject.kind.value, counts.eligible, counts.unknown)
+        await _add_counts(session, subject.subject_id, counts)
+        metrics.backfilled(session, subject.kind, counts.eligible, counts.unknown)
     return counts.alerted
 
 
@@ -123,7 +124,7 @@ async def _note_missed(session: AsyncSession) -> None:
     held = (
         select(table.subject_id)
         .where(
-            table.told_version.is_not(None),
+            table.notified_version.is_not(None),
             still_open(),
             is_kept_back(),
             table.missed_matches.is_(False),
@@ -136,7 +137,7 @@ async def _note_missed(session: AsyncSession) -> None:
     )
 
 
-async def _count_late(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
+async def _add_counts(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
     """Add in the database: several may count at the same time."""
     table = subject_table.c
     await session.execute(

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from notifications import handlers
-from notifications.domain import ConfirmationRule
-from notifications.models import alert, hold_decision
+from notifications.domain import AudienceCheckRule
+from notifications.models import alert, fanout_approval_decision
 from shared import database, testing
 from shared.contracts.funding import Deadline
 from shared.messaging.tables import AuditRow
@@ -44,7 +44,7 @@ from .builders import (
     ],
 )
 def test_a_tenth_more_or_ten_more_is_still_what_was_confirmed(confirmed, matched, is_told):
-    objection = ConfirmationRule().objection(confirmed, matched)
+    objection = AudienceCheckRule().objection(confirmed, matched)
 
     assert (objection is None) is is_told
     if objection:
@@ -53,10 +53,10 @@ def test_a_tenth_more_or_ten_more_is_still_what_was_confirmed(confirmed, matched
 
 
 def test_without_a_confirmed_number_only_a_limit_objects():
-    assert ConfirmationRule().objection(None, 1_000_000) is None
-    assert ConfirmationRule(above=50).objection(None, 50) is None
-    assert "51" in (ConfirmationRule(above=50).objection(None, 51) or "")
-    assert ConfirmationRule(above=5).objection(60, 60) is None
+    assert AudienceCheckRule().objection(None, 1_000_000) is None
+    assert AudienceCheckRule(above=50).objection(None, 50) is None
+    assert "51" in (AudienceCheckRule(above=50).objection(None, 51) or "")
+    assert AudienceCheckRule(above=5).objection(60, 60) is None
 
 
 async def hear(door, *facts):
@@ -81,16 +81,16 @@ async def told(door, subject_id):
 async def decisions(door, subject_id):
     async with door.sessions() as session:
         rows = await session.execute(
-            select(hold_decision.c.state, hold_decision.c.decided_by)
-            .where(hold_decision.c.subject_id == subject_id)
-            .order_by(hold_decision.c.seq)
+            select(fanout_approval_decision.c.state, fanout_approval_decision.c.decided_by)
+            .where(fanout_approval_decision.c.subject_id == subject_id)
+            .order_by(fanout_approval_decision.c.seq)
         )
         return [(row.state.value, row.decided_by is None) for row in rows]
 
 
 async def decide(door, tokens, subject_id, state):
     answer = await door.http.put(
-        f"/subjects/{subject_id}/hold",
+        f"/subjects/{subject_id}/approval",
         json={"state": state, "reason": "looked at"},
         headers=tokens.headers("operator"),
     )
@@ -212,7 +212,7 @@ async def test_a_deadline_that_passes_during_a_hold_leaves_nobody_told(door, tok
     why = await door.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}", headers=tokens.headers("operator")
     )
-    assert (released["told"], await told(door, call.call_id)) == (0, 0)
+    assert (released["alerted"], await told(door, call.call_id)) == (0, 0)
     assert why.json()["because"] == "subject_not_open"
     assert why.json()["summary"] == "La date limite de l'appel était dépassée à ce moment."
 

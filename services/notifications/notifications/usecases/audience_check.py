@@ -13,38 +13,38 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared import audit
 from shared.database import settings_of
 
-from ..domain import ConfirmationRule, Hold, HoldState, Subject
-from ..models import audience, hold_decision
+from ..domain import ApprovalState, AudienceCheckRule, FanoutApproval, Subject
+from ..models import audience, fanout_approval_decision
 from ..settings import NotificationsSettings
-from .telling import tracks_of
+from .matching import tracks_of
 
 log = structlog.get_logger()
 
 FITS = "as many match now as may be told"
 
 
-def rule_of(session: AsyncSession) -> ConfirmationRule:
+def rule_of(session: AsyncSession) -> AudienceCheckRule:
     """The rule of this process's settings."""
     found = settings_of(session)
     if found is None:
-        return ConfirmationRule()
+        return AudienceCheckRule()
     settings = NotificationsSettings.of(found)
-    return ConfirmationRule(
+    return AudienceCheckRule(
         percent=settings.confirm_tolerance_percent,
         least=settings.confirm_tolerance_least,
         above=settings.confirm_above,
     )
 
 
-async def check_confirmation(
-    session: AsyncSession, subject: Subject, found: Hold | None, *, at: datetime
-) -> Hold | None:
-    """Hold the first fan-out back where it would tell more than was confirmed; its hold then.
+async def check_audience(
+    session: AsyncSession, subject: Subject, found: FanoutApproval | None, *, at: datetime
+) -> FanoutApproval | None:
+    """Hold the first fan-out where it would reach more than was confirmed; its approval then.
 
     It follows from the newest content and the audience of this moment, so facts may come in any
-    order and twice: a hold of its own ends again where newer content fits. What a person decided
-    about the subject stands, and a release is a confirmation. The caller holds the audience lock,
-    under which every hold is decided, and passes the hold that it `found`.
+    order and twice: what notifications held by itself it releases where newer content fits. What a
+    person decided stands, and a release is a confirmation. The caller holds the audience lock,
+    under which every approval is decided, and passes the approval that it `found`.
     """
     if found is not None and not found.is_own:
         return found
@@ -55,8 +55,8 @@ async def check_confirmation(
         objection = rule.objection(subject.confirmed_audience, matched)
     if objection is not None:
         return await _hold(session, subject.subject_id, found, objection, at=at)
-    if found is not None and found.state is HoldState.HELD:
-        await _decide(session, found, HoldState.RELEASED, FITS, at=at)
+    if found is not None and found.state is ApprovalState.HELD:
+        await _decide(session, found, ApprovalState.RELEASED, FITS, at=at)
     return found
 
 
@@ -68,52 +68,62 @@ async def _count_matches(session: AsyncSession, subject: Subject) -> int:
 
 
 async def _hold(
-    session: AsyncSession, subject_id: UUID, found: Hold | None, reason: str, *, at: datetime
-) -> Hold:
-    if found is not None and found.state is HoldState.HELD:
+    session: AsyncSession,
+    subject_id: UUID,
+    found: FanoutApproval | None,
+    reason: str,
+    *,
+    at: datetime,
+) -> FanoutApproval:
+    if found is not None and found.state is ApprovalState.HELD:
         if found.reason != reason:
             found.reason, found.decided_at = reason, at
-            await remember_decision(session, found)
+            await record_decision(session, found)
         return found
     if found is None:
-        found = Hold(
+        found = FanoutApproval(
             subject_id=subject_id,
-            state=HoldState.RELEASED,
+            state=ApprovalState.RELEASED,
             reason=reason,
             decided_by=None,
             decided_at=at,
         )
         session.add(found)
-    await _decide(session, found, HoldState.HELD, reason, at=at)
+    await _decide(session, found, ApprovalState.HELD, reason, at=at)
     log.warning("fan-out held back", subject_id=str(subject_id), reason=reason)
     return found
 
 
 async def _decide(
-    session: AsyncSession, hold: Hold, target: HoldState, reason: str, *, at: datetime
+    session: AsyncSession,
+    approval: FanoutApproval,
+    target: ApprovalState,
+    reason: str,
+    *,
+    at: datetime,
 ) -> None:
-    before = hold.state
-    hold.decide(target, reason=reason, by=None, at=at)
+    before = approval.state
+    approval.decide(target, reason=reason, by=None, at=at)
     audit.record(
         session,
         None,
         action=f"fan-out {target.value}",
-        subject_id=hold.subject_id,
+        subject_id=approval.subject_id,
         before={"state": before.value},
         after={"state": target.value, "reason": reason},
     )
-    await remember_decision(session, hold)
+    await record_decision(session, approval)
 
 
-async def remember_decision(session: AsyncSession, hold: Hold) -> None:
-    """Add what was just decided to the history of holds."""
+async def record_decision(session: AsyncSession, approval: FanoutApproval) -> None:
+    """Add what was just decided to the history of approvals."""
     await session.flush()
     await session.execute(
-        insert(hold_decision).values(
-            subject_id=hold.subject_id,
-            state=hold.state,
-            reason=hold.reason,
-            decided_by=hold.decided_by,
-            decided_at=hold.decided_at,
+        insert(fanout_approval_decision).values(
+            subject_id=approval.subject_id,
+            state=approval.state,
+            reason=approval.reason,
+            decided_by=approval.decided_by,
+            decided_at=approval.decided_at,
         )
     )

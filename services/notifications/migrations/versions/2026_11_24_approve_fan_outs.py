@@ -1,4 +1,4 @@
-"""Hold fan-outs.
+"""Hold, release and stop fan-outs.
 
 Revision: 0002, after 0001.
 """
@@ -13,15 +13,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table('hold',
+    op.create_table('fanout_approval',
     sa.Column('subject_id', sa.UUID(), nullable=False),
-    sa.Column('state', sa.Enum('held', 'released', 'stopped', name='holdstate', native_enum=False, length=12), nullable=False),
+    sa.Column('state', sa.Enum('held', 'released', 'stopped', name='approvalstate', native_enum=False, length=12), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('decided_by', sa.UUID(), nullable=False),
     sa.Column('decided_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.PrimaryKeyConstraint('subject_id', name=op.f('pk_hold'))
+    sa.PrimaryKeyConstraint('subject_id', name=op.f('pk_fanout_approval'))
     )
 
 
 def downgrade() -> None:
-    op.drop_table('hold')
+    op.drop_table('fanout_approval')

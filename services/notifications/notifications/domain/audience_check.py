@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class ConfirmationRule:
+class AudienceCheckRule:
     """How many more than confirmed may be told: `percent` of them, and at least `least`.
 
     `above`: the most that may be told where nobody confirmed a number; None: any.

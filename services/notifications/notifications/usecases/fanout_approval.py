@@ -1,4 +1,4 @@
-"""Holding a fan-out back, releasing it, stopping it; and what was told by then."""
+"""The approval of a fan-out: holding, releasing, stopping it; and how many were alerted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shared.errors import IllegalMove
 
 from ..domain import (
     EVERYTHING,
-    Hold,
-    HoldState,
+    ApprovalState,
+    FanoutApproval,
     StopsOneOnly,
     Subject,
     SubjectState,
@@ -23,31 +23,32 @@ from ..domain import (
 from ..domain.subjects import FIRST
 from ..models import CHANGE_CHANNEL, alert
 from ..models import subject as subject_table
+from .audience_check import record_decision
+from .audience_lock import lock_audience
+from .backfill import backfill_subject
 from .clock import moment
-from .confirmations import remember_decision
-from .fanout import act, lock_audience
-from .late import tell_those_missing
-from .telling import is_kept_back, still_open
+from .fanout import apply_subject_state
+from .subject_conditions import is_kept_back, still_open
 
 
-async def decide_hold(
+async def decide_approval(
     session: AsyncSession,
     caller: Principal,
     subject_id: UUID,
-    target: HoldState,
+    target: ApprovalState,
     *,
     reason: str,
-) -> Hold:
+) -> FanoutApproval:
     """Hold, release or stop. Operators only.
 
     It takes the lock of fan-outs: one that runs is waited for, and none begins beside it. The
-    release of one subject tells, in the same transaction, whatever its newest content asks for;
-    after a release of everything one subject after the other is told (`tell_waiting`).
+    release of one subject does, in the same transaction, whatever its newest content asks for;
+    after a release of everything one subject after the other does (`fan_out_waiting`).
     """
     caller.require(Role.OPERATOR)
     await lock_audience(session, shared=False)
     now = await moment(session)
-    found = await session.get(Hold, subject_id, with_for_update=True)
+    found = await session.get(FanoutApproval, subject_id, with_for_update=True)
     before = {"state": found.state.value} if found else None
     if found is None:
         found = _first(subject_id, target, reason=reason, by=caller.subject, at=now)
@@ -62,32 +63,36 @@ async def decide_hold(
         before=before,
         after={"state": target.value, "reason": reason},
     )
-    await remember_decision(session, found)
-    if target is HoldState.RELEASED:
+    await record_decision(session, found)
+    if target is ApprovalState.RELEASED:
         await _go_on(session, subject_id)
     return found
 
 
-def _first(subject_id: UUID, target: HoldState, *, reason: str, by: UUID, at: datetime) -> Hold:
-    """A hold may come before its subject does; a release of nothing is refused."""
-    if target is HoldState.RELEASED:
+def _first(
+    subject_id: UUID, target: ApprovalState, *, reason: str, by: UUID, at: datetime
+) -> FanoutApproval:
+    """It may be held before its subject arrives; a release of nothing is refused."""
+    if target is ApprovalState.RELEASED:
         raise IllegalMove("nothing is held")
-    if target is HoldState.STOPPED and subject_id == EVERYTHING:
+    if target is ApprovalState.STOPPED and subject_id == EVERYTHING:
         raise StopsOneOnly
-    return Hold(subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at)
+    return FanoutApproval(
+        subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at
+    )
 
 
 async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
     if subject_id == EVERYTHING:
         await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
     else:
-        await tell_waiting(session, subject_id)
+        await fan_out_waiting(session, subject_id)
 
 
-async def tell_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:
-    """Tell one subject that waits though nothing holds it back; False where there is none.
+async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:
+    """Fan out one subject that waits though nothing holds it; False where there is none.
 
-    After everything was released many may wait: each is told in a transaction of its own. The
+    After everything was released many may wait: each has a transaction of its own. The
     caller comes again until there is none.
     """
     waiting = select(Subject).where(_waits()).order_by(subject_table.c.subject_id).limit(1)
@@ -101,32 +106,32 @@ async def tell_waiting(session: AsyncSession, subject_id: UUID | None = None) ->
     if found is None:
         return False
     subject, is_stopped = found
-    await act(session, subject)
+    await apply_subject_state(session, subject)
     if subject.missed_matches and not is_stopped:
-        if subject.may_be_told(await moment(session)):
-            await tell_those_missing(session, subject)
+        if subject.may_be_alerted(await moment(session)):
+            await backfill_subject(session, subject)
         subject.missed_matches = False
     await session.flush()
     return True
 
 
 def _waits() -> ColumnElement[bool]:
-    """Never told, told older content, or matched anew while it was held; and free to go on.
+    """No alert yet, alerts of older content, or matches missed while held; and free to go on.
 
     A stop keeps back those who are new, and no correction.
     """
     table = subject_table.c
-    is_new = and_(table.told_version.is_(None), still_open(), ~is_kept_back())
+    is_new = and_(table.notified_version.is_(None), still_open(), ~is_kept_back())
     is_old = and_(
-        table.told_version < table.version,
+        table.notified_version < table.version,
         table.state != SubjectState.OVER,
-        ~is_kept_back(HoldState.HELD),
+        ~is_kept_back(ApprovalState.HELD),
     )
     is_missed = and_(table.missed_matches, still_open(), ~is_kept_back())
     return or_(is_new, is_old, is_missed)
 
 
-async def count_told(session: AsyncSession, subject_id: UUID) -> int:
+async def count_alerted(session: AsyncSession, subject_id: UUID) -> int:
     """How many cooperatives have an alert of this subject; how many alerts, for everything."""
     if subject_id == EVERYTHING:
         told = select(func.sum(subject_table.c.alerted))

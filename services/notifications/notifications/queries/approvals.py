@@ -1,4 +1,4 @@
-"""What was decided about telling, by whom and when."""
+"""What was decided about fan-outs, by whom and when."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..domain import EVERYTHING, HoldState
+from ..domain import EVERYTHING, ApprovalState
 from ..domain.why import Decision, standing
-from ..models import hold, hold_decision, subject
+from ..models import fanout_approval, fanout_approval_decision, subject
 from .rows import AnyRow
 
 
@@ -18,12 +18,12 @@ async def decisions_about(
     session: AsyncSession, subject_id: UUID, *, until: datetime | None = None
 ) -> tuple[Decision, ...]:
     """Every decision about the subject, and about everything, in the order of their making."""
-    statement = select(hold_decision).where(
-        hold_decision.c.subject_id.in_([subject_id, EVERYTHING])
+    statement = select(fanout_approval_decision).where(
+        fanout_approval_decision.c.subject_id.in_([subject_id, EVERYTHING])
     )
     if until is not None:
-        statement = statement.where(hold_decision.c.decided_at <= until)
-    rows = await session.execute(statement.order_by(hold_decision.c.seq))
+        statement = statement.where(fanout_approval_decision.c.decided_at <= until)
+    rows = await session.execute(statement.order_by(fanout_approval_decision.c.seq))
     return tuple(
         Decision(
             everything=row.subject_id == EVERYTHING,
@@ -36,18 +36,18 @@ async def decisions_about(
     )
 
 
-async def list_holds(session: AsyncSession, *, limit: int) -> list[AnyRow]:
+async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:
     """What is held or stopped now, the newest decision first, with its subject where it arrived."""
     rows = await session.execute(
-        select(hold, subject.c.kind, subject.c.content, subject.c.alerted)
-        .outerjoin(subject, subject.c.subject_id == hold.c.subject_id)
-        .where(hold.c.state != HoldState.RELEASED)
-        .order_by(hold.c.decided_at.desc(), hold.c.subject_id)
+        select(fanout_approval, subject.c.kind, subject.c.content, subject.c.alerted)
+        .outerjoin(subject, subject.c.subject_id == fanout_approval.c.subject_id)
+        .where(fanout_approval.c.state != ApprovalState.RELEASED)
+        .order_by(fanout_approval.c.decided_at.desc(), fanout_approval.c.subject_id)
         .limit(limit)
     )
     return list(rows)
 
 
 async def kept_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
-    """What keeps the telling of a subject back now."""
+    """What keeps the fan-out of a subject back now."""
     return standing(await decisions_about(session, subject_id))

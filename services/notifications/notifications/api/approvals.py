@@ -1,4 +1,4 @@
-"""Looking before telling, and keeping a fan-out back."""
+"""The audience before a fan-out, and its approval: held, released or stopped."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from shared.auth import Role
+from shared.contracts.announcement import Announcement
 from shared.contracts.base import Text
 from shared.contracts.criteria import CriteriaIn
 from shared.i18n import ReaderLanguage
 from shared.web import Caller, Session
 
 from .. import queries, usecases
-from ..domain import EVERYTHING, Hold, HoldState
-from ..domain.why import snapshot_of
-from ..holding import By
+from ..approval_text import By
+from ..domain import EVERYTHING, ApprovalState, FanoutApproval
 from ..usecases.clock import day_in_morocco, moment
 from ..usecases.previews import GroupCount, preview_audience
 from .parameters import Limit
 
-router = APIRouter(tags=["before telling"])
+router = APIRouter(tags=["fan-out approval"])
 
 
 class PreviewIn(BaseModel):
@@ -43,44 +43,46 @@ class PreviewOut(BaseModel):
     by_sector: list[GroupCount]
 
 
-class HoldIn(BaseModel):
+class ApprovalIn(BaseModel):
     state: Literal["held", "released", "stopped"]
     reason: Text
 
 
-class HoldOut(BaseModel):
-    """`told` is how many cooperatives had an alert of the subject by then."""
+class ApprovalOut(BaseModel):
+    """`alerted` is how many cooperatives had an alert of the subject by then."""
 
     subject_id: UUID | None = Field(description="Null: everything.")
-    state: HoldState
+    state: ApprovalState
     reason: str
     decided_at: datetime
-    told: int
+    alerted: int
 
 
-class StandingHold(HoldOut):
+class StandingApproval(ApprovalOut):
     """What is held or stopped now. Without a title: its subject has not arrived yet."""
 
     title: str | None
     by: By
 
 
-@router.get("/holds")
-async def list_holds(session: Session, caller: Caller, limit: Limit = 50) -> list[StandingHold]:
-    """What keeps telling back now, the newest decision first; `by` says whether it was a person."""
+@router.get("/approvals")
+async def list_approvals(
+    session: Session, caller: Caller, limit: Limit = 50
+) -> list[StandingApproval]:
+    """What keeps fan-outs back now, the newest decision first; `by` says whether a person did."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
-    rows = await queries.list_holds(session, limit=limit)
+    rows = await queries.list_approvals(session, limit=limit)
     return [_standing(row) for row in rows]
 
 
-def _standing(row: queries.AnyRow) -> StandingHold:
-    content = snapshot_of(row.kind, row.content) if row.content else None
-    return StandingHold(
+def _standing(row: queries.AnyRow) -> StandingApproval:
+    content = Announcement.model_validate(row.content) if row.content else None
+    return StandingApproval(
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
         state=row.state,
         reason=row.reason,
         decided_at=row.decided_at,
-        told=row.alerted or 0,
+        alerted=row.alerted or 0,
         title=content.title.fr if content else None,
         by="notifications" if row.decided_by is None else "operator",
     )
@@ -103,31 +105,33 @@ async def preview(
     )
 
 
-@router.put("/subjects/{subject_id}/hold")
-async def decide_hold(
-    session: Session, caller: Caller, subject_id: UUID, decision: HoldIn
-) -> HoldOut:
-    """Hold, release or stop the telling of one subject, also before it arrives. Operators only."""
-    hold = await usecases.decide_hold(
-        session, caller, subject_id, HoldState(decision.state), reason=decision.reason
+@router.put("/subjects/{subject_id}/approval")
+async def decide_approval(
+    session: Session, caller: Caller, subject_id: UUID, decision: ApprovalIn
+) -> ApprovalOut:
+    """Hold, release or stop the fan-out of one subject, also before it arrives. Operators only."""
+    approval = await usecases.decide_approval(
+        session, caller, subject_id, ApprovalState(decision.state), reason=decision.reason
     )
-    return await _out(session, hold)
+    return await _out(session, approval)
 
 
-@router.put("/hold")
-async def decide_hold_of_everything(session: Session, caller: Caller, decision: HoldIn) -> HoldOut:
+@router.put("/approval")
+async def decide_approval_of_everything(
+    session: Session, caller: Caller, decision: ApprovalIn
+) -> ApprovalOut:
     """Hold or release every fan-out. Operators only."""
-    hold = await usecases.decide_hold(
-        session, caller, EVERYTHING, HoldState(decision.state), reason=decision.reason
+    approval = await usecases.decide_approval(
+        session, caller, EVERYTHING, ApprovalState(decision.state), reason=decision.reason
     )
-    return await _out(session, hold)
+    return await _out(session, approval)
 
 
-async def _out(session: Session, hold: Hold) -> HoldOut:
-    return HoldOut(
-        subject_id=None if hold.subject_id == EVERYTHING else hold.subject_id,
-        state=hold.state,
-        reason=hold.reason,
-        decided_at=hold.decided_at,
-        told=await usecases.count_told(session, hold.subject_id),
+async def _out(session: Session, approval: FanoutApproval) -> ApprovalOut:
+    return ApprovalOut(
+        subject_id=None if approval.subject_id == EVERYTHING else approval.subject_id,
+        state=approval.state,
+        reason=approval.reason,
+        decided_at=approval.decided_at,
+        alerted=await usecases.count_alerted(session, approval.subject_id),
     )

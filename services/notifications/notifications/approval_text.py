@@ -1,4 +1,4 @@
-"""What keeps a telling back, as its readers see it: who by role, when, why, and what comes next."""
+"""What keeps a fan-out back, as its readers see it: who by role, when, why, and what comes next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from shared.i18n import Terms
 
-from .domain import HoldState
+from .domain import ApprovalState
 from .domain.why import Decision
 
 By = Literal["operator", "notifications"]
@@ -18,7 +18,7 @@ By = Literal["operator", "notifications"]
 class DecisionOut(BaseModel):
     """One decision. Who it was stands in the audit; here is only in which role."""
 
-    state: HoldState
+    state: ApprovalState
     of_everything: bool = Field(description="Of every idea and call, not of this one alone.")
     by: By
     reason: str = Field(
@@ -27,15 +27,15 @@ class DecisionOut(BaseModel):
     decided_at: datetime
 
 
-class HoldAnswer(DecisionOut):
-    """The decision that keeps the telling back."""
+class ApprovalAnswer(DecisionOut):
+    """The decision that keeps the fan-out back."""
 
     next: str = Field(description="What happens next, in the reader's language.")
 
 
-NEXT = Terms("hold.next", (HoldState.HELD, HoldState.STOPPED))
+NEXT = Terms("approval.next", (ApprovalState.HELD, ApprovalState.STOPPED))
 GROUNDS = Terms(
-    "hold.ground",
+    "approval.ground",
     (
         "notifications_held",
         "notifications_released",
@@ -74,9 +74,11 @@ def decision_out(decision: Decision, language: str, *, for_staff: bool) -> Decis
     )
 
 
-def hold_answer(decision: Decision | None, language: str, *, for_staff: bool) -> HoldAnswer | None:
-    """The hold with what comes next; None where nothing keeps the telling back."""
+def approval_answer(
+    decision: Decision | None, language: str, *, for_staff: bool
+) -> ApprovalAnswer | None:
+    """The decision with what comes next; None where nothing keeps the fan-out back."""
     if decision is None:
         return None
     out = decision_out(decision, language, for_staff=for_staff)
-    return HoldAnswer(**out.model_dump(), next=NEXT.text(language, decision.state))
+    return ApprovalAnswer(**out.model_dump(), next=NEXT.text(language, decision.state))

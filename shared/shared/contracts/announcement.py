@@ -1,0 +1,126 @@
+"""What people are alerted of, whatever its kind and whichever service announces it.
+
+A service that wants people alerted declares its own event beside its others and emits it:
+
+    class SessionAnnounced(AnnouncementPublished):
+        topic: ClassVar[str] = "programmes.announcement.published.v1"
+
+Notifications consumes `*.announcement.published.v1`, so it takes a new service or a new kind
+without a change. The broker lets each service write topics of its own prefix only.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
+from .criteria import Criteria
+from .deadline import Deadline
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A name for programs: small letters, digits and underscores, at most 40."""
+
+AnnouncementState = Literal["open", "closed", "cancelled", "withdrawn"]
+"""`open`: whoever matches is alerted. `closed`: nobody new is. `cancelled` and `withdrawn`: whoever
+was alerted is told so."""
+
+MOST_DETAILS = 32
+
+
+class Detail(Contract):
+    """One more thing that readers are told, with the words for it.
+
+    Without `label` or `shown` a reader sees the words that notifications has for the code and the
+    value, else these themselves.
+    """
+
+    code: Code = Field(json_schema_extra=PUBLIC)
+    value: int | Text | tuple[int, ...] | tuple[Text, ...] = Field(json_schema_extra=PUBLIC)
+    label: Localized | None = Field(default=None, json_schema_extra=PUBLIC)
+    shown: LocalizedLong | None = Field(default=None, json_schema_extra=PUBLIC)
+
+
+class AnnouncedTrack(Contract):
+    """One way in: whom it is for, and what it gives. Without a name it is the only one."""
+
+    name: Localized | None = Field(default=None, json_schema_extra=PUBLIC)
+    criteria: Criteria = Field(json_schema_extra=PUBLIC)
+    details: tuple[Detail, ...] = Field(
+        default=(), max_length=MOST_DETAILS, json_schema_extra=PUBLIC
+    )
+
+
+class Announcement(Contract):
+    """Something that people are alerted of, whole, at one version.
+
+    `reference_on` is the day on which ages of entities are measured.
+    """
+
+    announcement_id: UUID = Field(json_schema_extra=PUBLIC)
+    service: Code = Field(
+        json_schema_extra=PUBLIC, description="The only service that announces it."
+    )
+    kind: Code = Field(json_schema_extra=PUBLIC, description="Such as session, meeting, cohort.")
+    version: Version = Field(json_schema_extra=PUBLIC)
+    state: AnnouncementState = Field(json_schema_extra=PUBLIC)
+    title: Localized = Field(json_schema_extra=PUBLIC)
+    text: LocalizedLong = Field(json_schema_extra=PUBLIC)
+    tracks: tuple[AnnouncedTrack, ...] = Field(
+        min_length=1, max_length=16, json_schema_extra=PUBLIC
+    )
+    reference_on: date = Field(json_schema_extra=PUBLIC)
+    starts_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
+    deadline: Deadline | None = Field(
+        default=None,
+        json_schema_extra=PUBLIC,
+        description="When it closes: nobody new is alerted after it. None: when its state says so.",
+    )
+    url: Text | None = Field(
+        default=None, pattern=r"^https://", json_schema_extra=PUBLIC, description="Its public page."
+    )
+    details: tuple[Detail, ...] = Field(
+        default=(), max_length=MOST_DETAILS, json_schema_extra=PUBLIC
+    )
+    reason: Text | None = Field(
+        default=None, json_schema_extra=PUBLIC, description="Why it changed, for those alerted."
+    )
+    confirmed_audience: Audience | None = Field(
+        default=None, description="Recipients seen and confirmed before publishing, if any were."
+    )
+
+    def detail(self, code: str) -> Detail | None:
+        """The detail of this code, where there is one."""
+        return next((each for each in self.details if each.code == code), None)
+
+
+class AnnouncementPublished(Event):
+    """A service announces something that people are to be alerted of, or a new version of it.
+
+    Every event carries the whole, so order never matters. The topic begins with the service that
+    announces.
+    """
+
+    topic: ClassVar[str] = "service.announcement.published.v1"
+    any_service: ClassVar[bool] = True
+    aggregate_field: ClassVar[str] = "announcement_id"
+
+    announcement_id: UUID = Field(json_schema_extra=PUBLIC)
+    announcement: Announcement = Field(json_schema_extra=PUBLIC)
+
+    @model_validator(mode="after")
+    def _is_of_one_aggregate(self) -> Self:
+        if self.announcement_id != self.announcement.announcement_id:
+            raise ValueError("announcement_id is not that of the announcement")
+        if self.aggregate_version != self.announcement.version:
+            raise ValueError("aggregate_version is not the version of the announcement")
+        if not self.is_generic() and not self.is_from(self.topic):
+            raise ValueError("service is not the one of the topic")
+        return self
+
+    def is_from(self, topic: str | None) -> bool:
+        """Whether the service that it names is the one of the topic, which the broker verifies."""
+        return self.announcement.service == (topic or "").partition(".")[0]

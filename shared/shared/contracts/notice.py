@@ -1,0 +1,78 @@
+"""A message to one addressee: a one-time code, the state of an application, the offer of a seat.
+
+A service that has one to send declares its own event beside its others and emits it:
+
+    class SeatOffered(NoticeRequested):
+        topic: ClassVar[str] = "programmes.notice.requested.v1"
+
+What differs from an announcement: nobody is matched, and it is not kept for whoever comes later.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from .announcement import Code
+from .base import Contract, Event
+
+Sealed = Annotated[str, StringConstraints(min_length=1, max_length=16_000)]
+"""Ciphertext, as the kernel seals."""
+
+
+class Addressee(Contract):
+    """An account, or a contact point: exactly one of them."""
+
+    account_id: UUID | None = None
+    contact_point_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.account_id is None) is (self.contact_point_id is None):
+            raise ValueError("name an account or a contact point, and not both")
+        return self
+
+
+class NoticeRequested(Event):
+    """A service asks for a message to one addressee, until it expires.
+
+    The topic begins with the service that asks. A notice is never replayed: its consumer is not
+    rebuildable, and what is expired is dropped. Nothing in it is public.
+    """
+
+    topic: ClassVar[str] = "service.notice.requested.v1"
+    any_service: ClassVar[bool] = True
+    aggregate_field: ClassVar[str] = "notice_id"
+
+    notice_id: UUID
+    service: Code = Field(description="The service that asks.")
+    addressee: Addressee
+    purpose: Code = Field(
+        description="What it is for, such as sign_in_code: it names the texts and the consent."
+    )
+    is_immediate: bool = Field(
+        default=False, description="Sent past digest, quiet hours and caps: one-time codes."
+    )
+    parameters_sealed: Sealed | None = Field(
+        default=None, description='What fills the texts, sealed: {"fr": {…}, "ar": {…}}.'
+    )
+    expires_at: AwareDatetime = Field(description="Not sent, and not shown, from then on.")
+
+    @model_validator(mode="after")
+    def _expires_later(self) -> Self:
+        if self.expires_at <= self.occurred_at:
+            raise ValueError("it expires before it is asked for")
+        if not self.is_generic() and not self.is_from(self.topic):
+            raise ValueError("service is not the one of the topic")
+        return self
+
+    def is_from(self, topic: str | None) -> bool:
+        """Whether the service that it names is the one of the topic, which the broker verifies."""
+        return self.service == (topic or "").partition(".")[0]
+
+    def is_expired(self, at: datetime) -> bool:
+        """Whether it is too late to send it."""
+        return self.expires_at <= at
