@@ -11,13 +11,16 @@ but would have to be built, and what is reviewed would not be what runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from gettext import c2py
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .languages import FILE, LOCALE, fallback_of
+
+if TYPE_CHECKING:
+    from babel.messages import Catalog
 
 COUNT = "count"
 """The parameter that chooses the plural form of an entry that has several."""
@@ -33,7 +36,7 @@ class MissingText(LookupError):
 class Catalogue:
     """The texts of one language; those with plural forms have one text for each form."""
 
-    texts: Mapping[str, str | tuple[str, ...]]
+    texts: Mapping[str, str | Sequence[str]]
     form_for: Callable[[int], int]
     locale: str
     """Of the CLDR, such as `ar_MA`."""
@@ -41,7 +44,7 @@ class Catalogue:
     def text(self, message_id: str, parameters: Mapping[str, Value]) -> str:
         """The text with its parameters filled in; KeyError where there is no such text."""
         found = self.texts[message_id]
-        if isinstance(found, tuple):
+        if not isinstance(found, str):
             found = found[self.form_for(int(parameters[COUNT]))]
         return found.format_map(parameters)
 
@@ -70,15 +73,18 @@ def text_of(language: str, message_id: str, parameters: Mapping[str, Value]) -> 
 def catalogue_of(language: str) -> Catalogue:
     """The catalogue of this language, read once."""
     read = read_catalogue(language)
-    texts = {message.id: message.string for message in read if message.id and message.string}
     return Catalogue(
-        texts={_key(message_id): text for message_id, text in texts.items()},
+        texts={
+            _first(message.id): message.string if message.pluralizable else _first(message.string)
+            for message in read
+            if message.id and message.string and all(message.string)
+        },
         form_for=c2py(read.plural_expr),
         locale=str(read.locale),
     )
 
 
-def read_catalogue(language: str) -> Any:
+def read_catalogue(language: str) -> Catalog:
     """The file as babel's Catalog, with comments and flags."""
     # Imported here and not above: a process that shows no text need not load babel.
     from babel.messages.pofile import read_po
@@ -87,5 +93,5 @@ def read_catalogue(language: str) -> Any:
         return read_po(file, abort_invalid=True)
 
 
-def _key(message_id: str | tuple[str, ...]) -> str:
-    return message_id if isinstance(message_id, str) else message_id[0]
+def _first(texts: str | Sequence[str]) -> str:
+    return texts if isinstance(texts, str) else texts[0]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .catalogues import catalogue_of
 from .languages import Direction
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 _PLAIN = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u200e": "", "\u200f": ""})
 
 
 @cache
-def locale_of(language: str) -> Any:
+def locale_of(language: str) -> Locale:
     """The language's babel.Locale."""
     from babel import Locale
 

@@ -106,7 +106,7 @@ def asked() -> dict[str, Asked]:
 
 def texts_of(language: str, key: str) -> tuple[str, ...]:
     found = catalogue_of(language).texts[key]
-    return found if isinstance(found, tuple) else (found,)
+    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def placeholders(language: str, key: str) -> frozenset[str]:
@@ -143,9 +143,10 @@ def test_no_text_is_unused(language):
 def test_every_text_is_whole_and_in_plain_characters(language):
     read = read_catalogue(language)
     for message in read:
-        if not message.id:
+        is_blank = not any(message.string)
+        if not message.id or (is_blank and language not in COMPLETE):
             continue
-        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        texts = (message.string,) if isinstance(message.string, str) else message.string
         forms = read.num_plurals if message.pluralizable else 1
         assert not message.fuzzy, f"{message.id}: look at it and take the mark away"
         assert len(texts) == forms, f"{message.id}: {forms} forms are needed"
@@ -155,7 +156,8 @@ def test_every_text_is_whole_and_in_plain_characters(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_has_the_placeholders_that_the_code_fills_in(language):
-    for key in catalogue_of(language).texts:
+    known = catalogue_of(COMPLETE[0]).texts.keys() & asked().keys()
+    for key in known & catalogue_of(language).texts.keys():
         wanted, found = asked()[key], placeholders(language, key)
         missing = wanted.parameters - found if wanted.is_exact else frozenset()
         assert (key, found - wanted.parameters, missing) == (key, frozenset(), frozenset())

@@ -26,6 +26,14 @@ msgstr ""
 
 msgid "register.field.sector"
 msgstr "ⵉⴳⵔ"
+
+msgid "list.comma"
+msgstr ""
+
+msgid "count.members"
+msgid_plural "count.members"
+msgstr[0] ""
+msgstr[1] ""
 """
 
 
@@ -56,6 +64,7 @@ def test_what_a_catalogue_lacks_is_read_in_the_language_of_its_header(with_amazi
     shown = with_amazigh.translate("zgh", "count.members", count=2)
 
     assert shown == "عضوان"
+    assert with_amazigh.translate("zgh", "list.comma") == "، "
     assert with_amazigh.content_language("zgh") == "ar"
 
 
