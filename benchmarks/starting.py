@@ -19,9 +19,11 @@ LIBRARIES = (
     "uvicorn",
     "faststream.rabbit",
     "sqlalchemy.ext.asyncio",
+    "sqlalchemy.dialects.postgresql.asyncpg",
     "asyncpg",
     "pydantic_settings",
 )
+"""What every service stands on; SQLAlchemy with its part for asyncpg, FastStream for RabbitMQ."""
 LIBRARIES_ALONE = f"import {', '.join(LIBRARIES)}"
 SERVED = (
     "import gc; gc.disable(); import shared.server; from shared.spec import spec_of; spec_of({!r})"

@@ -9,8 +9,6 @@ from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import Final, Generic, TypeVar
 
-import phonenumbers
-from phonenumbers import PhoneMetadata
 from stdnum.exceptions import ValidationError
 from stdnum.ma import ice as moroccan_ice
 
@@ -245,6 +243,8 @@ def ice(cell: str) -> str:
 @cache
 def _moroccan_numbers() -> re.Pattern[str]:
     """The library's own ranges of Morocco as one pattern: its parser is some 50 times slower."""
+    from phonenumbers import PhoneMetadata  # slow to import, and seldom needed
+
     ranges = PhoneMetadata.metadata_for_region("MA", None)
     assert ranges is not None
     kinds = (ranges.mobile, ranges.fixed_line, ranges.voip)
@@ -262,6 +262,12 @@ def phone(cell: str) -> str:
             break
     if _moroccan_numbers().fullmatch(national.removeprefix("0")):
         return "+212" + national.removeprefix("0")
+    return _foreign_phone(plain)
+
+
+def _foreign_phone(plain: str) -> str:
+    import phonenumbers  # slow to import, and seldom needed
+
     try:
         number = phonenumbers.parse(plain, "MA")
     except phonenumbers.NumberParseException:
