@@ -109,6 +109,6 @@ def _once(message: Message, receive: Receive) -> Receive:
 def refuse_ambiguous(body: bytes) -> None:
     """Refuse what is no JSON in UTF-8, or could be read in two ways; says where and why."""
     try:
-        json_text.loads(body)
+        json_text.refuse_ambiguous(body)
     except json_text.NotJson as error:
         raise InvalidRequest(str(error)) from None

@@ -53,6 +53,20 @@ def loads(body: bytes) -> Any:
     return read
 
 
+def refuse_ambiguous(body: bytes) -> None:
+    """Refuse, as `loads` does, what is no JSON or has more than one reading.
+
+    What orjson writes again to the same bytes has one: a key that stood twice would be gone. So
+    for all that our own services send, this costs a third of `loads`.
+    """
+    try:
+        if orjson.dumps(orjson.loads(body)) == body:
+            return
+    except (ValueError, TypeError):  # what one of the two can't do says nothing yet
+        pass
+    loads(body)
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) < len(pairs):

@@ -27,12 +27,18 @@ REFUSED = {
 def test_what_has_no_reading_or_several_is_refused_and_says_why(body: bytes, said: str):
     with pytest.raises(NotJson, match=said):
         json_text.loads(body)
+    with pytest.raises(NotJson, match=said):
+        json_text.refuse_ambiguous(body)
 
 
-@pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "\\u0061": 2}}]'])
+@pytest.mark.parametrize(
+    "body", [b'{"a":1,"a":1}', b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "\\u0061": 2}}]']
+)
 def test_a_key_that_stands_twice_is_refused_at_any_depth(body: bytes):
     with pytest.raises(RepeatedKey, match="the key 'a' stands twice"):
         json_text.loads(body)
+    with pytest.raises(RepeatedKey, match="the key 'a' stands twice"):
+        json_text.refuse_ambiguous(body)
 
 
 def test_what_was_written_is_read_again():
@@ -40,6 +46,21 @@ def test_what_was_written_is_read_again():
 
     assert json_text.loads(json_text.dumps(value).encode()) == value
     assert json_text.loads(b'"\\ud83c\\udf3f"') == "\U0001f33f"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a":{"b":[1,2.5,null]},"c":"تعاون"}'.encode(),
+        b' { "a" : 1.0 } ',
+        b"1e999",
+        b"9" * 400,
+        b"[" * 300 + b"]" * 300,
+    ],
+    ids=["as we write it", "spaced", "beyond floats", "400 digits", "deep"],
+)
+def test_what_has_one_reading_is_taken_however_it_is_written(body: bytes):
+    json_text.refuse_ambiguous(body)
 
 
 def test_ids_and_times_are_written_as_texts():

@@ -51,7 +51,7 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 def _refuse_ambiguous(body: bytes) -> None:
     """Where a key stands twice, another reader of the same fact could take the other value."""
     try:
-        json_text.loads(body)
+        json_text.refuse_ambiguous(body)
     except json_text.RepeatedKey:
         raise WrongMessage("a key stands twice") from None
     except json_text.NotJson:
