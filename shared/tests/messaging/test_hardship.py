@@ -249,7 +249,7 @@ async def test_a_service_whose_listening_fails_says_so_and_listens_again(
 ):
     monkeypatch.setattr(background, "RESTART_SECONDS", 0)
     stumbling = Stumbling("carpentry")
-    stumbling.on(StoneLaid)(hear)
+    stumbling.on(StoneLaid, queue="hear")(hear)
     await topology.apply(site.admin_url, PAUSES, stumbling.reactions)
     settings = test_settings("carpentry", databases.kernel(), amqp_url=site.url("carpentry"))
 
