@@ -145,7 +145,8 @@ async def test_notifications_that_start_last_tell_the_same(story: Story) -> None
         assert await story.recipients(subject) == await story.expected(subject)
         assert totals["repeated"] == 0
     await story.told(gone, version=3)
-    assert await story.recipients(gone) == await story.expected(gone)
+    # Who came to match after the cancellation arrived is not alerted of it.
+    assert (await story.recipients(gone)).items() <= (await story.expected(gone)).items()
 
 
 @asynccontextmanager
