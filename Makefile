@@ -1,7 +1,7 @@
 # The only door. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
 FUZZ_EXAMPLES ?= 200
-.PHONY: help setup demo up down test test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
+.PHONY: help setup demo up down test test-each test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,6 +25,9 @@ down:  ## stop everything that up or demo started
 test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
+test-each: setup  ## every test file alone, as somebody does who works on it
+	@$(BIN)/python scripts/run_each_file.py $(ARGS)
+
 fuzz: setup  ## make up requests for every route, many more than in make test
 	@$(BIN)/pytest tests/abuse/test_fuzz.py --fuzz-examples $(FUZZ_EXAMPLES) --timeout 900 $(ARGS)
 
@@ -34,8 +37,8 @@ journeys: setup  ## only the stories across real processes
 test-compose: setup  ## docker-compose.yml brought up for real; needs a Docker engine
 	@TAAWON_TEST_COMPOSE=1 $(BIN)/pytest tests/compose --timeout 1200 $(ARGS)
 
-test-containers: setup  ## the tests around servers, on RabbitMQ and PostgreSQL in containers
-	@TAAWON_TEST_NODES=containers $(BIN)/pytest shared/tests/local/test_containers.py shared/tests/messaging services tests/journeys/test_story.py $(ARGS)
+test-containers: setup  ## the tests marked `servers`, on RabbitMQ and PostgreSQL in containers
+	@TAAWON_TEST_NODES=containers $(BIN)/pytest -m servers shared/tests services tests/journeys/test_story.py $(ARGS)
 
 bench:  ## what our way costs beside the limit of this machine, and beside other ways
 	@sh scripts/bootstrap.sh --group bench

@@ -1,4 +1,4 @@
-"""Runs every test: the journeys beside all the others, each half on servers of its own."""
+"""Runs every test in two halves at once, each on servers of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-JOURNEYS = "tests/journeys"
+SECOND_HALF = ("tests/journeys", "shared/tests/local")
+"""The journeys, and what starts servers of its own: so that both halves take about as long."""
 
 
 def main() -> int:
@@ -15,21 +16,23 @@ def main() -> int:
     if sys.argv[1:]:
         return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]])
     started = time.monotonic()
-    log = Path(".run/journeys.log")
+    log = Path(".run/second-half.log")
     log.parent.mkdir(exist_ok=True)
-    sys.stdout.write(f"the journeys run beside this half; their output follows it ({log})\n")
+    sys.stdout.write(f"{' and '.join(SECOND_HALF)} run beside this half; see {log}\n")
     sys.stdout.flush()
     with log.open("w") as output:
-        journeys = subprocess.Popen(_pytest(JOURNEYS), stdout=output, stderr=subprocess.STDOUT)
+        second = subprocess.Popen(_pytest(*SECOND_HALF), stdout=output, stderr=subprocess.STDOUT)
         try:
-            others = subprocess.call(_pytest(f"--ignore={JOURNEYS}"))
-            told = journeys.wait()
+            first_code = subprocess.call(_pytest(*(f"--ignore={path}" for path in SECOND_HALF)))
+            first_seconds = time.monotonic() - started
+            second_code = second.wait()
         finally:
-            journeys.terminate()
-            journeys.wait()
+            second.terminate()
+            second.wait()
     sys.stdout.write(f"\n{log.read_text()}")
-    sys.stdout.write(f"both halves took {time.monotonic() - started:.0f} s\n")
-    return others or told
+    sys.stdout.write(f"both halves took {time.monotonic() - started:.0f} s")
+    sys.stdout.write(f", the first of them {first_seconds:.0f} s\n")
+    return first_code or second_code
 
 
 def _pytest(*arguments: str) -> list[str]:

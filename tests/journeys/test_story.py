@@ -11,6 +11,8 @@ import pytest
 
 from .stories import Story, a_call, a_track, unique
 
+pytestmark = pytest.mark.servers
+
 ARABIC = re.compile(r"[\u0600-\u06ff]")
 
 WOMEN_OF_ARGAN = a_track(

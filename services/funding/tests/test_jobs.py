@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from funding import jobs
@@ -17,6 +18,8 @@ from shared.messaging.tables import OutboxRow
 from shared.testing import Tokens, eventually
 
 from .builders import a_call
+
+pytestmark = pytest.mark.servers
 
 
 async def test_a_running_clock_announces_a_call_that_is_over(

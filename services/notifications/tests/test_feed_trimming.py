@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
 from notifications import usecases
 
 from .builders import a_call, opened
 from .partners import fed
+
+pytestmark = pytest.mark.servers
 
 
 async def test_a_queue_goes_on_after_entries_that_age_took_and_shows_them_as_a_gap(served):

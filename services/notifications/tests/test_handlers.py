@@ -45,6 +45,8 @@ from .builders import (
     withdrawn,
 )
 
+pytestmark = pytest.mark.servers
+
 
 async def kept(session, *records):
     """The audience has these records, and whoever matches only now has been told."""

@@ -22,6 +22,8 @@ from shared.messaging.publisher import Publisher
 from .builders import a_call, an_idea, opened, published
 from .partners import NOW, fed, ledger, partner, run_cli, subscribed
 
+pytestmark = pytest.mark.servers
+
 
 async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_matched(
     door, tokens

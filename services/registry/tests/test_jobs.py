@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from sqlalchemy import insert, select, text
 
 from registry import jobs, models
@@ -12,6 +13,8 @@ from registry.app import create_app
 from shared import testing
 from shared.database import make_engine, make_sessions
 from shared.testing import Tokens, eventually
+
+pytestmark = pytest.mark.servers
 
 
 async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(

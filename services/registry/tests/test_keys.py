@@ -34,6 +34,8 @@ from shared.sealing.places import UNREADABLE
 
 from .builders import a_file, many_rows
 
+pytestmark = pytest.mark.servers
+
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 BEFORE, FIRST, DURING, AFTER = Sealer([OLD]), Sealer([OLD, NEW]), Sealer([NEW, OLD]), Sealer([NEW])
 PHASES = {"before": BEFORE, "known": FIRST, "sealing": DURING, "after": AFTER}

@@ -40,6 +40,8 @@ from shared.contracts.criteria import (
 from shared.eligibility import Outcome, Verdict, evaluate, mask_of, months_before
 from shared.eligibility.sql import compile_track
 
+pytestmark = pytest.mark.servers
+
 POOL, BATCH = 4000, 200
 REFERENCE_ON = date(2024, 2, 29)
 REGIONS = ("MA-02", "MA-07", "MA-09", "MA-99")

@@ -9,6 +9,8 @@ from shared.local.containers import PostgresContainer, RabbitContainer
 from shared.local.databases import Databases
 from shared.messaging.management import Management
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory) -> Iterator[FoundBroker]:

@@ -20,6 +20,20 @@ from .masonry import Yard, yard
 collect_ignore = [] if engine_answers() else ["test_full_disk.py"]
 
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test in this folder is about what the broker and the database do, also when they end.
+
+    The client leaves the socket of an attempt that was broken off to the collector.
+    """
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.servers)
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+
+
 @pytest.fixture
 def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
     """Masons build, carpenters listen."""
