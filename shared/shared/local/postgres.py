@@ -62,7 +62,7 @@ class PostgresNode:
             try:
                 if not (self.is_running() or self._adopt_survivor()):
                     self._launch(self._prefix())
-                self._process.wait_for(self._answers, within=60)
+                self._process.wait_for(self._answers, within=300)
             except BaseException:
                 self._process.kill9()
                 raise

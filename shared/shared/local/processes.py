@@ -179,7 +179,7 @@ def _end(members: Sequence[Identity], by: int, *, within: float) -> bool:
 
 
 def _kill(family: Sequence[Identity]) -> None:
-    if not _end(family, signal.SIGKILL, within=10):
+    if not _end(family, signal.SIGKILL, within=60):
         alive = [member.pid for member in family if member.is_alive()]
         raise RuntimeError(f"processes {alive} do not end, not even when killed")
 

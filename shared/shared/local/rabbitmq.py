@@ -66,7 +66,7 @@ class RabbitNode:
             try:
                 if not self.is_running():
                     self._launch()
-                self._server.wait_for(self._answers, within=90)
+                self._server.wait_for(self._answers, within=300)
             except BaseException:
                 self._end()
                 raise

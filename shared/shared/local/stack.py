@@ -109,12 +109,12 @@ class Stack(Place):
         if name in SERVICES:
             self.wait_ready(name)
 
-    def wait_ready(self, service: str, within: float = 60) -> None:
+    def wait_ready(self, service: str, within: float = 300) -> None:
         self.process(service).wait_for(lambda: self.is_ready(service), within=within)
 
     def is_ready(self, service: str) -> bool:
         try:
-            return httpx.get(f"{self.url(service)}/readyz", timeout=2).status_code == 200
+            return httpx.get(f"{self.url(service)}/readyz", timeout=10).status_code == 200
         except httpx.HTTPError:
             return False
 
