@@ -39,6 +39,10 @@ def a_key(kid: str) -> OKPKey:
     return OKPKey.generate_key("Ed25519", {"kid": kid, "use": "sig", "alg": ALGORITHM})
 
 
+FAR_OFF = 4102444800
+"""The year 2100, in seconds."""
+
+
 def public(*keys: OKPKey) -> dict[str, Any]:
     return {"keys": [key.as_dict(private=False) for key in keys]}
 
@@ -48,7 +52,7 @@ def signed(key: OKPKey, kid: str, **claims: Any) -> str:
         "iss": Tokens.issuer,
         "aud": Tokens.audience,
         "sub": str(uuid.uuid4()),
-        "exp": int(time.time()) + 60,
+        "exp": int(time.time()) + 3600,
         **claims,
     }
     return jwt.encode({"alg": ALGORITHM, "kid": kid}, body, key, [ALGORITHM])
@@ -165,7 +169,7 @@ def test_acting_for_a_cooperative_is_for_itself_operators_and_its_delegates():
         {"sub": None},
         {"exp": None},
         {"exp": "soon"},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": FAR_OFF},
         {"roles": ["emperor"]},
         {"roles": 7},
         {"partner": 7},
@@ -203,7 +207,7 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(tokens:
     published = tokens.key.as_dict(private=False)["x"]
     secret = OctKey.import_key(base64.urlsafe_b64decode(published + "=="))
     claims = {"iss": Tokens.issuer, "aud": Tokens.audience, "sub": str(uuid.uuid4())}
-    body = {**claims, "exp": int(time.time()) + 60, "roles": ["operator"]}
+    body = {**claims, "exp": int(time.time()) + 3600, "roles": ["operator"]}
     forged = jwt.encode({"alg": "HS256", "kid": "test"}, body, secret, ["HS256"])
 
     with pytest.raises(InvalidToken):
@@ -353,7 +357,7 @@ async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
         asking = asyncio.create_task(door.verify(signed(key, "one")))
         await eventually(lambda: issuer.asked == 2)
 
-        await asyncio.wait_for(door.verify(signed(key, "one")), 1)
+        await door.verify(signed(key, "one"))
 
         assert not asking.done()
         issuer.silence.set()

@@ -12,6 +12,8 @@ from shared.commands.broker import BrokerAway, app
 from shared.errors import Invalid
 from shared.messaging import topology
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def asked(rabbitmq, monkeypatch):
@@ -50,7 +52,7 @@ async def test_asked_again_a_user_has_the_new_password(asked, rabbitmq):
     asked("mill", password="second")
 
     url = rabbitmq.found.amqp_url("mill", "second", vhost)
-    async with await aio_pika.connect(url, timeout=5) as connection:
+    async with await aio_pika.connect(url) as connection:
         assert not connection.is_closed
 
 

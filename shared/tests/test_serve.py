@@ -12,6 +12,7 @@ import httpx
 
 from shared.local.processes import wait_until
 from shared.local.state import free_port
+from shared.testing import PATIENCE
 
 SETTINGS = {
     "TAAWON_DATABASE_URL": "postgresql+asyncpg://x:hidden@127.0.0.1:1/x",
@@ -32,7 +33,6 @@ def test_a_taken_port_is_named_with_the_remedy():
             env=os.environ | SETTINGS | {"TAAWON_HTTP_PORT": str(port)},
             capture_output=True,
             text=True,
-            timeout=60,
         )
 
     assert done.returncode == 1
@@ -52,10 +52,10 @@ def test_whoever_ends_it_from_the_keyboard_sees_no_failure(tmp_path):
             stderr=errors,
         )
         try:
-            assert wait_until(lambda: _lives(port), within=30)
+            assert wait_until(lambda: _lives(port), within=PATIENCE)
             process.send_signal(signal.SIGINT)
 
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
             process.wait()

@@ -25,7 +25,7 @@ from shared.local.stack import SERVICES
 from shared.openapi import METHODS
 from shared.runtime import Runtime
 from shared.sealed import Sealer
-from shared.testing import SEAL_KEY, Tokens, eventually, test_settings
+from shared.testing import PATIENCE, SEAL_KEY, Tokens, eventually, test_settings
 
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 
@@ -145,10 +145,10 @@ async def _serve(
         server = uvicorn.Server(config)
         with contextlib.suppress(SystemExit):
             task = asyncio.create_task(_quietly(server))
-            await eventually(lambda: server.started, within=20)
+            await eventually(lambda: server.started)
             port = server.servers[0].sockets[0].getsockname()[1]
             address = f"http://127.0.0.1:{port}"
-            with httpx.Client(base_url=address, trust_env=False, timeout=30) as http:
+            with httpx.Client(base_url=address, trust_env=False, timeout=PATIENCE) as http:
                 made.append(Door(service, address, runtime, asyncio.get_running_loop(), http))
                 ready.set()
                 await asyncio.to_thread(over.wait)

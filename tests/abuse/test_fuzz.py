@@ -21,6 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from shared.testing import PATIENCE
+
 from . import things
 from .doors import SERVICES, Door, Operation, document, operations, routes
 
@@ -53,7 +55,7 @@ def _cases(operation: Operation) -> st.SearchStrategy[Any]:
 
 def _answer(case: Any, door: Door, caller: dict[str, str], streams: bool) -> requests.Response:
     sent = case.as_transport_kwargs(base_url=door.url, headers=caller)
-    answer = SESSION.request(**sent, stream=streams, timeout=20, allow_redirects=False)
+    answer = SESSION.request(**sent, stream=streams, timeout=PATIENCE, allow_redirects=False)
     if streams:
         answer.close()
     return answer

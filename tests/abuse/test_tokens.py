@@ -22,6 +22,8 @@ from . import things
 from .doors import SERVICES, Door, Operation, operations
 
 HOUR = 3600
+FAR_OFF = 4102444800
+"""The year 2100, in seconds."""
 
 
 def _part(value: object) -> str:
@@ -35,7 +37,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
         "aud": Tokens.audience,
         "sub": str(uuid.uuid4()),
         "iat": now,
-        "exp": now + 600,
+        "exp": now + HOUR,
         "roles": ["operator"],
         **changes,
     }
@@ -86,7 +88,7 @@ def _offering(**header: Any) -> Callable[[Tokens], str]:
 
 URL = "http://127.0.0.1:1/keys"
 FORGED: dict[str, Callable[[Tokens], str]] = {
-    "not yet valid": _claiming(nbf=int(time.time()) + HOUR),
+    "not yet valid": _claiming(nbf=FAR_OFF),
     "another audience": _claiming(aud="another"),
     "another audience in a list": _claiming(aud=["another"]),
     "another issuer": _claiming(iss="https://issuer.example"),

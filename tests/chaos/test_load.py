@@ -10,6 +10,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from shared.testing import PATIENCE
+
 from ..journeys.stories import Story
 from . import load as work
 from .crew import Crew
@@ -54,7 +56,7 @@ async def test_an_error_of_any_kind_is_noted_and_the_work_goes_on(
     monkeypatch.setattr(work, "PAUSE", 0.0)
     load.flow()
     task = asyncio.create_task(load._repeat(fails, Random(7)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await second.wait()
     task.cancel()
 
@@ -75,7 +77,7 @@ async def test_a_run_that_is_stopped_does_not_wait_for_what_is_at_hand(
         monkeypatch.setattr(load, name, never_done)
 
     async def stopped() -> None:
-        async with asyncio.timeout(5), load.running():
+        async with asyncio.timeout(PATIENCE), load.running():
             load.flow()
             await begun.wait()
             raise KeyboardInterrupt

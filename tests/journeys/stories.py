@@ -29,7 +29,7 @@ from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST, Stack
 from shared.messaging import wire
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import EVENTS
-from shared.testing import eventually
+from shared.testing import PATIENCE, eventually
 
 from . import register_files
 
@@ -39,8 +39,6 @@ SHORT_PAUSES = {
     "TAAWON_RELAY_POLL_SECONDS": "0.2",
     "TAAWON_TOKEN_SECONDS": "3600",
 }
-PATIENCE = 30.0
-"""Seconds until a wait fails; a machine that is busy with other things is no failure of ours."""
 OPERATOR = "operator@example.org"
 
 
@@ -156,7 +154,7 @@ class Story:
         So many more cooperatives are drawn for `more_cooperatives` to hand out `later`.
         """
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
             story = cls(stack, http, folder)
             await asyncio.gather(story.draw(count + later), story.bootstrap())
             await story.sign_in_operator()

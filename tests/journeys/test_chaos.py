@@ -34,7 +34,6 @@ def fault_of(name: str) -> Fault:
     return next(fault for fault in MATRIX if fault.name == name)
 
 
-@pytest.mark.timeout(300)
 async def test_killed_in_the_middle_of_work_nothing_is_lost_or_doubled(campaign: Campaign) -> None:
     for name, times in SHORT.items():
         result = await campaign.row(fault_of(name), times, lambda: None)

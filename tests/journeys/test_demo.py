@@ -62,7 +62,6 @@ def run_demo(folder: Path, *options: str) -> str:
         env={**os.environ, "TAAWON_RUN": str(folder)},
         capture_output=True,
         text=True,
-        timeout=600,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout

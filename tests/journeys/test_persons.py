@@ -261,7 +261,6 @@ async def a_partner_who_listens(story: Story) -> Partner:
     return partner
 
 
-@pytest.mark.timeout(400)
 async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
     story: Story, person: Somebody, sealer: Sealer, tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClie
     """The whole process of a service, relay and reactions included, and a client of its door."""
     async with app.router.lifespan_context(app):
         app.state.runtime.verifier = tokens.verifier
-        await eventually(lambda: app.state.runtime.listening, within=30)
+        await eventually(lambda: app.state.runtime.listening)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             http.headers.update(tokens.headers(Role.OPERATOR))
@@ -95,7 +95,7 @@ async def prepare_partner(url: str, sessions: Any) -> None:
 async def delivered(url: str) -> aio_pika.abc.AbstractIncomingMessage:
     async with await aio_pika.connect(url) as connection:
         queue = await (await connection.channel()).get_queue(QUEUE)
-        return await eventually(lambda: queue.get(fail=False, no_ack=True), within=30)
+        return await eventually(lambda: queue.get(fail=False, no_ack=True))
 
 
 class Trace:
@@ -156,7 +156,7 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
         opened = await door.post(f"/calls/{drafted['call_id']}/open", json={})
         assert opened.status_code < 300, opened.text
         message = await delivered(site.admin_url)
-        trace = await eventually(lambda: finished(spans), within=30)
+        trace = await eventually(lambda: finished(spans))
 
     request = trace.one("POST /calls/{call_id}/open")
     assert request.parent is None

@@ -18,6 +18,7 @@ from notifications.usecases.doors import DROPPED, PARTNER_VHOST
 from shared.auth import Principal, Role
 from shared.local.forks import commands
 from shared.messaging.publisher import Publisher
+from shared.testing import PATIENCE
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -94,7 +95,7 @@ class Served:
             channel = await connection.channel()
             queue = await channel.get_queue(self.door.queue, ensure=False)
             got = []
-            async with queue.iterator(timeout=10) as arriving:
+            async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
                     await (message.reject(requeue=False) if reject else message.ack())
                     got.append(message)

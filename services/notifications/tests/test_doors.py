@@ -22,7 +22,9 @@ from notifications.usecases.doors import PARTNER_VHOST
 from shared.database import make_engine, make_sessions
 from shared.messaging.management import Management
 from shared.messaging.topology import BrokerUser
-from shared.testing import eventually, test_settings
+from shared.testing import PATIENCE, eventually, test_settings
+
+pytestmark = pytest.mark.servers
 
 
 class Provisioner(BrokerProvisioner):
@@ -76,7 +78,7 @@ class World:
     async def renew(self, slug, password):
         async with self.sessions.begin() as session:
             # A lock that a provisioner kept would show here.
-            await session.execute(text("SET LOCAL lock_timeout = '1s'"))
+            await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             door = await session.get_one(Door, slug, with_for_update=True)
             door.renew(broker_hash(password), at=datetime.now(UTC))
 
@@ -188,7 +190,7 @@ async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_on
 
     assert await world.provision() == 1
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await closed.wait()
     assert not await world.lets_in(slug, "old")
     assert await world.lets_in(slug, "new")
@@ -317,7 +319,7 @@ async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(world):
     async with world.sessions.begin() as session:
         await session.execute(text("LOCK TABLE amqp_door"))
         async with provisioning(world, world.management, make_sessions(engine)) as logs:
-            await eventually(lambda: logs, within=20)
+            await eventually(lambda: logs)
     await engine.dispose()
 
     assert logs[0]["event"] == "provisioner waits"
@@ -332,6 +334,6 @@ async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(world, monk
 
     monkeypatch.setattr("notifications.jobs.usecases.provision_doors", fail)
     async with provisioning(world, world.management) as logs:
-        await eventually(lambda: len(asked) > 1, within=20)
+        await eventually(lambda: len(asked) > 1)
 
     assert {(log["event"], log["log_level"]) for log in logs} == {("provisioner failed", "error")}

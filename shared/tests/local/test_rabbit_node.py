@@ -13,6 +13,7 @@ from shared.local.broker import FoundBroker, find_broker
 from shared.local.processes import wait_until
 from shared.local.rabbitmq import RabbitNode
 from shared.messaging.management import Management, ManagementRefused
+from shared.testing import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_a_broker_given_by_address_is_used_and_never_stopped(node, tmp_path, mon
 def test_confirmed_messages_survive_a_kill_and_stale_records(node, folder):
     before = node.admin_url
     assert asyncio.run(publish(before, "kept")) == 1
-    assert wait_until(lambda: is_written_down(folder, "kept"), within=10)
+    assert wait_until(lambda: is_written_down(folder, "kept"), within=PATIENCE)
     node.kill()
     stranger = json.dumps({"pid": os.getpid(), "born": "another boot:123"})
     (folder / "rabbitmq.pid").write_text(stranger)

@@ -26,7 +26,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.tables import OutboxRow
 from shared.runtime import Runtime
-from shared.testing import eventually, test_settings
+from shared.testing import PATIENCE, eventually, test_settings
 
 PAUSES = (0.1, 0.2)
 
@@ -111,7 +111,7 @@ async def yard(
 ) -> AsyncIterator[Yard]:
     await topology.apply(admin_url, PAUSES, reactions)
     engine = make_engine(database_url)
-    publisher = Publisher(amqp_url, timeout=5)
+    publisher = Publisher(amqp_url, timeout=PATIENCE)
     try:
         yield Yard(
             admin_url=admin_url,
@@ -196,7 +196,7 @@ async def house(
         consumers.service,
         database_url,
         amqp_url=amqp_url,
-        **{"retry_pauses": PAUSES, "probe_seconds": 0.1, "graceful_seconds": 5, **overrides},
+        **{"retry_pauses": PAUSES, "probe_seconds": 0.1, "graceful_seconds": 60, **overrides},
     )
     engine = make_engine(database_url)
     runtime = service.assemble(settings, engine, service.fetched_keys, seals=False)
@@ -204,7 +204,7 @@ async def house(
         async with working(
             service.listen(runtime, consumers), service.Drain.of(runtime, consumers).run()
         ):
-            await eventually(lambda: runtime.listening, within=20)
+            await eventually(lambda: runtime.listening)
             yield House(runtime, runtime.sessions, admin_url, amqp_url, database_url)
     finally:
         assert runtime.publisher is not None

@@ -131,7 +131,7 @@ async def dies(h: House, site: Vhost, carpenters: Carpenters, message: aio_pika.
     before, number = len(await letters(h)), len(carpenters.taken) + 1
     await lay(site, message)
     await lay(site, message_of(a_stone(number)))
-    await eventually(lambda: carpenters.taken[-1:] == [number], within=10)
+    await eventually(lambda: carpenters.taken[-1:] == [number])
 
     async def kept() -> list[DeadLetterRow]:
         return (await letters(h))[before:]

@@ -20,7 +20,7 @@ from shared.messaging import desk, outbox, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.messaging.wire import MAX_BODY_BYTES
-from shared.testing import TestDatabases, Vhost, closed, drop_sessions, eventually
+from shared.testing import PATIENCE, TestDatabases, Vhost, closed, drop_sessions, eventually
 
 from .masonry import (
     PAUSES,
@@ -275,8 +275,8 @@ async def test_an_outage_longer_than_the_schedule_kills_nothing(site, databases,
             await lay(site, *(a_stone(n) for n in range(5)))
             await eventually(lambda: h.desk.paused)
             ready = await health.readyz(h.runtime)
-            await asyncio.wait_for(_longer_than_the_schedule(h), 10)
-        await eventually(lambda: _is(many(h, InboxRow), 5), within=10)
+            await asyncio.wait_for(_longer_than_the_schedule(h), PATIENCE)
+        await eventually(lambda: _is(many(h, InboxRow), 5))
 
         assert ready.status_code == 503
         assert (await many(h, DeadLetterRow), await many(h, OutboxRow)) == (0, 5)
@@ -359,7 +359,7 @@ async def test_a_stop_waits_for_the_message_at_hand_and_leaves_the_others(site, 
     async with at_work(carpenters, site, databases) as h:
         url = h.database_url
         await lay(site, a_stone(1), a_stone(2))
-        await asyncio.wait_for(started.wait(), 5)
+        await asyncio.wait_for(started.wait(), PATIENCE)
         asyncio.get_running_loop().call_later(0.2, go_on.set)
 
     async with yard(site.admin_url, site.url("carpentry"), url) as after:
@@ -384,7 +384,7 @@ async def test_a_broker_restart_with_messages_at_hand_gives_each_one_effect(own_
         await asyncio.to_thread(own_broker.found.server.stop)
         await asyncio.to_thread(own_broker.found.server.start)
         held.set()
-        await eventually(lambda: _is(many(h, InboxRow), 10), within=30)
+        await eventually(lambda: _is(many(h, InboxRow), 10))
 
         assert (await many(h, OutboxRow), await many(h, DeadLetterRow)) == (10, 0)
     assert len(carpenters.calls) >= 10
@@ -402,7 +402,7 @@ async def _longer_than_the_schedule(h: House) -> None:
     """Until every message has waited for more looks than the schedule has time."""
     loop = asyncio.get_running_loop()
     end = loop.time() + sum(PAUSES) + 0.3
-    await eventually(lambda: loop.time() > end and h.desk._waiting == 5, within=10)
+    await eventually(lambda: loop.time() > end and h.desk._waiting == 5)
 
 
 def test_a_queue_is_named_after_service_and_reaction():

@@ -391,7 +391,7 @@ async def test_a_time_that_can_not_have_been_does_not_stop_the_drain(
     )
 
     row = await the_letter(listening_house)
-    assert timedelta() <= datetime.now(UTC) - row.first_failed_at < timedelta(minutes=1)
+    assert timedelta() <= datetime.now(UTC) - row.first_failed_at < timedelta(hours=1)
     assert row.last_failed_at == row.first_failed_at
 
 

@@ -25,11 +25,10 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.tables import OutboxRow
 from shared.operations.observe import alarms
 from shared.runtime import Runtime
-from shared.testing import TestDatabases, Vhost, eventually, test_settings
+from shared.testing import PATIENCE, TestDatabases, Vhost, eventually, test_settings
 
-from .masonry import PAUSES, StoneLaid, a_stone, channel_of, numbers, working, yard
+from .masonry import PAUSES, StoneLaid, a_stone, listening, numbers, working, yard
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 consumers = Consumers("carpentry")
 
 
@@ -67,22 +66,21 @@ async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
     url = own_broker.url_of("masonry")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         made.publisher.timeout = 2
-        async with channel_of(made.admin_url) as channel:
-            queue = await channel.declare_queue("full", durable=True)
-            await queue.bind(topology.EVENTS, "masonry.#")
         with capture_logs() as logs:
             async with (
                 restarted_with(own_broker, "vm_memory_high_watermark.absolute = 1MB"),
                 working(made.relay.run()),
             ):
+                # A kill may take what was declared a moment before.
+                await topology.apply(made.admin_url, PAUSES)
                 await made.write(*(a_stone(n) for n in range(20)))
-                await eventually(lambda: made.count(OutboxRow.attempts > 0), within=20)
+                await eventually(lambda: made.count(OutboxRow.attempts > 0))
                 on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
-        async with working(made.relay.run()):
-            await eventually(made.all_sent, within=20)
-        async with channel_of(made.admin_url) as channel:
-            arrived = set(await numbers(await channel.get_queue("full"), 20))
+        await topology.apply(made.admin_url, PAUSES)
+        async with listening(made.admin_url) as queue, working(made.relay.run()):
+            await eventually(made.all_sent)
+            arrived = set(await numbers(queue, 20))
 
     told = {line["cause"] for line in logs if line["event"] == "fact not sent yet"}
     assert told == {str(causes.BROKER_SILENT)}
@@ -140,7 +138,7 @@ async def test_what_keeps_a_service_from_listening_is_named(
 ):
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), address(site)) as runtime:
-            await eventually(lambda: runtime.deaf_for, within=20)
+            await eventually(lambda: runtime.deaf_for)
             status, told = await ready(runtime)
 
     assert runtime.deaf_for == cause
@@ -179,16 +177,16 @@ async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
     before = asyncio.all_tasks()
     async with server:
         async with carpentry(databases.kernel(), f"amqp://x:y@127.0.0.1:{port}/"):
-            await asyncio.wait_for(called.wait(), 20)
-        await asyncio.wait_for(hung_up.wait(), 20)
-        await eventually(lambda: asyncio.all_tasks() <= before, within=20)
+            await asyncio.wait_for(called.wait(), PATIENCE)
+        await asyncio.wait_for(hung_up.wait(), PATIENCE)
+        await eventually(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
     async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-        await eventually(lambda: runtime.deaf_for, within=20)
+        await eventually(lambda: runtime.deaf_for)
         await topology.apply(site.admin_url, PAUSES, consumers.reactions)
-        await eventually(lambda: runtime.listening, within=20)
+        await eventually(lambda: runtime.listening)
 
         assert await ready(runtime) == (
             200,
@@ -224,7 +222,7 @@ async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
 
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-            await eventually(lambda: runtime.listening, within=20)
+            await eventually(lambda: runtime.listening)
 
     told = [line for line in logs if line["event"] == "broker or topology not ready"]
     assert [line["error"] for line in told] == ["RuntimeError"]
@@ -253,7 +251,7 @@ async def test_a_service_whose_listening_fails_says_so_and_listens_again(
 
     with capture_logs() as logs:
         async with service.running(settings, stumbling, (), service.fetched_keys, seals=False) as r:
-            await eventually(lambda: r.listening, within=20)
+            await eventually(lambda: r.listening)
 
     assert [line["job"] for line in logs if line["event"] == "background work failed"] == ["listen"]
 
@@ -276,7 +274,7 @@ async def test_what_keeps_a_service_from_its_database_is_named(
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
         # On a machine without a moment to spare a refusal may first come too late to be heard.
-        status, told = await eventually(lambda: _named(runtime, cause), within=20)
+        status, told = await eventually(lambda: _named(runtime, cause))
 
     assert (status, told["checks"]["database"]) == (503, False)
     assert "guessed" not in str(told)

@@ -11,7 +11,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.messaging import topology
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
-from shared.testing import eventually
+from shared.testing import PATIENCE, eventually
 
 from .masonry import StoneLaid, Yard, a_stone, message_of
 
@@ -50,7 +50,7 @@ class Slow(Publisher):
 
 @asynccontextmanager
 async def slow(url: str) -> AsyncIterator[Slow]:
-    publisher = Slow(url, timeout=5)
+    publisher = Slow(url, timeout=PATIENCE)
     publisher.heard = asyncio.Event()
     try:
         yield publisher

@@ -27,7 +27,7 @@ from shared.messaging.publisher import (
 from shared.messaging.relay import PARKED, Relay, markable
 from shared.messaging.retention import forget_settled
 from shared.messaging.tables import OutboxRow
-from shared.testing import TestDatabases, Vhost, drop_sessions, eventually
+from shared.testing import PATIENCE, TestDatabases, Vhost, drop_sessions, eventually
 
 from .masonry import (
     BeamRaised,
@@ -208,7 +208,7 @@ async def test_a_message_the_broker_refuses_for_its_own_sake_is_told_apart(mason
 
 
 async def test_one_of_two_relays_sends_and_the_other_takes_over(masonry: Yard):
-    second = Publisher(masonry.amqp_url, timeout=5)
+    second = Publisher(masonry.amqp_url, timeout=PATIENCE)
     standby = Relay(masonry.engine, second, "masonry", poll_seconds=0.1)
 
     async with listening(masonry.admin_url) as queue, working(standby.run()):
@@ -236,7 +236,7 @@ async def test_a_relay_stands_by_while_another_holds_the_lock(masonry: Yard):
 async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databases: TestDatabases):
     url = databases.kernel()
     async with (
-        yard(site.admin_url, site.url("masonry"), url, poll_seconds=60) as made,
+        yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
         listening(made.admin_url) as queue,
         working(made.relay.run()),
     ):
@@ -245,7 +245,7 @@ async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databa
         await made.write(a_stone())
         await received(queue)
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PATIENCE
 
 
 async def write_apart(url: str, event: Event) -> None:
@@ -279,9 +279,9 @@ async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, da
             await eventually(lambda: _none_left(made))
             await asyncio.to_thread(own_broker.found.server.stop)
             await made.write(*(a_stone(n) for n in range(1, 50)))
-            await eventually(lambda: made.count(OutboxRow.attempts > 0), within=10)
+            await eventually(lambda: made.count(OutboxRow.attempts > 0))
             await asyncio.to_thread(own_broker.found.server.start)
-            await eventually(lambda: _none_left(made), within=20)
+            await eventually(lambda: _none_left(made))
         async with channel_of(made.admin_url) as channel:
             wall = await channel.get_queue("wall")
             arrived = set(await numbers(wall, 50))

@@ -142,7 +142,7 @@ async def settled(listener: House, marks: int) -> None:
             query = select(func.count()).select_from(InboxRow).where(InboxRow.queue == QUEUE)
             return bool(await session.scalar(query) == marks)
 
-    await eventually(look, within=15)
+    await eventually(look)
 
 
 async def test_the_log_is_heard_again_by_the_one_queue_and_by_no_other(masons, listener):
@@ -330,7 +330,7 @@ async def test_a_service_cannot_send_the_facts_of_another_again(site, listener):
         async with listener.sessions() as session:
             return await session.scalar(select(DeadLetterRow.error))
 
-    assert "not the owner" in await eventually(look, within=15)
+    assert "not the owner" in await eventually(look)
     assert heard == []
 
 
