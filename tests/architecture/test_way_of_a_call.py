@@ -25,24 +25,25 @@ import httpx
 import pytest
 from sqlalchemy import Engine, event, func, select
 
-import funding.app
-import funding.domain.deadlines
-import funding.queries
-import notifications.domain.audience_check
-import notifications.metrics
-import notifications.models
-import notifications.usecases.audience_check
-import notifications.usecases.audience_lock
-import shared.contracts.funding
-import shared.messaging.outbox
-from notifications import handlers
+from funding import queries as call_queries
+from funding.app import create_app
+from funding.domain import deadlines
+from notifications import handlers, metrics
+from notifications import models as tables
+from notifications.domain import audience_check as audience_check_rule
 from notifications.models import alert
-from shared import service, testing
+from notifications.usecases import audience_check, audience_lock
+from shared import testing
+from shared.contracts import funding as funding_contract
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
-from shared.messaging import topology
+from shared.database import engine_of
+from shared.lifespan import assemble
+from shared.listening import listen
+from shared.messaging import outbox, topology
 from shared.messaging.consumers import Consumers
 from shared.messaging.relay import Relay
+from shared.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -50,13 +51,13 @@ BEGIN, END = "<!-- the way of a call: begin -->", "<!-- the way of a call: end -
 ACCEPT = "TAAWON_ACCEPT_DRAWING"
 MOST_FILES = 9
 BESIDE: dict[ModuleType, str] = {
-    funding.queries: "finds the call by its id",
-    funding.domain.deadlines: "the day of a moment in a zone",
-    notifications.models: "tables; the values of an enumeration",
-    notifications.usecases.audience_lock: "one statement, the lock",
-    notifications.usecases.audience_check: "leaves at once where no number was confirmed",
-    notifications.domain.audience_check: "the rule for a number that was confirmed",
-    notifications.metrics: "counts and times the fan-out",
+    call_queries: "finds the call by its id",
+    deadlines: "the day of a moment in a zone",
+    tables: "tables; the values of an enumeration",
+    audience_lock: "one statement, the lock",
+    audience_check: "leaves at once where no number was confirmed",
+    audience_check_rule: "the rule for a number that was confirmed",
+    metrics: "counts and times the fan-out",
 }
 SHALLOW = 3
 """Most functions that are entered of a file beside the way."""
@@ -68,8 +69,8 @@ def path_of(module: ModuleType) -> str:
     return Path(module.__file__).relative_to(ROOT).as_posix()
 
 
-OUTBOX = path_of(shared.messaging.outbox)
-CONTRACT = path_of(shared.contracts.funding)
+OUTBOX = path_of(outbox)
+CONTRACT = path_of(funding_contract)
 
 
 def is_recorded(file: str) -> bool:
@@ -178,8 +179,8 @@ A_COOPERATIVE = CooperativeRecord(
 async def running(name: str, url: str, amqp_url: str) -> AsyncIterator[Any]:
     """The parts of a service on a database and a broker; what runs is the test's choice."""
     settings = testing.test_settings(name, url, amqp_url=amqp_url)
-    engine = service.engine_of(settings, name)
-    runtime = service.assemble(settings, engine, service.fetched_keys, seals=False)
+    engine = engine_of(settings, name)
+    runtime = assemble(spec_of(name), settings, engine)
     try:
         yield runtime
     finally:
@@ -216,7 +217,7 @@ async def way(
         running(
             "notifications", databases.fresh("notifications"), vhost.url("notifications")
         ) as receiver,
-        at_work(service.listen(receiver, consumers)),
+        at_work(listen(receiver, consumers)),
         http_of(sender, tokens) as http,
     ):
         async with receiver.sessions.begin() as session:
@@ -243,7 +244,7 @@ async def way(
 
 @asynccontextmanager
 async def http_of(runtime: Any, tokens: testing.Tokens) -> AsyncIterator[httpx.AsyncClient]:
-    app = funding.app.create_app(runtime.settings)
+    app = create_app(runtime.settings)
     runtime.verifier = tokens.verifier
     app.state.runtime = runtime
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import text
 
-import funding.app
-import notifications.app
+from funding.app import create_app as create_funding
 from notifications import usecases
+from notifications.app import create_app as create_notifications
 from shared import logs, tracing
 from shared.auth import Role
 from shared.contracts import catalogue
@@ -142,8 +142,8 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
                 )
             )
             for name, create in (
-                ("notifications", notifications.app.create_app),
-                ("funding", funding.app.create_app),
+                ("notifications", create_notifications),
+                ("funding", create_funding),
             )
         }
         door = [await stack.enter_async_context(running(app, tokens)) for app in apps.values()][1]

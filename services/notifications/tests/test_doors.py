@@ -309,7 +309,7 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world
             await eventually(lambda: len(asked) > 2)
 
     assert {(log["event"], log["error"]) for log in logs} == {
-        ("background work waits", "BadStatusLine")
+        ("background work waits", "ManagementAway")
     }
 
 
