@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from devkit.places import SERVICES
+from devkit.stack import Stack
 from rich.console import Console
-
-from shared.local.stack import SERVICES, Stack
 
 from . import page
 from .lab import QUICK, Lab, Sizes

@@ -10,9 +10,10 @@ from typing import Any
 
 import asyncpg
 
-from registry.domain import record_of
-from registry.generator import write_register
-from registry.register_file import lines_of, read_rows
+from registry.register.domain.cooperative import record_of
+from registry.register.generator.register import write_register
+from registry.register.register_file.decoding import lines_of
+from registry.register.register_file.reader import read_rows
 from shared.contracts.registry import CooperativeRecord
 
 from .calls import NARROW_REGION

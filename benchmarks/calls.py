@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.contracts.base import new_id
-from shared.contracts.funding import CallOpened, CallSnapshot, Deadline, Track
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import CallOpened, CallSnapshot, Track
 
 NARROW_REGION = "MA-09"
 REFERENCE_ON = date(2026, 11, 24)

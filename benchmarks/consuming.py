@@ -16,10 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.registry import PartnerRegistered
-from shared.database import make_engine, make_sessions
-from shared.messaging.consumers import Consumers, Reaction
-from shared.messaging.desk import Desk
-from shared.messaging.publisher import Publisher
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.messaging.consumers import Consumers, Reaction
+from shared.kernel.messaging.message_processor import Desk
+from shared.kernel.messaging.publisher import Publisher
 
 from . import line
 from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain

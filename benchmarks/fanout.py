@@ -12,9 +12,9 @@ import asyncpg
 
 from shared.contracts.base import new_id
 from shared.contracts.funding import CallOpened
-from shared.messaging import wire
-from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.topology import EVENTS
+from shared.kernel.messaging import wire
+from shared.kernel.messaging.publisher import Outgoing, Publisher
+from shared.kernel.messaging.topology import EVENTS
 
 from . import audience
 from .calls import NARROW, WIDE, Way

@@ -15,10 +15,10 @@ import aio_pika
 import asyncpg
 import httpx
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
+from devkit.client import Client
+from devkit.demo.cast import Cast
 
 from shared.contracts.base import new_id
-from shared.local.client import Client
-from shared.local.demo.cast import Cast
 
 from . import audience
 from .lab import BENCH_VHOST, Broken, Commits, Lab, in_turns

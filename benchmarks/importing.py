@@ -13,14 +13,16 @@ from typing import Any
 import asyncpg
 from cryptography.fernet import Fernet
 
-from registry import models, usecases
-from registry.cli.connection import CONSOLE
-from registry.domain import Entry
-from registry.register_file import lines_of, read_rows
-from shared import migrations
+from registry.console import CONSOLE
+from registry.register.domain.cooperative import Entry
+from registry.register.models import rows as models_rows
+from registry.register.register_file.decoding import lines_of
+from registry.register.register_file.reader import read_rows
+from registry.register.usecases import imports
 from shared.contracts.base import new_id
-from shared.database import Sessions, make_engine, make_sessions
-from shared.sealed import Sealer
+from shared.kernel.data import migrations
+from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.encryption.sealer import Sealer
 
 from . import audience
 from .lab import Broken, Lab, in_turns, until
@@ -78,7 +80,7 @@ async def _import(lab: Lab, database: asyncpg.Connection, sessions: Sessions, pa
 async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
     added = 0
     with path.open("rb") as stream:
-        steps = usecases.import_register(
+        steps = imports.import_register(
             sessions, sealer, CONSOLE, lines_of(stream), source=path.name
         )
         async for step in steps:
@@ -105,7 +107,7 @@ def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
         entry = verdict.entry
         if entry is not None:
             said = [getattr(entry, name) for name in _FIELDS]
-            search_key = models.search_key(entry.name_fr, entry.name_ar)
+            search_key = models_rows.search_key(entry.name_fr, entry.name_ar)
             court, number = entry.identity
             yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
 

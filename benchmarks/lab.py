@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+from devkit.places import SERVICES
+from devkit.stack import Stack
 from sqlalchemy.engine import make_url
 
-from shared.local.stack import SERVICES, VHOST, Stack
-from shared.messaging import topology
-from shared.messaging.publisher import Publisher
-from shared.messaging.tables import NOTIFY_CHANNEL
+from shared.kernel.data.tables import NOTIFY_CHANNEL
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.publisher import Publisher
 
 Say = Callable[[str], None]
 BENCH_VHOST = "bench"

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.contracts.base import new_id
 from shared.contracts.registry import PartnerRegistered
-from shared.messaging import topology, wire
-from shared.messaging.consumers import Consumers
-from shared.messaging.publisher import Outgoing
-from shared.messaging.tables import metadata
-from shared.messaging.topology import EVENTS
+from shared.kernel.data.tables import metadata
+from shared.kernel.messaging import topology, wire
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.messaging.publisher import Outgoing
+from shared.kernel.messaging.topology import EVENTS
 
 from .lab import BENCH_VHOST, Lab
 

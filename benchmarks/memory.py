@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from shared.local.stack import SERVICES
+from devkit.places import SERVICES
 
 from .calls import WIDE
 from .fanout import Tellings

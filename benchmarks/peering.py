@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from devkit.processes import Process
 
 from shared.contracts.base import new_id
-from shared.local.processes import Process
 
 from .calls import NARROW, WIDE, Way
 from .fanout import Tellings

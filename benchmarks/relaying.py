@@ -8,9 +8,9 @@ import time
 import aio_pika
 import asyncpg
 
-from shared.database import make_engine, make_sessions
-from shared.messaging import outbox
-from shared.messaging.relay import Relay
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.messaging import outbox
+from shared.kernel.messaging.relay import Relay
 
 from . import line
 from .consuming import QUEUE, consumers

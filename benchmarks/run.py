@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from shared.local.stack import SERVICES
+from devkit.places import SERVICES
 
 from . import (
     consuming,

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from shared.installed import installed_services
+from shared.kernel.installed import installed_services
 
 from .lab import Lab
 from .rows import Row, compared, limited
@@ -25,16 +25,14 @@ LIBRARIES = (
 )
 """What every service stands on; SQLAlchemy with its part for asyncpg, FastStream for RabbitMQ."""
 LIBRARIES_ALONE = f"import {', '.join(LIBRARIES)}"
-SERVED = (
-    "import gc; gc.disable(); import shared.server; from shared.spec import spec_of; spec_of({!r})"
-)
+SERVED = "import gc; gc.disable(); import shared.kernel.service.server; from shared.kernel.service.spec import spec_of; spec_of({!r})"
 """What `taawon serve` imports, the way it does."""
 
 
 async def measure(lab: Lab) -> list[Row]:
     """The ways take turns, after one round that only warms the files up."""
     ways = {
-        "help": ("-m", "shared.cli", "--help"),
+        "help": ("-m", "cli.program", "--help"),
         "libraries": ("-c", LIBRARIES_ALONE),
         **{service: ("-c", SERVED.format(service)) for service in installed_services()},
     }

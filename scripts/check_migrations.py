@@ -6,9 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from shared import migrations
-from shared.local.nodes import postgres_for_tests
-from shared.local.stack import SERVICES
+from devkit.nodes import postgres_for_tests
+from devkit.places import SERVICES
+
+from shared.kernel.data import migrations
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """The kinds of refusal, and what each says to whoever asked.
 
-Nothing here knows of HTTP: `shared.problems` says what each kind is answered with.
+Nothing here knows of HTTP: `shared.kernel.web.problems` says what each kind is answered with.
 """
 
 from __future__ import annotations

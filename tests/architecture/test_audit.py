@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from devkit import pytest_plugin
+from devkit.places import SERVICES
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-
-from shared import testing
-from shared.local.stack import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -15,8 +14,8 @@ from shared.local.stack import SERVICES
     "statement", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"]
 )
 async def test_no_statement_changes_or_removes_a_row_of_a_migrated_audit(
-    databases: testing.TestDatabases, service: str, statement: str
+    databases: pytest_plugin.TestDatabases, service: str, statement: str
 ) -> None:
-    async with testing.database_session(databases.migrated(service)) as session:
+    async with pytest_plugin.database_session(databases.migrated(service)) as session:
         with pytest.raises(DBAPIError, match="never changed or removed"):
             await session.execute(text(statement))

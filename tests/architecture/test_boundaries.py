@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cli.commands import docs
 from importlinter import cli as importlinter
 from typer.testing import CliRunner
 
-from shared.commands import docs
 from shared.contracts import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_only_the_kernels_messaging_publishes():
 
 
 # An import is many transactions, and one more that holds its lock and nothing else.
-MANY_TRANSACTIONS = {ROOT / "services/registry/registry/usecases/imports.py"}
+MANY_TRANSACTIONS = {ROOT / "services/registry/registry/register/usecases/imports.py"}
 
 
 def test_use_cases_commit_nothing():

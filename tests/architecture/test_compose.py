@@ -15,13 +15,13 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
+from devkit.databases import psql
+from devkit.nodes import Postgres
+from devkit.places import PROVISIONER, SERVICES
 from sqlalchemy.engine import make_url
 
-from shared.database import OVERFLOW, POOL
-from shared.local.databases import psql
-from shared.local.nodes import Postgres
-from shared.local.stack import PROVISIONER, SERVICES
-from shared.spec import spec_of
+from shared.kernel.data.database import OVERFLOW, POOL
+from shared.kernel.service.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

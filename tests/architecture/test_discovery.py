@@ -12,12 +12,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from cli import program as cli
 from typer.main import get_command
 
-from shared import cli
-from shared.commands.program import LazyGroup
-from shared.installed import installed_services
-from shared.spec import ServiceSpec, spec_of
+from shared.kernel.commands.program import LazyGroup
+from shared.kernel.installed import installed_services
+from shared.kernel.service.spec import ServiceSpec, spec_of
 
 ROOT = Path(__file__).parents[2]
 SERVICES = frozenset(installed_services())
@@ -62,7 +62,7 @@ def test_no_list_of_all_services_stands_in_code() -> None:
         for where in lists_in(path)
     ]
 
-    assert found == [], "ask shared.installed for the services"
+    assert found == [], "ask shared.kernel.installed for the services"
 
 
 def test_no_script_lists_all_services() -> None:
@@ -123,7 +123,7 @@ def test_help_imports_no_command_and_no_service() -> None:
 
     assert run.returncode == 0, run.stderr
     loaded = set(run.stdout.splitlines()[-1].split())
-    assert "shared.commands.program" in loaded
+    assert "shared.kernel.commands.program" in loaded
     heavy = {"sqlalchemy", "fastapi", "faststream", "aio_pika", "pydantic", "httpx", "rich"}
     commands = {
         entry.module
@@ -141,7 +141,7 @@ def test_commands_and_the_operators_client_know_the_local_stack_by_entry_points_
         str(path.relative_to(ROOT))
         for folder in ("commands", "operations")
         for path in (kernel / folder).rglob("*.py")
-        if "shared.local" in path.read_text(encoding="utf-8")
+        if "devkit" in path.read_text(encoding="utf-8")
     ]
 
     assert found == []
@@ -150,7 +150,7 @@ def test_commands_and_the_operators_client_know_the_local_stack_by_entry_points_
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_a_service_that_is_served_imports_neither_rich_nor_the_local_stack(service: str) -> None:
     look = (
-        "import sys; import shared.server; from shared.spec import spec_of;"
+        "import sys; import shared.kernel.service.server; from shared.kernel.service.spec import spec_of;"
         f" spec_of({service!r}); print(*sys.modules)"
     )
 
@@ -158,4 +158,4 @@ def test_a_service_that_is_served_imports_neither_rich_nor_the_local_stack(servi
 
     assert run.returncode == 0, run.stderr
     loaded = run.stdout.split()
-    assert [name for name in loaded if name == "rich" or name.startswith("shared.local")] == []
+    assert [name for name in loaded if name == "rich" or name.startswith("devkit")] == []

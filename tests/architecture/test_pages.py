@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli import program as cli
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from shared import cli
-from shared.commands.program import LazyGroup
+from shared.kernel.commands.program import LazyGroup
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from devkit.pytest_plugin import TestDatabases
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -14,10 +15,9 @@ from shared.contracts import catalogue
 from shared.contracts.base import Event
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallOpened
-from shared.database import Sessions, make_sessions
-from shared.messaging.consumers import Reaction
-from shared.spec import installed_reactions
-from shared.testing import TestDatabases
+from shared.kernel.data.database import Sessions, make_sessions
+from shared.kernel.messaging.consumers import Reaction
+from shared.kernel.service.spec import installed_reactions
 
 REACTIONS = [reaction for reaction in installed_reactions() if reaction.rebuildable]
 CASES = [(reaction, event) for reaction in REACTIONS for event in reaction.events]

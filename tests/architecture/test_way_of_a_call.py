@@ -23,27 +23,27 @@ from typing import Any
 
 import httpx
 import pytest
+from devkit import pytest_plugin
 from sqlalchemy import Engine, event, func, select
 
-from funding import queries as call_queries
 from funding.app import create_app
-from funding.domain import deadlines
+from funding.calls import queries as call_queries
+from funding.calls.domain import deadlines
 from notifications import handlers, metrics
-from notifications import models as tables
-from notifications.domain import audience_check as audience_check_rule
-from notifications.models import alert
-from notifications.usecases import audience_check, audience_lock
-from shared import testing
+from notifications.audience import audience_lock
+from notifications.fanout.domain import audience_check as audience_check_rule
+from notifications.fanout.models import alert
+from notifications.fanout.usecases import audience_check
 from shared.contracts import funding as funding_contract
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported
-from shared.database import engine_of
-from shared.lifespan import assemble
-from shared.listening import listen
-from shared.messaging import outbox, topology
-from shared.messaging.consumers import Consumers
-from shared.messaging.relay import Relay
-from shared.spec import spec_of
+from shared.kernel.data.database import engine_of
+from shared.kernel.messaging import outbox, topology
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.messaging.relay import Relay
+from shared.kernel.service.lifespan import assemble
+from shared.kernel.service.listening import listen
+from shared.kernel.service.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -178,7 +178,7 @@ A_COOPERATIVE = CooperativeRecord(
 @asynccontextmanager
 async def running(name: str, url: str, amqp_url: str) -> AsyncIterator[Any]:
     """The parts of a service on a database and a broker; what runs is the test's choice."""
-    settings = testing.test_settings(name, url, amqp_url=amqp_url)
+    settings = pytest_plugin.test_settings(name, url, amqp_url=amqp_url)
     engine = engine_of(settings, name)
     runtime = assemble(spec_of(name), settings, engine)
     try:
@@ -201,9 +201,9 @@ async def at_work(job: Any) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 async def way(
-    databases: testing.TestDatabases,
-    vhosts: Callable[..., testing.Vhost],
-    tokens: testing.Tokens,
+    databases: pytest_plugin.TestDatabases,
+    vhosts: Callable[..., pytest_plugin.Vhost],
+    tokens: pytest_plugin.Tokens,
 ) -> Way:
     """Open a call over HTTP, relay the event, let notifications follow it to the alert."""
     vhost = vhosts("funding", "notifications")
@@ -225,25 +225,25 @@ async def way(
                 batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(A_COOPERATIVE,)
             )
             await handlers.keep_imported_cooperatives(known, session)
-        await testing.eventually(lambda: receiver.listening, within=60)
+        await pytest_plugin.eventually(lambda: receiver.listening, within=60)
         drafted = await http.post("/calls", json=A_CALL)
         relay = Relay(sender.engine, sender.publisher, "funding")
         with recorded() as way:
             answer = await http.post(f"/calls/{drafted.json()['call_id']}/open")
             assert answer.status_code == 200, answer.text
             assert (await relay.send_batch()).count == 1
-            await testing.eventually(lambda: way.is_over, within=60)
+            await pytest_plugin.eventually(lambda: way.is_over, within=60)
 
         async def alerts() -> int:
             async with receiver.sessions() as session:
                 return int(await session.scalar(select(func.count()).select_from(alert)) or 0)
 
-        assert await testing.eventually(alerts, within=60) == 1
+        assert await pytest_plugin.eventually(alerts, within=60) == 1
         return way
 
 
 @asynccontextmanager
-async def http_of(runtime: Any, tokens: testing.Tokens) -> AsyncIterator[httpx.AsyncClient]:
+async def http_of(runtime: Any, tokens: pytest_plugin.Tokens) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(runtime.settings)
     runtime.verifier = tokens.verifier
     app.state.runtime = runtime

@@ -14,9 +14,9 @@ from benchmarks.lab import TINY, Broken, Lab
 from benchmarks.report import Report
 from benchmarks.rows import Sense, compared, limited
 from benchmarks.run import GROUPS, run, services_of
-
-from shared.local.nodes import Broker, Postgres
-from shared.local.stack import SERVICES, Stack
+from devkit.nodes import Broker, Postgres
+from devkit.places import SERVICES
+from devkit.stack import Stack
 
 TIMED = ["fanout", "consumer", "relay", "late", "feeds", "disk"]
 

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from devkit.processes import Process
+from devkit.stack import Stack
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from shared.local.processes import Process
-from shared.local.stack import Stack
-
 from ..journeys.stories import Story, end, started
 from . import report
-from .crew import TARGETS, Crew
+from .faults import PATIENCE
 from .matrix import MATRIX, Campaign, Fault, Times, chosen, played
-from .strikes import PATIENCE
+from .processes import TARGETS, Crew
 
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 REPLICAS = 2

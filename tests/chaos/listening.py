@@ -10,7 +10,7 @@ from uuid import UUID
 
 import aio_pika
 
-from shared.messaging.publisher import CONNECTION_ERRORS
+from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
 from ..journeys.stories import AmqpDoor, Partner
 

@@ -17,14 +17,14 @@ import aio_pika
 import asyncpg
 import httpx
 
-from registry.register_file import cells
+from registry.register.register_file import cells
 from shared import reference
 from shared.contracts.base import now
-from shared.local.stack import PARTNER_VHOST
-from shared.messaging.publisher import CONNECTION_ERRORS
+from shared.kernel.messaging.names import PARTNER_VHOST
+from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
 from ..journeys.stories import AmqpDoor, Partner, Person, Story, a_call, a_track, an_idea
-from .crew import Crew
+from .processes import Crew
 
 STILL = ("MA-01", "MA-04", "MA-06", "MA-09")
 """Regions whose cooperatives never change meanwhile: whom a call there is for is always certain."""

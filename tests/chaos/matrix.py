@@ -11,17 +11,17 @@ from random import Random
 from statistics import median
 from uuid import UUID
 
-from notifications.domain.subscriptions import SubscriptionFilter
+from notifications.partners.domain.subscriptions import SubscriptionFilter
 from shared.contracts.base import now
 
 from ..journeys.stories import Partner, Story
-from . import strikes
-from .crew import TARGETS, Crew
-from .judging import Verdict
+from . import faults as strikes
+from .faults import Blow, Field, Lines
 from .listening import Listener
 from .load import Dice, Load
-from .strikes import Blow, Field, Lines
+from .processes import TARGETS, Crew
 from .verdict import Inspector
+from .verification import Verdict
 
 Strike = Callable[["Campaign"], Awaitable[Blow]]
 

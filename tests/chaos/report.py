@@ -12,8 +12,8 @@ from typing import Any
 
 from rich.table import Table
 
-from .crew import TARGETS
 from .matrix import MATRIX, Result
+from .processes import TARGETS
 
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- written by make chaos: begin -->", "<!-- written by make chaos: end -->"

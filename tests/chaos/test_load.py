@@ -9,13 +9,12 @@ from typing import Any, cast
 
 import httpx
 import pytest
-
-from shared.testing import PATIENCE
+from devkit.pytest_plugin import PATIENCE
 
 from ..journeys.stories import Story
 from . import load as work
-from .crew import Crew
 from .load import Dice, Load, Unanswered
+from .processes import Crew
 
 
 @pytest.fixture

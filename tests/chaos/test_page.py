@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from . import report
-from .crew import TARGETS
-from .judging import Verdict
+from .faults import Blow
 from .matrix import MATRIX, Result
+from .processes import TARGETS
 from .report import BEGIN, COLUMNS, END, Circumstances, Run
-from .strikes import Blow
+from .verification import Verdict
 from .windows import KINDS
 
 ROOT = Path(__file__).parents[2]

@@ -7,14 +7,8 @@ from random import Random
 from typing import Any, cast
 
 from ..journeys.stories import Story
-from .crew import Crew, Member
-from .strikes import (
-    HEARTBEAT,
-    IDLE_SECONDS,
-    SILENCE_SECONDS,
-    STATEMENT_SECONDS,
-    TRANSACTION_SECONDS,
-)
+from .faults import HEARTBEAT, IDLE_SECONDS, SILENCE_SECONDS, STATEMENT_SECONDS, TRANSACTION_SECONDS
+from .processes import Crew, Member
 from .windows import FANOUT, PUBLISH, Lookout, Window
 
 PORT = 5000

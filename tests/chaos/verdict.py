@@ -11,30 +11,35 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from devkit.places import SERVICES
 
-from notifications.domain import audience_tracks
-from notifications.domain.subscriptions import CallEvent, IdeaEvent, SubscriptionFilter, sides_of
+from notifications.audience.models import FACT_COLUMNS
+from notifications.fanout.domain.subjects import audience_tracks
 from notifications.handlers import (
     CALL_EVENTS,
     IDEA_EVENTS,
     announcement_of_call,
     announcement_of_idea,
 )
-from notifications.models import FACT_COLUMNS
-from registry.models import cooperative_from
+from notifications.partners.domain.subscriptions import (
+    CallEvent,
+    IdeaEvent,
+    SubscriptionFilter,
+    sides_of,
+)
+from registry.register.models.rows import cooperative_from
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import now
 from shared.contracts.criteria import Facts
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.contracts.registry import CooperativeRecord
-from shared.local.stack import SERVICES
 
 from ..journeys.leftovers import Leftovers
 from ..journeys.register_files import matching
 from ..journeys.stories import Story
-from .judging import Told, Verdict, due, judge
 from .listening import Listener
 from .load import Subject
+from .verification import Told, Verdict, due, judge
 
 CONTRACTS: dict[str, type[CallEvent | IdeaEvent]] = {
     event.topic: event for event in (*CALL_EVENTS, *IDEA_EVENTS)

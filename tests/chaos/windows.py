@@ -11,13 +11,13 @@ from datetime import datetime
 from random import Random
 
 import asyncpg
+from devkit.places import PROVISIONER
 
-from notifications.usecases.audience_lock import AUDIENCE_LOCK
-from shared.local.stack import PROVISIONER
-from shared.messaging.relay import RELAY_LOCK
+from notifications.audience.audience_lock import AUDIENCE_LOCK
+from shared.kernel.messaging.relay import RELAY_LOCK
 
 from ..journeys.stories import Story
-from .crew import Crew, Member
+from .processes import Crew, Member
 
 FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR = "fan-out", "audience", "publish", "delivery", "door"
 KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from shared.testing import STOOD_ON
+from devkit.pytest_plugin import STOOD_ON
 
 from .deployment import ComposeFailed, Deployment
 from .story import Told, begun

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from devkit.places import SERVICES
+from devkit.state import free_port
 
-from shared.local.stack import PARTNER_VHOST, SERVICES, VHOST
-from shared.local.state import free_port
-from shared.messaging import topology
-from shared.waiting import wait_until
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (*SERVICES, "amqp", "management", "mail")
@@ -176,7 +177,7 @@ class Deployment:
         password = self.settings["TAAWON_BROKER_ADMIN_PASSWORD"]
         management = f"http://taawon-admin:{password}@127.0.0.1:{self.ports['management']}"
         return subprocess.run(
-            [sys.executable, "-m", "shared.cli", *arguments, *urls],
+            [sys.executable, "-m", "cli.program", *arguments, *urls],
             env=_clean()
             | {"TAAWON_OPERATOR_TOKEN": token, "TAAWON_RABBIT_MANAGEMENT_URL": management},
             capture_output=True,

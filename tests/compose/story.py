@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.local.client import Client, Refused
-from shared.local.demo import story
-from shared.local.demo.cast import PARTNERS, Cast, Door
-from shared.local.demo.facts import PATIENCE, Facts
-from shared.local.demo.reading import seeds_of
-from shared.local.demo.screen import Screen
-from shared.waiting import wait_until
+from devkit.client import Client, Refused
+from devkit.demo import story
+from devkit.demo.cast import PARTNERS, Cast, Door
+from devkit.demo.facts import PATIENCE, Facts
+from devkit.demo.reading import seeds_of
+from devkit.demo.screen import Screen
+
+from shared.kernel.waiting import wait_until
 
 from .deployment import Deployment
 

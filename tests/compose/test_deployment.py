@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from devkit.demo.cast import Door
+from devkit.demo.reading import read_feed
+from devkit.places import SERVICES
 
-from shared.local.demo.cast import Door
-from shared.local.demo.reading import read_feed
-from shared.local.stack import SERVICES
-from shared.spec import spec_of
-from shared.waiting import wait_until
+from shared.kernel.service.spec import spec_of
+from shared.kernel.waiting import wait_until
 
 from ..journeys.register_files import matching, read_facts
 from ..journeys.test_demo import announced, identities, recipients

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from devkit.demo.facts import PATIENCE
+from devkit.demo.reading import read_feed, seeds_of
+from devkit.places import OPERATOR, SERVICES
+from devkit.state import is_free
 
-from shared.local.demo.facts import PATIENCE
-from shared.local.demo.reading import read_feed, seeds_of
-from shared.local.places import OPERATOR
-from shared.local.stack import SERVICES
-from shared.local.state import is_free
-from shared.waiting import wait_until
+from shared.kernel.waiting import wait_until
 
 from .deployment import ROOT, Deployment
 from .page import scripts

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from devkit.pytest_plugin import SEAL_KEY
 from jsonschema import Draft202012Validator
 
 from shared import reference
@@ -21,11 +22,10 @@ from shared.contracts.registry import (
     CooperativesImported,
     PersonErasureRequested,
 )
-from shared.messaging import outbox
-from shared.messaging.wire import MAX_BODY_BYTES
-from shared.sealed import Sealer
-from shared.spec import installed_reactions
-from shared.testing import SEAL_KEY
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging import outbox
+from shared.kernel.messaging.wire import MAX_BODY_BYTES
+from shared.kernel.service.spec import installed_reactions
 
 each = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 

@@ -16,14 +16,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from devkit.broker import Server
+from devkit.places import PROVISIONER, SERVICES
+from devkit.processes import Process
+from devkit.state import free_port
 
-from notifications.usecases.audience_lock import AUDIENCE_LOCK
+from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
-from shared.local.broker import Server
-from shared.local.processes import Process
-from shared.local.stack import PROVISIONER, SERVICES
-from shared.local.state import free_port
-from shared.messaging.relay import RELAY_LOCK
+from shared.kernel.messaging.relay import RELAY_LOCK
 
 from .leftovers import Backlog, Leftovers
 from .register_files import matching
@@ -167,7 +167,7 @@ class Sabotage:
         replica = Replica(process, f"http://127.0.0.1:{port}")
         self._replicas.append(replica)
         process.start(
-            [sys.executable, "-m", "shared.cli", "serve", name],
+            [sys.executable, "-m", "cli.program", "serve", name],
             env={**known, "TAAWON_HTTP_PORT": str(port)},
         )
         await self.story.eventually(lambda: self.is_ready(replica.url))

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
-from shared.local.stack import Stack
+from devkit.stack import Stack
 
 from .breaking import breakable, sabotage, saboteur
 from .stories import Story, end, started

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.local.stack import SERVICES, VHOST
-from shared.messaging import topology
-from shared.spec import installed_reactions
+from devkit.places import SERVICES
+
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.names import VHOST
+from shared.kernel.service.spec import installed_reactions
 
 from .stories import Story
 

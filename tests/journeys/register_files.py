@@ -7,10 +7,12 @@ from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from registry.domain import record_of
-from registry.register_file import lines_of, read_rows
+from registry.register.domain.cooperative import record_of
+from registry.register.register_file.decoding import lines_of
+from registry.register.register_file.reader import read_rows
 from shared.contracts.criteria import Criteria, Facts
-from shared.eligibility import Outcome, evaluate
+from shared.eligibility.evaluate import evaluate
+from shared.eligibility.verdict import Outcome
 
 Identity = tuple[str, str]
 """Court and number in its local register: what a file knows a cooperative by."""

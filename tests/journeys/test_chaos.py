@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ..chaos.crew import Crew
 from ..chaos.matrix import MATRIX, Campaign, Fault
-from ..chaos.verdict import Verdict
+from ..chaos.processes import Crew
+from ..chaos.verification import Verdict
 from .breaking import Sabotage
 from .stories import Story
 

@@ -8,15 +8,7 @@ from typing import Any
 
 import pytest
 
-from .breaking import (
-    A_TRACK,
-    FEED_PARTNERS,
-    FOLLOW_CALL,
-    KEEP_IMPORTED,
-    LATER,
-    Sabotage,
-    end_of,
-)
+from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, KEEP_IMPORTED, LATER, Sabotage, end_of
 from .line import Line
 from .stories import AmqpDoor, Partner, Story
 

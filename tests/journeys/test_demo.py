@@ -16,16 +16,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from devkit.client import Client
+from devkit.demo.cast import PARTNERS
+from devkit.demo.reading import read_feed
+from devkit.places import OPERATOR, PROVISIONER, SERVICES
+from devkit.stack import Stack
 
-from notifications.domain import audience_tracks
+from notifications.fanout.domain.subjects import audience_tracks
 from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
-from shared.local.client import Client
-from shared.local.demo.cast import OPERATOR, PARTNERS
-from shared.local.demo.reading import read_feed
-from shared.local.stack import PROVISIONER, SERVICES, Stack
 
 from .register_files import Identity, matching, read_facts
 from .stories import end
@@ -59,7 +60,7 @@ class Told:
 
 def run_demo(folder: Path, *options: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "shared.cli", "demo", "--count", str(COUNT), *options],
+        [sys.executable, "-m", "cli.program", "demo", "--count", str(COUNT), *options],
         env={**os.environ, "TAAWON_RUN": str(folder)},
         capture_output=True,
         text=True,

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from shared.local.stack import SERVICES
+from devkit.places import SERVICES
 
 from .stories import Story, a_call, unique
 

@@ -12,13 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.contracts.base import Event
-from shared.contracts.funding import (
-    CallCancelled,
-    CallDeadlineExtended,
-    CallOpened,
-    CallSnapshot,
-    Deadline,
-)
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import CallCancelled, CallDeadlineExtended, CallOpened, CallSnapshot
 
 from .stories import Partner, Story, a_call, a_track
 

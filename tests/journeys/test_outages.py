@@ -8,10 +8,10 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
+from devkit.broker import Server
 
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
-from shared.local.broker import Server
 
 from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, PAUSES, Sabotage
 from .line import Line

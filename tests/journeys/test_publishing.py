@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from shared.local.stack import SERVICES
+from devkit.places import SERVICES
 
 from .stories import Story, a_call, an_idea
 

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from notifications.models import audience
+from notifications.audience.models import audience
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import PartnerRegistered
-from shared.local.stack import VHOST
-from shared.messaging import topology
-from shared.messaging.publisher import Outgoing, Publisher, Unroutable
-from shared.messaging.wire import message
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
+from shared.kernel.messaging.wire import message
 
 from .breaking import A_TRACK, FOLLOW_CALL, KEEP_IMPORTED, Sabotage
 from .stories import Story, a_track, unique

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.installed import installed_services
+from shared.kernel.installed import installed_services
 
 FOLDER = Path(__file__).parent
 SERVICES = installed_services()

@@ -10,15 +10,15 @@ from uuid import UUID
 
 import httpx
 import pytest
+from devkit import pytest_plugin
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
 from sqlalchemy import func, select, text
 
-from shared import testing
-from shared.messaging.tables import AuditRow
+from shared.kernel.data.tables import AuditRow
 
+from .fixtures import PERSONAL, World, app_of, world_of
 from .rows import CALLERS, SERVICES, Row, rows_of
-from .worlds import PERSONAL, World, app_of, world_of
 
 Worlds = Callable[[str], Awaitable[World]]
 ROWS = [row for service in SERVICES for row in rows_of(service)]
@@ -35,7 +35,9 @@ class AuditTold:
 
 
 @pytest.fixture(scope="module")
-async def worlds(databases: testing.TestDatabases, tokens: testing.Tokens) -> AsyncIterator[Worlds]:
+async def worlds(
+    databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
+) -> AsyncIterator[Worlds]:
     """One world per service, made when it is first walked."""
     made: dict[str, World] = {}
     async with AsyncExitStack() as stack:
@@ -63,7 +65,7 @@ def routes_of(app: FastAPI | APIRouter, prefix: str = "") -> Iterator[tuple[str,
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
-    settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    settings = pytest_plugin.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
     routes = set(routes_of(app_of(service, settings)))
     declared = {row.route for row in rows_of(service)}
 
@@ -80,7 +82,9 @@ def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
 
 def test_what_the_documents_show_is_walked_too() -> None:
     for service in SERVICES:
-        settings = testing.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+        settings = pytest_plugin.test_settings(
+            service, "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+        )
         app = app_of(service, settings)
         shown = {
             (method.upper(), path)

@@ -1,6 +1,6 @@
 """The history of the tables of funding."""
 
-from funding.models import metadata
-from shared.migrations import run
+from funding.calls.models import metadata
+from shared.kernel.data.migrations import run
 
 run(metadata)

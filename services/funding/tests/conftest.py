@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from devkit import pytest_plugin
 from fastapi import FastAPI
 
 from funding.app import create_app
-from shared import testing
 
 
 @pytest.fixture(scope="session")
-def app(databases: testing.TestDatabases) -> FastAPI:
+def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
     """Built once: its routes hold no state of a test."""
-    return create_app(testing.test_settings("funding", databases.migrated("funding")))
+    return create_app(pytest_plugin.test_settings("funding", databases.migrated("funding")))
 
 
 @pytest.fixture
 async def door(
-    app: FastAPI, databases: testing.TestDatabases, tokens: testing.Tokens
-) -> AsyncIterator[testing.Api]:
+    app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
+) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("funding")
-    async with testing.api(lambda _: app, "funding", url, tokens) as api:
+    async with pytest_plugin.api(lambda _: app, "funding", url, tokens) as api:
         yield api

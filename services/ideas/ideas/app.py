@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from shared.service import build
-from shared.settings import Settings
-from shared.spec import ServiceSpec
+from shared.kernel.service.app import build
+from shared.kernel.service.spec import ServiceSpec
+from shared.kernel.settings import Settings
 
-from . import api, handlers, queries, usecases
+from .ideas import api, handlers, queries, usecases
 from .settings import IdeasSettings
 
 SPEC = ServiceSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.settings import Settings
+from shared.kernel.settings import Settings
 
 
 class IdeasSettings(Settings):

@@ -1,6 +1,6 @@
 """The history of the tables of ideas."""
 
-from ideas.models import metadata
-from shared.migrations import run
+from ideas.ideas.models import metadata
+from shared.kernel.data.migrations import run
 
 run(metadata)

@@ -1,6 +1,6 @@
 """Runs the migrations of notifications."""
 
-from notifications.models import metadata
-from shared.migrations import run
+from notifications.tables import metadata
+from shared.kernel.data.migrations import run
 
 run(metadata)

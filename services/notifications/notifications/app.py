@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from shared.service import build
-from shared.settings import Settings
-from shared.spec import ServiceSpec
+from notifications import api, db_metrics, handlers, owners
+from shared.kernel.service.app import build
+from shared.kernel.service.spec import ServiceSpec
+from shared.kernel.settings import Settings
 
-from . import api, handlers, jobs, measures, queries
+from .contacts.sealed_columns import HOLDINGS
+from .fanout import jobs as fanout_jobs
+from .partners import jobs
+from .partners.queries import partners
 from .settings import NotificationsSettings
-from .usecases.holdings import HOLDINGS
 
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
@@ -30,13 +33,13 @@ SPEC = ServiceSpec(
     router=api.router,
     consumers=handlers.consumers,
     background=(jobs.keep_gaps,),
-    jobs=(jobs.backfill_alerts, jobs.deliver_feeds, jobs.trim_feeds),
+    jobs=(fanout_jobs.backfill_alerts, jobs.deliver_feeds, jobs.trim_feeds),
     sealed=HOLDINGS,
-    owner_of=queries.owner_of,
+    owner_of=owners.owner_of,
     counts=COUNTS,
     names=NAMES,
-    measures=measures.MEASURES,
-    handed_of=queries.handed_of,
+    measures=db_metrics.MEASURES,
+    handed_of=partners.handed_of,
 )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import privacy
+from notifications import metrics
 from shared.contracts.announcement import (
     AnnouncedTrack,
     Announcement,
@@ -36,13 +36,17 @@ from shared.contracts.registry import (
     CooperativesImported,
     PartnerRegistered,
 )
-from shared.messaging.consumers import Consumers
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.privacy import person_requests
 
-from . import metrics, usecases
-from .domain.subscriptions import CallEvent, IdeaEvent
+from .audience import usecases as audience_usecases
+from .contacts import usecases
+from .fanout.usecases import follow_subject
+from .partners.domain.subscriptions import CallEvent, IdeaEvent
+from .partners.usecases import partners
 
 consumers = Consumers("notifications")
-privacy.answer_persons(consumers, NotificationsAnswered, usecases.person_part)
+person_requests.answer_persons(consumers, NotificationsAnswered, usecases.person_part)
 
 CALL_EVENTS = (CallOpened, CallUpdated, CallDeadlineExtended, CallClosed, CallCancelled)
 AUDIENCE = ("audience", "audience_history", "audience_change")
@@ -54,7 +58,7 @@ IDEA_EVENTS = (IdeaPublished, IdeaWithdrawn)
 )
 async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
     """The audience follows the register, batch by batch."""
-    await usecases.keep_cooperatives(session, event.cooperatives)
+    await audience_usecases.keep_cooperatives(session, event.cooperatives)
     metrics.audience_heard(session, event.occurred_at)
 
 
@@ -69,14 +73,14 @@ async def keep_cooperative(
     event: CooperativeRegistered | CooperativeChanged, session: AsyncSession
 ) -> None:
     """The audience follows the register, record by record."""
-    await usecases.keep_cooperatives(session, [event.cooperative])
+    await audience_usecases.keep_cooperatives(session, [event.cooperative])
     metrics.audience_heard(session, event.occurred_at)
 
 
 @consumers.on(*CALL_EVENTS, prefetch=1, queue="follow_call")
 async def follow_call(event: CallEvent, session: AsyncSession) -> None:
     """Every cooperative that matches an open call is alerted; those alerted before get changes."""
-    await usecases.follow_subject(session, announcement_of_call(event.call, _reason(event)))
+    await follow_subject.follow_subject(session, announcement_of_call(event.call, _reason(event)))
 
 
 @consumers.on(*IDEA_EVENTS, prefetch=1, queue="follow_idea")
@@ -85,25 +89,25 @@ async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
     announced = announcement_of_idea(
         event.idea, occurred_at=event.occurred_at, reason=_reason(event)
     )
-    await usecases.follow_subject(session, announced)
+    await follow_subject.follow_subject(session, announced)
 
 
 @consumers.on(AnnouncementPublished, prefetch=1, queue="follow_announcement")
 async def follow_announcement(event: AnnouncementPublished, session: AsyncSession) -> None:
     """Every cooperative that matches what any service announces is alerted, and corrected."""
-    await usecases.follow_subject(session, event.announcement)
+    await follow_subject.follow_subject(session, event.announcement)
 
 
 @consumers.on(*CALL_EVENTS, *IDEA_EVENTS, prefetch=1, queue="feed_partners")
 async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> None:
     """An event that a partner asked for is numbered into the partner's feed."""
-    await usecases.feed_partners(session, event)
+    await partners.feed_partners(session, event)
 
 
 @consumers.on(PartnerRegistered, prefetch=4, projection=("partner",), queue="know_partner")
 async def know_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     """Institutions are known by the names that the registry gives them."""
-    await usecases.know_partner(session, event)
+    await partners.know_partner(session, event)
 
 
 def _reason(event: CallEvent | IdeaEvent) -> str | None:

@@ -8,7 +8,8 @@ from typing import Final
 
 from shared import reference
 from shared.eligibility.wording import FIELDS, VALUES, name_of
-from shared.i18n import reader_language, translate
+from shared.i18n.catalogues import translate
+from shared.i18n.languages import reader_language
 
 OF_REFERENCE: Final[dict[str, reference.Kind]] = {
     "region": "region",

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import tracing
-from shared.metrics import after_commit
+from shared.kernel.observability import tracing
+from shared.kernel.observability.metrics.counters import after_commit
 
 FANOUT_SECONDS = Histogram(
     "taawon_fanout_seconds",

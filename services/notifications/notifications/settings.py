@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from shared.settings import Settings, with_heartbeat
+from shared.kernel.settings import Settings, with_heartbeat
 
 
 class NotificationsSettings(Settings):

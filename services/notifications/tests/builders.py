@@ -9,6 +9,7 @@ from typing import Any
 from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Criteria
+from shared.contracts.deadline import Deadline
 from shared.contracts.funding import (
     CallCancelled,
     CallClosed,
@@ -16,7 +17,6 @@ from shared.contracts.funding import (
     CallOpened,
     CallSnapshot,
     CallUpdated,
-    Deadline,
     Track,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn

@@ -7,48 +7,47 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+from devkit import pytest_plugin
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications import usecases
 from notifications.app import create_app
-from notifications.domain import Door, queue_name
-from notifications.domain.doors import broker_hash
-from notifications.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner
-from notifications.usecases.doors import DROPPED, PARTNER_VHOST
-from shared import testing
-from shared.database import make_engine, make_sessions
-from shared.messaging.topology import BrokerUser
+from notifications.partners.domain.partner_queue import Door, broker_hash, queue_name
+from notifications.partners.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner
+from notifications.partners.usecases import partner_queue
+from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.messaging.topology import BrokerUser
 
-from .partners import NOW, Served
+from .partners.partners import NOW, Served
 
 
 @pytest.fixture
-async def session(databases: testing.TestDatabases) -> AsyncIterator[AsyncSession]:
-    async with testing.database_session(databases.migrated("notifications")) as session:
+async def session(databases: pytest_plugin.TestDatabases) -> AsyncIterator[AsyncSession]:
+    async with pytest_plugin.database_session(databases.migrated("notifications")) as session:
         yield session
 
 
 @pytest.fixture(scope="session")
-def app(databases: testing.TestDatabases) -> FastAPI:
+def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
     """Built once: its routes hold no state of a test."""
     url = databases.migrated("notifications")
-    return create_app(testing.test_settings("notifications", url))
+    return create_app(pytest_plugin.test_settings("notifications", url))
 
 
 @pytest.fixture
 async def door(
-    app: FastAPI, databases: testing.TestDatabases, tokens: testing.Tokens
-) -> AsyncIterator[testing.Api]:
+    app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
+) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("notifications")
-    async with testing.api(lambda _: app, "notifications", url, tokens) as api:
+    async with pytest_plugin.api(lambda _: app, "notifications", url, tokens) as api:
         yield api
 
 
 @pytest.fixture
 async def served(
-    databases: testing.TestDatabases, rabbitmq: testing.Broker
+    databases: pytest_plugin.TestDatabases, rabbitmq: pytest_plugin.Broker
 ) -> AsyncIterator[Served]:
     """A partner's queue of four places on a real broker, subscribed to everything."""
     slug = f"indh-{uuid.uuid4().hex[:8]}"
@@ -78,6 +77,6 @@ async def served(
             {"slug": slug},
         )
         session.add(door)
-    assert await usecases.provision_doors(sessions, provisioner) == 1
+    assert await partner_queue.provision_doors(sessions, provisioner) == 1
     yield Served(sessions, rabbitmq, door, "secret")
     await engine.dispose()

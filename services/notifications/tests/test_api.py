@@ -7,18 +7,19 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from devkit import pytest_plugin
 from sqlalchemy import select, text, update
 
-from notifications import handlers, usecases
+from notifications import handlers
 from notifications.api import feeds
 from notifications.app import create_app
-from notifications.domain import SubscriptionFilter
-from notifications.models import feed_entry
-from notifications.usecases import partners
-from shared import testing
-from shared.auth import Principal, Role
-from shared.database import make_engine, make_sessions
-from shared.messaging.tables import AuditRow
+from notifications.partners.domain.subscriptions import SubscriptionFilter
+from notifications.partners.models import feed_entry
+from notifications.partners.usecases import partners
+from notifications.partners.usecases import partners as usecases_partners
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.data.tables import AuditRow
 
 from .builders import (
     a_call,
@@ -319,17 +320,17 @@ async def test_two_who_subscribe_at_once_do_not_both_take_the_last_place(
     url = databases.fresh("notifications")
     engine = make_engine(url)
     caller = Principal(subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner="indh")
-    async with testing.api(create_app, "notifications", url, tokens) as door:
+    async with pytest_plugin.api(create_app, "notifications", url, tokens) as door:
         door.runtime.sessions = sessions = make_sessions(engine)
         await door.http.post("/subscriptions", json={}, headers=partner(tokens))
 
         async with sessions.begin() as session, sessions() as watching:
-            await usecases.subscribe(session, caller, SubscriptionFilter())
+            await usecases_partners.subscribe(session, caller, SubscriptionFilter())
             second = asyncio.create_task(
                 door.http.post("/subscriptions", json={}, headers=partner(tokens))
             )
             waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            await testing.eventually(lambda: second.done() or watching.scalar(waits))
+            await pytest_plugin.eventually(lambda: second.done() or watching.scalar(waits))
         answer = await second
 
     await engine.dispose()
@@ -440,7 +441,7 @@ async def fed_since(door, *ages):
 
 async def trimmed(door, days=400):
     async with door.sessions.begin() as session:
-        return await usecases.trim_feeds(session, days=days)
+        return await usecases_partners.trim_feeds(session, days=days)
 
 
 async def positions(door, tokens, **parameters):

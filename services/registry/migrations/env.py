@@ -1,6 +1,6 @@
 """The history of the tables of the registry."""
 
-from registry.models import metadata
-from shared.migrations import run
+from registry.tables import metadata
+from shared.kernel.data.migrations import run
 
 run(metadata)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from shared.jobs import Job
-from shared.runtime import Runtime
+from shared.kernel.jobs.job import Job
+from shared.kernel.runtime import Runtime
 
-from . import usecases
+from .identity.usecases import login_throttling
+from .privacy.usecases import answers
+from .register.usecases import imports
 from .settings import RegistrySettings
 
 
@@ -15,9 +17,9 @@ def forget(runtime: Runtime) -> Job:
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            await usecases.forget_reports(session, days)
-            await usecases.forget_problems(session, days)
-            await usecases.forget_old_failures(session)
+            await answers.forget_reports(session, days)
+            await imports.forget_problems(session, days)
+            await login_throttling.forget_old_failures(session)
         return False
 
     return Job(name="registry_retention", step=step, poll_seconds=3600)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from shared.settings import Settings
+from shared.kernel.settings import Settings
 
 
 class RegistrySettings(Settings):

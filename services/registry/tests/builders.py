@@ -8,10 +8,12 @@ import uuid
 from datetime import date
 from typing import Any
 
-from registry.domain import Account, Entry
+from devkit.pytest_plugin import Api, Tokens
+
+from registry.identity.domain.accounts import Account
+from registry.register.domain.cooperative import Entry
 from registry.settings import RegistrySettings
 from shared.contracts.base import now
-from shared.testing import Api, Tokens
 
 TODAY = date(2026, 1, 15)
 MOST_FAILURES: int = RegistrySettings.model_fields["sign_in_failures"].default

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from devkit import pytest_plugin
 from fastapi import FastAPI
 
 from registry.app import create_app
-from shared import testing
 
 from .builders import recorded
 
 
 @pytest.fixture(scope="session")
-def app(databases: testing.TestDatabases) -> FastAPI:
+def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
     """Built once: its routes hold no state of a test."""
-    return create_app(testing.test_settings("registry", databases.migrated("registry")))
+    return create_app(pytest_plugin.test_settings("registry", databases.migrated("registry")))
 
 
 @pytest.fixture
 async def door(
-    app: FastAPI, databases: testing.TestDatabases, tokens: testing.Tokens
-) -> AsyncIterator[testing.Api]:
+    app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
+) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("registry")
-    async with testing.api(lambda _: app, "registry", url, tokens) as api:
+    async with pytest_plugin.api(lambda _: app, "registry", url, tokens) as api:
         yield api
 
 
 @pytest.fixture
-async def operator(door: testing.Api, tokens: testing.Tokens) -> dict[str, str]:
+async def operator(door: pytest_plugin.Api, tokens: pytest_plugin.Tokens) -> dict[str, str]:
     """The headers of an operator who has an account."""
     return await recorded(door, tokens, "operator")

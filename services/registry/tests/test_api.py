@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from sqlalchemy import select
 
 from registry.app import create_app
-from shared.messaging.tables import AuditRow, OutboxRow
-from shared.testing import Api, TestDatabases, Tokens, api
+from shared.kernel.data.tables import AuditRow, OutboxRow
 
 from .builders import a_body, a_file, a_row, many_rows, recorded
 

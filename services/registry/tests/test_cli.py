@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from devkit import pytest_plugin
 from typer.testing import CliRunner
 
-from registry.cli.accounts import app as accounts
-from registry.cli.register import app as register
-from shared import testing
+from registry.identity.cli import app as accounts
+from registry.register.cli import app as register
 
 from .builders import a_file, a_row, many_rows
 
@@ -18,14 +18,14 @@ runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def url(databases: testing.TestDatabases) -> str:
+def url(databases: pytest_plugin.TestDatabases) -> str:
     return databases.fresh("registry")
 
 
 @pytest.fixture
 def environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAAWON_DATABASE_URL", url)
-    monkeypatch.setenv("TAAWON_SEAL_KEYS", testing.SEAL_KEY)
+    monkeypatch.setenv("TAAWON_SEAL_KEYS", pytest_plugin.SEAL_KEY)
 
 
 def test_a_drawn_register_is_written_to_a_file_or_to_standard_output(tmp_path: Path) -> None:

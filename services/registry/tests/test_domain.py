@@ -9,14 +9,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from registry.domain import Cooperative, Entry, Partner, SealedContact, check_claims, imports
-from registry.domain.accounts import ClaimsDoNotFit
-from registry.domain.imports import ImportState, RegisterImport
-from registry.domain.keys import KeyState, SigningKey
-from shared.auth import Role
+from registry.identity.domain.accounts import ClaimsDoNotFit, check_claims
+from registry.identity.domain.signing_keys import KeyState, SigningKey
+from registry.partners.domain import Partner
+from registry.register.domain import imports
+from registry.register.domain.cooperative import Cooperative, Entry, SealedContact
+from registry.register.domain.imports import ImportState, RegisterImport
 from shared.contracts.base import Localized
 from shared.contracts.registry import partner_id_of
 from shared.errors import IllegalMove, Invalid
+from shared.kernel.auth.tokens import Role
 
 from .builders import an_entry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry.settings import RegistrySettings
-from shared.settings import MissingSettings
+from shared.kernel.settings import MissingSettings
 
 NEEDED = {"database_url": "postgresql+asyncpg://x", "amqp_url": "amqp://u:hidden@h/"}
 

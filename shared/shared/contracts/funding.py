@@ -8,18 +8,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from .base import (
-    PUBLIC,
-    Audience,
-    Contract,
-    Event,
-    Localized,
-    LocalizedLong,
-    Text,
-    Version,
-)
+from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
-from .deadline import Deadline as Deadline
+from .deadline import Deadline
 from .persons import PersonAnswered
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]

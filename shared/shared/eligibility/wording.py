@@ -12,7 +12,9 @@ from datetime import date
 
 from shared import i18n, reference
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus, MinShare
-from shared.i18n import Terms, content_language, translate
+from shared.i18n.catalogues import translate
+from shared.i18n.languages import content_language
+from shared.i18n.terms import Terms
 
 from .evaluate import LISTED_RULES
 from .verdict import UNKNOWN_FIELDS, Rule

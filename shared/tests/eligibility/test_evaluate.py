@@ -7,16 +7,8 @@ from datetime import date
 import pytest
 
 from shared.contracts.criteria import Criteria, Facts, MinShare
-from shared.eligibility import (
-    UNKNOWN_FIELDS,
-    Outcome,
-    Rule,
-    evaluate,
-    excludes,
-    fields_of,
-    mask_of,
-    months_before,
-)
+from shared.eligibility.evaluate import evaluate, excludes, months_before
+from shared.eligibility.verdict import UNKNOWN_FIELDS, Outcome, Rule, fields_of, mask_of
 
 REFERENCE_ON = date(2026, 12, 31)
 AGADIR_COMMUNE, TIZNIT_COMMUNE, OTHER_TIZNIT = "09.001.01.01", "09.581.05.03", "09.581.05.05"

@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from shared.contracts.criteria import Criteria, Facts, MinShare
-from shared.eligibility import evaluate, explain
+from shared.eligibility.evaluate import evaluate
+from shared.eligibility.explain import explain
 
 REFERENCE_ON = date(2026, 12, 31)
 

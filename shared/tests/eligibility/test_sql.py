@@ -37,8 +37,9 @@ from shared.contracts.criteria import (
     LegalStatus,
     MinShare,
 )
-from shared.eligibility import Outcome, Verdict, evaluate, mask_of, months_before
+from shared.eligibility.evaluate import evaluate, months_before
 from shared.eligibility.sql import compile_track
+from shared.eligibility.verdict import Outcome, Verdict, mask_of
 
 pytestmark = pytest.mark.servers
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from babel import Locale
 
-from shared.i18n import LANGUAGES, Terms
 from shared.i18n.catalogues import COUNT, catalogue_of, read_catalogue
-from shared.i18n.languages import fallback_of
+from shared.i18n.languages import LANGUAGES, fallback_of
+from shared.i18n.terms import Terms
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = [
@@ -36,11 +36,11 @@ COMPLETE = [language for language in LANGUAGES if fallback_of(language) is None]
 
 WITH_ARABIC = (
     "shared/shared/reference/folding.py",
-    "shared/shared/local/demo/",
-    "services/registry/registry/register_file/",
-    "services/registry/registry/generator/",
-    "services/funding/funding/seeds/",
-    "services/ideas/ideas/seeds.py",
+    "tools/devkit/devkit/demo/",
+    "services/registry/registry/register/register_file/",
+    "services/registry/registry/register/generator/",
+    "services/funding/funding/calls/seeds/",
+    "services/ideas/ideas/ideas/seeds.py",
 )
 """Spellings that files are read with, and data of demonstrations: no texts of ours."""
 

@@ -6,7 +6,9 @@ from datetime import date
 
 import pytest
 
-from shared.i18n import city, day, dirhams, numeric_day, translate
+from shared.i18n.catalogues import translate
+from shared.i18n.dates import city, day, numeric_day
+from shared.i18n.money import dirhams
 
 MONTHS = {
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from shared.messaging.tables import REPLAY_SQL, statements
+from shared.kernel.data.tables import REPLAY_SQL, statements
 
 revision = 'f0002'
 down_revision = 'bf6ace9063de'

@@ -4,7 +4,7 @@ from alembic import op
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from shared.messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL
+from shared.kernel.data.tables import APPEND_ONLY_SQL, NOTIFY_SQL
 
 revision = '2ad89f768cb6'
 down_revision = None

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from notifications.models import CHANGE_SQL
-from shared.messaging.tables import REPLAY_SQL, statements
+from notifications.audience.models import CHANGE_SQL
+from shared.kernel.data.tables import REPLAY_SQL, statements
 
 revision = '0003'
 down_revision = '0002'

@@ -5,8 +5,8 @@ Revision: 0001, after nothing.
 
 import sqlalchemy as sa
 from alembic import op
-from notifications.models import WAKE_SQL
-from shared.messaging.tables import APPEND_ONLY_SQL, NOTIFY_SQL, statements
+from notifications.partners.models import WAKE_SQL
+from shared.kernel.data.tables import APPEND_ONLY_SQL, NOTIFY_SQL, statements
 from sqlalchemy.dialects import postgresql
 
 revision = '0001'

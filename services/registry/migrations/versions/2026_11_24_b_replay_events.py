@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from shared.messaging.tables import REPLAY_SQL, statements
+from shared.kernel.data.tables import REPLAY_SQL, statements
 
 revision = 'r0002'
 down_revision = '20aaceb2d4fd'

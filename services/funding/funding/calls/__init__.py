@@ -1,0 +1,1 @@
+"""A funding call from draft to its end."""

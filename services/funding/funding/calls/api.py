@@ -1,0 +1,296 @@
+"""The HTTP door of funding."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    model_validator,
+)
+
+from shared.contracts.base import Audience, Text, now
+from shared.contracts.criteria import CriteriaIn
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import Track
+from shared.kernel.web.parameters import Moment
+from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
+
+from . import queries, usecases
+from .domain.call import Call, State
+from .domain.deadlines import CASABLANCA, check_deadline, deadline_at_wall_clock
+from .domain.terms import CallTerms
+
+router = APIRouter(tags=["calls"])
+
+WALL_CLOCK = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?", re.ASCII)
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+
+
+def _date_and_time(value: object) -> object:
+    # A date alone would be read as midnight, a day earlier than its author meant.
+    if not (isinstance(value, str) and WALL_CLOCK.fullmatch(value)):
+        raise ValueError("give date and time as the clock shows them, such as 2026-09-01T16:00")
+    return value
+
+
+class DeadlineIn(BaseModel):
+    """A deadline: `local` and `zone`, from which we compute the instant once; or all of `at`,
+    `zone` and `shown`, taken as they are.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    local: Annotated[NaiveDatetime, BeforeValidator(_date_and_time)] | None = None
+    at: Moment | None = None
+    zone: Annotated[str, Field(max_length=64)] = CASABLANCA
+    shown: Text | None = None
+    shown_ar: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        explicit = self.at is not None and self.shown is not None and self.local is None
+        computed = self.local is not None and self.at is None and self.shown is None
+        if not (explicit or computed):
+            raise ValueError("give either `local` (with `zone`), or `at` and `shown` (with `zone`)")
+        return self
+
+    def deadline(self) -> Deadline:
+        if self.local is not None:
+            return deadline_at_wall_clock(self.local, self.zone)
+        return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
+
+
+class TrackIn(Track):
+    """One way into the call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    criteria: CriteriaIn
+
+
+def _at_least_one(tracks: tuple[TrackIn, ...]) -> tuple[TrackIn, ...]:
+    # After the items, not as their least length: a wrong track would count as a missing one too.
+    if not tracks:
+        raise ValueError("give at least one track: it says who may apply")
+    return tracks
+
+
+Tracks = Annotated[tuple[TrackIn, ...], Field(max_length=16), AfterValidator(_at_least_one)]
+
+
+class CallIn(CallTerms):
+    """A call as its funder writes it. Without a deadline it stands until it is closed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    funder_slug: Slug | None = None
+    tracks: Tracks
+    deadline_in: DeadlineIn | None = Field(default=None, alias="deadline")
+
+    def terms(self) -> CallTerms:
+        return CallTerms.model_validate(self.model_dump(include=set(CallTerms.model_fields)))
+
+    def deadline(self) -> Deadline | None:
+        return self.deadline_in.deadline() if self.deadline_in else None
+
+
+class OpenIn(BaseModel):
+    """What was seen before opening: the matched recipients of a preview, eligible and unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirmed_audience: Audience | None = None
+
+
+class ExtendIn(BaseModel):
+    """The later deadline, and the reason that applicants will read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deadline: DeadlineIn
+    reason: Text
+
+
+class CancelIn(BaseModel):
+    """Why the call is void; whoever was told of it will read this."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text
+
+
+class CallOut(CallTerms):
+    """A call. `state` is `closed` from the deadline on."""
+
+    call_id: UUID
+    version: int
+    state: State
+    funder_slug: str | None
+    deadline: Deadline | None
+    created_at: datetime
+    opened_at: datetime | None
+    cancelled_because: str | None
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        return cls(
+            **dict(call.terms),
+            call_id=call.id,
+            version=call.version,
+            state=call.state_at(now()),
+            funder_slug=call.funder_slug,
+            deadline=call.deadline,
+            created_at=call.created_at,
+            opened_at=call.opened_at,
+            cancelled_because=call.cancelled_because,
+        )
+
+
+@router.post(
+    "/calls",
+    status_code=201,
+    responses={200: {"model": CallOut, "description": "Made the first time this key was sent."}},
+)
+async def draft_call(
+    body: CallIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> CallOut:
+    """Prepare a draft. The same `Idempotency-Key` answers 200 with the call made the first time."""
+    call, is_new = await usecases.draft_call(
+        session,
+        caller,
+        body.terms(),
+        body.deadline(),
+        funder_slug=body.funder_slug,
+        key=idempotency_key,
+    )
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/calls/{call.id}"
+    return _answer(call, response)
+
+
+@router.put("/calls/{call_id}")
+async def change_call(
+    call_id: UUID,
+    body: CallIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> CallOut:
+    """Rewrite a draft, or update the terms of an open call (its deadline only moves by extend)."""
+    call = await usecases.change_call(
+        session,
+        caller,
+        call_id,
+        body.terms(),
+        body.deadline(),
+        funder_slug=body.funder_slug,
+        expected=expected,
+    )
+    return _answer(call, response)
+
+
+@router.post("/calls/{call_id}/open")
+async def open_call(
+    call_id: UUID,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+    body: OpenIn | None = None,
+) -> CallOut:
+    """Take applications from now on; every matching cooperative and partner hears of it.
+
+    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    """
+    call = await usecases.open_call(
+        session,
+        caller,
+        call_id,
+        confirmed_audience=body.confirmed_audience if body else None,
+        expected=expected,
+    )
+    return _answer(call, response)
+
+
+@router.post("/calls/{call_id}/extend")
+async def extend_call(
+    call_id: UUID,
+    body: ExtendIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> CallOut:
+    """Move the deadline forward, with a reason."""
+    deadline = body.deadline.deadline()
+    call = await usecases.extend_call(
+        session, caller, call_id, deadline, reason=body.reason, expected=expected
+    )
+    return _answer(call, response)
+
+
+@router.post("/calls/{call_id}/close")
+async def close_call(
+    call_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+) -> CallOut:
+    """Take no more applications."""
+    return _answer(await usecases.close_call(session, caller, call_id, expected=expected), response)
+
+
+@router.post("/calls/{call_id}/cancel")
+async def cancel_call(
+    call_id: UUID,
+    body: CancelIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> CallOut:
+    """Void the call; whoever was told of it hears why."""
+    call = await usecases.cancel_call(
+        session, caller, call_id, reason=body.reason, expected=expected
+    )
+    return _answer(call, response)
+
+
+@router.get("/calls")
+async def list_calls(
+    session: Session,
+    caller: Caller,
+    state: State | None = None,
+    funder: Annotated[Slug | None, Query(description="Slug of the institution.")] = None,
+    region: Annotated[str | None, Query(max_length=40)] = None,
+    sector: Annotated[str | None, Query(max_length=40)] = None,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[CallOut]:
+    """The calls that you may see, newest first."""
+    search = queries.Search(state=state, funder=funder, region=region, sector=sector)
+    page = await queries.list_calls(session, caller, search, at=now(), after=after, limit=limit)
+    return Page(items=[CallOut.of(call) for call in page.items], next=page.next)
+
+
+@router.get("/calls/{call_id}")
+async def read_call(call_id: UUID, session: Session, caller: Caller, response: Response) -> CallOut:
+    """One call that you may see."""
+    return _answer(await queries.find_call(session, caller, call_id), response)
+
+
+def _answer(call: Call, response: Response) -> CallOut:
+    response.headers["ETag"] = f'"{call.version}"'
+    return CallOut.of(call)

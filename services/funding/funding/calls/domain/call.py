@@ -1,0 +1,258 @@
+"""A funding call and the only ways it may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import (
+    CallCancelled,
+    CallClosed,
+    CallDeadlineExtended,
+    CallOpened,
+    CallSnapshot,
+    CallUpdated,
+)
+from shared.errors import Conflict, Forbidden, Invalid, NotFound
+from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
+
+from .deadlines import CASABLANCA, check_deadline, day_in
+from .terms import CallTerms, check_terms, regions_reached, sectors_reached
+
+
+class State(StrEnum):
+    """Where a call stands between its funder and its applicants."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.DRAFT: frozenset({State.OPEN, State.CANCELLED}),
+    State.OPEN: frozenset({State.CLOSED, State.CANCELLED}),
+    State.CLOSED: frozenset({State.CANCELLED}),
+    State.CANCELLED: frozenset(),
+}
+
+
+class UnknownCall(NotFound):
+    """There is no such call, or it is not open to you yet: check the id, or sign in as funder."""
+
+
+class NotYourInstitution(Forbidden):
+    """A partner prepares and runs the calls of its own institution only."""
+
+
+class NotADraft(Conflict):
+    """Only a draft may be rewritten freely."""
+
+
+class NotOpen(Conflict):
+    """Only an open call may be updated or extended."""
+
+
+class DeadlinePassed(Conflict):
+    """The deadline has passed: nothing about the call may change but its cancellation."""
+
+
+class DeadlineFixed(Invalid):
+    """An update leaves the deadline as it is: move it forward with POST /calls/{id}/extend."""
+
+
+class DeadlineOnlyForward(Invalid):
+    """A deadline moves forward, never back: give a later one."""
+
+
+class StandingCall(Conflict):
+    """The call stands without a deadline: there is nothing to extend."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Call:
+    """A call of one institution. `version` grows by one with every change, announced or not.
+
+    The deadline is an instant, the zone it was set in and the words that readers saw; the instant
+    is never computed again. `regions` and `sectors` are what searches look into.
+    """
+
+    id: UUID
+    funder_slug: str | None
+    created_by: UUID
+    created_at: datetime
+    terms: CallTerms
+    zone: str = CASABLANCA
+    closes_at: datetime | None = None
+    closes_shown: str | None = None
+    closes_shown_ar: str | None = None
+    idempotency_key: UUID | None = None
+    state: State = State.DRAFT
+    version: int = 1
+    opened_at: datetime | None = None
+    cancelled_because: str | None = None
+    confirmed_audience: int | None = None
+    regions: tuple[str, ...] = field(init=False, default=())
+    sectors: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        self._fill(self.terms)
+
+    @property
+    def deadline(self) -> Deadline | None:
+        if self.closes_at is None or self.closes_shown is None:
+            return None
+        return Deadline(
+            at=self.closes_at,
+            zone=self.zone,
+            shown=self.closes_shown,
+            shown_ar=self.closes_shown_ar,
+        )
+
+    def state_at(self, now: datetime) -> State:
+        """An open call is closed from its deadline on, before the clock has announced it too."""
+        return State.CLOSED if self.state is State.OPEN and self._is_over(now) else self.state
+
+    def expect(self, version: int | None) -> None:
+        """Refuse a step that was decided on an older version than this one."""
+        refuse_unless_expected("call", self.version, version)
+
+    def set_deadline(self, deadline: Deadline | None) -> None:
+        """Fix the deadline of a draft; none makes it a standing call."""
+        if self.state is not State.DRAFT:
+            raise NotADraft
+        self._keep(deadline)
+
+    def revise(self, terms: CallTerms, deadline: Deadline | None) -> None:
+        """Rewrite a draft, its deadline included."""
+        self.set_deadline(deadline)
+        self._fill(terms)
+        self.version += 1
+
+    def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
+        """Take applications from now on; ages are measured today unless the terms say otherwise.
+
+        `confirmed_audience` is how many recipients were seen before; it stays with the call.
+        """
+        if self._is_over(at):
+            raise DeadlinePassed(
+                f"the deadline, {self.closes_shown}, has passed: give the draft a later one",
+                field="deadline",
+            )
+        self._move_to(State.OPEN)
+        self.opened_at = at
+        self.confirmed_audience = confirmed_audience
+        if self.terms.reference_on is None:
+            self._measure_ages_on_opening_day(at)
+        return CallOpened(**self._fact(at))
+
+    def amend(
+        self, terms: CallTerms, deadline: Deadline | None, *, at: datetime
+    ) -> CallUpdated | None:
+        """Change the terms of an open call. Nothing changed, nothing announced."""
+        self._require_running(at)
+        if deadline is not None and deadline.at != self.closes_at:
+            raise DeadlineFixed(field="deadline")
+        if terms.reference_on is None:
+            terms = terms.model_copy(update={"reference_on": self.terms.reference_on})
+        changed = _differences(self.terms, terms)
+        if not changed:
+            return None
+        self._fill(terms)
+        self.version += 1
+        return CallUpdated(**self._fact(at), changed=changed)
+
+    def extend(self, deadline: Deadline, *, reason: str, at: datetime) -> CallDeadlineExtended:
+        """Move the deadline forward, with a reason that applicants will read."""
+        self._require_running(at)
+        previous = self.deadline
+        if previous is None:
+            raise StandingCall
+        if deadline.at <= previous.at:
+            raise DeadlineOnlyForward(
+                f"the deadline is {previous.shown}: give a later one", field="deadline"
+            )
+        self._keep(deadline)
+        self.version += 1
+        return CallDeadlineExtended(**self._fact(at), previous_deadline=previous, reason=reason)
+
+    def close(self, *, at: datetime) -> CallClosed:
+        """Take no more applications: by the clock at the deadline, or by the funder."""
+        self._move_to(State.CLOSED)
+        return CallClosed(**self._fact(at))
+
+    def cancel(self, *, reason: str, at: datetime) -> CallCancelled | None:
+        """Void the call. One that never opened is not announced, for nobody was told of it."""
+        self._move_to(State.CANCELLED)
+        self.cancelled_because = reason
+        if self.opened_at is None:
+            return None
+        return CallCancelled(**self._fact(at), reason=reason)
+
+    def snapshot(self) -> CallSnapshot:
+        """The whole call as every fact carries it; a draft has none."""
+        return CallSnapshot.model_validate(
+            {
+                "call_id": self.id,
+                "version": self.version,
+                "state": self.state.value,
+                "deadline": self.deadline,
+                "opened_at": self.opened_at,
+                "confirmed_audience": self.confirmed_audience,
+                **dict(self.terms),
+            }
+        )
+
+    def newest_fact(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
+        """What whoever has to learn of this call anew is told; only of a call that has opened."""
+        if self.state is State.CANCELLED:
+            assert self.cancelled_because is not None
+            return CallCancelled(**self._fact(at), reason=self.cancelled_because)
+        return (CallOpened if self.state is State.OPEN else CallClosed)(**self._fact(at))
+
+    def _fact(self, at: datetime) -> dict[str, object]:
+        return {
+            "call_id": self.id,
+            "call": self.snapshot(),
+            "occurred_at": at,
+            "aggregate_version": self.version,
+        }
+
+    def _is_over(self, now: datetime) -> bool:
+        return self.closes_at is not None and self.closes_at <= now
+
+    def _require_running(self, at: datetime) -> None:
+        if self.state is not State.OPEN:
+            raise NotOpen(f"the call is {self.state}: only an open call may be updated or extended")
+        if self._is_over(at):
+            raise DeadlinePassed(f"the deadline, {self.closes_shown}, has passed")
+
+    def _measure_ages_on_opening_day(self, at: datetime) -> None:
+        opening_day = day_in(self.zone, at)
+        self.terms = self.terms.model_copy(update={"reference_on": opening_day})
+
+    def _keep(self, deadline: Deadline | None) -> None:
+        checked = check_deadline(deadline) if deadline else None
+        self.zone = checked.zone if checked else CASABLANCA
+        self.closes_at = checked.at if checked else None
+        self.closes_shown = checked.shown if checked else None
+        self.closes_shown_ar = checked.shown_ar if checked else None
+
+    def _fill(self, terms: CallTerms) -> None:
+        check_terms(terms)
+        self.terms = terms
+        self.regions = regions_reached(terms)
+        self.sectors = sectors_reached(terms)
+
+    def _move_to(self, target: State) -> None:
+        refuse_unless_allowed(MOVES, "call", self.state, target)
+        self.state = target
+        self.version += 1
+
+
+def _differences(old: CallTerms, new: CallTerms) -> tuple[str, ...]:
+    names = CallTerms.model_fields
+    return tuple(name for name in names if getattr(old, name) != getattr(new, name))

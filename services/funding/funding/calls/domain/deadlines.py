@@ -1,0 +1,104 @@
+"""From the clock on a wall to the instant that counts: computed once, by the tz database."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from shared.contracts.deadline import Deadline
+from shared.errors import Invalid
+from shared.i18n.catalogues import translate
+from shared.i18n.dates import city, day
+
+CASABLANCA = "Africa/Casablanca"
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+
+
+class UnknownZone(Invalid):
+    """There is no such time zone: give a name of the tz database, such as Africa/Casablanca."""
+
+
+class NoSuchTime(Invalid):
+    """The clock skips this time on that day: give an hour before or after the change."""
+
+
+class AmbiguousTime(Invalid):
+    """The clock shows this time twice on that day: give `at` with an offset instead of `local`."""
+
+
+class AbsurdYear(Invalid):
+    """Dates of a call lie between the years 2000 and 2100."""
+
+
+def zone_named(name: str, *, field: str = "deadline.zone") -> ZoneInfo:
+    """The time zone of that name, or a refusal that suggests the nearest one."""
+    if name not in _zone_names():
+        nearest = get_close_matches(name[:64], _zone_names(), n=1, cutoff=0.5) or [CASABLANCA]
+        raise UnknownZone(
+            f"unknown time zone {name[:64]!r}: did you mean {nearest[0]}?", field=field
+        )
+    return ZoneInfo(name)
+
+
+def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
+    """The deadline that a clock in `zone` shows; refused where it shows the time never or twice."""
+    place = zone_named(zone)
+    check_year(local, "deadline.local")
+    candidates = {local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    instants = [at for at in candidates if at.astimezone(place).replace(tzinfo=None) == local]
+    text = f"{local:%Y-%m-%dT%H:%M} in {zone}"
+    if not instants:
+        raise NoSuchTime(
+            f"{text} does not exist: the clock is put forward over it."
+            " Give an hour before or after the change",
+            field="deadline.local",
+        )
+    if len(instants) > 1:
+        raise AmbiguousTime(
+            f"{text} comes twice: the clock is put back over it."
+            " Give `at` with an offset, `zone` and `shown` instead of `local`",
+            field="deadline.local",
+        )
+    return Deadline(
+        at=instants[0],
+        zone=zone,
+        shown=shown_in("fr", local, zone),
+        shown_ar=shown_in("ar", local, zone),
+    )
+
+
+def check_deadline(deadline: Deadline) -> Deadline:
+    """The same deadline with its instant in UTC, if its zone exists and its year is sensible."""
+    zone_named(deadline.zone)
+    check_year(deadline.at, "deadline.at")
+    return deadline.model_copy(update={"at": deadline.at.astimezone(UTC)})
+
+
+def shown_in(language: str, local: datetime, zone: str) -> str:
+    """How the deadline is published: « 1er septembre 2027 à 16 h 00 (heure de Casablanca) »."""
+    return translate(
+        language,
+        "deadline.shown",
+        day=day(language, local.date()),
+        hour=f"{local:%H}",
+        minute=f"{local:%M}",
+        city=city(language, zone),
+    )
+
+
+def day_in(zone: str, at: datetime) -> date:
+    """The date on a calendar in `zone` at that instant."""
+    return at.astimezone(zone_named(zone)).date()
+
+
+def check_year(when: date, field: str) -> None:
+    """Refuse a date so far off that it can only be a typing error."""
+    if not FIRST_YEAR <= when.year < LAST_YEAR:
+        raise AbsurdYear(f"the year {when.year} can't be meant: check the date", field=field)
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())

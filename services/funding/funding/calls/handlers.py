@@ -1,0 +1,12 @@
+"""What funding does when others announce something."""
+
+from __future__ import annotations
+
+from shared.contracts.funding import FundingAnswered
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.privacy import person_requests
+
+from .persons import person_part
+
+consumers = Consumers("funding")
+person_requests.answer_persons(consumers, FundingAnswered, person_part)

@@ -1,0 +1,258 @@
+"""What funders and the clock can make happen to a call, and who may."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import new_id, now
+from shared.contracts.deadline import Deadline
+from shared.contracts.funding import CallCancelled, CallClosed, CallOpened
+from shared.errors import Invalid
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.data.idempotency import made_before
+from shared.kernel.messaging import outbox
+from shared.kernel.messaging.replay.sources import Page, Snapshot
+
+from . import queries
+from .domain.call import Call, NotYourInstitution, State
+from .domain.terms import CallTerms
+from .models import calls
+
+CLOSED_AT_ONCE = 100
+"""Most calls that one run of the clock closes, so that its transaction stays short."""
+TOLD_AT_ONCE = 100
+"""Most calls in a page of a snapshot."""
+
+
+class FunderFixed(Invalid):
+    """A call stays with the institution that it was drafted for: draft another one."""
+
+
+async def draft_call(
+    session: AsyncSession,
+    caller: Principal,
+    terms: CallTerms,
+    deadline: Deadline | None,
+    *,
+    funder_slug: str | None = None,
+    key: UUID | None = None,
+) -> tuple[Call, bool]:
+    """Prepare a call: operators, and partners for their own institution.
+
+    The same key from the same caller finds the call made before.
+    """
+    caller.require(Role.OPERATOR, Role.PARTNER)
+    slug = funder_slug or (None if caller.has(Role.OPERATOR) else caller.partner)
+    _require_own(caller, slug)
+    if known := await _made_before(session, caller, key):
+        return known, False
+    call = Call(
+        id=new_id(),
+        funder_slug=slug,
+        created_by=caller.subject,
+        created_at=now(),
+        idempotency_key=key,
+        terms=terms,
+    )
+    call.set_deadline(deadline)
+    session.add(call)
+    _record(session, caller, call, "call drafted")
+    return call, True
+
+
+async def change_call(
+    session: AsyncSession,
+    caller: Principal,
+    call_id: UUID,
+    terms: CallTerms,
+    deadline: Deadline | None,
+    *,
+    funder_slug: str | None = None,
+    expected: int | None = None,
+) -> Call:
+    """Rewrite a draft, or update the terms of an open call: its funder or an operator."""
+    call = await _own(session, caller, call_id, expected)
+    if funder_slug not in {None, call.funder_slug}:
+        raise FunderFixed(field="funder_slug")
+    before = _picture(call)
+    if call.state is State.DRAFT:
+        call.revise(terms, deadline)
+        _record(session, caller, call, "call revised", before)
+    elif event := call.amend(terms, deadline, at=now()):
+        outbox.add(session, event)
+        _record(session, caller, call, "call updated", before)
+    return call
+
+
+async def open_call(
+    session: AsyncSession,
+    caller: Principal,
+    call_id: UUID,
+    *,
+    confirmed_audience: int | None = None,
+    expected: int | None = None,
+) -> Call:
+    """Take applications from now on: the funder or an operator, before the deadline.
+
+    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    """
+    call = await _own(session, caller, call_id, expected)
+    before = _picture(call)
+    outbox.add(session, call.open(at=now(), confirmed_audience=confirmed_audience))
+    _record(session, caller, call, "call opened", before)
+    return call
+
+
+async def extend_call(
+    session: AsyncSession,
+    caller: Principal,
+    call_id: UUID,
+    deadline: Deadline,
+    *,
+    reason: str,
+    expected: int | None = None,
+) -> Call:
+    """Move the deadline of an open call forward: the funder or an operator."""
+    call = await _own(session, caller, call_id, expected)
+    before = _picture(call)
+    outbox.add(session, call.extend(deadline, reason=reason, at=now()))
+    _record(session, caller, call, "call deadline extended", before)
+    return call
+
+
+async def close_call(
+    session: AsyncSession, caller: Principal, call_id: UUID, *, expected: int | None = None
+) -> Call:
+    """Take no more applications: the funder or an operator."""
+    call = await _own(session, caller, call_id, expected)
+    before = _picture(call)
+    outbox.add(session, call.close(at=now()))
+    _record(session, caller, call, "call closed", before)
+    return call
+
+
+async def cancel_call(
+    session: AsyncSession,
+    caller: Principal,
+    call_id: UUID,
+    *,
+    reason: str,
+    expected: int | None = None,
+) -> Call:
+    """Void a call, open or not: the funder or an operator."""
+    call = await _own(session, caller, call_id, expected)
+    before = _picture(call)
+    event = call.cancel(reason=reason, at=now())
+    if event is not None:
+        outbox.add(session, event)
+    _record(session, caller, call, "call cancelled", before)
+    return call
+
+
+async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
+    """Announce the closing of calls whose deadline has passed; answers how many there were.
+
+    Nothing depends on this being punctual: the domain refuses late steps by the deadline itself.
+    """
+    due = (
+        select(Call)
+        .filter_by(state=State.OPEN)
+        .where(queries.is_due(at))
+        .limit(CLOSED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    expired = (await session.scalars(due)).all()
+    for call in expired:
+        before = _picture(call)
+        outbox.add(session, call.close(at=at))
+        _record(session, None, call, "call closed by the clock", before)
+    return len(expired)
+
+
+async def calls_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next calls that ever opened, as the newest fact of each."""
+    query = select(Call).where(calls.c.opened_at.is_not(None))
+    if after is not None:
+        query = query.where(calls.c.id > after)
+    found = (await session.scalars(query.order_by(calls.c.id).limit(TOLD_AT_ONCE))).all()
+    facts = [(f"{call.id} {call.version}", call.newest_fact(at=now())) for call in found]
+    return Page(facts, len(found), found[-1].id if found else None)
+
+
+async def _count_opened(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(calls).where(calls.c.opened_at.is_not(None))
+    return int(await session.scalar(query) or 0)
+
+
+SNAPSHOTS = (
+    Snapshot(
+        "calls",
+        (CallOpened.topic, CallClosed.topic, CallCancelled.topic),
+        calls_after,
+        _count_opened,
+    ),
+)
+"""What funding tells of its present state."""
+
+
+async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:
+    query = select(Call).filter_by(created_by=caller.subject, idempotency_key=key)
+    return await made_before(session, caller.subject, key, query)
+
+
+async def _own(
+    session: AsyncSession, caller: Principal, call_id: UUID, expected: int | None
+) -> Call:
+    caller.require(Role.OPERATOR, Role.PARTNER)
+    call = await queries.find_call(session, caller, call_id)
+    _require_own(caller, call.funder_slug)
+    call.expect(expected)
+    return call
+
+
+def _require_own(caller: Principal, funder_slug: str | None) -> None:
+    if caller.has(Role.OPERATOR):
+        return
+    if caller.partner is None or funder_slug != caller.partner:
+        raise NotYourInstitution(
+            f"you act for {caller.partner or 'no institution'}, and this call is of"
+            f" {funder_slug or 'none'}: ask an operator",
+            field="funder_slug",
+        )
+
+
+def _picture(call: Call) -> dict[str, object]:
+    deadline = call.deadline
+    return {
+        "state": call.state.value,
+        "version": call.version,
+        "terms": call.terms.model_dump(mode="json"),
+        "deadline": deadline.model_dump(mode="json") if deadline else None,
+        "cancelled_because": call.cancelled_because,
+        "confirmed_audience": call.confirmed_audience,
+    }
+
+
+def _record(
+    session: AsyncSession,
+    caller: Principal | None,
+    call: Call,
+    action: str,
+    before: dict[str, object] | None = None,
+) -> None:
+    """Leave an audit row of the entries that differ; without a caller, the clock did it."""
+    after = _picture(call)
+    differing = {key for key in after if before is None or before[key] != after[key]}
+    audit.record(
+        session,
+        caller,
+        action=action,
+        subject_id=call.id,
+        before=None if before is None else {key: before[key] for key in sorted(differing)},
+        after={key: after[key] for key in sorted(differing)},
+    )

@@ -1,0 +1,52 @@
+"""The clock of funding, as the process runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Tokens, eventually
+from sqlalchemy import select
+
+from funding.app import create_app
+from funding.calls import jobs
+from funding.calls.domain.call import Call, State
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.data.tables import OutboxRow
+from shared.kernel.jobs.runner import Runner
+
+from .builders import a_call
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_running_clock_announces_a_call_that_is_over(
+    databases: pytest_plugin.TestDatabases, tokens: Tokens
+):
+    url = databases.fresh("funding")
+    engine = make_engine(url)
+    sessions = make_sessions(engine)
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    async with sessions.begin() as session:
+        session.add(a_call(state=State.OPEN, closes_at=a_minute_ago))
+
+    async def told() -> list[str]:
+        async with sessions() as session:
+            return list((await session.scalars(select(OutboxRow.topic))).all())
+
+    async with pytest_plugin.api(create_app, "funding", url, tokens) as door:
+        door.runtime.sessions = sessions
+        clock = asyncio.create_task(Runner(url, [jobs.close_expired_calls(door.runtime)]).run())
+        topics = await eventually(told)
+        clock.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock
+
+    async with sessions() as session:
+        call = (await session.scalars(select(Call))).one()
+    await engine.dispose()
+    assert topics == ["funding.call.closed.v1"]
+    assert (call.state, call.version) == (State.CLOSED, 3)

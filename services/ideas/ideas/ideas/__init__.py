@@ -1,0 +1,1 @@
+"""An idea from draft to withdrawal."""

@@ -1,0 +1,222 @@
+"""The HTTP door of the idea bank."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.base import Audience, Text
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
+
+from . import queries, usecases
+from .domain import Idea, IdeaContent, State
+
+router = APIRouter(tags=["ideas"])
+
+
+class IdeaIn(IdeaContent):
+    """An idea as its author writes it. No regions and no provinces: the whole country."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def content(self) -> IdeaContent:
+        return IdeaContent.model_validate(self.model_dump(include=set(IdeaContent.model_fields)))
+
+
+class NewIdeaIn(IdeaIn):
+    """A new idea; operators name whom they file it for. Delegates act with a token for it.
+
+    The account of a cooperative files for that; of several, it names one or files for itself.
+    """
+
+    on_behalf_of: UUID | None = None
+
+
+class PublishIn(BaseModel):
+    """What was seen before publishing: the matched recipients of a preview, sure and unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirmed_audience: Audience | None = None
+
+
+class ReturnIn(BaseModel):
+    """What the author has to change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text
+
+
+class WithdrawIn(BaseModel):
+    """Why the idea is taken back; readers who were told of it will see it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text | None = None
+
+
+class IdeaOut(IdeaContent):
+    """An idea. Who wrote it and what was asked of them is shown to them and its moderators only."""
+
+    idea_id: UUID
+    version: int
+    state: State
+    created_at: datetime
+    published_at: datetime | None
+    author_id: UUID | None = None
+    on_behalf_of: UUID | None = None
+    returned_because: str | None = None
+
+    @classmethod
+    def of(cls, idea: Idea, caller: Principal) -> Self:
+        insider = _judges(caller, idea) or idea.belongs_to(caller.identities)
+        return cls(
+            **dict(idea.content),
+            idea_id=idea.id,
+            version=idea.version,
+            state=idea.state,
+            created_at=idea.created_at,
+            published_at=idea.published_at,
+            author_id=idea.author_id if insider else None,
+            on_behalf_of=idea.on_behalf_of if insider else None,
+            returned_because=idea.returned_because if insider else None,
+        )
+
+
+def _judges(caller: Principal, idea: Idea) -> bool:
+    if caller.has(Role.OPERATOR):
+        return True
+    return caller.has(Role.DELEGATE) and idea.content.lies_within(caller.provinces)
+
+
+@router.post(
+    "/ideas",
+    status_code=201,
+    responses={200: {"model": IdeaOut, "description": "Made the first time this key was sent."}},
+)
+async def draft_idea(
+    body: NewIdeaIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> IdeaOut:
+    """Begin a draft. The same `Idempotency-Key` answers 200 with the idea made the first time."""
+    idea, is_new = await usecases.draft_idea(
+        session, caller, body.content(), on_behalf_of=body.on_behalf_of, key=idempotency_key
+    )
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/ideas/{idea.id}"
+    return _answer(idea, caller, response)
+
+
+@router.put("/ideas/{idea_id}")
+async def revise_idea(
+    idea_id: UUID,
+    body: IdeaIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> IdeaOut:
+    """Rewrite a draft. With `If-Match`, only if nobody changed it since that version."""
+    idea = await usecases.revise_idea(session, caller, idea_id, body.content(), expected=expected)
+    return _answer(idea, caller, response)
+
+
+@router.post("/ideas/{idea_id}/submit")
+async def submit_idea(
+    idea_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+) -> IdeaOut:
+    """Hand a draft to the moderators."""
+    idea = await usecases.submit_idea(session, caller, idea_id, expected=expected)
+    return _answer(idea, caller, response)
+
+
+@router.post("/ideas/{idea_id}/publish")
+async def publish_idea(
+    idea_id: UUID,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+    body: PublishIn | None = None,
+) -> IdeaOut:
+    """Make a submitted idea public; every matching cooperative and partner hears of it.
+
+    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    """
+    idea = await usecases.publish_idea(
+        session,
+        caller,
+        idea_id,
+        confirmed_audience=body.confirmed_audience if body else None,
+        expected=expected,
+    )
+    return _answer(idea, caller, response)
+
+
+@router.post("/ideas/{idea_id}/return")
+async def return_idea(
+    idea_id: UUID,
+    body: ReturnIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> IdeaOut:
+    """Ask the author for changes; the idea is a draft again."""
+    idea = await usecases.return_idea(
+        session, caller, idea_id, reason=body.reason, expected=expected
+    )
+    return _answer(idea, caller, response)
+
+
+@router.post("/ideas/{idea_id}/withdraw")
+async def withdraw_idea(
+    idea_id: UUID,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+    body: WithdrawIn | None = None,
+) -> IdeaOut:
+    """Take an idea back for good."""
+    reason = body.reason if body else None
+    idea = await usecases.withdraw_idea(session, caller, idea_id, reason=reason, expected=expected)
+    return _answer(idea, caller, response)
+
+
+@router.get("/ideas")
+async def list_ideas(
+    session: Session,
+    caller: Caller,
+    region: Annotated[str | None, Query(max_length=40)] = None,
+    province: Annotated[str | None, Query(max_length=40)] = None,
+    sector: Annotated[str | None, Query(max_length=40)] = None,
+    state: State | None = None,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[IdeaOut]:
+    """The ideas that you may see, newest first; `q` looks into titles and summaries."""
+    search = queries.Search(region=region, province=province, sector=sector, state=state, text=q)
+    page = await queries.list_ideas(session, caller, search, after=after, limit=limit)
+    return Page(items=[IdeaOut.of(idea, caller) for idea in page.items], next=page.next)
+
+
+@router.get("/ideas/{idea_id}")
+async def read_idea(idea_id: UUID, session: Session, caller: Caller, response: Response) -> IdeaOut:
+    """One idea that you may see."""
+    return _answer(await queries.find_idea(session, caller, idea_id), caller, response)
+
+
+def _answer(idea: Idea, caller: Principal, response: Response) -> IdeaOut:
+    response.headers["ETag"] = f'"{idea.version}"'
+    return IdeaOut.of(idea, caller)

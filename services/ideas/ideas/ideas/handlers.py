@@ -1,0 +1,12 @@
+"""What ideas does when others announce something."""
+
+from __future__ import annotations
+
+from shared.contracts.ideas import IdeasAnswered
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.privacy import person_requests
+
+from .persons import person_part
+
+consumers = Consumers("ideas")
+person_requests.answer_persons(consumers, IdeasAnswered, person_part)

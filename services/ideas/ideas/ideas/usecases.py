@@ -1,0 +1,279 @@
+"""What people can make happen to an idea, and who may."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from uuid import UUID
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import new_id, now
+from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
+from shared.errors import Forbidden
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.data.idempotency import made_before
+from shared.kernel.messaging import outbox
+from shared.kernel.messaging.replay.sources import Page, Snapshot
+
+from . import queries
+from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
+from .models import ideas
+
+TOLD_AT_ONCE = 100
+"""Most ideas in a page of a snapshot."""
+
+
+class NotAnIntermediary(Forbidden):
+    """Only operators and delegates file an idea for somebody else: leave `on_behalf_of` out."""
+
+
+class NotActingForThem(Forbidden):
+    """A delegate files for a cooperative of its provinces, with a token that acts for it.
+
+    Get one from POST /token of the registry: token exchange with `on_behalf_of`.
+    """
+
+
+class ClaimForStaff(Forbidden):
+    """Only operators and delegates record a jury's choice, a model project or a local need."""
+
+
+async def draft_idea(
+    session: AsyncSession,
+    caller: Principal,
+    content: IdeaContent,
+    *,
+    on_behalf_of: UUID | None = None,
+    key: UUID | None = None,
+) -> tuple[Idea, bool]:
+    """Begin an idea: any role may. The same key from the same caller finds the idea made before."""
+    caller.require(*Role)
+    if known := await _made_before(session, caller, key):
+        return known, False
+    on_behalf_of = on_behalf_of or _files_for(caller)
+    _require_entitled(caller, content, on_behalf_of)
+    idea = Idea(
+        id=new_id(),
+        author_id=caller.subject,
+        on_behalf_of=on_behalf_of,
+        idempotency_key=key,
+        content=content,
+        created_at=now(),
+    )
+    session.add(idea)
+    _record(session, caller, idea, "idea drafted", after=_picture(content))
+    return idea, True
+
+
+async def revise_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    content: IdeaContent,
+    *,
+    expected: int | None = None,
+) -> Idea:
+    """Rewrite a draft: its owner only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    _require_entitled(caller, content, caller.on_behalf_of)
+    before = _picture(idea.content)
+    idea.revise(content, by=_speaks_for(caller, idea))
+    _record(session, caller, idea, "idea revised", before=before, after=_picture(content))
+    return idea
+
+
+async def submit_idea(
+    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+) -> Idea:
+    """Hand a draft to the moderators: its owner only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    before = _standing(idea)
+    idea.submit(by=_speaks_for(caller, idea))
+    _record(session, caller, idea, "idea submitted", before=before, after=_standing(idea))
+    return idea
+
+
+async def publish_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    confirmed_audience: int | None = None,
+    expected: int | None = None,
+) -> Idea:
+    """Make a submitted idea public: a moderator who does not own it.
+
+    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    """
+    idea = await _moderated(session, caller, idea_id, expected)
+    before = _standing(idea)
+    event = idea.publish(by=caller.identities, at=now(), confirmed_audience=confirmed_audience)
+    outbox.add(session, event)
+    after = {**_standing(idea), "confirmed_audience": confirmed_audience}
+    _record(session, caller, idea, "idea published", before=before, after=after, judged=True)
+    return idea
+
+
+async def return_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    reason: str,
+    expected: int | None = None,
+) -> Idea:
+    """Ask the author for changes: a moderator who does not own the idea."""
+    idea = await _moderated(session, caller, idea_id, expected)
+    before = _standing(idea)
+    idea.send_back(by=caller.identities, reason=reason)
+    after = _standing(idea)
+    _record(session, caller, idea, "idea returned", before=before, after=after, judged=True)
+    return idea
+
+
+async def withdraw_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    *,
+    reason: str | None = None,
+    expected: int | None = None,
+) -> Idea:
+    """Take an idea back: its owner only, and whoever was told hears of it."""
+    idea = await _visible(session, caller, idea_id, expected)
+    before = _standing(idea)
+    event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
+    if event is not None:
+        outbox.add(session, event)
+    _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
+    return idea
+
+
+async def ideas_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next ideas that were ever public, as the newest fact of each."""
+    query = select(Idea).where(ideas.c.published_at.is_not(None))
+    if after is not None:
+        query = query.where(ideas.c.id > after)
+    found = (await session.scalars(query.order_by(ideas.c.id).limit(TOLD_AT_ONCE))).all()
+    facts = [(f"{idea.id} {idea.version}", idea.newest_fact()) for idea in found]
+    return Page(facts, len(found), found[-1].id if found else None)
+
+
+async def _count_public(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(ideas).where(ideas.c.published_at.is_not(None))
+    return int(await session.scalar(query) or 0)
+
+
+SNAPSHOTS = (
+    Snapshot("ideas", (IdeaPublished.topic, IdeaWithdrawn.topic), ideas_after, _count_public),
+)
+"""What the idea bank tells of its present state."""
+
+
+def _files_for(caller: Principal) -> UUID | None:
+    """Whose a new idea is, if nobody is named: an account of one cooperative files for it."""
+    if caller.has(Role.OPERATOR, Role.DELEGATE) or len(caller.cooperatives) != 1:
+        return caller.on_behalf_of
+    return min(caller.cooperatives)
+
+
+def _speaks_for(caller: Principal, idea: Idea) -> frozenset[UUID]:
+    """Operators act for anybody, so one who filed an idea goes on with it without another token."""
+    filed_it = caller.has(Role.OPERATOR) and caller.subject == idea.author_id
+    if filed_it and idea.on_behalf_of is not None:
+        return caller.identities | {idea.on_behalf_of}
+    return caller.identities
+
+
+def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUID | None) -> None:
+    if caller.has(Role.OPERATOR):
+        return
+    if caller.has(Role.DELEGATE):
+        if on_behalf_of != caller.on_behalf_of:
+            raise NotActingForThem(field="on_behalf_of")
+        return
+    if on_behalf_of is not None and on_behalf_of not in caller.cooperatives:
+        raise NotAnIntermediary(field="on_behalf_of")
+    if content.readiness == "jury_selected":
+        raise ClaimForStaff(field="readiness")
+    if content.origin != "submitted":
+        raise ClaimForStaff(field="origin")
+
+
+async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Idea | None:
+    query = select(Idea).filter_by(author_id=caller.subject, idempotency_key=key)
+    return await made_before(session, caller.subject, key, query)
+
+
+async def _visible(
+    session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
+) -> Idea:
+    idea = await session.scalar(
+        select(Idea).filter_by(id=idea_id).where(queries.visible_to(caller))
+    )
+    return _as_expected(idea, expected)
+
+
+async def _moderated(
+    session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
+) -> Idea:
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    idea = _as_expected(await session.get(Idea, idea_id), expected)
+    if not caller.has(Role.OPERATOR):
+        require_moderator_of(idea, caller.provinces)
+    return idea
+
+
+def _as_expected(idea: Idea | None, expected: int | None) -> Idea:
+    if idea is None:
+        raise UnknownIdea
+    idea.expect(expected)
+    return idea
+
+
+def _standing(idea: Idea) -> dict[str, object]:
+    return {
+        "state": idea.state.value,
+        "version": idea.version,
+        "returned_because": idea.returned_because,
+    }
+
+
+def _picture(content: IdeaContent) -> dict[str, object]:
+    """What the audit keeps of a draft. Of its texts a digest, which tells whether they changed.
+
+    An erasure deletes drafts that nobody else was to read; the audit only ever grows.
+    """
+    known = content.model_dump(mode="json")
+    return known | {text: _digest(known[text]) for text in ("title", "summary")}
+
+
+def _digest(text: dict[str, str]) -> str:
+    return "sha256:" + sha256(orjson.dumps(text, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _record(
+    session: AsyncSession,
+    caller: Principal,
+    idea: Idea,
+    action: str,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object],
+    judged: bool = False,
+) -> None:
+    """Whoever judges it acts for nobody; whoever files it, for its owner, unless that is them."""
+    own = caller.cooperatives | {caller.subject}
+    owner = None if judged or idea.on_behalf_of in own else idea.on_behalf_of
+    audit.record(
+        session,
+        caller,
+        action=action,
+        subject_id=idea.id,
+        before=before,
+        after=after,
+        on_behalf_of=owner or audit.NOBODY,
+    )

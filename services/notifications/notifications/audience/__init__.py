@@ -1,0 +1,1 @@
+"""The audience: the register as notifications needs it, with every version it ever had."""

@@ -1,1 +1,0 @@
-"""Commands of notifications: `taawon partner …` and `taawon why`."""

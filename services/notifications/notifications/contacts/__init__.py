@@ -1,0 +1,1 @@
+"""What notifications holds of a person: contacts of the audience and read states."""

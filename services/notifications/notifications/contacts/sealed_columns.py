@@ -1,0 +1,13 @@
+"""Where notifications holds sealed values."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from notifications.audience.models import audience
+from shared.kernel.encryption.sealed_columns import Holdings
+from shared.kernel.encryption.stores import SealedColumn
+
+HOLDINGS: Final = Holdings(
+    columns=(SealedColumn(table=audience, key="cooperative_id", column="contact_sealed"),)
+)

@@ -1,0 +1,158 @@
+"""What a scrape asks the database of notifications. No label names a partner or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.observability.metrics.scrape import Measure, gauge
+
+from .audience.models import audience
+from .fanout.domain.fanout_approval import EVERYTHING, ApprovalState
+from .fanout.models import fanout_approval
+from .partners.domain.partner_queue import DoorState
+from .partners.models import amqp_door
+
+# An entry that waits is the one after the last delivered; the age of the oldest such is told.
+FEED_LAG = text(
+    """
+SELECT count(*) AS doors, coalesce(sum(p.last_position - d.delivered_position), 0) AS entries,
+       coalesce(max(p.last_position - d.delivered_position), 0) AS most,
+       coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0) AS oldest
+  FROM amqp_door d JOIN partner p USING (slug)
+  LEFT JOIN feed_entry e ON e.slug = d.slug AND e.position = d.delivered_position + 1
+ WHERE d.state = 'ready' AND d.delivered_position < p.last_position
+"""
+)
+UNTOLD = text(
+    """
+SELECT count(*) AS subjects FROM subject s
+ WHERE s.state = 'open' AND s.notified_version IS NULL
+   AND (s.closes_at IS NULL OR s.closes_at > now())
+   AND NOT EXISTS (SELECT FROM fanout_approval a WHERE a.state <> 'released'
+                      AND a.subject_id IN (s.subject_id, :everything))
+"""
+)
+GAPS = text(
+    "SELECT count(*) FROM (SELECT FROM feed_gap WHERE closed_at IS NULL LIMIT 100000) open_gaps"
+)
+# Bounded: a backlog that large is no less of one for not being counted to its end.
+LATE = text(
+    """
+SELECT coalesce(sum(cardinality(cooperatives)), 0) AS cooperatives
+  FROM (SELECT cooperatives FROM audience_change ORDER BY seq LIMIT 10000) waiting
+"""
+)
+
+
+async def _audience(session: AsyncSession) -> Iterable[Metric]:
+    counted = select(func.count(), func.coalesce(func.sum(audience.c.version), 0))
+    records, versions = (await session.execute(counted.select_from(audience))).one()
+    return [
+        gauge("taawon_audience_cooperatives", "Cooperatives that may be told.", records),
+        gauge(
+            "taawon_audience_versions",
+            "Versions of all of them, added up: behind taawon_register_versions by what is not"
+            " applied yet.",
+            float(versions),
+        ),
+    ]
+
+
+async def _late(session: AsyncSession) -> Iterable[Metric]:
+    found = (await session.execute(LATE)).one()
+    told = "Changed cooperatives that are not matched against open ideas and calls yet."
+    return [gauge("taawon_late_waiting_cooperatives", told, float(found.cooperatives))]
+
+
+async def _feeds(session: AsyncSession) -> Iterable[Metric]:
+    found = (await session.execute(FEED_LAG)).one()
+    door = ("amqp",)
+    return [
+        gauge(
+            "taawon_feed_gaps",
+            "Entries that partner queues lack: dropped or trimmed, and not through again.",
+            float(await session.scalar(GAPS) or 0),
+        ),
+        gauge(
+            "taawon_feed_doors_behind",
+            "Doors of partners with entries that wait.",
+            {door: found.doors},
+            ["door"],
+        ),
+        gauge(
+            "taawon_feed_waiting_entries",
+            "Entries of all feeds that wait at this kind of door.",
+            {door: float(found.entries)},
+            ["door"],
+        ),
+        gauge(
+            "taawon_feed_most_waiting_entries",
+            "Entries that wait at the door that is furthest behind.",
+            {door: float(found.most)},
+            ["door"],
+        ),
+        gauge(
+            "taawon_feed_oldest_age_seconds",
+            "Age of the oldest entry that waits; 0 where none does.",
+            {door: float(found.oldest)},
+            ["door"],
+        ),
+    ]
+
+
+async def _doors(session: AsyncSession) -> Iterable[Metric]:
+    states = {(state.value,): 0.0 for state in DoorState}
+    for row in await session.execute(
+        select(amqp_door.c.state, func.count().label("doors")).group_by(amqp_door.c.state)
+    ):
+        states[(str(row.state),)] = float(row.doors)
+    asked = func.min(amqp_door.c.requested_at).filter(amqp_door.c.state == DoorState.REQUESTED)
+    age = await session.scalar(
+        select(func.coalesce(func.extract("epoch", func.clock_timestamp() - asked), 0))
+    )
+    return [
+        gauge("taawon_doors", "Doors of partners by state.", states, ["state"]),
+        gauge(
+            "taawon_doors_oldest_request_age_seconds",
+            "Age of the oldest door asked for and not made; it grows while no provisioner works.",
+            float(age or 0),
+        ),
+    ]
+
+
+async def _subjects(session: AsyncSession) -> Iterable[Metric]:
+    states = {(state.value,): 0.0 for state in ApprovalState}
+    for row in await session.execute(
+        select(fanout_approval.c.state, func.count().label("approvals")).group_by(
+            fanout_approval.c.state
+        )
+    ):
+        states[(str(row.state),)] = float(row.approvals)
+    untold = (await session.execute(UNTOLD, {"everything": EVERYTHING})).one()
+    return [
+        gauge(
+            "taawon_fanout_approvals",
+            "Fan-outs that a person held back, by state.",
+            states,
+            ["state"],
+        ),
+        gauge(
+            "taawon_subjects_untold",
+            "Open ideas and calls that nobody was told of, and that nobody holds back.",
+            untold.subjects,
+        ),
+    ]
+
+
+MEASURES = (
+    # It reads every row of the audience, so its answer is kept longer.
+    Measure("audience", _audience, every=30),
+    Measure("late", _late),
+    Measure("feeds", _feeds),
+    Measure("doors", _doors),
+    Measure("subjects", _subjects),
+)

@@ -1,0 +1,40 @@
+"""Why a cooperative was told of an idea or a call, or was not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from notifications.inbox import queries as inbox_queries
+from notifications.inbox.usecases import require_inbox
+from notifications.labels import language_for
+from shared.i18n.languages import ReaderLanguage
+from shared.kernel.auth.tokens import Role
+from shared.kernel.web.parameters import Moment
+from shared.kernel.web.requests import Caller, Session
+
+from . import queries
+from .explanations import WhyOut, answer
+
+router = APIRouter(tags=["totals"])
+
+
+@router.get("/subjects/{subject_id}/why/{cooperative_id}")
+async def why(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    cooperative_id: UUID,
+    language: ReaderLanguage | None = None,
+    at: Annotated[
+        Moment | None, Query(description="As of this moment, not as of the decision.")
+    ] = None,
+) -> WhyOut:
+    """Why this cooperative was told, or why not: for anyone who may read its inbox, at any time."""
+    await require_inbox(session, caller, cooperative_id)
+    own = await inbox_queries.language_of(session, cooperative_id)
+    known = await queries.find_why(session, subject_id, cooperative_id, at=at)
+    is_staff = caller.has(Role.OPERATOR, Role.DELEGATE)
+    return answer(known, language_for(own, language), for_staff=is_staff)

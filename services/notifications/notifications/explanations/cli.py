@@ -1,0 +1,100 @@
+"""`taawon why`: why a cooperative was told of an idea or a call, or was not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from notifications.inbox import queries as inbox_queries
+from notifications.labels import language_for
+from shared.i18n.languages import LANGUAGES, known_language
+from shared.kernel.commands.settings import settings_of
+from shared.kernel.data.database import make_engine, make_sessions
+
+from . import queries
+from .explanations import WhyOut, answer
+
+
+def moment_of(text: str) -> datetime:
+    """A moment of ISO 8601, as these answers show it; without a zone it is in UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def why(
+    subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
+    cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
+    language: Annotated[
+        str | None,
+        typer.Option(
+            parser=known_language,
+            metavar=f"[{'|'.join(LANGUAGES)}]",
+            help="Language of the sentences; else the cooperative's own.",
+        ),
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=moment_of,
+            metavar="TIME",
+            help="As of this moment, as answers show it or in UTC; else of the decision.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+) -> None:
+    """Say why a cooperative was told of an idea or a call, or why not, as of then.
+
+    It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
+
+    Example: taawon why 0d9c8f9e-… 5b1f3a52-… --language ar
+    """
+    found = asyncio.run(_find(subject, cooperative, language, at))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    for line in lines_of(found):
+        typer.echo(line)
+
+
+async def _find(
+    subject: UUID, cooperative: UUID, language: str | None, at: datetime | None
+) -> WhyOut:
+    settings = settings_of("notifications")
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        async with make_sessions(engine)() as session:
+            known = await queries.find_why(session, subject, cooperative, at=at)
+            own = await inbox_queries.language_of(session, cooperative)
+            return answer(known, language_for(own, language), for_staff=True)
+    finally:
+        await engine.dispose()
+
+
+def lines_of(found: WhyOut) -> Iterator[str]:
+    """The answer for a terminal."""
+    yield f"{found.title} — {found.because} ({found.as_of.isoformat()})"
+    yield found.summary
+    if found.approval:
+        approval = found.approval
+        decided = f"{approval.state} by {approval.by}, {approval.decided_at.isoformat()}"
+        yield f"  {decided}: {approval.reason}"
+        yield f"  {approval.next}"
+    for past in found.decisions[:-1]:
+        yield f"  before: {past.state} by {past.by}, {past.decided_at.isoformat()}"
+    for alert in found.alerts:
+        yield f"  alert {alert.number}: {alert.kind}, {alert.told_at.isoformat()}"
+    for track in found.tracks:
+        yield f"  {track.track or found.subject_kind}: {track.verdict}"
+        yield from (f"    • {reason}" for reason in track.reasons)
+        if track.how_to_complete:
+            yield f"    → {track.how_to_complete}"
+    if found.facts:
+        known = "; ".join(
+            f"{fact.name}: {'?' if fact.label is None else fact.label}" for fact in found.facts
+        )
+        yield f"  facts v{found.facts_version}: {known}"

@@ -1,0 +1,146 @@
+"""Why a cooperative was told of a subject or was not, judged as of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from notifications.fanout.domain.fanout_approval import Decision, standing
+from notifications.fanout.domain.subjects import STATE_OF, SubjectState, audience_tracks
+from shared.contracts.announcement import Announcement
+from shared.contracts.criteria import Facts
+from shared.eligibility.evaluate import evaluate
+from shared.eligibility.verdict import Outcome, Verdict
+
+
+class Because(StrEnum):
+    """The one ground of an answer; the first that holds, in this order."""
+
+    TOLD = "told"
+    NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
+    EXCLUDED = "excluded"
+    SUBJECT_NOT_OPEN = "subject_not_open"
+    HELD_BACK = "held_back"
+    NOT_TOLD_YET = "not_told_yet"
+
+
+@dataclass(frozen=True)
+class ContentThen:
+    """A subject at one version, and when that was heard."""
+
+    version: int
+    announcement: Announcement
+    reference_on: date
+    heard_at: datetime
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether anybody may still be told: neither void nor over, the deadline to come."""
+        if STATE_OF[self.announcement.state] is not SubjectState.OPEN:
+            return False
+        return self._deadline is None or self._deadline > at
+
+    def open_until(self, replaced_at: datetime) -> datetime | None:
+        """Until when anybody could be told of it, if newer content came then; None: never."""
+        if not self.is_open(self.heard_at):
+            return None
+        return replaced_at if self._deadline is None else min(replaced_at, self._deadline)
+
+    @property
+    def _deadline(self) -> datetime | None:
+        deadline = self.announcement.deadline
+        return deadline.at if deadline else None
+
+
+@dataclass(frozen=True)
+class FactsThen:
+    """A cooperative at the version that was the newest at a moment."""
+
+    version: int
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Then:
+    """What was so at a moment. None: it had not been heard of.
+
+    `decisions` are those about the subject and about everything up to then, in order.
+    """
+
+    at: datetime
+    was_told: bool
+    was_fanned_out: bool
+    content: ContentThen | None
+    facts: FactsThen | None
+    decisions: tuple[Decision, ...] = ()
+
+    def kept_back_by(self) -> Decision | None:
+        """What kept the fan-out back then."""
+        return standing(self.decisions)
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """How each track came out; none where content or facts had not been heard of."""
+        if self.content is None or self.facts is None:
+            return ()
+        return tuple(
+            evaluate(criteria, self.facts.facts, reference_on=self.content.reference_on)
+            for criteria in audience_tracks(self.content.announcement)
+        )
+
+    def because(self) -> Because:
+        """The ground. Whom a rule excludes no approval keeps back: it would not be told anyway."""
+        if self.was_told:
+            return Because.TOLD
+        if self.content is None:
+            return Because.NOT_TOLD_YET
+        if self.facts is None and self.was_fanned_out:
+            return Because.NOT_IN_AUDIENCE_THEN
+        if best_of(self.verdicts()) is Outcome.INELIGIBLE:
+            return Because.EXCLUDED
+        if not self.content.is_open(self.at):
+            return Because.SUBJECT_NOT_OPEN
+        return Because.HELD_BACK if self.kept_back_by() else Because.NOT_TOLD_YET
+
+
+def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
+    """One open track is enough; one that a missing field may open comes next."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    for outcome in (Outcome.ELIGIBLE, Outcome.UNKNOWN, Outcome.INELIGIBLE):
+        if outcome in outcomes:
+            return outcome
+    return None
+
+
+def newest_at(contents: Sequence[ContentThen], at: datetime) -> ContentThen | None:
+    """The content at a moment: what arrives late never replaces what is newer."""
+    heard = [content for content in contents if content.heard_at <= at]
+    return max(heard, key=lambda content: content.version, default=None)
+
+
+def decisive_moment(
+    contents: Sequence[ContentThen], *, fanned_out_at: datetime | None, now: datetime
+) -> datetime:
+    """When it was settled that a cooperative is not told.
+
+    While a subject is open, records and content are matched anew with each change of either: then
+    it is not settled, and what is so now counts. Of a subject that is over, what was so at its end
+    counts, for nothing was matched after it: its deadline, or that it was closed or cancelled.
+    What never was open was settled when it was heard of.
+    """
+    turns = _newest_in_turn(contents)
+    replaced = [*(content.heard_at for content in turns[1:]), now]
+    spans = [turn.open_until(until) for turn, until in zip(turns, replaced, strict=True)]
+    ends = [end for end in spans if end is not None]
+    if not ends:
+        return turns[0].heard_at
+    return max(ends[-1], fanned_out_at or ends[-1])
+
+
+def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
+    """The contents that were the newest when they were heard, in that order."""
+    turns: list[ContentThen] = []
+    for content in sorted(contents, key=lambda each: each.heard_at):
+        if not turns or content.version > turns[-1].version:
+            turns.append(content)
+    return turns

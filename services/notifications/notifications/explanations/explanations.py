@@ -1,0 +1,199 @@
+"""Why a cooperative was told of something, or was not, in the reader's language."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from notifications.audience.rows import AnyRow
+from notifications.fanout.approval_text import (
+    ApprovalAnswer,
+    DecisionOut,
+    approval_answer,
+    decision_out,
+    ground_of,
+)
+from notifications.fanout.domain.subjects import audience_tracks
+from notifications.labels import how_to_complete, name_of_field, name_of_value
+from shared.contracts.criteria import Criteria, Facts
+from shared.eligibility.explain import explain
+from shared.eligibility.verdict import Outcome, Rule, Verdict
+from shared.i18n.languages import Direction, ReaderLanguage, content_language
+from shared.i18n.locales import direction
+from shared.i18n.terms import Terms
+
+from .domain import Because, ContentThen, FactsThen, Then, best_of
+from .queries import Known
+
+
+class ToldOut(BaseModel):
+    """One alert that the cooperative has."""
+
+    number: int
+    edition: int = Field(description="0 for the first alert; else the version that it tells.")
+    kind: str
+    subject_version: int
+    told_at: datetime
+
+
+class TrackAnswer(BaseModel):
+    """How one track came out for this cooperative."""
+
+    track: str | None = Field(description="Name of the track; null where it has none.")
+    verdict: Outcome
+    rules: list[Rule] = Field(description="The rules that the reasons speak of.")
+    reasons: list[str] = Field(
+        description="One sentence per rule; of a track that is not for it, those that exclude it."
+    )
+    to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
+
+
+class FactOut(BaseModel):
+    """One fact that a rule looked at."""
+
+    field: str
+    name: str
+    value: str | int | date | None = Field(description="As the register has it; null: unknown.")
+    label: str | None
+
+
+class WhyOut(BaseModel):
+    """Whether this cooperative was told, and on what ground, as of one moment."""
+
+    subject_id: UUID
+    cooperative_id: UUID
+    subject_kind: str
+    title: str
+    language: ReaderLanguage
+    dir: Direction
+    told: bool
+    because: Because
+    summary: str = Field(description="The ground in one sentence.")
+    verdict: Outcome | None = Field(description="The best of its tracks.")
+    alerts: list[ToldOut]
+    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back, at `as_of`.")
+    decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
+    tracks: list[TrackAnswer]
+    facts: list[FactOut]
+    subject_state: str | None = Field(description="Of the subject, at the content's version.")
+    content_version: int | None
+    facts_version: int | None
+    as_of: datetime
+
+
+SUMMARIES = Terms(
+    "explanation.because",
+    (because for because in Because if because is not Because.SUBJECT_NOT_OPEN),
+    parameters=("hold",),
+)
+ENDED = Terms("explanation.ended", ("open", "closed", "cancelled", "withdrawn"))
+"""By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
+ENDED_OTHERWISE = Terms("explanation.ended_otherwise", ("open", "closed", "cancelled", "withdrawn"))
+"""By state, for kinds that have no words of their own."""
+WITH_OWN_WORDS = frozenset({"call", "idea"})
+
+
+def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
+    """The answer with the sentences, the facts and the versions that it stands on.
+
+    `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
+    """
+    then, content = known.then, known.then.content
+    because, verdicts = then.because(), then.verdicts()
+    newest = known.subject.announcement()
+    written = content_language(language)
+    return WhyOut(
+        subject_id=known.subject.subject_id,
+        cooperative_id=known.cooperative_id,
+        subject_kind=known.subject.kind,
+        title=(content.announcement if content else newest).title.in_language(written),
+        language=language,
+        dir=direction(language),
+        told=then.was_told,
+        because=because,
+        summary=_summary(because, then, language, for_staff=for_staff),
+        verdict=best_of(verdicts),
+        alerts=[_told(row) for row in known.alerts],
+        approval=approval_answer(then.kept_back_by(), language, for_staff=for_staff),
+        decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
+        tracks=_tracks(content, then.facts, verdicts, language),
+        facts=_facts(then.facts, verdicts, language),
+        subject_state=content.announcement.state if content else None,
+        content_version=content.version if content else None,
+        facts_version=then.facts.version if then.facts else None,
+        as_of=then.at,
+    )
+
+
+def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
+    if because is Because.SUBJECT_NOT_OPEN and then.content:
+        ended = then.content.announcement
+        words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
+        return words.text(language, ended.state)
+    kept = then.kept_back_by()
+    ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
+    return SUMMARIES.text(language, because, hold=ground)
+
+
+def _told(row: AnyRow) -> ToldOut:
+    return ToldOut(
+        number=row.seq,
+        edition=row.edition,
+        kind=row.kind,
+        subject_version=row.subject_version,
+        told_at=row.created_at,
+    )
+
+
+def _tracks(
+    content: ContentThen | None,
+    known: FactsThen | None,
+    verdicts: tuple[Verdict, ...],
+    language: str,
+) -> list[TrackAnswer]:
+    if content is None or known is None:
+        return []
+    announced, written = content.announcement, content_language(language)
+    names = [each.name.in_language(written) if each.name else None for each in announced.tracks]
+    return [
+        _track(name, criteria, verdict, known.facts, language)
+        for name, criteria, verdict in zip(names, audience_tracks(announced), verdicts, strict=True)
+    ]
+
+
+def _track(
+    name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: str
+) -> TrackAnswer:
+    decisive = verdict.decisive
+    return TrackAnswer(
+        track=name,
+        verdict=verdict.outcome,
+        rules=[result.rule for result in decisive.rules],
+        reasons=explain(decisive, criteria, facts, language),
+        to_complete=list(verdict.unknown_fields),
+        how_to_complete=how_to_complete(verdict.unknown_fields, language),
+    )
+
+
+def _facts(known: FactsThen | None, verdicts: tuple[Verdict, ...], language: str) -> list[FactOut]:
+    """The facts that some rule of some track looked at, in the order of the register."""
+    if known is None:
+        return []
+    used = {field for verdict in verdicts for rule in verdict.rules for field in rule.fields}
+    return [
+        _fact(field, getattr(known.facts, field), language)
+        for field in Facts.model_fields
+        if field in used
+    ]
+
+
+def _fact(field: str, value: str | int | date | None, language: str) -> FactOut:
+    return FactOut(
+        field=field,
+        name=name_of_field(field, language),
+        value=value,
+        label=None if value is None else name_of_value(field, value, language),
+    )

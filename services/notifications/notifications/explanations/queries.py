@@ -1,0 +1,149 @@
+"""What is known of one cooperative and one subject, as of a moment: content, facts and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.models import audience_history
+from notifications.audience.rows import FACT_NAMES, AnyRow
+from notifications.database_clock import moment
+from notifications.fanout.domain.subjects import Subject
+from notifications.fanout.models import alert, subject_history
+from notifications.fanout.queries.approvals import decisions_about
+from notifications.fanout.queries.totals import get_subject
+from notifications.inbox.queries import NoSuchCooperative
+from shared.contracts.announcement import Announcement
+from shared.contracts.criteria import Facts
+from shared.errors import Invalid
+
+from .domain import ContentThen, FactsThen, Then, decisive_moment, newest_at
+
+
+class MomentToCome(Invalid):
+    """`at` lies ahead: give a moment that has been, or leave it out."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everything that an answer is made of. `alerts` come in the order in which they were told."""
+
+    subject: Subject
+    cooperative_id: UUID
+    alerts: tuple[AnyRow, ...]
+    then: Then
+
+
+async def find_why(
+    session: AsyncSession, subject_id: UUID, cooperative_id: UUID, *, at: datetime | None
+) -> Known:
+    """Why this cooperative was told of this subject, or why not, as of `at`.
+
+    Without `at`: as of its first alert or, where there is none, of the decisive moment.
+    """
+    found = await get_subject(session, subject_id)
+    await _require_known(session, cooperative_id)
+    contents = await _contents(session, found)
+    now = await moment(session)
+    if at is not None and at > now:
+        raise MomentToCome(field="at")
+    alerts = await _alerts(session, subject_id, cooperative_id, until=at or now)
+    if alerts:
+        then = await _when_told(session, contents, alerts[0], at)
+    else:
+        decisive = decisive_moment(contents, fanned_out_at=found.fanned_out_at, now=now)
+        then = await _when_not_told(session, found, contents, cooperative_id, at or decisive)
+    decisions = await decisions_about(session, subject_id, until=then.at)
+    return Known(found, cooperative_id, alerts, replace(then, decisions=decisions))
+
+
+async def _require_known(session: AsyncSession, cooperative_id: UUID) -> None:
+    known = exists().where(audience_history.c.cooperative_id == cooperative_id)
+    if not await session.scalar(select(known)):
+        raise NoSuchCooperative(f"no cooperative {cooperative_id} is in the audience yet")
+
+
+async def _alerts(
+    session: AsyncSession, subject_id: UUID, cooperative_id: UUID, *, until: datetime
+) -> tuple[AnyRow, ...]:
+    rows = await session.execute(
+        select(alert)
+        .where(
+            alert.c.subject_id == subject_id,
+            alert.c.cooperative_id == cooperative_id,
+            alert.c.created_at <= until,
+        )
+        .order_by(alert.c.edition)
+    )
+    return tuple(rows)
+
+
+async def _when_told(
+    session: AsyncSession, contents: Sequence[ContentThen], first: AnyRow, at: datetime | None
+) -> Then:
+    """The content and the facts that the first alert points at, whatever came later."""
+    facts = _facts(first.cooperative_id).where(audience_history.c.version == first.audience_version)
+    return Then(
+        at=at or first.created_at,
+        was_told=True,
+        was_fanned_out=True,
+        content=next(each for each in contents if each.version == first.subject_version),
+        facts=await _facts_then(session, facts),
+    )
+
+
+async def _when_not_told(
+    session: AsyncSession,
+    found: Subject,
+    contents: Sequence[ContentThen],
+    cooperative_id: UUID,
+    at: datetime,
+) -> Then:
+    facts = _facts(cooperative_id).where(audience_history.c.valid_from <= at)
+    return Then(
+        at=at,
+        was_told=False,
+        was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= at,
+        content=newest_at(contents, at),
+        facts=await _facts_then(session, facts),
+    )
+
+
+async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen, ...]:
+    """Every version of a subject that was heard."""
+    rows = await session.execute(
+        select(subject_history).where(subject_history.c.subject_id == found.subject_id)
+    )
+    return tuple(
+        ContentThen(
+            version=row.version,
+            announcement=Announcement.model_validate(row.content),
+            reference_on=row.reference_on,
+            heard_at=row.heard_at,
+        )
+        for row in rows
+    )
+
+
+def _facts(cooperative_id: UUID) -> Select[Any]:
+    """The versions of a cooperative, the newest first."""
+    return (
+        select(audience_history)
+        .where(audience_history.c.cooperative_id == cooperative_id)
+        .order_by(audience_history.c.version.desc())
+        .limit(1)
+    )
+
+
+async def _facts_then(session: AsyncSession, statement: Select[Any]) -> FactsThen | None:
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    facts = Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES})
+    return FactsThen(row.version, facts)

@@ -1,0 +1,1 @@
+"""Subjects, their alerts, and an operator's control over a fan-out."""

@@ -1,0 +1,139 @@
+"""The audience before a fan-out, and its approval: held, released or stopped."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from notifications.audience import rows as audience_rows
+from notifications.database_clock import day_in_morocco, moment
+from notifications.parameters import Limit
+from shared.contracts.announcement import Announcement
+from shared.contracts.base import Text
+from shared.contracts.criteria import CriteriaIn
+from shared.i18n.languages import ReaderLanguage
+from shared.kernel.auth.tokens import Role
+from shared.kernel.web.requests import Caller, Session
+
+from .approval_text import By
+from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
+from .queries import approvals
+from .usecases import fanout_approval
+from .usecases.previews import GroupCount, preview_audience
+
+router = APIRouter(tags=["fan-out approval"])
+
+
+class PreviewIn(BaseModel):
+    """Tracks as a call has them. Ages count on `reference_on`; left out, on today in Morocco."""
+
+    tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
+    reference_on: date | None = None
+
+
+class PreviewOut(BaseModel):
+    """Whom the tracks would reach at this moment: matched = eligible + unknown."""
+
+    matched: int
+    eligible: int
+    unknown: int
+    by_region: list[GroupCount]
+    by_sector: list[GroupCount]
+
+
+class ApprovalIn(BaseModel):
+    state: Literal["held", "released", "stopped"]
+    reason: Text
+
+
+class ApprovalOut(BaseModel):
+    """`alerted` is how many cooperatives had an alert of the subject by then."""
+
+    subject_id: UUID | None = Field(description="Null: everything.")
+    state: ApprovalState
+    reason: str
+    decided_at: datetime
+    alerted: int
+
+
+class StandingApproval(ApprovalOut):
+    """What is held or stopped now. Without a title: its subject has not arrived yet."""
+
+    title: str | None
+    by: By
+
+
+@router.get("/approvals")
+async def list_approvals(
+    session: Session, caller: Caller, limit: Limit = 50
+) -> list[StandingApproval]:
+    """What keeps fan-outs back now, the newest decision first; `by` says whether a person did."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    rows = await approvals.list_approvals(session, limit=limit)
+    return [_standing(row) for row in rows]
+
+
+def _standing(row: audience_rows.AnyRow) -> StandingApproval:
+    content = Announcement.model_validate(row.content) if row.content else None
+    return StandingApproval(
+        subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
+        state=row.state,
+        reason=row.reason,
+        decided_at=row.decided_at,
+        alerted=row.alerted or 0,
+        title=content.title.fr if content else None,
+        by="notifications" if row.decided_by is None else "operator",
+    )
+
+
+@router.post("/previews")
+async def preview(
+    session: Session, caller: Caller, asked: PreviewIn, language: ReaderLanguage = "fr"
+) -> PreviewOut:
+    """Who would be alerted, before anything is published. It changes nothing."""
+    caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
+    today = day_in_morocco(await moment(session))
+    seen = await preview_audience(session, asked.tracks, asked.reference_on or today, language)
+    return PreviewOut(
+        matched=seen.eligible + seen.unknown,
+        eligible=seen.eligible,
+        unknown=seen.unknown,
+        by_region=seen.by_region,
+        by_sector=seen.by_sector,
+    )
+
+
+@router.put("/subjects/{subject_id}/approval")
+async def decide_approval(
+    session: Session, caller: Caller, subject_id: UUID, decision: ApprovalIn
+) -> ApprovalOut:
+    """Hold, release or stop the fan-out of one subject, also before it arrives. Operators only."""
+    approval = await fanout_approval.decide_approval(
+        session, caller, subject_id, ApprovalState(decision.state), reason=decision.reason
+    )
+    return await _out(session, approval)
+
+
+@router.put("/approval")
+async def decide_approval_of_everything(
+    session: Session, caller: Caller, decision: ApprovalIn
+) -> ApprovalOut:
+    """Hold or release every fan-out. Operators only."""
+    approval = await fanout_approval.decide_approval(
+        session, caller, EVERYTHING, ApprovalState(decision.state), reason=decision.reason
+    )
+    return await _out(session, approval)
+
+
+async def _out(session: Session, approval: FanoutApproval) -> ApprovalOut:
+    return ApprovalOut(
+        subject_id=None if approval.subject_id == EVERYTHING else approval.subject_id,
+        state=approval.state,
+        reason=approval.reason,
+        decided_at=approval.decided_at,
+        alerted=await fanout_approval.count_alerted(session, approval.subject_id),
+    )

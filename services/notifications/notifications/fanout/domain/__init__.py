@@ -1,0 +1,1 @@
+"""Subjects and the approval of a fan-out. Pure Python."""

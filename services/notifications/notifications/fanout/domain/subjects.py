@@ -1,0 +1,234 @@
+"""A subject is what people are alerted of, of any kind; what to do follows from its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.contracts.announcement import Announcement
+from shared.contracts.base import refuse_leap
+from shared.contracts.criteria import Criteria, Facts, LegalStatus
+from shared.eligibility.evaluate import excludes
+from shared.errors import Conflict
+
+from .fanout_approval import ApprovalState
+
+FIRST = 0
+"""Edition of the first alert; a correction has the version of its content."""
+
+
+class SubjectState(StrEnum):
+    """`open`: recipients may be alerted. `over`: nobody new is. `void`: those alerted must know."""
+
+    OPEN = "open"
+    OVER = "over"
+    VOID = "void"
+
+
+class AlertKind(StrEnum):
+    """What an alert says."""
+
+    OPENED = "opened"
+    PUBLISHED = "published"
+    UPDATED = "updated"
+    DEADLINE_EXTENDED = "deadline_extended"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+
+
+STATE_OF: dict[str, SubjectState] = {
+    "open": SubjectState.OPEN,
+    "closed": SubjectState.OVER,
+    "cancelled": SubjectState.VOID,
+    "withdrawn": SubjectState.VOID,
+}
+
+
+FIRST_ALERTS: dict[str, AlertKind] = {"call": AlertKind.OPENED}
+"""What the first alert says, by kind of subject; of all others that it was published."""
+
+
+def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
+    """Whom each track is for. Entities that are no longer registered are alerted of nothing."""
+    return tuple(registered_only(track.criteria) for track in content.tracks)
+
+
+def may_concern(tracks: Sequence[Criteria], facts: Facts, *, reference_on: date) -> bool:
+    """Whether some track is for an entity of which this is known, or may be."""
+    return any(not excludes(criteria, facts, reference_on=reference_on) for criteria in tracks)
+
+
+def registered_only(criteria: Criteria) -> Criteria:
+    """The same criteria, for registered entities where they name no legal status."""
+    if criteria.legal_statuses:
+        return criteria
+    return criteria.model_copy(update={"legal_statuses": (LegalStatus.REGISTERED,)})
+
+
+@dataclass(frozen=True)
+class Step:
+    """What must happen now: alert everybody who matches and has no alert, or correct."""
+
+    first: AlertKind | None = None
+    correction: AlertKind | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.first is None and self.correction is None
+
+
+class OfAnotherService(Conflict):
+    """Only the service that announced a subject announces it again."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Subject:
+    """The newest content that arrived, and the version that recipients were last alerted of."""
+
+    subject_id: UUID
+    service: str
+    kind: str
+    version: int
+    state: SubjectState
+    content: dict[str, object]
+    reference_on: date
+    closes_at: datetime | None
+    notified_version: int | None = None
+    fanned_out_at: datetime | None = None
+    eligible: int = 0
+    unknown: int = 0
+    alerted: int = 0
+    missed_matches: bool = False
+    """Cooperatives came to match after the fan-out, while it was held back."""
+
+    @classmethod
+    def first_received(cls, announced: Announcement) -> Subject:
+        return cls(
+            subject_id=announced.announcement_id,
+            service=announced.service,
+            kind=announced.kind,
+            version=announced.version,
+            state=STATE_OF[announced.state],
+            content=announced.model_dump(mode="json"),
+            reference_on=announced.reference_on,
+            closes_at=announced.deadline.at if announced.deadline else None,
+        )
+
+    def announcement(self) -> Announcement:
+        """The newest content as it was announced."""
+        return Announcement.model_validate(self.content)
+
+    def learn(self, announced: Announcement) -> None:
+        """Keep the newest content; what arrives late changes nothing, what leaps is refused.
+
+        So is what another service says of it.
+        """
+        if announced.service != self.service:
+            raise OfAnotherService
+        if announced.version <= self.version:
+            return
+        refuse_leap(self.version, announced.version)
+        self.version = announced.version
+        self.state = STATE_OF[announced.state]
+        self.content = announced.model_dump(mode="json")
+        self.reference_on = announced.reference_on
+        self.closes_at = announced.deadline.at if announced.deadline else None
+
+    @property
+    def confirmed_audience(self) -> int | None:
+        """How many recipients were seen before publishing, if whoever published said so."""
+        return self.announcement().confirmed_audience
+
+    def may_be_alerted(self, at: datetime) -> bool:
+        """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
+        return self.state is SubjectState.OPEN and (self.closes_at is None or self.closes_at > at)
+
+    def note_alerted(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
+        """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
+        self.notified_version = self.version
+        self.fanned_out_at = self.fanned_out_at or at
+        self.eligible += eligible
+        self.unknown += unknown
+        self.alerted += alerted
+
+    def first_kind(self) -> AlertKind:
+        """What the first alert about this subject says."""
+        return FIRST_ALERTS.get(self.kind, AlertKind.PUBLISHED)
+
+
+def decide(
+    subject: Subject, notified: Announcement | None, approval: ApprovalState | None, *, at: datetime
+) -> Step:
+    """What the state of a subject asks for at a moment, whichever fact arrived.
+
+    `notified` is the content that recipients were last alerted of. Nobody was alerted yet: if it is
+    open, everybody who matches is, else nobody. Recipients were alerted of older content: exactly
+    those are corrected; and where the criteria changed, or a moved deadline opens it anew, those
+    who match only now are alerted too while it is open. Of a fan-out that is stopped nobody new is
+    alerted; that it is held changes nothing here: the step waits.
+    """
+    step = _step(subject, notified, at)
+    return replace(step, first=None) if approval is ApprovalState.STOPPED else step
+
+
+def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step:
+    first = subject.first_kind() if subject.may_be_alerted(at) else None
+    if subject.notified_version is None or notified is None:
+        return Step(first=first)
+    if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
+        return Step()
+    newest = subject.announcement()
+    is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
+    return Step(
+        first=first if is_wider else None,
+        correction=correction_kind(notified, newest),
+    )
+
+
+def _audience_changed(notified: Announcement, now: Announcement) -> bool:
+    return (
+        audience_tracks(notified) != audience_tracks(now)
+        or notified.reference_on != now.reference_on
+    )
+
+
+def _was_past(notified: Announcement, at: datetime) -> bool:
+    """Its deadline had passed, so nobody who came to match since was alerted."""
+    return notified.deadline is not None and notified.deadline.at <= at
+
+
+def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
+    """What to call the difference between what recipients were alerted of and what is so now."""
+    if now.state == "cancelled":
+        return AlertKind.CANCELLED
+    if now.state == "withdrawn":
+        return AlertKind.WITHDRAWN
+    before, after = notified.deadline, now.deadline
+    if before and after and after.at > before.at:
+        return AlertKind.DEADLINE_EXTENDED
+    return AlertKind.UPDATED
+
+
+UNSAID = frozenset(
+    {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
+)
+
+
+def changes_between(notified: Announcement, now: Announcement) -> dict[str, tuple[object, object]]:
+    """Each field and detail that differs, with its old and new value; what readers are not told
+    left out."""
+    before, after = _said(notified), _said(now)
+    return {
+        name: (before.get(name), after.get(name))
+        for name in dict.fromkeys([*after, *before])
+        if before.get(name) != after.get(name)
+    }
+
+
+def _said(content: Announcement) -> dict[str, object]:
+    data = content.model_dump(mode="json")
+    details = {each["code"]: each["value"] for each in data["details"]}
+    return {name: value for name, value in data.items() if name not in UNSAID} | details

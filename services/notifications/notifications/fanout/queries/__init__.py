@@ -1,0 +1,1 @@
+"""Reads of subjects, alerts and fan-out approvals."""

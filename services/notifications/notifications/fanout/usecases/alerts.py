@@ -1,0 +1,145 @@
+"""Alerts: one statement writes every alert of a subject, each with its reasons.
+
+Whoever writes alerts holds the audience lock (`audience_lock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, DateTime, Integer, Select, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.models import audience
+
+from ..domain.subjects import FIRST, AlertKind, Subject
+from ..models import alert
+from .matching import Condition, match, tracks_of
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many alerts a statement wrote, by verdict."""
+
+    eligible: int = 0
+    unknown: int = 0
+
+    @property
+    def alerted(self) -> int:
+        return self.eligible + self.unknown
+
+
+async def insert_alerts(
+    session: AsyncSession,
+    subject: Subject,
+    kind: AlertKind,
+    *,
+    at: datetime | None = None,
+    only: Sequence[UUID] | None = None,
+) -> Counts:
+    """Give everybody who matches, and has none, the first alert; `only` narrows it to some.
+
+    `at` is the moment that the alerts bear: that of the statement, unless one is given.
+    """
+    concerned = [] if only is None else [audience.c.cooperative_id == func.any(list(only))]
+    rows = _first_alerts(subject, kind, at, concerned)
+    if only is not None:
+        # In one order, so that two backfills of the same cooperatives never wait in a circle.
+        rows = rows.order_by("cooperative_id")
+    inserted = (
+        insert(alert)
+        .from_select(_COLUMNS, rows)
+        .on_conflict_do_nothing()
+        .returning(alert.c.eligible_tracks)
+        .cte("inserted")
+    )
+    counted = await session.execute(
+        select(
+            func.count().filter(inserted.c.eligible_tracks != 0),
+            func.count().filter(inserted.c.eligible_tracks == 0),
+        ).select_from(inserted)
+    )
+    eligible, unknown = counted.one()
+    return Counts(eligible, unknown)
+
+
+_COLUMNS = [
+    "subject_id",
+    "cooperative_id",
+    "edition",
+    "kind",
+    "subject_version",
+    "audience_version",
+    "eligible_tracks",
+    "unknown_tracks",
+    "unknown_fields",
+    "created_at",
+]
+
+
+def _first_alerts(
+    subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
+) -> Select[Any]:
+    """One row per cooperative that some track may be for, with the tracks and what is unknown."""
+    found = match(tracks_of(subject), audience.c.cooperative_id, audience.c.version, when=concerned)
+    return select(
+        literal(subject.subject_id),
+        found.rows.c.cooperative_id,
+        literal(FIRST, Integer),
+        literal(kind.value),
+        literal(subject.version, Integer),
+        found.rows.c.version,
+        found.eligible,
+        found.unknown,
+        found.fields,
+        _moment_of(at),
+    )
+
+
+async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
+    """Alert exactly those who were alerted of older content; how many.
+
+    A correction says of its own content, and of the facts of its moment, which tracks are for the
+    reader: none, where nothing is any more.
+    """
+    last = (
+        select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)
+        .ext(distinct_on(alert.c.cooperative_id))
+        .where(alert.c.subject_id == subject.subject_id)
+        .order_by(alert.c.cooperative_id, alert.c.subject_version.desc())
+        .cte("last")
+    )
+    concerned = audience.c.cooperative_id.in_(select(last.c.cooperative_id))
+    found = match(tracks_of(subject), audience.c.cooperative_id, when=[concerned])
+    known = last.outerjoin(audience, audience.c.cooperative_id == last.c.cooperative_id).outerjoin(
+        found.rows, found.rows.c.cooperative_id == last.c.cooperative_id
+    )
+    rows = (
+        select(
+            literal(subject.subject_id),
+            last.c.cooperative_id,
+            literal(subject.version, Integer),
+            literal(kind.value),
+            literal(subject.version, Integer),
+            func.coalesce(audience.c.version, last.c.audience_version),
+            found.eligible,
+            found.unknown,
+            found.fields,
+            _moment_of(at),
+        )
+        .select_from(known)
+        .where(last.c.subject_version < subject.version)
+    )
+    result = await session.execute(
+        insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
+
+
+def _moment_of(at: datetime | None) -> ColumnElement[datetime]:
+    return func.statement_timestamp() if at is None else literal(at, DateTime(timezone=True))

@@ -1,0 +1,151 @@
+"""Backfill: alerts for recipients who match an open subject only since the audience changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications import metrics
+from notifications.audience.audience_lock import lock_audience
+from notifications.audience.models import FACT_COLUMNS, audience, audience_change
+from shared.contracts.criteria import Facts
+from shared.kernel import failpoints
+
+from ..domain.subjects import Subject, audience_tracks, may_concern
+from ..models import subject as subject_table
+from .alerts import Counts, insert_alerts
+from .subject_conditions import is_kept_back, still_open
+
+log = structlog.get_logger()
+
+CHANGES_AT_ONCE = 20
+"""Most notes that are worked on in one transaction; one is of up to a batch of cooperatives."""
+FEW = 100
+"""Up to so many changed cooperatives are held against each open subject before it is matched: most
+changes concern few subjects, and a statement for each of the others costs more than the look."""
+
+
+async def backfill_alerts(session: AsyncSession) -> bool:
+    """Alert those whom noted changes made match an open subject; whether anything was noted.
+
+    Notes go with the transaction that alerts. Several may do this at once: each takes notes of its
+    own. Nobody is missed by a fan-out at the same time: a note is seen once its change is
+    committed, and the lock is asked for after that. So a fan-out that did not see the change has
+    the lock, is waited for, and its subject is seen here.
+    """
+    notes = (
+        select(audience_change.c.seq)
+        .order_by(audience_change.c.seq)
+        .limit(CHANGES_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("notes")
+    )
+    taken = await session.scalars(
+        delete(audience_change)
+        .where(audience_change.c.seq.in_(select(notes.c.seq)))
+        .returning(audience_change.c.cooperatives)
+    )
+    changed = {cooperative_id for note in taken for cooperative_id in note}
+    if not changed:
+        return False
+    await lock_audience(session, shared=True)
+    alerted = await backfill_matches(session, list(changed))
+    failpoints.reach("audience.late.before-commit")
+    log.info("audience matched", cooperatives=len(changed), alerted=alerted)
+    return True
+
+
+async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
+    """Match changed cooperatives against open subjects alerted of before; how many alerts.
+
+    The caller has taken the shared audience lock after the changes were committed, so every fan-out
+    has either committed, and its subject is seen here, or will see the changed rows itself.
+    """
+    table = subject_table.c
+    found = await session.scalars(
+        select(Subject)
+        .where(table.notified_version.is_not(None), still_open(), ~is_kept_back())
+        .order_by(table.subject_id)
+    )
+    await _note_missed(session)
+    few = await _facts_of(session, changed) if len(changed) <= FEW else None
+    alerted = 0
+    for subject in found:
+        await asyncio.sleep(0)  # requests and reactions of this process go on between subjects
+        only = changed if few is None else _whom(subject, few)
+        if only:
+            alerted += await backfill_subject(session, subject, only=only)
+    return alerted
+
+
+async def _facts_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID, Facts]:
+    """What is known of them now. Who changes once more meanwhile is noted once more."""
+    names = [name for name, _ in FACT_COLUMNS]
+    rows = await session.execute(
+        select(audience.c.cooperative_id, *(audience.c[name] for name in names)).where(
+            audience.c.cooperative_id == func.any(list(changed))
+        )
+    )
+    return {
+        cooperative_id: Facts.model_validate(dict(zip(names, facts, strict=True)))
+        for cooperative_id, *facts in rows
+    }
+
+
+def _whom(subject: Subject, facts: dict[UUID, Facts]) -> list[UUID]:
+    """Those whom the subject may concern; the statement that inserts the alerts decides."""
+    tracks = audience_tracks(subject.announcement())
+    return [
+        cooperative_id
+        for cooperative_id, known in facts.items()
+        if may_concern(tracks, known, reference_on=subject.reference_on)
+    ]
+
+
+async def backfill_subject(
+    session: AsyncSession, subject: Subject, *, only: Sequence[UUID] | None = None
+) -> int:
+    """Give the first alert of a subject to those who match only now; how many."""
+    counts = await insert_alerts(session, subject, subject.first_kind(), only=only)
+    if counts.alerted:
+        await _add_counts(session, subject.subject_id, counts)
+        metrics.backfilled(session, subject.kind, counts.eligible, counts.unknown)
+    return counts.alerted
+
+
+async def _note_missed(session: AsyncSession) -> None:
+    """What is held back has to be matched again once it is released."""
+    table = subject_table.c
+    held = (
+        select(table.subject_id)
+        .where(
+            table.notified_version.is_not(None),
+            still_open(),
+            is_kept_back(),
+            table.missed_matches.is_(False),
+        )
+        .order_by(table.subject_id)
+        .with_for_update(of=subject_table)
+    )
+    await session.execute(
+        update(subject_table).where(table.subject_id.in_(held)).values(missed_matches=True)
+    )
+
+
+async def _add_counts(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
+    """Add in the database: several may count at the same time."""
+    table = subject_table.c
+    await session.execute(
+        update(subject_table)
+        .where(table.subject_id == subject_id)
+        .values(
+            eligible=table.eligible + counts.eligible,
+            unknown=table.unknown + counts.unknown,
+            alerted=table.alerted + counts.alerted,
+        )
+    )

@@ -1,0 +1,136 @@
+"""The approval of a fan-out: holding, releasing, stopping it; and how many were alerted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.audience_lock import lock_audience
+from notifications.audience.models import CHANGE_CHANNEL
+from notifications.database_clock import moment
+from shared.errors import IllegalMove
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+
+from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
+from ..domain.subjects import FIRST, Subject, SubjectState
+from ..models import alert
+from ..models import subject as subject_table
+from .audience_check import record_decision
+from .backfill import backfill_subject
+from .follow_subject import apply_subject_state
+from .subject_conditions import is_kept_back, still_open
+
+
+async def decide_approval(
+    session: AsyncSession,
+    caller: Principal,
+    subject_id: UUID,
+    target: ApprovalState,
+    *,
+    reason: str,
+) -> FanoutApproval:
+    """Hold, release or stop. Operators only.
+
+    It takes the lock of fan-outs: one that runs is waited for, and none begins beside it. The
+    release of one subject does, in the same transaction, whatever its newest content asks for;
+    after a release of everything one subject after the other does (`fan_out_waiting`).
+    """
+    caller.require(Role.OPERATOR)
+    await lock_audience(session, shared=False)
+    now = await moment(session)
+    found = await session.get(FanoutApproval, subject_id, with_for_update=True)
+    before = {"state": found.state.value} if found else None
+    if found is None:
+        found = _first(subject_id, target, reason=reason, by=caller.subject, at=now)
+        session.add(found)
+    else:
+        found.decide(target, reason=reason, by=caller.subject, at=now)
+    audit.record(
+        session,
+        caller,
+        action=f"fan-out {target.value}",
+        subject_id=subject_id,
+        before=before,
+        after={"state": target.value, "reason": reason},
+    )
+    await record_decision(session, found)
+    if target is ApprovalState.RELEASED:
+        await _go_on(session, subject_id)
+    return found
+
+
+def _first(
+    subject_id: UUID, target: ApprovalState, *, reason: str, by: UUID, at: datetime
+) -> FanoutApproval:
+    """It may be held before its subject arrives; a release of nothing is refused."""
+    if target is ApprovalState.RELEASED:
+        raise IllegalMove("nothing is held")
+    if target is ApprovalState.STOPPED and subject_id == EVERYTHING:
+        raise StopsOneOnly
+    return FanoutApproval(
+        subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at
+    )
+
+
+async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
+    if subject_id == EVERYTHING:
+        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
+    else:
+        await fan_out_waiting(session, subject_id)
+
+
+async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:
+    """Fan out one subject that waits though nothing holds it; False where there is none.
+
+    After everything was released many may wait: each has a transaction of its own. The
+    caller comes again until there is none.
+    """
+    waiting = select(Subject).where(_waits()).order_by(subject_table.c.subject_id).limit(1)
+    if subject_id is not None:
+        waiting = waiting.where(subject_table.c.subject_id == subject_id)
+    if (await session.scalars(waiting)).first() is None:
+        return False
+    await lock_audience(session, shared=False)
+    again = waiting.add_columns(is_kept_back()).execution_options(populate_existing=True)
+    found = (await session.execute(again)).first()
+    if found is None:
+        return False
+    subject, is_stopped = found
+    await apply_subject_state(session, subject)
+    if subject.missed_matches and not is_stopped:
+        if subject.may_be_alerted(await moment(session)):
+            await backfill_subject(session, subject)
+        subject.missed_matches = False
+    await session.flush()
+    return True
+
+
+def _waits() -> ColumnElement[bool]:
+    """No alert yet, alerts of older content, or matches missed while held; and free to go on.
+
+    A stop keeps back those who are new, and no correction.
+    """
+    table = subject_table.c
+    is_new = and_(table.notified_version.is_(None), still_open(), ~is_kept_back())
+    is_old = and_(
+        table.notified_version < table.version,
+        table.state != SubjectState.OVER,
+        ~is_kept_back(ApprovalState.HELD),
+    )
+    is_missed = and_(table.missed_matches, still_open(), ~is_kept_back())
+    return or_(is_new, is_old, is_missed)
+
+
+async def count_alerted(session: AsyncSession, subject_id: UUID) -> int:
+    """How many cooperatives have an alert of this subject; how many alerts, for everything."""
+    if subject_id == EVERYTHING:
+        told = select(func.sum(subject_table.c.alerted))
+    else:
+        told = select(func.count()).where(
+            alert.c.subject_id == subject_id, alert.c.edition == FIRST
+        )
+    return int(await session.scalar(told) or 0)

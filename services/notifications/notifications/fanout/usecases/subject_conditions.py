@@ -1,0 +1,27 @@
+"""Conditions on a subject, in SQL: may new recipients be alerted, and is its fan-out held."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_
+
+from ..domain.fanout_approval import EVERYTHING, ApprovalState
+from ..domain.subjects import SubjectState
+from ..models import fanout_approval
+from ..models import subject as subject_table
+
+
+def still_open() -> ColumnElement[bool]:
+    """New recipients may be alerted: the subject is open, and its deadline has not passed."""
+    table = subject_table.c
+    return and_(
+        table.state == SubjectState.OPEN,
+        or_(table.closes_at.is_(None), table.closes_at > func.now()),
+    )
+
+
+def is_kept_back(*states: ApprovalState) -> ColumnElement[bool]:
+    """The subject, or everything, is held or stopped; or in one of these states."""
+    return exists().where(
+        fanout_approval.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),
+        fanout_approval.c.state.in_(states or (ApprovalState.HELD, ApprovalState.STOPPED)),
+    )

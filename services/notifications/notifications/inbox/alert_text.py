@@ -1,0 +1,115 @@
+"""An alert in the reader's language: what it says, and why this cooperative got it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from notifications.fanout.domain.subjects import audience_tracks
+from notifications.labels import how_to_complete
+from shared.contracts.announcement import Announcement
+from shared.contracts.criteria import Facts
+from shared.eligibility.evaluate import evaluate
+from shared.eligibility.explain import explain
+from shared.eligibility.verdict import Outcome
+from shared.i18n.languages import Direction, ReaderLanguage, content_language
+from shared.i18n.locales import direction
+
+from .change_text import Change, changes
+from .queries import AlertRow
+
+
+class TrackReason(BaseModel):
+    """Why one track is, or may be, for this cooperative."""
+
+    track: str | None = Field(description="Name of the track; null where it has none.")
+    verdict: Outcome
+    reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
+    to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
+
+
+class AlertOut(BaseModel):
+    """One alert of an inbox."""
+
+    number: int
+    kind: str
+    subject_id: UUID
+    subject_kind: str
+    title: str
+    summary: str
+    funder: str | None
+    deadline: str | None = Field(description="The wall-clock words of the deadline.")
+    language: ReaderLanguage
+    dir: Direction
+    verdict: Outcome = Field(
+        description="Of the best track; a correction may say that none is for the reader any more."
+    )
+    why: list[TrackReason] = Field(
+        description="Tracks that are, or may be, for the reader; where none is, what excludes it."
+    )
+    changes: list[Change]
+    reason: str | None = Field(description="Why it was changed, as whoever changed it wrote.")
+    state: Literal["unread", "read", "archived"]
+    created_at: datetime
+
+
+def render(alert: AlertRow, language: str) -> AlertOut:
+    """The alert with its reasons, from the content and the facts as they were when it was told."""
+    row = alert.row
+    content = Announcement.model_validate(row.content)
+    before = Announcement.model_validate(row.content_before) if row.content_before else None
+    funder = content.detail("funder")
+    written = content_language(language)
+    return AlertOut(
+        number=row.seq,
+        kind=row.kind,
+        subject_id=row.subject_id,
+        subject_kind=row.subject_kind,
+        title=content.title.in_language(written),
+        summary=content.text.in_language(written),
+        funder=str(funder.value) if funder else None,
+        deadline=content.deadline.in_language(written) if content.deadline else None,
+        language=language,
+        dir=direction(language),
+        verdict=verdict_of(row),
+        why=reasons(content, alert.facts, row, language),
+        changes=changes(before, content, language) if before else [],
+        reason=row.reason,
+        state=row.read_state,
+        created_at=row.created_at,
+    )
+
+
+def verdict_of(row: Any) -> Outcome:
+    """The best that some track came to, by the masks of an alert."""
+    if row.eligible_tracks:
+        return Outcome.ELIGIBLE
+    return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
+
+
+def reasons(content: Announcement, facts: Facts, row: Any, language: str) -> list[TrackReason]:
+    """The reasons of each track that the alert was told for; of all, where it is for none."""
+    told = row.eligible_tracks | row.unknown_tracks or ~0
+    return [
+        _reason(content, number, facts, row.reference_on, language)
+        for number in range(len(audience_tracks(content)))
+        if told >> number & 1
+    ]
+
+
+def _reason(
+    content: Announcement, number: int, facts: Facts, reference_on: Any, language: str
+) -> TrackReason:
+    criteria, name = audience_tracks(content)[number], content.tracks[number].name
+    verdict = evaluate(criteria, facts, reference_on=reference_on)
+    return TrackReason(
+        track=name.in_language(content_language(language)) if name else None,
+        verdict=verdict.outcome,
+        reasons=explain(verdict.decisive, criteria, facts, language),
+        to_complete=list(verdict.unknown_fields),
+        how_to_complete=how_to_complete(verdict.unknown_fields, language),
+    )

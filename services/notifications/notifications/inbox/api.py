@@ -1,0 +1,63 @@
+"""The inbox of a cooperative."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from notifications.labels import language_for
+from notifications.parameters import After, Limit, Number
+from shared.i18n.languages import ReaderLanguage
+from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
+
+from . import queries, usecases
+from .alert_text import AlertOut, render
+from .usecases import ReadState, require_inbox
+
+router = APIRouter(tags=["inbox"])
+
+
+class MarkIn(BaseModel):
+    state: ReadState
+
+
+@router.get("/cooperatives/{cooperative_id}/alerts")
+async def list_alerts(
+    session: Session,
+    caller: Caller,
+    cooperative_id: UUID,
+    state: ReadState | None = None,
+    language: ReaderLanguage | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[AlertOut]:
+    """The inbox of a cooperative, newest first, in its own language unless you ask otherwise."""
+    await require_inbox(session, caller, cooperative_id)
+    own = await queries.language_of(session, cooperative_id)
+    before = decode_cursor(after, int)[0] if after else None
+    found = await queries.list_alerts(
+        session,
+        cooperative_id=cooperative_id,
+        account_id=caller.subject,
+        state=state,
+        before=before,
+        limit=limit + 1,
+    )
+    chosen = language_for(own, language)
+    items = [render(alert, chosen) for alert in found[:limit]]
+    return Page(
+        items=items,
+        next=encode_cursor(items[-1].number) if len(found) > limit else None,
+    )
+
+
+@router.put("/cooperatives/{cooperative_id}/alerts/{number}/state", status_code=204)
+async def mark_alert(
+    session: Session, caller: Caller, cooperative_id: UUID, number: Number, mark: MarkIn
+) -> None:
+    """Mark an alert as unread, read or archived, for your account alone."""
+    await usecases.mark_alert(
+        session, caller, cooperative_id=cooperative_id, number=number, state=mark.state
+    )

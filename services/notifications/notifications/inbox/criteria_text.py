@@ -1,0 +1,73 @@
+"""A track in words: its name, what it gives, and whom it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from notifications.labels import name_of_value
+from shared.contracts.announcement import AnnouncedTrack
+from shared.contracts.criteria import Criteria, MinShare
+from shared.i18n.catalogues import translate
+from shared.i18n.languages import content_language
+from shared.i18n.money import dirhams
+from shared.i18n.terms import Terms
+
+GIFTS = (
+    "max_grant_centimes",
+    "max_rate_percent",
+    "min_own_share_percent",
+    "max_in_kind_percent_of_own_share",
+    "payer",
+)
+GIFT = Terms("gift", GIFTS, parameters=("value",))
+CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "count"))
+CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
+
+
+def in_words(track: AnnouncedTrack, language: str) -> str:
+    """The name, and in brackets whatever the track states."""
+    stated = [*_gifts(track, language), *_asked(track.criteria, language)]
+    words = translate(language, "list.semicolon").join(stated)
+    if track.name is None:
+        return words
+    name = track.name.in_language(content_language(language))
+    return f"{name} ({words})" if words else name
+
+
+def names(field: str, codes: tuple[str, ...], language: str) -> str:
+    """Codes of a list as a reader knows them."""
+    shown = (name_of_value(CODES.get(field, field), code, language) for code in codes)
+    return translate(language, "list.comma").join(shown)
+
+
+def _gifts(track: AnnouncedTrack, language: str) -> Iterator[str]:
+    written = content_language(language)
+    for detail in track.details:
+        if detail.label and detail.shown:
+            yield f"{detail.label.in_language(written)} : {detail.shown.in_language(written)}"
+    known = {each.code: each.value for each in track.details}
+    for field in GIFTS:
+        value = known.get(field)
+        if isinstance(value, int) and field == "max_grant_centimes":
+            value = dirhams(language, value)
+        if isinstance(value, int | str):
+            yield GIFT.text(language, field, value=value)
+
+
+def _asked(criteria: Criteria, language: str) -> Iterator[str]:
+    for field in Criteria.model_fields:
+        value = getattr(criteria, field)
+        if value is None or value == ():
+            continue
+        if isinstance(value, int):
+            yield CRITERION.text(language, field, count=value)
+        else:
+            yield CRITERION.text(language, field, value=_in_words(field, value, language))
+
+
+def _in_words(field: str, value: MinShare | tuple[str, ...], language: str) -> str:
+    if isinstance(value, tuple):
+        return names(field, value, language)
+    if value.strict:
+        return translate(language, "threshold.above", percent=value.percent)
+    return translate(language, "threshold.least", percent=value.percent)

@@ -1,0 +1,1 @@
+"""The ledger of a subject: every recipient with state and reason."""

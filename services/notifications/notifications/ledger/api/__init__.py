@@ -1,0 +1,1 @@
+"""Ledger and totals of a subject over HTTP."""

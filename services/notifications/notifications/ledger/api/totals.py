@@ -1,0 +1,211 @@
+"""What became of an event: counts and recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience import rows as audience_rows
+from notifications.fanout.approval_text import ApprovalAnswer, approval_answer
+from notifications.fanout.domain.subjects import Subject, SubjectState
+from notifications.fanout.queries import approvals
+from notifications.fanout.queries import totals as queries_totals
+from notifications.labels import name_of_value
+from notifications.parameters import After, Limit, provinces_read_by
+from shared.i18n.languages import ReaderLanguage, content_language
+from shared.kernel.auth.tokens import Role
+from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
+
+from .. import queries
+
+router = APIRouter(tags=["totals"])
+
+
+class TotalOut(BaseModel):
+    code: str | None = Field(description="Code of the region or sector; null where unknown.")
+    label: str | None
+    eligible: int
+    unknown: int
+
+
+class SubjectOut(BaseModel):
+    """A subject and its counts: matched = eligible + unknown; `alerted` counts first alerts."""
+
+    subject_id: UUID
+    kind: str
+    state: SubjectState
+    version: int
+    notified_version: int | None
+    title: str
+    matched: int
+    alerted: int
+    eligible: int
+    unknown: int
+    fanned_out_at: datetime | None
+
+
+class CorrectionOut(BaseModel):
+    """One correction: whoever had older content was told the one of this edition."""
+
+    edition: int
+    kind: str
+    alerts: int
+
+
+class TotalsOut(SubjectOut):
+    provinces: list[str] | None = Field(
+        description="Only cooperatives that are in these provinces today are counted; null: all."
+    )
+    repeated: int = Field(description="Recipients with more than one first alert: always 0.")
+    by_region: list[TotalOut]
+    by_sector: list[TotalOut]
+    by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
+    corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
+    corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
+    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back now.")
+    not_told: int = Field(
+        description="Kept back: how many match now, may still be told and have no alert."
+    )
+
+
+class RecipientOut(BaseModel):
+    cooperative_id: UUID
+    verdict: Literal["eligible", "unknown"]
+    alert_number: int
+
+
+class AudienceOut(BaseModel):
+    cooperatives: int
+    members: int
+    updated_at: datetime | None
+
+
+@router.get("/audience")
+async def audience(session: Session, caller: Caller) -> AudienceOut:
+    """How much of the register has arrived here."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    totals = await queries_totals.audience_totals(session)
+    return AudienceOut.model_validate(totals._mapping)
+
+
+@router.get("/subjects")
+async def list_subjects(
+    session: Session, caller: Caller, language: ReaderLanguage = "fr", limit: Limit = 50
+) -> list[SubjectOut]:
+    """Ideas and calls, the latest told first, with the counts of the whole country."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    found = await queries_totals.list_subjects(session, limit=limit)
+    return [_subject(each, language) for each in found]
+
+
+@router.get("/subjects/{subject_id}/totals")
+async def subject_totals(
+    session: Session, caller: Caller, subject_id: UUID, language: ReaderLanguage = "fr"
+) -> TotalsOut:
+    """Who was told: counts by verdict, region and sector, as of the moment of each alert.
+
+    To operators of all, to delegates of the cooperatives that are in their provinces today.
+    """
+    within = provinces_read_by(caller)
+    found = await queries_totals.get_subject(session, subject_id)
+    corrections = [
+        CorrectionOut.model_validate(row._mapping)
+        for row in await queries_totals.corrections_of(session, subject_id, within=within)
+    ]
+    kept = await approvals.kept_back_by(session, subject_id)
+    by_region = await _totals(session, subject_id, "region", within, language)
+    shown = _subject(found, language)
+    counted = shown if within is None else _counted(shown, by_region)
+    return TotalsOut(
+        **counted.model_dump(),
+        provinces=None if within is None else sorted(within),
+        by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
+        corrections=corrections,
+        corrected=sum(correction.alerts for correction in corrections),
+        approval=approval_answer(kept, language, for_staff=True),
+        not_told=await queries.count_untold(session, found, within=within),
+        repeated=await queries_totals.repeated_alerts(session, subject_id, within=within),
+        by_region=by_region,
+        by_sector=await _totals(session, subject_id, "sector", within, language),
+    )
+
+
+@router.get("/subjects/{subject_id}/recipients")
+async def list_recipients(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 200,
+) -> Page[RecipientOut]:
+    """Every recipient of a subject's first alert, by cooperative id.
+
+    Operators see all, delegates the cooperatives that are in their provinces today.
+    """
+    within = provinces_read_by(caller)
+    await queries_totals.get_subject(session, subject_id)
+    start = decode_cursor(after, UUID)[0] if after else None
+    rows = await queries_totals.recipients(
+        session, subject_id, after=start, limit=limit + 1, within=within
+    )
+    items = [
+        RecipientOut(
+            cooperative_id=row.cooperative_id,
+            verdict="eligible" if row.eligible_tracks else "unknown",
+            alert_number=row.seq,
+        )
+        for row in rows[:limit]
+    ]
+    more = len(rows) > limit
+    return Page(items=items, next=encode_cursor(str(items[-1].cooperative_id)) if more else None)
+
+
+def _subject(found: Subject, language: str) -> SubjectOut:
+    content = found.announcement()
+    return SubjectOut(
+        subject_id=found.subject_id,
+        kind=found.kind,
+        state=found.state,
+        version=found.version,
+        notified_version=found.notified_version,
+        title=content.title.in_language(content_language(language)),
+        matched=found.eligible + found.unknown,
+        alerted=found.alerted,
+        eligible=found.eligible,
+        unknown=found.unknown,
+        fanned_out_at=found.fanned_out_at,
+    )
+
+
+def _counted(shown: SubjectOut, groups: Sequence[TotalOut]) -> SubjectOut:
+    """The subject with the counts of these groups instead of everybody's."""
+    eligible, unknown = (sum(getattr(g, name) for g in groups) for name in ("eligible", "unknown"))
+    told = eligible + unknown
+    counts = {"eligible": eligible, "unknown": unknown, "matched": told, "alerted": told}
+    return shown.model_copy(update=counts)
+
+
+async def _totals(
+    session: AsyncSession,
+    subject_id: UUID,
+    column: Literal["region", "sector"],
+    within: audience_rows.Within,
+    language: str,
+) -> list[TotalOut]:
+    return [
+        TotalOut(
+            code=code,
+            label=name_of_value(column, code, language) if code else None,
+            eligible=eligible,
+            unknown=unknown,
+        )
+        for code, eligible, unknown in await queries_totals.totals_by(
+            session, subject_id, column, within=within
+        )
+    ]

@@ -1,0 +1,233 @@
+"""The ledger of a subject: every alert with the facts it was told for, and who waits untold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, case, exists, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.models import audience, audience_history
+from notifications.audience.rows import FACT_NAMES, AnyRow, Within, lies_within
+from notifications.database_clock import moment
+from notifications.fanout.domain.fanout_approval import Decision
+from notifications.fanout.domain.subjects import Subject
+from notifications.fanout.models import alert, subject_history
+from notifications.fanout.queries.approvals import kept_back_by
+from notifications.fanout.queries.totals import get_subject
+from notifications.fanout.usecases.matching import match, tracks_of
+from notifications.inbox.models import alert_state
+from shared.contracts.announcement import Announcement
+from shared.contracts.criteria import Facts
+from shared.eligibility.verdict import fields_of
+from shared.kernel.data.database import Sessions
+
+BATCH = 500
+"""Rows per transaction: none stays open while a slow reader takes its time."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page of the ledger begins: first those told, then those who wait untold."""
+
+    is_untold: bool = False
+    after: tuple[UUID, int] | None = None
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One alert, or one cooperative that matches and was not told. The names are today's.
+
+    They are missing while the audience is being rebuilt. All else is as it was told. `untold_for`
+    is what keeps the fan-out back.
+    """
+
+    cooperative_id: UUID
+    name_fr: str | None
+    name_ar: str | None
+    facts: Facts
+    content: Announcement
+    reference_on: date
+    eligible_tracks: int
+    unknown_tracks: int
+    unknown_fields: tuple[str, ...]
+    edition: int | None = None
+    kind: str | None = None
+    subject_version: int | None = None
+    told_at: datetime | None = None
+    read_state: str | None = None
+    told_late: bool = False
+    corrected: bool = False
+    untold_for: Decision | None = None
+
+
+async def ledger_batches(
+    sessions: Sessions, subject_id: UUID, *, within: Within = None, size: int = BATCH
+) -> AsyncIterator[list[LedgerRow]]:
+    """Every row of a subject's ledger, each batch in a transaction of its own."""
+    place: Place | None = Place()
+    while place is not None:
+        async with sessions() as session:
+            rows, place = await ledger_page(session, subject_id, place, size, within=within)
+        if rows:
+            yield rows
+
+
+async def ledger_page(
+    session: AsyncSession, subject_id: UUID, place: Place, size: int, *, within: Within = None
+) -> tuple[list[LedgerRow], Place | None]:
+    """Rows from a place on, and where the next page begins; None at the end."""
+    found = await get_subject(session, subject_id)
+    if place.is_untold:
+        return await _untold(session, found, place, size, within)
+    statement = _alerts(subject_id).where(lies_within(within, alert.c.cooperative_id))
+    key = (alert.c.cooperative_id, alert.c.edition)
+    if place.after is not None:
+        statement = statement.where(tuple_(*key) > place.after)
+    rows = list(await session.execute(statement.order_by(*key).limit(size)))
+    contents = await _contents(session, subject_id)
+    told = [_told(row, contents[row.subject_version], found) for row in rows]
+    if len(rows) < size:
+        kept = await _keeps_back(session, found)
+        return told, Place(is_untold=True) if kept else None
+    return told, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
+
+
+async def _untold(
+    session: AsyncSession, found: Subject, place: Place, size: int, within: Within
+) -> tuple[list[LedgerRow], Place | None]:
+    kept = await _keeps_back(session, found)
+    if kept is None:
+        return [], None
+    rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
+    content = found.announcement()
+    waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
+    if len(rows) < size:
+        return waiting, None
+    return waiting, Place(is_untold=True, after=(rows[-1].cooperative_id, 0))
+
+
+async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
+    """What keeps back the alerts of those who may be told now; of what is over nobody may."""
+    if not found.may_be_alerted(await moment(session)):
+        return None
+    return await kept_back_by(session, found.subject_id)
+
+
+async def count_untold(session: AsyncSession, found: Subject, *, within: Within = None) -> int:
+    """How many are kept back: they match the newest content, may be told now and have no alert."""
+    if await _keeps_back(session, found) is None:
+        return 0
+    waiting = _waiting(found, within).subquery()
+    return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
+
+
+async def _contents(
+    session: AsyncSession, subject_id: UUID
+) -> dict[int, tuple[Announcement, date]]:
+    rows = await session.execute(
+        select(subject_history).where(subject_history.c.subject_id == subject_id)
+    )
+    return {
+        row.version: (Announcement.model_validate(row.content), row.reference_on) for row in rows
+    }
+
+
+_later = alert.alias("later")
+
+
+def _alerts(subject_id: UUID) -> Select[Any]:
+    mine = and_(
+        alert_state.c.cooperative_id == alert.c.cooperative_id, alert_state.c.seq == alert.c.seq
+    )
+    # What any account of the cooperative did with it; read counts more than archived unread.
+    rank = case((alert_state.c.state == "read", 2), (alert_state.c.state == "archived", 1), else_=0)
+    done = select(func.max(rank)).where(mine).correlate(alert).scalar_subquery()
+    corrected = exists().where(
+        _later.c.subject_id == alert.c.subject_id,
+        _later.c.cooperative_id == alert.c.cooperative_id,
+        _later.c.edition > alert.c.edition,
+    )
+    return (
+        select(
+            alert,
+            done.label("done"),
+            corrected.label("corrected"),
+            audience.c.name_fr,
+            audience.c.name_ar,
+            *(audience_history.c[name] for name in FACT_NAMES),
+        )
+        .outerjoin(audience, audience.c.cooperative_id == alert.c.cooperative_id)
+        .join(
+            audience_history,
+            (audience_history.c.cooperative_id == alert.c.cooperative_id)
+            & (audience_history.c.version == alert.c.audience_version),
+        )
+        .where(alert.c.subject_id == subject_id)
+    )
+
+
+def _waiting(
+    found: Subject,
+    within: Within,
+    *,
+    after: tuple[UUID, int] | None = None,
+    first: int | None = None,
+) -> Select[Any]:
+    told = exists().where(
+        alert.c.subject_id == found.subject_id,
+        alert.c.cooperative_id == audience.c.cooperative_id,
+    )
+    when = [~told, lies_within(within, audience.c.cooperative_id)]
+    if after is not None:
+        when.append(audience.c.cooperative_id > after[0])
+    columns = (
+        audience.c.cooperative_id,
+        audience.c.name_fr,
+        audience.c.name_ar,
+        *(audience.c[name] for name in FACT_NAMES),
+    )
+    waiting = match(tracks_of(found), *columns, when=when, first=first)
+    return select(
+        *(waiting.rows.c[column.name] for column in columns),
+        waiting.eligible.label("eligible_tracks"),
+        waiting.unknown.label("unknown_tracks"),
+        waiting.fields.label("unknown_fields"),
+    ).order_by(waiting.rows.c.cooperative_id)
+
+
+STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
+
+
+def _told(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
+    late = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
+    return _row(
+        row,
+        *content,
+        edition=row.edition,
+        kind=row.kind,
+        subject_version=row.subject_version,
+        told_at=row.created_at,
+        read_state=STATES[row.done],
+        told_late=row.edition == 0 and late,
+        corrected=row.corrected,
+    )
+
+
+def _row(row: AnyRow, content: Announcement, reference_on: date, **more: Any) -> LedgerRow:
+    return LedgerRow(
+        cooperative_id=row.cooperative_id,
+        name_fr=row.name_fr,
+        name_ar=row.name_ar,
+        facts=Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES}),
+        content=content,
+        reference_on=reference_on,
+        eligible_tracks=row.eligible_tracks,
+        unknown_tracks=row.unknown_tracks,
+        unknown_fields=fields_of(row.unknown_fields),
+        **more,
+    )

@@ -1,0 +1,21 @@
+"""What several routes ask for in the same way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from shared.kernel.auth.tokens import Principal, Role
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+After = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+Number = Annotated[int, Path(ge=0, lt=2**63)]
+
+
+def provinces_read_by(caller: Principal) -> frozenset[str] | None:
+    """Whose alerts the caller may read in one: operators everybody's (None), delegates those of the
+    cooperatives that are in their provinces today, as for an inbox. Nobody else.
+    """
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    return None if caller.has(Role.OPERATOR) else caller.provinces

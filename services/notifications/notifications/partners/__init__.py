@@ -1,0 +1,1 @@
+"""Partner institutions: subscriptions, feeds, partner queues, gaps."""

@@ -1,0 +1,1 @@
+"""Subscriptions, feeds, partner queues and the partner ledger over HTTP."""

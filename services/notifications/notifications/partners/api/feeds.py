@@ -1,0 +1,86 @@
+"""The numbered feed of a partner institution."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from shared.errors import Gone
+from shared.kernel.messaging import wire
+from shared.kernel.web.requests import Caller, Session
+
+from ..queries import partner_ledger, partners
+from ..usecases import feed_delivery
+from ..usecases.partners import partner_of
+from .partner_ledger import GapOut
+
+router = APIRouter(tags=["partners"])
+
+
+class NotKeptAnyMore(Gone):
+    """The feed does not go back that far any more: leave `after` out to start with the oldest."""
+
+
+class FeedItem(BaseModel):
+    """A CloudEvent with its number in your feed."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    source: str
+    type: str
+    time: datetime
+    sequence: str
+    data: dict[str, Any]
+
+
+class FeedOut(BaseModel):
+    items: list[FeedItem]
+    next: str = Field(description="Pass it as `after` next time, also when items is empty.")
+    gaps: list[GapOut] = Field(description="Of these events, those that your queue dropped.")
+
+
+@router.get("/feed")
+async def read_feed(
+    session: Session,
+    caller: Caller,
+    after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> FeedOut:
+    """Your events after a position, in order. Whoever has seen n has seen all before n.
+
+    Without a position it begins with the oldest that is kept; a position before that one is
+    answered with 410, which names it.
+    """
+    slug = partner_of(caller)
+    # Read first: an entry that comes between the two reads must not look like one that is gone.
+    last_known = await partners.last_position(session, slug)
+    rows = await partners.read_feed(session, slug, after=int(after or 0), limit=limit)
+    oldest = rows[0].position if rows else last_known + 1
+    if after is not None and int(after) + 1 < oldest:
+        raise NotKeptAnyMore(
+            f"positions up to {oldest - 1} are not kept any more; the oldest is {oldest}: read on"
+            f" with after={oldest - 1}",
+            field="after",
+        )
+    items = [
+        FeedItem(
+            id=row.event_id,
+            source=f"{wire.SOURCE}/notifications",
+            type=row.topic,
+            time=row.occurred_at,
+            sequence=str(row.position),
+            data=orjson.loads(row.body),
+        )
+        for row in rows
+    ]
+    if not rows:
+        return FeedOut(items=[], next=after or str(oldest - 1), gaps=[])
+    first, last = rows[0].position, rows[-1].position
+    await feed_delivery.record_handed_out(session, slug, first, last)
+    gaps = await partner_ledger.gaps_of(session, slug, first=first, last=last, only_open=False)
+    return FeedOut(items=items, next=str(last), gaps=[GapOut.model_validate(gap) for gap in gaps])

@@ -1,0 +1,125 @@
+"""The ledger of a partner: what it was sent, through which door and when."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from notifications.parameters import After
+from shared.errors import Forbidden
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data.database import Sessions as SessionFactory
+from shared.kernel.web.csv_tables import csv_answer, csv_text
+from shared.kernel.web.requests import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
+
+from ..partner_ledger_csv import HEADER, cells_of
+from ..queries import partner_ledger as queries_partner_ledger
+
+router = APIRouter(tags=["partners"])
+
+Slug = Annotated[str, Path(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+
+
+class NotYourLedger(Forbidden):
+    """A ledger is read by its own institution, and by operators."""
+
+
+class WentOut(BaseModel):
+    """By one door: confirmed so many `times`, always under the same event id.
+
+    `unsure` counts sendings that began and of which no confirm was noted, as when a process died;
+    each may have brought the entry once more. Without `first_at` it went out before times were
+    kept.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    door: str
+    first_at: datetime | None
+    last_at: datetime | None
+    times: int
+    unsure: int
+
+
+class GapOut(BaseModel):
+    """Positions that your queue dropped: full (maxlen), too old (expired), or refused by you.
+
+    Or that age took from the feed before they were sent to your queue (trimmed). Closed once they
+    went out again: to the queue (replay) or as a page of the feed.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    first_position: int
+    last_position: int
+    reason: str
+    noticed_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+class PartnerEntryOut(BaseModel):
+    """One event of the feed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    position: int
+    event_id: UUID
+    topic: str
+    subject_id: UUID | None
+    recorded_at: datetime
+    subscriptions: list[UUID] = Field(description="Those that matched when it was recorded.")
+    doors: list[WentOut]
+    gap: GapOut | None
+
+
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get("/partners/{slug}/ledger")
+async def partner_ledger(
+    session: Session,
+    caller: Caller,
+    slug: Slug,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Page[PartnerEntryOut]:
+    """Every event of a partner's feed with door and time: for the partner itself and operators."""
+    await _require_ledger(session, caller, slug)
+    start = decode_cursor(after, int)[0] if after else 0
+    found = await queries_partner_ledger.partner_entries(
+        session, slug, after=start, limit=limit + 1
+    )
+    items = [PartnerEntryOut.model_validate(entry) for entry in found[:limit]]
+    more = len(found) > limit
+    return Page(items=items, next=encode_cursor(items[-1].position) if more else None)
+
+
+@router.get("/partners/{slug}/ledger.csv", response_class=StreamingResponse, responses=CSV)
+async def partner_ledger_csv(
+    session: Session, sessions: Sessions, caller: Caller, slug: Slug
+) -> StreamingResponse:
+    """The same as a table, one line per event."""
+    await _require_ledger(session, caller, slug)
+    return csv_answer(_lines(sessions, slug), f"ledger-{slug}")
+
+
+async def _require_ledger(session: Session, caller: Principal, slug: str) -> None:
+    own = Role.PARTNER in caller.roles and caller.partner == slug
+    if not own and Role.OPERATOR not in caller.roles:
+        raise NotYourLedger
+    await queries_partner_ledger.require_partner(session, slug)
+
+
+async def _lines(sessions: SessionFactory, slug: str) -> AsyncIterator[str]:
+    yield csv_text([HEADER])
+    async for batch in queries_partner_ledger.partner_batches(sessions, slug):
+        yield csv_text([cells_of(entry) for entry in batch])

@@ -1,0 +1,90 @@
+"""`taawon partner`: the provisioner, and a partner's own way to read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import aio_pika
+import orjson
+import typer
+
+from notifications.settings import NotificationsSettings
+from shared.kernel.data.database import engine_of, make_sessions
+from shared.kernel.observability import logs
+
+from ..jobs import run_provisioner
+from .partner_ledger import ledger
+
+partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
+partner.command()(ledger)
+
+
+@partner.command()
+def provision() -> None:
+    """Run the provisioner: it makes the queue and the broker user of each partner that asks.
+
+    It alone holds an administrator's credential (TAAWON_RABBIT_MANAGEMENT_URL) and has no HTTP
+    door.
+    """
+
+    async def run() -> None:
+        settings = NotificationsSettings.load()
+        logs.configure("partners-provisioner", settings.log_level)
+        engine = engine_of(settings, "partners-provisioner", pool_size=2)
+        try:
+            await run_provisioner(settings, make_sessions(engine))
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
+
+
+@partner.command()
+def listen(
+    url: Annotated[str, typer.Argument(help="amqp://user:password@host:5672/partners")],
+    queue: Annotated[str, typer.Argument(help="Your queue, as GET /doors/amqp names it.")],
+    count: Annotated[int, typer.Option(help="Stop after so many events; 0: never.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Stop after so long without an event.")] = 30,
+) -> None:
+    """Read your events as a partner does: one JSON line each, acknowledged once printed.
+
+    It needs nothing but your own AMQP login.
+
+    Example: taawon partner listen amqp://p-indh:secret@broker/partners p.indh.1f2e.events --count 3
+    """
+    asyncio.run(_listen(url, queue, count, seconds))
+
+
+async def _listen(url: str, queue: str, count: int, seconds: float) -> None:
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=50)
+        source = await channel.get_queue(queue, ensure=False)
+        seen = 0
+        async with source.iterator(timeout=seconds) as messages:
+            try:
+                async for message in messages:
+                    _print(message)
+                    await message.ack()
+                    seen += 1
+                    if seen == count:
+                        return
+            except TimeoutError:
+                return
+
+
+def _print(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+    typer.echo(
+        orjson.dumps(
+            {
+                "id": message.message_id,
+                "type": message.type,
+                "sequence": message.headers.get("cloudEvents_sequence"),
+                "redelivered": message.redelivered,
+                "data": orjson.loads(message.body),
+            },
+            default=str,
+        ).decode()
+    )

@@ -1,0 +1,144 @@
+"""`taawon partner ledger`: what a partner was sent, through which door and when."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from shared.kernel.commands.settings import settings_of
+from shared.kernel.data.database import Sessions, make_engine, make_sessions
+
+from ..partner_ledger_csv import HEADER, cells_of
+from ..queries import partner_ledger
+
+SHOWN = 200
+COLUMNS = ("position", "event", "recorded", "queue", "feed", "dropped")
+_AS_JSON = TypeAdapter(partner_ledger.PartnerEntry)
+
+
+def ledger(
+    slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
+    after: Annotated[int, typer.Option(min=0, help="Only events after this position.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All events, one JSON line each.")
+    ] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write all events to this file as a table.")
+    ] = None,
+) -> None:
+    """Show every event of a partner's feed with the doors it went out by, and their times.
+
+    It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
+    On the terminal at most 200.
+
+    Example: taawon partner ledger fm5 --csv fm5.csv
+    """
+    if table is not None:
+        written = asyncio.run(_write(slug, after, table))
+        typer.echo(f"{written} events written to {table}")
+    elif as_json:
+        asyncio.run(_print_json(slug, after))
+    else:
+        asyncio.run(_show(slug, after))
+
+
+@asynccontextmanager
+async def _connected(slug: str) -> AsyncIterator[Sessions]:
+    settings = settings_of("notifications")
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        sessions = make_sessions(engine)
+        async with sessions() as session:
+            await partner_ledger.require_partner(session, slug)
+        yield sessions
+    finally:
+        await engine.dispose()
+
+
+async def _write(slug: str, after: int, path: Path) -> int:
+    """Nothing is touched for a slug that nobody has; the table is there whole or not at all."""
+    written = 0
+    async with _connected(slug) as sessions:
+        with _in_place_of(path) as file:
+            lines = csv.writer(file)
+            lines.writerow(HEADER)
+            async for batch in partner_ledger.partner_batches(sessions, slug, after=after):
+                lines.writerows(cells_of(entry) for entry in batch)
+                written += len(batch)
+    return written
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[TextIO]:
+    """A file beside it, which takes its place when it is complete."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        # Such as /dev/stdout: there is nothing to keep, and its place is not ours to take.
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            yield file
+        return
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("w", newline="", encoding="utf-8-sig") as file:
+            yield file
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+async def _print_json(slug: str, after: int) -> None:
+    async with _connected(slug) as sessions:
+        async for batch in partner_ledger.partner_batches(sessions, slug, after=after):
+            for entry in batch:
+                sys.stdout.buffer.write(_AS_JSON.dump_json(entry) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def _show(slug: str, after: int) -> None:
+    async with _connected(slug) as sessions, sessions() as session:
+        entries = await partner_ledger.partner_entries(session, slug, after=after, limit=SHOWN + 1)
+        open_gaps = await partner_ledger.count_open_gaps(session, slug)
+    shown = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
+    for entry in entries[:SHOWN]:
+        shown.add_row(*_row(entry))
+    Console().print(shown)
+    if len(entries) > SHOWN:
+        typer.echo(f"more: --after {entries[SHOWN - 1].position}, or all of them with --csv FILE")
+    if open_gaps:
+        typer.echo(f"{open_gaps} events were dropped by the queue and have not gone out again")
+
+
+def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:
+    went = {door.door: door for door in entry.doors}
+    gap = entry.gap
+    dropped = f"{gap.reason}{', again by ' + gap.closed_by if gap.closed_by else ''}" if gap else ""
+    return (
+        str(entry.position),
+        entry.topic,
+        _moment(entry.recorded_at),
+        _went(went.get("amqp")),
+        _went(went.get("feed")),
+        dropped,
+    )
+
+
+def _went(door: partner_ledger.Went | None) -> str:
+    if door is None:
+        return "-"
+    times = f" x{door.times}" if door.times > 1 else ""
+    unsure = f" +{door.unsure}?" if door.unsure else ""
+    return f"{_moment(door.first_at) if door.first_at else 'yes'}{times}{unsure}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

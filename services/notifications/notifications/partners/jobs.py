@@ -1,0 +1,132 @@
+"""Work beside requests and consumers: backfill, partner feeds and doors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from prometheus_client import start_http_server
+
+from notifications import metrics
+from notifications.settings import NotificationsSettings
+from shared.kernel.data.database import Sessions
+from shared.kernel.jobs.job import Job
+from shared.kernel.jobs.runner import Runner
+from shared.kernel.messaging.management import Management, ManagementRefused
+from shared.kernel.messaging.publisher import Publisher
+from shared.kernel.messaging.topology import user_of
+from shared.kernel.runtime import Runtime
+
+from .gap_collector import drain_dropped
+from .models import DOOR_CHANNEL, FEED_CHANNEL
+from .provisioner import BrokerProvisioner
+from .usecases import feed_delivery, partner_queue, partners
+
+log = structlog.get_logger()
+
+
+LOOK_SECONDS = 30.0
+"""How often the provisioner looks whether the broker still has what it made."""
+
+
+def trim_feeds(runtime: Runtime) -> Job:
+    """Every hour take what is past its retention out of partner feeds, batch by batch."""
+    days = NotificationsSettings.of(runtime.settings).feed_retention_days
+
+    async def step() -> bool:
+        async with runtime.sessions.begin() as session:
+            return await partners.trim_feeds(session, days=days) > 0
+
+    return Job(name="feed_trimming", step=step, poll_seconds=3600)
+
+
+def deliver_feeds(runtime: Runtime) -> Job | None:
+    """Keep partner queues filled from the feeds."""
+    settings = NotificationsSettings.of(runtime.settings)
+    if settings.amqp_partners_url is None:
+        log.warning("no AMQP doors", reason="TAAWON_AMQP_PARTNERS_URL is not set")
+        return None
+    publisher = Publisher(
+        settings.amqp_partners_url.get_secret_value(), settings.publish_timeout, "partner doors"
+    )
+
+    async def step() -> bool:
+        return await feed_delivery.deliver_feed(runtime.sessions, publisher)
+
+    return Job(
+        name="feed_delivery",
+        step=step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(FEED_CHANNEL, DOOR_CHANNEL),
+        close=publisher.close,
+    )
+
+
+async def keep_gaps(runtime: Runtime) -> None:
+    """Keep what partner queues dropped as gaps of their feeds, until cancelled."""
+    settings = NotificationsSettings.of(runtime.settings)
+    if settings.amqp_partners_url is None:
+        return
+    url = settings.amqp_partners_url.get_secret_value()
+    await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
+
+
+def provision(settings: NotificationsSettings, sessions: Sessions, management: Management) -> Job:
+    """Make partner doors as they are asked for."""
+    assert settings.amqp_partners_url is not None
+    delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
+    provisioner = BrokerProvisioner(management, delivery_user)
+    looked = float("-inf")
+
+    async def step() -> bool:
+        nonlocal looked
+        if time.monotonic() - looked > LOOK_SECONDS:
+            await _prepare(sessions, provisioner)
+            looked = time.monotonic()
+        await partner_queue.provision_doors(sessions, provisioner)
+        metrics.PROVISIONED.set_to_current_time()
+        return False
+
+    return Job(
+        name="provisioner",
+        step=step,
+        poll_seconds=settings.relay_poll_seconds,
+        wake=(DOOR_CHANNEL,),
+        outages=(ManagementRefused,),
+    )
+
+
+async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
+    """Everything is there; a broker may have come back without its data at any time."""
+    await provisioner.prepare()
+    await partner_queue.find_lost_doors(sessions, provisioner)
+
+
+async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -> None:
+    """The provisioner as a process."""
+    if settings.rabbit_management_url is None or settings.amqp_partners_url is None:
+        raise SystemExit(
+            "the provisioner can't start: it needs TAAWON_RABBIT_MANAGEMENT_URL"
+            " (http://admin:password@host:15672) and TAAWON_AMQP_PARTNERS_URL"
+        )
+    management = Management.of_url(settings.rabbit_management_url.get_secret_value())
+    with measured_at(settings):
+        job = provision(settings, sessions, management)
+        await Runner(settings.database_url.get_secret_value(), [job]).run()
+
+
+@contextmanager
+def measured_at(settings: NotificationsSettings) -> Iterator[None]:
+    """Where a port is set, metrics are answered there and nothing else is: not on any door."""
+    if not settings.metrics_port:
+        yield
+        return
+    server, thread = start_http_server(settings.metrics_port, settings.metrics_host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

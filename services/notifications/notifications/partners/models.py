@@ -1,0 +1,143 @@
+"""Tables of partners, subscriptions, feeds, partner queues and gaps."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from notifications.tables import choice, mapper, metadata, moment
+
+from .domain.partner_queue import Door, DoorState
+
+partner = Table(
+    "partner",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("name", JSONB),
+    Column("kind", Text),
+    Column("language", Text, nullable=False, server_default="fr"),
+    Column("version", Integer, nullable=False, server_default=text("0")),
+    Column("last_position", BigInteger, nullable=False, server_default=text("0")),
+)
+
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("subscription_id", UUID(as_uuid=True), primary_key=True),
+    Column("slug", Text, ForeignKey("partner.slug"), nullable=False, index=True),
+    Column("filter", JSONB, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    moment("created_at", default=True),
+    moment("ended_at", nullable=True),
+)
+
+
+feed_entry = Table(
+    "feed_entry",
+    metadata,
+    Column("slug", Text, ForeignKey("partner.slug"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    Column("topic", Text, nullable=False),
+    moment("occurred_at"),
+    moment("recorded_at", default=True),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("subscriptions", ARRAY(UUID(as_uuid=True)), nullable=False),
+    UniqueConstraint("slug", "event_id"),
+)
+
+
+amqp_door = Table(
+    "amqp_door",
+    metadata,
+    Column("slug", Text, ForeignKey("partner.slug"), primary_key=True),
+    Column("queue", Text, nullable=False, unique=True),
+    Column("username", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("state", choice(DoorState), nullable=False),
+    Column("delivered_position", BigInteger, nullable=False, server_default=text("0")),
+    moment("requested_at", default=True),
+    moment("ready_at", nullable=True),
+)
+
+
+# What went out through a door, by ranges: `times` confirmed, `unsure` begun and not known.
+feed_delivery = Table(
+    "feed_delivery",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("door", Text, primary_key=True),
+    Column("first_position", BigInteger, primary_key=True),
+    Column("last_position", BigInteger, primary_key=True),
+    Column("times", Integer, nullable=False, server_default=text("0")),
+    Column("unsure", Integer, nullable=False, server_default=text("0")),
+    moment("first_at", nullable=True),
+    moment("last_at", nullable=True),
+)
+
+
+# `sending` is the replay whose copy was dropped, 0 for the first: a later one opens the gap anew.
+feed_gap = Table(
+    "feed_gap",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("sending", BigInteger, nullable=False, server_default=text("0")),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    moment("noticed_at", default=True),
+    moment("closed_at", nullable=True),
+    Column("closed_by", Text),
+    Index("ix_feed_gap_open", "slug", "position", postgresql_where=text("closed_at IS NULL")),
+)
+
+
+feed_replay = Table(
+    "feed_replay",
+    metadata,
+    Column("replay_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("next_position", BigInteger, nullable=False),
+    moment("asked_at", default=True),
+    moment("done_at", nullable=True),
+    Index("ix_feed_replay_waiting", "slug", unique=True, postgresql_where=text("done_at IS NULL")),
+)
+
+
+FEED_CHANNEL = "taawon_feed"
+
+
+DOOR_CHANNEL = "taawon_doors"
+
+
+WAKE_SQL = (
+    f"""CREATE FUNCTION feed_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('{FEED_CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER feed_notify AFTER INSERT ON feed_entry
+FOR EACH STATEMENT EXECUTE FUNCTION feed_notify()""",
+    f"""CREATE FUNCTION door_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('{DOOR_CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER door_notify AFTER INSERT OR UPDATE OF state, password_hash ON amqp_door
+FOR EACH STATEMENT EXECUTE FUNCTION door_notify()""",
+)
+"""Wakes the delivery of feeds and the provisioner at commit; a migration runs it."""
+
+
+mapper.map_imperatively(Door, amqp_door)

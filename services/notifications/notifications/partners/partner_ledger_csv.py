@@ -1,0 +1,55 @@
+"""The ledger of a partner as lines of a table, for the HTTP door and the command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from .queries import partner_ledger
+
+HEADER = (
+    "position",
+    "event_id",
+    "topic",
+    "subject_id",
+    "recorded_at",
+    "subscriptions",
+    *(
+        f"{door}_{name}"
+        for door in ("amqp", "feed")
+        for name in ("first_at", "last_at", "times", "unsure")
+    ),
+    "dropped_because",
+    "dropped_at",
+    "closed_at",
+    "closed_by",
+)
+
+
+def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
+    """One line of the table."""
+    went = {door.door: door for door in entry.doors}
+    gap = entry.gap
+    return (
+        entry.position,
+        entry.event_id,
+        entry.topic,
+        entry.subject_id,
+        entry.recorded_at.isoformat(),
+        " ".join(map(str, entry.subscriptions)),
+        *_cells(went.get("amqp")),
+        *_cells(went.get("feed")),
+        gap.reason if gap else None,
+        _moment(gap.noticed_at if gap else None),
+        _moment(gap.closed_at if gap else None),
+        gap.closed_by if gap else None,
+    )
+
+
+def _cells(door: partner_ledger.Went | None) -> tuple[object, ...]:
+    if door is None:
+        return (None, None, 0, 0)
+    return (_moment(door.first_at), _moment(door.last_at), door.times, door.unsure)
+
+
+def _moment(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None

@@ -1,0 +1,96 @@
+"""The one part that may create broker users: it makes partner queues, and has no HTTP door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from shared.kernel.messaging.management import Management
+from shared.kernel.messaging.topology import NO_DELIVERY_LIMIT
+
+from .domain.partner_queue import Door
+from .usecases.partner_queue import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
+
+QUEUE_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-overflow": "drop-head",
+    "x-max-length": 100_000,
+    "x-message-ttl": round(QUEUE_KEEPS.total_seconds() * 1000),
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": DROPPED,
+}
+"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps for longer."""
+DROPPED_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-max-length": 100_000,
+    "x-overflow": "drop-head",
+    "x-delivery-limit": NO_DELIVERY_LIMIT,
+}
+"""Bounded too, for the feed keeps for longer; but a gap is noted from here or never."""
+USER_LIMITS = {"max-connections": 5, "max-channels": 20}
+
+
+class BrokerProvisioner:
+    """Makes queues and users through the management API, as an administrator."""
+
+    def __init__(
+        self,
+        management: Management,
+        delivery_user: str,
+        queue_arguments: Mapping[str, Any] = QUEUE_ARGUMENTS,
+    ) -> None:
+        self._management = management
+        self._delivery_user = delivery_user
+        self._queue_arguments = dict(queue_arguments)
+
+    async def prepare(self) -> None:
+        """The vhost of partners, and what notifications may do in it."""
+        await asyncio.to_thread(self._prepare)
+
+    async def make(self, door: Door) -> None:
+        """Queue, user and rights of one partner. A user that exists gets the new password."""
+        await asyncio.to_thread(self._make, door)
+
+    async def made(self) -> Made:
+        """What the broker has now."""
+        return await asyncio.to_thread(self._made)
+
+    def _prepare(self) -> None:
+        api = self._management
+        api.put_vhost(PARTNER_VHOST)
+        api.put_permissions(PARTNER_VHOST, api.user, configure=".*", write=".*", read=".*")
+        api.put(
+            f"exchanges/{PARTNER_VHOST}/{PARTNER_EXCHANGE}", {"type": "direct", "durable": True}
+        )
+        api.put(f"exchanges/{PARTNER_VHOST}/{DROPPED}", {"type": "fanout", "durable": True})
+        api.put(
+            f"queues/{PARTNER_VHOST}/{DROPPED}", {"durable": True, "arguments": DROPPED_ARGUMENTS}
+        )
+        api.bind(PARTNER_VHOST, DROPPED, DROPPED)
+        api.put_permissions(
+            PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"
+        )
+
+    def _made(self) -> Made:
+        queues = self._management.get(f"queues/{PARTNER_VHOST}?disable_stats=true")
+        users = self._management.get("users")
+        return Made(
+            frozenset(queue["name"] for queue in queues),
+            {user["name"]: user["password_hash"] for user in users},
+        )
+
+    def _make(self, door: Door) -> None:
+        api = self._management
+        api.put(
+            f"queues/{PARTNER_VHOST}/{door.queue}",
+            {"durable": True, "arguments": self._queue_arguments},
+        )
+        api.bind(PARTNER_VHOST, PARTNER_EXCHANGE, door.queue, routing_key=door.queue)
+        api.put_hashed_user(door.username, door.password_hash)
+        # The broker asks for the password once, when a connection opens: the old one ends here.
+        api.delete(f"connections/username/{door.username}")
+        for limit, value in USER_LIMITS.items():
+            api.put(f"user-limits/{door.username}/{limit}", {"value": value})
+        pattern = "^" + door.queue.replace(".", r"\.") + "$"
+        api.put_permissions(PARTNER_VHOST, door.username, read=pattern)

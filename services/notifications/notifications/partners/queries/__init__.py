@@ -1,0 +1,1 @@
+"""Reads of partners, feeds and the partner ledger."""

@@ -1,0 +1,187 @@
+"""The ledger of a partner: every entry of its feed, with the doors it went out by, and gaps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.rows import AnyRow
+from shared.errors import NotFound
+from shared.kernel.data.database import Sessions
+
+BATCH = 1_000
+
+
+class NoSuchPartner(NotFound):
+    """No institution of this slug has a feed here: check the slug."""
+
+
+@dataclass(frozen=True)
+class Went:
+    """How an entry went out by one door. `unsure`: begun, and no confirm was ever noted.
+
+    Without `first_at` it went out before times were kept.
+    """
+
+    door: str
+    first_at: datetime | None
+    last_at: datetime | None
+    times: int
+    unsure: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Entries in a run that the partner's queue dropped. Closed: they went out again."""
+
+    first_position: int
+    last_position: int
+    reason: str
+    noticed_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+@dataclass(frozen=True)
+class PartnerEntry:
+    """One entry of a feed."""
+
+    position: int
+    event_id: UUID
+    topic: str
+    subject_id: UUID | None
+    recorded_at: datetime
+    subscriptions: list[UUID]
+    doors: tuple[Went, ...]
+    gap: Gap | None
+
+
+# A range is at most as wide as the batch of its door, so few rows are looked at for one entry.
+_ENTRIES = text(
+    """
+SELECT e.position, e.event_id, e.topic, e.recorded_at, e.subscriptions,
+       coalesce(j.data ->> 'call_id', j.data ->> 'idea_id') AS subject_id,
+       g.reason, g.noticed_at, g.closed_at, g.closed_by,
+       w.doors
+FROM feed_entry e
+CROSS JOIN LATERAL (SELECT convert_from(e.body, 'UTF8')::jsonb AS data) j
+LEFT JOIN feed_gap g ON g.slug = e.slug AND g.position = e.position
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(to_jsonb(one) ORDER BY one.door) AS doors FROM (
+        SELECT d.door, min(d.first_at) AS first_at, max(d.last_at) AS last_at,
+               sum(d.times)::int AS times, sum(d.unsure)::int AS unsure
+        FROM feed_delivery d
+        WHERE d.slug = e.slug AND d.last_position >= e.position
+          AND d.first_position <= e.position
+          AND ((d.door = 'amqp' AND d.first_position > e.position - 100)
+            OR (d.door = 'feed' AND d.first_position > e.position - 1000))
+        GROUP BY d.door
+    ) one
+) w ON true
+WHERE e.slug = :slug AND e.position > :after
+ORDER BY e.position LIMIT :limit
+"""
+)
+
+
+async def partner_entries(
+    session: AsyncSession, slug: str, *, after: int, limit: int
+) -> list[PartnerEntry]:
+    """The next entries of a partner's ledger, by position."""
+    rows = await session.execute(_ENTRIES, {"slug": slug, "after": after, "limit": limit})
+    return [_entry(row) for row in rows]
+
+
+async def partner_batches(
+    sessions: Sessions, slug: str, *, after: int = 0, size: int = BATCH
+) -> AsyncIterator[list[PartnerEntry]]:
+    """The whole ledger in batches, each in a transaction of its own."""
+    while True:
+        async with sessions() as session:
+            batch = await partner_entries(session, slug, after=after, limit=size)
+        if batch:
+            yield batch
+            after = batch[-1].position
+        if len(batch) < size:
+            return
+
+
+async def require_partner(session: AsyncSession, slug: str) -> None:
+    """Refuse a slug that nobody has."""
+    found = await session.scalar(text("SELECT 1 FROM partner WHERE slug = :slug"), {"slug": slug})
+    if found is None:
+        raise NoSuchPartner
+
+
+# Neighbours of one reason and one fate are one gap: their position less their rank is the same.
+_GAPS = text(
+    """
+SELECT min(position) AS first_position, max(position) AS last_position, reason,
+       max(noticed_at) AS noticed_at, max(closed_at) AS closed_at, closed_by
+FROM (
+    SELECT *, position - row_number() OVER (PARTITION BY reason, closed_by ORDER BY position) AS run
+    FROM feed_gap
+    WHERE slug = :slug AND position BETWEEN :first AND :last
+      AND (closed_at IS NULL OR NOT :only_open)
+) g
+GROUP BY reason, closed_by, run ORDER BY first_position LIMIT :limit
+"""
+)
+LAST = 2**63 - 1
+
+
+async def gaps_of(
+    session: AsyncSession,
+    slug: str,
+    *,
+    first: int = 0,
+    last: int = LAST,
+    only_open: bool = True,
+    limit: int = 100,
+) -> list[Gap]:
+    """What a partner's queue dropped, as runs of positions."""
+    rows = await session.execute(
+        _GAPS,
+        {"slug": slug, "first": first, "last": last, "only_open": only_open, "limit": limit},
+    )
+    return [Gap(**row._mapping) for row in rows]
+
+
+async def count_open_gaps(session: AsyncSession, slug: str) -> int:
+    """Positions that a partner's queue dropped and that have not gone out again."""
+    counted = await session.scalar(
+        text("SELECT count(*) FROM feed_gap WHERE slug = :slug AND closed_at IS NULL"),
+        {"slug": slug},
+    )
+    return int(counted or 0)
+
+
+def _entry(row: AnyRow) -> PartnerEntry:
+    return PartnerEntry(
+        position=row.position,
+        event_id=row.event_id,
+        topic=row.topic,
+        subject_id=UUID(row.subject_id) if row.subject_id else None,
+        recorded_at=row.recorded_at,
+        subscriptions=list(row.subscriptions),
+        doors=tuple(_went(door) for door in row.doors or ()),
+        gap=_gap(row) if row.reason else None,
+    )
+
+
+def _went(door: dict[str, Any]) -> Went:
+    moments = {
+        name: datetime.fromisoformat(door[name]) if door[name] else None
+        for name in ("first_at", "last_at")
+    }
+    return Went(door=door["door"], times=door["times"], unsure=door["unsure"], **moments)
+
+
+def _gap(row: AnyRow) -> Gap:
+    return Gap(row.position, row.position, row.reason, row.noticed_at, row.closed_at, row.closed_by)

@@ -1,0 +1,71 @@
+"""Feeds, subscriptions and doors of partner institutions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import and_, func, null, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications.audience.rows import AnyRow
+from shared.kernel.admin.schemas import Handed
+
+from ..models import amqp_door, feed_delivery, feed_entry, partner, subscription
+
+
+async def read_feed(session: AsyncSession, slug: str, *, after: int, limit: int) -> list[AnyRow]:
+    """The next entries of a partner's feed, by number."""
+    rows = await session.execute(
+        select(feed_entry)
+        .where(feed_entry.c.slug == slug, feed_entry.c.position > after)
+        .order_by(feed_entry.c.position)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+async def last_position(session: AsyncSession, slug: str) -> int:
+    """The number of the newest entry that a feed ever had; 0 where it had none."""
+    query = select(partner.c.last_position).where(partner.c.slug == slug)
+    return int(await session.scalar(query) or 0)
+
+
+async def list_subscriptions(session: AsyncSession, slug: str) -> list[AnyRow]:
+    rows = await session.execute(
+        select(subscription)
+        .where(subscription.c.slug == slug)
+        .order_by(subscription.c.created_at, subscription.c.subscription_id)
+    )
+    return list(rows)
+
+
+async def get_door(session: AsyncSession, slug: str) -> AnyRow | None:
+    rows = await session.execute(select(amqp_door).where(amqp_door.c.slug == slug))
+    return rows.one_or_none()
+
+
+async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) -> list[Handed]:
+    """In whose feeds these events stand, and when they first went out by which door.
+
+    By way of the partners: the index on events begins with them.
+    """
+    entry, went = feed_entry.c, feed_delivery.c
+    about = (entry.event_id, entry.topic, entry.slug.label("partner"), entry.position)
+    fed = (
+        select(*about, null().label("door"), entry.recorded_at.label("at"))
+        .join(partner, partner.c.slug == entry.slug)
+        .where(entry.event_id.in_(events))
+    )
+    covers = and_(
+        went.slug == entry.slug, entry.position.between(went.first_position, went.last_position)
+    )
+    handed = (
+        select(*about, went.door, func.min(went.first_at).label("at"))
+        .join(partner, partner.c.slug == entry.slug)
+        .join(feed_delivery, covers)
+        .where(entry.event_id.in_(events), went.first_at.is_not(None))
+        .group_by(*about, went.door)
+    )
+    rows = await session.execute(union_all(fed, handed).order_by("at").limit(most))
+    return [Handed.model_validate(row._mapping) for row in rows]

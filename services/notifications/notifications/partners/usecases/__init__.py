@@ -1,0 +1,1 @@
+"""What becomes of subscriptions, feeds, partner queues and gaps."""

@@ -1,0 +1,284 @@
+"""What goes out of a feed, through which door and when, so that a ledger can tell it.
+
+The AMQP door notes that it begins to send before it sends, in a transaction of its own: where the
+process dies between the broker's confirm and our mark, that note stays, and the ledger says that
+these entries may have gone out once more than it can prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import structlog
+from aio_pika import Message
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel import failpoints
+from shared.kernel.data.database import Sessions
+from shared.kernel.messaging import topology, wire
+from shared.kernel.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
+
+from ..domain.partner_queue import DoorState
+from ..domain.ranges import blocks
+from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_replay, partner
+from .partner_queue import PARTNER_EXCHANGE
+
+log = structlog.get_logger()
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+BATCH = 100
+AMQP = "amqp"
+FEED = "feed"
+TRIMMED = "trimmed"
+"""Why there is a gap: the feed let the entries go by age before a queue was sent them."""
+REPLAY_HEADER = "cloudEvents_replay"
+"""Header of a copy that was asked for again: the number of that replay."""
+
+
+async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
+    """Put the next entries of one partner's feed on its queue; whether there was anything to do.
+
+    A crash between the confirm and the commit sends entries again under the same message ids.
+    """
+    if not await publisher.is_open():
+        return False
+    async with sessions.begin() as session:
+        door = await _next_door(session)
+        if door is None:
+            return False
+        replay = door.replay_id if door.delivered_position >= door.last_position else None
+        entries = await _entries(session, door, replay)
+        if replay is None:
+            if (kept := _oldest(door, entries)) > door.delivered_position + 1:
+                return await _skip_trimmed(session, door, kept)
+        elif not entries:
+            # Age took all that the partner asked for: that is done.
+            await _go_on(session, replay, door.replay_until)
+            return True
+        await _begin(sessions, door.slug, entries)
+        user = topology.user_of(publisher.url)
+        outcomes = await publisher.publish(
+            [
+                Outgoing(partner_message(e, user, replay), PARTNER_EXCHANGE, door.queue)
+                for e in entries
+            ]
+        )
+        failpoints.reach("feed.between-confirm-and-mark")
+        return await _settle(session, door, replay, entries, outcomes)
+
+
+async def _next_door(session: AsyncSession) -> AnyRow | None:
+    """A ready door with something to send; others that deliver now are skipped."""
+    waiting = and_(feed_replay.c.slug == amqp_door.c.slug, feed_replay.c.done_at.is_(None))
+    found = await session.execute(
+        select(
+            amqp_door.c.slug,
+            amqp_door.c.queue,
+            amqp_door.c.delivered_position,
+            partner.c.last_position,
+            feed_replay.c.replay_id,
+            feed_replay.c.next_position,
+            feed_replay.c.last_position.label("replay_until"),
+        )
+        .join(partner, partner.c.slug == amqp_door.c.slug)
+        .outerjoin(feed_replay, waiting)
+        .where(
+            amqp_door.c.state == DoorState.READY,
+            or_(
+                amqp_door.c.delivered_position < partner.c.last_position,
+                feed_replay.c.replay_id.is_not(None),
+            ),
+        )
+        .order_by(text("random()"))
+        .limit(1)
+        .with_for_update(of=amqp_door, skip_locked=True)
+    )
+    return found.one_or_none()
+
+
+async def _entries(session: AsyncSession, door: AnyRow, replay: int | None) -> Sequence[AnyRow]:
+    """The next ones: what is new before what is wanted again."""
+    position = feed_entry.c.position
+    wanted = (
+        position > door.delivered_position
+        if replay is None
+        else position.between(door.next_position, door.replay_until)
+    )
+    rows = await session.execute(
+        select(feed_entry)
+        .where(feed_entry.c.slug == door.slug, wanted)
+        .order_by(position)
+        .limit(BATCH)
+    )
+    return rows.all()
+
+
+def _oldest(door: AnyRow, entries: Sequence[AnyRow]) -> int:
+    """The next position that the feed has; a feed has no holes, so what is before it is gone."""
+    return int(entries[0].position if entries else door.last_position + 1)
+
+
+async def _skip_trimmed(session: AsyncSession, door: AnyRow, kept: int) -> bool:
+    """Go on with the oldest that is kept. What age took before it was sent is a gap."""
+    first = door.delivered_position + 1
+    positions = select(func.generate_series(first, kept - 1).label("position")).subquery()
+    lost = select(literal(door.slug), positions.c.position, literal(TRIMMED))
+    await session.execute(
+        insert(feed_gap).from_select(["slug", "position", "reason"], lost).on_conflict_do_nothing()
+    )
+    await _delivered(session, door.slug, kept - 1)
+    log.warning(
+        "entries of a feed went before a door was sent them",
+        partner=door.slug,
+        first=first,
+        last=kept - 1,
+    )
+    return True
+
+
+async def _begin(sessions: Sessions, slug: str, entries: Sequence[AnyRow]) -> None:
+    async with sessions.begin() as session:
+        await _note_begun(session, slug, entries[0].position, entries[-1].position)
+
+
+async def _settle(
+    session: AsyncSession,
+    door: AnyRow,
+    replay: int | None,
+    entries: Sequence[AnyRow],
+    outcomes: Sequence[Outcome],
+) -> bool:
+    """Note what the broker confirmed, up to the first entry that it did not."""
+    first, last = entries[0].position, entries[-1].position
+    failed = next((place for place, outcome in enumerate(outcomes) if outcome is not None), None)
+    await _note_answered(session, door.slug, first, last)
+    if failed is not None:
+        outcome = outcomes[failed]
+        log.warning("door waits", partner=door.slug, error=type(outcome).__name__)
+        if not isinstance(outcome, Unroutable):
+            await _note_begun(session, door.slug, entries[failed].position, last)
+        if failed == 0:
+            return False
+        last = entries[failed - 1].position
+    await _note_out(session, door.slug, AMQP, first, last)
+    if replay is not None:
+        await _close_gaps(session, door.slug, first, last, by="replay", sending=replay)
+        await _go_on(session, replay, last)
+    else:
+        await _delivered(session, door.slug, last)
+    return True
+
+
+async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
+    await session.execute(
+        update(amqp_door).where(amqp_door.c.slug == slug).values(delivered_position=last)
+    )
+
+
+async def _go_on(session: AsyncSession, replay: int, last: int) -> None:
+    done = feed_replay.c.last_position <= last
+    await session.execute(
+        update(feed_replay).where(feed_replay.c.replay_id == replay).values(next_position=last + 1)
+    )
+    await session.execute(
+        update(feed_replay)
+        .where(feed_replay.c.replay_id == replay, done)
+        .values(done_at=func.clock_timestamp())
+    )
+
+
+async def record_handed_out(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """A page of the HTTP feed went out; gaps of the queue that it covers are closed by that."""
+    await _note_out(session, slug, FEED, first, last)
+    await _close_gaps(session, slug, first, last, by=FEED)
+
+
+async def _note_begun(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """The queue is sent these; whether they arrive is not known yet."""
+    row = insert(feed_delivery).values(**_sending(slug, first, last), unsure=1)
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=list(_sending(slug, first, last)),
+            set_={"unsure": feed_delivery.c.unsure + 1},
+        )
+    )
+
+
+async def _note_answered(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """The broker said of each whether it has it: this sending is not unsure any more."""
+    table = feed_delivery.c
+    same = and_(*(table[name] == value for name, value in _sending(slug, first, last).items()))
+    await session.execute(
+        update(feed_delivery).where(same, table.unsure > 0).values(unsure=table.unsure - 1)
+    )
+    await session.execute(delete(feed_delivery).where(same, table.times == 0, table.unsure == 0))
+
+
+def _sending(slug: str, first: int, last: int) -> dict[str, Any]:
+    return {"slug": slug, "door": AMQP, "first_position": first, "last_position": last}
+
+
+_OUT = text(
+    """
+INSERT INTO feed_delivery AS d
+    (slug, door, first_position, last_position, times, first_at, last_at)
+SELECT :slug, :door, b.first, b.last, 1, now.at, now.at
+FROM unnest(:firsts, :lasts) AS b(first, last), (SELECT clock_timestamp() AS at) AS now
+ORDER BY b.first
+ON CONFLICT (slug, door, first_position, last_position) DO UPDATE SET
+    times = d.times + 1, first_at = coalesce(d.first_at, excluded.first_at),
+    last_at = excluded.last_at
+"""
+).bindparams(
+    bindparam("firsts", type_=ARRAY(BigInteger)), bindparam("lasts", type_=ARRAY(BigInteger))
+)
+
+
+async def _note_out(session: AsyncSession, slug: str, door: str, first: int, last: int) -> None:
+    """These are known to have gone out by this door, once more."""
+    firsts, lasts = zip(*blocks(first, last), strict=True)
+    await session.execute(
+        _OUT, {"slug": slug, "door": door, "firsts": list(firsts), "lasts": list(lasts)}
+    )
+
+
+async def _close_gaps(
+    session: AsyncSession, slug: str, first: int, last: int, *, by: str, sending: int | None = None
+) -> None:
+    """Gaps whose entries went out again; one that this very copy left open stays so."""
+    gap = feed_gap.c
+    closing = update(feed_gap).where(
+        gap.slug == slug, gap.position.between(first, last), gap.closed_at.is_(None)
+    )
+    if sending is not None:
+        closing = closing.where(gap.sending < sending)
+    await session.execute(closing.values(closed_at=func.clock_timestamp(), closed_by=by))
+
+
+def partner_message(entry: AnyRow, user: str, replay: int | None = None) -> Message:
+    """The entry as a CloudEvent with its number in the feed as `sequence`."""
+    again = {} if replay is None else {REPLAY_HEADER: str(replay)}
+    return wire.message(
+        event_id=entry.event_id,
+        topic=entry.topic,
+        occurred_at=entry.occurred_at,
+        body=entry.body,
+        headers={**entry.headers, "cloudEvents_sequence": str(entry.position), **again},
+        service="notifications",
+        user=user,
+    )

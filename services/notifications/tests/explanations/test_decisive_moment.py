@@ -1,0 +1,167 @@
+"""As of which moment a cooperative that was not told is judged, and on what ground."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime
+
+import pytest
+
+from notifications.explanations.domain import (
+    Because,
+    ContentThen,
+    FactsThen,
+    Then,
+    decisive_moment,
+    newest_at,
+)
+from notifications.fanout.domain.fanout_approval import ApprovalState, Decision
+from shared.contracts.criteria import Facts
+from shared.contracts.deadline import Deadline
+
+from ..builders import a_call, a_track, announced
+
+
+def at(hour: int) -> datetime:
+    return datetime(2026, 11, 24, hour, tzinfo=UTC)
+
+
+def content(version: int, heard: int, state: str = "open", deadline: int | None = None, **criteria):
+    """A call at a version, heard at an hour; it ends at an hour if a deadline is given."""
+    ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
+    call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
+    return ContentThen(version, announced(call), date(2026, 11, 24), at(heard))
+
+
+NOW = 20
+CASES = {
+    "open without an end: now": ([content(2, 9)], 9, NOW),
+    "open, the deadline to come: now": ([content(2, 9, deadline=22)], 9, NOW),
+    "criteria changed while it is open: now": ([content(2, 9), content(3, 11)], 9, NOW),
+    "open and held, never fanned out: now": ([content(2, 9)], None, NOW),
+    "closed: when that was heard": ([content(2, 9), content(3, 12, "closed")], 9, 12),
+    "cancelled: when that was heard": ([content(2, 9), content(3, 12, "cancelled")], 9, 12),
+    "the deadline passed": ([content(2, 9, deadline=15)], 9, 15),
+    "closed long after the deadline: the deadline": (
+        [content(2, 9, deadline=15), content(3, 17, "closed", deadline=15)],
+        9,
+        15,
+    ),
+    "closed before the deadline: when that was heard": (
+        [content(2, 9, deadline=15), content(3, 12, "closed", deadline=15)],
+        9,
+        12,
+    ),
+    "extended in time: the later deadline": (
+        [content(2, 9, deadline=15), content(3, 12, deadline=18)],
+        9,
+        18,
+    ),
+    "extended after the deadline: open again, so now": (
+        [content(2, 9, deadline=15), content(3, 17, deadline=22)],
+        9,
+        NOW,
+    ),
+    "shortened to an hour that was over: when that was heard": (
+        [content(2, 9, deadline=18), content(3, 14, deadline=10)],
+        9,
+        14,
+    ),
+    "older content that arrives late opens nothing again": (
+        [content(2, 9), content(4, 12, "closed"), content(3, 14)],
+        9,
+        12,
+    ),
+    "never open: when it was first heard of": (
+        [content(3, 12, "closed"), content(2, 14)],
+        None,
+        12,
+    ),
+    "heard of after its deadline: then": ([content(2, 16, deadline=15)], None, 16),
+    "never before the fan-out, whatever a clock said": (
+        [content(2, 9), content(3, 12, "closed")],
+        13,
+        13,
+    ),
+}
+
+
+@pytest.mark.parametrize(("contents", "fanned_out", "moment"), CASES.values(), ids=CASES.keys())
+def test_what_is_open_is_judged_now_and_what_is_over_as_of_its_end(contents, fanned_out, moment):
+    decided = decisive_moment(
+        contents, fanned_out_at=at(fanned_out) if fanned_out else None, now=at(NOW)
+    )
+
+    assert decided == at(moment)
+
+
+@pytest.mark.parametrize(("hour", "version"), [(8, None), (9, 2), (13, 4), (20, 4)])
+def test_the_content_of_a_moment_is_the_newest_that_was_heard(hour, version):
+    found = newest_at([content(3, 14), content(2, 9), content(4, 12)], at(hour))
+
+    assert (found.version if found else None) == version
+
+
+HELD = Decision(
+    everything=False,
+    state=ApprovalState.HELD,
+    reason="r",
+    decided_by=uuid.uuid4(),
+    decided_at=at(9),
+)
+FITS, MISFIT = {"sectors": ["ARGAN"]}, {"sectors": ["CRAFTS"]}
+
+
+@pytest.mark.parametrize("was_fanned_out", [True, False])
+@pytest.mark.parametrize("decisions", [(), (HELD,)])
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_whom_a_rule_excludes_no_hold_and_no_end_keeps_back(was_fanned_out, decisions, state):
+    then = a_then(content(2, 9, state, **MISFIT), was_fanned_out, decisions)
+
+    assert then.because() is Because.EXCLUDED
+
+
+@pytest.mark.parametrize(
+    ("state", "decisions", "because"),
+    [
+        ("open", (HELD,), Because.HELD_BACK),
+        ("open", (), Because.NOT_TOLD_YET),
+        ("closed", (HELD,), Because.SUBJECT_NOT_OPEN),
+    ],
+)
+@pytest.mark.parametrize("was_fanned_out", [True, False])
+def test_who_matches_waits_for_the_telling_unless_it_is_over(
+    was_fanned_out, state, decisions, because
+):
+    then = a_then(content(2, 9, state, **FITS), was_fanned_out, decisions)
+
+    assert then.because() is because
+
+
+@pytest.mark.parametrize(
+    ("was_fanned_out", "because"),
+    [(True, Because.NOT_IN_AUDIENCE_THEN), (False, Because.SUBJECT_NOT_OPEN)],
+)
+def test_who_came_after_the_end_was_not_there_or_it_was_told_to_nobody(was_fanned_out, because):
+    then = a_then(content(3, 9, "closed", **FITS), was_fanned_out, facts=None)
+
+    assert then.because() is because
+
+
+ARGAN = FactsThen(1, Facts(sector="ARGAN", legal_status="registered"))
+
+
+def a_then(
+    seen: ContentThen,
+    was_fanned_out: bool,
+    decisions: tuple[Decision, ...] = (),
+    facts: FactsThen | None = ARGAN,
+) -> Then:
+    return Then(
+        at=at(12),
+        was_told=False,
+        was_fanned_out=was_fanned_out,
+        content=seen,
+        facts=facts,
+        decisions=decisions,
+    )

@@ -1,0 +1,210 @@
+"""A kind that nobody wrote code for: announced, explained, corrected, extended and withdrawn."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import ValidationError
+
+from notifications import handlers
+from notifications.fanout.domain.subjects import OfAnotherService
+from notifications.fanout.usecases import backfill
+from shared.contracts.announcement import Announcement, AnnouncementPublished
+from shared.contracts.deadline import Deadline
+
+from ..builders import OCTOBER, SEPTEMBER, a_call, a_record, imported, opened
+from ..commands import ask, decide, read_ledger
+
+SESSION = {
+    "announcement_id": uuid.UUID(int=71),
+    "service": "academy",
+    "kind": "training_session",
+    "version": 1,
+    "state": "open",
+    "title": {"fr": "Formation à la vente en ligne", "ar": "تكوين في البيع عبر الإنترنت"},
+    "text": {"fr": "Deux jours à Tiznit.", "ar": "يومان في تيزنيت."},
+    "tracks": [
+        {
+            "name": {"fr": "Coopératives de femmes", "ar": "تعاونيات نسائية"},
+            "criteria": {"provinces": ["MA-TIZ"], "min_share_women": {"percent": 50}},
+        }
+    ],
+    "reference_on": date(2026, 11, 24),
+    "starts_at": datetime(2027, 9, 14, 8, tzinfo=UTC),
+    "deadline": SEPTEMBER.model_dump(),
+    "url": "https://example.org/sessions/71",
+    "details": [
+        {
+            "code": "seats",
+            "value": 20,
+            "label": {"fr": "Places", "ar": "المقاعد"},
+            "shown": {"fr": "20 places", "ar": "20 مقعدا"},
+        }
+    ],
+}
+
+
+class SessionAnnounced(AnnouncementPublished):
+    """A service that notifications has never heard of announces a training session."""
+
+    topic: ClassVar[str] = "academy.announcement.published.v1"
+
+
+def a_session(**changes: Any) -> SessionAnnounced:
+    announced = Announcement.model_validate({**SESSION, **changes})
+    return SessionAnnounced(
+        aggregate_version=announced.version,
+        announcement_id=announced.announcement_id,
+        announcement=announced,
+    )
+
+
+def extended_to(deadline: Deadline, version: int = 2) -> SessionAnnounced:
+    return a_session(version=version, deadline=deadline.model_dump(), reason="salle trouvée")
+
+
+async def registered(door, *records):
+    async with door.sessions.begin() as session:
+        await handlers.keep_imported_cooperatives(imported(*records), session)
+        await backfill.backfill_alerts(session)
+
+
+async def announced(door, *events):
+    for event in events:
+        async with door.sessions.begin() as session:
+            await handlers.follow_announcement(event, session)
+
+
+async def inbox(door, tokens, record, language="fr"):
+    answer = await door.http.get(
+        f"/cooperatives/{record.cooperative_id}/alerts",
+        params={"language": language},
+        headers=tokens.headers("operator"),
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+async def test_who_matches_is_alerted_with_the_words_of_the_announcement_and_the_reasons(
+    door, tokens
+):
+    women, men = a_record(), a_record(members_women=1)
+    await registered(door, women, men)
+
+    await announced(door, a_session())
+
+    (alert,) = await inbox(door, tokens, women, language="ar")
+    assert (alert["kind"], alert["subject_kind"]) == ("published", "training_session")
+    assert (alert["title"], alert["summary"]) == (SESSION["title"]["ar"], SESSION["text"]["ar"])
+    assert (alert["verdict"], alert["why"][0]["track"]) == ("eligible", "تعاونيات نسائية")
+    assert await inbox(door, tokens, men) == []
+
+
+async def test_why_and_why_not_are_explained(door, tokens):
+    women, men = a_record(), a_record(members_women=1)
+    await registered(door, women, men)
+    await announced(door, a_session())
+
+    why, why_not = [
+        await ask(door, tokens, SESSION["announcement_id"], who) for who in (women, men)
+    ]
+
+    assert (why["because"], why["title"]) == ("told", SESSION["title"]["fr"])
+    assert (why_not["because"], why_not["verdict"]) == ("excluded", "ineligible")
+
+
+async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(door, tokens):
+    women, later = a_record(), a_record(province="MA-AGD")
+    await registered(door, women, later)
+    await announced(door, a_session())
+    fewer = {**SESSION["details"][0], "value": 12, "shown": {"fr": "12 places", "ar": "12 مقعدا"}}
+
+    await announced(door, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
+
+    last, extension, first = await inbox(door, tokens, women)
+    assert [last["kind"], extension["kind"], first["kind"]] == [
+        "updated",
+        "deadline_extended",
+        "published",
+    ]
+    assert (extension["changes"][0]["after_shown"], extension["reason"]) == (
+        "1 octobre 2027 à 16 h",
+        "salle trouvée",
+    )
+    seats = next(change for change in last["changes"] if change["field"] == "seats")
+    assert (seats["label"], seats["before_shown"], seats["after_shown"]) == (
+        "Places",
+        "20 places",
+        "12 places",
+    )
+    assert await inbox(door, tokens, later) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1, 0, 2)])
+async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_withdrawn(
+    door, tokens, order
+):
+    record = a_record()
+    await registered(door, record)
+    events = [a_session(), extended_to(OCTOBER), a_session(version=3, state="withdrawn")]
+
+    await announced(door, *(events[number] for number in order))
+
+    kinds = [alert["kind"] for alert in await inbox(door, tokens, record)]
+    assert kinds == [] or kinds[0] == "withdrawn"
+    assert len(kinds) == len(set(kinds))
+    assert (kinds == []) is (order[0] == 2)
+
+
+async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(door, tokens):
+    await decide(door, tokens, "held", "à relire", SESSION["announcement_id"])
+    await announced(door, a_session())
+    record = a_record()
+    await registered(door, record)
+
+    before = await inbox(door, tokens, record)
+    await decide(door, tokens, "released", "relu", SESSION["announcement_id"])
+    late = a_record()
+    await registered(door, late)
+
+    assert before == []
+    assert [len(await inbox(door, tokens, who)) for who in (record, late)] == [1, 1]
+    assert len(await read_ledger(door, tokens, SESSION["announcement_id"])) == 2
+
+
+async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(door, tokens):
+    record = a_record()
+    await registered(door, record)
+    await announced(door, a_session(version=2, state="cancelled"), a_session())
+
+    why = await ask(door, tokens, SESSION["announcement_id"], record)
+
+    assert (why["because"], why["summary"]) == (
+        "subject_not_open",
+        "L'annonce était annulée à ce moment.",
+    )
+
+
+async def test_what_a_service_announced_no_other_changes(door, tokens):
+    record, call = a_record(), a_call()
+    await registered(door, record)
+    async with door.sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+    forged = a_session(announcement_id=call.call_id, version=3, state="cancelled")
+
+    with pytest.raises(OfAnotherService):
+        await announced(door, forged)
+
+    assert [alert["kind"] for alert in await inbox(door, tokens, record)] == ["opened"]
+
+
+def test_an_announcement_names_the_service_of_its_topic():
+    event = a_session()
+
+    assert event.is_from(SessionAnnounced.topic)
+    assert not event.is_from("funding.announcement.published.v1")
+    with pytest.raises(ValidationError, match="service is not the one of the topic"):
+        a_session(service="funding")

@@ -1,0 +1,136 @@
+"""A partner as tests stand it up: its subscription, its feed, and a queue on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from datetime import UTC, datetime
+
+import aio_pika
+from devkit.forks import commands
+from devkit.pytest_plugin import PATIENCE
+from sqlalchemy import text
+
+from notifications import handlers
+from notifications.partners.gap_collector import drain_dropped
+from notifications.partners.queries.partner_ledger import gaps_of, partner_entries
+from notifications.partners.usecases import feed_delivery
+from notifications.partners.usecases import gaps as usecases_gaps
+from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.messaging.publisher import Publisher
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def partner(tokens, slug="indh"):
+    return tokens.headers("partner", partner=slug)
+
+
+async def subscribed(door, tokens, slug="indh"):
+    answer = await door.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
+    assert answer.status_code == 201, answer.text
+    return answer.json()["subscription_id"]
+
+
+async def fed(sessions, *facts):
+    for fact in facts:
+        async with sessions.begin() as session:
+            await handlers.feed_partners(fact, session)
+
+
+async def ledger(door, headers, slug="indh", status=200, **parameters):
+    answer = await door.http.get(f"/partners/{slug}/ledger", params=parameters, headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def run_cli(url, *arguments):
+    environment = {**os.environ, "TAAWON_DATABASE_URL": url, "COLUMNS": "200"}
+    return commands().run("partner", "ledger", *arguments, env=environment)
+
+
+class Served:
+    """A partner with a queue of four places on a real broker, and the processes that serve it."""
+
+    def __init__(self, sessions, rabbitmq, door, password):
+        self.sessions, self.door, self._password = sessions, door, password
+        self.broker = rabbitmq
+        self.ours = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
+        self.theirs = rabbitmq.found.amqp_url(door.username, password, PARTNER_VHOST)
+        self.caller = Principal(
+            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=door.slug
+        )
+
+    async def deliver(self):
+        publisher = Publisher(self.ours, 10, "test")
+        try:
+            while await feed_delivery.deliver_feed(self.sessions, publisher):
+                pass
+        finally:
+            await publisher.close()
+
+    @contextlib.asynccontextmanager
+    async def draining(self):
+        task = asyncio.create_task(drain_dropped(self.sessions, self.ours, pause=0.05))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def gaps(self, only_open=True):
+        async with self.sessions() as session:
+            found = await gaps_of(session, self.door.slug, only_open=only_open)
+        return [(gap.first_position, gap.last_position, gap.reason) for gap in found]
+
+    async def entries(self):
+        async with self.sessions() as session:
+            return await partner_entries(session, self.door.slug, after=0, limit=100)
+
+    async def read(self, count, *, reject=False):
+        """The next messages, with the partner's own login."""
+        connection = await aio_pika.connect(self.theirs)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(self.door.queue, ensure=False)
+            got = []
+            async with queue.iterator(timeout=PATIENCE) as arriving:
+                async for message in arriving:
+                    await (message.reject(requeue=False) if reject else message.ack())
+                    got.append(message)
+                    if len(got) == count:
+                        return got
+        return got
+
+    async def dropped(self):
+        """The next message that the queue let go, as the drain would see it."""
+        connection = await aio_pika.connect(self.ours)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(DROPPED, ensure=False)
+            message = await queue.get()
+            await message.ack()
+        return message
+
+    async def request_replay(self, first, last=None):
+        async with self.sessions.begin() as session:
+            return await usecases_gaps.request_replay(session, self.caller, first=first, last=last)
+
+    async def times_of_gaps(self):
+        async with self.sessions() as session:
+            rows = await session.execute(
+                text("SELECT position, times FROM feed_gap ORDER BY position")
+            )
+            return [tuple(row) for row in rows]
+
+
+async def is_drained(served):
+    """Looked at with the passive declaration that only an administrator may do."""
+    connection = await aio_pika.connect(served.broker.admin_url(PARTNER_VHOST))
+    async with connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(DROPPED, passive=True)
+        return queue.declaration_result.message_count == 0

@@ -1,0 +1,118 @@
+"""What age takes out of a feed: the queue goes on, and a gap is shown for a while."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from notifications.partners.usecases import gaps, partner_queue, partners
+
+from ..builders import a_call, opened
+from .partners import fed
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_queue_goes_on_after_entries_that_age_took_and_shows_them_as_a_gap(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+    await fed(served.sessions, opened(a_call()))
+
+    await served.deliver()
+
+    (entry,) = await served.entries()
+    (message,) = await served.read(1)
+    assert (entry.position, message.message_id) == (3, str(entry.event_id))
+    assert await served.gaps() == [(1, 2, "trimmed")]
+    assert await is_up_to_date(served)
+
+
+async def test_a_queue_whose_waiting_entries_are_all_gone_waits_for_new_ones(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+
+    await served.deliver()
+
+    assert await served.gaps() == [(1, 2, "trimmed")]
+    assert await is_up_to_date(served)
+
+
+async def test_a_new_door_begins_with_the_oldest_entry_and_has_no_gap(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await aged(served)
+    async with served.sessions.begin() as session:
+        await session.execute(text("DELETE FROM amqp_door"))
+        await partner_queue.open_amqp_door(session, served.caller)
+        await session.execute(text("UPDATE amqp_door SET state = 'ready'"))
+
+    await served.deliver()
+
+    assert await served.gaps() == []
+    assert await is_up_to_date(served)
+
+
+async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_week(served):
+    await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
+    await served.deliver()
+    async with served.sessions.begin() as session:
+        drops = [gaps.Drop(served.door.queue, position, "maxlen", 9) for position in (1, 2)]
+        await gaps.keep_gaps(session, drops)
+        await session.execute(
+            text(
+                "INSERT INTO feed_replay"
+                " (slug, first_position, last_position, next_position, done_at)"
+                " VALUES (:slug, 1, 1, 2, now()), (:slug, 1, 1, 1, NULL), (:slug, 1, 2, 2, now())"
+            ),
+            {"slug": served.door.slug},
+        )
+
+    await aged(served, upto=1)
+
+    assert await served.gaps() == [(1, 2, "maxlen")]
+    assert await noted(served, "feed_delivery") == [2]
+    assert await noted(served, "feed_replay") == [1, 2]
+    async with served.sessions.begin() as session:
+        await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
+    await aged(served, upto=1)
+    assert await served.gaps() == [(2, 2, "maxlen")]
+
+
+async def test_gaps_of_a_feed_of_which_nothing_is_left_go_as_well(served):
+    await fed(served.sessions, opened(a_call()))
+    async with served.sessions.begin() as session:
+        await gaps.keep_gaps(session, [gaps.Drop(served.door.queue, 1, "maxlen", 0)])
+        await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
+
+    await aged(served)
+
+    assert await served.gaps() == []
+
+
+async def noted(served, table):
+    async with served.sessions() as session:
+        found = await session.scalars(
+            text(f"SELECT last_position FROM {table} ORDER BY last_position")
+        )
+        return list(found)
+
+
+async def aged(served, upto=1000):
+    """What is in the feed, up to a position, goes by its age."""
+    async with served.sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE feed_entry SET recorded_at = now() - interval '500 days'"
+                " WHERE position <= :upto"
+            ),
+            {"upto": upto},
+        )
+        await partners.trim_feeds(session, days=400)
+
+
+async def is_up_to_date(served):
+    async with served.sessions() as session:
+        return await session.scalar(
+            text(
+                "SELECT delivered_position = last_position FROM amqp_door JOIN partner USING (slug)"
+            )
+        )

@@ -1,1 +1,0 @@
-"""Commands of the registry: `taawon register …`, `taawon accounts …` and `taawon person …`."""

@@ -1,0 +1,1 @@
+"""Accounts, API clients, linked identities, tokens and the keys that sign them."""

@@ -1,0 +1,1 @@
+"""Accounts, API clients and the token issuer over HTTP."""

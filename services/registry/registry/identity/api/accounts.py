@@ -1,0 +1,276 @@
+"""Accounts of people: made and cared for by operators, seen by their owners."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from registry.dependencies import Foreign, Seal
+from registry.partners.api import SLUG
+from registry.settings import RegistrySettings
+from shared.errors import Invalid
+from shared.kernel.auth.oidc import is_safe_url
+from shared.kernel.auth.tokens import Role
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.web.requests import (
+    Caller,
+    Page,
+    Process,
+    Session,
+    Sessions,
+    decode_cursor,
+    encode_cursor,
+)
+
+from .. import queries
+from ..domain.accounts import Account, AccountState
+from ..usecases import account_management, accounts, identities
+
+router = APIRouter(prefix="/accounts", tags=["accounts"])
+
+Roles = Annotated[list[Role], Field(min_length=1, max_length=7)]
+Provinces = Annotated[list[str], Field(max_length=75)]
+Cooperatives = Annotated[list[UUID], Field(max_length=100)]
+PartnerSlug = Annotated[str, Field(pattern=SLUG, max_length=40)]
+Password = Annotated[SecretStr, Field(max_length=200)]
+
+
+class AccountIn(BaseModel):
+    email: str = Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
+    password: Password
+    roles: Roles
+    provinces: Provinces = []
+    cooperatives: Cooperatives = []
+    partner: PartnerSlug | None = None
+
+
+class AccountChangesIn(BaseModel):
+    """Other rights; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    roles: Roles | None = None
+    provinces: Provinces | None = None
+    cooperatives: Cooperatives | None = None
+    partner: PartnerSlug | None = None
+
+
+class PasswordIn(BaseModel):
+    """For one's own password also the present one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+    current_password: Password | None = None
+
+
+class AccountOut(BaseModel):
+    """An account. The e-mail is shown to operators and to its owner, who alone may read this."""
+
+    account_id: UUID
+    email: str | None = Field(description="Null once the person was erased.")
+    state: AccountState
+    roles: list[Role]
+    provinces: list[str]
+    cooperatives: list[UUID]
+    partner: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account, seal: Sealer) -> Self:
+        return cls(
+            account_id=account.id,
+            email=seal.open(account.email_sealed).get("email"),
+            state=account.state,
+            roles=[Role(role) for role in account.roles],
+            provinces=account.provinces,
+            cooperatives=account.cooperatives,
+            partner=account.partner,
+            created_at=account.created_at,
+        )
+
+
+class IdentityIn(BaseModel):
+    """Without `issuer`: the configured one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: str = Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")
+    issuer: str | None = Field(default=None, max_length=500, pattern=r"^[^\s\x00]+$")
+
+
+class IdentityOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    identity_id: UUID = Field(validation_alias="id")
+    issuer: str
+    subject: str
+    linked_at: datetime
+
+
+class IdentitiesOut(BaseModel):
+    items: list[IdentityOut]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create_account(
+    body: AccountIn, session: Session, caller: Caller, seal: Seal
+) -> AccountOut:
+    """Operators only."""
+    account = await accounts.create_account(
+        session,
+        seal,
+        caller,
+        email=body.email,
+        password=body.password.get_secret_value(),
+        roles=body.roles,
+        provinces=body.provinces,
+        cooperatives=body.cooperatives,
+        partner=body.partner,
+    )
+    return AccountOut.of(account, seal)
+
+
+@router.get("")
+async def list_accounts(
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    role: Role | None = None,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[AccountOut]:
+    """Operators only; in a fixed order."""
+    caller.require(Role.OPERATOR)
+    last = decode_cursor(after, UUID)[0] if after else None
+    found = await queries.list_accounts(session, role=role, after=last, limit=limit)
+    return Page(
+        items=[AccountOut.of(account, seal) for account in found[:limit]],
+        next=encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None,
+    )
+
+
+@router.get("/{account_id}")
+async def read_account(
+    account_id: UUID, session: Session, caller: Caller, seal: Seal
+) -> AccountOut:
+    """Operators, and the account itself."""
+    account_management.require_account(caller, account_id)
+    return AccountOut.of(await queries.find_account(session, account_id), seal)
+
+
+@router.patch("/{account_id}")
+async def change_account(
+    account_id: UUID, body: AccountChangesIn, session: Session, caller: Caller, seal: Seal
+) -> AccountOut:
+    """Other roles, provinces, cooperatives or partner. Operators only.
+
+    Tokens issued before say what was true then, for at most ten minutes.
+    """
+    account = await account_management.change_account(
+        session,
+        caller,
+        account_id,
+        roles=body.roles,
+        provinces=body.provinces,
+        cooperatives=body.cooperatives,
+        partner=body.partner,
+    )
+    return AccountOut.of(account, seal)
+
+
+@router.post("/{account_id}/disable")
+async def disable_account(
+    account_id: UUID, session: Session, caller: Caller, seal: Seal
+) -> AccountOut:
+    """No more tokens for it, whatever it signs in with. Operators only."""
+    return AccountOut.of(
+        await account_management.disable_account(session, caller, account_id), seal
+    )
+
+
+@router.post("/{account_id}/enable")
+async def enable_account(
+    account_id: UUID, session: Session, caller: Caller, seal: Seal
+) -> AccountOut:
+    """It may sign in again. Operators only."""
+    return AccountOut.of(await account_management.enable_account(session, caller, account_id), seal)
+
+
+@router.put("/{account_id}/password", status_code=status.HTTP_204_NO_CONTENT)
+async def set_password(
+    account_id: UUID,
+    body: PasswordIn,
+    sessions: Sessions,
+    caller: Caller,
+    seal: Seal,
+    process: Process,
+) -> None:
+    """One's own, with `current_password`; or, as an operator, that of somebody who lost it."""
+    account_management.require_account(caller, account_id)
+    password = body.password.get_secret_value()
+    if caller.subject == account_id:
+        current = body.current_password.get_secret_value() if body.current_password else ""
+        await account_management.change_password(
+            sessions,
+            seal,
+            RegistrySettings.of(process.settings),
+            caller,
+            current=current,
+            password=password,
+        )
+        return
+    async with sessions.begin() as session:
+        await account_management.reset_password(
+            session, seal, caller, account_id, password=password
+        )
+
+
+@router.get("/{account_id}/identities")
+async def list_identities(
+    account_id: UUID, session: Session, caller: Caller, seal: Seal
+) -> IdentitiesOut:
+    """What the account is linked to at other issuers. Operators, and the account itself."""
+    account_management.require_account(caller, account_id)
+    found = await queries.list_identities(session, seal, account_id)
+    return IdentitiesOut(items=[IdentityOut.model_validate(each) for each in found])
+
+
+@router.post("/{account_id}/identities", status_code=status.HTTP_201_CREATED)
+async def link_identity(
+    account_id: UUID,
+    body: IdentityIn,
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    foreign: Foreign,
+) -> IdentityOut:
+    """Whoever signs in there as `subject` is this account here. Operators only."""
+    if body.issuer is not None and not is_safe_url(body.issuer):
+        raise Invalid("an issuer is an https:// address", field="issuer")
+    identity = await identities.link_identity(
+        session,
+        seal,
+        caller,
+        account_id,
+        issuer=body.issuer or (foreign.issuer if foreign else None),
+        subject=body.subject,
+    )
+    return IdentityOut(
+        id=identity.id,
+        issuer=identity.issuer,
+        subject=body.subject,
+        linked_at=identity.linked_at,
+    )
+
+
+@router.delete("/{account_id}/identities/{identity_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def unlink_identity(
+    account_id: UUID, identity_id: UUID, session: Session, caller: Caller
+) -> None:
+    """That subject gets no more tokens here. Operators only."""
+    await identities.unlink_identity(session, caller, account_id, identity_id)

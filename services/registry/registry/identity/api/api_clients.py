@@ -1,0 +1,74 @@
+"""API clients of a partner institution."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import status
+from pydantic import BaseModel
+
+from registry.partners.api import Slug, router
+from shared.contracts.base import Text
+from shared.kernel.web.requests import Caller, Session
+
+from .. import queries
+from ..domain.api_clients import ApiClient
+from ..usecases import api_clients
+
+
+class ClientIn(BaseModel):
+    label: Text
+
+
+class ClientOut(BaseModel):
+    """The secret is shown this once."""
+
+    client_id: UUID
+    client_secret: str
+    label: str
+
+
+class KnownClientOut(BaseModel):
+    client_id: UUID
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, client: ApiClient) -> KnownClientOut:
+        return cls(
+            client_id=client.id,
+            label=client.label,
+            created_at=client.created_at,
+            revoked_at=client.revoked_at,
+        )
+
+
+class KnownClientsOut(BaseModel):
+    items: list[KnownClientOut]
+
+
+@router.post("/{slug}/clients", status_code=status.HTTP_201_CREATED)
+async def create_api_client(
+    slug: Slug, body: ClientIn, session: Session, caller: Caller
+) -> ClientOut:
+    """Operators, or the partner itself."""
+    client, secret = await api_clients.create_api_client(
+        session, caller, slug=slug, label=body.label
+    )
+    return ClientOut(client_id=client.id, client_secret=secret, label=client.label)
+
+
+@router.get("/{slug}/clients")
+async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> KnownClientsOut:
+    """Operators, or the partner itself; no secret can be shown again."""
+    api_clients.require_partner(caller, slug)
+    found = await queries.list_clients(session, slug)
+    return KnownClientsOut(items=[KnownClientOut.of(client) for client in found])
+
+
+@router.delete("/{slug}/clients/{client_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_api_client(slug: Slug, client_id: UUID, session: Session, caller: Caller) -> None:
+    """Operators, or the partner itself. Tokens that the client has end within ten minutes."""
+    await api_clients.revoke_api_client(session, caller, slug=slug, client_id=client_id)

@@ -1,0 +1,166 @@
+"""`taawon accounts`: the first operator, linked identities, and the keys that sign tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from registry.connection import connected
+from registry.console import CONSOLE
+from registry.prompts import asked
+from shared import json_text
+from shared.kernel.auth.oidc import is_safe_url
+
+from . import queries
+from .usecases import accounts, tokens
+from .usecases import identities as usecases_identities
+
+app = typer.Typer(
+    help="The first operator account, identities of another issuer, and the keys that sign tokens.",
+    no_args_is_help=True,
+)
+
+
+Email = Annotated[
+    str | None,
+    typer.Option(help="E-mail of the account here; better left out, then it is asked for."),
+]
+
+
+@app.command()
+def bootstrap(
+    email: Email = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Make the first operator; refused when there is one.
+
+    The e-mail is asked for, or is the first line of standard input. Without --password-stdin a
+    password is made and printed once.
+
+    Example: taawon accounts bootstrap
+
+    Example: taawon accounts bootstrap --password-stdin < e-mail-and-password
+    """
+    email = asked("e-mail", email)
+    if "@" not in email:
+        raise typer.BadParameter("e-mail: that is no e-mail address")
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(18)
+    asyncio.run(_bootstrap(email, password))
+    if password_stdin:
+        typer.echo("operator created", err=True)
+    else:
+        typer.echo("operator created; this password is shown only once:", err=True)
+        typer.echo(password)
+
+
+@app.command("rotate-signing-key")
+def rotate_signing_key() -> None:
+    """Sign tokens with a new key from now on; tokens of the old key stay valid until they expire.
+
+    Example: taawon accounts rotate-signing-key
+    """
+    typer.echo(f"signing key {asyncio.run(_rotate())} is active")
+
+
+@app.command()
+def link(
+    email: Email = None,
+    subject: Annotated[
+        str | None, typer.Option(help="`sub` of that person's tokens at the issuer; or asked for.")
+    ] = None,
+    issuer: Annotated[
+        str | None, typer.Option(help="Address of the issuer.", envvar="TAAWON_OIDC_ISSUER")
+    ] = None,
+) -> None:
+    """Link an account to an identity of another OpenID Connect issuer.
+
+    E-mail and subject are asked for, or are lines of standard input in this order.
+
+    Example: taawon accounts link --issuer https://id.example.org
+    """
+    if issuer is not None and not is_safe_url(issuer):
+        raise typer.BadParameter(f"--issuer: {issuer!r} is no https:// address")
+    email, subject = asked("e-mail", email), asked("subject", subject)
+    identity_id = asyncio.run(_link(email, issuer, subject))
+    typer.echo(f"identity {identity_id} is linked")
+
+
+@app.command()
+def unlink(
+    identity: Annotated[UUID, typer.Argument(help="Its number, as `identities` shows it.")],
+    email: Email = None,
+) -> None:
+    """End a link: that identity gets no more tokens here.
+
+    Example: taawon accounts unlink 0b8e6d9c-…
+    """
+    asyncio.run(_unlink(asked("e-mail", email), identity))
+    typer.echo(f"identity {identity} is unlinked")
+
+
+@app.command()
+def identities(
+    email: Email = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """What an account is linked to at other issuers.
+
+    Example: taawon accounts identities
+    """
+    found = asyncio.run(_identities(asked("e-mail", email)))
+    if as_json:
+        typer.echo(json_text.dumps(found))
+        return
+    table = Table("Identity", "Issuer", "Subject", "Linked")
+    for each in found:
+        table.add_row(*each.values())
+    Console().print(table)
+
+
+async def _link(email: str, issuer: str | None, subject: str) -> UUID:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        account = await accounts.account_of_email(session, sealer, email)
+        made = await usecases_identities.link_identity(
+            session, sealer, CONSOLE, account.id, issuer=issuer, subject=subject
+        )
+        return made.id
+
+
+async def _unlink(email: str, identity: UUID) -> None:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        account = await accounts.account_of_email(session, sealer, email)
+        await usecases_identities.unlink_identity(session, CONSOLE, account.id, identity)
+
+
+async def _identities(email: str) -> list[dict[str, str]]:
+    async with connected() as (sessions, sealer), sessions() as session:
+        account = await accounts.account_of_email(session, sealer, email)
+        return [
+            {
+                "identity_id": str(each.id),
+                "issuer": each.issuer,
+                "subject": each.subject,
+                "linked_at": each.linked_at.isoformat(timespec="seconds"),
+            }
+            for each in await queries.list_identities(session, sealer, account.id)
+        ]
+
+
+async def _bootstrap(email: str, password: str) -> None:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        await accounts.bootstrap_operator(session, sealer, email=email, password=password)
+
+
+async def _rotate() -> str:
+    async with connected() as (sessions, sealer), sessions.begin() as session:
+        key = await tokens.rotate_signing_key(session, sealer, CONSOLE)
+        return key.kid

@@ -1,0 +1,1 @@
+"""Accounts, API clients and signing keys, and the only ways they may change. Pure Python."""

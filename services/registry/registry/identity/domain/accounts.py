@@ -1,0 +1,144 @@
+"""People, partner institutions, and the programs that act for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared import reference
+from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.kernel.auth.tokens import Role
+from shared.lifecycle import refuse_unless_allowed
+
+
+class AccountExists(Conflict):
+    """An account with this e-mail exists already."""
+
+
+class OperatorExists(Conflict):
+    """There is an operator already: ask one to create your account with POST /accounts."""
+
+
+class NoSuchAccount(NotFound):
+    """There is no account with this id."""
+
+
+class LastOperator(Conflict):
+    """This is the last operator who can sign in: make another one first."""
+
+
+class IdentityTaken(Conflict):
+    """This subject of this issuer is linked to an account already: unlink it there first."""
+
+
+class NoSuchIdentity(NotFound):
+    """This account has no linked identity with this id."""
+
+
+class ClaimsDoNotFit(Invalid):
+    """The roles and what they act for do not fit together."""
+
+
+class AccountState(StrEnum):
+    """A disabled account gets no more tokens; those it has end within ten minutes."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+MOVES: dict[AccountState, set[AccountState]] = {
+    AccountState.ENABLED: {AccountState.DISABLED},
+    AccountState.DISABLED: {AccountState.ENABLED},
+}
+
+
+@dataclass(eq=False, kw_only=True)
+class Account:
+    """A person who signs in. The e-mail is stored sealed and found by its mark."""
+
+    id: UUID
+    email_sealed: str = field(repr=False)
+    email_mark: str = field(repr=False)
+    password_hash: str = field(repr=False)
+    roles: list[str]
+    provinces: list[str] = field(default_factory=list)
+    cooperatives: list[UUID] = field(default_factory=list)
+    partner: str | None = None
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Its person was erased: nothing is left to be changed."""
+        return self.email_mark == self._forgotten_mark
+
+    @property
+    def _forgotten_mark(self) -> str:
+        return f"forgotten:{self.id}"
+
+    @property
+    def state(self) -> AccountState:
+        return AccountState.ENABLED if self.disabled_at is None else AccountState.DISABLED
+
+    def disable(self, *, at: datetime) -> None:
+        """No token is issued to it any more."""
+        self._require_move(AccountState.DISABLED)
+        self.disabled_at = at
+
+    def enable(self) -> None:
+        """It may sign in again, with the roles that it has."""
+        self._require_move(AccountState.ENABLED)
+        self.disabled_at = None
+
+    def forget(self, *, email_sealed: str, at: datetime) -> None:
+        """Nobody signs in with it any more; the id stays, for the audit names it."""
+        self.email_sealed = email_sealed
+        self.email_mark = self._forgotten_mark
+        self.password_hash = ""
+        self.roles, self.provinces, self.cooperatives, self.partner = [], [], [], None
+        self.disabled_at = self.disabled_at or at
+
+    def _require_move(self, target: AccountState) -> None:
+        refuse_unless_allowed(MOVES, "account", self.state, target)
+
+
+@dataclass(eq=False, kw_only=True)
+class LinkedIdentity:
+    """A subject of another issuer, who signs in there and is this account here.
+
+    Some issuers use an e-mail for it: it is stored sealed, and found by its mark.
+    """
+
+    id: UUID
+    account_id: UUID
+    issuer: str
+    subject_sealed: str = field(repr=False)
+    subject_mark: str = field(repr=False)
+    linked_at: datetime
+
+
+def check_claims(
+    roles: frozenset[Role],
+    *,
+    provinces: frozenset[str],
+    cooperatives: frozenset[UUID],
+    partner: str | None,
+) -> None:
+    """A role that acts for something names it: provinces, cooperatives or a partner."""
+    problems = [
+        Problem("provinces", f"unknown province {code}")
+        for code in sorted(provinces - {province.code for province in reference.provinces()})
+    ]
+    if not roles:
+        problems.append(Problem("roles", "give at least one role"))
+    for role, name, given in (
+        (Role.DELEGATE, "provinces", provinces),
+        (Role.COOPERATIVE, "cooperatives", cooperatives),
+        (Role.PARTNER, "partner", partner),
+    ):
+        if role in roles and not given:
+            problems.append(Problem(name, f"the role {role} acts for {name}: give them"))
+    if problems:
+        raise ClaimsDoNotFit.many(problems)

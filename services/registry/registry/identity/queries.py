@@ -1,0 +1,89 @@
+"""Reads of accounts, API clients, linked identities and published keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.partners.queries import find_partner
+from shared.kernel.auth.tokens import Role
+from shared.kernel.encryption.sealer import Sealer
+
+from . import models
+from .domain.accounts import Account, LinkedIdentity, NoSuchAccount
+from .domain.api_clients import ApiClient
+from .domain.signing_keys import SigningKey
+
+
+async def list_clients(session: AsyncSession, slug: str) -> Sequence[ApiClient]:
+    """The API clients of a partner, revoked ones included, oldest first."""
+    partner = await find_partner(session, slug)
+    columns = models.api_client.c
+    query = select(ApiClient).where(columns.partner_id == partner.id)
+    return (await session.scalars(query.order_by(columns.created_at, columns.id))).all()
+
+
+async def find_account(session: AsyncSession, account_id: UUID) -> Account:
+    found = await session.get(Account, account_id)
+    if found is None:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    return found
+
+
+async def list_accounts(
+    session: AsyncSession, *, role: Role | None, after: UUID | None, limit: int
+) -> Sequence[Account]:
+    """One page by id, and one account more when there is another page."""
+    columns = models.account.c
+    query = select(Account).order_by(columns.id).limit(limit + 1)
+    if role is not None:
+        query = query.where(columns.roles.contains([role.value]))
+    if after is not None:
+        query = query.where(columns.id > after)
+    return (await session.scalars(query)).all()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentitySeen:
+    """A subject of another issuer, in clear."""
+
+    id: UUID
+    issuer: str
+    subject: str
+    linked_at: datetime
+
+
+async def list_identities(
+    session: AsyncSession, sealer: Sealer, account_id: UUID
+) -> Sequence[IdentitySeen]:
+    """What an account is linked to, oldest first."""
+    columns = models.linked_identity.c
+    query = select(LinkedIdentity).where(columns.account_id == account_id)
+    found = await session.scalars(query.order_by(columns.linked_at, columns.id))
+    return [
+        IdentitySeen(
+            id=each.id,
+            issuer=each.issuer,
+            subject=sealer.open(each.subject_sealed)["subject"],
+            linked_at=each.linked_at,
+        )
+        for each in found
+    ]
+
+
+LONGEST_TOKEN: Final = timedelta(seconds=3600 + 60)
+"""No token lives longer (`Settings.token_seconds`), with a minute for clocks that differ."""
+
+
+async def published_keys(session: AsyncSession) -> list[dict[str, str]]:
+    """The public part of every key that a valid token may be signed with, newest first."""
+    key = models.signing_key.c
+    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - LONGEST_TOKEN)
+    query = select(SigningKey).where(may_verify).order_by(key.created_at.desc())
+    return [each.public_jwk for each in (await session.execute(query)).scalars()]

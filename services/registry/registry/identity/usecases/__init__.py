@@ -1,0 +1,1 @@
+"""What people, programs and operators can make happen to accounts and tokens."""

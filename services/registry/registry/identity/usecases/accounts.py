@@ -1,0 +1,190 @@
+"""Accounts of people, and the first operator, whom nobody can create but the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.partners import models as partners_models
+from registry.partners.domain import NoSuchPartner
+from registry.register.domain.cooperative import NotInTheRegister
+from registry.register.models import tables
+from shared.contracts.base import new_id, now
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.encryption.sealer import Sealer
+
+from .. import models
+from ..domain.accounts import (
+    Account,
+    AccountExists,
+    LastOperator,
+    NoSuchAccount,
+    OperatorExists,
+    check_claims,
+)
+from .authorization import require_standing
+from .login_throttling import take_turn
+from .passwords import check_password, hash_password
+
+BOOTSTRAP_LOCK = 7_462
+
+
+async def create_account(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    *,
+    email: str,
+    password: str,
+    roles: Iterable[Role],
+    provinces: Iterable[str] = (),
+    cooperatives: Iterable[UUID] = (),
+    partner: str | None = None,
+) -> Account:
+    """Only operators create accounts; what a role acts for has to exist."""
+    await require_standing(session, caller, Role.OPERATOR)
+    wanted = frozenset(roles)
+    check_claims(
+        wanted,
+        provinces=frozenset(provinces),
+        cooperatives=frozenset(cooperatives),
+        partner=partner,
+    )
+    await refuse_unknown(session, partner, frozenset(cooperatives))
+    account = await _new_account(session, sealer, email=email, password=password, roles=wanted)
+    account.provinces = sorted(provinces)
+    account.cooperatives = sorted(cooperatives)
+    account.partner = partner
+    _audit(session, caller, account)
+    return account
+
+
+async def bootstrap_operator(
+    session: AsyncSession, sealer: Sealer, *, email: str, password: str
+) -> Account:
+    """The first operator; refused as soon as there is one. Two consoles at once take turns."""
+    await lock_operators(session)
+    operators = select(func.count()).where(models.account.c.roles.contains([Role.OPERATOR.value]))
+    if await session.scalar(operators):
+        raise OperatorExists
+    account = await _new_account(
+        session, sealer, email=email, password=password, roles=frozenset({Role.OPERATOR})
+    )
+    _audit(session, Principal(subject=account.id, roles=frozenset({Role.OPERATOR})), account)
+    return account
+
+
+async def refuse_last_operators(session: AsyncSession, accounts: Sequence[Account]) -> None:
+    """Somebody has to stay who can sign in: two operators who end each other take turns."""
+    if not any(Role.OPERATOR.value in account.roles for account in accounts):
+        return
+    await lock_operators(session)
+    columns = models.account.c
+    others = select(func.count()).where(
+        columns.roles.contains([Role.OPERATOR.value]),
+        columns.disabled_at.is_(None),
+        columns.id.not_in([account.id for account in accounts]),
+    )
+    if not await session.scalar(others):
+        raise LastOperator
+
+
+async def lock_operators(session: AsyncSession) -> None:
+    """Whoever counts the operators waits for whoever is changing their number."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BOOTSTRAP_LOCK})
+
+
+def email_mark(sealer: Sealer, email: str) -> str:
+    """What an account is found by; the mark of the newest key."""
+    return sealer.mark(spelled(email))
+
+
+def email_marks(sealer: Sealer, email: str) -> list[str]:
+    """What an account may be found by: one mark per key, the newest first."""
+    return sealer.marks(spelled(email))
+
+
+def spelled(email: str) -> str:
+    """An e-mail as it is marked and compared: whatever the case it was written in."""
+    return email.strip().casefold()
+
+
+async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) -> Account:
+    """The account that signs in with this e-mail."""
+    wanted = models.account.c.email_mark.in_(email_marks(sealer, email))
+    found = (await session.execute(select(Account).where(wanted))).scalar_one_or_none()
+    if found is None:
+        raise NoSuchAccount("no account has this e-mail")
+    return found
+
+
+async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
+    """An account that is to be changed: not one whose person was erased."""
+    account = await session.get(Account, account_id, with_for_update=True)
+    if account is None or account.is_forgotten:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    return account
+
+
+async def refuse_unknown(
+    session: AsyncSession, partner: str | None, cooperatives: frozenset[UUID]
+) -> None:
+    """What an account acts for has to exist."""
+    known = select(partners_models.partner.c.id).where(partners_models.partner.c.slug == partner)
+    if partner is not None and await session.scalar(known) is None:
+        raise NoSuchPartner(f"no partner {partner} is registered: register it first")
+    found = await session.scalars(
+        select(tables.cooperative.c.id).where(tables.cooperative.c.id.in_(cooperatives))
+    )
+    if missing := cooperatives - set(found):
+        raise NotInTheRegister(f"no cooperative {min(missing)} is in the register")
+
+
+async def _new_account(
+    session: AsyncSession, sealer: Sealer, *, email: str, password: str, roles: frozenset[Role]
+) -> Account:
+    check_password(password)
+    await _refuse_taken(session, email_marks(sealer, email))
+    account = Account(
+        id=new_id(),
+        email_sealed=sealer.seal({"email": email.strip()}),
+        email_mark=email_mark(sealer, email),
+        password_hash=await hash_password(password),
+        roles=sorted(role.value for role in roles),
+        created_at=now(),
+    )
+    session.add(account)
+    return account
+
+
+async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
+    """One account per e-mail, also between processes of which each has another key first."""
+    await take_turn(session, marks)
+    taken = select(models.account.c.id).where(models.account.c.email_mark.in_(marks))
+    if await session.scalar(taken):
+        raise AccountExists
+
+
+def _audit(session: AsyncSession, caller: Principal, account: Account) -> None:
+    audit.record(
+        session,
+        caller,
+        action="account created",
+        subject_id=account.id,
+        after=claims_picture(account),
+    )
+
+
+def claims_picture(account: Account) -> dict[str, Any]:
+    """What an account may do, as the audit shows it."""
+    return {
+        "roles": account.roles,
+        "provinces": account.provinces,
+        "cooperatives": [str(each) for each in account.cooperatives],
+        "partner": account.partner,
+    }

@@ -1,0 +1,72 @@
+"""What a caller may do by now: a token says what was true up to ten minutes ago."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.console import CONSOLE
+from registry.partners.domain import Partner
+from shared.errors import Forbidden
+from shared.kernel.auth.tokens import Principal, Role
+
+from .. import models
+from ..domain.accounts import Account
+from ..domain.api_clients import ApiClient
+
+Locked = TypeVar("Locked", Account, ApiClient)
+
+
+class RightsEnded(Forbidden):
+    """Your rights ended after your token was issued: sign in again, or ask an operator."""
+
+
+async def require_standing(
+    session: AsyncSession, caller: Principal, *roles: Role, changing: UUID | None = None
+) -> Principal:
+    """The caller as the record says now; refused if disabled, revoked, or without these roles.
+
+    Whoever changes accounts or credentials asks this first. The accounts of the caller and of whom
+    it changes stay locked, in the order of their ids: of two who disable each other one is late.
+    """
+    if roles:
+        caller.require(*roles)
+    if caller is CONSOLE:
+        return caller
+    present = await _present(session, caller, {caller.subject, changing or caller.subject})
+    if present is None or (roles and not present.has(*roles)):
+        raise RightsEnded
+    return present
+
+
+async def _present(session: AsyncSession, caller: Principal, ids: set[UUID]) -> Principal | None:
+    account = (await _locked(session, Account, models.account.c.id, ids)).get(caller.subject)
+    if account is not None:
+        return principal_of(account) if account.disabled_at is None else None
+    client = (await _locked(session, ApiClient, models.api_client.c.id, ids)).get(caller.subject)
+    if client is None or client.revoked_at is not None:
+        return None
+    partner = await session.get_one(Partner, client.partner_id)
+    return Principal(subject=client.id, roles=frozenset({Role.PARTNER}), partner=partner.slug)
+
+
+async def _locked(
+    session: AsyncSession, kind: type[Locked], key: ColumnElement[UUID], ids: set[UUID]
+) -> dict[UUID, Locked]:
+    query = select(kind).where(key.in_(ids)).order_by(key).with_for_update()
+    found = await session.scalars(query.execution_options(populate_existing=True))
+    return {each.id: each for each in found}
+
+
+def principal_of(account: Account) -> Principal:
+    """What the record lets an account do."""
+    return Principal(
+        subject=account.id,
+        roles=frozenset(map(Role, account.roles)),
+        provinces=frozenset(account.provinces),
+        cooperatives=frozenset(account.cooperatives),
+        partner=account.partner,
+    )

@@ -1,0 +1,125 @@
+"""Tokens for tokens (RFC 8693): a foreign one for ours, or ours for one that acts for another.
+
+Roles and provinces come from the record of the account alone, read anew each time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.register.domain.cooperative import NotInTheRegister
+from registry.register.models import tables
+from registry.settings import RegistrySettings
+from shared.errors import DomainError, Forbidden
+from shared.kernel.auth.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
+from shared.kernel.auth.tokens import Principal, Verifier
+from shared.kernel.data.database import Sessions
+from shared.kernel.encryption.sealer import Sealer
+
+from ..domain.accounts import Account
+from .authorization import RightsEnded, principal_of, require_standing
+from .identities import find_linked, identity_marks
+from .login_throttling import Attempt, forget_failures_here, note_failure, refuse_guessing
+from .tokens import IssuedToken, TokenRefused, claims_of, issue
+
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+
+async def issue_to_linked(
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: RegistrySettings,
+    issuer: ForeignIssuer | None,
+    *,
+    token: str,
+) -> IssuedToken:
+    """A token for the account that the subject of a foreign token is linked to.
+
+    Nobody without a genuine token gets as far as the database, so a lock-out hits only its owner.
+    The issuer is asked while no transaction is open.
+    """
+    if issuer is None:
+        raise TokenRefused(
+            "invalid_request", "no other issuer is configured here (TAAWON_OIDC_ISSUER)"
+        )
+    try:
+        subject = await issuer.verify(token)
+    except ForeignTokenRefused as error:
+        raise TokenRefused("invalid_request", error.detail) from None
+    except IssuerAway as error:
+        raise TokenRefused("temporarily_unavailable", error.detail) from None
+    attempt = Attempt(
+        marks=identity_marks(sealer, issuer.issuer, subject), most_here=settings.sign_in_failures
+    )
+    async with sessions.begin() as session:
+        await refuse_guessing(session, attempt)
+        account = await find_linked(session, attempt.marks)
+        if account is not None and account.disabled_at is None:
+            await forget_failures_here(session, attempt)
+            claims = claims_of(principal_of(account))
+            return await issue(session, sealer, settings, subject=account.id, claims=claims)
+        await note_failure(session, attempt)
+    raise TokenRefused("invalid_grant", _why_not(account))
+
+
+def _why_not(account: Account | None) -> str:
+    """Whoever holds a genuine token may know what became of the own account."""
+    if account is None:
+        return "this identity is linked to no account here: ask an operator to link it"
+    return "the account is disabled: ask an operator"
+
+
+async def issue_to_act_for(
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: RegistrySettings,
+    verifier: Verifier,
+    *,
+    token: str,
+    cooperative_id: UUID,
+) -> IssuedToken:
+    """A token with which an operator or a delegate acts for one cooperative, in every service.
+
+    It ends no later than the one it was made from.
+    """
+    try:
+        caller = await verifier.verify(token)
+    except DomainError as error:
+        raise TokenRefused("invalid_request", error.detail) from None
+    async with sessions.begin() as session:
+        present = await _present(session, caller)
+        columns = tables.cooperative.c
+        province = await session.scalar(
+            select(columns.province).where(columns.id == cooperative_id)
+        )
+        if province is None:
+            raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+        _require_intermediary(present, cooperative_id, province)
+        claims = claims_of(present) | {"on_behalf_of": str(cooperative_id)}
+        return await issue(
+            session,
+            sealer,
+            settings,
+            subject=present.subject,
+            claims=claims,
+            until=caller.expires_at,
+        )
+
+
+async def _present(session: AsyncSession, caller: Principal) -> Principal:
+    try:
+        return await require_standing(session, caller)
+    except RightsEnded:
+        detail = "only an account that is enabled acts for others"
+        raise TokenRefused("invalid_grant", detail) from None
+
+
+def _require_intermediary(present: Principal, cooperative_id: UUID, province: str) -> None:
+    try:
+        present.acting_for(cooperative_id, province)
+    except Forbidden as error:
+        raise TokenRefused("invalid_target", error.detail) from None

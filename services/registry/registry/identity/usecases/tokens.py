@@ -1,0 +1,227 @@
+"""Issues short-lived signed tokens to people and programs, and keeps the keys that sign them."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.partners.domain import Partner
+from registry.settings import RegistrySettings
+from shared.contracts.base import new_id, now
+from shared.errors import DomainError
+from shared.kernel.auth.tokens import ALGORITHM, Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.data.database import Sessions
+from shared.kernel.encryption.sealer import Sealer
+
+from .. import models
+from ..domain.accounts import Account
+from ..domain.api_clients import ApiClient
+from ..domain.signing_keys import KeyState, SigningKey
+from .accounts import email_marks
+from .api_clients import digest_secret
+from .authorization import principal_of
+from .login_throttling import (
+    Attempt,
+    forget_failures_here,
+    note_failure,
+    refuse_guessing,
+    take_turn,
+)
+from .passwords import is_password
+
+KEYS_LOCK = 7_463
+OAuthError = Literal[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_target",
+    "temporarily_unavailable",
+    "unsupported_grant_type",
+]
+
+
+class TokenRefused(DomainError):
+    """No token is issued."""
+
+    def __init__(self, error: OAuthError, detail: str) -> None:
+        self.error = error
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IssuedToken:
+    """A signed token and how many seconds it lives."""
+
+    token: str
+    seconds: int
+
+
+async def issue_to_account(
+    sessions: Sessions,
+    sealer: Sealer,
+    settings: RegistrySettings,
+    *,
+    email: str,
+    password: str,
+    address: str,
+) -> IssuedToken:
+    """Unknown, disabled and wrong look the same, and take the same time.
+
+    No transaction is open while the password is hashed. What came of it is told only to whom the
+    failures noted meanwhile leave a guess: many at once get no more answers than one by one.
+    """
+    attempt = Attempt(
+        marks=email_marks(sealer, email),
+        places=sealer.marks(address),
+        most_here=settings.sign_in_failures,
+        most_everywhere=settings.sign_in_failures_everywhere,
+    )
+    columns = models.account.c
+    wanted = columns.email_mark.in_(attempt.marks), columns.disabled_at.is_(None)
+    async with sessions() as session:
+        await refuse_guessing(session, attempt)
+        account = (await session.execute(select(Account).where(*wanted))).scalar_one_or_none()
+    fits = await is_password(password, account.password_hash if account else None)
+    async with sessions.begin() as session:
+        await take_turn(session, attempt.marks)
+        await refuse_guessing(session, attempt)
+        if account is not None and fits:
+            await forget_failures_here(session, attempt)
+            claims = claims_of(principal_of(account))
+            return await issue(session, sealer, settings, subject=account.id, claims=claims)
+        await note_failure(session, attempt)
+    raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
+
+
+def claims_of(present: Principal) -> dict[str, Any]:
+    """What a token says of somebody, as the record stands now."""
+    return {
+        "roles": sorted(present.roles),
+        "provinces": sorted(present.provinces),
+        "cooperatives": sorted(map(str, present.cooperatives)),
+        "partner": present.partner,
+    }
+
+
+async def issue_to_client(
+    sessions: Sessions, sealer: Sealer, settings: RegistrySettings, *, client_id: str, secret: str
+) -> IssuedToken:
+    """A client acts as its partner and as nothing else."""
+    async with sessions.begin() as session:
+        client, partner = await _find_client(session, client_id)
+        digest = client.secret_digest if client else "0" * 64
+        fits = hmac.compare_digest(digest, digest_secret(secret))
+        if client is None or partner is None or not fits or client.revoked_at is not None:
+            raise TokenRefused("invalid_client", "the client id or the secret is wrong")
+        return await issue(
+            session,
+            sealer,
+            settings,
+            subject=client.id,
+            claims={"roles": [Role.PARTNER.value], "partner": partner.slug},
+        )
+
+
+async def rotate_signing_key(
+    session: AsyncSession, sealer: Sealer, caller: Principal
+) -> SigningKey:
+    """A new key signs from now on; the old one stays published. Operators only."""
+    caller.require(Role.OPERATOR)
+    await _take_turn(session)
+    old = await _active(session)
+    if old is not None:
+        old.retire(at=now())
+        await session.flush()
+    key = _new_key(session, sealer)
+    audit.record(
+        session,
+        caller,
+        action="signing key rotated",
+        subject_id=UUID(key.kid),
+        before={"kid": old.kid} if old else None,
+        after={"kid": key.kid},
+    )
+    return key
+
+
+async def issue(
+    session: AsyncSession,
+    sealer: Sealer,
+    settings: RegistrySettings,
+    *,
+    subject: UUID,
+    claims: dict[str, Any],
+    until: datetime | None = None,
+) -> IssuedToken:
+    """A token signed with the active key; it never lives longer than `until`."""
+    key = await _signing_key(session, sealer)
+    issued_at = int(time.time())
+    expires = issued_at + settings.token_seconds
+    if until is not None:
+        expires = min(expires, int(until.timestamp()))
+    body = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "sub": str(subject),
+        "iat": issued_at,
+        "nbf": issued_at,
+        "exp": expires,
+        "jti": str(new_id()),
+        **claims,
+    }
+    private = OKPKey.import_key(sealer.open(key.private_sealed))
+    header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
+    token = jwt.encode(header, body, private, [ALGORITHM])
+    return IssuedToken(token=token, seconds=expires - issued_at)
+
+
+async def _find_client(
+    session: AsyncSession, client_id: str
+) -> tuple[ApiClient | None, Partner | None]:
+    try:
+        wanted = UUID(client_id)
+    except ValueError:
+        return None, None
+    client = await session.get(ApiClient, wanted)
+    partner = await session.get(Partner, client.partner_id) if client else None
+    return client, partner
+
+
+async def _signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
+    """The active key; the very first request makes it, and others wait for that one."""
+    if key := await _active(session):
+        return key
+    await _take_turn(session)
+    return await _active(session) or _new_key(session, sealer)
+
+
+def _new_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
+    kid = str(new_id())
+    private = OKPKey.generate_key("Ed25519", {"kid": kid, "use": "sig", "alg": ALGORITHM})
+    key = SigningKey(
+        kid=kid,
+        public_jwk={name: str(value) for name, value in private.as_dict(private=False).items()},
+        private_sealed=sealer.seal(dict(private.as_dict(private=True))),
+        created_at=now(),
+    )
+    session.add(key)
+    return key
+
+
+async def _active(session: AsyncSession) -> SigningKey | None:
+    found = await session.execute(select(SigningKey).filter_by(state=KeyState.ACTIVE))
+    return found.scalar_one_or_none()
+
+
+async def _take_turn(session: AsyncSession) -> None:
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEYS_LOCK})

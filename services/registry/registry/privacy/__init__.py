@@ -1,0 +1,1 @@
+"""What a person asks for: access, rectification, erasure, and the services' answers."""

@@ -1,0 +1,173 @@
+"""What a person asks for. Who it is stands in the body: addresses of pages are kept in logs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.dependencies import Seal
+from registry.register.api.cooperative_schemas import ContactIn
+from registry.register.register_file import cells
+from registry.register.register_file.findings import WrongCell
+from registry.settings import RegistrySettings
+from shared.contracts.base import Text
+from shared.errors import Invalid
+from shared.kernel.auth.tokens import Role
+from shared.kernel.data import audit
+from shared.kernel.web.requests import Caller, Process, Session
+
+from . import queries
+from .domain import Ground, PersonRequest, RequestKind, RequestState
+from .usecases import person_lookup, requests
+
+router = APIRouter(prefix="/persons", tags=["persons"])
+
+
+class RequestIn(BaseModel):
+    """By e-mail or phone, as register files write them, or by ids; any of it is enough."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    kind: RequestKind
+    ground: Ground = Field(description="Who asks: the person, a representative, an authority.")
+    reference: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9/._-]{0,39}$",
+        description="The number of the file that holds the request itself.",
+    )
+    email: Text | None = None
+    phone: Text | None = None
+    account_ids: list[UUID] = Field(default=[], max_length=100)
+    cooperative_ids: list[UUID] = Field(default=[], max_length=100)
+    corrections: ContactIn | None = Field(
+        default=None, description="For a rectification: the right values; null takes one away."
+    )
+
+    def who(self) -> person_lookup.Who:
+        email = read("email", self.email)
+        return person_lookup.Who(
+            emails=frozenset({email} if email else ()),
+            phone=read("phone", self.phone),
+            account_ids=frozenset(self.account_ids),
+            cooperative_ids=frozenset(self.cooperative_ids),
+        )
+
+    def corrected(self) -> dict[str, str | None] | None:
+        """Only what is given; the same rules as for files."""
+        if self.corrections is None:
+            return None
+        given = {
+            name: getattr(self.corrections, name) for name in self.corrections.model_fields_set
+        }
+        return {name: read(name, value) for name, value in given.items()}
+
+
+def read(name: str, value: str | None) -> str | None:
+    """A value as the register writes it."""
+    readers = {"email": cells.email, "phone": cells.phone}
+    if value is None or name not in readers:
+        return value
+    try:
+        return readers[name](value)
+    except WrongCell as error:
+        raise Invalid(f"{error.reason}: {error.suggestion or 'check it'}", field=name) from None
+
+
+class AnswerOut(BaseModel):
+    service: str
+    answered_at: datetime
+    counts: dict[str, int]
+
+
+class RequestOut(BaseModel):
+    """Ids and counts; what is held on the person stands in the report alone."""
+
+    request_id: UUID
+    kind: RequestKind
+    state: RequestState
+    ground: Ground
+    reference: str
+    opened_at: datetime
+    due_on: date
+    completed_at: datetime | None
+    cooperative_ids: list[UUID]
+    account_ids: list[UUID]
+    waiting_for: list[str]
+    answers: list[AnswerOut]
+
+    @classmethod
+    def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
+        names = set(cls.model_fields) - {"request_id", "answers"}
+        values = {name: getattr(request, name) for name in names}
+        shown = [AnswerOut.model_validate(dict(answer)) for answer in answers]
+        return cls(request_id=request.id, answers=shown, **values)
+
+
+@router.post("/requests", status_code=status.HTTP_201_CREATED)
+async def open_request(
+    body: RequestIn, session: Session, caller: Caller, seal: Seal, response: Response
+) -> RequestOut:
+    """Operators only. The registry's own part is done when this answers; the others follow."""
+    caller.require(Role.OPERATOR)
+    request = await requests.open_request(
+        session,
+        seal,
+        caller,
+        body.kind,
+        body.who(),
+        ground=body.ground,
+        reference=body.reference,
+        corrections=body.corrected(),
+    )
+    response.headers["Location"] = f"/persons/requests/{request.id}"
+    return RequestOut.of(request)
+
+
+@router.get("/requests")
+async def list_requests(
+    session: Session,
+    caller: Caller,
+    is_open: Annotated[bool, Query(alias="open")] = True,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[RequestOut]:
+    """Those that wait for an answer, the most urgent first; with `open=false` the newest of all."""
+    caller.require(Role.OPERATOR)
+    found = await queries.list_requests(session, is_open=is_open, limit=limit)
+    return [RequestOut.of(request) for request in found]
+
+
+@router.get("/requests/{request_id}")
+async def read_request(request_id: UUID, session: Session, caller: Caller) -> RequestOut:
+    """Which services have answered, and what each of them did."""
+    caller.require(Role.OPERATOR)
+    seen = await queries.find_request(session, request_id)
+    return RequestOut.of(seen.request, seen.answers)
+
+
+@router.post("/requests/{request_id}/report")
+async def hand_out_report(
+    request_id: UUID,
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    process: Process,
+    response: Response,
+) -> dict[str, Any]:
+    """Everything that is held on the person, to be handed out, which the audit notes."""
+    caller.require(Role.OPERATOR)
+    days = RegistrySettings.of(process.settings).person_report_days
+    found = await queries.report(session, seal, request_id, days=days)
+    audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
+    response.headers["Cache-Control"] = "no-store"
+    return found
+
+
+@router.delete(
+    "/cooperatives/{cooperative_id}/settled-contact", status_code=status.HTTP_204_NO_CONTENT
+)
+async def release_contact(cooperative_id: UUID, session: Session, caller: Caller) -> None:
+    """Register files say the contact of this cooperative again: somebody else is it now."""
+    await requests.release_contact(session, caller, cooperative_id)

@@ -1,0 +1,22 @@
+"""What the registry does when others announce something, and when it does itself."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.catalogue import ANSWERS
+from shared.contracts.persons import PersonAnswered
+from shared.contracts.registry import RegistryAnswered
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.privacy import person_requests
+
+from .usecases import answers, person_export
+
+consumers = Consumers("registry")
+person_requests.answer_persons(consumers, RegistryAnswered, person_export.registry_part)
+
+
+@consumers.on(*ANSWERS, prefetch=4, queue="note_person_answer")
+async def note_person_answer(event: PersonAnswered, session: AsyncSession) -> None:
+    """What a service answered is kept; the last answer completes the person's request."""
+    await answers.note_answer(session, event)

@@ -1,0 +1,57 @@
+"""Tables of persons' requests and of what each service answered."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+
+from registry.tables import metadata
+from shared.kernel.data.columns import choice
+
+from .domain import Ground, RequestKind, RequestState
+
+person_request = Table(
+    "person_request",
+    metadata,
+    Column("id", PgUUID, primary_key=True),
+    Column("kind", choice(RequestKind, "kind"), nullable=False),
+    Column("state", choice(RequestState), nullable=False),
+    Column("ground", choice(Ground, "ground"), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("opened_by", PgUUID, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("completed_at", DateTime(timezone=True)),
+    Column("cooperative_ids", ARRAY(PgUUID), nullable=False),
+    Column("account_ids", ARRAY(PgUUID), nullable=False),
+    Column("waiting_for", ARRAY(Text), nullable=False),
+    Index("ix_person_request_due", "due_on", "id", postgresql_where=text("state <> 'completed'")),
+)
+
+
+person_answer = Table(
+    "person_answer",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("request_id", ForeignKey("person_request.id"), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("answered_at", DateTime(timezone=True), nullable=False),
+    Column("counts", JSONB, nullable=False),
+    Column("actions", JSONB, nullable=False),
+    Column("records", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("report_sealed", Text),
+    UniqueConstraint("request_id", "service"),
+)

@@ -1,0 +1,82 @@
+"""Reads of persons' requests and their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.tables import Row
+from shared.contracts.base import now
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.privacy.person_requests import opened
+
+from . import models
+from .domain import NoReport, NoSuchRequest, PersonRequest, RequestKind, RequestState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestSeen:
+    """A person's request, and what each service answered."""
+
+    request: PersonRequest
+    answers: Sequence[Row]
+
+
+async def list_requests(
+    session: AsyncSession, *, is_open: bool, limit: int
+) -> Sequence[PersonRequest]:
+    """The most urgent ones first; those that are completed the other way round."""
+    columns = models.person_request.c
+    query = select(PersonRequest).limit(limit)
+    if is_open:
+        query = query.where(columns.state != RequestState.COMPLETED).order_by(columns.due_on)
+    else:
+        query = query.order_by(columns.opened_at.desc())
+    return (await session.execute(query.order_by(columns.id))).scalars().all()
+
+
+async def find_request(session: AsyncSession, request_id: UUID) -> RequestSeen:
+    request = await session.get(PersonRequest, request_id)
+    if request is None:
+        raise NoSuchRequest(f"no person's request {request_id} was opened")
+    table = models.person_answer
+    query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
+    rows = [dict(row) for row in (await session.execute(query)).mappings()]
+    return RequestSeen(request=request, answers=rows)
+
+
+async def report(
+    session: AsyncSession, sealer: Sealer, request_id: UUID, *, days: int
+) -> dict[str, Any]:
+    """Everything that is held on the person, of all services, as one document."""
+    seen = await find_request(session, request_id)
+    request = seen.request
+    if request.kind is not RequestKind.ACCESS or request.completed_at is None:
+        raise NoReport
+    expires_at = request.completed_at + timedelta(days=days)
+    if expires_at < now():
+        raise NoReport
+    services = {
+        row["service"]: {
+            "counts": row["counts"],
+            "actions": row["actions"],
+            "records": row["records"],
+            "held": opened(sealer, row["report_sealed"]),
+        }
+        for row in seen.answers
+    }
+    return {
+        "request_id": str(request.id),
+        "opened_at": request.opened_at.isoformat(),
+        "completed_at": request.completed_at.isoformat(),
+        "expires_at": expires_at.isoformat(),
+        "cooperative_ids": [str(each) for each in request.cooperative_ids],
+        "account_ids": [str(each) for each in request.account_ids],
+        "services": services,
+    }

@@ -1,0 +1,96 @@
+"""What the services answer a person, and how long their reports are kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import now
+from shared.contracts.persons import PersonAnswered, PersonRequested
+
+from .. import models
+from ..domain import NoSuchRequest, PersonRequest, RequestKind
+
+NOTHING: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed": None}
+"""Of a report that has gone; the counts stay."""
+
+
+async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
+    """Keep what a service answered; a repeat changes nothing."""
+    request = await session.get(PersonRequest, answer.request_id, with_for_update=True)
+    if request is None:
+        raise NoSuchRequest
+    table = models.person_answer
+    told = _told(answer) if await _may_keep(session, request) else NOTHING
+    kept = await session.scalar(
+        insert(table)
+        .values(
+            request_id=request.id,
+            service=answer.service(),
+            answered_at=answer.occurred_at,
+            counts=answer.counts,
+            **told,
+        )
+        .on_conflict_do_nothing(index_elements=[table.c.request_id, table.c.service])
+        .returning(table.c.id)
+    )
+    if kept is not None:
+        request.note_answer(answer.service(), at=now())
+
+
+def _told(answer: PersonAnswered) -> dict[str, Any]:
+    """What the person is told of."""
+    return {
+        "actions": [action.model_dump(mode="json") for action in answer.actions],
+        "records": [record.model_dump(mode="json") for record in answer.records],
+        "report_sealed": answer.report_sealed,
+    }
+
+
+async def _may_keep(session: AsyncSession, request: PersonRequest) -> bool:
+    """A report that comes after the person was forgotten or corrected is not kept."""
+    later = select(models.person_request.c.id).where(
+        _about_the_same(request),
+        models.person_request.c.opened_at >= request.opened_at,
+        models.person_request.c.kind != RequestKind.ACCESS,
+    )
+    return await session.scalar(later.limit(1)) is None
+
+
+def _about_the_same(request: PersonRequest) -> Any:
+    columns = models.person_request.c
+    return columns.cooperative_ids.overlap(request.cooperative_ids) | columns.account_ids.overlap(
+        request.account_ids
+    )
+
+
+async def drop_reports_about(session: AsyncSession, event: PersonRequested) -> int:
+    """Reports asked for before the person was forgotten or corrected; newer ones tell the truth."""
+    requests = models.person_request
+    theirs = select(requests.c.id).where(
+        requests.c.cooperative_ids.overlap(list(event.cooperative_ids))
+        | requests.c.account_ids.overlap(list(event.account_ids)),
+        requests.c.opened_at <= event.occurred_at,
+    )
+    return await _drop(session, theirs)
+
+
+async def forget_reports(session: AsyncSession, days: int) -> int:
+    """Reports of requests that were completed so many days ago."""
+    requests = models.person_request
+    until = func.now() - timedelta(days=days)
+    return await _drop(session, select(requests.c.id).where(requests.c.completed_at < until))
+
+
+async def _drop(session: AsyncSession, requests: Select[UUID]) -> int:
+    answers = models.person_answer
+    tells = or_(*(answers.c[name] != value for name, value in NOTHING.items()))
+    dropped = await session.execute(
+        update(answers).where(answers.c.request_id.in_(requests), tells).values(NOTHING)
+    )
+    return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's

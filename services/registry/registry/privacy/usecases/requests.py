@@ -1,0 +1,181 @@
+"""Requests of persons: what the registry does at once, and what it asks of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.identity import models
+from registry.identity.domain.accounts import Account, AccountExists
+from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
+from registry.identity.usecases.identities import forget_identities
+from registry.identity.usecases.login_throttling import forget_failures
+from registry.register.contact_sealing import seal_changed
+from registry.register.domain.cooperative import Cooperative, SealedContact
+from registry.register.models import rows, tables
+from registry.register.usecases.imports import hold_off_imports
+from shared.contracts.base import new_id, now
+from shared.contracts.catalogue import ANSWERS
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging import outbox
+
+from ..domain import Ground, NothingToCorrect, PersonRequest, RequestKind
+from .person_lookup import Found, Who, email_in, opened, recognise
+
+BY_PERSON: Final = "said by the person"
+
+
+async def open_request(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    kind: RequestKind,
+    who: Who,
+    *,
+    ground: Ground,
+    reference: str,
+    corrections: dict[str, str | None] | None = None,
+) -> PersonRequest:
+    """Operators only. What the registry itself holds is changed in the same transaction.
+
+    No import may be under way then: it would bring back the person that it has read already.
+    """
+    caller.require(Role.OPERATOR)
+    who.require_somebody()
+    if (kind is RequestKind.RECTIFICATION) != bool(corrections):
+        raise NothingToCorrect
+    if kind is not RequestKind.ACCESS:
+        await hold_off_imports(session)
+    found = await recognise(session, sealer, who)
+    changed: list[tuple[UUID, str]] = []
+    if kind is RequestKind.ERASURE:
+        changed = await _erase(session, sealer, found)
+    elif corrections:
+        changed = await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
+    request, event = PersonRequest.open(
+        kind,
+        id=new_id(),
+        ground=ground,
+        reference=reference,
+        by=caller.subject,
+        at=now(),
+        cooperatives={each.id: each.version for each in found.cooperatives},
+        accounts=[account.id for account in found.accounts],
+        services=[answer.service() for answer in ANSWERS],
+    )
+    session.add(request)
+    outbox.add(session, event)
+    audit.record(
+        session,
+        caller,
+        action=f"{kind} of a person requested",
+        subject_id=request.id,
+        after={
+            "ground": ground,
+            "reference": reference,
+            "cooperatives": [str(each) for each in request.cooperative_ids],
+            "accounts": [str(each) for each in request.account_ids],
+        },
+    )
+    for record_id, action in changed:
+        after = {"request_id": str(request.id)}
+        audit.record(session, caller, action=action, subject_id=record_id, after=after)
+    return request
+
+
+async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> list[tuple[UUID, str]]:
+    """The ids stay, for the audit names them and no longer leads to anybody.
+
+    Answered is what its rows say: which record lost something of a person, never the values.
+    """
+    await refuse_last_operators(session, found.accounts)
+    for account in found.accounts:
+        account.forget(email_sealed=sealer.seal({}), at=now())
+    await _forget_failures(session, sealer, found.emails)
+    await forget_identities(session, sealer, [account.id for account in found.accounts])
+    for cooperative in found.cooperatives:
+        await _settle(session, cooperative, None)
+    return [(each.id, "contact erased") for each in found.cooperatives] + [
+        (each.id, "account erased") for each in found.accounts
+    ]
+
+
+async def _correct(
+    session: AsyncSession,
+    sealer: Sealer,
+    cooperatives: Sequence[Cooperative],
+    accounts: Sequence[Account],
+    corrections: dict[str, str | None],
+) -> list[tuple[UUID, str]]:
+    changed = []
+    for cooperative in cooperatives:
+        before = cooperative.entry.contact
+        known = opened(sealer, before.sealed if before else None)
+        contact = seal_changed(sealer, before, replace(known, **corrections))
+        await _settle(session, cooperative, contact)
+        changed.append((cooperative.id, "contact corrected"))
+    email = corrections.get("email")
+    for account in accounts if email else ():
+        assert email is not None
+        old = email_in(sealer, account.email_sealed)
+        await _refuse_of_another(session, account, email_marks(sealer, email))
+        account.email_sealed = sealer.seal({"email": email})
+        account.email_mark = email_mark(sealer, email)
+        await _forget_failures(session, sealer, {old} if old else set())
+        await session.flush()
+        changed.append((account.id, "sign-in e-mail corrected"))
+    return changed
+
+
+async def _refuse_of_another(session: AsyncSession, account: Account, marks: list[str]) -> None:
+    columns = models.account.c
+    taken = select(columns.id).where(columns.email_mark.in_(marks), columns.id != account.id)
+    if await session.scalar(taken):
+        raise AccountExists
+
+
+async def _forget_failures(session: AsyncSession, sealer: Sealer, emails: Iterable[str]) -> None:
+    await forget_failures(
+        session, [mark for email in emails for mark in email_marks(sealer, email)]
+    )
+
+
+async def _settle(
+    session: AsyncSession, cooperative: Cooperative, contact: SealedContact | None
+) -> None:
+    """From now on the person decides and no register file: the old one names them still."""
+    event = cooperative.settle_contact(contact, source=BY_PERSON, at=now())
+    table = tables.cooperative
+    await session.execute(
+        update(table)
+        .where(table.c.id == cooperative.id)
+        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
+    )
+    if event is not None:
+        outbox.add(session, event)
+
+
+async def release_contact(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> None:
+    """Let register files say the contact of a cooperative again: somebody else is it now."""
+    caller.require(Role.OPERATOR)
+    table = tables.cooperative
+    released = await session.scalar(
+        update(table)
+        .where(table.c.id == cooperative_id, table.c.contact_settled_at.is_not(None))
+        .values(contact_settled_at=None)
+        .returning(table.c.id)
+    )
+    if released is not None:
+        audit.record(
+            session,
+            caller,
+            action="contact taken from register files again",
+            subject_id=cooperative_id,
+        )

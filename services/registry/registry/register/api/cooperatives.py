@@ -1,0 +1,136 @@
+"""The register: reading it, and entering and changing single cooperatives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response, status
+
+from registry import tables
+from registry.dependencies import Seal
+from shared import reference
+from shared.contracts.criteria import ActivityStatus, LegalStatus
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.web.requests import Caller, Expected, Page, Session, decode_cursor, encode_cursor
+
+from .. import contact_sealing, queries
+from ..domain.cooperative import Contact, Entry
+from ..models.rows import cooperative_values
+from ..usecases import cooperatives
+from .cooperative_schemas import ChangesIn, CooperativeIn, CooperativeOut, TotalOut, TotalsOut
+
+router = APIRouter(prefix="/cooperatives", tags=["cooperatives"])
+
+
+def filters(
+    region: str | None = None,
+    province: str | None = None,
+    sector: str | None = None,
+    legal_status: LegalStatus | None = None,
+    activity_status: ActivityStatus | None = None,
+    q: Annotated[
+        str | None, Query(max_length=100, description="Words of the name, in any script.")
+    ] = None,
+) -> queries.Filters:
+    """Codes have to exist: a wrong one would look like an empty list."""
+    return queries.Filters(
+        region=reference.region(region).code if region else None,
+        province=reference.province(province).code if province else None,
+        sector=reference.sector(sector).code if sector else None,
+        legal_status=legal_status,
+        activity_status=activity_status,
+        search=q,
+    )
+
+
+Filter = Annotated[queries.Filters, Depends(filters)]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def register_cooperative(
+    body: CooperativeIn, session: Session, caller: Caller, seal: Seal, response: Response
+) -> CooperativeOut:
+    """Operators, and delegates within their provinces."""
+    values, contact = body.cleaned()
+    cooperative = await cooperatives.register_cooperative(
+        session,
+        seal,
+        caller,
+        Entry(**values),
+        contact=Contact(**contact),
+        **body.origin(),
+    )
+    response.headers["Location"] = f"/cooperatives/{cooperative.id}"
+    return _shown(cooperative_values(cooperative), caller, seal)
+
+
+@router.get("")
+async def list_cooperatives(
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    narrowed: Filter,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[CooperativeOut]:
+    """Pages in a fixed order; contacts only for operators and delegates of the province."""
+    last = decode_cursor(after, UUID)[0] if after else None
+    rows = await queries.list_cooperatives(session, narrowed, after=last, limit=limit)
+    shown = [_shown(row, caller, seal) for row in rows[:limit]]
+    cursor = encode_cursor(str(rows[limit - 1]["id"])) if len(rows) > limit else None
+    return Page(items=shown, next=cursor)
+
+
+@router.get("/totals")
+async def total(
+    session: Session, caller: Caller, narrowed: Filter, by: queries.Grouping | None = None
+) -> TotalsOut:
+    """How many cooperatives and members; unknown counts add nothing."""
+    rows = await queries.total(session, narrowed, by=by)
+    return TotalsOut(by=by, items=[TotalOut.model_validate(dict(row)) for row in rows])
+
+
+@router.get("/{cooperative_id}")
+async def read_cooperative(
+    cooperative_id: UUID, session: Session, caller: Caller, seal: Seal, response: Response
+) -> CooperativeOut:
+    """One cooperative; the ETag is its version."""
+    row = await queries.find_cooperative(session, cooperative_id)
+    response.headers["ETag"] = f'"{row["version"]}"'
+    return _shown(row, caller, seal)
+
+
+@router.patch("/{cooperative_id}")
+async def change_cooperative(
+    cooperative_id: UUID,
+    body: ChangesIn,
+    session: Session,
+    caller: Caller,
+    seal: Seal,
+    response: Response,
+    expected: Expected,
+) -> CooperativeOut:
+    """Only the fields that are given change; null makes a fact unknown."""
+    values, contact = body.cleaned()
+    cooperative = await cooperatives.change_cooperative(
+        session,
+        seal,
+        caller,
+        cooperative_id,
+        changes=values,
+        contact_changes=contact,
+        expected_version=expected,
+        **body.origin(),
+    )
+    response.headers["ETag"] = f'"{cooperative.version}"'
+    return _shown(cooperative_values(cooperative), caller, seal)
+
+
+def _shown(row: tables.Row, caller: Principal, seal: Sealer) -> CooperativeOut:
+    is_theirs = caller.has(Role.OPERATOR) or (
+        caller.has(Role.DELEGATE) and row["province"] in caller.provinces
+    )
+    contact = contact_sealing.open_contact(seal, row["contact_sealed"]) if is_theirs else None
+    return CooperativeOut.of(row, contact)

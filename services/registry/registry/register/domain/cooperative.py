@@ -1,0 +1,231 @@
+"""A cooperative as the register knows it, with where each fact comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
+from enum import StrEnum
+from functools import lru_cache
+from uuid import UUID
+
+from shared import reference
+from shared.contracts.base import LanguageCode
+from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.contracts.registry import CooperativeChanged, CooperativeRecord, CooperativeRegistered
+from shared.errors import Conflict, Invalid, NotFound, Problem
+
+
+class NotInTheRegister(NotFound):
+    """No cooperative with this id is in the register."""
+
+
+class AlreadyRegistered(Conflict):
+    """A cooperative with this court and local register number is in the register already."""
+
+
+class Governance(StrEnum):
+    """The law knows two forms: a board with a chair, or one or several managers."""
+
+    BOARD = "board"
+    MANAGERS = "managers"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contact:
+    """Whom to reach, in clear: personal data that is sealed before it is stored or sent."""
+
+    president: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+    def clear_values(self) -> dict[str, str]:
+        """What is known, as it is sealed."""
+        pairs = (("president", self.president), ("phone", self.phone), ("email", self.email))
+        return {name: value for name, value in pairs if value}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SealedContact:
+    """A contact as ciphertext. The mark tells whether two of them hold the same values."""
+
+    sealed: str = field(compare=False, repr=False)
+    mark: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What the register says of one cooperative; two equal entries say the same.
+
+    The court and the number in its local register identify it: the ICE may be missing for years.
+    """
+
+    court: str
+    local_register_no: str
+    province: str
+    name_fr: str | None = None
+    name_ar: str | None = None
+    ice: str | None = None
+    applicant_type: ApplicantType = ApplicantType.COOPERATIVE
+    governance: Governance | None = None
+    legal_status: LegalStatus = LegalStatus.REGISTERED
+    activity_status: ActivityStatus | None = None
+    created_on: date | None = None
+    commune: str | None = None
+    sector: str | None = None
+    branch: str | None = None
+    members_total: int | None = None
+    members_women: int | None = None
+    members_youth: int | None = None
+    members_women_or_youth: int | None = None
+    capital_centimes: int | None = None
+    language: LanguageCode = "ar"
+    consent_source: str | None = None
+    is_test_data: bool = False
+    contact: SealedContact | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The same for every spelling of the same court and number."""
+        return identity_of(self.court, self.local_register_no)
+
+    @property
+    def region(self) -> str:
+        return reference.region_of(self.province)
+
+    def differences(self, other: Entry) -> tuple[str, ...]:
+        """Names of the fields in which the other entry says something else."""
+        return tuple(
+            item.name
+            for item in fields(self)
+            if getattr(self, item.name) != getattr(other, item.name)
+        )
+
+
+def identity_of(court: str, local_register_no: str) -> tuple[str, str]:
+    """Court and number without case, accents, spaces."""
+    return _folded_court(court), "".join(local_register_no.split()).casefold()
+
+
+@lru_cache(maxsize=1024)
+def _folded_court(court: str) -> str:
+    return reference.fold(court)
+
+
+@dataclass(eq=False, kw_only=True)
+class Cooperative:
+    """An entry with its version. `provenance` holds the source of facts newer than the rest.
+
+    `import_id` is the import that entered it; none entered what came by hand.
+
+    The authority is the court and the central register: this is a copy, and each fact says where
+    it was copied from and as of which day.
+    """
+
+    id: UUID
+    version: int
+    entry: Entry
+    source: str
+    as_of_on: date
+    provenance: dict[str, dict[str, str]] = field(default_factory=dict)
+    contact_settled_at: datetime | None = None
+    import_id: UUID | None = None
+
+    @classmethod
+    def register(
+        cls, entry: Entry, *, id: UUID, source: str, as_of_on: date
+    ) -> tuple[Cooperative, CooperativeRegistered]:
+        """Enter it by hand."""
+        _refuse_contradictions(entry)
+        cooperative = cls(id=id, version=1, entry=entry, source=source, as_of_on=as_of_on)
+        return cooperative, CooperativeRegistered(
+            cooperative_id=id, cooperative=cooperative.record()
+        )
+
+    def change(self, entry: Entry, *, source: str, as_of_on: date) -> CooperativeChanged | None:
+        """Say what the register says now; nothing is announced when it said so already."""
+        changed = self.entry.differences(entry)
+        if not changed:
+            return None
+        _refuse_contradictions(entry)
+        self.entry = entry
+        self.version += 1
+        origin = {"source": source, "as_of_on": as_of_on.isoformat()}
+        self.provenance = {**self.provenance, **dict.fromkeys(changed, origin)}
+        return CooperativeChanged(
+            cooperative_id=self.id, aggregate_version=self.version, cooperative=self.record()
+        )
+
+    def settle_contact(
+        self, contact: SealedContact | None, *, source: str, at: datetime
+    ) -> CooperativeChanged | None:
+        """The person had it erased or corrected: from now on no register file changes it."""
+        self.contact_settled_at = at
+        return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
+
+    def record(self) -> CooperativeRecord:
+        """What other services are told."""
+        return record_of(self.entry, self.entry.contact, id=self.id, version=self.version)
+
+
+def record_of(
+    entry: Entry, contact: SealedContact | None, *, id: UUID, version: int
+) -> CooperativeRecord:
+    """The part of an entry that crosses the broker; the contact only as ciphertext."""
+    # Not validated again: both doors did, and by the thousand it costs more than reading the file.
+    return CooperativeRecord.model_construct(
+        cooperative_id=id,
+        version=version,
+        name_fr=entry.name_fr,
+        name_ar=entry.name_ar,
+        applicant_type=entry.applicant_type,
+        legal_status=entry.legal_status,
+        activity_status=entry.activity_status,
+        region=entry.region,
+        province=entry.province,
+        commune=entry.commune,
+        sector=entry.sector,
+        branch=entry.branch,
+        members_total=entry.members_total,
+        members_women=entry.members_women,
+        members_youth=entry.members_youth,
+        members_women_or_youth=entry.members_women_or_youth,
+        created_on=entry.created_on,
+        language=entry.language,
+        contact_sealed=contact.sealed if contact else None,
+    )
+
+
+def contradictions(entry: Entry) -> list[Problem]:
+    """Counts that can't be true together, and names that are missing in both languages."""
+    problems = [
+        Problem(name, f"{value} is more than members_total ({entry.members_total})")
+        for name, value in (
+            ("members_women", entry.members_women),
+            ("members_youth", entry.members_youth),
+            ("members_women_or_youth", entry.members_women_or_youth),
+        )
+        if value is not None and entry.members_total is not None and value > entry.members_total
+    ]
+    problems.extend(_union_contradictions(entry))
+    if entry.commune and reference.province_of_commune(entry.commune).code != entry.province:
+        problems.append(Problem("commune", f"{entry.commune} does not lie in {entry.province}"))
+    if not entry.name_fr and not entry.name_ar:
+        problems.append(Problem("name_fr", "no name: give name_fr, name_ar or both"))
+    return problems
+
+
+def _union_contradictions(entry: Entry) -> list[Problem]:
+    either, women, youth = entry.members_women_or_youth, entry.members_women, entry.members_youth
+    if either is None:
+        return []
+    name, least = "members_women_or_youth", max(women or 0, youth or 0)
+    if either < least:
+        return [Problem(name, f"{either} is less than the women or the youth alone ({least})")]
+    if women is not None and youth is not None and either > women + youth:
+        return [Problem(name, f"{either} is more than women and youth together ({women + youth})")]
+    return []
+
+
+def _refuse_contradictions(entry: Entry) -> None:
+    if problems := contradictions(entry):
+        raise Invalid.many(problems)

@@ -1,0 +1,1 @@
+"""Tables of the register, cooperatives as rows, the statements of an import."""

@@ -1,0 +1,97 @@
+"""A cooperative as a row, and a row as a cooperative: by the thousand, so without the mapper."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+
+from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.reference.folding import fold
+
+from ..domain.cooperative import Cooperative, Entry, Governance, SealedContact
+
+FACTS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
+"""What is said of the organisation, and nothing of a person."""
+_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*FACTS)
+
+
+def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
+    """The entry's own columns with those derived from it: region, identity, search, digest.
+
+    The contact is given apart, for a copy of an entry costs more than all of its columns.
+    """
+    said = _said(entry)
+    values = dict(zip(FACTS, said, strict=True))
+    values["court_key"], values["register_key"] = entry.identity
+    values["region"] = entry.region
+    values["search_key"] = search_key(entry.name_fr, entry.name_ar)
+    mark = contact.mark if contact else None
+    values["digest"] = _digest(said, mark)
+    values["contact_sealed"] = contact.sealed if contact else None
+    values["contact_mark"] = mark
+    return values
+
+
+def digest_of(entry: Entry, contact_mark: str | None) -> str:
+    """Equal for entries that say the same; whether a contact changed shows in its mark."""
+    return _digest(_said(entry), contact_mark)
+
+
+def _digest(said: tuple[Any, ...], contact_mark: str | None) -> str:
+    return hashlib.sha256(orjson.dumps((said, contact_mark))).hexdigest()
+
+
+def search_key(*names: str | None) -> str:
+    """Both names without case, accents or letter variants."""
+    words = " ".join(filter(None, names)).split()
+    return " ".join(map(_folded_word, words))
+
+
+@lru_cache(maxsize=65_536)
+def _folded_word(word: str) -> str:
+    return fold(word)
+
+
+def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
+    """A cooperative as a row."""
+    return entry_values(aggregate.entry, aggregate.entry.contact) | {
+        "id": aggregate.id,
+        "version": aggregate.version,
+        "source": aggregate.source,
+        "as_of_on": aggregate.as_of_on,
+        "provenance": aggregate.provenance,
+        "contact_settled_at": aggregate.contact_settled_at,
+        "import_id": aggregate.import_id,
+    }
+
+
+def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
+    """A row as a cooperative."""
+    return Cooperative(
+        id=row["id"],
+        version=row["version"],
+        entry=_entry_from(row),
+        source=row["source"],
+        as_of_on=row["as_of_on"],
+        provenance=row["provenance"],
+        contact_settled_at=row["contact_settled_at"],
+        import_id=row["import_id"],
+    )
+
+
+def _entry_from(row: Mapping[str, Any]) -> Entry:
+    values = {name: row[name] for name in FACTS}
+    contact = None
+    if row["contact_sealed"] is not None:
+        contact = SealedContact(sealed=row["contact_sealed"], mark=row["contact_mark"])
+    values["applicant_type"] = ApplicantType(row["applicant_type"])
+    values["legal_status"] = LegalStatus(row["legal_status"])
+    for name, kind in (("governance", Governance), ("activity_status", ActivityStatus)):
+        values[name] = kind(row[name]) if row[name] is not None else None
+    return Entry(**values, contact=contact)

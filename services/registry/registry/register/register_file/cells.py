@@ -1,0 +1,285 @@
+"""How each kind of cell is read. A cell that can't be read raises WrongCell with a remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
+from typing import Final, Generic, TypeVar
+
+from stdnum.exceptions import ValidationError
+from stdnum.ma import ice as moroccan_ice
+
+from shared import i18n, reference
+from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+
+from ..domain.cooperative import Governance
+from .findings import UnusableCell, WrongCell
+
+LONGEST_TEXT: Final = 500
+MOST_MEMBERS: Final = 1_000_000
+FIRST_YEAR: Final = 1900
+
+_DIGITS: Final = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
+_SPACES: Final = re.compile(r"[\s\u00a0\u202f]+")
+_ISO_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00)?)?")
+_OUR_DAY: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[a-z0-9.-]{1,189}\.[a-z0-9-]{2,}")
+_T = TypeVar("_T")
+
+LEGAL_FORMS: Final[Mapping[str, ApplicantType]] = {
+    "cooperative": ApplicantType.COOPERATIVE,
+    "تعاونية": ApplicantType.COOPERATIVE,
+    "cooperative union": ApplicantType.COOPERATIVE_UNION,
+    "union": ApplicantType.COOPERATIVE_UNION,
+    "union de cooperatives": ApplicantType.COOPERATIVE_UNION,
+    "اتحاد التعاونيات": ApplicantType.COOPERATIVE_UNION,
+    "pre creation": ApplicantType.PRE_CREATION,
+    "en creation": ApplicantType.PRE_CREATION,
+    "gie": ApplicantType.GIE,
+}
+GOVERNANCES: Final[Mapping[str, Governance]] = {
+    "board": Governance.BOARD,
+    "conseil d administration": Governance.BOARD,
+    "مجلس الادارة": Governance.BOARD,
+    "managers": Governance.MANAGERS,
+    "manager": Governance.MANAGERS,
+    "gerant": Governance.MANAGERS,
+    "gerants": Governance.MANAGERS,
+    "مسير": Governance.MANAGERS,
+}
+LEGAL_STATUSES: Final[Mapping[str, LegalStatus]] = {
+    "registered": LegalStatus.REGISTERED,
+    "immatriculee": LegalStatus.REGISTERED,
+    "مسجلة": LegalStatus.REGISTERED,
+    "in liquidation": LegalStatus.IN_LIQUIDATION,
+    "en liquidation": LegalStatus.IN_LIQUIDATION,
+    "في طور التصفية": LegalStatus.IN_LIQUIDATION,
+    "dissolved": LegalStatus.DISSOLVED,
+    "dissoute": LegalStatus.DISSOLVED,
+    "منحلة": LegalStatus.DISSOLVED,
+    "struck off": LegalStatus.STRUCK_OFF,
+    "radiee": LegalStatus.STRUCK_OFF,
+    "مشطب عليها": LegalStatus.STRUCK_OFF,
+}
+ACTIVITIES: Final[Mapping[str, ActivityStatus | None]] = {
+    "active": ActivityStatus.ACTIVE,
+    "en activite": ActivityStatus.ACTIVE,
+    "نشيطة": ActivityStatus.ACTIVE,
+    "dormant": ActivityStatus.DORMANT,
+    "inactive": ActivityStatus.DORMANT,
+    "en sommeil": ActivityStatus.DORMANT,
+    "متوقفة": ActivityStatus.DORMANT,
+    "unknown": None,
+    "inconnue": None,
+}
+LANGUAGES: Final[Mapping[str, str]] = {
+    spelling: each.code
+    for each in reference.languages()
+    if each.code in i18n.LANGUAGES
+    for spelling in (each.code, each.fr, each.ar, each.label("en"))
+}
+YES_OR_NO: Final[Mapping[str, bool]] = {
+    "yes": True, "oui": True, "true": True, "1": True, "نعم": True,
+    "no": False, "non": False, "false": False, "0": False, "لا": False,
+}  # fmt: skip
+
+
+def quoted(cell: str) -> str:
+    """The cell as a reason may show it: only what can be neither a name, a phone nor an address.
+
+    A shifted column puts a person where a number should be, and reasons are stored in clear. What
+    looks like a place may be a surname (Tazi, Fassi, Soussi), so nothing with a letter is shown.
+    """
+    has_letters = any(character.isalpha() for character in cell)
+    if has_letters or "@" in cell or sum(character.isdigit() for character in cell) >= 8:
+        return "this cell"
+    return repr(cell[:80])
+
+
+def text(cell: str) -> str:
+    """Trimmed, single-spaced, not too long."""
+    value = " ".join(cell.split())
+    if len(value) > LONGEST_TEXT:
+        raise WrongCell(f"longer than {LONGEST_TEXT} characters", "shorten it")
+    return value
+
+
+class Words(Generic[_T]):
+    """Words that stand for one of our codes, in any of three languages."""
+
+    def __init__(self, words: Mapping[str, _T]) -> None:
+        self._words = {reference.fold(word): value for word, value in words.items()}
+
+    def __call__(self, cell: str) -> _T:
+        wanted = reference.fold(cell)
+        if wanted not in self._words:
+            codes = sorted({str(value).lower() for value in self._words.values()})
+            raise WrongCell("the word is not known", f"write one of: {', '.join(codes)}")
+        return self._words[wanted]
+
+
+def whole_number(cell: str) -> int:
+    """Digits of any script, with or without separators of thousands."""
+    if cell.isascii() and cell.isdigit():
+        digits = cell
+    else:
+        digits = _SPACES.sub("", cell.translate(_DIGITS)).removesuffix(".0").removesuffix(",0")
+    if not (digits.isascii() and digits.isdigit()):
+        raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
+    if len(digits) > 7 or int(digits) > MOST_MEMBERS:
+        raise WrongCell(f"{quoted(cell)} is more than {MOST_MEMBERS}", "check the number")
+    return int(digits)
+
+
+def centimes(cell: str) -> int:
+    """An amount in dirhams, as centimes."""
+    plain = _SPACES.sub("", cell.translate(_DIGITS)).upper().removesuffix("DH").removesuffix("MAD")
+    if plain.isascii() and plain.isdigit() and len(plain) <= 13:
+        return int(plain) * 100
+    try:
+        amount = Decimal(plain.replace(",", ".")) * 100
+    except InvalidOperation:
+        raise WrongCell(f"{quoted(cell)} is no amount", "write dirhams, such as 12500") from None
+    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
+        raise WrongCell(f"{quoted(cell)} is no amount in dirhams and centimes", "such as 12500,50")
+    if amount >= 10**15:
+        raise WrongCell(f"{quoted(cell)} is too large", "check the amount")
+    return int(amount)
+
+
+@lru_cache(maxsize=16_384)
+def day(cell: str, today: date) -> date:
+    """An ISO date or day/month/year; not in the future."""
+    plain = cell.translate(_DIGITS).strip()
+    if match := _ISO_DAY.fullmatch(plain):
+        year, month, number = (int(part) for part in match.groups())
+    elif match := _OUR_DAY.fullmatch(plain):
+        number, month, year = (int(part) for part in match.groups())
+    else:
+        raise WrongCell(f"{quoted(cell)} is no date", "write 2021-03-31 or 31/03/2021")
+    try:
+        value = date(year, month, number)
+    except ValueError:
+        raise WrongCell(
+            f"{quoted(cell)} is no day of the calendar", "check day and month"
+        ) from None
+    return past_day(value, today)
+
+
+def past_day(value: date, today: date) -> date:
+    """A day that has come, and not before there were cooperatives."""
+    if value > today:
+        raise WrongCell(f"{value.isoformat()} is in the future", "check the year")
+    if value.year < FIRST_YEAR:
+        raise WrongCell(f"{value.isoformat()} is before {FIRST_YEAR}", "check the year")
+    return value
+
+
+@lru_cache(maxsize=4096)
+def province(cell: str) -> str:
+    """A province by code or by name in French or Arabic."""
+    if found := reference.find_province(cell):
+        return found.code
+    raise _unknown("province", cell)
+
+
+@lru_cache(maxsize=4096)
+def sector(cell: str) -> str:
+    """A sector by code or by name in French or Arabic."""
+    if found := reference.find_sector(cell):
+        return found.code
+    raise _unknown("sector", cell)
+
+
+def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
+    near = reference.nearest(kind, cell)
+    suggestion = f"did you mean {near.code} ({near.fr})?" if near else None
+    return WrongCell(f"unknown {kind}", suggestion)
+
+
+@lru_cache(maxsize=8192)
+def commune(cell: str, province_code: str) -> str:
+    """The census code of a commune of the province; a name alone stays unknown."""
+    remedy = "write its census code, as 09.581.01.0"
+    if not cell[:2].isdigit():
+        raise UnusableCell(f"{quoted(cell)} is no code of a commune", remedy)
+    try:
+        found = reference.province_of_commune(cell)
+    except reference.UnknownCode:
+        raise WrongCell(f"{quoted(cell)} is no code of a commune", remedy) from None
+    if found.code != province_code:
+        raise WrongCell(
+            f"commune {cell} lies in {found.code} ({found.fr}), not in {province_code}",
+            "correct the province or the commune",
+        )
+    return cell
+
+
+@lru_cache(maxsize=4096)
+def branch(cell: str) -> str:
+    """A branch as a code: `Apiculture moderne` is APICULTURE_MODERNE."""
+    return reference.fold(text(cell)).replace(" ", "_").upper()[:80]
+
+
+def ice(cell: str) -> str:
+    """Fifteen digits, checked modulo 97; zeros that a spreadsheet dropped are put back."""
+    digits = cell if cell.isdigit() and cell.isascii() else _SPACES.sub("", cell.translate(_DIGITS))
+    if digits.isascii() and digits.isdigit() and len(digits) == 15 and int(digits) % 97 == 0:
+        return digits
+    if "E+" in digits.upper():
+        raise WrongCell("the ICE was shortened by a spreadsheet", "format it as text")
+    try:
+        return str(moroccan_ice.validate(digits.zfill(15)))
+    except ValidationError:
+        raise WrongCell(
+            "the ICE is not valid (15 digits whose remainder modulo 97 is 0)",
+            "copy it again from the certificate, or leave it empty",
+        ) from None
+
+
+@cache
+def _moroccan_numbers() -> re.Pattern[str]:
+    """The library's own ranges of Morocco as one pattern: its parser is some 50 times slower."""
+    from phonenumbers import PhoneMetadata  # slow to import, and seldom needed
+
+    ranges = PhoneMetadata.metadata_for_region("MA", None)
+    assert ranges is not None
+    kinds = (ranges.mobile, ranges.fixed_line, ranges.voip)
+    patterns = [kind.national_number_pattern for kind in kinds if kind is not None]
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns if pattern))
+
+
+def phone(cell: str) -> str:
+    """A number in international form. The refusal never quotes it."""
+    plain = re.sub(r"[^\d+]", "", cell.translate(_DIGITS))
+    national = plain
+    for prefix in ("+212", "00212", "212"):
+        if plain.startswith(prefix):
+            national = plain.removeprefix(prefix)
+            break
+    if _moroccan_numbers().fullmatch(national.removeprefix("0")):
+        return "+212" + national.removeprefix("0")
+    return _foreign_phone(plain)
+
+
+def _foreign_phone(plain: str) -> str:
+    import phonenumbers  # slow to import, and seldom needed
+
+    try:
+        number = phonenumbers.parse(plain, "MA")
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise WrongCell("no valid telephone number", "one number, as 0612345678 or +212612345678")
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def email(cell: str) -> str:
+    """An address in lower case. The refusal never quotes it."""
+    value = cell.strip().lower()
+    if not _EMAIL.fullmatch(value):
+        raise WrongCell("no valid e-mail address", "one address, as name@example.org")
+    return value

@@ -1,0 +1,111 @@
+"""The columns of a register file and the names that people give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from shared.reference.folding import fold
+
+from .decoding import FileRefused
+
+_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "local_register_no": (
+        "numero registre local", "n registre local", "numero du registre local", "n rl",
+        "numero d immatriculation", "register number", "registration number", "رقم السجل المحلي",
+    ),
+    "court": ("tribunal", "tribunal de premiere instance", "tpi", "المحكمة", "المحكمة الابتدائية"),
+    "ice": ("identifiant commun de l entreprise", "n ice", "التعريف الموحد للمقاولة"),
+    "name_fr": ("nom", "nom fr", "denomination", "denomination fr", "name", "raison sociale"),
+    "name_ar": ("nom ar", "denomination ar", "nom arabe", "الاسم", "التسمية"),
+    "legal_form": ("forme juridique", "type", "applicant type", "الشكل القانوني"),
+    "governance": ("gouvernance", "mode de gestion", "organe de gestion"),
+    "creation_date": ("date de creation", "date creation", "created on", "تاريخ التأسيس"),
+    "province": (
+        "prefecture", "province ou prefecture", "الإقليم", "العمالة", "العمالة أو الإقليم",
+    ),
+    "commune": ("code commune", "الجماعة"),
+    "sector": ("secteur", "secteur d activite", "القطاع"),
+    "branch": ("branche", "filiere", "branche d activite", "الفرع"),
+    "members_total": (
+        "adherents", "nombre d adherents", "total adherents", "members", "effectif",
+        "nombre de membres", "عدد المنخرطين", "عدد المتعاونين",
+    ),
+    "members_women": ("femmes", "nombre de femmes", "adherentes", "women", "عدد النساء"),
+    "members_youth": ("jeunes", "nombre de jeunes", "youth", "عدد الشباب"),
+    "members_women_or_youth": ("femmes ou jeunes", "women or youth"),
+    "capital": ("capital social", "capital dh", "capital mad", "رأس المال"),
+    "status": ("statut", "statut juridique", "legal status", "الوضعية القانونية"),
+    "activity": ("activite", "etat d activite", "activity status", "حالة النشاط"),
+    "president": (
+        "president e", "presidente", "nom du president", "responsable", "gerant", "الرئيس",
+        "الرئيسة",
+    ),
+    "phone": ("telephone", "tel", "gsm", "mobile", "n telephone", "الهاتف"),
+    "email": ("courriel", "e mail", "mail", "adresse electronique", "البريد الإلكتروني"),
+    "language": ("langue", "اللغة"),
+    "consent_source": ("source du consentement", "consentement", "consent"),
+    "is_test_data": ("donnees d essai", "test data"),
+}  # fmt: skip
+
+COLUMNS: Final = tuple(_ALIASES)
+REQUIRED: Final = ("court", "local_register_no", "province")
+NAMES: Final = ("name_fr", "name_ar")
+PERSONAL: Final = frozenset({"president", "phone", "email"})
+
+
+def _spellings() -> dict[str, str]:
+    spellings = {fold(column): column for column in COLUMNS}
+    for column, aliases in _ALIASES.items():
+        for alias in aliases:
+            spellings.setdefault(fold(alias), column)
+    return spellings
+
+
+_SPELLINGS: Final = _spellings()
+
+
+def delimiter_of(header: str) -> str:
+    """The one of `,` `;` and tab that the header line has most of."""
+    return max(",;\t", key=header.count)
+
+
+def recognise(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
+    """The column of each cell (None where unknown) and which ones are unknown; or a refusal.
+
+    Unknown ones are called by their place: a file without a header begins with somebody's row.
+    """
+    found = [_SPELLINGS.get(fold(name)) for name in header]
+    for column in COLUMNS:
+        if found.count(column) > 1:
+            twice = [name for name, known in zip(header, found, strict=True) if known == column]
+            raise FileRefused(
+                f"{' and '.join(repr(name) for name in twice)} both mean {column}: keep one"
+            )
+    unknown = {
+        place: name
+        for place, (name, known) in enumerate(zip(header, found, strict=True), 1)
+        if known is None
+    }
+    _refuse_missing(found, unknown)
+    return found, [called(place) for place, name in unknown.items() if name.strip()]
+
+
+def called(place: int) -> str:
+    """What a column without a known header is called."""
+    return f"column {place}"
+
+
+def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None:
+    missing = [column for column in REQUIRED if column not in found]
+    if not set(NAMES) & set(found):
+        missing.append("name_fr")
+    if not missing:
+        return
+    folded = {fold(name): place for place, name in unknown.items()}
+    hints = []
+    for column in missing:
+        near = get_close_matches(fold(column), folded, n=1, cutoff=0.5)
+        hints.append(f"{column} (is it {called(folded[near[0]])}?)" if near else column)
+    raise FileRefused(f"the header lacks {', '.join(hints)}: add or rename the column")

@@ -1,0 +1,215 @@
+"""Turns lines into verdicts, one per row: an entry for the register, or what is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from shared.contracts.base import now
+
+from ..domain.cooperative import Contact, Entry, contradictions
+from . import cells
+from .columns import PERSONAL, REQUIRED, delimiter_of, recognise
+from .decoding import FileRefused, decoded
+from .findings import Finding, UnusableCell, WrongCell
+
+_FIELD_OF = {
+    "legal_form": "applicant_type",
+    "creation_date": "created_on",
+    "capital": "capital_centimes",
+    "status": "legal_status",
+    "activity": "activity_status",
+}
+"""Columns whose name differs from the field of the entry that they fill."""
+
+# Cells that come again and again are read once; refusals are not remembered.
+_often = lru_cache(maxsize=4096)
+_count = _often(cells.whole_number)
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "local_register_no": cells.text,
+    "court": _often(cells.text),
+    "ice": cells.ice,
+    "name_fr": cells.text,
+    "name_ar": cells.text,
+    "legal_form": _often(cells.Words(cells.LEGAL_FORMS)),
+    "governance": _often(cells.Words(cells.GOVERNANCES)),
+    "province": cells.province,
+    "commune": str.strip,
+    "sector": cells.sector,
+    "branch": cells.branch,
+    "members_total": _count,
+    "members_women": _count,
+    "members_youth": _count,
+    "members_women_or_youth": _count,
+    "capital": _often(cells.centimes),
+    "status": _often(cells.Words(cells.LEGAL_STATUSES)),
+    "activity": _often(cells.Words(cells.ACTIVITIES)),
+    "president": cells.text,
+    "phone": cells.phone,
+    "email": cells.email,
+    "language": _often(cells.Words(cells.LANGUAGES)),
+    "consent_source": _often(cells.text),
+    "is_test_data": _often(cells.Words(cells.YES_OR_NO)),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowVerdict:
+    """A row that goes in has an entry (and maybe warnings); one that stays out has findings only.
+
+    Line 1 is the header: its verdict carries what concerns the whole file.
+    """
+
+    line: int
+    entry: Entry | None = None
+    contact: Contact | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_row(self) -> bool:
+        return self.line > 1
+
+
+def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
+    """One verdict per row, in the order of the file; FileRefused when it can't be read on."""
+    texts = decoded(lines)
+    header = next(texts)
+    delimiter = delimiter_of(header)
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    columns, unknown = recognise(names)
+    if unknown:
+        yield RowVerdict(line=1, findings=tuple(map(_unknown_column, unknown)))
+    reader = _RowReader(columns, today or now().date())
+    for line, row in _numbered(csv.reader(texts, delimiter=delimiter)):
+        if row and any(cell.strip() for cell in row):
+            yield reader.read(line, row)
+
+
+def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line on which each one starts: a quoted cell may span several lines."""
+    start = 2
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise FileRefused(
+                f"the row that starts on line {start} can't be read ({error}):"
+                " look for a quotation mark that is never closed"
+            ) from None
+        yield start, row
+        start = rows.line_num + 2
+
+
+def _unknown_column(column: str) -> Finding:
+    return Finding(
+        line=1,
+        column=column,
+        reason="unknown header, the column is not read",
+        suggestion="rename or remove it",
+        is_warning=True,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Row:
+    line: int
+    values: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, column: str, reason: str, suggestion: str | None = None) -> None:
+        self.findings.append(
+            Finding(line=self.line, column=column, reason=reason, suggestion=suggestion)
+        )
+
+    def refuse(self, column: str, error: WrongCell) -> None:
+        self.findings.append(
+            Finding(
+                line=self.line,
+                column=column,
+                reason=error.reason,
+                suggestion=error.suggestion,
+                is_warning=isinstance(error, UnusableCell),
+            )
+        )
+
+
+class _RowReader:
+    """Remembers where each cooperative was first seen, to find the ones that come twice."""
+
+    def __init__(self, columns: list[str | None], today: date) -> None:
+        readers = _READERS | {"creation_date": lambda cell: cells.day(cell, today)}
+        self._columns = [
+            (name or "", _FIELD_OF.get(name or "", name or ""), readers.get(name or ""))
+            for name in columns
+        ]
+        self._first_line: dict[tuple[str, str], int] = {}
+
+    def read(self, line: int, row: list[str]) -> RowVerdict:
+        if len(row) != len(self._columns):
+            return _refused(
+                line,
+                f"{len(row)} cells where the header has {len(self._columns)}",
+                "look for a missing delimiter or quotation mark",
+            )
+        found = self._values(line, row)
+        if any(not finding.is_warning for finding in found.findings):
+            return RowVerdict(line=line, findings=tuple(found.findings))
+        return self._verdict(found)
+
+    def _values(self, line: int, cells_of_row: list[str]) -> _Row:
+        row = _Row(line=line)
+        values = row.values
+        for (column, name, reader), cell in zip(self._columns, cells_of_row, strict=True):
+            if cell and reader is not None and not cell.isspace():
+                try:
+                    values[name] = reader(cell)
+                except WrongCell as error:
+                    row.refuse(column, error)
+        self._place_commune(row)
+        wrong = {finding.column for finding in row.findings}
+        for column in REQUIRED:
+            if column not in values and column not in wrong:
+                row.add(column, "empty", "every cooperative has one: fill it in")
+        return row
+
+    def _place_commune(self, row: _Row) -> None:
+        """A commune can only be read with its province, which may stand in a later column."""
+        commune, province = row.values.pop("commune", None), row.values.get("province")
+        if commune and province:
+            try:
+                row.values["commune"] = cells.commune(commune, province)
+            except WrongCell as error:
+                row.refuse("commune", error)
+
+    def _verdict(self, row: _Row) -> RowVerdict:
+        values = row.values
+        contact = Contact(**{name: values.pop(name) for name in PERSONAL if name in values})
+        entry = Entry(**values)
+        for problem in contradictions(entry):
+            row.add(problem.field, problem.message, "correct the counts")
+        first = self._first_line.setdefault(entry.identity, row.line)
+        if first != row.line:
+            row.add(
+                "local_register_no",
+                f"same court and number as line {first}",
+                "keep one of the two rows; the first one counts",
+            )
+        is_refused = any(not finding.is_warning for finding in row.findings)
+        return RowVerdict(
+            line=row.line,
+            entry=None if is_refused else entry,
+            contact=contact if not is_refused and contact.clear_values() else None,
+            findings=tuple(row.findings),
+        )
+
+
+def _refused(line: int, reason: str, suggestion: str) -> RowVerdict:
+    finding = Finding(line=line, column="(row)", reason=reason, suggestion=suggestion)
+    return RowVerdict(line=line, findings=(finding,))

@@ -1,0 +1,1 @@
+"""What people, programs and files can make happen in the register."""

@@ -1,0 +1,154 @@
+"""Entering and changing single cooperatives by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import new_id, now
+from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data import audit
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging import outbox
+from shared.lifecycle import refuse_unless_expected
+
+from ..contact_sealing import open_contact, seal_changed, seal_contact
+from ..domain.cooperative import AlreadyRegistered, Contact, Cooperative, Entry, NotInTheRegister
+from ..models import rows, tables
+
+BY_HAND = "entered by hand"
+
+
+async def register_cooperative(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    entry: Entry,
+    *,
+    contact: Contact,
+    source: str = BY_HAND,
+    as_of_on: date | None = None,
+) -> Cooperative:
+    """Operators enter any, delegates those of their provinces; each identity only once."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    caller.require_province(entry.province)
+    cooperative, event = Cooperative.register(
+        replace(entry, contact=seal_contact(sealer, contact)),
+        id=new_id(),
+        source=source,
+        as_of_on=as_of_on or now().date(),
+    )
+    await _insert(session, cooperative)
+    outbox.add(session, event)
+    audit.record(
+        session,
+        caller.acting_for(cooperative.id, entry.province),
+        action="cooperative registered",
+        subject_id=cooperative.id,
+        after=_audited(cooperative.entry),
+    )
+    return cooperative
+
+
+async def change_cooperative(
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    cooperative_id: UUID,
+    *,
+    changes: dict[str, Any],
+    contact_changes: dict[str, str | None],
+    expected_version: int | None = None,
+    source: str = BY_HAND,
+    as_of_on: date | None = None,
+) -> Cooperative:
+    """A delegate needs both the old province and the new one; an equal record stays as it is."""
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    cooperative = await _locked(session, cooperative_id)
+    # Also of a delegate whose own cooperative it is: that gives no say over the register.
+    caller.require_province(cooperative.entry.province)
+    caller = caller.acting_for(cooperative_id, cooperative.entry.province)
+    before = cooperative.entry
+    refuse_unless_expected("cooperative", cooperative.version, expected_version)
+    contact = before.contact
+    if contact_changes:
+        opened = open_contact(sealer, contact.sealed if contact else None)
+        contact = seal_changed(sealer, contact, replace(opened, **contact_changes))
+    entry = replace(before, **changes, contact=contact)
+    caller.require_province(entry.province)
+    if entry.identity != before.identity:
+        await _refuse_taken(session, entry)
+    event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
+    if event is None:
+        return cooperative
+    table = tables.cooperative
+    await session.execute(
+        update(table)
+        .where(table.c.id == cooperative_id)
+        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
+    )
+    outbox.add(session, event)
+    audit.record(
+        session,
+        caller,
+        action="cooperative changed",
+        subject_id=cooperative_id,
+        before=_audited(before, before.differences(entry)),
+        after=_audited(entry, before.differences(entry)),
+    )
+    return cooperative
+
+
+async def _insert(session: AsyncSession, cooperative: Cooperative) -> None:
+    """The unique index decides, also when two enter the same one at the same time."""
+    table, entry = tables.cooperative, cooperative.entry
+    written = await session.scalar(
+        insert(table)
+        .values(rows.cooperative_values(cooperative))
+        .on_conflict_do_nothing(index_elements=[table.c.court_key, table.c.register_key])
+        .returning(table.c.id)
+    )
+    if written is None:
+        await _refuse_taken(session, entry)
+
+
+async def _refuse_taken(session: AsyncSession, entry: Entry) -> None:
+    table, (court_key, register_key) = tables.cooperative, entry.identity
+    taken = await session.scalar(
+        select(table.c.id).where(
+            table.c.court_key == court_key, table.c.register_key == register_key
+        )
+    )
+    if taken is not None:
+        raise AlreadyRegistered(
+            f"{entry.local_register_no} of {entry.court} is in the register:"
+            f" change it with PATCH /cooperatives/{taken}"
+        )
+
+
+async def _locked(session: AsyncSession, cooperative_id: UUID) -> Cooperative:
+    table = tables.cooperative
+    row = (
+        await session.execute(select(table).where(table.c.id == cooperative_id).with_for_update())
+    ).one_or_none()
+    if row is None:
+        raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+    return rows.cooperative_from(dict(row._mapping))
+
+
+def _audited(entry: Entry, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """Facts of the organisation; of the contact, an audit row says only that it changed."""
+    wanted = names if names is not None else Entry.__slots__
+    values = {name: getattr(entry, name) for name in wanted if name != "contact"}
+    shown = {
+        name: value.isoformat() if isinstance(value, date) else value
+        for name, value in values.items()
+        if value is not None or names is not None
+    }
+    return shown | ({"contact": "changed"} if names and "contact" in names else {})

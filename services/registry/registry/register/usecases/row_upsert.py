@@ -1,0 +1,237 @@
+"""Puts the rows of a register file into the register: what is new or says something new."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import new_id
+from shared.contracts.registry import CooperativeRecord, CooperativesImported
+from shared.kernel import context
+from shared.kernel.auth.tokens import Principal
+from shared.kernel.data import audit
+from shared.kernel.data.database import Sessions
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging import outbox
+
+from ..contact_sealing import marks_of, seal_contact
+from ..domain.cooperative import Contact, Entry, SealedContact, record_of
+from ..domain.imports import PROBLEMS_KEPT, RegisterImport
+from ..models import rows as models_rows
+from ..models import statements
+from ..register_file.findings import Finding
+from ..register_file.reader import RowVerdict
+
+Identity = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What the register says; the contact only where the person has settled it."""
+
+    digest: str
+    is_settled: bool
+    sealed: str | None
+    mark: str | None
+
+    @property
+    def contact(self) -> SealedContact | None:
+        if self.sealed is None or self.mark is None:
+            return None
+        return SealedContact(sealed=self.sealed, mark=self.mark)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class News:
+    """An entry that says something new, with its contact sealed, as a row."""
+
+    entry: Entry
+    contact: SealedContact | None
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Rows of the file, and what is news in them against what was known when they were read."""
+
+    verdicts: tuple[RowVerdict, ...]
+    given: dict[Identity, RowVerdict]
+    known: dict[Identity, Known]
+    news: dict[Identity, News]
+
+
+@dataclass(kw_only=True)
+class Intake:
+    """Puts batches into the register."""
+
+    sessions: Sessions
+    sealer: Sealer
+    caller: Principal
+    report: RegisterImport
+    as_of_on: date
+
+    async def prepare(self, verdicts: tuple[RowVerdict, ...]) -> Batch:
+        """Find and seal what is news: all that can be done before the rows are locked."""
+        given = {each.entry.identity: each for each in verdicts if each.entry is not None}
+        async with self.sessions() as session:
+            known = await _known(session, given, locked=False)
+        news = await asyncio.to_thread(self._news, given, known)
+        return Batch(verdicts=verdicts, given=given, known=known, news=news)
+
+    async def put_in(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
+        """Write and announce what is news; what was changed since it was read is looked at anew."""
+        known = await _known(session, batch.given, locked=True)
+        moved = {
+            identity: verdict
+            for identity, verdict in batch.given.items()
+            if known.get(identity) != batch.known.get(identity)
+        }
+        kept = {identity: each for identity, each in batch.news.items() if identity not in moved}
+        news = kept | self._news(moved, known)
+        audited = await self._audit(
+            session, {identity: each for identity, each in news.items() if identity in known}
+        )
+        records = await self._upsert(session, news)
+        self._audit_unseen(session, audited, records)
+        if records:
+            outbox.add(
+                session,
+                CooperativesImported(
+                    batch_id=new_id(), import_id=self.report.id, cooperatives=records
+                ),
+            )
+        return self._count(session, batch.verdicts, records)
+
+    def _news(
+        self, given: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
+    ) -> dict[Identity, News]:
+        """Only rows that are new or say something new are sealed and written."""
+        news = {}
+        for identity, verdict in given.items():
+            entry, before = verdict.entry, known.get(identity)
+            assert entry is not None
+            if before is not None and before.is_settled:
+                # The person had it erased or corrected: what a file says of it is not taken.
+                if before.digest != models_rows.digest_of(entry, before.mark):
+                    news[identity] = self._as_row(entry, before.contact)
+            elif not self._says_the_same(before, entry, verdict.contact):
+                news[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
+        return news
+
+    def _says_the_same(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
+        """While keys are rotated, the digest may be that of an older key's mark."""
+        if known is None:
+            return False
+        marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
+        return any(known.digest == models_rows.digest_of(entry, mark) for mark in marks)
+
+    def _as_row(self, entry: Entry, contact: SealedContact | None) -> News:
+        row = models_rows.entry_values(entry, contact) | {
+            "id": new_id(),
+            "version": 1,
+            "source": self.report.source,
+            "as_of_on": self.as_of_on,
+            "import_id": self.report.id,
+        }
+        return News(entry=entry, contact=contact, row=row)
+
+    async def _audit(self, session: AsyncSession, changes: Mapping[Identity, News]) -> set[UUID]:
+        """Before they are written. Of what is new, the record itself names its import."""
+        if not changes:
+            return set()
+        audited = await session.scalars(
+            statements.AUDIT_CHANGES,
+            {
+                "rows": _as_json(changes),
+                "actor_id": self.caller.subject,
+                "actor_roles": sorted(self.caller.roles),
+                "import_id": str(self.report.id),
+                "correlation_id": context.current().correlation_id,
+            },
+        )
+        return set(audited)
+
+    def _audit_unseen(
+        self, session: AsyncSession, audited: set[UUID], records: Sequence[CooperativeRecord]
+    ) -> None:
+        """What somebody entered between our look and our writing, and we changed unseen."""
+        for record in records:
+            if record.version > 1 and record.cooperative_id not in audited:
+                audit.record(
+                    session,
+                    self.caller,
+                    action=statements.CHANGED_BY_IMPORT,
+                    subject_id=record.cooperative_id,
+                    after={"import_id": str(self.report.id)},
+                )
+
+    async def _upsert(
+        self, session: AsyncSession, news: Mapping[Identity, News]
+    ) -> tuple[CooperativeRecord, ...]:
+        if not news:
+            return ()
+        written = await session.execute(statements.UPSERT, {"rows": _as_json(news)})
+        return tuple(
+            record_of(told.entry, told.contact, id=row.id, version=row.version)
+            for row in written
+            for told in (news[row.court_key, row.register_key],)
+        )
+
+    def _count(
+        self,
+        session: AsyncSession,
+        verdicts: Sequence[RowVerdict],
+        records: Sequence[CooperativeRecord],
+    ) -> tuple[Finding, ...]:
+        report = self.report
+        session.add(report)
+        rows = [verdict for verdict in verdicts if verdict.is_row]
+        good = sum(verdict.entry is not None for verdict in rows)
+        added = sum(record.version == 1 for record in records)
+        report.rows_read += len(rows)
+        report.rows_refused += len(rows) - good
+        report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
+        findings = tuple(finding for verdict in verdicts for finding in verdict.findings)
+        room = PROBLEMS_KEPT - len(report.problems)
+        if findings and room > 0:
+            report.problems = [
+                *report.problems,
+                *(finding.as_data() for finding in findings[:room]),
+            ]
+        return findings
+
+
+def _as_json(news: Mapping[Identity, News]) -> str:
+    return orjson.dumps([each.row for each in news.values()]).decode()
+
+
+async def _known(
+    session: AsyncSession, identities: Iterable[Identity], *, locked: bool
+) -> dict[Identity, Known]:
+    """What the register says already; locked, nobody changes it meanwhile."""
+    asked = list(identities)
+    if not asked:
+        return {}
+    found = await session.execute(
+        statements.KNOWN_LOCKED if locked else statements.KNOWN,
+        {
+            "court_keys": [court for court, _ in asked],
+            "register_keys": [number for _, number in asked],
+        },
+    )
+    return {
+        (row.court_key, row.register_key): Known(
+            digest=row.digest,
+            is_settled=row.is_settled,
+            sealed=row.contact_sealed,
+            mark=row.contact_mark,
+        )
+        for row in found
+    }

@@ -1,0 +1,63 @@
+"""The register as it is now, page by page, for listeners that have to build their copy again."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import new_id
+from shared.contracts.registry import BATCH_LIMIT, CooperativesImported, PartnerRegistered
+from shared.kernel.messaging.replay.sources import Page, Snapshot
+
+from .partners import models
+from .partners.domain import Partner
+from .register.models import rows as models_rows
+from .register.models import tables
+
+PARTNERS_AT_ONCE: Final = 100
+
+
+async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next cooperatives with their present versions, as one batch."""
+    table = tables.cooperative
+    query = select(table).order_by(table.c.id).limit(BATCH_LIMIT)
+    if after is not None:
+        query = query.where(table.c.id > after)
+    rows = [dict(row) for row in (await session.execute(query)).mappings()]
+    if not rows:
+        return Page((), 0, None)
+    records = tuple(models_rows.cooperative_from(row).record() for row in rows)
+    fact = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
+    # Named after its ends: a page that is read again and ends elsewhere is another one.
+    name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
+    return Page([(name, fact)], len(rows), rows[-1]["id"])
+
+
+async def partners_after(session: AsyncSession, after: UUID | None) -> Page:
+    """The next partners, a fact each."""
+    query = select(Partner).order_by(models.partner.c.id).limit(PARTNERS_AT_ONCE)
+    if after is not None:
+        query = query.where(models.partner.c.id > after)
+    found = (await session.scalars(query)).all()
+    facts = [(f"partner {partner.id}", partner.registered()) for partner in found]
+    return Page(facts, len(found), found[-1].id if found else None)
+
+
+async def _count_cooperatives(session: AsyncSession) -> int:
+    return int(await session.scalar(select(func.count()).select_from(tables.cooperative)) or 0)
+
+
+async def _count_partners(session: AsyncSession) -> int:
+    return int(await session.scalar(select(func.count()).select_from(models.partner)) or 0)
+
+
+SNAPSHOTS: Final = (
+    Snapshot(
+        "cooperatives", (CooperativesImported.topic,), cooperatives_after, _count_cooperatives
+    ),
+    Snapshot("partners", (PartnerRegistered.topic,), partners_after, _count_partners),
+)
+"""What the registry tells of its present state."""

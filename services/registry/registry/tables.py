@@ -1,0 +1,17 @@
+"""The metadata that all tables of the registry are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    MetaData,
+)
+
+from shared.kernel.data.tables import NAMING
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+Row = Mapping[str, Any]

@@ -1,0 +1,448 @@
+"""Tokens for tokens: of another issuer, and to act for a cooperative. The record here decides."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api, Tokens
+from joserfc import jwt
+from joserfc.jwk import OKPKey, RSAKey
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registry.app import create_app
+from registry.console import CONSOLE
+from registry.identity import models
+from registry.identity.own_keys import OwnKeys
+from registry.identity.usecases import accounts, identities
+from registry.identity.usecases.identities import identity_marks
+from shared.kernel.auth.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
+from shared.kernel.auth.tokens import Principal, Role, Verifier
+from shared.kernel.encryption.sealer import Sealer
+
+from ..builders import MOST_FAILURES, a_body
+from .issuer import AUDIENCE, Issuer, serving
+
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+PASSWORD = "correct horse battery"
+SUBJECT = "8f1c0d52"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with serving() as made:
+        yield made
+
+
+@dataclass
+class Here:
+    """The registry with the issuer configured, and a delegate whose account is linked."""
+
+    door: Api
+    issuer: Issuer
+    account_id: uuid.UUID
+    operator: dict[str, str]
+
+    async def exchange(self, token: str, **form: str) -> httpx.Response:
+        known = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": JWT}
+        return await self.door.http.post("/token", data=known | form)
+
+    async def caller(self, answer: httpx.Response) -> Principal:
+        assert answer.status_code == 200, answer.text
+        return await self.door.runtime.verifier.verify(answer.json()["access_token"])
+
+
+@pytest.fixture
+async def here(
+    databases: pytest_plugin.TestDatabases, tokens: Tokens, issuer: Issuer
+) -> AsyncIterator[Here]:
+    issuer.is_down, issuer.claimed_url, issuer.too_much = False, issuer.url, b""
+    url = databases.migrated("registry")
+    given = {"oidc_issuer": issuer.url, "oidc_audience": AUDIENCE, "oidc_client_id": "taawon"}
+    async with pytest_plugin.api(create_app, "registry", url, tokens, **given) as door:
+        door.runtime.verifier = own_verifier(door)
+        async with door.sessions.begin() as session:
+            account = await accounts.create_account(
+                session,
+                Sealer([pytest_plugin.SEAL_KEY]),
+                CONSOLE,
+                email=f"{uuid.uuid4().hex}@taawon.example",
+                password=PASSWORD,
+                roles=[Role.DELEGATE],
+                provinces=["MA-TIZ"],
+            )
+            await session.flush()
+            await identities.link_identity(
+                session,
+                Sealer([pytest_plugin.SEAL_KEY]),
+                CONSOLE,
+                account.id,
+                issuer=issuer.url,
+                subject=SUBJECT,
+            )
+        made = Here(door, issuer, account.id, {})
+        made.operator = await signed_in_operator(made)
+        yield made
+
+
+def own_verifier(door: Api) -> Verifier:
+    settings = door.runtime.settings
+    keys = OwnKeys(door.sessions, fresh_seconds=0, least_seconds=0)
+    return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
+
+
+async def signed_in_operator(here: Here) -> dict[str, str]:
+    email = f"{uuid.uuid4().hex}@taawon.example"
+    async with here.door.sessions.begin() as session:
+        await accounts.create_account(
+            session,
+            Sealer([pytest_plugin.SEAL_KEY]),
+            CONSOLE,
+            email=email,
+            password=PASSWORD,
+            roles=[Role.OPERATOR],
+        )
+    return await signed_in(here, email)
+
+
+async def signed_in(here: Here, email: str) -> dict[str, str]:
+    form = {"grant_type": "password", "username": email, "password": PASSWORD}
+    answer = await here.door.http.post("/token", data=form)
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "Ed25519", "EdDSA"])
+async def test_a_linked_subject_gets_an_ordinary_token_of_ours(here: Here, alg: str) -> None:
+    answer = await here.exchange(here.issuer.token(SUBJECT, alg=alg))
+
+    caller = await here.caller(answer)
+    assert (caller.subject, caller.roles) == (here.account_id, {Role.DELEGATE})
+    assert caller.provinces == {"MA-TIZ"}
+    assert answer.json()["issued_token_type"].endswith(":access_token")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
+async def test_id_tokens_and_access_tokens_say_who_asks(here: Here, typ: str) -> None:
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT, typ=typ)))
+
+
+async def test_roles_in_a_foreign_token_give_nothing(here: Here) -> None:
+    token = here.issuer.token(
+        SUBJECT, roles=["operator"], provinces=["MA-TNG"], partner="oasis", scope="admin"
+    )
+
+    caller = await here.caller(await here.exchange(token))
+
+    assert (caller.roles, caller.provinces, caller.partner) == (
+        {Role.DELEGATE},
+        {"MA-TIZ"},
+        None,
+    )
+
+
+async def test_rights_follow_the_record_and_not_the_link(here: Here) -> None:
+    await here.door.http.patch(
+        f"/accounts/{here.account_id}", json={"roles": ["juror"]}, headers=here.operator
+    )
+
+    caller = await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+
+    assert (caller.roles, caller.provinces) == ({Role.JUROR}, frozenset())
+
+
+def unsigned(issuer: Issuer) -> str:
+    parts = [{"alg": "none"}, issuer.claims(SUBJECT)]
+    return ".".join(encoded(json.dumps(part).encode()) for part in parts) + "."
+
+
+def with_the_public_key_as_secret(issuer: Issuer) -> str:
+    """The old confusion: HS256, the secret being what everybody may read."""
+    public = RSAKey.import_key(issuer.keys["RS256"].as_dict(private=False)).as_pem(private=False)
+    parts = [{"alg": "HS256", "kid": "rsa"}, issuer.claims(SUBJECT)]
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in parts)
+    return f"{signed}.{encoded(hmac.new(public, signed.encode(), hashlib.sha256).digest())}"
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def of_an_unknown_key(issuer: Issuer) -> str:
+    strange = OKPKey.generate_key("Ed25519")
+    header = {"alg": "Ed25519", "kid": "nobody"}
+    return jwt.encode(header, issuer.claims(SUBJECT), strange, ["Ed25519"])
+
+
+def signed_by_another(issuer: Issuer) -> str:
+    strange = OKPKey.generate_key("Ed25519")
+    return jwt.encode(
+        {"alg": "Ed25519", "kid": "okp"}, issuer.claims(SUBJECT), strange, ["Ed25519"]
+    )
+
+
+FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
+    "unsigned": (unsigned, "signed with one of"),
+    "public key as secret": (with_the_public_key_as_secret, "signed with one of"),
+    "unknown kid": (of_an_unknown_key, "no such key"),
+    "another's signature": (signed_by_another, "signature is wrong"),
+    "another audience": (lambda i: i.token(SUBJECT, aud="another"), "aud"),
+    "no audience": (lambda i: i.token(SUBJECT, aud=None), "aud"),
+    "another issuer": (lambda i: i.token(SUBJECT, iss="http://127.0.0.1:1"), "iss"),
+    "issuer with a slash": (lambda i: i.token(SUBJECT, iss=i.url + "/"), "iss"),
+    "expired": (lambda i: i.token(SUBJECT, exp=1), "expired"),
+    "never expires": (lambda i: i.token(SUBJECT, exp=None), "exp"),
+    "not yet valid": (lambda i: i.token(SUBJECT, nbf=99_999_999_999), "refused"),
+    "no subject": (lambda i: i.token(SUBJECT, sub=None), "sub"),
+    "empty subject": (lambda i: i.token(""), "sub"),
+    "another client": (lambda i: i.token(SUBJECT, azp="another"), "azp"),
+    "shared audience": (lambda i: i.token(SUBJECT, aud=[AUDIENCE, "another"]), "azp"),
+    "a logout": (lambda i: i.token(SUBJECT, typ="logout+jwt"), "another kind"),
+    "a security event": (
+        lambda i: i.token(
+            SUBJECT, events={"http://schemas.openid.net/event/backchannel-logout": {}}
+        ),
+        "another kind",
+    ),
+    "garbage": (lambda _: "a.b.c", "malformed"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+async def test_a_token_that_proves_nothing_is_refused_with_the_reason(
+    here: Here, name: str
+) -> None:
+    make, reason = FORGED[name]
+
+    answer = await here.exchange(make(here.issuer))
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), answer.text
+    assert reason in answer.json()["detail"]
+    assert SUBJECT not in answer.text
+
+
+async def test_a_token_longer_than_any_real_one_is_refused(here: Here) -> None:
+    answer = await here.exchange(here.issuer.token(SUBJECT, padding="x" * 9000))
+
+    assert answer.status_code == 422
+
+
+async def test_a_key_that_the_issuer_began_to_use_meanwhile_is_found(here: Here) -> None:
+    keys = DiscoveredKeys(here.issuer.url, least_seconds=0)
+    here.door.app.state.foreign_issuer = ForeignIssuer(here.issuer.url, AUDIENCE, keys=keys)
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+    before = here.issuer.keys["ES256"]
+    here.issuer.keys["ES256"] = type(before).generate_key("P-256", {"kid": "new", "use": "sig"})
+
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT, alg="ES256")))
+
+
+@pytest.mark.parametrize("fault", ["down", "another's document", "too much"])
+async def test_an_issuer_that_can_not_be_read_is_said_to_be_away(here: Here, fault: str) -> None:
+    here.issuer.is_down = fault == "down"
+    here.issuer.claimed_url = "https://evil.example" if "another" in fault else here.issuer.url
+    here.issuer.too_much = b" " * 300_000 if fault == "too much" else b""
+
+    answer = await here.exchange(here.issuer.token(SUBJECT))
+
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "5"
+
+
+async def test_an_issuer_that_goes_away_is_not_needed_while_its_keys_are_fresh(here: Here) -> None:
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+    here.issuer.is_down = True
+
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+
+
+async def test_a_subject_that_is_linked_to_nobody_is_told_so_and_locked_out_in_the_end(
+    here: Here,
+) -> None:
+    answers = [await here.exchange(here.issuer.token("stranger")) for _ in range(MOST_FAILURES + 1)]
+
+    assert {answer.json().get("error") for answer in answers[:-1]} == {"invalid_grant"}
+    assert "ask an operator to link it" in answers[0].json()["detail"]
+    assert answers[-1].status_code == 429
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+
+
+async def test_subjects_are_stored_sealed_and_marked_and_go_with_the_person(here: Here) -> None:
+    """Some issuers use an e-mail for the subject."""
+    subject = "person-of-links@taawon.example"
+    path = f"/accounts/{here.account_id}/identities"
+    await here.door.http.post(path, json={"subject": subject}, headers=here.operator)
+    await here.door.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+    await here.exchange(here.issuer.token(subject))
+    async with here.door.sessions() as session:
+        links = str((await session.execute(select(models.linked_identity))).all())
+        counted = await marks_of_failures(session)
+
+    asked = {"kind": "erasure", "ground": "person", "reference": "1"}
+    asked |= {"account_ids": [str(here.account_id)]}
+    erased = await here.door.http.post("/persons/requests", json=asked, headers=here.operator)
+
+    plain = hashlib.sha256(f"identity\0{here.issuer.url}\0{subject}".encode()).hexdigest()
+    (keyed,) = identity_marks(Sealer([pytest_plugin.SEAL_KEY]), here.issuer.url, subject)
+    assert erased.status_code == 201, erased.text
+    assert (subject in links, plain in counted, keyed in counted) == (False, False, True)
+    async with here.door.sessions() as session:
+        assert keyed not in await marks_of_failures(session)
+        assert await session.scalar(select(func.count()).select_from(models.linked_identity)) == 0
+
+
+async def marks_of_failures(session: AsyncSession) -> set[str]:
+    return set(await session.scalars(select(models.sign_in_failure.c.email_mark)))
+
+
+async def test_linking_ends_a_lock_out(here: Here) -> None:
+    for _ in range(MOST_FAILURES):
+        await here.exchange(here.issuer.token("newcomer"))
+
+    linked = await here.door.http.post(
+        f"/accounts/{here.account_id}/identities",
+        json={"subject": "newcomer"},
+        headers=here.operator,
+    )
+
+    assert linked.status_code == 201, linked.text
+    await here.caller(await here.exchange(here.issuer.token("newcomer")))
+
+
+async def test_a_disabled_account_gets_no_token_until_it_is_enabled(here: Here) -> None:
+    path = f"/accounts/{here.account_id}"
+    await here.door.http.post(f"{path}/disable", headers=here.operator)
+    refused = await here.exchange(here.issuer.token(SUBJECT))
+    await here.door.http.post(f"{path}/enable", headers=here.operator)
+
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert "disabled" in refused.json()["detail"]
+    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+
+
+async def test_an_unlinked_subject_gets_no_token_any_more(here: Here) -> None:
+    path = f"/accounts/{here.account_id}/identities"
+    (identity,) = (await here.door.http.get(path, headers=here.operator)).json()["items"]
+
+    ended = await here.door.http.delete(f"{path}/{identity['identity_id']}", headers=here.operator)
+
+    assert ended.status_code == 204
+    assert (await here.exchange(here.issuer.token(SUBJECT))).json()["error"] == "invalid_grant"
+    audit = await here.door.http.get(f"/audit/{here.account_id}", headers=here.operator)
+    assert [each["action"] for each in audit.json()["items"]] == [
+        "identity unlinked",
+        "identity linked",
+        "account created",
+    ]
+    assert SUBJECT not in audit.text
+
+
+async def test_the_same_subject_of_another_issuer_is_somebody_else(here: Here) -> None:
+    path = f"/accounts/{here.account_id}/identities"
+    there = {"issuer": "https://id.example", "subject": "twin"}
+    await here.door.http.post(path, json=there, headers=here.operator)
+
+    answer = await here.exchange(here.issuer.token("twin"))
+
+    assert answer.json()["error"] == "invalid_grant"
+
+
+async def test_a_subject_is_linked_to_one_account_only(here: Here) -> None:
+    path = f"/accounts/{here.account_id}/identities"
+
+    again = await here.door.http.post(path, json={"subject": SUBJECT}, headers=here.operator)
+
+    assert (again.status_code, again.json()["code"]) == (409, "identity-taken")
+
+
+async def test_without_a_configured_issuer_there_is_nothing_to_exchange(here: Here) -> None:
+    here.door.app.state.foreign_issuer = None
+
+    answer = await here.exchange(here.issuer.token(SUBJECT))
+
+    assert "TAAWON_OIDC_ISSUER" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"oidc_issuer": "https://id.example"}, "TAAWON_OIDC_AUDIENCE"),
+        ({"oidc_issuer": "http://id.example", "oidc_audience": "x"}, "https"),
+    ],
+)
+def test_half_a_configuration_stops_the_process(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SystemExit, match=named):
+        create_app(
+            pytest_plugin.test_settings("registry", "postgresql+asyncpg://x@127.0.0.1/x", **given)
+        )
+
+
+def test_only_https_and_loopback_are_asked() -> None:
+    safe = ["https://id.example", "http://127.0.0.1:1", "http://localhost/x"]
+    unsafe = ["http://id.example", "ftp://127.0.0.1", "https://", "file:///etc/passwd", ""]
+
+    assert [is_safe_url(url) for url in (*safe, *unsafe)] == [True] * 3 + [False] * 5
+
+
+async def a_cooperative(here: Here, province: str) -> str:
+    body = a_body(province=province, local_register_no=uuid.uuid4().hex)
+    made = await here.door.http.post("/cooperatives", json=body, headers=here.operator)
+    assert made.status_code == 201, made.text
+    return str(made.json()["cooperative_id"])
+
+
+async def own_token(here: Here) -> str:
+    answer = await here.exchange(here.issuer.token(SUBJECT))
+    return str(answer.json()["access_token"])
+
+
+async def test_a_delegate_gets_a_token_that_acts_for_a_cooperative_of_its_provinces(
+    here: Here,
+) -> None:
+    cooperative, mine = await a_cooperative(here, "MA-TIZ"), await own_token(here)
+
+    acting = await here.caller(await here.exchange(mine, on_behalf_of=cooperative))
+
+    own = await here.door.runtime.verifier.verify(mine)
+    assert str(acting.on_behalf_of) == cooperative
+    assert (acting.subject, acting.roles, acting.provinces) == (
+        own.subject,
+        own.roles,
+        own.provinces,
+    )
+    assert acting.expires_at is not None
+    assert own.expires_at is not None
+    assert acting.expires_at <= own.expires_at
+
+
+async def test_nobody_acts_for_a_cooperative_outside_the_delegation(here: Here) -> None:
+    elsewhere, mine = await a_cooperative(here, "MA-TNG"), await own_token(here)
+
+    answer = await here.exchange(mine, on_behalf_of=elsewhere)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
+    assert "MA-TNG" in answer.json()["detail"]
+
+
+async def test_a_foreign_or_withdrawn_identity_acts_for_nobody(here: Here) -> None:
+    cooperative, mine = await a_cooperative(here, "MA-TIZ"), await own_token(here)
+    await here.door.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+
+    foreign = await here.exchange(here.issuer.token(SUBJECT), on_behalf_of=cooperative)
+    disabled = await here.exchange(mine, on_behalf_of=cooperative)
+
+    assert [foreign.json()["error"], disabled.json()["error"]] == [
+        "invalid_request",
+        "invalid_grant",
+    ]

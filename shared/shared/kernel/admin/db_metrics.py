@@ -1,0 +1,97 @@
+"""What the kernel of every service tells a scrape: outbox, dead letters, reactions, build."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+
+from fastapi import FastAPI
+from prometheus_client.core import InfoMetricFamily, Metric
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.observability.metrics.scrape import Measure, Scrape, gauge
+from shared.kernel.runtime import Runtime
+
+from .status_sql import OUTBOX, one, program_version, revision_of
+
+LETTERS = text("SELECT queue, state, count(*) AS letters FROM dead_letter GROUP BY queue, state")
+
+
+def scrape_of(app: FastAPI) -> Scrape:
+    """The one scrape of an application: the kernel's questions and those of the service."""
+    found = getattr(app.state, "scrape", None)
+    if found is None:
+        measures = (*kernel(app), *app.state.spec.measures)
+        found = app.state.scrape = Scrape(lambda: app.state.runtime.sessions, measures)
+    assert isinstance(found, Scrape)
+    return found
+
+
+def kernel(app: FastAPI) -> tuple[Measure, ...]:
+    """The questions that every service can answer."""
+
+    async def letters(session: AsyncSession) -> Iterable[Metric]:
+        runtime: Runtime = app.state.runtime
+        return [await _letters(session, runtime.queues)]
+
+    async def schema(session: AsyncSession) -> Iterable[Metric]:
+        runtime: Runtime = app.state.runtime
+        return [await _build(session, runtime.settings.service)]
+
+    return (
+        Measure("outbox", _outbox),
+        Measure("dead_letters", letters),
+        Measure("schema", schema, every=30),
+    )
+
+
+async def _outbox(session: AsyncSession) -> Iterable[Metric]:
+    found = await one(session, OUTBOX)
+    return [
+        gauge("taawon_outbox_pending", "Facts that have not left yet.", found.pending),
+        gauge("taawon_outbox_parked", "Facts set aside because they can't be sent.", found.parked),
+        gauge(
+            "taawon_outbox_oldest_age_seconds",
+            "Age of the oldest fact that has not left yet; 0 where none waits.",
+            float(found.oldest),
+        ),
+    ]
+
+
+async def _letters(session: AsyncSession, queues: Sequence[str]) -> Metric:
+    values = {(queue, "dead"): 0.0 for queue in queues}
+    for row in await session.execute(LETTERS):
+        values[row.queue, row.state] = float(row.letters)
+    told = "Messages that a reaction gave up on, by what a person decided; dead: nothing yet."
+    return gauge("taawon_dead_letters", told, values, ["queue", "state"])
+
+
+async def _build(session: AsyncSession, service: str) -> Metric:
+    family = InfoMetricFamily("taawon_build", "What runs here, and on which schema.")
+    family.add_metric(
+        [],
+        {
+            "version": program_version(service),
+            "python": platform.python_version(),
+            "revision": await revision_of(session) or "",
+        },
+    )
+    return family
+
+
+def present(runtime: Runtime) -> list[Metric]:
+    """What the process knows without asking anybody."""
+    waiting = runtime.desk.waiting if runtime.desk is not None else 0
+    return [
+        gauge(
+            "taawon_reactions_listening",
+            "1 where the reactions of this process hear their queues.",
+            float(runtime.listening),
+        ),
+        gauge(
+            "taawon_deliveries_held",
+            "Messages held while something that they need is away; above 0 reactions pause.",
+            float(waiting),
+        ),
+    ]

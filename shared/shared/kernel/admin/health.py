@@ -1,0 +1,69 @@
+"""Whether the process lives, whether it is ready, and what it measures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from sqlalchemy import text
+
+from shared.kernel import outage_causes
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.observability.metrics.text import CONTENT_TYPE, exposed
+from shared.kernel.outage_causes import Cause
+from shared.kernel.web.requests import Process
+
+from .db_metrics import present, scrape_of
+from .status import DATABASE_SECONDS
+
+router = APIRouter(tags=["operations"])
+
+ANSWER_HOLDS = 1.0
+
+
+@router.get("/healthz", status_code=204)
+async def healthz() -> None:
+    """The process answers."""
+
+
+@router.get("/readyz")
+async def readyz(process: Process) -> JSONResponse:
+    """Ready means: the database answers soon, the reactions listen, none of them is paused.
+
+    For each check that fails, `causes` says why, where that is known, and what to do.
+    """
+    away = await _why_database_is_away(process)
+    checks, why = {"database": away is None}, {"database": away}
+    if process.desk is not None:
+        checks |= {"reactions": process.listening, "not_paused": not process.desk.paused}
+        why |= {"reactions": process.deaf_for, "not_paused": process.desk.cause}
+    told = {name: str(cause) for name, cause in why.items() if cause is not None}
+    ready = all(checks.values())
+    return JSONResponse(
+        {"ready": ready, "checks": checks, "causes": told}, status_code=200 if ready else 503
+    )
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request, process: Process) -> Response:
+    """Prometheus text format. It answers, and soon, also while the database is away."""
+    told = await scrape_of(request.app).families()
+    return Response(exposed([*present(process), *told]), media_type=CONTENT_TYPE)
+
+
+async def _why_database_is_away(process: Process) -> Cause | None:
+    """Anybody may ask, so a database that answers is asked once a second, and by one at a time."""
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), process.asking_database:
+            if time.monotonic() - process.database_answered < ANSWER_HOLDS:
+                return None
+            async with process.sessions() as session:
+                await session.execute(text("SELECT 1"))
+            process.database_answered = time.monotonic()
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return outage_causes.of_database(error)
+    return None

@@ -1,0 +1,27 @@
+"""`GET /sealed`: how many values rest under which key; fingerprints only, never key or value."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from shared.kernel.auth.tokens import Role
+from shared.kernel.encryption.rotation import census
+from shared.kernel.web.requests import Caller, Process
+
+from .schemas import SealedOut
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/sealed")
+async def read_sealed(request: Request, process: Process, caller: Caller) -> SealedOut:
+    """Under which keys sealed values rest, for operators. Counted anew each time."""
+    caller.require(Role.OPERATOR)
+    sealer = process.sealer
+    assert sealer is not None
+    found = await census(process.sessions, sealer, request.app.state.spec.sealed.places)
+    return SealedOut(
+        newest=sealer.newest,
+        keys=sealer.fingerprints,
+        places={place: dict(counts) for place, counts in found.items()},
+    )

@@ -1,0 +1,158 @@
+"""`GET /status`: what a service knows of itself, in counts and times, never in personal data."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from prometheus_client.core import Metric
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.auth.tokens import Role
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.messaging.relay import RELAY_LOCK, TURNED
+from shared.kernel.runtime import Runtime
+from shared.kernel.web.requests import Caller, Process
+
+from .db_metrics import present, scrape_of
+from .schemas import (
+    DatabaseState,
+    InboxState,
+    OutboxState,
+    ReactionsState,
+    RelayState,
+    Status,
+    Stored,
+)
+from .status_sql import (
+    DEAD_LETTERS,
+    FAILED_REPLAYS,
+    INBOX,
+    OUTBOX,
+    RELAY,
+    known_revisions,
+    newest_revision,
+    one,
+    program_version,
+    revision_of,
+)
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["operations"])
+NAMED = 20
+DATABASE_SECONDS = 2.0
+"""A database that answers later is away, for whoever asks how the service stands."""
+
+
+@dataclass(frozen=True)
+class _Database:
+    """What the database told. `stored` is missing where the tables are not those of the program."""
+
+    state: DatabaseState
+    revision: str | None = None
+    stored: Stored | None = None
+
+
+@router.get("/status")
+async def read_status(request: Request, process: Process, caller: Caller) -> Status:
+    """How this service stands, for operators."""
+    caller.require(Role.OPERATOR)
+    service = process.settings.service
+    newest = await asyncio.to_thread(newest_revision, service)
+    known = await asyncio.to_thread(known_revisions, service)
+    told = await _ask_database(process)
+    measured = await scrape_of(request.app).families()
+    return Status(
+        service=service,
+        version=program_version(service),
+        at=datetime.now(UTC),
+        revision=told.revision,
+        newest_revision=newest,
+        revision_known=told.revision is None or told.revision in known,
+        database=told.state,
+        reactions=ReactionsState(
+            listening=process.listening,
+            paused=process.desk is not None and process.desk.paused,
+            queues=list(process.queues),
+        ),
+        seals=process.sealer is not None,
+        measured=samples([*TURNED.collect(), *present(process), *measured]),
+        **(dict(told.stored) if told.stored else {}),
+    )
+
+
+async def _ask_database(process: Runtime) -> _Database:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), process.sessions() as session:
+            return await _asked(session, process)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        return _Database(DatabaseState(answers=False))
+
+
+async def _asked(session: AsyncSession, process: Runtime) -> _Database:
+    """The revision first: without it nobody would learn why the rest is missing."""
+    state, revision = await _clock(session), await revision_of(session)
+    try:
+        return _Database(state, revision, await _stored(session, process))
+    except ProgrammingError:
+        if revision == newest_revision(process.settings.service):
+            raise
+        return _Database(state, revision)
+
+
+async def _clock(session: AsyncSession) -> DatabaseState:
+    await session.execute(text("SELECT 1"))  # connecting is no part of the skew
+    before = time.time()
+    theirs = await one(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
+    ours = (before + time.time()) / 2
+    return DatabaseState(answers=True, clock_skew_seconds=round(float(theirs.now) - ours, 3))
+
+
+async def _stored(session: AsyncSession, process: Runtime) -> Stored:
+    outbox = await one(session, OUTBOX)
+    dead = await session.execute(text(DEAD_LETTERS))
+    inbox = await one(session, INBOX)
+    relay = await one(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
+    return Stored(
+        outbox=OutboxState(
+            pending=outbox.pending,
+            oldest_seconds=round(float(outbox.oldest), 3),
+            parked=outbox.parked,
+            last_errors=outbox.errors,
+        ),
+        dead_letters={row.queue: row.letters for row in dead},
+        inbox=InboxState(last_hour=inbox.messages),
+        relay=RelayState(holds_lock=relay.held, held_seconds=relay.seconds),
+        counts={
+            name: int(await session.scalar(text(statement)) or 0)
+            for name, statement in process.counts.items()
+        },
+        names={
+            name: list(await session.scalars(text(f"{statement} LIMIT {NAMED}")))
+            for name, statement in process.names.items()
+        },
+        failed_replays=(await one(session, FAILED_REPLAYS)).runs,
+    )
+
+
+def samples(families: list[Metric]) -> dict[str, float]:
+    """Each sample of these gauges under its name, with its labels in braces."""
+    return {
+        _series(sample.name, sample.labels): sample.value
+        for family in families
+        if family.type == "gauge"
+        for sample in family.samples
+    }
+
+
+def _series(name: str, labels: dict[str, str]) -> str:
+    told = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
+    return f"{name}{{{told}}}" if told else name

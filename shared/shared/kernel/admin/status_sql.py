@@ -1,0 +1,84 @@
+"""The questions to a service's own database that `/status` and a scrape both ask."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+# Served by the partial index on what is not published yet, and bounded: a backlog that large is
+# no less of one for not being counted to its end.
+OUTBOX = """
+SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending,
+       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+       coalesce(extract(epoch FROM clock_timestamp()
+                        - min(created_at) FILTER (WHERE parked_at IS NULL)), 0) AS oldest,
+       coalesce(array_agg(DISTINCT last_error) FILTER (WHERE last_error IS NOT NULL), '{}')
+           AS errors
+  FROM (SELECT parked_at, created_at, last_error FROM outbox
+         WHERE published_at IS NULL ORDER BY seq LIMIT 100000) waiting
+"""
+DEAD_LETTERS = """
+SELECT queue, count(*) AS letters
+  FROM dead_letter WHERE state = 'dead' GROUP BY queue ORDER BY queue
+"""
+INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
+# A failed run is dealt with once its queue was sent the same kind again, however that ended.
+FAILED_REPLAYS = """
+SELECT count(*) AS runs FROM replay r
+ WHERE state = 'failed' AND NOT EXISTS (SELECT FROM replay later WHERE later.queue = r.queue
+                                           AND later.kind = r.kind AND later.asked_at > r.asked_at)
+"""
+# A key of 64 bits is shown in two halves.
+RELAY = """
+SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_start)) AS seconds
+  FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND l.classid::bigint = :high AND l.objid::bigint = :low
+"""
+
+
+async def revision_of(session: AsyncSession) -> str | None:
+    """Of the schema; None where no migration ever ran."""
+    table = await one(session, "SELECT to_regclass('alembic_version') IS NOT NULL AS made")
+    if not table.made:
+        return None
+    found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return str(found) if found else None
+
+
+async def one(session: AsyncSession, statement: str, **values: Any) -> Row[Any]:
+    return (await session.execute(text(statement), values)).one()
+
+
+def program_version(service: str) -> str:
+    try:
+        return version(service)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@lru_cache
+def newest_revision(service: str) -> str | None:
+    """Read from the installed migrations once, for they change only with the program."""
+    from shared.kernel.data import migrations  # what reads them is needed for nothing else here
+
+    try:
+        return migrations.head(service)
+    except migrations.UnknownService:
+        return None
+
+
+@lru_cache
+def known_revisions(service: str) -> frozenset[str]:
+    """Every revision that the installed migrations know."""
+    from shared.kernel.data import migrations
+
+    try:
+        return migrations.revisions(service)
+    except migrations.UnknownService:
+        return frozenset()

@@ -1,0 +1,129 @@
+"""`GET /trace/{id}`: what a service knows of the way of one event, without its content."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.auth.tokens import Role
+from shared.kernel.context import CORRELATION
+from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
+from shared.kernel.web.requests import Caller, Process, Session
+
+from .schemas import Died, Fact, Handed, Taken, Trace
+
+router = APIRouter(tags=["operations"])
+
+RECENT = 50_000
+"""Facts that are looked through for a correlation id, newest first: no index leads to them, and a
+question of an operator must not cost a scan of all. By its own id a fact is found at any age."""
+MOST = 200
+"""Rows of each kind in one answer."""
+HandedOf = Callable[[AsyncSession, Collection[UUID], int], Awaitable[list[Handed]]]
+"""What partners got of these events, so many rows at most."""
+
+
+async def nothing_handed(
+    session: AsyncSession, events: Collection[UUID], most: int
+) -> list[Handed]:
+    """For a service that has no partners."""
+    return []
+
+
+@router.get("/trace/{id}")
+async def read_trace(
+    request: Request,
+    process: Process,
+    session: Session,
+    caller: Caller,
+    name: Annotated[str, Path(alias="id", pattern=CORRELATION, description="Event or correlation")],
+    event: Annotated[
+        list[UUID], Query(max_length=50, description="Further events, known from other services.")
+    ] = [],  # noqa: B006  # the framework copies it
+) -> Trace:
+    """The way of an event through this service, and what it caused; for operators."""
+    caller.require(Role.OPERATOR)
+    events = {*event, *_as_event(name)}
+    facts = await _facts(session, name, events)
+    events |= {fact.event_id for fact in facts[:MOST]}
+    taken = await _taken(session, process.queues, events)
+    dead = await _dead(session, name, events)
+    handed = await request.app.state.spec.handed_of(session, events, MOST + 1)
+    return Trace(
+        service=process.settings.service,
+        facts=facts[:MOST],
+        taken=taken[:MOST],
+        dead=dead[:MOST],
+        handed=handed[:MOST],
+        cut=max(map(len, (facts, taken, dead, handed))) > MOST,
+    )
+
+
+def _as_event(name: str) -> set[UUID]:
+    try:
+        return {UUID(name)}
+    except ValueError:
+        return set()
+
+
+_CORRELATION_ID = OutboxRow.headers["cloudEvents_correlationid"].astext.label("correlation_id")
+_CAUSATION_ID = OutboxRow.headers["cloudEvents_causationid"].astext.label("causation_id")
+_FACT = (
+    OutboxRow.event_id,
+    OutboxRow.topic,
+    OutboxRow.created_at,
+    OutboxRow.published_at,
+    OutboxRow.parked_at,
+    OutboxRow.attempts,
+    OutboxRow.last_error,
+    _CORRELATION_ID,
+    _CAUSATION_ID,
+)
+
+
+async def _facts(session: AsyncSession, name: str, events: set[UUID]) -> list[Fact]:
+    """The events themselves, whatever has the correlation id, and what the events caused."""
+    recent = select(*_FACT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
+    related = select(recent).where(
+        or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
+    )
+    asked = select(*_FACT).where(OutboxRow.event_id.in_(events))
+    found = await session.execute(asked.union(related).order_by("created_at").limit(MOST + 1))
+    return [Fact.model_validate(row._mapping) for row in found]
+
+
+async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]) -> list[Taken]:
+    """By the primary key, which begins with the queue."""
+    statement = (
+        select(InboxRow.queue, InboxRow.event_id, InboxRow.received_at)
+        .where(InboxRow.queue.in_(queues), InboxRow.event_id.in_(events))
+        .order_by(InboxRow.received_at)
+        .limit(MOST + 1)
+    )
+    return [Taken.model_validate(row._mapping) for row in await session.execute(statement)]
+
+
+async def _dead(session: AsyncSession, name: str, events: set[UUID]) -> list[Died]:
+    correlation = DeadLetterRow.headers["cloudEvents_correlationid"].astext
+    statement = (
+        select(
+            DeadLetterRow.id.label("number"),
+            DeadLetterRow.queue,
+            DeadLetterRow.message_id,
+            DeadLetterRow.topic,
+            DeadLetterRow.error,
+            DeadLetterRow.attempts,
+            DeadLetterRow.first_failed_at,
+            DeadLetterRow.last_failed_at,
+            DeadLetterRow.state,
+        )
+        .where(or_(DeadLetterRow.message_id.in_(map(str, events)), correlation == name))
+        .order_by(DeadLetterRow.last_failed_at)
+        .limit(MOST + 1)
+    )
+    return [Died.model_validate(row._mapping) for row in await session.execute(statement)]

@@ -1,0 +1,1 @@
+"""Who is calling: verified tokens in, a principal out."""

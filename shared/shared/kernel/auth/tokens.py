@@ -1,0 +1,236 @@
+"""Who is calling: verified tokens in, a principal out. Issuing is the registry's business."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import httpx
+import structlog
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from shared.errors import Away, Forbidden, Unauthenticated
+
+ALGORITHM = "Ed25519"
+"""The only accepted signature algorithm (RFC 9864); a token that names another is refused."""
+
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """What a person or a program is here."""
+
+    OPERATOR = "operator"
+    DELEGATE = "delegate"
+    PARTNER = "partner"
+    COOPERATIVE = "cooperative"
+    HOLDER = "holder"
+    JUROR = "juror"
+    REVIEWER = "reviewer"
+
+
+class InvalidToken(Unauthenticated):
+    """The token is not valid here: get a new one from POST /token of the registry."""
+
+
+class ExpiredToken(Unauthenticated):
+    """The token has expired: get a new one from POST /token of the registry."""
+
+
+class KeysAway(Away):
+    """The issuer's keys can't be read just now, so no token can be checked: try again."""
+
+
+class MissingRole(Forbidden):
+    """This needs a role that the token does not carry."""
+
+
+class OutsideDelegation(Forbidden):
+    """A delegate acts only within the provinces of the delegation."""
+
+
+class Principal(BaseModel):
+    """Who is calling, as the verified token says. `partner` is the slug of an institution.
+
+    `on_behalf_of` is the cooperative that an operator or a delegate acts for just now;
+    `expires_at` is the end of the token.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: UUID
+    roles: frozenset[Role] = frozenset()
+    provinces: frozenset[str] = frozenset()
+    partner: str | None = None
+    cooperatives: frozenset[UUID] = frozenset()
+    on_behalf_of: UUID | None = None
+    expires_at: AwareDatetime | None = None
+
+    @property
+    def identities(self) -> frozenset[UUID]:
+        """The account, the cooperatives that are its own, and the one it acts for just now."""
+        acted_for = {self.on_behalf_of} if self.on_behalf_of else set()
+        return self.cooperatives | {self.subject} | acted_for
+
+    def has(self, *roles: Role) -> bool:
+        return bool(self.roles & set(roles))
+
+    def require(self, *roles: Role) -> None:
+        """Refuse callers that have none of these roles."""
+        if not self.has(*roles):
+            wanted = " or ".join(sorted(roles))
+            raise MissingRole(f"this needs the role {wanted}; your token does not carry it")
+
+    def require_province(self, province: str | None) -> None:
+        """Refuse a delegate outside the delegation's provinces; operators act anywhere."""
+        if Role.OPERATOR not in self.roles and province not in self.provinces:
+            raise OutsideDelegation(
+                f"province {province} is not in your delegation"
+                f" ({', '.join(sorted(self.provinces)) or 'no provinces'})"
+            )
+
+    def acting_for(self, cooperative: UUID, province: str | None) -> Principal:
+        """The caller as whoever acts for this cooperative: the audit then says for whom.
+
+        The cooperative itself acts for nobody else; operators act for any, delegates for those of
+        their provinces. Anyone else is refused.
+        """
+        if cooperative in self.cooperatives:
+            return self
+        self.require(Role.OPERATOR, Role.DELEGATE)
+        self.require_province(province)
+        return self.model_copy(update={"on_behalf_of": cooperative})
+
+
+class Keys(Protocol):
+    """Where the issuer's public keys come from."""
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet: ...
+
+
+class FetchedKeys:
+    """The issuer's published keys: cached, read again when a token names a key not seen yet.
+
+    A failed fetch keeps the keys that are known, and while one waits for an issuer that is slow to
+    answer the others go on with those. Whatever tokens name and however the issuer fares, it is
+    asked at most once per `least_seconds`.
+    """
+
+    def __init__(self, url: str, *, fresh_seconds: float = 300, least_seconds: float = 5) -> None:
+        self._url = url
+        self._fresh = fresh_seconds
+        self._least = least_seconds
+        self._keys: KeySet | None = None
+        self._fetched = float("-inf")
+        self._tried = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        if self._keys is not None and self._lock.locked() and not unknown_kid:
+            return self._keys
+        async with self._lock:
+            now = time.monotonic()
+            is_due = unknown_kid or self._keys is None or now - self._fetched > self._fresh
+            if is_due and now - self._tried > self._least:
+                await self._fetch()
+            if self._keys is None:
+                raise KeysAway
+            return self._keys
+
+    async def _fetch(self) -> None:
+        try:
+            async with httpx.AsyncClient(timeout=3) as client:
+                self._keys = await self._read(client)
+            self._fetched = time.monotonic()
+        except (httpx.HTTPError, ValueError, TypeError, KeyError, JoseError) as error:
+            log.warning("issuer keys unreadable", url=self._url, error=type(error).__name__)
+        finally:
+            self._tried = time.monotonic()
+
+    async def _read(self, client: httpx.AsyncClient) -> KeySet:
+        response = await client.get(self._url)
+        response.raise_for_status()
+        return KeySet.import_key_set(response.json())
+
+
+class LoadedKeys:
+    """Keys that the process can load itself: the registry's own, or a test's."""
+
+    def __init__(self, load: Callable[[], Awaitable[KeySet]]) -> None:
+        self._load = load
+
+    async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        return await self._load()
+
+
+def required_claims(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
+    """What every token has to say, ours and those of another issuer; clocks may differ by 5 s."""
+    return jwt.JWTClaimsRegistry(
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        sub={"essential": True},
+        leeway=5,
+    )
+
+
+class Verifier:
+    """Turns a bearer token into a principal, or refuses it."""
+
+    def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._claims = required_claims(issuer, audience)
+
+    async def verify(self, token: str) -> Principal:
+        if len(token) > 8192:
+            raise InvalidToken
+        claims = await self._decode(token)
+        try:
+            self._claims.validate(claims)
+            return _principal(claims)
+        except (JoseError, ValidationError) as error:
+            if type(error).__name__ == "ExpiredTokenError":
+                raise ExpiredToken from None
+            raise InvalidToken from None
+
+    async def _decode(self, token: str) -> dict[str, object]:
+        for unknown_kid in (False, True):
+            keys = await self._keys.current(unknown_kid=unknown_kid)
+            try:
+                return jwt.decode(token, keys, algorithms=[ALGORITHM]).claims
+            except (JoseError, ValueError, TypeError, KeyError) as error:
+                if type(error).__name__ not in {"InvalidKeyIdError", "MissingKeyError"}:
+                    raise InvalidToken from None
+        raise InvalidToken
+
+
+NEEDED: Final[dict[str, tuple[Role, ...]]] = {
+    "provinces": (Role.DELEGATE,),
+    "partner": (Role.PARTNER,),
+    "cooperatives": (Role.COOPERATIVE,),
+    "on_behalf_of": (Role.OPERATOR, Role.DELEGATE),
+}
+"""What a role acts for counts only with that role: provinces make nobody a delegate."""
+
+
+def _principal(claims: dict[str, object]) -> Principal:
+    said: dict[str, Any] = {
+        "subject": claims["sub"],
+        "roles": claims.get("roles") or (),
+        "provinces": claims.get("provinces") or (),
+        "partner": claims.get("partner"),
+        "cooperatives": claims.get("cooperatives") or (),
+        "on_behalf_of": claims.get("on_behalf_of"),
+        "expires_at": claims["exp"],
+    }
+    caller = Principal.model_validate(said)
+    void = [name for name, roles in NEEDED.items() if not caller.has(*roles)]
+    fields = Principal.model_fields
+    return caller.model_copy(update={name: fields[name].default for name in void})

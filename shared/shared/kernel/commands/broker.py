@@ -1,0 +1,75 @@
+"""`taawon broker`: the virtual host and the users that services sign in with."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from shared.errors import DomainError, Invalid
+from shared.kernel.messaging.broker_users import put_service_user
+from shared.kernel.messaging.management import Management, ManagementRefused
+from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.topology import BrokerUser
+from shared.kernel.settings import Settings
+from shared.kernel.waiting import wait_until
+
+app = typer.Typer(help="The broker's virtual host and users.", no_args_is_help=True)
+
+
+class BrokerAway(DomainError):
+    """The management API takes no calls: check TAAWON_RABBIT_MANAGEMENT_URL."""
+
+
+@app.callback()
+def _group() -> None:
+    """The broker's virtual host and users."""
+
+
+@app.command()
+def users(
+    services: Annotated[list[str], typer.Argument(help="Every service that has a broker user.")],
+    vhost: Annotated[str, typer.Option(help="Where facts travel.")] = VHOST,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for a starting broker.")] = 60,
+) -> None:
+    """Make the virtual host and a user per service that reads and announces its own. Repeatable.
+
+    It acts as the administrator of TAAWON_RABBIT_MANAGEMENT_URL. The password of a service is in
+    TAAWON_<SERVICE>_BROKER_PASSWORD; a user that exists gets this password.
+
+    Example: taawon broker users registry ideas funding notifications
+    """
+    passwords = {service: _password(service) for service in services}
+    management = _administrator()
+    if not wait_until(management.is_answering, within=patience, every=0.5):
+        raise BrokerAway(
+            f"no management API that knows {management.user} answered at {management.url} within"
+            f" {patience:g} s: check TAAWON_RABBIT_MANAGEMENT_URL"
+        )
+    try:
+        management.put_vhost(vhost)
+        management.put_permissions(vhost, management.user, configure=".*", write=".*", read=".*")
+        for service, password in passwords.items():
+            put_service_user(management, BrokerUser(service), password, vhost)
+    except (OSError, ManagementRefused) as error:
+        raise BrokerAway(f"{management.url} did not do it: {error}") from error
+    typer.echo(f"vhost {vhost}: {', '.join(services)}")
+
+
+def _administrator() -> Management:
+    settings = Settings.load("broker", database_url="postgresql://unused", amqp_url="amqp://unused")
+    if settings.rabbit_management_url is None:
+        raise Invalid(
+            "set TAAWON_RABBIT_MANAGEMENT_URL to http://admin:password@host:15672",
+            field="TAAWON_RABBIT_MANAGEMENT_URL",
+        )
+    return Management.of_url(settings.rabbit_management_url.get_secret_value())
+
+
+def _password(service: str) -> str:
+    name = f"TAAWON_{service.upper()}_BROKER_PASSWORD"
+    password = os.environ.get(name)
+    if not password:
+        raise Invalid(f"set {name} to the password of the broker user {service}", field=name)
+    return password

@@ -1,0 +1,179 @@
+"""`taawon keys`: under which keys personal fields rest, and bringing them under the newest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.encryption.rotation import Step, census, rotate
+from shared.kernel.encryption.sealed_columns import Holdings
+from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.encryption.stores import UNREADABLE, Census, Place
+from shared.kernel.service.spec import sealed_columns_of
+
+from .settings import settings_of
+
+app = typer.Typer(
+    help="The keys of personal fields. Keys are told apart by a fingerprint; none is ever shown.",
+    no_args_is_help=True,
+)
+T = TypeVar("T")
+Service = Annotated[
+    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
+]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command()
+def status(service: Service, json: Json = False) -> None:
+    """Count the values that rest under each key: a key that none rests under may go.
+
+    Exit code 2 where values rest under an older key than the newest, or open with none.
+
+    Example: taawon keys status registry
+    """
+
+    async def work(sessions: Sessions, sealer: Sealer) -> tuple[Sealer, dict[str, Census]]:
+        return sealer, await census(sessions, sealer, sealed_columns_of(service).places)
+
+    sealer, found = _connected(service, work)
+    keys = [*sealer.fingerprints, UNREADABLE]
+    if json:
+        counts = {place: {key: each[key] for key in keys} for place, each in found.items()}
+        typer.echo(orjson.dumps({"newest": sealer.newest, "places": counts}).decode())
+    else:
+        _show_census(sealer, found, keys)
+    total = sum(found.values(), Census())
+    if any(total[key] for key in keys if key != sealer.newest):
+        raise typer.Exit(2)
+
+
+def _show_census(sealer: Sealer, found: dict[str, Census], keys: list[str]) -> None:
+    console = Console()
+    table = Table("where", *(f"{key} (newest)" if key == sealer.newest else key for key in keys))
+    for place, each in found.items():
+        table.add_row(place, *(str(each[key]) for key in keys))
+    console.print(table)
+    console.print(_advice(sealer, sum(found.values(), Census())))
+
+
+def _advice(sealer: Sealer, total: Census) -> str:
+    if total[UNREADABLE]:
+        return f"{total[UNREADABLE]} values open with no key here: was one removed too early?"
+    old = [key for key in sealer.fingerprints if key != sealer.newest]
+    if busy := [key for key in old if total[key]]:
+        return f"values rest under {', '.join(busy)}: run `taawon keys rotate`"
+    if old:
+        return (
+            f"nothing here rests under {', '.join(old)}: it may go once no other service needs it"
+            " and no message older than the rotation waits in a queue"
+        )
+    return "one key, and everything rests under it"
+
+
+@app.command("rotate")
+def rotate_(
+    service: Service,
+    signing: Annotated[
+        bool, typer.Option("--signing", help="Make a new key that signs tokens, instead.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Seal and mark everything with the newest key, while the service goes on working.
+
+    Put the new key last in TAAWON_SEAL_KEYS of every sealing service and restart them, then put it
+    first and restart them again; then run this for each. Safe to repeat, also after it was killed.
+    Exit code 2 where some values open with no key, or were held by others all the time.
+
+    Example: taawon keys rotate registry
+
+    Example: taawon keys rotate registry --signing
+    """
+    holdings = sealed_columns_of(service)
+    if signing:
+        typer.echo(f"signing key {_connected(service, _new_signing_key(service, holdings))} signs")
+        return
+
+    async def work(sessions: Sessions, sealer: Sealer) -> list[Step]:
+        with _progress(quiet=json) as progress:
+            steps = [await _renewed(progress, sessions, sealer, p) for p in holdings.places]
+        if holdings.afterwards is not None:
+            async with sessions.begin() as session:
+                await holdings.afterwards(session)
+        return steps
+
+    steps = _connected(service, work)
+    if json:
+        rows = [{"place": s.place, "renewed": s.renewed, "unreadable": s.unreadable,
+                 "left": s.left} for s in steps]  # fmt: skip
+        typer.echo(orjson.dumps(rows).decode())
+    else:
+        _show(steps)
+    if any(step.unreadable or step.left for step in steps):
+        raise typer.Exit(2)
+
+
+def _new_signing_key(
+    service: str, holdings: Holdings
+) -> Callable[[Sessions, Sealer], Awaitable[str]]:
+    make = holdings.new_signing_key
+    if make is None:
+        raise typer.BadParameter(f"{service} signs no tokens: the registry does")
+
+    async def work(sessions: Sessions, sealer: Sealer) -> str:
+        async with sessions.begin() as session:
+            return await make(session, sealer)
+
+    return work
+
+
+async def _renewed(progress: Progress, sessions: Sessions, sealer: Sealer, place: Place) -> Step:
+    async with sessions() as session:
+        total = await place.size(session)
+    task, renewed, unreadable, left = progress.add_task(place.name, total=total), 0, 0, 0
+    async for step in rotate(sessions, sealer, place):
+        progress.advance(task, step.looked_at)
+        renewed += step.renewed
+        unreadable += step.unreadable
+        left = step.left
+    return Step(place=place.name, renewed=renewed, unreadable=unreadable, left=left)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+
+
+def _show(steps: list[Step]) -> None:
+    table = Table("where", "sealed anew", "open with no key", "held by others")
+    for step in steps:
+        table.add_row(step.place, str(step.renewed), str(step.unreadable), str(step.left))
+    Console().print(table)
+
+
+def _connected(service: str, work: Callable[[Sessions, Sealer], Awaitable[T]]) -> T:
+    settings = settings_of(service)
+    sealer = Sealer.from_settings(settings)
+
+    async def run() -> T:
+        engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
+        try:
+            return await work(make_sessions(engine), sealer)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())

@@ -1,0 +1,233 @@
+"""A place is a column of a table, or the bodies of a log; each is read and renewed in batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+from sqlalchemy import Table, TextClause, func, literal, select, text, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.data.database import Sessions
+
+from .sealed_payloads import MAY_BE_SEALED, parsed, sealed_fields, with_fields
+from .sealer import Sealer, Unreadable
+
+UNREADABLE: Final = "unreadable"
+Census = Counter[str]
+"""How many values rest under each key's fingerprint, or under none that is known."""
+Row = Mapping[str, Any]
+Renew = Callable[[Row, dict[str, Any], Sealer], dict[str, Any]]
+"""What follows from the values of a row, in clear: its marks, made with the newest key."""
+
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """What came of some rows; `missed` were changed or held by somebody else meanwhile."""
+
+    rows: int
+    renewed: int = 0
+    unreadable: int = 0
+    missed: tuple[Any, ...] = ()
+
+
+class Place(Protocol):
+    """Somewhere in a service's database where sealed values rest."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def size(self, session: AsyncSession) -> int:
+        """How many rows hold something sealed."""
+        ...
+
+    def batches(self, sessions: Sessions) -> AsyncIterator[Sequence[Row]]:
+        """Every row that holds something sealed, in the order of keys."""
+        ...
+
+    async def again(self, session: AsyncSession, keys: Sequence[Any]) -> Sequence[Row]:
+        """The rows of these keys, as they are now."""
+        ...
+
+    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census: ...
+
+    async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows(ABC):
+    """Reading by key, page by page."""
+
+    table: Table
+    key: str
+    page: int
+
+    @abstractmethod
+    def _query(self) -> Any:
+        """The rows that hold something sealed."""
+
+    async def size(self, session: AsyncSession) -> int:
+        return await session.scalar(select(func.count()).select_from(self._query().subquery())) or 0
+
+    async def batches(self, sessions: Sessions) -> AsyncIterator[Sequence[Row]]:
+        key, last = self.table.c[self.key], None
+        while True:
+            query = self._query().order_by(key).limit(self.page)
+            if last is not None:
+                query = query.where(key > last)
+            async with sessions() as session:
+                rows = [dict(row) for row in (await session.execute(query)).mappings()]
+            if not rows:
+                return
+            yield rows
+            last = rows[-1][self.key]
+
+    async def again(self, session: AsyncSession, keys: Sequence[Any]) -> Sequence[Row]:
+        query = self._query().where(self.table.c[self.key].in_(keys))
+        return [dict(row) for row in (await session.execute(query)).mappings()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedColumn(_Rows):
+    """A column of ciphertext, and the columns that follow from what it holds (`follows`)."""
+
+    column: str
+    follows: tuple[str, ...] = ()
+    renewing: Renew | None = None
+    page: int = 500
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}.{self.column}"
+
+    def _query(self) -> Any:
+        return select(self.table).where(self.table.c[self.column].is_not(None))
+
+    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
+        return Census(sealer.key_of(row[self.column]) or UNREADABLE for row in rows)
+
+    async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
+        """Only rows that still say what was read are written; nobody is waited for.
+
+        Waiting for rows that an import holds while holding others could be a circle.
+        """
+        batch, given = Batch(rows=len(rows)), []
+        for row in rows:
+            try:
+                if new := self._renewed(row, sealer):
+                    given.append((row[self.key], self._as_given(row, new)))
+            except Unreadable:
+                batch.unreadable += 1
+        if given:
+            written = await self._write(sessions, [values for _, values in given])
+            batch.renewed = len(written)
+            batch.missed = tuple(key for key, _ in given if key not in written)
+        return batch
+
+    def _renewed(self, row: Row, sealer: Sealer) -> dict[str, Any] | None:
+        sealed = row[self.column]
+        is_newest = sealer.key_of(sealed) == sealer.newest
+        if is_newest and self.renewing is None:
+            return None
+        follows = self.renewing(row, sealer.open(sealed), sealer) if self.renewing else {}
+        if is_newest and all(row[name] == value for name, value in follows.items()):
+            return None
+        return follows | {self.column: sealed if is_newest else sealer.reseal(sealed)}
+
+    def _as_given(self, row: Row, new: dict[str, Any]) -> dict[str, Any]:
+        columns = (self.column, *self.follows)
+        before = {f"was_{name}": row[name] for name in columns}
+        return (
+            {"key": row[self.key]} | before | {name: new.get(name, row[name]) for name in columns}
+        )
+
+    async def _write(self, sessions: Sessions, given: list[dict[str, Any]]) -> set[Any]:
+        async with sessions.begin() as session:
+            rows = orjson.dumps(given, default=str).decode()
+            return set(await session.scalars(self._statement(), {"rows": rows}))
+
+    def _statement(self) -> TextClause:
+        table, key, columns = self.table, self.key, (self.column, *self.follows)
+        types = {name: table.c[name].type.compile(_DIALECT) for name in (key, *columns)}
+        typed = ", ".join(f"{name} {types[name]}, was_{name} {types[name]}" for name in columns)
+        same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM g.was_{name}" for name in columns)
+        return text(
+            f"""
+            WITH given AS (
+                SELECT * FROM json_to_recordset(CAST(:rows AS json))
+                AS g (key {types[key]}, {typed})
+            ), held AS (
+                SELECT t.{key} AS key FROM {table.name} t JOIN given g ON t.{key} = g.key AND {same}
+                FOR UPDATE OF t SKIP LOCKED
+            )
+            UPDATE {table.name} t SET {", ".join(f"{name} = g.{name}" for name in columns)}
+            FROM given g JOIN held USING (key) WHERE t.{key} = g.key AND {same}
+            RETURNING t.{key}
+            """
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(_Rows):
+    """Bodies of facts that are kept: sealed fields are found by name, wherever they are."""
+
+    body: str = "body"
+    page: int = 20
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}.{self.body}"
+
+    def _query(self) -> Any:
+        body = self.table.c[self.body]
+        columns = (self.table.c[self.key], body)
+        return select(*columns).where(func.position(literal(MAY_BE_SEALED).op("IN")(body)) > 0)
+
+    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
+        return Census(
+            sealer.key_of(holder[name]) or UNREADABLE
+            for row in rows
+            for holder, name in sealed_fields(parsed(row[self.body]))
+        )
+
+    async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
+        """One row at a time, so that whoever holds one, the relay say, is waited for in peace."""
+        batch, missed, body = Batch(rows=len(rows)), [], self.table.c[self.body]
+        for row in rows:
+            renewal = _Renewal(sealer)
+            new = with_fields(row[self.body], renewal)
+            batch.unreadable += renewal.unreadable
+            if new is None:
+                continue
+            statement = (
+                update(self.table)
+                .where(self.table.c[self.key] == row[self.key], body == row[self.body])
+                .values({self.body: new})
+            )
+            async with sessions.begin() as session:
+                written = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]  # a cursor's
+            batch.renewed += written
+            missed += [] if written else [row[self.key]]
+        batch.missed = tuple(missed)
+        return batch
+
+
+@dataclass
+class _Renewal:
+    """Seals a field anew; what no key opens stays as it is and is counted."""
+
+    sealer: Sealer
+    unreadable: int = 0
+
+    def __call__(self, sealed: str) -> str:
+        key = self.sealer.key_of(sealed)
+        if key is None:
+            self.unreadable += 1
+        return sealed if key in {None, self.sealer.newest} else self.sealer.reseal(sealed)

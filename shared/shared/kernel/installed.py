@@ -1,0 +1,32 @@
+"""Which services are installed beside this kernel, by their names alone: nothing is imported.
+
+A service is found by its entry point in the group `taawon.services`, which names its `ServiceSpec`
+(`spec.py`). There is no list of services anywhere else.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+from shared.errors import NotFound
+
+SERVICES_GROUP = "taawon.services"
+
+
+class NotInstalled(NotFound):
+    """This program knows nothing of the service: it would take its own data for that one's."""
+
+
+def installed_services() -> tuple[str, ...]:
+    """The names of all installed services, in alphabetical order."""
+    return tuple(sorted(entry.name for entry in entry_points(group=SERVICES_GROUP)))
+
+
+def entry_of(service: str) -> EntryPoint:
+    """The entry point of a service, not loaded; NotInstalled where there is none."""
+    for entry in entry_points(group=SERVICES_GROUP, name=service):
+        return entry
+    raise NotInstalled(
+        f"{service} is not installed here, but {', '.join(installed_services()) or 'no service'}."
+        f" Where that is a container: docker compose exec {service} taawon …"
+    )

@@ -1,0 +1,40 @@
+"""What a job is: a name, one unit of its work, and when to look for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Work that is done in units, each in a transaction of its own.
+
+    `step` works one unit and says whether more waits; it commits before it returns, so that a
+    process killed in the middle loses nothing. It may run in several processes at once: what it
+    works on it has to claim (`shared.kernel.jobs.claim`, an advisory lock).
+
+    `wake` names the channels of `pg_notify` that announce new work; `poll_seconds` is the longest
+    time between two looks. `rest_per_work` is seconds of rest per second of work while more waits:
+    1.0 leaves half of the time to others. `close` gives back what the job holds, at the end.
+    `outages` are the errors of what the job needs beside database and broker when that is away.
+    """
+
+    name: str
+    step: Callable[[], Awaitable[bool]]
+    poll_seconds: float
+    wake: tuple[str, ...] = ()
+    rest_per_work: float = 0.0
+    close: Callable[[], Awaitable[None]] | None = None
+    outages: tuple[type[Exception], ...] = ()
+
+
+async def work_off(job: Job) -> int:
+    """Work until nothing is left, once and in the foreground; how many units had more behind them.
+
+    Whatever a unit raises is raised here.
+    """
+    units = 0
+    while await job.step():
+        units += 1
+    return units

@@ -1,0 +1,158 @@
+"""The one loop that runs jobs: woken or by the clock, backing off after failures, stopping cleanly.
+
+Every job has a task of its own, so that one that fails or is slow keeps no other waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.data.pg_notify import Wake
+from shared.kernel.messaging.publisher import CONNECTION_ERRORS
+from shared.kernel.sleep import until
+
+from .job import Job
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
+"""While database or broker are away: short, for the work waits only for them."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""After any other failure, which nobody may mend for hours."""
+
+TURNED = Gauge(
+    "taawon_job_turned_timestamp_seconds",
+    "When the job last did a unit of work or found none, Unix time.",
+    ["job"],
+)
+FAILURES = Counter("taawon_job_failures_total", "Units of work that failed.", ["job"])
+
+
+@dataclass
+class Loop:
+    """One job's turns: when the next is, and what is done about failures."""
+
+    job: Job
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: int = 0
+    _outage: bool = False
+
+    def __post_init__(self) -> None:
+        FAILURES.labels(self.job.name)  # a series that begins at 0 shows its first rise
+
+    async def run(self) -> None:
+        """Turn until told to stop. The unit in hand is finished first."""
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            more = await self.turn()
+            if self.failures:
+                await until(self.stopping, self.pause_seconds)
+            elif more:
+                await self._leave_time_to_others(time.monotonic() - began)
+            else:
+                # Waking and stopping set the same event, so there is one thing to wait for.
+                await until(self.woken, self.job.poll_seconds)
+
+    async def turn(self) -> bool:
+        """One unit; whether more waits. A failure is logged and counted, never raised."""
+        self.woken.clear()  # before the look: what is committed during it wakes the next
+        try:
+            more = await self.job.step()
+        except Exception as error:
+            self._note_failure(error)
+            return False
+        if self.failures and self._outage:
+            log.info("background work goes on", job=self.job.name)
+        self.failures = 0
+        TURNED.labels(self.job.name).set_to_current_time()
+        return more
+
+    def stop(self) -> None:
+        """No further turn; a pause ends now."""
+        self.stopping.set()
+        self.woken.set()
+
+    @property
+    def pause_seconds(self) -> float:
+        """Doubled with each failure in a row up to a limit, of which a random half is left out."""
+        longest = LONGEST_OUTAGE_PAUSE_SECONDS if self._outage else LONGEST_PAUSE_SECONDS
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self.failures - 1, 20), longest)
+        return pause * random.uniform(0.5, 1.0)
+
+    def _note_failure(self, error: Exception) -> None:
+        away: tuple[type[Exception], ...] = (*CONNECTION_ERRORS, *self.job.outages)
+        self._outage = is_infrastructure(error) or isinstance(error, away)
+        self.failures += 1
+        FAILURES.labels(self.job.name).inc()
+        if not self._outage:
+            log.exception("background work failed", job=self.job.name, failures=self.failures)
+        elif self.failures == 1:
+            log.warning("background work waits", job=self.job.name, error=type(error).__name__)
+
+    async def _leave_time_to_others(self, worked_seconds: float) -> None:
+        """At least one turn of the event loop, so that a unit without I/O blocks nobody."""
+        if rest := worked_seconds * self.job.rest_per_work:
+            await until(self.stopping, rest)
+        else:
+            await asyncio.sleep(0)
+
+
+class JobWake(Wake):
+    """One connection that listens for all jobs and wakes those that a channel concerns."""
+
+    def __init__(self, database_url: str, loops: Sequence[Loop]) -> None:
+        channels = sorted({channel for loop in loops for channel in loop.job.wake})
+        super().__init__(database_url, *channels)
+        self._loops = loops
+
+    def _notice(self, channel: str | None) -> None:
+        for loop in self._loops:
+            if channel is None or channel in loop.job.wake:
+                loop.woken.set()
+
+
+@dataclass
+class Runner:
+    """Runs the jobs of a process until it is cancelled.
+
+    Then no unit is begun any more, and the units in hand have `stop_seconds` to end; what is not
+    done by then is cancelled, and its transaction rolled back.
+    """
+
+    database_url: str
+    jobs: Sequence[Job]
+    stop_seconds: float = 10.0
+
+    async def run(self) -> None:
+        """Until cancelled; survives every outage."""
+        if not self.jobs:
+            return
+        loops = [Loop(job) for job in self.jobs]
+        async with JobWake(self.database_url, loops):
+            tasks = [asyncio.create_task(loop.run(), name=loop.job.name) for loop in loops]
+            try:
+                await asyncio.wait(tasks)
+            finally:
+                for loop in loops:
+                    loop.stop()
+                await self._end(tasks)
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        _, late = await asyncio.wait(tasks, timeout=self.stop_seconds)
+        for task in late:
+            log.warning("background work cut off", job=task.get_name(), after=self.stop_seconds)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in self.jobs:
+            if job.close is not None:
+                await job.close()

@@ -1,0 +1,84 @@
+"""Moves dead letters from their queues into the table: insert, commit, then acknowledge.
+
+A dead-letter queue read by get and requeue loses messages after some looks. While the database is
+away the drain holds what it has taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractQueue
+
+from shared.kernel.data.database import Sessions, is_infrastructure, outlasting
+from shared.kernel.runtime import Runtime
+from shared.kernel.sleep import rest
+
+from . import dead_letters, topology
+from .consumers import Consumers
+from .publisher import CONNECTION_ERRORS
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Drain:
+    """Moves dead letters of one service from its queues into its table."""
+
+    sessions: Sessions
+    amqp_url: str
+    queues: tuple[str, ...]
+    pause: float
+
+    @classmethod
+    def of(cls, runtime: Runtime, consumers: Consumers) -> Drain:
+        return cls(
+            runtime.sessions,
+            runtime.settings.amqp_url.get_secret_value(),
+            tuple(reaction.queue for reaction in consumers.reactions),
+            runtime.settings.probe_seconds,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled; a lost broker or database is waited for."""
+        settle = 0.0
+        while True:
+            try:
+                await self._consume(settle)
+            except Exception as error:
+                if not _is_away(error):
+                    log.exception("drain failed")
+            settle = topology.SETTLE_SECONDS
+            await rest(self.pause)
+
+    async def _consume(self, settle: float) -> None:
+        async with asyncio.timeout(5):
+            connection = await aio_pika.connect(self.amqp_url)
+        async with connection:
+            await rest(settle)
+            channel = await connection.channel()
+            await channel.set_qos(prefetch_count=20)
+            async with asyncio.TaskGroup() as group:
+                for queue in self.queues:
+                    dead = await channel.get_queue(topology.dead_queue(queue))
+                    group.create_task(self._drain(queue, dead))
+
+    async def _drain(self, name: str, dead: AbstractQueue) -> None:
+        messages = dead.iterator()
+        async with asyncio.timeout(topology.ANSWER_SECONDS):
+            await messages.consume()
+        async with messages:
+            async for message in messages:
+                work = partial(dead_letters.keep, queue=name, message=message)
+                await outlasting(self.sessions, work, self.pause)
+                await message.ack()
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_away(part) for part in error.exceptions)
+    return is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)

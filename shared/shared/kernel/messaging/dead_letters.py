@@ -1,0 +1,265 @@
+"""Dead letters end in a table, where looking at them changes nothing, until a person decides."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import aio_pika
+import orjson
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.errors import Conflict, NotFound
+from shared.kernel.data import audit
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.data.tables import DeadLetterRow
+
+from . import erasure, failure, timestamps, topology
+from .decoding import is_from_owner
+from .publisher import Outgoing, Publisher
+
+log = structlog.get_logger()
+
+MOST_HEADER_BYTES = 16 * 1024
+LIMIT_REACHED = "delivery limit of the broker reached"
+NOT_STORABLE = "its properties can't be stored: see the log of the service"
+
+
+class NoSuchDeadLetter(NotFound):
+    """There is no dead letter of that number: list them with `taawon dead-letters list`."""
+
+
+class ForgedLetter(Conflict):
+    """Its sender had no right to this fact: drop it, and find out who sent it."""
+
+
+class AlreadyDecided(Conflict):
+    """This dead letter was redriven or dropped before."""
+
+
+class Listed(NamedTuple):
+    """A dead letter as a list tells it."""
+
+    id: int
+    queue: str
+    topic: str | None
+    message_id: str | None
+    error: str
+    attempts: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    state: str
+    decided_by: str | None
+    decision_reason: str | None
+
+
+async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
+    """One row per queue and message: a redriven one that died again updates it, a repeat does not.
+
+    A letter that the database does not take as it is, is kept without its properties: one that is
+    taken back for ever would hold up all the others.
+    """
+    row = await _row_of(session, queue, message)
+    try:
+        async with session.begin_nested():
+            await _write(session, row)
+    except DBAPIError as error:
+        if is_infrastructure(error):
+            raise
+        # Without the text of the error, which may hold what is in the letter.
+        kind = type(error).__name__
+        log.error("dead letter kept without its properties", queue=queue, error=kind)
+        await _write(session, _bare(row))
+
+
+async def _row_of(
+    session: AsyncSession, queue: str, message: AbstractIncomingMessage
+) -> dict[str, Any]:
+    """What is kept of a letter.
+
+    Every service may write to the dead-letter exchange, so a letter that its sender had no right
+    to is kept apart, under a key that no genuine one has, and can't be redriven.
+    """
+    headers = _storable(dict(message.headers))
+    message_id = _storable(message.message_id)
+    last = _last_death(headers) or datetime.now(UTC)
+    error = str(headers.get(failure.ERROR, LIMIT_REACHED))
+    genuine = is_from_owner(message.user_id, message.type, queue.partition(".")[0])
+    forged = not genuine or failure.FORGED in error
+    digest = hashlib.sha256(message.body).hexdigest()
+    return {
+        "queue": queue,
+        "message_key": f"forged:{digest}" if forged else message_id or digest,
+        "message_id": message_id,
+        "topic": _storable(message.type),
+        "body": await erasure.cleaned(session, message.body),
+        "headers": headers,
+        "error": error if genuine else failure.FORGED,
+        "attempts": _count(headers.get(failure.ATTEMPTS)),
+        "first_failed_at": timestamps.moment(headers.get(failure.FIRST_FAILED)) or last,
+        "last_failed_at": last,
+    }
+
+
+def _last_death(headers: dict[str, Any]) -> datetime | None:
+    """As the reaction noted it, or the broker where it gave the message up itself."""
+    deaths = headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    by_broker = latest.get("time") if isinstance(latest, dict) else None
+    told = map(timestamps.moment, (headers.get(failure.LAST_FAILED), by_broker))
+    return max(filter(None, told), default=None)
+
+
+def _bare(row: dict[str, Any]) -> dict[str, Any]:
+    """No more of a letter than its place, its key and its body."""
+    error = row["error"] if row["error"] == failure.FORGED else NOT_STORABLE
+    return {**row, "message_id": None, "topic": None, "headers": {}, "error": error}
+
+
+async def _write(session: AsyncSession, row: dict[str, Any]) -> None:
+    """The death that is known changes nothing, whatever was decided; another one asks anew.
+
+    Another is one at another time, not a later one: clocks of two replicas may be apart.
+    """
+    given = insert(DeadLetterRow).values(row)
+    key = ["queue", "message_key"]
+    changed: dict[str, Any] = {name: given.excluded[name] for name in row if name not in key}
+    asked_anew = {"state": "dead", "decided_at": None, "decided_by": None, "decision_reason": None}
+    await session.execute(
+        given.on_conflict_do_update(
+            index_elements=key,
+            set_={**changed, **asked_anew},
+            where=DeadLetterRow.last_failed_at != given.excluded.last_failed_at,
+        )
+    )
+
+
+def _storable(value: Any) -> Any:
+    """As JSON data without U+0000, which any sender may send and PostgreSQL stores in no text.
+
+    What can't be JSON, or is larger than a header of ours ever is, is left out.
+    """
+    try:
+        plain = orjson.dumps(value, default=str)
+    except (TypeError, ValueError):  # nested too deeply
+        return {} if isinstance(value, dict) else None
+    if len(plain) > MOST_HEADER_BYTES:
+        return {} if isinstance(value, dict) else None
+    return _without_nul(orjson.loads(plain))
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(inner) for inner in value]
+    return value
+
+
+def _count(value: object) -> int:
+    """Our own attempts; without them the broker gave up after its limit of redeliveries."""
+    return value if failure.is_count(value) else topology.DELIVERY_LIMIT
+
+
+async def list_dead(
+    session: AsyncSession, *, state: str = "dead", limit: int = 100
+) -> list[Listed]:
+    """The newest dead letters in this state, without what they say: there may be very many."""
+    columns = [getattr(DeadLetterRow, name) for name in Listed._fields]
+    query = select(*columns).where(DeadLetterRow.state == state).order_by(DeadLetterRow.id.desc())
+    return [Listed(*row) for row in await session.execute(query.limit(limit))]
+
+
+async def count_dead(session: AsyncSession, *, state: str = "dead") -> int:
+    """How many there are in this state."""
+    query = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.state == state)
+    return await session.scalar(query) or 0
+
+
+async def show(session: AsyncSession, number: int) -> DeadLetterRow:
+    row = await session.get(DeadLetterRow, number)
+    if row is None:
+        raise NoSuchDeadLetter
+    return row
+
+
+async def redrive(
+    session: AsyncSession,
+    publisher: Publisher,
+    number: int,
+    *,
+    pause: float,
+    who: str,
+    reason: str,
+) -> None:
+    """Send the message to its own queue once more, through the first pause of the schedule.
+
+    Attempts start anew. A crash between the confirm and the commit sends it twice; the inbox makes
+    that one effect.
+    """
+    row = await _undecided(session, number)
+    if failure.FORGED in row.error:
+        raise ForgedLetter
+    kept = {k: v for k, v in row.headers.items() if k.startswith(("cloudEvents_", "x-taawon-run"))}
+    message = aio_pika.Message(
+        row.body,
+        headers={**kept, "traceparent": row.headers.get("traceparent")},
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=row.message_id,
+        type=row.topic,
+        user_id=topology.user_of(publisher.url),
+    )
+    await publisher.publish_one(Outgoing(message, topology.Tier(pause).name, row.queue))
+    _decide(session, row, "redriven", who, reason)
+
+
+async def drop(session: AsyncSession, number: int, *, who: str, reason: str) -> None:
+    """Decide that the message will have no effect. The row stays, with who and why."""
+    row = await _undecided(session, number)
+    _decide(session, row, "dropped", who, reason)
+
+
+async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
+    row = await session.get(DeadLetterRow, number, with_for_update=True)
+    if row is None:
+        raise NoSuchDeadLetter
+    if row.state != "dead":
+        raise AlreadyDecided(f"dead letter {number} was {row.state} at {row.decided_at}")
+    return row
+
+
+def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, reason: str) -> None:
+    """The row tells the last decision, the audit all of them."""
+    row.state, row.decided_at = state, datetime.now(UTC)
+    row.decided_by, row.decision_reason = who, reason
+    audit.record(
+        session,
+        None,
+        action=f"dead letter {state}",
+        subject_id=_fact_of(row),
+        after={
+            "number": row.id,
+            "queue": row.queue,
+            "error": row.error,
+            "who": who,
+            "reason": reason,
+        },
+    )
+
+
+def _fact_of(row: DeadLetterRow) -> UUID | None:
+    """The id of the fact; a wrong message may have none."""
+    try:
+        return UUID(row.message_id or "")
+    except ValueError:
+        return None

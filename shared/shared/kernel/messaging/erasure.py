@@ -1,0 +1,183 @@
+"""What a person had erased or corrected is taken out of kept facts, and stays out.
+
+The audit, which is never changed, remembers by ids alone: below which version the records of a
+cooperative are to hold nothing sealed, and until when asked for a report about an id is to go. What
+comes into a log afterwards, a dead letter say, is held against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import LargeBinary, Table, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.data import audit
+from shared.kernel.data.tables import AuditRow, DeadLetterRow, OutboxRow
+from shared.kernel.encryption.sealed_payloads import MAY_BE_SEALED, parsed, sealed_fields
+
+from .relay import RELAY_LOCK
+
+ACTION: Final = "older sealed values forgotten"
+REPORT: Final = "report_sealed"
+_PAGE: Final = 20
+FORGETTING_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
+"""Shared by whoever keeps a body that may be sealed, held alone by whoever takes values out:
+otherwise each would miss the other's uncommitted rows for good."""
+
+
+@dataclass(frozen=True)
+class KeptFacts:
+    """A table that keeps bodies of facts."""
+
+    table: Table
+    key: str
+    body: str = "body"
+
+
+LOGS: Final = (
+    KeptFacts(OutboxRow.__table__, "seq"),  # type: ignore[arg-type]  # a Table
+    KeptFacts(DeadLetterRow.__table__, "id"),  # type: ignore[arg-type]  # a Table
+)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Records of a cooperative below a version, and reports about an id asked for until a moment.
+
+    When it was asked for counts: the answer of a service that was down comes much later.
+    """
+
+    below: Mapping[UUID, int] = field(default_factory=dict)
+    until: Mapping[UUID, datetime] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[UUID]:
+        return self.below.keys() | self.until.keys()
+
+    def covers(self, holder: Mapping[str, Any], name: str) -> bool:
+        """Whether the sealed field of this name is to go."""
+        if name == REPORT:
+            asked_at = _moment(holder.get("asked_at")) or _moment(holder.get("occurred_at"))
+            return any(
+                asked_at is None or asked_at <= self.until[each] for each in self._about(holder)
+            )
+        below = self.below.get(_id(holder.get("cooperative_id")) or _NOBODY)
+        version = holder.get("version")
+        return below is not None and not (isinstance(version, int) and version >= below)
+
+    def _about(self, holder: Mapping[str, Any]) -> set[UUID]:
+        return set(ids_of(holder)) & self.until.keys()
+
+    def without(self, body: bytes) -> bytes | None:
+        """The body without what is to go; None where nothing is."""
+        data, changed = parsed(body), False
+        for holder, name in list(sealed_fields(data)):
+            if self.covers(holder, name):
+                holder[name], changed = None, True
+        return orjson.dumps(data) if changed else None
+
+
+_NOBODY: Final = UUID(int=0)
+
+
+def ids_of(holder: Mapping[str, Any]) -> list[UUID]:
+    """Whom an object with sealed fields is about."""
+    named = [holder.get("cooperative_id")]
+    for name in ("cooperative_ids", "account_ids"):
+        several = holder.get(name)
+        named += several if isinstance(several, list) else []
+    return [found for each in named if (found := _id(each)) is not None]
+
+
+def _id(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def remember(session: AsyncSession, forgotten: Forgotten) -> None:
+    """One audit row per id, found again by it."""
+    for each in sorted(forgotten.ids):
+        until = forgotten.until.get(each)
+        below = forgotten.below.get(each)
+        after = {"below_version": below, "until": until.isoformat() if until else None}
+        audit.record(session, None, action=ACTION, subject_id=each, after=after)
+
+
+async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Forgotten:
+    """What was forgotten of these, ever; found by the index of subjects."""
+    wanted = set(ids)
+    below: dict[UUID, int] = {}
+    until: dict[UUID, datetime] = {}
+    if not wanted:
+        return Forgotten()
+    rows = await session.execute(
+        select(AuditRow.subject_id, AuditRow.after).where(
+            AuditRow.subject_id.in_(wanted), AuditRow.action == ACTION
+        )
+    )
+    for subject, after in rows:
+        if after.get("below_version"):
+            below[subject] = max(below.get(subject, 0), after["below_version"])
+        if moment := _moment(after.get("until")):
+            until[subject] = max(until.get(subject, moment), moment)
+    return Forgotten(below, until)
+
+
+async def cleaned(session: AsyncSession, body: bytes) -> bytes:
+    """A body that is about to be kept, without what was forgotten before it came."""
+    if MAY_BE_SEALED not in body:
+        return body
+    await session.execute(select(func.pg_advisory_xact_lock_shared(FORGETTING_LOCK)))
+    about = {each for holder, _ in sealed_fields(parsed(body)) for each in ids_of(holder)}
+    return (await recall(session, about)).without(body) or body
+
+
+async def scrub(
+    session: AsyncSession, forgotten: Forgotten, logs: Sequence[KeptFacts] = LOGS
+) -> dict[str, int]:
+    """Take it out of every kept fact; how many rows of each table changed.
+
+    The relay takes turns with this, so that neither waits for rows of the other.
+    """
+    for lock in (RELAY_LOCK, FORGETTING_LOCK):
+        await session.execute(select(func.pg_advisory_xact_lock(lock)))
+    return {log.table.name: await _scrub_log(session, forgotten, log) for log in logs}
+
+
+async def _scrub_log(session: AsyncSession, forgotten: Forgotten, log: KeptFacts) -> int:
+    key, body = log.table.c[log.key], log.table.c[log.body]
+    named = [str(each).encode() for each in forgotten.ids]
+    given = func.unnest(cast(named, ARRAY(LargeBinary))).column_valued("given")
+    names_one = select(1).where(func.position(given.op("IN")(body)) > 0).exists()
+    changed, last = 0, None
+    while named:
+        query = select(key, body).where(names_one).order_by(key).limit(_PAGE)
+        if last is not None:
+            query = query.where(key > last)
+        rows = (await session.execute(query)).all()
+        if not rows:
+            break
+        for number, held in rows:
+            if (clean := forgotten.without(held)) is not None:
+                new = update(log.table).where(key == number).values({log.body: clean})
+                await session.execute(new)
+                changed += 1
+        last = rows[-1][0]
+    return changed

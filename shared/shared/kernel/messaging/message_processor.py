@@ -1,0 +1,229 @@
+"""The way in: a reaction is a function of a fact and a session; the desk does the rest.
+
+One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
+
+- infrastructure (the database or the broker is away): spends no attempt. The message is held, the
+  reaction pauses, looks again, and goes on where it was. Where the database answers each time, and
+  only this message never gets through, it is the message after all, and so the third kind;
+- this message is wrong (it does not validate, or the domain refuses it): dead at once;
+- anything else, `NotFound` included, for the fact may only be early: again after growing pauses, a
+  bounded number of times, then dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from faststream.rabbit.annotations import RabbitMessage
+from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.errors import DomainError, NotFound
+from shared.kernel import failpoints, outage_causes
+from shared.kernel.context import WorkContext, working
+from shared.kernel.data.database import (
+    Sessions,
+    has_no_room,
+    is_data_error,
+    is_infrastructure,
+    until_it_answers,
+)
+from shared.kernel.data.tables import InboxRow
+from shared.kernel.observability import tracing
+from shared.kernel.outage_causes import Cause
+
+from . import decoding, topology
+from .consumers import Reaction
+from .failure import FORGED, Failure, WrongMessage, parked_copy
+from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
+
+log = structlog.get_logger()
+
+UNSETTLED_LOOKS = 5
+"""How often a message is tried that neither works nor can be sent on; then its queue parts with it.
+"""
+
+VAIN_LOOKS = 20
+"""How often the database may answer at once when a message has failed as if it were away."""
+
+HANDLED = Counter(
+    "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
+)
+OUTCOMES = ("done", "repeated", "retried", "dead")
+"""Repeated: the inbox knew the message, so it changed nothing."""
+MESSAGE_SECONDS = Histogram(
+    "taawon_message_seconds",
+    "Time from a delivery to its acknowledgement, without what is waited for.",
+    ["queue"],
+)
+
+
+def begin_counting(queue: str) -> None:
+    """A series that begins at 0 shows its first failure; one that begins with it does not."""
+    for outcome in OUTCOMES:
+        HANDLED.labels(queue, outcome)
+
+
+@dataclass
+class _Tries:
+    """What has been tried with one delivery: how often it could not be settled, and how often its
+    work failed as if the database were away, which it was not; `suspect` is the last failure.
+    """
+
+    unsettled: int = 0
+    in_vain: int = 0
+    suspect: bool = False
+
+
+@dataclass
+class Desk:
+    """Where messages are worked on: knows the database, the pauses and the way to the dead."""
+
+    sessions: Sessions
+    publisher: Publisher
+    service: str
+    pauses: tuple[float, ...]
+    probe_seconds: float = 1.0
+    verify_sender: bool = True
+    _waiting: int = field(default=0, init=False)
+    _cause: Cause | None = field(default=None, init=False)
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait for something that is away."""
+        return self._waiting
+
+    @property
+    def paused(self) -> bool:
+        """Whether any delivery waits for something that is away."""
+        return self._waiting > 0
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why deliveries wait; None where none does."""
+        return self._cause if self.paused else None
+
+    async def take(self, reaction: Reaction, message: RabbitMessage) -> None:
+        """Work on a delivery until it is settled: done, to be tried again later, or dead."""
+        context = WorkContext.of(
+            correlation_id=decoding.header(message, "cloudEvents_correlationid"),
+            causation_id=message.message_id,
+            traceparent=decoding.header(message, "traceparent"),
+        )
+        raw = message.raw_message
+        seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
+        tries = _Tries()
+        with working(context, queue=reaction.queue, event_id=message.message_id), seen as span:
+            while True:
+                try:
+                    with MESSAGE_SECONDS.labels(reaction.queue).time():
+                        outcome = await self._settle(reaction, message, tries)
+                    span.set_attribute("taawon.outcome", outcome)
+                    return
+                except Exception as error:
+                    # An error that got past the three kinds is ours: the message waits for us too,
+                    # but not for ever, for others wait behind it.
+                    if not _is_away(error):
+                        log.exception("message could not be settled")
+                        tries.unsettled += 1
+                        if tries.unsettled >= UNSETTLED_LOOKS:
+                            await message.reject(requeue=False)  # the queue's net: it is kept
+                            HANDLED.labels(reaction.queue, "rejected").inc()
+                            return
+                    looks = await self._wait_out(error)
+                    tries.in_vain += tries.suspect and looks == 1
+
+    async def _settle(self, reaction: Reaction, message: RabbitMessage, tries: _Tries) -> str:
+        tries.suspect = False
+        try:
+            outcome = await self._work(reaction, message)
+        except Exception as error:
+            away = _is_away(error)
+            tries.suspect = away and not has_no_room(error)  # no message is the reason of that
+            if away and tries.in_vain < VAIN_LOOKS:
+                raise
+            outcome = await self._give_up_or_retry(reaction, message, error)
+        failpoints.reach(f"{reaction.queue}.between-commit-and-ack")
+        await message.ack()
+        HANDLED.labels(reaction.queue, outcome).inc()
+        return outcome
+
+    async def _work(self, reaction: Reaction, message: RabbitMessage) -> str:
+        decoding.refuse_undecodable(message)
+        self._check_sender(message)
+        event = decoding.read(reaction.events, message)
+        event_id = decoding.event_id(message)
+        run = decoding.run_of(message, replayed=reaction.rebuildable)
+        async with self.sessions.begin() as session:
+            if not await first_time(session, reaction.queue, event_id, run):
+                return "repeated"
+            await reaction.handler(event, session)
+            await session.flush()
+            failpoints.reach(f"{reaction.queue}.before-commit")
+        return "done"
+
+    def _check_sender(self, message: RabbitMessage) -> None:
+        """Only a service's own user announces its facts: the broker has verified the user id."""
+        if not self.verify_sender:
+            return
+        raw = message.raw_message
+        if not decoding.is_from_owner(raw.user_id, raw.type, self.service):
+            raise WrongMessage(FORGED)
+
+    async def _give_up_or_retry(
+        self, reaction: Reaction, message: RabbitMessage, error: Exception
+    ) -> str:
+        failure = Failure.of(message, error)
+        again = not _is_final(error) and failure.attempts <= len(self.pauses)
+        exchange = topology.Tier(self.pauses[failure.attempts - 1]).name if again else topology.DEAD
+        copy = parked_copy(message, failure, user=topology.user_of(self.publisher.url))
+        await self.publisher.publish_one(Outgoing(copy, exchange, reaction.queue))
+        if again:
+            log.warning("message to be tried again", attempts=failure.attempts, error=failure.error)
+            return "retried"
+        log.error("message is dead", attempts=failure.attempts, error=failure.error)
+        return "dead"
+
+    async def _wait_out(self, error: Exception) -> int:
+        """Hold the message while what we stand on is away; how many looks it took."""
+        cause = outage_causes.of_either(error) if _is_away(error) else None  # None: it waits for us
+        self._cause = cause
+        log.warning("reaction paused", error=type(error).__name__, cause=cause and str(cause))
+        self._waiting += 1
+        try:
+            looks = await until_it_answers(self.sessions, self.probe_seconds)
+        finally:
+            self._waiting -= 1
+        log.info("reaction goes on")
+        return looks
+
+
+# A text, for building and compiling the statement anew would be a tenth of a message's cost.
+_FIRST_TIME = text(
+    f"""INSERT INTO {InboxRow.__tablename__} (queue, event_id, run)
+    VALUES (:queue, :event_id, :run) ON CONFLICT DO NOTHING RETURNING event_id"""
+)
+
+
+async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str = "") -> bool:
+    """Write the inbox row; False where it exists, so the effect is there already."""
+    mark = {"queue": queue, "event_id": event_id, "run": run}
+    return await session.scalar(_FIRST_TIME, mark) is not None
+
+
+def _is_away(error: BaseException) -> bool:
+    """Something that we stand on is missing: database, broker, or a queue nobody declared yet."""
+    return is_infrastructure(error) or isinstance(error, (*CONNECTION_ERRORS, Unroutable))
+
+
+def _is_final(error: BaseException) -> bool:
+    """Trying again can't help: the message is malformed, or a rule refuses what it says."""
+    if isinstance(error, NotFound):
+        return False
+    if isinstance(error, WrongMessage | ValidationError | DomainError):
+        return True
+    return is_data_error(error)

@@ -1,0 +1,77 @@
+"""Facts that the relay has set aside because they can't be sent, and letting them go again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.errors import NotFound
+from shared.kernel.data import audit
+from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
+
+
+class NotSetAside(NotFound):
+    """No fact of this id is set aside: list them with `taawon outbox list`."""
+
+
+class Parked(NamedTuple):
+    """A fact that was set aside, without its content."""
+
+    event_id: UUID
+    topic: str
+    last_error: str | None
+    attempts: int
+    created_at: datetime
+    parked_at: datetime | None
+
+
+async def list_parked(session: AsyncSession) -> list[Parked]:
+    """What is set aside, the oldest first."""
+    rows = await session.execute(
+        select(
+            OutboxRow.event_id,
+            OutboxRow.topic,
+            OutboxRow.last_error,
+            OutboxRow.attempts,
+            OutboxRow.created_at,
+            OutboxRow.parked_at,
+        )
+        .where(OutboxRow.parked_at.is_not(None), OutboxRow.published_at.is_(None))
+        .order_by(OutboxRow.seq)
+    )
+    return [Parked(*row) for row in rows]
+
+
+async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, reason: str) -> int:
+    """Let the relay try these again, or all where none is named; how many there were.
+
+    One that can't be sent still is set aside again. Nothing happens where one is not set aside.
+    """
+    statement = update(OutboxRow).where(
+        OutboxRow.parked_at.is_not(None), OutboxRow.published_at.is_(None)
+    )
+    if events:
+        statement = statement.where(OutboxRow.event_id.in_(events))
+    released = list(
+        await session.scalars(statement.values(parked_at=None).returning(OutboxRow.event_id))
+    )
+    if missing := sorted(set(map(str, events)) - set(map(str, released))):
+        raise NotSetAside(
+            f"not set aside: {', '.join(missing)}; list what is with `taawon outbox list`"
+        )
+    for event_id in released:
+        audit.record(
+            session,
+            None,
+            action="parked fact released",
+            subject_id=event_id,
+            after={"who": who, "reason": reason},
+        )
+    if released:
+        await session.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
+    return len(released)

@@ -1,0 +1,187 @@
+"""Carries facts from the outbox to the broker: in order per aggregate, at least once, never lost.
+
+One relay per service is active: whoever holds a transaction-scoped advisory lock, so that a lost
+process leaves no lock behind. A crash between the broker's confirm and the mark sends a fact again
+under the same message id; inboxes drop the repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.kernel import failpoints, outage_causes
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.data.pg_notify import Wake
+from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
+from shared.kernel.sleep import rest
+
+from . import wire
+from .publisher import Outcome, Outgoing, Publisher, is_own_fault, needs_singling_out
+from .topology import EVENTS, user_of
+
+log = structlog.get_logger()
+
+RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; databases are apart, so one number does
+
+PUBLISHED = Counter("taawon_outbox_published_total", "Facts confirmed by the broker.")
+PARKED = Counter("taawon_outbox_parked_total", "Facts set aside because they can't be sent.")
+FAILURES = Counter(
+    "taawon_outbox_failures_total", "Facts that the broker did not confirm; they are sent again."
+)
+BATCH_SECONDS = Histogram(
+    "taawon_relay_batch_seconds", "Time to send a batch of facts and hear that each is confirmed."
+)
+TURNED = Gauge(
+    "taawon_relay_turned_timestamp_seconds", "When the relay last looked at its outbox, Unix time."
+)
+
+_outbox = OutboxRow.__table__
+_CLAIM = (
+    select(_outbox)
+    .where(_outbox.c.published_at.is_(None), _outbox.c.parked_at.is_(None))
+    .order_by(_outbox.c.seq)
+)
+
+
+@dataclass
+class Relay:
+    """The running relay of one service."""
+
+    engine: AsyncEngine
+    publisher: Publisher
+    service: str
+    batch: int = 100
+    poll_seconds: float = 1.0
+    _pause: float = field(default=0.0, repr=False)
+    _singles: int = field(default=0, repr=False)
+
+    async def run(self) -> None:
+        """Send what waits, sleep until woken or polled, survive every outage; until cancelled."""
+        database_url = self.engine.url.render_as_string(hide_password=False)
+        async with Wake(database_url, NOTIFY_CHANNEL, retry_seconds=self.poll_seconds) as wake:
+            while True:
+                if not await self._turn():
+                    await self._rest(wake)
+
+    async def _turn(self) -> bool:
+        """One batch; whether more is waiting: what is committed meanwhile wakes us itself."""
+        try:
+            sent = await self.send_batch()
+        except Exception as error:
+            if not is_infrastructure(error):
+                log.exception("relay failed", service=self.service)
+            self._pause = min(self._pause * 2 or 0.2, 5.0)
+            return False
+        TURNED.set_to_current_time()
+        self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
+        return sent.clean and sent.full
+
+    async def _rest(self, wake: Wake) -> None:
+        """After trouble a growing pause, otherwise until the next commit or look."""
+        if self._pause:
+            await rest(self._pause)
+        else:
+            await wake.wait(self.poll_seconds)
+
+    async def send_batch(self) -> Sent:
+        """Claim the oldest facts, publish them together, and mark those that are safe to mark."""
+        async with self.engine.begin() as tx:
+            if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
+                return Sent(0, clean=True)
+            most = 1 if self._singles else self.batch
+            rows = (await tx.execute(_CLAIM.limit(most))).all()
+            if not rows:
+                return Sent(0, clean=True)
+            with BATCH_SECONDS.time():
+                outcomes = await self.publisher.publish([self._outgoing(row) for row in rows])
+            failpoints.reach("relay.between-confirm-and-mark")
+            self._singles = max(self._singles - 1, 0)
+            if len(rows) > 1 and needs_singling_out(outcomes):
+                self._singles = len(rows)
+            return await self._settle(tx, rows, outcomes, full=len(rows) == most)
+
+    def _outgoing(self, row: Row[Any]) -> Outgoing:
+        message = wire.message(
+            event_id=row.event_id,
+            topic=row.topic,
+            occurred_at=row.occurred_at,
+            body=row.body,
+            headers=row.headers,
+            service=self.service,
+            user=user_of(self.publisher.url),
+        )
+        return Outgoing(message, EVENTS, row.topic)
+
+    async def _settle(
+        self,
+        tx: AsyncConnection,
+        rows: Sequence[Row[Any]],
+        outcomes: Sequence[Outcome],
+        *,
+        full: bool,
+    ) -> Sent:
+        confirmed = markable(rows, outcomes)
+        if confirmed:
+            await tx.execute(
+                update(OutboxRow)
+                .where(OutboxRow.seq == func.any(confirmed))
+                .values(published_at=func.clock_timestamp())
+            )
+            PUBLISHED.inc(len(confirmed))
+        failures = [(r, o) for r, o in zip(rows, outcomes, strict=True) if o is not None]
+        FAILURES.inc(len(failures))
+        for row, error in failures:
+            own = is_own_fault(error, alone=len(rows) == 1)
+            await self._note_failure(tx, row, error, own=own)
+        return Sent(len(confirmed), clean=not failures, full=full)
+
+    async def _note_failure(
+        self, tx: AsyncConnection, row: Row[Any], error: BaseException, *, own: bool
+    ) -> None:
+        values: dict[str, Any] = {
+            "attempts": OutboxRow.attempts + 1,
+            "last_error": f"{type(error).__name__}",
+        }
+        if own:
+            values["parked_at"] = func.clock_timestamp()
+            PARKED.inc()
+            log.error("fact parked", topic=row.topic, event_id=str(row.event_id), error=str(error))
+        elif row.attempts == 0:
+            log.warning(
+                "fact not sent yet",
+                topic=row.topic,
+                error=type(error).__name__,
+                cause=str(outage_causes.of_broker(error)),
+            )
+        await tx.execute(update(OutboxRow).where(OutboxRow.seq == row.seq).values(values))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a batch came to: facts marked as sent, whether none failed, and whether it was full."""
+
+    count: int
+    clean: bool
+    full: bool = False
+
+
+def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]:
+    """Confirmed rows, without those that overtook an earlier, unconfirmed row of their aggregate.
+
+    A row that can't be sent for its own sake is parked and holds nobody up.
+    """
+    blocked: set[Any] = set()
+    marks: list[int] = []
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if outcome is None and row.aggregate_id not in blocked:
+            marks.append(row.seq)
+        elif outcome is not None and not is_own_fault(outcome, alone=len(rows) == 1):
+            blocked.add(row.aggregate_id)
+    return marks

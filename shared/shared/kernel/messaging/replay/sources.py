@@ -1,0 +1,176 @@
+"""Where replayed events come from, page by page."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import Event
+from shared.kernel import context
+from shared.kernel.data.tables import OutboxHorizonRow, OutboxRow, ReplayRow
+from shared.kernel.messaging.outbox import row_for
+
+from .domain import Kind
+
+LOG_PAGE = 25
+"""Facts may be large, a batch of 500 cooperatives for one, and a page is held in memory."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """So many rows in the order of their ids, as facts; `last` is the id of the last row.
+
+    Each fact has a name that tells it apart in its run, and is the same whenever it is read again.
+    """
+
+    facts: Sequence[tuple[str, Event]]
+    rows: int
+    last: UUID | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How one kind of aggregate tells its present state, whole, with the version that it has now.
+
+    `page` reads on after an id (None: from the beginning); `limit` is how many rows it takes.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    page: Callable[[AsyncSession, UUID | None], Awaitable[Page]]
+    count: Callable[[AsyncSession], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class KeptEvent:
+    """An event as it goes out."""
+
+    event_id: UUID
+    topic: str
+    occurred_at: datetime
+    body: bytes
+    headers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next facts of a run, where the one after begins, and whether that is all."""
+
+    facts: Sequence[KeptEvent] = ()
+    rows: int = 0
+    position: dict[str, Any] = field(default_factory=dict)
+    is_last: bool = False
+
+
+def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snapshot]:
+    """The snapshots that tell any of these facts."""
+    return [snapshot for snapshot in snapshots if set(snapshot.topics) & set(topics)]
+
+
+async def first_of_each_topic(
+    session: AsyncSession, run: ReplayRow, snapshots: Sequence[Snapshot]
+) -> list[KeptEvent]:
+    """The event of each topic with which the run begins; none of a topic that has none."""
+    if run.kind == Kind.LOG:
+        query = (
+            select(OutboxRow)
+            .where(*wanted_of_log(run))
+            .ext(distinct_on(OutboxRow.topic))
+            .order_by(OutboxRow.topic, OutboxRow.seq)
+        )
+        return [_kept(row) for row in await session.scalars(query)]
+    firsts: dict[str, KeptEvent] = {}
+    for snapshot in offering(snapshots, run.topics):
+        page = await snapshot.page(session, None)
+        for name, event in page.facts:
+            firsts.setdefault(event.topic, _of_snapshot(name_of(run.run, name), event))
+    return list(firsts.values())
+
+
+async def next_of_snapshot(
+    session: AsyncSession, run: ReplayRow, snapshots: Sequence[Snapshot]
+) -> Step:
+    """The next page: one kind of aggregate after the other, each in the order of ids."""
+    offered = offering(snapshots, run.topics)
+    number = int(run.position.get("snapshot", 0))
+    if number >= len(offered):
+        return Step(position=run.position, is_last=True)
+    after = run.position.get("after")
+    page = await offered[number].page(session, UUID(after) if after else None)
+    position: dict[str, Any] = {"snapshot": number, "after": str(page.last)}
+    if page.last is None:
+        position = {"snapshot": number + 1, "after": None}
+    facts = [
+        _of_snapshot(name_of(run.run, name), event)
+        for name, event in page.facts
+        if event.topic in run.topics
+    ]
+    return Step(facts, page.rows, position)
+
+
+def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:
+    row = row_for(event.model_copy(update={"event_id": event_id}))
+    headers = {k: v for k, v in row.headers.items() if k != "cloudEvents_causationid"}
+    return KeptEvent(event_id, row.topic, row.occurred_at, row.body, headers)
+
+
+async def next_of_log(session: AsyncSession, run: ReplayRow) -> Step:
+    """The next kept facts, in the order in which they were written. None that has yet to leave."""
+    after = int(run.position.get("after", 0))
+    rows = list(
+        await session.scalars(
+            select(OutboxRow)
+            .where(*wanted_of_log(run), OutboxRow.seq > after)
+            .order_by(OutboxRow.seq)
+            .limit(LOG_PAGE)
+        )
+    )
+    position = {"after": rows[-1].seq} if rows else run.position
+    return Step([_kept(row) for row in rows], len(rows), position, is_last=len(rows) < LOG_PAGE)
+
+
+def _kept(row: OutboxRow) -> KeptEvent:
+    return KeptEvent(row.event_id, row.topic, row.occurred_at, row.body, dict(row.headers))
+
+
+def wanted_of_log(run: ReplayRow) -> list[ColumnElement[bool]]:
+    """Which kept facts a run is about; those still on their way reach their listeners anyway."""
+    conditions: list[ColumnElement[bool]] = [
+        OutboxRow.topic.in_(run.topics),
+        OutboxRow.published_at.is_not(None),
+    ]
+    if run.since is not None:
+        conditions.append(OutboxRow.created_at >= run.since)
+    if run.until is not None:
+        conditions.append(OutboxRow.created_at < run.until)
+    if run.event_id is not None:
+        conditions.append(OutboxRow.event_id == run.event_id)
+    return conditions
+
+
+async def count_of_log(session: AsyncSession, run: ReplayRow) -> int:
+    query = select(func.count()).select_from(OutboxRow).where(*wanted_of_log(run))
+    return int(await session.scalar(query) or 0)
+
+
+async def forgotten_until(session: AsyncSession) -> datetime | None:
+    """The moment until which facts may be gone from the log; None while all are there."""
+    return await session.scalar(select(OutboxHorizonRow.forgotten_until))
+
+
+def correlation_of(run: UUID) -> context.WorkContext:
+    """Whatever a run sends is found under its id."""
+    return context.WorkContext.of(correlation_id=str(run))
+
+
+def name_of(run: UUID, name: str) -> UUID:
+    """The id of an event of a snapshot: the same whenever the page is read again in this run."""
+    return uuid.uuid5(run, name)

@@ -1,0 +1,122 @@
+"""Works runs off, a page at a time: read, publish with confirms, note the position, commit.
+
+One process per service is at it: whoever holds an advisory lock inside the transaction of the page.
+A crash between the confirm and the commit sends a page again under the same ids; in the inbox of
+the listener, whose key holds the run, these are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import now
+from shared.kernel import failpoints
+from shared.kernel.context import working
+from shared.kernel.data.database import Sessions, is_infrastructure
+from shared.kernel.data.tables import ReplayRow
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.publisher import Outcome, Publisher, Unroutable, is_own_fault
+
+from . import sources
+from .domain import Kind, State, end
+from .sources import Snapshot, Step
+from .wire import outgoing
+
+log = structlog.get_logger()
+
+REPLAY_LOCK = 0x7265_706C_6179  # "replay" in ASCII
+BACKLOG = 20
+"""Messages that may wait in the queue: live facts stand behind them, and memory is the broker's."""
+
+REPLAYED = Counter("taawon_replayed_total", "Facts sent again and confirmed.", ["kind"])
+
+
+@dataclass
+class Replayer:
+    """The sender of one service."""
+
+    sessions: Sessions
+    publisher: Publisher
+    service: str
+    snapshots: Sequence[Snapshot] = ()
+
+    async def step(self) -> bool:
+        """Send one page of the oldest run whose queue has room; whether there was one."""
+        async with self.sessions.begin() as session:
+            if not await session.scalar(select(func.pg_try_advisory_xact_lock(REPLAY_LOCK))):
+                return False
+            for run_id in await self._running(session):
+                run = await session.get(ReplayRow, run_id, with_for_update=True)
+                if run is not None and run.state == State.RUNNING and await self._has_room(run):
+                    with working(sources.correlation_of(run.run), run=str(run.run)):
+                        return await self._send_page(session, run)
+        return False
+
+    async def _running(self, session: AsyncSession) -> list[UUID]:
+        query = select(ReplayRow.run).where(ReplayRow.state == State.RUNNING.value)
+        return list(await session.scalars(query.order_by(ReplayRow.asked_at, ReplayRow.run)))
+
+    async def _has_room(self, run: ReplayRow) -> bool:
+        waiting = await self.publisher.waiting(run.queue)
+        return waiting is None or waiting < BACKLOG
+
+    async def _send_page(self, session: AsyncSession, run: ReplayRow) -> bool:
+        try:
+            # A page that can't be read leaves the transaction usable, to say so.
+            async with session.begin_nested():
+                step = await self._next(session, run)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            log.exception("page could not be read")
+            self._fail(run, f"a page could not be read: {type(error).__name__}")
+            return True
+        user = topology.user_of(self.publisher.url)
+        outcomes = await self.publisher.publish(
+            outgoing(run, event, self.service, user) for event in step.facts
+        )
+        failpoints.reach("replay.between-confirm-and-mark")
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        if failures:
+            return self._meet(run, failures)
+        REPLAYED.labels(run.kind).inc(len(step.facts))
+        run.position, run.done, run.sent = (
+            step.position,
+            run.done + step.rows,
+            run.sent + len(step.facts),
+        )
+        if step.is_last:
+            end(run, State.FINISHED, at=now())
+            log.info("facts sent again", queue=run.queue, kind=run.kind, sent=run.sent)
+        return True
+
+    async def _next(self, session: AsyncSession, run: ReplayRow) -> Step:
+        if run.kind == Kind.SNAPSHOT:
+            return await sources.next_of_snapshot(session, run, self.snapshots)
+        return await sources.next_of_log(session, run)
+
+    def _meet(self, run: ReplayRow, failures: Sequence[Outcome]) -> bool:
+        """End a run that can't go on; otherwise the same page is tried again after a pause."""
+        for failure in failures:
+            assert failure is not None
+            if isinstance(failure, Unroutable):
+                self._fail(run, f"{run.queue} is bound no longer: no route for {failure}")
+                return True
+            # All go the same way, so what is refused to one is refused to each.
+            if is_own_fault(failure, alone=True):
+                self._fail(run, f"a fact can't be sent: {type(failure).__name__}")
+                return True
+        log.warning("facts not sent again yet", error=type(failures[0]).__name__)
+        return False
+
+    def _fail(self, run: ReplayRow, why: str) -> None:
+        end(run, State.FAILED, at=now())
+        run.error = why
+        log.error("facts are not sent again", queue=run.queue, error=why)

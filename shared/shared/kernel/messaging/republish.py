@@ -1,0 +1,33 @@
+"""Announcing the kept log once more, for a broker that came back empty."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.data import audit
+from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
+
+
+async def republish(session: AsyncSession, since: datetime, *, who: str, reason: str) -> int:
+    """Let the relay announce every kept fact written since then again; how many there are.
+
+    Under the same ids and to everybody: a reaction that has dealt with a fact knows it by its
+    inbox, which is kept as long as this log, and does nothing. What waits or is set aside stays so.
+    """
+    announced = OutboxRow.published_at.is_not(None) & (OutboxRow.created_at >= since)
+    result = await session.execute(
+        update(OutboxRow).where(announced).values(published_at=None, attempts=0)
+    )
+    count = int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an update
+    if count:
+        audit.record(
+            session,
+            None,
+            action="log announced again",
+            after={"since": since.isoformat(), "facts": count, "who": who, "reason": reason},
+        )
+        await session.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
+    return count

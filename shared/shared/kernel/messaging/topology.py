@@ -1,0 +1,218 @@
+"""Every exchange and queue, declared in one place before any relay starts.
+
+    <service> ──► taawon.events (topic) ──► <service>.<reaction>   one quorum queue per reaction
+                       │ nobody bound
+                       ▼
+                  taawon.unrouted
+
+    <service> ──► taawon.replay (direct) ──► <service>.<reaction>   by name and topic: replays
+
+    <service>.<reaction> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
+    <service>.<reaction> ──► taawon.dead (direct) ──► <service>.<reaction>.dead
+
+No queue that facts pass through has a length limit: a full queue would refuse the publish although
+the other queues already hold the message. Changed arguments need a new queue name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
+
+from .names import RETRY, UNROUTED
+
+EVENTS = "taawon.events"
+DEAD = "taawon.dead"
+REPLAY = "taawon.replay"
+"""Replayed events, to one rebuildable queue each; what no queue is bound for comes back."""
+RUN_HEADER = "x-taawon-run"
+"""Names the run that sends a fact again. An inbox knows a fact once per run."""
+DELIVERY_LIMIT = 200
+"""Redeliveries by the broker itself (crashes, lost connections) before it gives a message up.
+
+Our own attempts are counted apart. The limit is high because a consumer that waits for its
+database holds deliveries, and each restart of it costs one.
+"""
+NO_DELIVERY_LIMIT = 2**31 - 1
+"""For a queue whose messages are nowhere else: without a limit of its own a broker of version 4
+drops what came back 20 times, and -1 drops it at once on 3.10."""
+ANSWER_SECONDS = 10.0
+"""Longest wait for a subscription: a queue that has just come back may never answer the first."""
+SETTLE_SECONDS = 2.0
+"""Pause between connecting to a broker that was away and subscribing.
+
+A quorum queue that is asked before it has elected its leader may never elect one (seen on 3.10).
+"""
+UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
+UNROUTED_LENGTH = 100_000
+
+
+class Declares(Protocol):
+    """What topology needs to know of a reaction."""
+
+    @property
+    def queue(self) -> str: ...
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+
+    @property
+    def rebuildable(self) -> bool: ...
+
+
+def replay_key(queue: str, topic: str) -> str:
+    """The routing key of a replayed event: it leads to this queue, if that takes the topic again"""
+    return f"{queue} {topic}"
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One pause of the retry schedule."""
+
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{RETRY}.{round(self.seconds * 1000)}ms"
+
+    @property
+    def ttl_ms(self) -> int:
+        return round(self.seconds * 1000)
+
+
+def _safe_quorum(**extra: Any) -> dict[str, Any]:
+    """At-least-once dead-lettering, which RabbitMQ gives only together with reject-publish."""
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        **extra,
+    }
+
+
+def reaction_arguments(queue: str) -> dict[str, Any]:
+    """Arguments of a reaction's queue; its dead letters leave through the net of the limit."""
+    return _safe_quorum(
+        **{
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": DEAD,
+            "x-dead-letter-routing-key": queue,
+        }
+    )
+
+
+def dead_queue_arguments() -> dict[str, Any]:
+    """Arguments of the queue of the dead: it gives nothing up, for nothing is behind it."""
+    return {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
+
+
+async def declare(
+    channel: AbstractChannel, reactions: Iterable[Declares], pauses: Iterable[float]
+) -> list[str]:
+    """Declare exchanges, retry tiers and the reactions' queues; the names of all queues."""
+    events = await _declare_exchanges(channel)
+    names = [UNROUTED]
+    for tier in map(Tier, pauses):
+        names.append(await _declare_tier(channel, tier))
+    dead = await channel.get_exchange(DEAD, ensure=False)
+    for reaction in reactions:
+        names += await _declare_reaction(channel, events, dead, reaction)
+    return names
+
+
+async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
+    unrouted = await channel.declare_exchange(UNROUTED, "fanout", durable=True)
+    queue = await channel.declare_queue(
+        UNROUTED,
+        durable=True,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-message-ttl": UNROUTED_TTL_MS,
+            "x-max-length": UNROUTED_LENGTH,
+            "x-overflow": "drop-head",
+        },
+    )
+    await queue.bind(unrouted)
+    await channel.declare_exchange(DEAD, "direct", durable=True)
+    await channel.declare_exchange(REPLAY, "direct", durable=True)
+    return await channel.declare_exchange(
+        EVENTS, "topic", durable=True, arguments={"alternate-exchange": UNROUTED}
+    )
+
+
+async def _declare_tier(channel: AbstractChannel, tier: Tier) -> str:
+    exchange = await channel.declare_exchange(tier.name, "fanout", durable=True)
+    arguments = _safe_quorum(**{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": ""})
+    queue = await channel.declare_queue(tier.name, durable=True, arguments=arguments)
+    await queue.bind(exchange)
+    return tier.name
+
+
+async def _declare_reaction(
+    channel: AbstractChannel, events: AbstractExchange, dead: AbstractExchange, reaction: Declares
+) -> list[str]:
+    dead_name = dead_queue(reaction.queue)
+    dead_letters = await channel.declare_queue(
+        dead_name, durable=True, arguments=dead_queue_arguments()
+    )
+    await dead_letters.bind(dead, routing_key=reaction.queue)
+    queue = await channel.declare_queue(
+        reaction.queue, durable=True, arguments=reaction_arguments(reaction.queue)
+    )
+    for topic in reaction.topics:
+        await queue.bind(events, routing_key=topic)
+    await _bind_replay(queue, reaction)
+    return [reaction.queue, dead_name]
+
+
+async def _bind_replay(queue: AbstractQueue, reaction: Declares) -> None:
+    """Let a rebuildable queue take replayed events; one that is not any more, no longer."""
+    bind = queue.bind if reaction.rebuildable else queue.unbind
+    for topic in reaction.topics:
+        await bind(REPLAY, routing_key=replay_key(reaction.queue, topic))
+
+
+@dataclass(frozen=True)
+class BrokerUser:
+    """What a service's own broker user may do: read its queues, tell its own facts, again too."""
+
+    service: str
+
+    configure = "^$"
+
+    @property
+    def write(self) -> str:
+        names = [*map(re.escape, (EVENTS, DEAD, REPLAY)), re.escape(RETRY) + r"\..*"]
+        return f"^({'|'.join(names)})$"
+
+    @property
+    def read(self) -> str:
+        return rf"^{re.escape(self.service)}\..*$"
+
+    @property
+    def topic_write(self) -> str:
+        return rf"^{re.escape(self.service)}\..*$"
+
+
+def user_of(amqp_url: str) -> str:
+    """The broker user that a URL signs in with."""
+    return unquote(urlsplit(amqp_url).username or "guest")
+
+
+async def apply(amqp_url: str, pauses: Iterable[float], reactions: Iterable[Declares]) -> list[str]:
+    """Declare everything over one connection of an administrator. Safe to repeat."""
+    connection = await aio_pika.connect(amqp_url)
+    async with connection:
+        channel = await connection.channel()
+        return await declare(channel, reactions, pauses)
+
+
+def dead_queue(queue: str) -> str:
+    """Where the messages wait that a reaction gave up on."""
+    return f"{queue}.dead"

@@ -1,0 +1,134 @@
+"""How a service answers what a person asks for: one reaction, the same everywhere.
+
+Its own tables are the service's part; kept facts, dead letters and the audit are the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import now
+from shared.contracts.persons import (
+    ACTIONS_LIMIT,
+    PersonAction,
+    PersonAnswered,
+    PersonRecord,
+    PersonRequested,
+)
+from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
+from shared.kernel.data.tables import AuditRow
+from shared.kernel.encryption.sealer import Sealer, Unreadable, sealer_of
+from shared.kernel.messaging import erasure, outbox
+from shared.kernel.messaging.consumers import Consumers
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a service did or found: rows by table, and for access what it found.
+
+    Values are sealed, so only a service with a key has any; records are told by their ids.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    records: tuple[PersonRecord, ...] = ()
+    held: dict[str, Any] = field(default_factory=dict)
+
+
+OwnPart = Callable[[AsyncSession, PersonRequested, Sealer | None], Awaitable[Part]]
+
+
+def answer_persons(
+    consumers: Consumers,
+    answered: type[PersonAnswered],
+    own_part: OwnPart,
+) -> None:
+    """Register the reaction `answer_person` of a service."""
+
+    @consumers.on(
+        PersonAccessRequested,
+        PersonRectified,
+        PersonErasureRequested,
+        prefetch=1,
+        queue="answer_person",
+    )
+    async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
+        """What a person asks for is done here too, and said to be."""
+        own = await own_part(session, event, sealer_of(session))
+        counts = dict(own.counts)
+        actions: tuple[PersonAction, ...] = ()
+        if isinstance(event, PersonAccessRequested):
+            counts["audit"], actions = await _actions(session, event)
+        else:
+            counts |= await _forget(session, event)
+        outbox.add(
+            session,
+            answered(
+                request_id=event.request_id,
+                kind=event.kind,
+                asked_at=event.occurred_at,
+                cooperative_ids=event.cooperative_ids,
+                account_ids=event.account_ids,
+                counts=counts,
+                actions=actions,
+                records=own.records,
+                report_sealed=_sealed(own.held, sealer_of(session)),
+            ),
+        )
+
+
+def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:
+    """The values in clear; where no key opens them the report says so, rather than never come."""
+    try:
+        return sealer.open(sealed) if sealed else {}
+    except Unreadable:
+        return {"unreadable": "no key in TAAWON_SEAL_KEYS opens it"}
+
+
+async def records_of(session: AsyncSession, kind: str, rows: Select[UUID, str, datetime]) -> Part:
+    """The newest of these rows (id, state, when it was made), and how many there are."""
+    count = await session.scalar(select(func.count()).select_from(rows.subquery()))
+    newest = rows.order_by(rows.selected_columns[2].desc()).limit(ACTIONS_LIMIT)
+    records = tuple(
+        PersonRecord(kind=kind, record_id=record_id, state=state, created_at=created_at)
+        for record_id, state, created_at in await session.execute(newest)
+    )
+    return Part(counts={kind: count or 0}, records=records)
+
+
+def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
+    return sealer.seal(held) if held and sealer is not None else None
+
+
+async def _forget(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
+    """Corrected values too: older ones are wrong, and nobody needs them.
+
+    Until now rather than until the person asked: what was answered meanwhile told of old values.
+    """
+    below = {each.cooperative_id: each.version for each in event.cooperatives}
+    moment = max(event.occurred_at, now())
+    until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), moment)
+    forgotten = erasure.Forgotten(below, until)
+    erasure.remember(session, forgotten)
+    return await erasure.scrub(session, forgotten)
+
+
+async def _actions(
+    session: AsyncSession, event: PersonRequested
+) -> tuple[int, tuple[PersonAction, ...]]:
+    """What accounts of the person did here; ids only, so it needs no seal."""
+    theirs = AuditRow.actor_id.in_(event.account_ids)
+    if not event.account_ids:
+        return 0, ()
+    count = await session.scalar(select(func.count()).select_from(AuditRow).where(theirs))
+    query = select(AuditRow.at, AuditRow.action, AuditRow.subject_id).where(theirs)
+    rows = await session.execute(query.order_by(AuditRow.id.desc()).limit(ACTIONS_LIMIT))
+    return count or 0, tuple(
+        PersonAction(at=row.at, action=row.action, subject_id=row.subject_id) for row in rows
+    )

@@ -1,0 +1,45 @@
+"""What a running service process is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from .auth.tokens import Verifier
+from .data.database import Sessions
+from .encryption.sealer import Sealer
+from .messaging.message_processor import Desk
+from .messaging.publisher import Publisher
+from .messaging.replay.sources import Snapshot
+from .outage_causes import Cause
+from .settings import Settings
+
+
+@dataclass
+class Runtime:
+    """Built once at start and passed down; nothing here is a global.
+
+    `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
+    are those of its reactions, `deaf_for` is why these do not listen, `snapshots` what it can tell
+    of its present state; `counts` and `names` are what its status adds: a name and the SQL that
+    counts, or lists. One at a time asks whether the database is there; it answered so by the clock
+    of the process.
+    """
+
+    settings: Settings
+    sessions: Sessions
+    verifier: Verifier
+    sealer: Sealer | None = None
+    engine: AsyncEngine | None = None
+    publisher: Publisher | None = None
+    desk: Desk | None = None
+    listening: bool = field(default=False)
+    deaf_for: Cause | None = None
+    queues: tuple[str, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    counts: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    asking_database: asyncio.Lock = field(default_factory=asyncio.Lock)
+    database_answered: float = float("-inf")

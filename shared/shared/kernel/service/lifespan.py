@@ -1,0 +1,84 @@
+"""Everything of a service process but HTTP, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.kernel.auth.tokens import Verifier
+from shared.kernel.data.database import engine_of, make_sessions
+from shared.kernel.encryption.sealer import Sealer, lend
+from shared.kernel.messaging.dead_letter_collector import Drain
+from shared.kernel.messaging.message_processor import Desk, begin_counting
+from shared.kernel.messaging.publisher import Publisher
+from shared.kernel.runtime import Runtime
+from shared.kernel.settings import Settings
+
+from .background import forget_old, guarded, relay, replay, run_jobs
+from .listening import listen
+from .spec import ServiceSpec
+
+
+@asynccontextmanager
+async def running(spec: ServiceSpec, settings: Settings) -> AsyncIterator[Runtime]:
+    """Engine, relay, consumers and background work; all ended and closed afterwards."""
+    engine = engine_of(settings, settings.service)
+    runtime = assemble(spec, settings, engine)
+    for queue in runtime.queues:
+        begin_counting(queue)
+    tasks = [asyncio.create_task(work) for work in _work(spec, runtime)]
+    try:
+        yield runtime
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if runtime.publisher:
+            await runtime.publisher.close()
+        await engine.dispose()
+
+
+def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runtime:
+    """The parts of the process, wired and not yet running."""
+    sessions = make_sessions(engine, settings)
+    sealer = Sealer.from_settings(settings) if spec.sealed else None
+    if sealer is not None:
+        lend(sessions, sealer)
+    amqp_url = settings.amqp_url.get_secret_value()
+    desk = Desk(
+        sessions=sessions,
+        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} desk"),
+        service=settings.service,
+        pauses=settings.retry_pauses,
+        probe_seconds=settings.probe_seconds,
+    )
+    keys = spec.keys(settings, sessions)
+    return Runtime(
+        settings=settings,
+        sessions=sessions,
+        verifier=Verifier(keys, issuer=settings.issuer, audience=settings.audience),
+        sealer=sealer,
+        engine=engine,
+        publisher=desk.publisher,
+        desk=desk,
+        listening=spec.consumers is None,  # nothing to wait for
+        queues=tuple(reaction.queue for reaction in spec.reactions),
+        snapshots=tuple(spec.snapshots),
+        counts=dict(spec.counts),
+        names=dict(spec.names),
+    )
+
+
+def _work(spec: ServiceSpec, runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    work: list[Coroutine[Any, Any, None]] = [
+        relay(runtime),
+        run_jobs(runtime, (replay, forget_old, *spec.jobs)),
+    ]
+    if spec.consumers is not None:
+        work.append(guarded(listen, runtime, spec.consumers))
+        work.append(Drain.of(runtime, spec.consumers).run())
+    return work + [guarded(job, runtime) for job in spec.background]

@@ -1,0 +1,59 @@
+"""Runs one service as a process: its settings, its socket, its application."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from contextlib import suppress
+
+from . import lean  # noqa: F401  # isort: skip  # before anything that imports structlog
+
+import uvicorn
+
+from shared.kernel.observability import logs
+from shared.kernel.settings import Settings
+
+from .app import build
+from .spec import spec_of
+
+
+def run(service: str) -> None:
+    """Until it is asked to end. SystemExit says why it can't start: settings, port, its log."""
+    spec = spec_of(service)
+    gc.freeze()
+    gc.enable()
+    settings = spec.settings.load()
+    logs.configure(service, settings.log_level)
+    app = build(spec, settings)
+    door = _door(settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        # Forwarded addresses are read by our own rule (`rates.client_address`).
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.graceful_seconds),
+    )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # raised once more after an orderly end
+        server.run([door])
+    if not server.started:
+        raise SystemExit(f"{service} can't start: its log says why.")
+
+
+def _door(settings: Settings) -> socket.socket:
+    """The socket that is listened on, taken before anything else is started."""
+    host, port = settings.http_host, settings.http_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        door.close()
+        raise SystemExit(
+            f"{settings.service} can't start: it can't listen on {host}, port {port}"
+            f" ({error.strerror}).\n"
+            "  End what uses it, or set TAAWON_HTTP_PORT and TAAWON_HTTP_HOST to what is free."
+        ) from None
+    return door

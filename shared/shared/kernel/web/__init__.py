@@ -1,0 +1,1 @@
+"""What every HTTP API shares: requests, bodies, parameters, problems, limits."""

@@ -1,0 +1,107 @@
+"""Every refusal that a route can answer with, written into its OpenAPI document in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.errors import Kind
+
+from .problems import STATUS
+
+PROBLEM = "application/problem+json"
+MEANING = {
+    Kind.REFUSED: "What was sent can't be taken as it is.",
+    Kind.UNAUTHENTICATED: (
+        "No token, or one that is not valid: get one from POST /token of the registry."
+    ),
+    Kind.FORBIDDEN: "The token does not allow this.",
+    Kind.NOT_FOUND: "There is no such thing, or not for you.",
+    Kind.CONFLICT: "The present state does not allow this.",
+    Kind.TOO_LARGE: "The body is too large.",
+    Kind.FOREIGN_FORMAT: "The body is packed, or not of the content type that this route takes.",
+    Kind.INVALID: "Fields are wrong: `errors` names each with its remedy.",
+    Kind.TOO_MANY_REQUESTS: "Too many requests: wait as long as `Retry-After` says.",
+    Kind.AWAY: "The database can't be reached just now. Nothing was changed; try again.",
+}
+METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
+
+
+class ProblemField(BaseModel):
+    """One thing wrong: where, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` names the rule that refused; quote `correlation_id` when you report it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int = Field(ge=400, le=599)
+    code: str
+    detail: str
+    correlation_id: str
+    errors: list[ProblemField] = Field(default=[], description="Left out where no field is wrong.")
+
+
+def install(app: FastAPI) -> None:
+    """Let the app's document name its refusals."""
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(plain())
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # the way that FastAPI asks for
+
+
+def _complete(document: dict[str, Any]) -> None:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas.update(_problem_schemas())
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in METHODS:
+                _document(path, method, operation)
+
+
+def _problem_schemas() -> dict[str, Any]:
+    made = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**made.pop("$defs"), "Problem": made}
+
+
+def _document(path: str, method: str, operation: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
+    if "HTTPValidationError" in str(responses.get("422", "")):
+        del responses["422"]
+    for kind in _refusals(path, method, operation):
+        response = responses.setdefault(str(STATUS[kind]), {"description": MEANING[kind]})
+        content = response.setdefault("content", {})
+        content.setdefault(PROBLEM, {"schema": {"$ref": "#/components/schemas/Problem"}})
+
+
+def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
+    """What a request of this shape can run into, beside what the route itself says."""
+    body = operation.get("requestBody")
+    reasons = {
+        Kind.REFUSED: body,
+        Kind.UNAUTHENTICATED: operation.get("security"),
+        Kind.FORBIDDEN: operation.get("security"),
+        Kind.NOT_FOUND: "{" in path or body,
+        Kind.CONFLICT: method not in {"get", "head"},
+        Kind.TOO_LARGE: True,  # any request may carry a body
+        Kind.FOREIGN_FORMAT: True,
+        Kind.INVALID: True,
+        Kind.TOO_MANY_REQUESTS: True,
+        Kind.AWAY: True,
+    }
+    return [kind for kind, reason in reasons.items() if reason]

@@ -1,0 +1,179 @@
+"""The one place that maps errors to answers: RFC 9457 problem details with field and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.exceptions import HTTPException
+
+from shared.errors import ChangedMeanwhile, DomainError, Kind, Problem, TooManyRequests
+from shared.kernel import context, outage_causes
+from shared.kernel.data.database import is_infrastructure
+from shared.kernel.observability import metrics
+
+log = structlog.get_logger()
+
+STATUS: Final[Mapping[Kind, int]] = {
+    Kind.REFUSED: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.FOREIGN_FORMAT: 415,
+    Kind.INVALID: 422,
+    Kind.TOO_MANY_REQUESTS: 429,
+    Kind.AWAY: 503,
+}
+"""The status of the answer to each kind of refusal; the OpenAPI documents are made of it too."""
+RETRY_SECONDS: Final = 2
+"""How long a caller is asked to wait for what is away, in seconds."""
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    problems: Sequence[Problem] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An `application/problem+json` answer, counted by its code."""
+    metrics.refused(code)
+    body: dict[str, Any] = {
+        "type": f"urn:taawon:problem:{code}",
+        "title": code.replace("-", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "correlation_id": context.current().correlation_id,
+    }
+    if problems:
+        body["errors"] = [{"field": p.field, "message": p.message} for p in problems]
+    return JSONResponse(
+        body, status_code=status, media_type="application/problem+json", headers=headers
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every kind of error on this app as a problem."""
+    app.add_exception_handler(DomainError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(StaleDataError, _stale)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+_HEADERS: Final[Mapping[Kind, dict[str, str]]] = {
+    Kind.UNAUTHENTICATED: {"WWW-Authenticate": "Bearer"},
+    Kind.AWAY: {"Retry-After": str(RETRY_SECONDS)},
+}
+
+
+async def _domain(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DomainError)
+    return refusal(error)
+
+
+def refusal(error: DomainError, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer to a rule that refused, with the headers of its kind unless others are given."""
+    headers = headers or _HEADERS.get(error.kind)
+    if isinstance(error, TooManyRequests) and headers is None:
+        headers = {"Retry-After": str(error.seconds)}
+    return problem(STATUS[error.kind], error.code, error.detail, error.problems, headers)
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [Problem(_place(entry), _remedy(entry)) for entry in error.errors()[:50]]
+    return problem(
+        STATUS[Kind.INVALID],
+        "invalid-request",
+        "; ".join(f"{p.field}: {p.message}" for p in problems[:5]),
+        problems,
+    )
+
+
+def _place(entry: dict[str, Any]) -> str:
+    """Where the problem is, in the caller's terms: `tracks.0.criteria.regions`."""
+    loc = entry["loc"]
+    if entry["type"] == "json_invalid":
+        return "body"
+    if len(loc) > 1 and loc[0] in {"body", "query", "path", "header"}:
+        loc = loc[1:]
+    return ".".join(str(part) for part in loc)[:200]
+
+
+def _remedy(entry: dict[str, Any]) -> str:
+    if tuple(entry["loc"]) == ("body",) and entry["type"] in _NO_OBJECT:
+        return "send a JSON object, with `Content-Type: application/json`"
+    if entry["type"] == "json_invalid":
+        return f"this is no JSON: {entry['ctx']['error']} at character {entry['loc'][-1]}"
+    message = str(entry["msg"])
+    return message.removeprefix("Value error, ")
+
+
+_NO_OBJECT = {"dict_type", "model_type", "model_attributes_type", "missing"}
+
+
+async def _stale(request: Request, _: Exception) -> JSONResponse:
+    return await _domain(request, ChangedMeanwhile())
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    # The framework wraps what goes wrong while it reads a body.
+    if isinstance(error.__cause__, DomainError):
+        return await _domain(request, error.__cause__)
+    headers = dict(error.headers) if error.headers else {}
+    code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
+    detail = detail.format(allowed=headers.get("allow") or headers.get("Allow"))
+    return problem(error.status_code, code, detail, headers=headers)
+
+
+_ROUTING = {
+    404: ("no-such-path", "Nothing is at this path: see /openapi.json for those that exist."),
+    405: ("method-not-allowed", "This path takes {allowed} only."),
+}
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    return unexpected(error)
+
+
+def answer_to(error: Exception) -> JSONResponse:
+    """The answer to whatever got past the routes."""
+    return refusal(error) if isinstance(error, DomainError) else unexpected(error)
+
+
+_AWAY = (
+    "away-for-a-moment",
+    "The database can't be reached just now. Nothing was changed; try again.",
+)
+_NO_ROOM = (
+    "no-room",
+    "The database has no room for the change. Nothing was changed; try again when whoever operates"
+    " the platform has made room.",
+)
+
+
+def unexpected(error: Exception) -> JSONResponse:
+    """The answer to an error that no rule names: the database is away, or the fault is ours."""
+    if is_infrastructure(error):
+        cause = outage_causes.of_either(error)
+        log.warning("request refused", error=type(error).__name__, cause=str(cause))
+        full = cause is outage_causes.DISK_FULL
+        said = _NO_ROOM if full else _AWAY
+        return problem(STATUS[Kind.AWAY], *said, headers=_HEADERS[Kind.AWAY])
+    log.error("request failed", exc_info=error)
+    return problem(
+        500,
+        "our-fault",
+        "Something failed on our side. Quote the correlation id when reporting it.",
+    )

@@ -1,0 +1,262 @@
+"""What every HTTP door shares: one transaction per request, the caller, pages, limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import structlog
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry.trace import Span
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import json_text
+from shared.errors import Invalid, NotFound, Unauthenticated
+from shared.kernel.auth.tokens import Principal
+from shared.kernel.context import WorkContext, working
+from shared.kernel.data.database import Sessions as SessionFactory
+from shared.kernel.observability import metrics, tracing
+from shared.kernel.runtime import Runtime
+
+from . import parameters, problems, request_bodies
+from .rate_limits import Rates, TooOften, client_address
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_bearer = HTTPBearer(auto_error=False, description="A token from POST /token of the registry.")
+
+
+def runtime(request: Request) -> Runtime:
+    """What this process is made of."""
+    found = request.app.state.runtime
+    assert isinstance(found, Runtime)
+    return found
+
+
+async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """The request's one transaction: committed when the route returns, before the answer leaves."""
+    async with runtime(request).sessions.begin() as session:
+        yield session
+
+
+def session_factory(request: Request) -> SessionFactory:
+    """For the rare route that runs several transactions, such as a streamed import."""
+    return runtime(request).sessions
+
+
+class SeveralTokens(Unauthenticated):
+    """More than one Authorization header came: send exactly one, with a token of POST /token."""
+
+
+async def principal(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Principal:
+    """The verified caller, or a 401; then what the caller asks for has to be understood."""
+    if len(request.headers.getlist("authorization")) > 1:
+        raise SeveralTokens
+    if credentials is None:
+        raise Unauthenticated
+    caller = await runtime(request).verifier.verify(credentials.credentials)
+    structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
+    _count(request, caller)
+    parameters.refuse_unknown(request)
+    return caller
+
+
+def _count(request: Request, caller: Principal) -> None:
+    """One more request of this caller; the middleware tells what is left (`rates`)."""
+    rates: Rates = request.app.state.rates
+    window = rates.count_caller(caller.subject)
+    if window is not None:
+        request.state.rate = window
+        if window.is_over:
+            raise TooOften(window)
+
+
+async def address(request: Request) -> str:
+    """Where the request comes from, as the limits count it."""
+    return client_address(request.scope)
+
+
+# scope="function": without it the commit would happen after the answer has left.
+Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
+Sessions = Annotated[SessionFactory, Depends(session_factory)]
+Caller = Annotated[Principal, Depends(principal)]
+Process = Annotated[Runtime, Depends(runtime)]
+Address = Annotated[str, Depends(address)]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list. `next` is the cursor of the following page, or null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class InvalidCursor(Invalid):
+    """This cursor was not made by this list: leave it out to start from the beginning."""
+
+
+def encode_cursor(*values: str | int) -> str:
+    """An opaque cursor that names the last row of a page."""
+    return base64.urlsafe_b64encode(json_text.dumps(values).encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
+    """The values of a cursor, each as the expected type (`UUID` too); `InvalidCursor` otherwise."""
+    try:
+        values = json_text.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(values, list):
+            raise ValueError
+        return tuple(_typed(v, kind) for v, kind in zip(values, types, strict=True))
+    except (ValueError, binascii.Error):
+        raise InvalidCursor(field="after") from None
+
+
+def _typed(value: object, kind: type) -> object:
+    """The value as this type, if the database can take it; `ValueError` otherwise."""
+    if kind is UUID and isinstance(value, str):
+        return UUID(value)
+    if type(value) is not kind:
+        raise ValueError
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError
+    return value
+
+
+class MalformedVersion(Invalid):
+    """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
+
+
+def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
+    """The version that the caller read, from `If-Match`; none means that any will do."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    digits = if_match.strip().removeprefix("W/").strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise MalformedVersion(field="If-Match")
+    return int(digits)
+
+
+Expected = Annotated[int | None, Depends(expected_version)]
+IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
+"""Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
+
+
+UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: neither logged nor counted nor traced."""
+
+
+def _watched(scope: Scope) -> AbstractContextManager[Span]:
+    """The span of a request, unless nobody wants to see it."""
+    if scope["path"] in UNWATCHED:
+        return nullcontext(tracing.UNWATCHED)
+    return tracing.request(scope["method"])
+
+
+class RequestContext:
+    """Gives each request its correlation id, bounds its body, and logs one line about it."""
+
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, larger: dict[str, int] | None = None
+    ) -> None:
+        self._app = app
+        self._limit = max_body_bytes
+        self._larger = larger or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        context = WorkContext.of(
+            correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
+        )
+        with working(context), _watched(scope) as span:
+            structlog.contextvars.unbind_contextvars("actor_id")
+            await self._serve(scope, receive, send, headers, context.correlation_id, span)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Headers,
+        correlation: str,
+        span: Span,
+    ) -> None:
+        started = time.perf_counter()
+        status = 500
+        answering = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, answering
+            if message["type"] == "http.response.start":
+                answering = True
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-correlation-id", correlation.encode()),
+                ]
+            await send(message)
+
+        try:
+            refuse_control_characters(scope["path"])
+            body = await self._body(scope["path"], headers, receive)
+            await self._app(scope, body, send_with_id)
+        except Exception as error:
+            # Answered here, where the correlation id is known; too late once the answer has begun.
+            if answering:
+                raise
+            await problems.answer_to(error)(scope, receive, send_with_id)
+        finally:
+            if scope["path"] not in UNWATCHED:
+                metrics.answered(scope, status, time.perf_counter() - started)
+                tracing.answered(span, scope["method"], metrics.route_of(scope), status)
+                log.info(
+                    "request answered",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+    async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
+        """Where the body is read from; what is declared too large is refused unread.
+
+        JSON is read whole before anybody has looked at the token: it has no larger limit.
+        """
+        limit = self._limit
+        if path in self._larger and not request_bodies.is_json(headers):
+            limit = self._larger[path]
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+            raise request_bodies.BodyTooLarge(limit)
+        return await request_bodies.checked(headers, request_bodies.BoundedBody(receive, limit))
+
+
+class NoSuchPath(NotFound):
+    """Nothing is at this path: see /openapi.json for those that exist."""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def refuse_control_characters(path: str) -> None:
+    """Routes match `/token` and a line break after it alike, limits and rules do not."""
+    if _CONTROL.search(path):
+        raise NoSuchPath

@@ -1,0 +1,106 @@
+"""Events that any service may emit: taken under whatever name, from nobody but its owner."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+import aiormq.exceptions
+import pytest
+from devkit.pytest_plugin import TestDatabases, Vhost, eventually
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.base import Event
+from shared.kernel.data.tables import DeadLetterRow
+from shared.kernel.messaging.consumers import Consumers
+
+from .harness import Yard, house, message_of, post
+
+
+class WorkFinished(Event):
+    """Some trade has finished some work."""
+
+    topic: ClassVar[str] = "service.work.finished.v1"
+    any_service: ClassVar[bool] = True
+    aggregate_field: ClassVar[str] = "work_id"
+
+    work_id: uuid.UUID
+
+
+class WallFinished(WorkFinished):
+    """A wall was finished, say the masons."""
+
+    topic: ClassVar[str] = "masonry.work.finished.v1"
+
+
+class RoofFinished(WorkFinished):
+    """A roof was finished, say the carpenters."""
+
+    topic: ClassVar[str] = "carpentry.work.finished.v1"
+
+
+def listening() -> tuple[Consumers, list[WorkFinished]]:
+    consumers, heard = Consumers("carpentry"), list[WorkFinished]()
+
+    async def note_work(event: WorkFinished, session: AsyncSession) -> None:
+        """Whatever is finished is noted."""
+        heard.append(event)
+
+    consumers.on(WorkFinished)(note_work)
+    return consumers, heard
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_one"),
+    [
+        ("masonry.work.finished.v1", True),
+        ("a_new_one.work.finished.v1", True),
+        ("masonry.work.finished.v2", False),
+        ("masonry.wall.finished.v1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_topic_is_one_of_them_by_what_comes_after_the_service(topic, is_one):
+    assert WorkFinished.is_type(topic) is is_one
+
+
+def test_an_event_of_one_service_has_its_own_topic_alone():
+    assert WallFinished.routing_key() == "masonry.work.finished.v1"
+    assert not WallFinished.is_type(RoofFinished.topic)
+
+
+async def test_what_a_service_emits_under_its_own_name_is_taken(
+    masonry: Yard, site: Vhost, databases: TestDatabases
+):
+    consumers, heard = listening()
+    wall = WallFinished(work_id=uuid.uuid4())
+
+    async with house(consumers, site.admin_url, site.url("carpentry"), databases.kernel()):
+        await masonry.announce(wall)
+        await eventually(lambda: heard, within=30)
+
+    assert [(event.event_id, event.work_id) for event in heard] == [(wall.event_id, wall.work_id)]
+
+
+async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: TestDatabases):
+    consumers, heard = listening()
+    roof = RoofFinished(work_id=uuid.uuid4())
+    forged = message_of(roof)
+
+    async with house(
+        consumers, site.admin_url, site.url("carpentry"), databases.kernel()
+    ) as listener:
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            await post(site.url("masonry"), forged, roof.topic)
+        # Let in by the broker where the routing key is its own, the type is still another's.
+        await post(site.url("masonry"), forged, WallFinished.topic)
+
+        async def refused() -> str | None:
+            async with listener.sessions() as session:
+                return await session.scalar(select(DeadLetterRow.error))
+
+        error = await eventually(refused, within=30)
+
+    assert (heard, error.startswith("WrongMessage")) == ([], True)

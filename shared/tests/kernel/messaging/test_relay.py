@@ -1,0 +1,318 @@
+"""The relay on a real broker and database: persistent, ordered, once marked never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from types import SimpleNamespace
+
+import aio_pika
+import pytest
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from cloudevents.core.bindings import amqp
+from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, drop_sessions, eventually
+from sqlalchemy import text
+
+from shared.contracts.base import Event
+from shared.kernel import context
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.data.tables import OutboxRow
+from shared.kernel.messaging import outbox, topology
+from shared.kernel.messaging.publisher import (
+    Outgoing,
+    Publisher,
+    Unroutable,
+    is_own_fault,
+    needs_singling_out,
+)
+from shared.kernel.messaging.relay import PARKED, Relay, markable
+from shared.kernel.messaging.retention import forget_settled
+
+from .harness import (
+    BeamRaised,
+    Yard,
+    a_stone,
+    channel_of,
+    depth,
+    listening,
+    message_of,
+    numbers,
+    received,
+    working,
+    yard,
+)
+
+
+async def test_a_fact_arrives_persistent_with_its_own_id_and_context(masonry: Yard):
+    event = a_stone()
+    work = context.WorkContext.of(correlation_id="order-7", causation_id="c-1")
+
+    async with listening(masonry.admin_url) as queue:
+        with context.working(work):
+            await masonry.write(event)
+        await masonry.relay.send_batch()
+        message = await received(queue)
+
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    assert (message.message_id, message.type) == (str(event.event_id), event.topic)
+    assert (message.app_id, message.user_id) == ("masonry", "masonry")
+    assert message.headers["cloudEvents_correlationid"] == "order-7"
+    assert message.headers["cloudEvents_causationid"] == "c-1"
+    assert message.headers["traceparent"].split("-")[1] == work.traceparent.split("-")[1]
+
+
+async def test_the_cloudevents_sdk_reads_a_fact(masonry: Yard):
+    event = a_stone(number=7)
+
+    async with listening(masonry.admin_url) as queue:
+        await masonry.announce(event)
+        message = await received(queue)
+
+    read = amqp.from_binary_event(
+        amqp.AMQPMessage(
+            {"content-type": message.content_type}, dict(message.headers), message.body
+        )
+    )
+    assert (read.get_id(), read.get_type()) == (str(event.event_id), event.topic)
+    assert (read.get_source(), read.get_time()) == ("/taawon/masonry", event.occurred_at)
+    assert (read.get_specversion(), read.get_datacontenttype()) == ("1.0", "application/json")
+    assert read.get_data() == event.model_dump(mode="json")
+
+
+async def test_a_fact_sent_twice_keeps_its_message_id(masonry: Yard):
+    event = a_stone()
+
+    async with listening(masonry.admin_url) as queue:
+        await masonry.announce(event)
+        async with masonry.engine.begin() as tx:
+            await tx.execute(text("UPDATE outbox SET published_at = NULL"))
+        await masonry.relay.send_batch()
+        both = [await received(queue), await received(queue)]
+
+    assert [message.message_id for message in both] == [str(event.event_id)] * 2
+
+
+async def test_nothing_is_sent_of_a_change_that_was_rolled_back(masonry: Yard):
+    async with listening(masonry.admin_url) as queue:
+        async with masonry.sessions() as session:
+            outbox.add(session, a_stone(number=1))
+            await session.flush()
+            await session.rollback()
+        await masonry.announce(a_stone(number=2))
+
+        assert await numbers(queue, 1) == [2]
+
+
+async def test_a_fact_that_nobody_listens_to_lands_in_the_unrouted_queue(masonry: Yard):
+    await masonry.announce(a_stone())
+
+    assert await eventually(lambda: depth(masonry.admin_url, topology.UNROUTED)) == 1
+
+
+async def test_without_an_unrouted_queue_a_fact_that_nobody_takes_stays_pending(masonry: Yard):
+    async with channel_of(masonry.admin_url) as channel:
+        await channel.queue_delete(topology.UNROUTED)
+    await masonry.write(a_stone())
+
+    sent = await masonry.relay.send_batch()
+
+    (row,) = await masonry.rows()
+    assert (sent.count, sent.clean) == (0, False)
+    assert (row.published_at, row.parked_at, row.last_error) == (None, None, "Unroutable")
+
+
+async def test_facts_of_one_aggregate_leave_in_order(masonry: Yard):
+    stone = uuid.uuid4()
+
+    async with listening(masonry.admin_url) as queue:
+        await masonry.announce(*(a_stone(number, stone) for number in range(250)))
+
+        assert await numbers(queue, 250) == list(range(250))
+
+
+FAILED = ConnectionError()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "marked"),
+    [
+        ({"a1": None, "b2": None, "a3": None}, [1, 2, 3]),
+        ({"a1": FAILED, "b2": None, "a3": None}, [2]),
+        ({"a1": None, "b2": None, "a3": FAILED, "a4": None, "b5": None}, [1, 2, 5]),
+        ({"a1": Unroutable(), "a2": None}, []),
+        ({"a1": ValueError("never"), "a2": None}, [2]),
+        ({"a1": ChannelAccessRefused(), "a2": None}, []),
+    ],
+    ids=["all", "first-fails", "middle-fails", "unroutable", "own-fault", "refused-in-company"],
+)
+def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes, marked):
+    rows = [SimpleNamespace(seq=int(name[1]), aggregate_id=name[0]) for name in outcomes]
+
+    assert markable(rows, list(outcomes.values())) == marked
+
+
+async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, databases):
+    stone = uuid.uuid4()
+    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
+        async with listening(made.admin_url, "masonry.stone.laid.*"):
+            async with channel_of(made.admin_url) as channel:
+                await channel.queue_delete(topology.UNROUTED)
+            await made.write(a_stone(1, stone), a_stone(2, stone), a_stone(3))
+            async with made.engine.begin() as tx:
+                await tx.execute(text("UPDATE outbox SET topic='masonry.gone.v1' WHERE seq=1"))
+
+            await made.relay.send_batch()
+
+        marks = [row.published_at is not None for row in await made.rows()]
+    assert marks == [False, False, True]
+
+
+async def test_a_fact_that_may_not_be_announced_is_parked_and_the_others_go_out(masonry: Yard):
+    before = PARKED._value.get()
+
+    async with listening(masonry.admin_url) as queue:
+        await masonry.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
+        async with working(masonry.relay.run()):
+            await eventually(lambda: masonry.count(OutboxRow.published_at.is_not(None)))
+            arrived = {(await numbers(queue, 1))[0]}
+            while arrived != {1, 2}:  # what left before the refusal leaves once more
+                arrived |= set(await numbers(queue, 1))
+
+    parked = [row for row in await masonry.rows() if row.parked_at]
+    assert [row.topic for row in parked] == [BeamRaised.topic]
+    assert PARKED._value.get() == before + 1
+
+
+async def test_a_fact_that_can_not_be_put_on_the_wire_is_parked_at_once(masonry: Yard):
+    await masonry.write(a_stone(1), a_stone(2))
+    async with masonry.engine.begin() as tx:
+        await tx.execute(text("UPDATE outbox SET topic = repeat('x', 300) WHERE seq = 1"))
+
+    await masonry.relay.send_batch()
+
+    first, second = await masonry.rows()
+    assert (first.parked_at is not None, first.published_at) == (True, None)
+    assert second.published_at is not None
+
+
+async def test_a_message_the_broker_refuses_for_its_own_sake_is_told_apart(masonry: Yard):
+    forged = message_of(a_stone(), user_id="carpentry")
+
+    (outcome,) = await masonry.publisher.publish([Outgoing(forged, topology.EVENTS, "masonry.x")])
+
+    assert isinstance(outcome, ChannelPreconditionFailed)
+    assert is_own_fault(outcome, alone=True)
+    assert not is_own_fault(outcome, alone=False)
+    assert needs_singling_out([None, outcome])
+
+
+async def test_one_of_two_relays_sends_and_the_other_takes_over(masonry: Yard):
+    second = Publisher(masonry.amqp_url, timeout=PATIENCE)
+    standby = Relay(masonry.engine, second, "masonry", poll_seconds=0.1)
+
+    async with listening(masonry.admin_url) as queue, working(standby.run()):
+        async with working(masonry.relay.run()):
+            await masonry.write(*(a_stone(n) for n in range(300)))
+            await eventually(lambda: _none_left(masonry))
+        await masonry.write(a_stone(300))
+        arrived = await numbers(queue, 301)
+        assert await queue.get(fail=False) is None
+    await second.close()
+
+    assert sorted(arrived) == list(range(301))
+
+
+async def test_a_relay_stands_by_while_another_holds_the_lock(masonry: Yard):
+    await masonry.write(a_stone())
+    async with masonry.engine.begin() as tx:
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": 0x7461_6177_6F6E})
+
+        sent = await masonry.relay.send_batch()
+
+    assert (sent.count, await masonry.unsent()) == (0, 1)
+
+
+async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databases: TestDatabases):
+    url = databases.kernel()
+    async with (
+        yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
+        listening(made.admin_url) as queue,
+        working(made.relay.run()),
+    ):
+        await eventually(lambda: _listens(made))
+        started = time.monotonic()
+        await made.write(a_stone())
+        await received(queue)
+
+    assert time.monotonic() - started < PATIENCE
+
+
+async def write_apart(url: str, event: Event) -> None:
+    """By a connection of its own: what the relay's pool hands out next is the relay's affair."""
+    engine = make_engine(url)
+    async with make_sessions(engine).begin() as session:
+        outbox.add(session, event)
+    await engine.dispose()
+
+
+async def test_the_relay_recovers_from_cut_database_connections(masonry: Yard):
+    async with listening(masonry.admin_url) as queue, working(masonry.relay.run()):
+        await masonry.write(a_stone(1))
+        first = await numbers(queue, 1)
+        await eventually(masonry.all_sent)
+        await drop_sessions(masonry.database_url)
+        await write_apart(masonry.database_url, a_stone(2))
+        second = await numbers(queue, 1)
+
+    assert (first, second) == ([1], [2])
+
+
+async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, databases):
+    url = own_broker.url_of("masonry")
+    async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
+        async with channel_of(made.admin_url) as channel:
+            queue = await channel.declare_queue("wall", durable=True)
+            await queue.bind(topology.EVENTS, "masonry.#")
+        async with working(made.relay.run()):
+            await made.write(a_stone(0))
+            await eventually(lambda: _none_left(made))
+            await asyncio.to_thread(own_broker.found.server.stop)
+            await made.write(*(a_stone(n) for n in range(1, 50)))
+            await eventually(lambda: made.count(OutboxRow.attempts > 0))
+            await asyncio.to_thread(own_broker.found.server.start)
+            await eventually(lambda: _none_left(made))
+        async with channel_of(made.admin_url) as channel:
+            wall = await channel.get_queue("wall")
+            arrived = set(await numbers(wall, 50))
+
+    assert arrived == set(range(50))
+    assert await made.count() == 50
+
+
+async def _none_left(made: Yard) -> bool:
+    return await made.unsent() == 0
+
+
+async def _listens(made: Yard) -> bool:
+    async with made.engine.connect() as connection:
+        found = await connection.scalar(
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+                " AND datname = current_database()"
+            )
+        )
+    return bool(found)
+
+
+async def test_only_facts_sent_longer_ago_than_the_retention_are_forgotten(masonry: Yard):
+    await masonry.announce(a_stone(1), a_stone(2))
+    await masonry.write(a_stone(3))
+    async with masonry.engine.begin() as tx:
+        await tx.execute(
+            text("UPDATE outbox SET published_at = now() - interval '8 days' WHERE seq = 1")
+        )
+
+    assert await forget_settled(masonry.engine, days=7) == 1
+
+    assert [row.published_at is None for row in await masonry.rows()] == [False, True]

@@ -1,0 +1,154 @@
+"""What the broker holds, and what each service's own user may not do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aio_pika
+import pytest
+from aiormq.exceptions import ChannelAccessRefused
+from devkit.pytest_plugin import Vhost
+
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.consumers import Consumers
+
+from .harness import PAUSES, StoneCut, StoneLaid, a_stone, channel_of, message_of, post
+
+QUEUE = "carpentry.measure"
+
+
+async def measure(event: StoneLaid, session: Any) -> None:
+    """A stone was laid: measure it."""
+
+
+@pytest.fixture
+async def queues(site: Vhost) -> dict[str, dict[str, Any]]:
+    """Every queue of the virtual host, as the broker describes it."""
+    consumers = Consumers("carpentry")
+    consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
+    await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+    found = await asyncio.to_thread(site.broker.management.get, f"queues/{site.name}")
+    return {queue["name"]: queue for queue in found}
+
+
+def test_renaming_a_function_does_not_rename_its_queue():
+    consumers = Consumers("carpentry")
+
+    async def measured_otherwise(event: StoneLaid, session: Any) -> None: ...
+
+    consumers.on(StoneLaid, queue="measure")(measured_otherwise)
+
+    assert [reaction.queue for reaction in consumers.reactions] == [QUEUE]
+
+
+def test_two_consumers_do_not_share_a_queue():
+    consumers = Consumers("carpentry")
+    consumers.on(StoneLaid, queue="measure")(measure)
+
+    with pytest.raises(ValueError, match=QUEUE):
+        consumers.on(StoneCut, queue="measure")
+
+
+def of_facts(queues: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [queue for name, queue in queues.items() if name != topology.UNROUTED]
+
+
+async def test_every_queue_is_a_durable_quorum_queue(queues):
+    assert {queue["type"] for queue in queues.values()} == {"quorum"}
+    assert all(queue["durable"] for queue in queues.values())
+
+
+async def test_no_queue_that_facts_pass_through_has_a_length_limit(queues):
+    limits = {"x-max-length", "x-max-length-bytes"}
+
+    assert [queue["name"] for queue in of_facts(queues) if limits & set(queue["arguments"])] == []
+
+
+async def test_facts_that_nobody_takes_are_bounded_in_time_and_number(queues):
+    arguments = queues[topology.UNROUTED]["arguments"]
+
+    assert arguments["x-message-ttl"] == topology.UNROUTED_TTL_MS
+    assert arguments["x-max-length"] == topology.UNROUTED_LENGTH
+
+
+async def test_a_reaction_has_a_delivery_limit_and_a_net_below_it(queues):
+    arguments = queues[QUEUE]["arguments"]
+
+    assert arguments["x-delivery-limit"] == topology.DELIVERY_LIMIT
+    assert arguments["x-dead-letter-exchange"] == topology.DEAD
+    assert arguments["x-dead-letter-routing-key"] == QUEUE
+    assert arguments["x-dead-letter-strategy"] == "at-least-once"
+
+
+async def test_a_dead_letter_queue_gives_nothing_up_by_itself(queues):
+    arguments = queues[topology.dead_queue(QUEUE)]["arguments"]
+
+    # 20 deliveries where a broker of version 4 is told nothing, and none at all for -1 on 3.10.
+    assert arguments == {"x-queue-type": "quorum", "x-delivery-limit": 2147483647}
+
+
+@pytest.mark.parametrize("pause", PAUSES)
+async def test_a_tier_holds_a_message_for_its_pause_and_sends_it_home(queues, pause):
+    arguments = queues[topology.Tier(pause).name]["arguments"]
+
+    assert arguments["x-message-ttl"] == pause * 1000
+    assert (arguments["x-dead-letter-exchange"], "x-dead-letter-routing-key" in arguments) == (
+        "",
+        False,
+    )
+    assert arguments["x-dead-letter-strategy"] == "at-least-once"
+
+
+async def test_a_reaction_is_bound_to_each_of_its_topics(queues, site: Vhost):
+    path = f"exchanges/{site.name}/{topology.EVENTS}/bindings/source"
+
+    bindings = await asyncio.to_thread(site.broker.management.get, path)
+
+    keys = {b["routing_key"] for b in bindings if b["destination"] == QUEUE}
+    assert keys == {StoneLaid.topic, StoneCut.topic}
+
+
+async def test_declaring_everything_again_changes_nothing(queues, site: Vhost):
+    consumers = Consumers("carpentry")
+    consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
+
+    names = await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+
+    assert set(names) == set(queues)
+
+
+async def test_a_service_can_not_announce_facts_of_another(queues, site: Vhost):
+    with pytest.raises(ChannelAccessRefused):
+        await post(
+            site.url("carpentry"), message_of(a_stone(), user_id="carpentry"), StoneLaid.topic
+        )
+
+
+async def test_a_service_can_not_read_the_queues_of_another(queues, site: Vhost):
+    async with channel_of(site.url("masonry")) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await (await channel.get_queue(QUEUE, ensure=False)).get()
+
+
+async def test_a_service_can_not_put_messages_into_a_queue_directly(queues, site: Vhost):
+    async with channel_of(site.url("masonry")) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await channel.default_exchange.publish(aio_pika.Message(b"x"), QUEUE)
+
+
+@pytest.mark.parametrize("name", ["masonry.own", QUEUE + ".v2", "amq.anything"])
+async def test_a_service_can_not_declare_queues(site: Vhost, name):
+    async with channel_of(site.url("masonry")) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await channel.declare_queue(name, durable=True)
+
+
+async def test_a_service_can_not_delete_or_bind_its_own_queue(queues, site: Vhost):
+    async with channel_of(site.url("carpentry")) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await channel.queue_delete(QUEUE)
+    async with channel_of(site.url("carpentry")) as channel:
+        queue = await channel.get_queue(QUEUE, ensure=False)
+        with pytest.raises(ChannelAccessRefused):
+            await queue.bind(topology.EVENTS, "#")

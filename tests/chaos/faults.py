@@ -1,0 +1,269 @@
+"""The faults, and how long the system takes to be itself again after each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from uuid import UUID
+
+from devkit.broker import Server
+from devkit.places import PROVISIONER
+
+from shared.contracts.base import now
+
+from ..journeys.leftovers import Leftovers
+from ..journeys.line import Line
+from ..journeys.stories import Story, a_track
+from .load import Load, Subject, key_of
+from .processes import Crew, Member
+from .windows import DELIVERY, DOOR, FANOUT, KEEPING, KINDS, PUBLISH, Lookout
+
+RECOVERY_SECONDS = 120.0
+DELAY = 0.8
+"""The longest delay before one begins to look for the moment."""
+LOOKING_SECONDS = 20.0
+DOWN_SECONDS = 1.0
+
+HEARTBEAT = 2
+IDLE_SECONDS = 4.0
+STATEMENT_SECONDS = 8.0
+TRANSACTION_SECONDS = 9.0
+SILENCE_SECONDS = 12.0
+"""How long a process is frozen or a line dead: longer than all four before allow."""
+PATIENCE = {
+    "TAAWON_AMQP_HEARTBEAT": str(HEARTBEAT),
+    "TAAWON_PUBLISH_TIMEOUT": "3",
+    "TAAWON_DATABASE_IDLE_SECONDS": str(IDLE_SECONDS),
+    "TAAWON_DATABASE_STATEMENT_SECONDS": str(STATEMENT_SECONDS),
+    "TAAWON_DATABASE_TRANSACTION_SECONDS": str(TRANSACTION_SECONDS),
+    "TAAWON_RATE_LIMIT": "0",
+    "TAAWON_RATE_LIMIT_ADDRESS": "0",
+}
+"""Settings of the system that is broken here: production allows more time for each, and one
+caller less than all of our people together ask."""
+
+_SORTS = {
+    "notifications": ((FANOUT,), (DELIVERY,), (PUBLISH,), (FANOUT, KEEPING)),
+    PROVISIONER: ((DOOR,),),
+}
+
+
+@dataclass
+class Blow:
+    """One fault: what was open when it came, and how long everything took afterwards."""
+
+    hit: str | None
+    recovered: float
+    settled: float
+    taken_over: float | None = None
+    torn: int | None = None
+    """Of a cut: how many connections ended in the middle of a frame."""
+    struck: str | None = None
+    """The member whose process ended by it."""
+
+
+@dataclass
+class Field:
+    """What a fault needs: the system, its people, and where to look."""
+
+    story: Story
+    crew: Crew
+    load: Load
+    dice: Random
+    left: Leftovers = field(init=False)
+    row_began: datetime = field(default_factory=now)
+
+    def __post_init__(self) -> None:
+        self.left = Leftovers(self.story)
+
+    def lookout(self, target: str) -> Lookout:
+        return Lookout(self.story, self.crew, target, Random(self.dice.getrandbits(64)))
+
+    def wanted(self, target: str) -> tuple[str, ...]:
+        return self.dice.choice(_SORTS.get(target, ((PUBLISH,),)))
+
+    async def delay(self) -> None:
+        await asyncio.sleep(self.dice.uniform(0.05, DELAY))
+
+    # Recovery
+
+    async def recovery(self, target: str, since: float) -> tuple[float, float]:
+        """Seconds until what is asked for now was told, and until nothing was left to do."""
+        await self.probe(target)
+        recovered = time.monotonic() - since
+        await self.load.pause()
+        await self.story.eventually(self.is_settled, within=RECOVERY_SECONDS)
+        settled = time.monotonic() - since
+        self.load.flow()
+        return recovered, settled
+
+    async def is_settled(self) -> bool:
+        """Every fact of this row is sent and handled everywhere, every partner queue is fed."""
+        return [left async for left in self.left.facts(self.row_began)] == []
+
+    async def probe(self, target: str) -> None:
+        """A call opened now is told, and what the target alone announces arrives as well."""
+        own: dict[str, Callable[[], Awaitable[None]]] = {
+            "registry": self._probe_record,
+            "ideas": self._probe_idea,
+            PROVISIONER: self._probe_door,
+        }
+        async with asyncio.timeout(RECOVERY_SECONDS), asyncio.TaskGroup() as group:
+            group.create_task(self._probe_call())
+            if target in own:
+                group.create_task(own[target]())  # type: ignore[arg-type]  # all are coroutines
+
+    async def _probe_call(self) -> None:
+        call_id = await self.load.open_call(key_of(self.dice), a_track(provinces=["MA-TIZ"]))
+        self._remember(call_id, is_call=True)
+        await self.load.told(call_id, 2)
+        await self.load.close_call(call_id)
+
+    async def _probe_idea(self) -> None:
+        idea_id = await self.load.publish_idea(key_of(self.dice), regions=["MA-09"])
+        subject = self._remember(idea_id, is_call=False)
+        await self.load.told(idea_id, 1)
+        await self.load.withdraw(subject)
+
+    def _remember(self, subject_id: UUID, *, is_call: bool) -> Subject:
+        """It is looked at like all others, and nobody else ends it."""
+        subject = Subject(subject_id, is_call=is_call, is_still=True, is_open=False)
+        self.load.subjects.append(subject)
+        return subject
+
+    async def _probe_record(self) -> None:
+        who = self.load.quiet
+        version = await self.load.change_record(who, 1)
+        await self.load.known(who, version)
+
+    async def _probe_door(self) -> None:
+        await self.load.renew_door()
+        await self.load.door_ready()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A process that stands still, in the middle of something if the moment was caught."""
+
+    member: Member
+    hit: str | None
+
+
+@asynccontextmanager
+async def standing(
+    field: Field, target: str, *, of: tuple[str, ...] = KINDS
+) -> AsyncIterator[Target]:
+    """Hold a process of this service in the middle of something; who is not dead then goes on.
+
+    It is held in what the seed asks for, else in anything of these sorts. Whatever is done to the
+    system meanwhile comes while that is open.
+    """
+    await field.delay()
+    lookout = field.lookout(target)
+    wanted = tuple(kind for kind in field.wanted(target) if kind in of)
+    caught = await lookout.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
+    caught = caught or await lookout.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
+    member = caught.member if caught else field.dice.choice(field.crew.of(target))
+    try:
+        await asyncio.to_thread(member.freeze)
+        yield Target(member, caught.window.kind if caught else None)
+    finally:
+        member.thaw()
+
+
+async def kill(field: Field, target: str) -> Blow:
+    """Kill -9 the process that has a transaction or a publish open, and start another."""
+    async with standing(field, target) as it:
+        await asyncio.to_thread(it.member.kill)
+    since = time.monotonic()
+    await asyncio.to_thread(it.member.launch)
+    recovered, settled = await field.recovery(target, since)
+    return Blow(it.hit, recovered, settled, struck=it.member.name)
+
+
+async def freeze(field: Field, target: str) -> Blow:
+    """Stop a process in mid-transaction for longer than anybody waits for it, then let it go on."""
+    async with standing(field, target) as it:
+        taken_over = await _silence(field, target)
+    recovered, settled = await field.recovery(target, time.monotonic())
+    return Blow(it.hit, recovered, settled, taken_over)
+
+
+async def _silence(field: Field, target: str) -> float:
+    """Longer than anybody waits; how long until the other process had taken over."""
+    since = time.monotonic()
+    await field.probe(target)
+    taken_over = time.monotonic() - since
+    await asyncio.sleep(max(0.0, SILENCE_SECONDS - taken_over))
+    return taken_over
+
+
+async def outage(field: Field, server: Server, how: str) -> Blow:
+    """A server is stopped or killed while somebody has something open, and started again."""
+    whose = field.dice.choice(["funding", "notifications"])
+    async with standing(field, whose, of=(FANOUT, PUBLISH, DELIVERY)) as it:
+        await asyncio.to_thread(server.stop if how == "stop" else server.kill)
+    await asyncio.sleep(DOWN_SECONDS)
+    await asyncio.to_thread(server.start)
+    recovered, settled = await field.recovery("funding", time.monotonic())
+    return Blow(it.hit, recovered, settled)
+
+
+@dataclass
+class Lines:
+    """Funding and notifications over lines of ours: of each process one to the broker, one to
+    the database."""
+
+    stack: AsyncExitStack
+
+    async def lay(self, field: Field, targets: tuple[str, ...]) -> None:
+        """Start these processes anew, each over lines of its own."""
+        for member in [m for target in targets for m in field.crew.of(target)]:
+            if not member.lines:
+                await self._lay(member)
+                await asyncio.to_thread(member.kill)
+        await field.crew.start()
+
+    async def _lay(self, member: Member) -> None:
+        known = await asyncio.to_thread(member.stack.environment, member.service)
+        broker = await self.stack.enter_async_context(Line.to(known["TAAWON_AMQP_URL"]))
+        database = await self.stack.enter_async_context(Line.to(known["TAAWON_DATABASE_URL"]))
+        member.lines = {"broker": broker, "database": database}
+        member.settings["TAAWON_AMQP_URL"] = broker.url
+        member.settings["TAAWON_DATABASE_URL"] = database.url
+        if partners := known.get("TAAWON_AMQP_PARTNERS_URL"):
+            member.settings["TAAWON_AMQP_PARTNERS_URL"] = broker.over(partners)
+
+
+async def cut(field: Field, target: str, where: str) -> Blow:
+    """Cut the lines of all processes of a service to one server, in the middle of a frame.
+
+    The process that stood still in mid-transaction goes on when the knife is there: what it says
+    next is cut in half.
+    """
+    lines = [member.lines[where] for member in field.crew.of(target)]
+    async with standing(field, target) as it:
+        cuts = [asyncio.create_task(line.cut()) for line in lines]
+        await asyncio.sleep(0)  # they begin
+    torn = await asyncio.gather(*cuts)
+    recovered, settled = await field.recovery(target, time.monotonic())
+    return Blow(it.hit, recovered, settled, torn=sum(torn))
+
+
+async def half_open(field: Field, target: str, where: str) -> Blow:
+    """The process that is in the middle of something hears nothing from now on, and is not told so;
+    later whoever asks anew is heard."""
+    async with standing(field, target) as it:
+        line = it.member.lines[where]
+        line.go_dead()
+    try:
+        taken_over = await _silence(field, target)
+    finally:
+        await line.heal()
+    recovered, settled = await field.recovery(target, time.monotonic())
+    return Blow(it.hit, recovered, settled, taken_over)

@@ -1,0 +1,106 @@
+"""A member that ends by itself is seen, and one behind a line of ours is known by its port."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from devkit.places import PROVISIONER
+from devkit.processes import NotStarted
+from devkit.stack import Stack
+
+from ..journeys.line import Line
+from .processes import Crew, Member
+
+
+class Sleeper(Member):
+    """A process that does nothing."""
+
+    def launch(self) -> None:
+        self._pid = self.process.start(
+            [sys.executable, "-c", "import signal; signal.pause()"], env={}
+        )
+
+    @property
+    def has_door(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Crew]:
+    stack = Stack(tmp_path)
+    crew = Crew(stack, {})
+    crew.members = [Sleeper(stack, PROVISIONER, number) for number in (1, 2)]
+    try:
+        yield crew
+    finally:
+        crew.end()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[str, list[int]]]:
+    """The url of a server, and the ports that it was called from."""
+    callers: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername")[1])
+        writer.write(b"hello\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp://user@127.0.0.1:{server.sockets[0].getsockname()[1]}", callers
+
+
+@asynccontextmanager
+async def a_call(line: Line) -> AsyncIterator[None]:
+    port = int(line.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        assert await reader.readline() == b"hello\n"
+        yield
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_only_the_struck_member_may_have_another_process(crew: Crew):
+    struck, twin = crew.members
+    await crew.start()
+    before = crew.pids()
+    struck.kill()
+    struck.launch()
+
+    await crew.wait_unchanged(before, struck.name)
+    with pytest.raises(AssertionError, match=rf"^{struck.name}: ended though nobody struck it"):
+        await crew.wait_unchanged(before, twin.name)
+
+
+async def test_a_member_that_is_gone_is_seen_although_nobody_looks_for_it(crew: Crew):
+    await crew.start()
+    before = crew.pids()
+    crew.members[1].process.kill9()
+
+    with pytest.raises(NotStarted, match="ended before it was ready"):
+        await crew.wait_unchanged(before, None)
+
+
+async def test_behind_a_line_a_member_has_the_port_that_the_server_sees(
+    crew: Crew, server: tuple[str, list[int]]
+):
+    url, callers = server
+    _, behind = crew.members
+    async with Line.to(url) as line:
+        behind.lines = {"database": line}
+        async with a_call(line):
+            assert crew.talker(PROVISIONER, callers[0]) is behind
+            await line.heal()
+
+        assert line.ports == set()
+        crew.forget_ports()
+        assert crew.talker(PROVISIONER, callers[0]) is None

@@ -1,0 +1,135 @@
+"""Who had to be told what, and whether they were: the judgement itself, without any database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from notifications.fanout.domain.subjects import FIRST, STATE_OF, SubjectState
+from shared.contracts.announcement import Announcement
+
+from .load import Subject
+
+
+@dataclass
+class Verdict:
+    """What was looked at after a row, and everything that was wrong."""
+
+    alerts: int = 0
+    corrections: int = 0
+    lost: int = 0
+    doubled: int = 0
+    never_open: int = 0
+    """Subjects of which nobody was to be told: notifications heard of their end first."""
+    partner_events: int = 0
+    repeats: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Told:
+    """The alerts of one cooperative about one subject: editions and the versions that they tell."""
+
+    editions: list[int] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    is_sure: bool = False
+
+
+@dataclass
+class Due:
+    """The versions of a subject that were to be told, first to last; and those of them that may
+    be somebody's first."""
+
+    versions: list[int] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+
+    @property
+    def last(self) -> int | None:
+        return self.versions[-1] if self.versions else None
+
+    def editions_after(self, first: int) -> set[int]:
+        """What whoever was told first of this version must have: that alert, each correction."""
+        return {FIRST, *(version for version in self.versions if version > first)}
+
+
+def due(announced: Iterable[Announcement], heard: Mapping[int, datetime]) -> Due:
+    """What had to be told of a subject, from what its owner announced, in the order it was heard.
+
+    What is older than the newest heard changes nothing. Nobody is told of what is not open, but
+    whoever was told of a subject hears every change of it, except that it is simply over.
+    """
+    found, newest = Due(), 0
+    for news in sorted(announced, key=lambda one: heard[one.version]):
+        if news.version <= newest:
+            continue
+        newest = news.version
+        if STATE_OF[news.state] is SubjectState.OPEN:
+            found.versions.append(news.version)
+            found.open.add(news.version)
+        elif STATE_OF[news.state] is SubjectState.VOID and found.versions:
+            found.versions.append(news.version)
+    return found
+
+
+def judge(
+    verdict: Verdict,
+    subject: Subject,
+    ledger: Mapping[str, Any],
+    told: Mapping[UUID, Told],
+    meant: Mapping[UUID, str],
+    due: Due,
+) -> None:
+    """One subject: exactly those who match have the first alert, and each correction after it."""
+    wrong = []
+    if due.last is None:
+        verdict.never_open += 1
+        meant = {}
+    if ledger["notified_version"] != due.last:
+        wrong.append(f"told up to version {ledger['notified_version']} instead of {due.last}")
+    verdict.lost += len(meant.keys() - told.keys())
+    if strange := told.keys() - meant.keys():
+        wrong.append(f"{len(strange)} told who do not match")
+    if ledger["eligible"] + ledger["unknown"] != len(told):
+        wrong.append("its counts are not those of its alerts")
+    for one in told.values():
+        _judge_one(verdict, one, due)
+    wrong += _wrong_words(subject, told, meant, due)
+    verdict.wrong += [f"{subject.subject_id}: {what}" for what in wrong]
+
+
+def _judge_one(verdict: Verdict, one: Told, due: Due) -> None:
+    """What one cooperative has, and what it should have."""
+    meant = due.editions_after(one.versions[0])
+    verdict.alerts += FIRST in one.editions
+    verdict.corrections += sum(edition != FIRST for edition in one.editions)
+    verdict.lost += len(meant - set(one.editions))
+    verdict.doubled += len(set(one.editions) - meant)
+
+
+def _wrong_words(
+    subject: Subject, told: Mapping[UUID, Told], meant: Mapping[UUID, str], due: Due
+) -> list[str]:
+    """What alerts say that is not so."""
+    found = []
+    if late := sum(_is_wrong_first(subject, one, due) for one in told.values()):
+        found.append(f"{late} told first of a version that was not to be told first")
+    if any(e not in (FIRST, v) for one in told.values() for e, v in _pairs(one)):
+        found.append("a correction tells another version than its own")
+    if subject.is_still and any(
+        one.is_sure != (meant.get(who) == "eligible") for who, one in told.items()
+    ):
+        found.append("told with a wrong verdict")
+    return found
+
+
+def _is_wrong_first(subject: Subject, one: Told, due: Due) -> bool:
+    """Where nobody ever changes everybody is told at once; elsewhere as long as it is open."""
+    first = one.versions[0]
+    return first not in (due.versions[:1] if subject.is_still else due.open)
+
+
+def _pairs(one: Told) -> Iterable[tuple[int, int]]:
+    return zip(one.editions, one.versions, strict=True)

@@ -1,0 +1,27 @@
+"""The four services on sockets, each with one of everything in its database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from devkit.pytest_plugin import TestDatabases, Tokens
+
+from . import doors, samples
+
+
+@pytest.fixture(scope="session")
+def open_doors(databases: TestDatabases, tokens: Tokens) -> Iterator[dict[str, doors.Door]]:
+    """Each service under its name, on a database of its own."""
+    with contextlib.ExitStack() as stack:
+        keys_url = stack.enter_context(doors.issuing(tokens))
+        opened = {
+            service: stack.enter_context(
+                doors.open_door(service, databases.fresh(service), keys_url)
+            )
+            for service in doors.SERVICES
+        }
+        for door in opened.values():
+            samples.fill(door, tokens)
+        yield opened

@@ -1,0 +1,168 @@
+"""One of everything, so that made-up requests meet what exists and not only what does not."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from devkit.pytest_plugin import Tokens
+
+from shared.contracts.base import now
+from shared.contracts.catalogue import EVENTS, sample
+from shared.contracts.registry import BATCH_LIMIT
+from shared.kernel.runtime import Runtime
+
+from .doors import Door
+
+PARTNER = "indh-agadir"
+COOPERATIVE = uuid.UUID("00000000-0000-4000-8000-00000000c001")
+CALLERS = ("operator", "partner", "cooperative")
+
+IDEA = {
+    "title": {"fr": "Huile d'argane traçable", "ar": "زيت أركان قابل للتتبع"},
+    "summary": {"fr": "Un lot, un village.", "ar": "لكل دفعة قريتها."},
+    "regions": ["MA-09"],
+    "sectors": ["ARGAN"],
+}
+CALL = {
+    "funder_slug": PARTNER,
+    "funder": "INDH",
+    "title": {"fr": "Appel à projets", "ar": "طلب مشاريع"},
+    "summary": {"fr": "Investissement seul.", "ar": "الاستثمار فقط."},
+    "tracks": [{"name": {"fr": "Toutes", "ar": "الكل"}, "criteria": {"regions": ["MA-09"]}}],
+    "deadline": {"local": "2099-09-02T16:00"},
+}
+ENTRY = {
+    "court": "TPI Tiznit",
+    "local_register_no": "12/2021",
+    "province": "MA-TIZ",
+    "name_fr": "Coopérative Tizi Argan",
+}
+INSTITUTION = {
+    "slug": PARTNER,
+    "kind": "programme",
+    "name": {"fr": "INDH", "ar": "المبادرة الوطنية للتنمية البشرية"},
+}
+KNOWN: dict[str, list[str]] = {"slug": [PARTNER], "cooperative_id": [str(COOPERATIVE)]}
+"""Values of path parameters that exist, under the parameter's name."""
+
+
+def headers(tokens: Tokens, caller: str) -> dict[str, str]:
+    """A token of an operator, an institution, or a cooperative's account."""
+    if caller == "partner":
+        return tokens.headers("partner", partner=PARTNER, subject=_subject(caller))
+    if caller == "cooperative":
+        return tokens.headers("cooperative", cooperatives=[COOPERATIVE], subject=_subject(caller))
+    return tokens.headers(caller, subject=_subject(caller))
+
+
+def _subject(caller: str) -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_OID, caller)
+
+
+def fill(door: Door, tokens: Tokens) -> None:
+    """Put into the service what its routes ask for."""
+    _FILL[door.service](door, tokens)
+
+
+def _post(door: Door, caller: dict[str, str], path: str, body: Any) -> dict[str, Any]:
+    answer = door.http.post(path, json=body, headers=caller)
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert isinstance(found, dict)
+    return found
+
+
+def _registry(door: Door, tokens: Tokens) -> None:
+    operator = headers(tokens, "operator")
+    door.run(_record_callers)
+    _post(door, operator, "/partners", INSTITUTION)
+    KNOWN["account_id"] = [_account(door, operator, number) for number in range(2)]
+    erasure = {"kind": "erasure", "ground": "person", "reference": "1"}
+    erasure |= {"account_ids": KNOWN["account_id"][1:]}
+    _post(door, operator, "/persons/requests", erasure)
+    made = _post(door, operator, "/cooperatives", ENTRY)
+    KNOWN["cooperative_id"].append(made["cooperative_id"])
+    sent = {**operator, "Content-Type": "text/csv"}
+    file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
+    answer = door.http.post("/imports", content=file.encode(), headers=sent)
+    KNOWN["import_id"] = [answer.text.split('"import_id":"')[1][:36]]
+
+
+def _account(door: Door, operator: dict[str, str], number: int) -> str:
+    body = {
+        "email": f"known-{number}@taawon.example",
+        "password": "a long enough pass phrase 7",
+        "roles": ["delegate"],
+        "provinces": ["MA-AGD"],
+    }
+    made = _post(door, operator, "/accounts", body)
+    return str(made["account_id"])
+
+
+async def _record_callers(runtime: Runtime) -> None:
+    """The operator's account and the institution's: they may change accounts and clients."""
+    from registry.identity.domain.accounts import Account  # only this door needs it
+
+    assert runtime.sealer is not None
+    async with runtime.sessions.begin() as session:
+        for caller, partner in (("operator", None), ("partner", PARTNER)):
+            account = Account(
+                id=_subject(caller),
+                email_sealed=runtime.sealer.seal({"email": f"{caller}@taawon.example"}),
+                email_mark=caller,
+                password_hash="",
+                roles=[caller],
+                partner=partner,
+                created_at=now(),
+            )
+            session.add(account)
+
+
+def _ideas(door: Door, tokens: Tokens) -> None:
+    author = headers(tokens, "cooperative")
+    KNOWN["idea_id"] = [_post(door, author, "/ideas", IDEA)["idea_id"] for _ in range(3)]
+
+
+def _funding(door: Door, tokens: Tokens) -> None:
+    funder = headers(tokens, "partner")
+    KNOWN["call_id"] = [_post(door, funder, "/calls", CALL)["call_id"] for _ in range(3)]
+
+
+def _notifications(door: Door, tokens: Tokens) -> None:
+    made = _post(door, headers(tokens, "partner"), "/subscriptions", {})
+    KNOWN["subscription_id"] = [made["subscription_id"]]
+    KNOWN["number"] = [str(n) for n in range(1, 5)]
+    KNOWN["subject_id"] = [door.run(_hear)]
+
+
+async def _hear(runtime: Runtime) -> str:
+    """The facts of the samples, as if they had come over the broker."""
+    from notifications import handlers  # only this door needs it
+
+    def fact(topic: str, **changes: Any) -> Any:
+        return EVENTS[topic].model_validate_json(sample(topic)).model_copy(update=changes)
+
+    batch = fact("registry.cooperatives.imported.v1")
+    record = batch.cooperatives[0]
+    places = {"region": "MA-09", "province": "MA-AGD"}
+    records = [
+        record.model_copy(update={"cooperative_id": one, **places})
+        for one in [COOPERATIVE, *(uuid.uuid4() for _ in range(min(5, BATCH_LIMIT)))]
+    ]
+    call = fact("funding.call.opened.v1")
+    async with runtime.sessions.begin() as session:
+        told = batch.model_copy(update={"cooperatives": tuple(records)})
+        await handlers.keep_imported_cooperatives(told, session)
+    async with runtime.sessions.begin() as session:
+        await handlers.follow_call(call, session)
+        await handlers.feed_partners(call, session)
+    return str(call.call_id)
+
+
+_FILL = {
+    "registry": _registry,
+    "ideas": _ideas,
+    "funding": _funding,
+    "notifications": _notifications,
+}

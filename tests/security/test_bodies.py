@@ -1,0 +1,295 @@
+"""Bodies, headers and paths that nobody means well with: a problem with field and remedy."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import uuid
+import zipfile
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from devkit.places import SERVICES
+
+from . import samples
+from .doors import Door, Operation, document, operations
+
+LIMIT = 256 * 1024
+JSON = {"Content-Type": "application/json"}
+
+
+def takes(operation: Operation) -> set[str]:
+    return set(operation.about.get("requestBody", {}).get("content", {}))
+
+
+WITH_JSON = [operation for operation in operations() if "application/json" in takes(operation)]
+
+
+def _path(operation: Operation) -> str:
+    path = operation.path
+    for parameter in operation.parameters("path"):
+        name = parameter["name"]
+        path = path.replace(f"{{{name}}}", samples.KNOWN.get(name, [str(uuid.uuid4())])[0])
+    return path
+
+
+def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
+    own = {"funding": "partner", "ideas": "cooperative"}.get(operation.service, "operator")
+    return samples.headers(tokens, own)
+
+
+def _send(door: Door, operation: Operation, tokens: Any, content: Any, **headers: str) -> Any:
+    given = {
+        **JSON,
+        **_caller(operation, tokens),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
+    return door.http.request(operation.method, _path(operation), content=content, headers=given)
+
+
+def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
+    """The problem in an answer, which has one of these statuses and says something useful."""
+    assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:500]}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["detail"]
+    if answer.status_code == 422:
+        assert all(error["field"] and error["message"] for error in told["errors"])
+        assert told["errors"]
+    return told
+
+
+UNREADABLE: dict[str, bytes] = {
+    "cut off": b'{"title": ',
+    "two documents": b"{}{}",
+    "a key twice": b'{"reason": "a", "reason": "b"}',
+    "a key twice, deep": b'{"title": {"fr": "a", "fr": "b"}}',
+    "NaN": b'{"jobs": NaN}',
+    "Infinity": b'{"jobs": -Infinity}',
+    "nested lists": b"[" * 100_000 + b"]" * 100_000,
+    "nested objects": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "too many digits": b'{"jobs": ' + b"9" * 5000 + b"}",
+    "latin-1": '{"reason": "é"}'.encode("latin-1"),
+    "UTF-16": '{"reason": "a"}'.encode("utf-16"),
+    "UTF-16 without mark": '{"reason": "a"}'.encode("utf-16-le"),
+    "UTF-32": '{"reason": "a"}'.encode("utf-32"),
+    "a mark before UTF-8": b'\xef\xbb\xbf{"reason": "a"}',
+    "half a character": b'{"reason": "\\ud800"}',
+    "half a character as key": b'{"\\udfff": 1}',
+    "overlong UTF-8": b'{"reason": "\xc0\xaf"}',
+    "a raw control character": b'{"reason": "\x00"}',
+    "packed": gzip.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_json_that_can_be_read_in_more_than_one_way_is_refused(
+    operation: Operation, open_doors, tokens
+):
+    for name, body in UNREADABLE.items():
+        answer = _send(open_doors[operation.service], operation, tokens, body)
+        (error,) = problem(answer, 422)["errors"]
+        assert error["field"] == "body", name
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_json_of_another_shape_is_refused(operation: Operation, open_doors, tokens):
+    for body in (b"[]", b"null", b'"x"', b"7", b"true", b"[{}]"):
+        if body == b"null" and not operation.about["requestBody"].get("required"):
+            continue
+        problem(_send(open_doors[operation.service], operation, tokens, body), 422)
+
+
+def _texts(schema: Any, components: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The places of a body where a text may stand."""
+    if "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    for option in schema.get("anyOf", []):
+        yield from _texts(option, components, path)
+    for name, inner in schema.get("properties", {}).items():
+        yield from _texts(inner, components, (*path, name))
+    if schema.get("type") == "array":
+        yield from _texts(schema["items"], components, (*path, "0"))
+    if schema.get("type") == "string":
+        yield path
+
+
+def _placed(path: tuple[str, ...], value: Any) -> Any:
+    for name in reversed(path):
+        value = [value] if name == "0" else {name: value}
+    return value
+
+
+HOSTILE: dict[str, Any] = {
+    "NUL": "a\0b",
+    "SQL": "'; DROP TABLE audit; --",
+    "long": "x" * 100_000,
+    "a number": 2**80,
+    "an object": {"a": {"b": []}},
+}
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_no_text_of_a_body_brings_a_service_down(operation: Operation, open_doors, tokens):
+    content = operation.about["requestBody"]["content"]["application/json"]
+    components = document(operation.service)["components"]["schemas"]
+    good = GOOD.get((operation.service, operation.path), {})
+    places = sorted(set(_texts(content["schema"], components)))
+
+    for place, (name, value) in product(places, HOSTILE.items()):
+        answer = open_doors[operation.service].http.request(
+            operation.method,
+            _path(operation),
+            json=_merged(good, _placed(place, value)),
+            headers=_caller(operation, tokens),
+        )
+        assert answer.status_code < 500, (place, name, answer.text)
+        if name in {"NUL", "long"}:
+            problem(answer, 400, 403, 404, 409, 413, 422)
+
+
+GOOD: dict[tuple[str, str], dict[str, Any]] = {
+    ("ideas", "/ideas"): samples.IDEA,
+    ("ideas", "/ideas/{idea_id}"): samples.IDEA,
+    ("funding", "/calls"): samples.CALL,
+    ("funding", "/calls/{call_id}"): samples.CALL,
+    ("registry", "/partners"): samples.INSTITUTION,
+    ("registry", "/cooperatives"): samples.ENTRY,
+    ("registry", "/accounts"): {
+        "email": "a@b.example",
+        "password": "a long enough pass phrase 7",
+        "roles": ["juror"],
+    },
+    ("notifications", "/previews"): {"tracks": [{}]},
+}
+
+
+def _merged(good: Any, change: Any) -> Any:
+    if isinstance(good, dict) and isinstance(change, dict):
+        return {**good, **{name: _merged(good.get(name), inner) for name, inner in change.items()}}
+    if isinstance(good, list) and good and isinstance(change, list):
+        return [_merged(good[0], change[0])]
+    return change
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_packed_foreign_and_huge_bodies_are_refused_unread(
+    operation: Operation, open_doors, tokens
+):
+    door = open_doors[operation.service]
+    bomb = gzip.compress(b" " * 10_000_000)
+
+    for encoding in ("gzip", "br", "deflate, gzip", "GZIP", "identity, gzip"):
+        answer = _send(door, operation, tokens, bomb, Content_Encoding=encoding)
+        assert problem(answer, 415)["code"] == "packed-body"
+    for charset in ("utf-16", "latin-1", "utf-7", "x"):
+        kind = f"application/json; charset={charset}"
+        answer = _send(door, operation, tokens, b"{}", Content_Type=kind)
+        assert problem(answer, 415)["code"] == "foreign-charset"
+    answer = _send(door, operation, tokens, b" " * (LIMIT + 1))
+    assert problem(answer, 413)["code"] == "body-too-large"
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_another_content_type_says_which_one_is_taken(operation: Operation, open_doors, tokens):
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"):
+        answer = _send(
+            open_doors[operation.service], operation, tokens, b'{"a": 1}', Content_Type=kind
+        )
+        told = problem(answer, 422)
+        assert "Content-Type: application/json" in told["detail"], kind
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_paths_methods_and_ids_that_do_not_exist_are_problems(service, open_doors, tokens):
+    http = open_doors[service].http
+
+    assert problem(http.get("/nowhere"), 404)["code"] == "no-such-path"
+    assert problem(http.get("/status/"), 404)["code"] == "no-such-path"
+    for method in ("DELETE", "BREW"):
+        assert "GET" in problem(http.request(method, "/status"), 405)["detail"]
+
+
+BY_ID = [op for op in operations() if op.needs_token and op.method == "get" and "_id}" in op.path]
+NO_ID = ("7", "x" * 5000, "%00", "..%2f..%2fstatus", "null", "%ED%A0%80")
+
+
+@pytest.mark.parametrize("operation", BY_ID, ids=str)
+def test_an_id_that_is_none_is_a_problem(operation: Operation, open_doors, tokens):
+    caller = samples.headers(tokens, "operator")
+
+    for wrong in NO_ID:
+        path = re.sub(r"\{[^}]*\}", wrong, operation.path)
+        answer = open_doors[operation.service].http.get(path, headers=caller)
+        problem(answer, 404, 422)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("sent", ["a b", "x" * 200, "a%0d%0aSet-Cookie: b=1", "é", '"', "<b>"])
+def test_a_correlation_id_can_carry_nothing_into_headers_or_logs(service, open_doors, sent):
+    answer = open_doors[service].http.get("/healthz", headers={b"X-Correlation-ID": sent.encode()})
+
+    uuid.UUID(answer.headers["x-correlation-id"])
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_forged_host_is_never_repeated(service, open_doors):
+    for path in ("/status/", "/nowhere", "/openapi.json"):
+        answer = open_doors[service].http.get(path, headers={"Host": "evil.example"})
+        assert "evil.example" not in answer.text + str(answer.headers)
+
+
+def _zipped() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("../../register.csv", b"0" * 5_000_000)
+    return packed.getvalue()
+
+
+HEADER = "court,local_register_no,province,name_fr\n"
+NO_REGISTER: dict[str, bytes] = {
+    "empty": b"",
+    "a zip, as spreadsheets are": _zipped(),
+    "packed": gzip.compress(HEADER.encode() * 100_000),
+    "UTF-16": HEADER.encode("utf-16"),
+    "latin-1": (HEADER + "TPI Tiznit,1/2021,MA-TIZ,Coopérative\n").encode("latin-1"),
+    "NUL": b"court\0,x\n",
+    "a line without end": b"court," * 100_000,
+    "a cell without end": (HEADER + '"' + "x\n" * 100_000).encode(),
+    "formulas as columns": b"=cmd|' /C calc'!A0,+1\n1,2\n",
+}
+
+
+def _import(door: Door, tokens: Any, content: bytes, **more: str) -> httpx.Response:
+    caller = samples.headers(tokens, "operator")
+    return door.http.post(
+        "/imports", content=content, headers={**caller, "Content-Type": "text/csv", **more}
+    )
+
+
+@pytest.mark.parametrize("name", NO_REGISTER)
+def test_a_file_that_is_no_register_is_refused_or_reported(name, open_doors, tokens):
+    answer = _import(open_doors["registry"], tokens, NO_REGISTER[name])
+
+    if answer.status_code == 200:  # found out on the way: the report says so
+        report = orjson.loads(answer.text.splitlines()[-1])["report"]
+        assert (report["state"], bool(report["refusal"])) == ("refused", True), report
+        assert report["rows_added"] == 0
+    else:
+        assert problem(answer, 422)["errors"][0]["field"] == "file"
+
+
+def test_an_import_says_which_bodies_it_takes(open_doors, tokens):
+    door, good = open_doors["registry"], HEADER.encode()
+
+    for kind in ("application/zip", "application/json", "multipart/form-data; boundary=x"):
+        assert problem(_import(door, tokens, good, **{"Content-Type": kind}), 415, 422)
+    for encoding in ("gzip", "br"):
+        packed = _import(door, tokens, gzip.compress(good), **{"Content-Encoding": encoding})
+        assert problem(packed, 415)["code"] == "packed-body"

@@ -1,0 +1,158 @@
+"""Where the services of a running system are, and how an operator asks them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from shared.errors import Invalid, NotFound
+from shared.kernel.installed import installed_services
+
+from .local_stack import LocalStack, find_local_stack
+
+Urls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url",
+        envvar="TAAWON_URLS",
+        help="registry=http://host:8001, once per service; without any, what `taawon up` started.",
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAAWON_OPERATOR_TOKEN",
+        help="Of an operator; on this machine the operator that `taawon up` made signs in.",
+    ),
+]
+TIMEOUT = 5.0
+
+
+class NothingHere(NotFound):
+    """Nothing was ever started here: run `taawon up`, or name services with --url."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The services by name, and the operator's token. `stack` is known on this machine only."""
+
+    urls: Mapping[str, str]
+    stack: LocalStack | None = None
+    token: str | None = field(default=None, repr=False)
+    no_token: str | None = None
+
+    @classmethod
+    def find(cls, urls: Sequence[str] | None, token: str | None) -> Doors:
+        """The named services, else those of this machine's stack; nothing is started."""
+        if urls:
+            named = dict(_named(url) for url in urls)
+            return cls(named, token=token, no_token="no token is given")
+        stack = find_local_stack()
+        if stack is None or not stack.was_started():
+            raise NothingHere(
+                f"nothing was ever started {f'in {stack.folder}' if stack else 'here'}: run"
+                " `taawon up`, or name each service, as in --url registry=http://127.0.0.1:8001"
+            )
+        found = {service: stack.url(service) for service in installed_services()}
+        if token is not None:
+            return cls(found, stack, token)
+        token, trouble = _sign_in(stack)
+        return cls(found, stack, token, trouble)
+
+    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
+        """What each service answers to this question, all asked at once."""
+        headers = {"Authorization": f"Bearer {self.token}"} if signed and self.token else {}
+        async with self._http(headers) as http:
+            asked = (_get(http, f"{url}{path}", query) for url in self.urls.values())
+            return dict(zip(self.urls, await asyncio.gather(*asked), strict=True))
+
+    async def send(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        """What one service answers to this request of the operator."""
+        if self.token is None:
+            return Answer(0, {"detail": f"{self.no_token}; give the token of an operator"})
+        async with self._http({"Authorization": f"Bearer {self.token}"}) as http:
+            return await _ask(http, method, f"{self.urls[service]}{path}", json=body)
+
+    def _http(self, headers: dict[str, str]) -> httpx.AsyncClient:
+        # On this machine straight to the port: a proxy of the environment knows nothing of it.
+        return httpx.AsyncClient(headers=headers, timeout=TIMEOUT, trust_env=self.stack is None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The JSON of an answer, or why there is none; status 0 means that there was no answer.
+
+    `asked` and `answered` are moments by the clock of this machine.
+    """
+
+    status: int
+    body: Any = None
+    asked: float = 0.0
+    answered: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def trouble(self) -> str:
+        detail = self.body.get("detail") if isinstance(self.body, dict) else None
+        if self.status == 0:
+            return detail or "no answer"
+        return f"{self.status} {detail or ''}".strip()
+
+
+async def _get(http: httpx.AsyncClient, url: str, query: dict[str, Any]) -> Answer:
+    return await _ask(http, "GET", url, params=query)
+
+
+async def _ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) -> Answer:
+    asked = time.time()
+    try:
+        response = await http.request(method, url, **content)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return Answer(0, None, asked, time.time())
+    try:
+        return Answer(response.status_code, response.json(), asked, time.time())
+    except ValueError:
+        return Answer(response.status_code, None, asked, time.time())
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    if not name or not url.startswith(("http://", "https://")):
+        raise Invalid(f"--url {text}: write it as registry=http://host:8001", field="--url")
+    known = installed_services()
+    if known and name not in known:
+        raise Invalid(
+            f"--url {text}: {name} is no service; they are {', '.join(known)}", field="--url"
+        )
+    return name, url.rstrip("/")
+
+
+def _sign_in(stack: LocalStack) -> tuple[str | None, str | None]:
+    """The token of the stack's operator, or why there is none; nobody is made."""
+    kept = stack.operator_password
+    if not kept.exists():
+        return None, f"there is no operator's password in {kept}: `taawon up` makes the operator"
+    form = {
+        "grant_type": "password",
+        "username": stack.operator,
+        "password": kept.read_text().strip(),
+    }
+    try:
+        with httpx.Client(timeout=TIMEOUT, trust_env=False) as http:
+            answer = http.post(f"{stack.url('registry')}/token", data=form)
+    except httpx.HTTPError:
+        return None, "the registry, which gives tokens, does not answer"
+    if answer.is_server_error:
+        return None, f"the registry gives no tokens just now ({answer.status_code})"
+    if answer.is_error:
+        return None, f"the registry refused the password in {kept} ({answer.status_code})"
+    return str(answer.json()["access_token"]), None

@@ -1,0 +1,1 @@
+"""The operator's commands: each asks running services over HTTP, or reads the code."""

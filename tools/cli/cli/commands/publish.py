@@ -1,0 +1,158 @@
+"""`taawon preview` and `taawon publish`: look at an audience, then confirm what was seen."""
+
+from __future__ import annotations
+
+import json as json_files
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.client import Doors, Token, Urls
+from shared.errors import DomainError, Invalid
+
+TIMEOUT = 60.0
+
+
+class Refused(DomainError):
+    """A service refused; the message is what it said."""
+
+
+class Kind(StrEnum):
+    """What can be published."""
+
+    CALL = "call"
+    IDEA = "idea"
+
+
+PLACES = {Kind.CALL: ("funding", "calls", "open"), Kind.IDEA: ("ideas", "ideas", "publish")}
+
+What = Annotated[str, typer.Argument(help="call, idea, or file.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def preview(
+    what: What,
+    name: Annotated[str, typer.Argument(metavar="ID|FILE", help="Its id, or a file of criteria.")],
+    urls: Urls = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Show whom a call, an idea or a file of criteria would reach, by region and sector.
+
+    A file is JSON as POST /previews takes it: {"tracks": [{"regions": ["MA-09"]}]}.
+
+    Example: taawon preview call 0d9c8f9e-…
+    """
+    doors = Doors.find(urls, token)
+    asked = (
+        _read(Path(name)) if what == "file" else _criteria_of(_kind(what), _find(doors, what, name))
+    )
+    seen = _ask(doors, "notifications", "POST", "/previews", asked)
+    _show(seen, json=json)
+
+
+def publish(
+    what: Annotated[Kind, typer.Argument(help="A draft call, or a submitted idea.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its id.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Confirm what is seen without a question.")
+    ] = False,
+    urls: Urls = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Show the audience, ask, and open the call or publish the idea with the number confirmed.
+
+    Should many more match by then, nobody is told before a person has looked again. What is
+    published is the version that was seen.
+
+    Example: taawon publish call 0d9c8f9e-… --yes
+    """
+    doors = Doors.find(urls, token)
+    found = _find(doors, what, name)
+    seen = _ask(doors, "notifications", "POST", "/previews", _criteria_of(what, found))
+    if not json:
+        typer.echo(found["title"]["fr"])
+        _show(seen, json=False)
+    if not yes:
+        typer.confirm(f"Tell these {seen['matched']} cooperatives?", abort=True, err=True)
+    service, folder, step = PLACES[what]
+    body = {"confirmed_audience": seen["matched"]}
+    made = _ask(doors, service, "POST", f"/{folder}/{name}/{step}", body, version=found["version"])
+    if json:
+        typer.echo(orjson.dumps({"preview": seen, "published": made}).decode())
+        return
+    typer.echo(f"{made['state']}, with {seen['matched']} recipients confirmed")
+
+
+def _kind(what: str) -> Kind:
+    try:
+        return Kind(what)
+    except ValueError:
+        raise Invalid(f"{what!r} can't be previewed: say call, idea or file") from None
+
+
+def _find(doors: Doors, what: str, name: str) -> dict[str, Any]:
+    service, folder, _ = PLACES[_kind(what)]
+    found: dict[str, Any] = _ask(doors, service, "GET", f"/{folder}/{name}")
+    return found
+
+
+def _criteria_of(kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
+    """What a fan-out of it would ask; an idea has one track: its territory and sectors."""
+    if kind is Kind.CALL:
+        tracks = [track["criteria"] for track in found["tracks"]]
+        return {"tracks": tracks, "reference_on": found["reference_on"]}
+    return {"tracks": [{name: found[name] for name in ("regions", "provinces", "sectors")}]}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json_files.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path} can't be read as JSON: {error}") from None
+
+
+def _ask(
+    doors: Doors, service: str, method: str, path: str, body: Any = None, *, version: int = 0
+) -> Any:
+    url = doors.urls.get(service)
+    if url is None:
+        raise Invalid(f"where is {service}? Name it, as in --url {service}=http://127.0.0.1:8003")
+    if doors.token is None:
+        raise Refused(doors.no_token or "no token is given: --token")
+    headers = {"Authorization": f"Bearer {doors.token}"}
+    if version:
+        headers["If-Match"] = f'"{version}"'
+    try:
+        with httpx.Client(timeout=TIMEOUT, trust_env=doors.stack is None) as http:
+            answer = http.request(method, f"{url}{path}", json=body, headers=headers)
+        told = answer.json()
+    except (httpx.HTTPError, ValueError):
+        raise Refused(f"{service} does not answer at {url}: see `taawon doctor`") from None
+    if answer.is_error:
+        errors = "; ".join(f"{e['field']}: {e['message']}" for e in told.get("errors", []))
+        raise Refused(f"{service}: {told.get('detail', answer.status_code)} {errors}".strip())
+    return told
+
+
+def _show(seen: dict[str, Any], *, json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps(seen).decode())
+        return
+    table = Table("", "matched", "eligible", "unknown", box=None, padding=(0, 2, 0, 0))
+    for title, groups in (("Regions", seen["by_region"]), ("Sectors", seen["by_sector"])):
+        table.add_row(f"[bold]{title}[/bold]")
+        for group in groups:
+            both = group["eligible"] + group["unknown"]
+            name = group["label"] or group["code"] or "unknown"
+            table.add_row(f"  {name}", str(both), str(group["eligible"]), str(group["unknown"]))
+    total = (str(seen[name]) for name in ("matched", "eligible", "unknown"))
+    table.add_row("[bold]All[/bold]", *total)
+    Console().print(table)

@@ -1,0 +1,168 @@
+"""`taawon snapshot` and `taawon replay`: have a service send facts to one queue again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.client import Answer, Doors, Token, Urls
+from shared.errors import Conflict, DomainError, NotFound
+
+LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 60
+"""How long a service that is being started anew is waited for; the run goes on with it."""
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+
+Service = Annotated[str, typer.Argument(help="The service whose facts they are.")]
+Queue = Annotated[str, typer.Option("--to", help="One rebuildable queue: docs/events.md.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the run.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines; without a progress bar.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Begin it, and do not wait for its end.")]
+
+
+class ServiceRefused(DomainError):
+    """The service did not do it."""
+
+
+class UnknownDoor(NotFound):
+    """No door of this service is known."""
+
+
+class NotAllSent(Conflict):
+    """The run ended before all was sent."""
+
+
+def snapshot(
+    service: Service,
+    to: Queue,
+    reason: Reason,
+    urls: Urls = None,
+    token: Token = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Send what is so now, in its newest facts, to a queue whose projection has to be built again.
+
+    Empty the projection first, where it is to be emptied. Live facts go on meanwhile, and a newer
+    one wins. Exit code 1 where it was refused or did not get to its end.
+
+    Example: taawon snapshot registry --to notifications.keep_imported_cooperatives --reason "…"
+    """
+    request = {"kind": "snapshot", "queue": to, "reason": reason}
+    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
+
+
+def replay(
+    service: Service,
+    to: Queue,
+    reason: Reason,
+    since: Annotated[
+        datetime | None, typer.Option(formats=_MOMENTS, help="From then on; UTC unless it says.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_MOMENTS, help="Before then; now if not given.")
+    ] = None,
+    topics: Annotated[
+        list[str] | None, typer.Option("--topic", help="Only these facts; may be repeated.")
+    ] = None,
+    event: Annotated[UUID | None, typer.Option(help="Only the fact of this id.")] = None,
+    urls: Urls = None,
+    token: Token = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Send facts of the log to a queue once more, to fill a gap.
+
+    The log is as long as TAAWON_OUTBOX_RETENTION_DAYS; it says so where part of the range is gone.
+
+    Example: taawon replay registry --to notifications.know_partner --since 2026-11-24 --reason "…"
+    """
+    request = {
+        "kind": "log",
+        "queue": to,
+        "reason": reason,
+        "since": _aware(since),
+        "until": _aware(until),
+        "topics": topics or [],
+        "event_id": str(event) if event else None,
+    }
+    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
+
+
+def _aware(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _carry_out(
+    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, as_json: bool
+) -> None:
+    if service not in doors.urls:
+        known = ", ".join(doors.urls)
+        raise UnknownDoor(f"no door of {service!r} is known, only of {known}: name it with --url")
+    run = asyncio.run(_follow(service, request, doors, wait=wait, quiet=as_json))
+    if as_json:
+        typer.echo(orjson.dumps(run).decode())
+    else:
+        _show(run, wait=wait)
+    if run["state"] not in {"finished", "running"}:
+        raise NotAllSent(f"the run {run['run']} is {run['state']}: {run['error'] or 'by request'}")
+
+
+async def _follow(
+    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, quiet: bool
+) -> dict[str, Any]:
+    run = _told(service, await doors.send(service, "POST", "/replays", request))
+    with _progress(quiet or not wait) as progress:
+        task = progress.add_task(f"to {request['queue']}", total=run["total"] or None)
+        while wait and run["state"] == "running":
+            progress.update(task, completed=run["done"])
+            run = await _look_again(service, run["run"], doors)
+        progress.update(task, completed=run["done"])
+    return run
+
+
+async def _look_again(service: str, run: str, doors: Doors) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        answer = await doors.send(service, "GET", f"/replays/{run}")
+        away = answer.status in {0, 429} or answer.status >= 500
+        if not away or time.monotonic() > deadline:
+            return _told(service, answer)
+
+
+def _told(service: str, answer: Answer) -> dict[str, Any]:
+    if not answer.ok:
+        raise ServiceRefused(f"{service}: {answer.trouble}")
+    assert isinstance(answer.body, dict)
+    return answer.body
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+
+
+def _show(run: dict[str, Any], *, wait: bool) -> None:
+    if not wait:
+        typer.echo(f"run {run['run']} has begun: GET /replays/{run['run']}")
+        return
+    typer.echo(f"{run['sent']} messages ({run['done']} rows) to {run['queue']}: {run['state']}")
+    if run["incomplete"]:
+        typer.echo(f"incomplete: {run['incomplete']}", err=True)

@@ -1,0 +1,223 @@
+"""`taawon status`: the whole system in one table, a row for each service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Column, Table
+
+from cli.client import Doors, Token, Urls
+from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
+from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
+from cli.observe import glance
+from shared.kernel.admin.schemas import OutboxState, Status
+
+COLUMNS = (
+    "service",
+    "state",
+    "version",
+    "schema",
+    "outbox",
+    "dead",
+    "reactions",
+    "messages",
+    "heard",
+)
+WIDE = 120
+"""Columns of a terminal that has room for the remarks beside the rest; else they stand below."""
+Seen = tuple[tuple[ServiceSeen, ...], BrokerSeen]
+
+
+def status(
+    urls: Urls = None,
+    token: Token = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    watch: Annotated[
+        float, typer.Option(help="Look again every so many seconds, until Ctrl-C; 0: once.", min=0)
+    ] = 0,
+) -> None:
+    """Show how the system stands: the services of this machine, or those named by --url.
+
+    outbox: facts that wait, and the age of the oldest; messages: ready + worked on, in the queues
+    of the service's reactions; heard: how many of the queues that it needs have a consumer. The
+    last two need the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
+
+    It only shows: the exit code is 0 whatever it sees. For checks there is `taawon doctor`.
+
+    Example: taawon status --watch 2
+    """
+    doors = Doors.find(urls, token)
+    seen = asyncio.run(glance(doors))
+    if json:
+        typer.echo(orjson.dumps(_plain(seen)).decode())
+    elif watch:
+        _keep_looking(seen, doors, urls, token, every=watch)
+    else:
+        console = Console()
+        console.print(_table(seen, console.width))
+        _say_what_is_missing(seen)
+
+
+def _keep_looking(seen: Seen, doors: Doors, urls: Urls, token: Token, *, every: float) -> None:
+    """Until the operator has seen enough. A token lives for minutes; a refused one is renewed."""
+    console = Console()
+    with Live(_table(seen, console.width), console=console) as live:
+        try:
+            while True:
+                time.sleep(every)
+                if any(one.refused for one in seen[0]):
+                    doors = Doors.find(urls, token)
+                seen = asyncio.run(glance(doors))
+                live.update(_table(seen, console.width))
+        except KeyboardInterrupt:
+            return
+
+
+def _table(seen: Seen, width: int) -> Table:
+    services, broker = seen
+    wide = width >= WIDE
+    columns = [Column(name, no_wrap=True) for name in COLUMNS]
+    beside = [Column("besides")] if wide else []
+    table = Table(*columns, *beside, box=None, padding=(0, 2 if wide else 1, 0, 0))
+    remarks = {one.name: _besides(one, services) for one in services}
+    for one in services:
+        cells = (one.name, *_cells(one), *_queue_cells(one, broker))
+        table.add_row(*cells, *([remarks[one.name]] if wide else []))
+    if not wide:
+        table.caption = "\n".join(f"{name}: {told}" for name, told in remarks.items() if told)
+        table.caption_style, table.caption_justify = "", "left"
+    return table
+
+
+def _say_what_is_missing(seen: Seen) -> None:
+    services, broker = seen
+    for one in services:
+        if one.up and one.status is None:
+            typer.echo(f"{one.name} did not tell more: {one.refused}", err=True)
+    if broker.trouble:
+        typer.echo(f"nothing is known of the queues: {broker.trouble}", err=True)
+
+
+def _plain(seen: Seen) -> list[dict[str, Any]]:
+    services, broker = seen
+    return [
+        {
+            **asdict(one),
+            "ready": is_ready(one),
+            "status": one.status.model_dump(mode="json") if one.status else None,
+            "queues": [{**asdict(queue), "ready": queue.ready} for queue in _heard(one, broker)],
+            "audience_behind": audience_behind(services) if one.name == AUDIENCE else None,
+        }
+        for one in services
+    ]
+
+
+def is_ready(one: ServiceSeen) -> bool:
+    return one.up and bool(one.checks) and all(one.checks.values())
+
+
+def _cells(one: ServiceSeen) -> tuple[str, ...]:
+    return (_state(one), *(_told(one.status) if one.status else ("?",) * 5))
+
+
+def _told(status: Status) -> tuple[str, ...]:
+    outbox, dead = status.outbox, status.dead_letters
+    return (
+        status.version,
+        _schema(status),
+        _waiting(outbox) if outbox else "?",
+        _alarming(sum(dead.values())) if dead is not None else "?",
+        _reactions(status),
+    )
+
+
+def _schema(status: Status) -> str:
+    if not status.database.answers:
+        return "?"
+    if status.revision == status.newest_revision:
+        return "current"
+    return f"[red]{status.revision or 'none'}[/red]" if status.revision_known else "ahead"
+
+
+def _waiting(outbox: OutboxState) -> str:
+    parked = f" + [red]{outbox.parked} parked[/red]" if outbox.parked else ""
+    oldest = f", {outbox.oldest_seconds:.1f} s" if outbox.pending else ""
+    return f"{outbox.pending}{oldest}{parked}"
+
+
+def _reactions(status: Status) -> str:
+    if status.reactions.paused:
+        return "[red]paused[/red]"
+    return "listen" if status.reactions.listening else "[red]deaf[/red]"
+
+
+def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
+    if broker.trouble:
+        return "?", "?"
+    needed = len(one.status.reactions.queues) if one.status else 0
+    if not needed:
+        return "", ""
+    queues = _heard(one, broker)
+    heard = sum(bool(queue.consumers) for queue in queues)
+    told = f"{heard}/{needed}"
+    working = sum(queue.unacknowledged for queue in queues)
+    return (
+        f"{sum(queue.ready for queue in queues)} + {working}",
+        told if heard == needed else f"[red]{told}[/red]",
+    )
+
+
+def _heard(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
+    """The queues of a service's reactions, in the order of their names."""
+    wanted = set(one.status.reactions.queues) if one.status else set()
+    return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)
+
+
+def _besides(one: ServiceSeen, services: Sequence[ServiceSeen]) -> str:
+    if one.status is None:
+        return ""
+    remarks = [*_remarks(one.name, one.status.measured, audience_behind(services))]
+    gaps = (one.status.counts or {}).get("feed_gaps")
+    if gaps:
+        remarks.append(f"{_alarming(gaps)} dropped by partner queues")
+    return ", ".join(remarks)
+
+
+def _remarks(name: str, measured: dict[str, float], behind: int | None) -> Iterator[str]:
+    if name == REGISTER and "taawon_register_cooperatives" in measured:
+        yield f"{measured['taawon_register_cooperatives']:,.0f} cooperatives"
+    if name != AUDIENCE:
+        return
+    if behind is not None:
+        yield f"audience {_alarming(behind)} behind"
+    told = {
+        "taawon_fanouts_running": "fan-outs run",
+        "taawon_fanout_approvals{state=held}": "held",
+        "taawon_subjects_untold": "not told yet",
+        "taawon_late_waiting_cooperatives": "late to match",
+        "taawon_feed_waiting_entries{door=amqp}": "feed entries wait",
+    }
+    for series, words in told.items():
+        if measured.get(series):
+            yield f"{measured[series]:.0f} {words}"
+    oldest = measured.get("taawon_feed_oldest_age_seconds{door=amqp}")
+    if oldest:
+        yield f"the oldest {oldest:.0f} s"
+
+
+def _alarming(number: int) -> str:
+    return f"[red]{number}[/red]" if number else "0"
+
+
+def _state(one: ServiceSeen) -> str:
+    if not one.up:
+        return "[red]down[/red]"
+    return "[green]ready[/green]" if is_ready(one) else "[red]not ready[/red]"

@@ -1,0 +1,82 @@
+"""`taawon trace`: the way of one event through all services, with times."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.client import Doors, Token, Urls
+from cli.event_trace import Way, follow
+from shared.errors import DomainError, NotFound
+
+
+class NoTrace(NotFound):
+    """No service knows this event or correlation id."""
+
+
+class NobodyAnswers(DomainError):
+    """No service told anything: see `taawon doctor`."""
+
+
+def trace(
+    name: Annotated[str, typer.Argument(metavar="ID", help="An event id or a correlation id.")],
+    urls: Urls = None,
+    token: Token = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Follow one event, or a whole request, through all services: written, sent, taken or dead.
+
+    To partners: "fed" into a feed, "handed over" by a door of it for the first time.
+
+    An event is "sent" when its confirmation was noted, so a quick reaction may come before. Sent
+    facts are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
+
+    Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
+    """
+    doors = Doors.find(urls, token)
+    if doors.token is None:
+        raise NobodyAnswers(f"{doors.no_token}; give the token of an operator with --token")
+    way = asyncio.run(follow(doors, name))
+    _refuse_empty(doors, name, way)
+    if json:
+        shown = {"steps": way.steps, "silent": way.silent, "cut": way.cut}
+        typer.echo(orjson.dumps(shown).decode())
+        return
+    _show(way)
+
+
+def _refuse_empty(doors: Doors, name: str, way: Way) -> None:
+    if way.steps:
+        return
+    if way.silent:
+        said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
+        raise NobodyAnswers(f"nothing is known of {name}, but not all answered ({said})")
+    raise NoTrace(
+        f"none of {', '.join(doors.urls)} knows {name}: give an event id or the X-Correlation-ID of"
+        " an answer"
+    )
+
+
+def _show(way: Way) -> None:
+    table = Table("after", "service", "", "event", "")
+    table.title = f"from {way.steps[0].at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+    table.title_justify = "left"
+    for step in way.steps:
+        about = Text(step.topic)
+        about.append(f"\n{step.event_id}", "dim")
+        after = f"{step.after_ms:,} ms"
+        table.add_row(after, step.service, step.what, about, Text(step.detail))
+    Console().print(table)
+    for service, why in way.silent.items():
+        typer.echo(f"{service} did not answer ({why}): its part is missing", err=True)
+    for service in way.cut:
+        typer.echo(
+            f"{service} knows more than is shown: ask for a single event by its id", err=True
+        )

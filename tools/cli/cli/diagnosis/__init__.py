@@ -1,0 +1,30 @@
+"""What is wrong, judged from what was seen: pure, so that every finding is tested without servers.
+
+Each finding says what, and the next step in words and, where there is one, as a command.
+"""
+
+from __future__ import annotations
+
+from . import flow, keys, queues, services, telling
+from .observations import BrokerSeen, Finding, Observations, QueueSeen, ServiceSeen, Severity
+
+__all__ = [
+    "BrokerSeen",
+    "Finding",
+    "Observations",
+    "QueueSeen",
+    "ServiceSeen",
+    "Severity",
+    "diagnose",
+]
+
+
+def diagnose(seen: Observations) -> list[Finding]:
+    """Every finding, the worst first."""
+    order = list(Severity)
+    found = [
+        finding
+        for rule in (*services.RULES, *flow.RULES, *keys.RULES, *telling.RULES, *queues.RULES)
+        for finding in rule(seen)
+    ]
+    return sorted(found, key=lambda finding: order.index(finding.severity))

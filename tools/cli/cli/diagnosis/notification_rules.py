@@ -1,0 +1,153 @@
+"""What is wrong with telling people and partners, by what notifications measures of itself.
+
+The limits are those of the alerts in deploy/prometheus. An alert waits some minutes before it is
+one; who looks once is told to look again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shared.kernel.admin.schemas import Status
+
+from .observations import Finding, Observations, Rule, ServiceSeen, Severity
+
+AUDIENCE, REGISTER = "notifications", "registry"
+DOOR_SECONDS = 120.0
+"""The provisioner makes a door within a second; one that waits so long is not being made."""
+FEED_SECONDS = 300.0
+AGAIN = "look again in a minute"
+
+
+def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
+    """How many changes of the register the audience has not heard; None where nobody tells.
+
+    Each service keeps its count for some seconds, so while an import runs this is about right.
+    """
+    told = {one.name: one.status.measured for one in services if one.status}
+    there = told.get(REGISTER, {}).get("taawon_register_versions")
+    here = told.get(AUDIENCE, {}).get("taawon_audience_versions")
+    if there is None or here is None:
+        return None
+    return max(int(there - here), 0)
+
+
+def _audience(seen: Observations) -> Iterator[Finding]:
+    behind = audience_behind(seen.services)
+    if behind:
+        yield Finding(
+            Severity.WARNING,
+            "audience-behind",
+            AUDIENCE,
+            f"{behind} changes of the register are not in the audience",
+            f"{AGAIN}: just after a change, or while an import runs, this is normal. Where the"
+            " number stays, `taawon status` shows what waits in notifications.keep_*; where nothing"
+            " waits, have the present state sent again: docs/operations.md, TaawonAudienceBehind",
+            "taawon status",
+        )
+
+
+def _measured(seen: Observations) -> Iterator[tuple[Status, dict[str, float]]]:
+    for one in seen.services:
+        if one.name == AUDIENCE and one.status is not None:
+            yield one.status, one.status.measured
+
+
+def _untold(seen: Observations) -> Iterator[Finding]:
+    for _, measured in _measured(seen):
+        if untold := measured.get("taawon_subjects_untold"):
+            yield Finding(
+                Severity.ERROR,
+                "subject-untold",
+                AUDIENCE,
+                f"{untold:.0f} open ideas or calls were told to nobody, and nobody holds them back",
+                f"{AGAIN}: a large fan-out takes seconds. Where it stays, see the dead letters of"
+                " notifications.follow_*, and `taawon trace` of the event that opened it",
+                f"taawon dead-letters list {AUDIENCE}",
+            )
+
+
+def _late(seen: Observations) -> Iterator[Finding]:
+    for _, measured in _measured(seen):
+        if late := measured.get("taawon_late_waiting_cooperatives"):
+            yield Finding(
+                Severity.WARNING,
+                "late-matches-wait",
+                AUDIENCE,
+                f"{late:.0f} changed cooperatives are not matched against what is open",
+                f"{AGAIN}: after an import this is normal for minutes. Where the number stays, look"
+                " for `background work failed` in the log of notifications and start it again",
+            )
+
+
+def _doors(seen: Observations) -> Iterator[Finding]:
+    for _, measured in _measured(seen):
+        waits = measured.get("taawon_doors_oldest_request_age_seconds", 0)
+        if waits > DOOR_SECONDS:
+            yield Finding(
+                Severity.WARNING,
+                "door-not-made",
+                "partners-provisioner",
+                f"a partner has waited {waits:.0f} s for its queue",
+                "see that the partners-provisioner runs, and that the administrator's credential in"
+                " its TAAWON_RABBIT_MANAGEMENT_URL is right: its log tells; then it catches up",
+                "taawon up" if seen.here else "docker compose logs --tail 50 partners-provisioner",
+            )
+
+
+def _feeds(seen: Observations) -> Iterator[Finding]:
+    for _, measured in _measured(seen):
+        oldest = measured.get("taawon_feed_oldest_age_seconds{door=amqp}", 0)
+        if oldest > FEED_SECONDS:
+            count = measured.get("taawon_feed_waiting_entries{door=amqp}", 0)
+            yield Finding(
+                Severity.WARNING,
+                "feed-behind",
+                AUDIENCE,
+                f"{count:.0f} events wait for the queues of partners, the oldest for"
+                f" {oldest:.0f} s",
+                "see that the vhost of partners can be reached with TAAWON_AMQP_PARTNERS_URL: the"
+                " log says `no way to the broker` or `door waits`, with the cause",
+            )
+
+
+def _feed_gaps(seen: Observations) -> Iterator[Finding]:
+    for status, _ in _measured(seen):
+        gaps = (status.counts or {}).get("feed_gaps", 0)
+        if gaps:
+            slugs = (status.names or {}).get("feed_gaps", [])
+            whose = f" of {', '.join(slugs)}" if slugs else ""
+            yield Finding(
+                Severity.WARNING,
+                "feed-gaps",
+                AUDIENCE,
+                f"queues of partners{whose} lack {gaps} events that have not gone out again",
+                "tell the partner: it reads them in its feed, or asks for them again with POST"
+                " /doors/amqp/replay; the ledger says which, why and when (trimmed: age had"
+                " taken them from the feed as well)",
+                f"taawon partner ledger {slugs[0] if slugs else 'SLUG'}",
+            )
+
+
+def _held_back(seen: Observations) -> Iterator[Finding]:
+    for status, _ in _measured(seen):
+        held = (status.counts or {}).get("held", 0)
+        if not held:
+            continue
+        what = (status.names or {}).get("held", [])
+        which = f": {', '.join(what)}" if what else ""
+        paths = []
+        if "everything" in what:
+            paths.append("everything with PUT /approval")
+        if set(what) != {"everything"}:
+            paths.append("a single subject with PUT /subjects/{id}/approval, after GET .../totals")
+        yield Finding(
+            Severity.INFO,
+            "held-back",
+            AUDIENCE,
+            f"{held} decisions keep alerts back until a person releases or stops them{which}",
+            f"release it, or stop it: {'; '.join(paths)}",
+        )
+
+
+RULES: tuple[Rule, ...] = (_untold, _audience, _late, _doors, _feeds, _feed_gaps, _held_back)

@@ -1,0 +1,158 @@
+"""What is wrong with the broker and its queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.kernel.messaging.names import RETRY, UNROUTED
+from shared.kernel.messaging.topology import dead_queue
+
+from .observations import Finding, Observations, QueueSeen, Rule, Severity
+
+BACKLOG = 1000
+"""Messages that a listened-to queue may hold while a large import passes."""
+
+
+def _broker_unknown(seen: Observations) -> Iterator[Finding]:
+    if seen.broker is None:
+        yield Finding(
+            Severity.INFO,
+            "broker-not-asked",
+            "broker",
+            "queues were not looked at: no management API is known",
+            "set TAAWON_RABBIT_MANAGEMENT_URL to http://admin:password@host:15672",
+        )
+    elif seen.broker.trouble is not None:
+        yield Finding(
+            Severity.ERROR,
+            "broker-unreachable",
+            "broker",
+            f"the broker's management API did not answer: {seen.broker.trouble}",
+            "check that RabbitMQ runs, and TAAWON_RABBIT_MANAGEMENT_URL where it is set",
+        )
+
+
+def _queues(seen: Observations) -> dict[str, QueueSeen] | None:
+    """By name; None where nothing could be seen, for then nothing is known to be missing."""
+    if seen.broker is None or seen.broker.trouble is not None:
+        return None
+    return {queue.name: queue for queue in seen.broker.queues}
+
+
+def _queues_missing(seen: Observations) -> Iterator[Finding]:
+    queues = _queues(seen)
+    if queues is None:
+        return
+    dead = map(dead_queue, seen.reactions)
+    for name in (*seen.reactions, *dead, UNROUTED):
+        if name not in queues:
+            yield Finding(
+                Severity.ERROR,
+                "queue-missing",
+                name,
+                f"the queue {name} does not exist: what should go there reaches nobody",
+                "declare every queue: `taawon up` does so, and leaves what runs as it is"
+                if seen.here
+                else "declare every queue, as an administrator of the vhost, with the program of"
+                " the service that listens; compose does so at each `docker compose up -d`",
+                "taawon up" if seen.here else "taawon topology apply",
+            )
+
+
+def _queues_unheard(seen: Observations) -> Iterator[Finding]:
+    queues = _queues(seen) or {}
+    for reaction in seen.reactions:
+        for name in (reaction, dead_queue(reaction)):
+            queue = queues.get(name)
+            if queue is None:
+                continue
+            if queue.consumers == 0:
+                yield _unheard(queue)
+            elif queue.messages > BACKLOG:
+                yield _backlog(queue)
+
+
+def _unheard(queue: QueueSeen) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "queue-unheard",
+        queue.name,
+        f"nobody listens to {queue.name}, which holds {queue.messages} messages",
+        f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
+        "taawon status",
+    )
+
+
+def _backlog(queue: QueueSeen) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "queue-backlog",
+        queue.name,
+        f"{queue.name} holds {queue.messages} messages",
+        "look again in a minute; where the number grows, the log says what takes so long",
+        "taawon doctor",
+    )
+
+
+def _queues_waiting(seen: Observations) -> Iterator[Finding]:
+    """Messages that stand aside: they are where they should be, and tell of something."""
+    for name, queue in (_queues(seen) or {}).items():
+        if not queue.messages:
+            continue
+        if name == UNROUTED:
+            yield Finding(
+                Severity.INFO,
+                "unrouted",
+                name,
+                f"{queue.messages} facts of the last 7 days had no listener",
+                "nothing, unless a listener is missing: docs/events.md says who listens",
+            )
+        elif name.startswith(f"{RETRY}."):
+            yield Finding(
+                Severity.WARNING,
+                "retries-waiting",
+                name,
+                f"{queue.messages} messages wait in {name} for another attempt",
+                "look in the logs for `message to be tried again`: the line names the error",
+            )
+
+
+def _partners_behind(seen: Observations) -> Iterator[Finding]:
+    for queue in seen.broker.partner_queues if seen.broker else ():
+        if queue.messages and queue.consumers == 0:
+            yield Finding(
+                Severity.INFO,
+                "partner-behind",
+                queue.name,
+                f"a partner has not fetched {queue.messages} events of its queue {queue.name}",
+                "nothing of ours is wrong; tell the partner where the number keeps growing",
+            )
+
+
+ROOM = {
+    "memory": "give RabbitMQ more memory, or see which queue fills it with `taawon status`",
+    "disk": "make room on the disk of RabbitMQ",
+}
+
+
+def _broker_alarms(seen: Observations) -> Iterator[Finding]:
+    for alarm in seen.broker.alarms if seen.broker else ():
+        kind, _, node = alarm.partition(" at ")
+        yield Finding(
+            Severity.ERROR,
+            "broker-alarm",
+            "broker",
+            f"RabbitMQ takes no message: the {kind} alarm of {node} is on",
+            f"{ROOM[kind]}; facts wait in the outboxes meanwhile and leave by themselves",
+            "rabbitmq-diagnostics alarms",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    _broker_unknown,
+    _broker_alarms,
+    _queues_missing,
+    _queues_unheard,
+    _queues_waiting,
+    _partners_behind,
+)

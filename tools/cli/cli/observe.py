@@ -1,0 +1,258 @@
+"""Looks at a running system from outside; changes and starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from shared import json_text
+from shared.kernel.admin.schemas import SealedOut, Status
+from shared.kernel.installed import installed_services
+from shared.kernel.messaging.management import Management, ManagementRefused
+from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.messaging.topology import dead_queue
+from shared.kernel.waiting import wait_until
+
+from .client import Answer, Doors
+from .diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
+from .local_stack import LocalStack
+
+KEYS = "/.well-known/jwks.json"
+STATISTICS_SECONDS = 7.0
+"""RabbitMQ collects its counts every five seconds; a service keeps what it measured as long."""
+
+
+async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
+    """Services and signing keys, looked at together; then the queues that these services need."""
+    services, (sealing, sealed, silent), (keys_url, keys) = await asyncio.gather(
+        see_services(doors), _see_sealed(doors), _see_keys(doors)
+    )
+    if any(_seems_untold(one) for one in services):
+        await asyncio.sleep(STATISTICS_SECONDS)
+        services = await see_services(doors)
+    reactions = reactions_of(services)
+    broker = await asyncio.to_thread(_see_broker, doors, vhost, reactions)
+    return Observations(
+        services=tuple(
+            replace(one, sealed=sealed.get(one.name), not_counted=silent.get(one.name))
+            for one in services
+        ),
+        reactions=reactions,
+        broker=broker,
+        signing_keys=keys,
+        keys_url=keys_url,
+        sealing=sealing,
+        stopped=doors.stack.stopped() if doors.stack else (),
+        not_named=tuple(name for name in installed_services() if name not in doors.urls),
+        here=doors.stack is not None,
+    )
+
+
+def _seems_untold(one: ServiceSeen) -> bool:
+    """A fan-out takes seconds, so a subject that nobody was told of is looked at twice."""
+    return one.status is not None and one.status.measured.get("taawon_subjects_untold", 0) > 0
+
+
+def reactions_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
+    """The queues that must exist: a service knows its own; for a silent one, what is installed."""
+    found: list[str] = []
+    for one in services:
+        found += one.status.reactions.queues if one.status else _installed(one.name)
+    return tuple(found)
+
+
+def _installed(service: str) -> list[str]:
+    from shared.kernel.service.spec import spec_of  # loads the service: seldom needed
+
+    if service not in installed_services():
+        return []
+    return [reaction.queue for reaction in spec_of(service).reactions]
+
+
+async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
+    """Each service: whether it lives, is ready, and what it tells of itself."""
+    alive, ready, told = await asyncio.gather(
+        doors.ask("/healthz", signed=False), doors.ask("/readyz", signed=False), _ask_status(doors)
+    )
+    return tuple(
+        _service(doors, name, up=alive[name].ok, ready=ready[name], told=told[name])
+        for name in doors.urls
+    )
+
+
+async def _ask_status(doors: Doors) -> dict[str, Answer]:
+    if doors.token is None:
+        return dict.fromkeys(doors.urls, Answer(0, {"detail": doors.no_token}))
+    return await doors.ask("/status")
+
+
+def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) -> ServiceSeen:
+    status, refused = _status(told)
+    checks = _part(ready, "checks") if up else {}
+    log = doors.stack.log_of(name) if doors.stack else None
+    last_line = None
+    if log is not None and not up and log.exists():
+        last_line = _last_line(log.read_text(errors="replace"))
+    return ServiceSeen(
+        name=name,
+        url=doors.urls[name],
+        up=up,
+        checks=checks,
+        causes=_part(ready, "causes") if up else {},
+        unready=None if checks else ready.trouble,
+        status=status if up else None,
+        refused=refused,
+        wants_token=doors.token is None or told.status in (401, 403),
+        clock_ahead_seconds=_clock_ahead(status, told),
+        log=str(log) if log else None,
+        last_line=last_line,
+    )
+
+
+def _clock_ahead(status: Status | None, told: Answer) -> float | None:
+    """How far a service's clock is from ours, as far as the time of its answer does not excuse."""
+    if status is None or status.at is None:
+        return None
+    at = status.at.timestamp()
+    return at - min(max(at, told.asked), told.answered)
+
+
+def _part(ready: Answer, name: str) -> dict[str, Any]:
+    found = ready.body.get(name) if isinstance(ready.body, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _status(told: Answer) -> tuple[Status | None, str | None]:
+    if not told.ok:
+        return None, told.trouble
+    try:
+        return Status.model_validate(told.body), None
+    except ValidationError:
+        return None, "it answers in a form that this command does not know"
+
+
+def _last_line(text: str) -> str | None:
+    """What happened last: the event of a line of ours, else the line as it is."""
+    lines = text.rstrip().splitlines()
+    if not lines:
+        return None
+    try:
+        return str(json_text.loads(lines[-1].encode())["event"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return lines[-1][:300]
+
+
+async def _see_sealed(
+    doors: Doors,
+) -> tuple[frozenset[str], dict[str, SealedOut], dict[str, str]]:
+    """Which services seal, under which keys their values rest, and why one did not say so.
+
+    One that holds nothing sealed has no such route.
+    """
+    if doors.token is None:
+        return frozenset(), {}, {}
+    told = {
+        name: answer
+        for name, answer in (await doors.ask("/sealed")).items()
+        if answer.status != 404
+    }
+    found, silent = {}, {}
+    for name, answer in told.items():
+        try:
+            found[name] = SealedOut.model_validate(answer.body if answer.ok else None)
+        except ValidationError:
+            silent[name] = answer.trouble
+    return frozenset(told), found, silent
+
+
+async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
+    """Where the registry's public keys are, and how many; None where it is not asked or silent."""
+    if "registry" not in doors.urls:
+        return None, None
+    only = Doors({"registry": doors.urls["registry"]}, doors.stack)
+    answer = (await only.ask(KEYS, signed=False))["registry"]
+    url = f"{doors.urls['registry']}{KEYS}"
+    if not answer.ok or not isinstance(answer.body, dict):
+        return url, None
+    return url, len(answer.body.get("keys", []))
+
+
+async def glance(doors: Doors, vhost: str = VHOST) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
+    """Services and queues as they seem just now; the broker's counts may be seconds old."""
+    services, broker = await asyncio.gather(
+        see_services(doors), asyncio.to_thread(_see_broker, doors, vhost)
+    )
+    return services, broker or BrokerSeen(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
+
+
+def _see_broker(doors: Doors, vhost: str, settled: Sequence[str] = ()) -> BrokerSeen | None:
+    """None where no management API is known. Those of `settled` are looked at until heard."""
+    try:
+        management = _management(doors.stack)
+        if management is None:
+            return None if doors.stack is None else BrokerSeen(trouble="it does not run")
+        return BrokerSeen(
+            _settled_queues(management, vhost, settled),
+            _queues(management, PARTNER_VHOST, or_none=True),
+            alarms=alarms(management),
+        )
+    except (OSError, ManagementRefused) as error:
+        return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
+
+
+def alarms(management: Management) -> tuple[str, ...]:
+    """What stops all publishing, and at which node: `memory at rabbit@host`."""
+    return tuple(
+        f"{what} at {node['name']}"
+        for node in management.get("nodes")
+        for what, flag in (("memory", "mem_alarm"), ("disk", "disk_free_alarm"))
+        if node.get(flag)
+    )
+
+
+def _settled_queues(
+    management: Management, vhost: str, reactions: Sequence[str]
+) -> tuple[QueueSeen, ...]:
+    """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
+    wanted = {*reactions, *map(dead_queue, reactions)}
+    seen: tuple[QueueSeen, ...] = ()
+
+    def all_heard() -> bool:
+        nonlocal seen
+        seen = _queues(management, vhost)
+        return all(queue.consumers != 0 for queue in seen if queue.name in wanted)
+
+    wait_until(all_heard, within=STATISTICS_SECONDS, every=0.5)
+    return seen
+
+
+def _management(stack: LocalStack | None) -> Management | None:
+    """The one that is named counts, wherever the services are."""
+    given = os.environ.get("TAAWON_RABBIT_MANAGEMENT_URL")
+    if given:
+        return Management.of_url(given)
+    return None if stack is None else stack.management()
+
+
+def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tuple[QueueSeen, ...]:
+    try:
+        found = management.get(f"queues/{quote(vhost, safe='')}")
+    except ManagementRefused as refusal:
+        if or_none and refusal.status == 404:
+            return ()
+        raise
+    return tuple(
+        QueueSeen(
+            queue["name"],
+            queue.get("messages", 0),
+            queue.get("consumers"),
+            queue.get("messages_unacknowledged", 0),
+        )
+        for queue in found
+    )

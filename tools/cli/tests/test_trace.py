@@ -1,0 +1,147 @@
+"""The way of one event through the services, put together from what each of them tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from cli.client import Answer, Doors
+from cli.commands import trace as trace_command
+from cli.event_trace import follow, steps
+
+from shared.kernel.admin.schemas import Died, Fact, Handed, Taken, Trace
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def later(milliseconds: int) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def fact(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> Fact:
+    row = {
+        "parked_at": None,
+        "attempts": 0,
+        "last_error": None,
+        "correlation_id": "wall-7",
+        "causation_id": None,
+    }
+    return Fact(
+        event_id=event_id,
+        topic=topic,
+        created_at=later(at),
+        published_at=None if sent is None else later(sent),
+        **{**row, **more},
+    )
+
+
+def test_the_steps_of_an_event_are_in_the_order_of_time():
+    laid, told = uuid4(), uuid4()
+    masonry = Trace(
+        service="masonry", facts=[fact(laid, "masonry.stone.laid.v1", 0, 12)], taken=[], dead=[]
+    )
+    carpentry = Trace(
+        service="carpentry",
+        facts=[fact(told, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
+        taken=[Taken(queue="carpentry.saw", event_id=laid, received_at=later(20))],
+        dead=[
+            Died(
+                number=4,
+                queue="carpentry.glue",
+                message_id=str(laid),
+                topic="masonry.stone.laid.v1",
+                error="KeyError",
+                attempts=6,
+                first_failed_at=later(25),
+                last_failed_at=later(900),
+                state="dead",
+            )
+        ],
+    )
+
+    found = steps([carpentry, masonry])
+
+    assert [(s.after_ms, s.service, s.what) for s in found] == [
+        (0, "masonry", "written"),
+        (12, "masonry", "sent"),
+        (20, "carpentry", "taken"),
+        (30, "carpentry", "written"),
+        (900, "carpentry", "dead"),
+    ]
+    assert {s.topic for s in found if s.event_id == str(laid)} == {"masonry.stone.laid.v1"}
+    assert f"caused by {laid}" in found[3].detail
+    assert "letter 4 of carpentry.glue" in found[4].detail
+
+
+def test_what_could_not_be_sent_says_why():
+    stuck = fact(uuid4(), "x.y.v1", 0, None, parked_at=later(50), attempts=3, last_error="TooLarge")
+
+    found = steps([Trace(service="x", facts=[stuck], taken=[], dead=[])])
+
+    assert [(s.what, s.detail) for s in found] == [
+        ("written", ""),
+        ("parked", "3 failed attempts, TooLarge"),
+    ]
+
+
+def test_what_partners_got_is_on_the_way():
+    event, moment = uuid4(), later(40)
+    entry = {"event_id": event, "topic": "x.y.v1", "partner": "fm5", "position": 7}
+    handed = [Handed(**entry, door=None, at=moment), Handed(**entry, door="amqp", at=moment)]
+    trace = Trace(service="notifications", facts=[], taken=[], dead=[], handed=handed)
+
+    found = steps([trace, trace])
+
+    assert [(s.what, s.topic, s.detail) for s in found] == [
+        ("fed", "x.y.v1", "fm5, position 7"),
+        ("handed over", "x.y.v1", "fm5, position 7, by amqp"),
+    ]
+
+
+@dataclass(frozen=True)
+class Archive(Doors):
+    """A service that knows so many events of one request, and answers about fifty at once."""
+
+    events: int = 0
+    cut: bool = False
+
+    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
+        ids = [UUID(int=number) for number in range(self.events)]
+        asked = {UUID(event) for event in query["event"]}
+        assert len(asked) <= 50
+        told = Trace(
+            service="masonry",
+            facts=[fact(each, "x.y.v1", each.int, None) for each in ids],
+            taken=[
+                Taken(queue="masonry.lay_stones", event_id=each, received_at=START)
+                for each in asked
+            ],
+            dead=[],
+            cut=self.cut,
+        )
+        return {"masonry": Answer(200, told.model_dump(mode="json"))}
+
+
+async def test_however_many_events_a_request_caused_all_are_followed():
+    way = await follow(Archive({}, events=120), "wall-7")
+
+    taken = [step for step in way.steps if step.what == "taken"]
+    assert (len(way.steps), len({step.event_id for step in taken})) == (240, 120)
+    assert way.cut == ()
+
+
+async def test_who_knows_more_than_it_told_is_named(monkeypatch, capsys):
+    way = await follow(Archive({}, events=1, cut=True), "wall-7")
+    assert way.cut == ("masonry",)
+
+    trace_command._show(way)
+
+    printed = capsys.readouterr()
+    assert "from 2026-01-05 09:00:00.000000 UTC" in printed.out
+    assert "masonry knows more than is shown" in printed.err
+
+
+def test_nothing_known_is_no_step():
+    assert steps([Trace(service="x", facts=[], taken=[], dead=[])]) == []

@@ -1,0 +1,113 @@
+"""After the alerts: why one cooperative got none, and a deadline that moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from devkit.client import Client
+from shared.kernel.waiting import wait_until
+
+from .facts import PATIENCE, Correction, NotInTime, Told
+from .reading import read_feed, seeds_of
+
+LOOKED_AT = 200
+"""Recipients of other events among whom one is sought that this call is not for."""
+LONGER = timedelta(days=15)
+REASON = "Plus de temps pour préparer les dossiers (démonstration)"
+EXTENDED = "deadline_extended"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A deadline before and after, in the words that readers saw, and how many were told."""
+
+    before: str
+    after: str
+    correction: Correction
+
+
+def call_of(events: list[Told], seed_key: str) -> Told:
+    """The event of the call that this seed announced: its title is known, its id is not."""
+    today = datetime.now(UTC).date()
+    seed = next(seed for seed in seeds_of("funding")(today) if seed.seed_key.startswith(seed_key))
+    return next(told for told in events if told.title == seed.payload["title"]["fr"])
+
+
+def explain_silence(operator: Client, call: Told, events: list[Told]) -> dict[str, Any]:
+    """Why the call went past a cooperative that other events reached; empty if none is found."""
+    others = [told.subject_id for told in events if told.subject_id != call.subject_id]
+    for other in others:
+        page = operator.get("notifications", f"/subjects/{other}/recipients", limit=LOOKED_AT)
+        for recipient in page["items"]:
+            cooperative_id = recipient["cooperative_id"]
+            path = f"/subjects/{call.subject_id}/why/{cooperative_id}"
+            answer = operator.get("notifications", path, language="fr")
+            if answer["because"] == "excluded":
+                return {**answer, "cooperative": _name(operator, cooperative_id)}
+    return {}
+
+
+def _name(operator: Client, cooperative_id: str) -> str:
+    record = operator.get("registry", f"/cooperatives/{cooperative_id}")
+    return str(record.get("name_fr") or record.get("name_ar") or cooperative_id)
+
+
+def extend(operator: Client, partner: Client, told: Told) -> Moved:
+    """Move the deadline once, however often the demo is told, and wait until it is known."""
+    call = operator.get("funding", f"/calls/{told.subject_id}")
+    wanted = _deadline(call) + LONGER
+    zone = call["deadline"]["zone"]
+    if datetime.fromisoformat(call["deadline"]["at"]) < wanted.replace(tzinfo=ZoneInfo(zone)):
+        deadline = {"local": wanted.isoformat(timespec="minutes"), "zone": zone}
+        body = {"deadline": deadline, "reason": REASON}
+        call = operator.post("funding", f"/calls/{told.subject_id}/extend", body)
+    totals = _totals_of(operator, told.subject_id, call["version"])
+    fact = _fact_of(partner, told.subject_id)
+    corrected = sum(c["alerts"] for c in totals["corrections"] if c["kind"] == EXTENDED)
+    return Moved(
+        before=fact["previous_deadline"]["shown"],
+        after=fact["call"]["deadline"]["shown"],
+        correction=Correction(told.subject_id, EXTENDED, corrected),
+    )
+
+
+def _deadline(call: dict[str, Any]) -> datetime:
+    """What the clock shows at the first deadline of a replayed call, moved since or not."""
+    made_on = datetime.fromisoformat(call["created_at"]).date()
+    seed = next(s for s in seeds_of("funding")(made_on) if s.payload["title"] == call["title"])
+    return datetime.fromisoformat(seed.payload["deadline"]["local"])
+
+
+def _totals_of(operator: Client, subject_id: str, version: int) -> dict[str, Any]:
+    """The totals once this version was told."""
+    seen: dict[str, Any] = {}
+
+    def is_told() -> bool:
+        nonlocal seen
+        seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
+        return int(seen["notified_version"]) >= version
+
+    if not wait_until(is_told, within=PATIENCE, every=0.02):
+        raise NotInTime(f"the new deadline of {subject_id} was not told in {PATIENCE:.0f} s")
+    return seen
+
+
+def _fact_of(partner: Client, subject_id: str) -> dict[str, Any]:
+    """The fact as a partner reads it: it is numbered into feeds apart from the alerts."""
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        nonlocal found
+        found = [
+            item["data"]
+            for item in read_feed(partner)
+            if EXTENDED in item["type"] and item["data"]["call_id"] == subject_id
+        ]
+        return bool(found)
+
+    if not wait_until(is_there, within=PATIENCE, every=0.1):
+        raise NotInTime(f"partners have not heard of the new deadline of {subject_id}")
+    return found[0]

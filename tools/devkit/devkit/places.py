@@ -1,0 +1,80 @@
+"""The whole system on one machine by its names: where each part is, without the means to run it.
+
+Commands that only look need no more, and start in a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.kernel.installed import installed_services
+from shared.kernel.messaging.management import Management
+from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+
+from .processes import Process
+
+__all__ = ["OPERATOR", "PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Place"]
+
+SERVICES = installed_services()
+PROVISIONER = "partners-provisioner"
+OPERATOR = "operator@taawon.invalid"
+"""Who `taawon up` makes; the password is kept in the folder."""
+
+
+def stack_folder() -> Path:
+    """Where `taawon up` keeps what it started."""
+    return Path(os.environ.get("TAAWON_RUN", ".run")) / "stack"
+
+
+@dataclass
+class Place:
+    """The folder of one stack, and where its parts are."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
+
+    def was_started(self) -> bool:
+        return (self.folder / "ports").is_dir()
+
+    def url(self, service: str) -> str:
+        port = self.port_file(service)
+        number = port.read_text().strip() if port.exists() else "0"
+        return f"http://127.0.0.1:{number}"
+
+    def port_file(self, service: str) -> Path:
+        return self.folder / "ports" / service
+
+    def process(self, name: str) -> Process:
+        return Process(self.folder / "processes", name)
+
+    @property
+    def operator(self) -> str:
+        return OPERATOR
+
+    def log_of(self, process: str) -> Path:
+        return self.process(process).log
+
+    def stopped(self) -> tuple[str, ...]:
+        return () if self.process(PROVISIONER).is_running() else (PROVISIONER,)
+
+    def management(self) -> Management | None:
+        """The broker's management API; None where it does not run, OSError where it fails."""
+        from .broker import BrokerUnavailable, running_management  # seldom needed, and heavy
+
+        try:
+            return running_management(self.folder / "rabbitmq")
+        except BrokerUnavailable as error:
+            raise ConnectionError(str(error)) from error
+
+    @property
+    def operator_password(self) -> Path:
+        return self.folder / "secrets" / "operator.password"
+
+
+def local_stack() -> Place:
+    """The stack of this machine, for commands that only look at it."""
+    return Place(stack_folder())

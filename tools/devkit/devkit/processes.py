@@ -1,0 +1,145 @@
+"""Start a program that outlives us, and find, stop or kill it again from any other process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared import json_text
+from shared.kernel.waiting import wait_until
+
+from .state import write_atomically
+
+if TYPE_CHECKING:
+    from .identity import Identity
+
+# A shell started in the background ignores these, and a child would inherit that.
+HEARD_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+
+
+class NotStarted(RuntimeError):
+    """A program ended, or said nothing for too long, before it was ready."""
+
+
+class Process:
+    """One detached program: its own session, its log, and a record that any process can read."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.record = folder / f"{name}.pid"
+        self.log = folder / f"{name}.log"
+
+    @property
+    def identity(self) -> Identity | None:
+        """The living process of the record; a record left by a crash or a reboot names none."""
+        try:
+            kept = json_text.loads(self.record.read_bytes())
+            pid, born = int(kept["pid"]), float(kept["born"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        from .identity import Identity  # of the extra `local`; an image starts no programs
+
+        identity = Identity(pid, born)
+        return identity if identity.is_alive() else None
+
+    @property
+    def pid(self) -> int | None:
+        identity = self.identity
+        return identity.pid if identity else None
+
+    def is_running(self) -> bool:
+        return self.identity is not None
+
+    def start(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None
+    ) -> int:
+        """The pid of the program; one that runs already is left as it is."""
+        if self.pid is not None:
+            return self.pid
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
+        pid = self._spawn(command, env, cwd or self.folder)
+        self.adopt(pid)
+        return pid
+
+    def adopt(self, pid: int) -> None:
+        """Record a process that somebody else started as this one."""
+        from .identity import Identity, bury  # as above
+
+        identity = Identity.of(pid)
+        if identity is None:
+            bury(pid)
+            raise NotStarted(f"{self.name} ended at once.\n{self.log_tail()}")
+        write_atomically(self.record, json_text.dumps(asdict(identity)))
+
+    def wait_for(self, ready: Callable[[], bool], *, within: float) -> None:
+        """Until ready() holds; a program that ends first, or takes longer, shows its last lines."""
+        if not wait_until(lambda: ready() or not self.is_running(), within=within):
+            raise NotStarted(f"{self.name} is not ready after {within:g} s.\n{self.log_tail()}")
+        if not self.is_running():
+            raise NotStarted(f"{self.name} ended before it was ready.\n{self.log_tail()}")
+
+    def stop(self, grace: float = 10.0, *, by: int = signal.SIGTERM) -> None:
+        """Ask it to end, then what it started and left behind; when the grace is over, end all."""
+        family = self._family()
+        # A server knows best how to end its children, so they are asked only once it is gone.
+        if _end(family[:1], by, within=grace):
+            _end(family[1:], by, within=grace)
+        _kill(family)
+        self.record.unlink(missing_ok=True)
+
+    def kill9(self) -> None:
+        """As a power cut would: no chance to save anything, for it and all that it started."""
+        _kill(self._family())
+        self.record.unlink(missing_ok=True)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of the log, for people who ask why it did not start."""
+        if not self.log.exists():
+            return f"({self.log} was not written)"
+        text = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([*text[-lines:], f"(from {self.log})"])
+
+    def _spawn(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> int:
+        # Not subprocess: its Popen warns about a child that is meant to outlive it.
+        into_log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        return os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd), *command],
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.log), into_log, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=HEARD_AGAIN,
+        )
+
+    def _family(self) -> list[Identity]:
+        """The process first, then all that descend from it, also those with a session of theirs."""
+        eldest = self.identity
+        return [eldest, *eldest.descendants()] if eldest else []
+
+
+def _all_gone(family: Sequence[Identity]) -> bool:
+    return not any([member.is_alive() for member in family])
+
+
+def _end(members: Sequence[Identity], by: int, *, within: float) -> bool:
+    for member in members:
+        member.signal(by)
+    return wait_until(lambda: _all_gone(members), within=within)
+
+
+def _kill(family: Sequence[Identity]) -> None:
+    if not _end(family, signal.SIGKILL, within=60):
+        alive = [member.pid for member in family if member.is_alive()]
+        raise RuntimeError(f"processes {alive} do not end, not even when killed")

@@ -1,0 +1,21 @@
+"""The settings of a service that `taawon up` runs on this machine, for commands that need them."""
+
+from __future__ import annotations
+
+from shared.kernel.messaging.names import VHOST
+
+from .broker import running_databases, running_management
+from .places import stack_folder
+from .stack import Stack
+
+
+def settings_here(service: str, needs_broker: bool) -> dict[str, str]:
+    """Empty where nothing of `taawon up` runs. Nothing is started."""
+    stack = Stack(stack_folder())
+    databases = running_databases(stack.folder / "postgres") if stack.was_started() else None
+    if databases is None:
+        return {}
+    known = {"database_url": databases.create(service), "seal_keys": stack.seal_key()}
+    if needs_broker and running_management(stack.folder / "rabbitmq") is not None:
+        known["amqp_url"] = stack.broker.url_of(service, vhost=VHOST)
+    return known

@@ -1,0 +1,203 @@
+"""The whole system as processes on one machine: servers, migrations, topology, services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import httpx
+from cryptography.fernet import Fernet
+
+from shared.kernel.data import migrations
+from shared.kernel.messaging import topology
+from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.service.spec import installed_reactions, spec_of
+from shared.kernel.settings import Settings
+
+from .broker import stop_broker, stop_postgres
+from .nodes import Broker, Postgres, broker_for, postgres_for
+from .places import PROVISIONER, SERVICES, Place
+from .state import usable_port, write_atomically
+
+__all__ = ["PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Stack"]
+
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+RATES = {
+    "TAAWON_RATE_LIMIT": "60000",
+    "TAAWON_RATE_LIMIT_ADDRESS": "120000",
+    "TAAWON_RATE_LIMIT_SIGN_IN": "6000",
+}
+"""Everybody comes from this machine, and the demo looks many times a second."""
+
+
+@dataclass
+class Stack(Place):
+    """Everything of one folder. Whoever has the folder can start it, look at it and stop it.
+
+    `overrides` are settings for all services, `TAAWON_*` names; `own` are settings for single ones.
+    """
+
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
+    say: Say = quiet
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        return postgres_for(self.folder / "postgres")
+
+    @cached_property
+    def broker(self) -> Broker:
+        return broker_for(self.folder / "rabbitmq")
+
+    def start(self) -> None:
+        """Servers, schema, topology, then the processes; safe to repeat."""
+        self.start_servers()
+        self.prepare()
+        self.start_processes()
+
+    def start_servers(self) -> None:
+        """PostgreSQL and RabbitMQ, found or started, with users, databases and vhosts."""
+        self.say(f"PostgreSQL: {self.postgres.found.source}")
+        self.say(f"RabbitMQ: {self.broker.found.source}")
+        for vhost in (VHOST, PARTNER_VHOST):
+            self.broker.add_vhost(vhost)
+        for service in SERVICES:
+            self.broker.add_service_user(topology.BrokerUser(service), vhost=VHOST)
+
+    def prepare(self, services: Sequence[str] = SERVICES) -> None:
+        """Migrations of these services and all topology, both before any relay runs."""
+        for service in services:
+            migrations.upgrade(service, self.database_url(service))
+        self.say("databases migrated")
+        names = asyncio.run(
+            topology.apply(self.broker.admin_url(VHOST), self._pauses(), installed_reactions())
+        )
+        self.say(f"topology declared: {len(names)} queues")
+
+    def start_processes(self) -> None:
+        """All services and the provisioner, at once; ready afterwards."""
+        for name in (*SERVICES, PROVISIONER):
+            self.launch(name)
+        for service in SERVICES:
+            self.wait_ready(service)
+        self.say("services ready: " + ", ".join(f"{s} {self.url(s)}" for s in SERVICES))
+
+    def launch(self, name: str, **extra: str) -> None:
+        """Start one process without waiting for it; `extra` are settings of this start alone."""
+        process = self.process(name)
+        if process.is_running():
+            return
+        if name in SERVICES:
+            usable_port(self.port_file(name))
+        command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
+        process.start(
+            [sys.executable, "-m", "cli.program", *command],
+            env={**self.environment(name), **extra},
+            cwd=self.folder,
+        )
+
+    def start_service(self, name: str, **extra: str) -> None:
+        """Start one service and wait until it is ready."""
+        self.launch(name, **extra)
+        if name in SERVICES:
+            self.wait_ready(name)
+
+    def wait_ready(self, service: str, within: float = 300) -> None:
+        self.process(service).wait_for(lambda: self.is_ready(service), within=within)
+
+    def is_ready(self, service: str) -> bool:
+        try:
+            return httpx.get(f"{self.url(service)}/readyz", timeout=10).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def is_running(self) -> bool:
+        """Whether any process of this folder runs."""
+        return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
+
+    def stop_processes(self) -> None:
+        """All at once: each ends what it has at hand."""
+        with ThreadPoolExecutor() as pool:
+            ends = [
+                pool.submit(self.process(name).stop, grace=25) for name in (PROVISIONER, *SERVICES)
+            ]
+        for end in ends:
+            end.result()
+
+    def stop(self) -> None:
+        """Everything that this folder started; nothing stays behind."""
+        self.stop_processes()
+        with ThreadPoolExecutor() as pool:
+            ends = [
+                pool.submit(stop_broker, self.folder / "rabbitmq"),
+                pool.submit(stop_postgres, self.folder / "postgres"),
+            ]
+        for end in ends:
+            end.result()
+
+    def partner_url(self, username: str, password: str) -> str:
+        """Where a partner signs in to read its queue."""
+        return self.broker.found.amqp_url(username, password, PARTNER_VHOST)
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """How `taawon` is run with what the registry knows."""
+        return [sys.executable, "-m", "cli.program"], self.environment("registry")
+
+    def database_url(self, service: str) -> str:
+        return self.postgres.databases.create(service)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What one process is given: its own database and broker user, and no more."""
+        service = "notifications" if name == PROVISIONER else name
+        known = {
+            **_plain_environment(),
+            "TAAWON_DATABASE_URL": self.database_url(service),
+            "TAAWON_AMQP_URL": self.broker.url_of(service, vhost=VHOST),
+            "TAAWON_JWKS_URL": f"{self.url('registry')}/.well-known/jwks.json",
+            **RATES,
+        }
+        if name in SERVICES:
+            known["TAAWON_HTTP_PORT"] = self.port_file(name).read_text().strip()
+        if name in SERVICES and spec_of(name).sealed:
+            known["TAAWON_SEAL_KEYS"] = self.seal_key()
+        if service == "notifications":
+            partners = self.broker.url_of("notifications", vhost=PARTNER_VHOST)
+            known["TAAWON_AMQP_PARTNERS_URL"] = partners
+        if name == PROVISIONER:
+            known["TAAWON_RABBIT_MANAGEMENT_URL"] = self.broker.management_url()
+        return {**known, **self.overrides, **self.own.get(name, {})}
+
+    def seal_key(self) -> str:
+        """The key of personal fields, made once."""
+        path = self.folder / "secrets" / "seal.key"
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(path, Fernet.generate_key().decode())
+        return path.read_text().strip()
+
+    def _pauses(self) -> tuple[float, ...]:
+        given = self.overrides.get("TAAWON_RETRY_PAUSES")
+        if given is not None:
+            return tuple(float(part) for part in given.split(","))
+        default = Settings.model_fields["retry_pauses"].default
+        return tuple(default)
+
+
+def _plain_environment() -> dict[str, str]:
+    """The surroundings without our own settings, so that none leaks from one service to another.
+
+    Compiled modules are kept, whatever the shell says: without them each start costs seconds more.
+    """
+    dropped = ("TAAWON_", "PYTHONDONTWRITEBYTECODE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}

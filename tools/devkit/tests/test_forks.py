@@ -1,0 +1,41 @@
+"""Commands that are forked instead of started: each has its own environment, output and end."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from devkit.forks import commands
+
+NOTHING = {"PATH": os.defpath, "COLUMNS": "200"}
+
+
+def test_a_command_puts_out_what_it_would_in_a_process_of_its_own():
+    drawn = commands().run("register", "generate", "--count", "3", env=NOTHING)
+
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert len(drawn.stdout.splitlines()) == 4
+
+
+def test_a_command_has_the_environment_that_is_given_and_no_other(monkeypatch):
+    monkeypatch.setenv("TAAWON_DATABASE_URL", "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+    asked = commands().run("dead-letters", "list", "mill", env=NOTHING)
+
+    assert asked.returncode == 1
+    assert asked.stderr.startswith("taawon: mill is not installed here")
+
+
+def test_commands_that_run_at_once_keep_their_output_apart():
+    with ThreadPoolExecutor(4) as pool:
+        counts = (2, 3, 4, 5)
+        drawn = pool.map(
+            lambda n: commands().run("register", "generate", "--count", str(n), env=NOTHING), counts
+        )
+
+        assert [len(each.stdout.splitlines()) for each in drawn] == [n + 1 for n in counts]
+
+
+def test_a_refusal_is_an_exit_code():
+    refused = commands().run("register", "import", "/nowhere.csv", env=NOTHING)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "/nowhere.csv" in refused.stderr
