@@ -38,7 +38,7 @@ test-compose: setup  ## docker-compose.yml brought up for real; needs a Docker e
 	@TAAWON_TEST_COMPOSE=1 $(BIN)/pytest tests/compose --timeout 1200 $(ARGS)
 
 test-containers: setup  ## the tests marked `servers`, on RabbitMQ and PostgreSQL in containers
-	@TAAWON_TEST_NODES=containers $(BIN)/pytest -m servers shared/tests services tests/journeys/test_story.py $(ARGS)
+	@TAAWON_TEST_NODES=containers $(BIN)/pytest -m servers shared/tests services tools tests/journeys/test_story.py $(ARGS)
 
 bench:  ## what our way costs beside the limit of this machine, and beside other ways
 	@sh scripts/bootstrap.sh --group bench
@@ -50,7 +50,7 @@ chaos: setup  ## break every part under load, and verify every id
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy shared/shared $(foreach service,$(wildcard services/*),$(service)/$(notdir $(service))) benchmarks
+	@$(BIN)/mypy shared/shared $(foreach part,$(wildcard services/* tools/*),$(part)/$(notdir $(part))) benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/taawon docs --check
 	@$(BIN)/python scripts/check_migrations.py

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
 from devkit.places import SERVICES
 from devkit.stack import Stack
-from rich.console import Console
 
 from . import page
 from .lab import QUICK, Lab, Sizes

@@ -15,9 +15,9 @@ import aio_pika
 import asyncpg
 import httpx
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
+
 from devkit.client import Client
 from devkit.demo.cast import Cast
-
 from shared.contracts.base import new_id
 
 from . import audience

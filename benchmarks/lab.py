@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from devkit.places import SERVICES
-from devkit.stack import Stack
 from sqlalchemy.engine import make_url
 
+from devkit.places import SERVICES
+from devkit.stack import Stack
 from shared.kernel.data.tables import NOTIFY_CHANNEL
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Publisher
 
 Say = Callable[[str], None]

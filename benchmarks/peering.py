@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from devkit.processes import Process
 
+from devkit.processes import Process
 from shared.contracts.base import new_id
 
 from .calls import NARROW, WIDE, Way

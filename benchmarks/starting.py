@@ -25,7 +25,10 @@ LIBRARIES = (
 )
 """What every service stands on; SQLAlchemy with its part for asyncpg, FastStream for RabbitMQ."""
 LIBRARIES_ALONE = f"import {', '.join(LIBRARIES)}"
-SERVED = "import gc; gc.disable(); import shared.kernel.service.server; from shared.kernel.service.spec import spec_of; spec_of({!r})"
+SERVED = (
+    "import gc; gc.disable(); import shared.kernel.service.server;"
+    " from shared.kernel.service.spec import spec_of; spec_of({!r})"
+)
 """What `taawon serve` imports, the way it does."""
 
 

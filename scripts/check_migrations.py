@@ -8,7 +8,6 @@ from pathlib import Path
 
 from devkit.nodes import postgres_for_tests
 from devkit.places import SERVICES
-
 from shared.kernel.data import migrations
 
 

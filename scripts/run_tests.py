@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-SECOND_HALF = ("tests/journeys", "shared/tests/local")
+SECOND_HALF = ("tests/journeys", "tools/devkit/tests")
 """The journeys, and what starts servers of its own: so that both halves take about as long."""
 
 

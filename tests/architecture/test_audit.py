@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from devkit import pytest_plugin
-from devkit.places import SERVICES
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+from devkit import pytest_plugin
+from devkit.places import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)

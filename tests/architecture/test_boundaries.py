@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from cli.commands import docs
 from importlinter import cli as importlinter
 from typer.testing import CliRunner
 
+from cli.commands import docs
 from shared.contracts import catalogue
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,11 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
+
 from devkit.databases import psql
 from devkit.nodes import Postgres
 from devkit.places import PROVISIONER, SERVICES
-from sqlalchemy.engine import make_url
-
 from shared.kernel.data.database import OVERFLOW, POOL
 from shared.kernel.service.spec import spec_of
 

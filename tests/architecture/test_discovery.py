@@ -12,9 +12,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from cli import program as cli
 from typer.main import get_command
 
+from cli import program as cli
 from shared.kernel.commands.program import LazyGroup
 from shared.kernel.installed import installed_services
 from shared.kernel.service.spec import ServiceSpec, spec_of
@@ -150,7 +150,8 @@ def test_commands_and_the_operators_client_know_the_local_stack_by_entry_points_
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_a_service_that_is_served_imports_neither_rich_nor_the_local_stack(service: str) -> None:
     look = (
-        "import sys; import shared.kernel.service.server; from shared.kernel.service.spec import spec_of;"
+        "import sys; import shared.kernel.service.server;"
+        "from shared.kernel.service.spec import spec_of;"
         f" spec_of({service!r}); print(*sys.modules)"
     )
 

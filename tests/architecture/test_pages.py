@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import program as cli
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from cli import program as cli
 from shared.kernel.commands.program import LazyGroup
 
 ROOT = Path(__file__).parents[2]

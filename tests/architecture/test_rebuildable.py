@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from devkit.pytest_plugin import TestDatabases
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from notifications import handlers
+from devkit.pytest_plugin import TestDatabases
+from notifications.fanout import handlers
 from shared.contracts import catalogue
 from shared.contracts.base import Event
 from shared.contracts.criteria import Criteria

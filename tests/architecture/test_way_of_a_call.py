@@ -23,14 +23,19 @@ from typing import Any
 
 import httpx
 import pytest
-from devkit import pytest_plugin
 from sqlalchemy import Engine, event, func, select
 
+from devkit import pytest_plugin
 from funding.app import create_app
 from funding.calls import queries as call_queries
 from funding.calls.domain import deadlines
-from notifications import handlers, metrics
+from notifications import metrics, tables
+from notifications.app import SPEC
 from notifications.audience import audience_lock
+from notifications.audience import handlers as audience_handlers
+from notifications.audience import models as audience_models
+from notifications.fanout import handlers
+from notifications.fanout import models as fanout_models
 from notifications.fanout.domain import audience_check as audience_check_rule
 from notifications.fanout.models import alert
 from notifications.fanout.usecases import audience_check
@@ -53,7 +58,9 @@ MOST_FILES = 9
 BESIDE: dict[ModuleType, str] = {
     call_queries: "finds the call by its id",
     deadlines: "the day of a moment in a zone",
-    tables: "tables; the values of an enumeration",
+    fanout_models: "tables of subjects and alerts",
+    audience_models: "tables of the audience",
+    tables: "the values of an enumeration",
     audience_lock: "one statement, the lock",
     audience_check: "leaves at once where no number was confirmed",
     audience_check_rule: "the rule for a number that was confirmed",
@@ -209,7 +216,7 @@ async def way(
     vhost = vhosts("funding", "notifications")
     consumers = Consumers("notifications")
     consumers.reactions = [
-        each for each in handlers.consumers.reactions if each.handler is handlers.follow_call
+        each for each in SPEC.consumers.reactions if each.handler is handlers.follow_call
     ]
     await topology.apply(vhost.admin_url, (1.0,), consumers.reactions)
     async with (
@@ -224,7 +231,7 @@ async def way(
             known = CooperativesImported(
                 batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(A_COOPERATIVE,)
             )
-            await handlers.keep_imported_cooperatives(known, session)
+            await audience_handlers.keep_imported_cooperatives(known, session)
         await pytest_plugin.eventually(lambda: receiver.listening, within=60)
         drafted = await http.post("/calls", json=A_CALL)
         relay = Relay(sender.engine, sender.publisher, "funding")

@@ -14,6 +14,7 @@ from benchmarks.lab import TINY, Broken, Lab
 from benchmarks.report import Report
 from benchmarks.rows import Sense, compared, limited
 from benchmarks.run import GROUPS, run, services_of
+
 from devkit.nodes import Broker, Postgres
 from devkit.places import SERVICES
 from devkit.stack import Stack

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from devkit.processes import Process
-from devkit.stack import Stack
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from devkit.processes import Process
+from devkit.stack import Stack
 
 from ..journeys.stories import Story, end, started
 from . import report

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from devkit.broker import Server
 from devkit.places import PROVISIONER
-
 from shared.contracts.base import now
 
 from ..journeys.leftovers import Leftovers

@@ -20,7 +20,7 @@ import httpx
 from registry.register.register_file import cells
 from shared import reference
 from shared.contracts.base import now
-from shared.kernel.messaging.names import PARTNER_VHOST
+from shared.kernel.messaging.addresses import PARTNER_VHOST
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
 from ..journeys.stories import AmqpDoor, Partner, Person, Story, a_call, a_track, an_idea

@@ -16,7 +16,6 @@ from devkit.places import PROVISIONER, SERVICES
 from devkit.processes import Process
 from devkit.stack import Stack
 from devkit.state import usable_port
-
 from shared.kernel.waiting import wait_until
 
 from ..journeys.line import Line

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+
 from devkit.pytest_plugin import PATIENCE
 
 from ..journeys.stories import Story

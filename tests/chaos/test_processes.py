@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from devkit.places import PROVISIONER
 from devkit.processes import NotStarted
 from devkit.stack import Stack

@@ -11,16 +11,16 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from devkit.places import SERVICES
 
+from devkit.places import SERVICES
 from notifications.audience.models import FACT_COLUMNS
-from notifications.fanout.domain.subjects import audience_tracks
-from notifications.handlers import (
+from notifications.fanout.announcements import (
     CALL_EVENTS,
     IDEA_EVENTS,
     announcement_of_call,
     announcement_of_idea,
 )
+from notifications.fanout.domain.subjects import audience_tracks
 from notifications.partners.domain.subscriptions import (
     CallEvent,
     IdeaEvent,

@@ -11,8 +11,8 @@ from datetime import datetime
 from random import Random
 
 import asyncpg
-from devkit.places import PROVISIONER
 
+from devkit.places import PROVISIONER
 from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.kernel.messaging.relay import RELAY_LOCK
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devkit.pytest_plugin import STOOD_ON
 
 from .deployment import ComposeFailed, Deployment

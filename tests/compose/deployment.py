@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from devkit.places import SERVICES
 from devkit.state import free_port
-
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,6 @@ from devkit.demo.cast import PARTNERS, Cast, Door
 from devkit.demo.facts import PATIENCE, Facts
 from devkit.demo.reading import seeds_of
 from devkit.demo.screen import Screen
-
 from shared.kernel.waiting import wait_until
 
 from .deployment import Deployment

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from devkit.demo.cast import Door
 from devkit.demo.reading import read_feed
 from devkit.places import SERVICES
-
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until
 

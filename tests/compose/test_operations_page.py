@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from devkit.demo.facts import PATIENCE
 from devkit.demo.reading import read_feed, seeds_of
 from devkit.places import OPERATOR, SERVICES
 from devkit.state import is_free
-
 from shared.kernel.waiting import wait_until
 
 from .deployment import ROOT, Deployment

@@ -9,9 +9,9 @@ from datetime import date
 from typing import Any
 
 import pytest
-from devkit.pytest_plugin import SEAL_KEY
 from jsonschema import Draft202012Validator
 
+from devkit.pytest_plugin import SEAL_KEY
 from shared import reference
 from shared.contracts import catalogue
 from shared.contracts.base import TOPIC_PATTERN, Contract, Event, is_public

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+
 from devkit.broker import Server
 from devkit.places import PROVISIONER, SERVICES
 from devkit.processes import Process
 from devkit.state import free_port
-
 from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.kernel.messaging.relay import RELAY_LOCK

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from devkit.stack import Stack
 
 from .breaking import breakable, sabotage, saboteur

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from devkit.places import SERVICES
-
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.service.spec import installed_reactions
 
 from .stories import Story

@@ -17,20 +17,20 @@ import aio_pika
 import asyncpg
 import httpx
 from aio_pika.abc import AbstractIncomingMessage
+from sqlalchemy.engine import make_url
+
 from devkit.forks import commands
 from devkit.places import SERVICES
 from devkit.pytest_plugin import PATIENCE, eventually
 from devkit.stack import Stack
-from sqlalchemy.engine import make_url
-
+from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
-from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.base import Event, now
 from shared.contracts.criteria import Facts
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 from shared.kernel.messaging import wire
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher
 from shared.kernel.messaging.topology import EVENTS
 

@@ -16,14 +16,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from devkit.client import Client
 from devkit.demo.cast import PARTNERS
 from devkit.demo.reading import read_feed
 from devkit.places import OPERATOR, PROVISIONER, SERVICES
 from devkit.stack import Stack
-
+from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
-from notifications.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot

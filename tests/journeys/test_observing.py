@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
-from devkit.places import SERVICES
 from prometheus_client.parser import text_string_to_metric_families
 
+from devkit.places import SERVICES
 from shared.errors import DomainError
 
 from .stories import Story

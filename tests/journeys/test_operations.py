@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from devkit.places import SERVICES
 
 from .stories import Story, a_call, unique

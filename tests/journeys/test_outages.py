@@ -8,8 +8,8 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
-from devkit.broker import Server
 
+from devkit.broker import Server
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 

@@ -14,7 +14,7 @@ from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, InvalidFrameError
 
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 
 from .stories import AmqpDoor, Partner, Story, unique
 

@@ -17,12 +17,12 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+
 from devkit.places import SERVICES
 from devkit.stack import Stack
-
 from shared.kernel.encryption.sealer import Sealer, Unreadable
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
 
 from .stories import Partner, Story, a_track, unique
 

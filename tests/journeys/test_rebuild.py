@@ -15,7 +15,7 @@ from shared.contracts.base import now
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import PartnerRegistered
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 

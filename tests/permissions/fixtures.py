@@ -13,12 +13,14 @@ from importlib.resources import files
 from typing import Any
 
 import httpx
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Tokens
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
-from notifications import handlers
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Tokens
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
+from notifications.partners import handlers as partners_handlers
 from notifications.partners.domain.partner_queue import Door, DoorState
 from registry.identity.domain.accounts import Account
 from registry.privacy.usecases.answers import note_answer
@@ -243,9 +245,9 @@ async def notifications_world(world: World) -> None:
     )
     made = await world.done("POST", "/subscriptions", "the partner", json={})
     async with world.sessions.begin() as session:
-        await handlers.keep_imported_cooperatives(batch, session)
+        await audience_handlers.keep_imported_cooperatives(batch, session)
         await handlers.follow_call(call, session)
-        await handlers.feed_partners(call, session)
+        await partners_handlers.feed_partners(call, session)
         session.add(
             Door(
                 slug="oasis",

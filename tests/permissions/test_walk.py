@@ -10,11 +10,11 @@ from uuid import UUID
 
 import httpx
 import pytest
-from devkit import pytest_plugin
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
 from sqlalchemy import func, select, text
 
+from devkit import pytest_plugin
 from shared.kernel.data.tables import AuditRow
 
 from .fixtures import PERSONAL, World, app_of, world_of

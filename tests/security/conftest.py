@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+
 from devkit.pytest_plugin import TestDatabases, Tokens
 
 from . import doors, samples

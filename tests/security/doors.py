@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import orjson
 import uvicorn
-from devkit.places import SERVICES
-from devkit.pytest_plugin import PATIENCE, SEAL_KEY, Tokens, eventually, test_settings
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from devkit.places import SERVICES
+from devkit.pytest_plugin import PATIENCE, SEAL_KEY, Tokens, eventually, test_settings
 from shared.kernel.auth.tokens import FetchedKeys, Verifier
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer

@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from devkit.pytest_plugin import Tokens
-
 from shared.contracts.base import now
 from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
@@ -138,7 +137,9 @@ def _notifications(door: Door, tokens: Tokens) -> None:
 
 async def _hear(runtime: Runtime) -> str:
     """The facts of the samples, as if they had come over the broker."""
-    from notifications import handlers  # only this door needs it
+    from notifications.audience import handlers as audience_handlers  # only this door needs it
+    from notifications.fanout import handlers
+    from notifications.partners import handlers as partners_handlers
 
     def fact(topic: str, **changes: Any) -> Any:
         return EVENTS[topic].model_validate_json(sample(topic)).model_copy(update=changes)
@@ -153,10 +154,10 @@ async def _hear(runtime: Runtime) -> str:
     call = fact("funding.call.opened.v1")
     async with runtime.sessions.begin() as session:
         told = batch.model_copy(update={"cooperatives": tuple(records)})
-        await handlers.keep_imported_cooperatives(told, session)
+        await audience_handlers.keep_imported_cooperatives(told, session)
     async with runtime.sessions.begin() as session:
         await handlers.follow_call(call, session)
-        await handlers.feed_partners(call, session)
+        await partners_handlers.feed_partners(call, session)
     return str(call.call_id)
 
 

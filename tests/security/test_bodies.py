@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+
 from devkit.places import SERVICES
 
 from . import samples

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from devkit.places import SERVICES
 
+from devkit.places import SERVICES
 from shared.kernel.web.requests import encode_cursor
 
 from . import samples

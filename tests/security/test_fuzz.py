@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from devkit.places import SERVICES
-from devkit.pytest_plugin import PATIENCE
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -22,6 +20,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from devkit.places import SERVICES
+from devkit.pytest_plugin import PATIENCE
 
 from . import samples
 from .doors import Door, Operation, document, operations, routes

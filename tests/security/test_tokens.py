@@ -13,10 +13,10 @@ import httpx
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from devkit.places import SERVICES
-from devkit.pytest_plugin import Tokens
 from joserfc.jwk import OKPKey
 
+from devkit.places import SERVICES
+from devkit.pytest_plugin import Tokens
 from shared.kernel.auth.tokens import ALGORITHM
 
 from . import samples

@@ -10,7 +10,6 @@ from typing import Any
 import aio_pika
 import httpx
 import pytest
-from devkit.pytest_plugin import TestDatabases, Tokens, Vhost, eventually, test_settings
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -18,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import text
 
+from devkit.pytest_plugin import TestDatabases, Tokens, Vhost, eventually, test_settings
 from funding.app import create_app as create_funding
 from notifications.app import create_app as create_notifications
 from notifications.audience import usecases

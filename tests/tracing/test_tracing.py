@@ -123,9 +123,11 @@ def test_without_the_extra_the_service_runs_and_says_so(monkeypatch: pytest.Monk
 def test_a_service_that_traces_nothing_loads_no_sdk_and_no_exporter():
     """FastAPI itself needs the bare API; what costs is the rest."""
     program = (
-        "import sys, shared.kernel.service.app, shared.kernel.observability.tracing; shared.kernel.observability.tracing.configure('ideas');"
+        "import sys, shared.kernel.service.app; from shared.kernel.observability import tracing;"
+        "tracing.configure('ideas');"
         "print([m for m in sys.modules if m.startswith(("
-        "'opentelemetry.sdk', 'opentelemetry.exporter', 'google.protobuf', 'shared.kernel.observability.otel'))])"
+        "'opentelemetry.sdk', 'opentelemetry.exporter', "
+        "'google.protobuf', 'shared.kernel.observability.otel'))])"
     )
 
     found = subprocess.run(

@@ -14,7 +14,7 @@ from .settings import FundingSettings
 SPEC = ServiceSpec(
     name="funding",
     settings=FundingSettings,
-    router=api.router,
+    routers=(api.router,),
     snapshots=usecases.SNAPSHOTS,
     consumers=handlers.consumers,
     jobs=(jobs.close_expired_calls,),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from devkit import pytest_plugin
 from fastapi import FastAPI
 
+from devkit import pytest_plugin
 from funding.app import create_app
 
 

@@ -14,7 +14,7 @@ from .settings import IdeasSettings
 SPEC = ServiceSpec(
     name="ideas",
     settings=IdeasSettings,
-    router=api.router,
+    routers=(api.router,),
     snapshots=usecases.SNAPSHOTS,
     consumers=handlers.consumers,
     owner_of=queries.owner_of,

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from notifications import api, db_metrics, handlers, owners
+from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.service.app import build
 from shared.kernel.service.spec import ServiceSpec
 from shared.kernel.settings import Settings
 
+from . import db_metrics, owners
+from .audience.handlers import consumers as audience_consumers
+from .contacts.handlers import consumers as contacts_consumers
 from .contacts.sealed_columns import HOLDINGS
-from .fanout import jobs as fanout_jobs
-from .partners import jobs
-from .partners.queries import partners
+from .explanations import api as explanations
+from .fanout import api as approvals
+from .fanout.handlers import consumers as fanout_consumers
+from .fanout.jobs import backfill_alerts
+from .inbox import api as inbox
+from .ledger.api import ledger, totals
+from .partners import jobs as partner_jobs
+from .partners.api import feeds, partner_ledger, partners
+from .partners.handlers import consumers as partner_consumers
+from .partners.queries.partners import handed_of
 from .settings import NotificationsSettings
 
+ROUTES = (inbox, totals, explanations, ledger, approvals, partners, feeds, partner_ledger)
 COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
     "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
@@ -30,16 +41,18 @@ NAMES = {
 SPEC = ServiceSpec(
     name="notifications",
     settings=NotificationsSettings,
-    router=api.router,
-    consumers=handlers.consumers,
-    background=(jobs.keep_gaps,),
-    jobs=(fanout_jobs.backfill_alerts, jobs.deliver_feeds, jobs.trim_feeds),
+    routers=tuple(each.router for each in ROUTES),
+    consumers=Consumers.of(
+        audience_consumers, fanout_consumers, partner_consumers, contacts_consumers
+    ),
+    background=(partner_jobs.keep_gaps,),
+    jobs=(backfill_alerts, partner_jobs.deliver_feeds, partner_jobs.trim_feeds),
     sealed=HOLDINGS,
     owner_of=owners.owner_of,
     counts=COUNTS,
     names=NAMES,
     measures=db_metrics.MEASURES,
-    handed_of=partners.handed_of,
+    handed_of=handed_of,
 )
 
 

@@ -6,10 +6,11 @@ import csv
 import io
 import os
 
-from devkit.forks import commands
 from sqlalchemy import func, select
 
-from notifications import handlers
+from devkit.forks import commands
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
 from notifications.fanout.usecases import backfill, fanout_approval
 
 from .builders import imported
@@ -20,7 +21,7 @@ async def heard(sessions, *happened):
     async with sessions.begin() as session:
         for item in happened:
             if hasattr(item, "cooperative_id"):
-                await handlers.keep_imported_cooperatives(imported(item), session)
+                await audience_handlers.keep_imported_cooperatives(imported(item), session)
                 await backfill.backfill_alerts(session)
             elif "ideas" in item.topic:
                 await handlers.follow_idea(item, session)

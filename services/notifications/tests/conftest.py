@@ -7,11 +7,11 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from devkit import pytest_plugin
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit import pytest_plugin
 from notifications.app import create_app
 from notifications.partners.domain.partner_queue import Door, broker_hash, queue_name
 from notifications.partners.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner

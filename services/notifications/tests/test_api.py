@@ -7,12 +7,14 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from devkit import pytest_plugin
 from sqlalchemy import select, text, update
 
-from notifications import handlers
-from notifications.api import feeds
+from devkit import pytest_plugin
 from notifications.app import create_app
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
+from notifications.partners import handlers as partners_handlers
+from notifications.partners.api import feeds
 from notifications.partners.domain.subscriptions import SubscriptionFilter
 from notifications.partners.models import feed_entry
 from notifications.partners.usecases import partners
@@ -38,7 +40,7 @@ async def told(door, *records, events):
     """The register and the events as they would have arrived over the broker."""
     async with door.sessions.begin() as session:
         batch = imported(*records)
-        await handlers.keep_imported_cooperatives(batch, session)
+        await audience_handlers.keep_imported_cooperatives(batch, session)
         for event in events:
             handler = handlers.follow_idea if "ideas" in event.topic else handlers.follow_call
             await handler(event, session)
@@ -245,11 +247,11 @@ def partner(tokens, slug="indh"):
 async def test_a_subscription_fills_the_feed_from_then_on(door, tokens):
     before, after = opened(a_call()), published(an_idea())
     async with door.sessions.begin() as session:
-        await handlers.feed_partners(before, session)
+        await partners_handlers.feed_partners(before, session)
     await door.http.post("/subscriptions", json={}, headers=partner(tokens))
 
     async with door.sessions.begin() as session:
-        await handlers.feed_partners(after, session)
+        await partners_handlers.feed_partners(after, session)
 
     feed = (await door.http.get("/feed", headers=partner(tokens))).json()
     (item,) = feed["items"]
@@ -271,7 +273,7 @@ async def test_an_entry_that_comes_while_the_feed_is_read_is_not_taken_for_a_los
         async def reading(session, *arguments, **options):
             seen = await read(session, *arguments, **options)
             monkeypatch.undo()
-            await handlers.feed_partners(opened(a_call()), session)
+            await partners_handlers.feed_partners(opened(a_call()), session)
             return seen
 
         return reading
@@ -288,7 +290,7 @@ async def test_an_entry_that_comes_while_the_feed_is_read_is_not_taken_for_a_los
 async def test_a_partner_never_sees_the_feed_of_another(door, tokens):
     await door.http.post("/subscriptions", json={}, headers=partner(tokens))
     async with door.sessions.begin() as session:
-        await handlers.feed_partners(opened(a_call()), session)
+        await partners_handlers.feed_partners(opened(a_call()), session)
 
     feed = (await door.http.get("/feed", headers=partner(tokens, "fm5"))).json()
 
@@ -430,7 +432,7 @@ async def fed_since(door, *ages):
     """A feed with one entry per age in days, the oldest first."""
     async with door.sessions.begin() as session:
         for _ in ages:
-            await handlers.feed_partners(opened(a_call()), session)
+            await partners_handlers.feed_partners(opened(a_call()), session)
         for position, days in enumerate(ages, 1):
             await session.execute(
                 update(feed_entry)

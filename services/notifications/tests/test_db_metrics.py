@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from devkit.pytest_plugin import test_settings
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from notifications import handlers
+from devkit.pytest_plugin import test_settings
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
 from notifications.partners import jobs
 
 from .builders import a_call, a_record, a_track, cancelled, imported, opened
@@ -28,7 +29,7 @@ async def hear(door: Any, handler: Any, *events: Any) -> None:
 
 async def registered(door: Any, *records: Any) -> None:
     batch = imported(*records)
-    await hear(door, handlers.keep_imported_cooperatives, batch)
+    await hear(door, audience_handlers.keep_imported_cooperatives, batch)
 
 
 async def run(door: Any, *statements: str) -> None:

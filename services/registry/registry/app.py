@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from registry import api, db_metrics, jobs, owners, snapshots
 from shared.kernel.auth.oidc import ForeignIssuer, is_safe_url
 from shared.kernel.service.app import build
 from shared.kernel.service.spec import ServiceSpec
 from shared.kernel.settings import Settings
 
-from .identity.api import tokens
+from . import db_metrics, owners, snapshots
+from .identity import jobs as identity_jobs
+from .identity.api import accounts, api_clients, tokens
 from .identity.own_keys import own_keys
-from .identity.usecases import tokens as usecases_tokens
+from .identity.usecases.tokens import TokenRefused
+from .partners import api as partners
+from .privacy import api as persons
 from .privacy import handlers
+from .privacy import jobs as privacy_jobs
+from .register import jobs as register_jobs
+from .register.api import cooperatives, imports
 from .sealed_columns import HOLDINGS
 from .settings import RegistrySettings
+
+ROUTES = (tokens, accounts, partners, api_clients, cooperatives, persons, imports)
 
 
 def larger_bodies(settings: Settings) -> dict[str, int]:
@@ -26,7 +34,7 @@ def larger_bodies(settings: Settings) -> dict[str, int]:
 def complete(app: FastAPI, settings: Settings) -> None:
     """The other issuer whose subjects are linked, and refusals in the form of RFC 6749."""
     app.state.foreign_issuer = foreign_issuer(RegistrySettings.of(settings))
-    app.add_exception_handler(usecases_tokens.TokenRefused, tokens.oauth_problem)
+    app.add_exception_handler(TokenRefused, tokens.oauth_problem)
 
 
 def foreign_issuer(settings: RegistrySettings) -> ForeignIssuer | None:
@@ -46,10 +54,14 @@ def foreign_issuer(settings: RegistrySettings) -> ForeignIssuer | None:
 SPEC = ServiceSpec(
     name="registry",
     settings=RegistrySettings,
-    router=api.router,
+    routers=tuple(each.router for each in ROUTES),
     snapshots=snapshots.SNAPSHOTS,
     consumers=handlers.consumers,
-    jobs=(jobs.forget,),
+    jobs=(
+        register_jobs.forget_problems,
+        identity_jobs.forget_old_failures,
+        privacy_jobs.forget_reports,
+    ),
     keys=own_keys,
     sealed=HOLDINGS,
     measures=db_metrics.MEASURES,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import (
-    MetaData,
-)
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
 
 from shared.kernel.data.tables import NAMING
 
 metadata = MetaData(naming_convention=NAMING)
+mapper = registry(metadata=metadata)
 
 
 Row = Mapping[str, Any]

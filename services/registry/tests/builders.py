@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from devkit.pytest_plugin import Api, Tokens
-
 from registry.identity.domain.accounts import Account
 from registry.register.domain.cooperative import Entry
 from registry.settings import RegistrySettings

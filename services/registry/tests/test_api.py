@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from sqlalchemy import select
 
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from registry.app import create_app
 from shared.kernel.data.tables import AuditRow, OutboxRow
 

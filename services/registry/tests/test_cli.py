@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from devkit import pytest_plugin
 from typer.testing import CliRunner
 
+from devkit import pytest_plugin
 from registry.identity.cli import app as accounts
 from registry.register.cli import app as register
 

@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.fernet import Fernet
-from devkit import pytest_plugin
-from devkit.forks import commands
 from sqlalchemy import func, insert, select, text, update
 
+from devkit import pytest_plugin
+from devkit.forks import commands
 from registry.console import CONSOLE
 from registry.identity import models, queries
 from registry.identity.domain.accounts import AccountExists, IdentityTaken

@@ -7,8 +7,8 @@ import contextlib
 import time
 
 import pytest
-from devkit.pytest_plugin import PATIENCE
 
+from devkit.pytest_plugin import PATIENCE
 from shared.kernel.sleep import rest, until
 
 

@@ -1,1 +1,1 @@
-"""`taawon` for operators: how the system stands, what is wrong, where an event went; and the generated pages."""
+"""`taawon` for operators: how the system stands, what is wrong, and the generated pages."""

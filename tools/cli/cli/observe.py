@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from shared import json_text
 from shared.kernel.admin.schemas import SealedOut, Status
 from shared.kernel.installed import installed_services
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST, dead_queue
 from shared.kernel.messaging.management import Management, ManagementRefused
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
-from shared.kernel.messaging.topology import dead_queue
 from shared.kernel.waiting import wait_until
 
 from .client import Answer, Doors

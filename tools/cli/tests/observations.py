@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from cli.diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
-
 from shared.kernel.admin.schemas import (
     DatabaseState,
     OutboxState,

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+
 from cli.diagnosis import diagnose
 from cli.diagnosis.observations import BrokerSeen, Observations, QueueSeen, Severity
 from cli.diagnosis.queues import BACKLOG
-
 from shared.kernel import outage_causes
 from shared.kernel.admin.schemas import DatabaseState, OutboxState, RelayState, SealedOut
 

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
 from cli import observe as observe_module
 from cli import program
 from cli.client import Answer, Doors
 from cli.diagnosis import diagnose
 from cli.observe import reactions_of
 from devkit.places import Place
-from typer.testing import CliRunner
-
 from shared.errors import Invalid, NotFound
 from shared.kernel.admin.schemas import ReactionsState
 from shared.kernel.installed import installed_services

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+from typer.testing import CliRunner
+
 from cli import program
 from cli.client import Doors
 from cli.commands import status as command
 from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
-from typer.testing import CliRunner
-
 from shared.kernel.admin.schemas import DatabaseState, OutboxState, ReactionsState, Status
 
 QUEUES = ["notifications.follow_call", "notifications.follow_idea"]

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 from cli.client import Answer, Doors
 from cli.commands import trace as trace_command
 from cli.event_trace import follow, steps
-
 from shared.kernel.admin.schemas import Died, Fact, Handed, Taken, Trace
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)

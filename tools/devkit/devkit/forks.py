@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cli import program
-
 from shared.kernel import failpoints
 
 REQUEST_BYTES = 131072

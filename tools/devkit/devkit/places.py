@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.kernel.installed import installed_services
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
 
 from .processes import Process
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.addresses import VHOST
 
 from .broker import running_databases, running_management
 from .places import stack_folder

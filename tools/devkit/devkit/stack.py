@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 
 from shared.kernel.data import migrations
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.names import PARTNER_VHOST, VHOST
+from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.service.spec import installed_reactions, spec_of
 from shared.kernel.settings import Settings
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from devkit.containers import engine_answers
 
 # Nothing to test where there is no engine; the header of the run says which it was.

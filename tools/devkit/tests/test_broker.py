@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from devkit import containers
 from devkit.broker import (
     BrokerUnavailable,

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+
 from devkit.broker import FoundBroker, find_broker_for_tests, find_postgres_for_tests
 from devkit.containers import PostgresContainer, RabbitContainer
 from devkit.databases import Databases
-
 from shared.kernel.messaging.management import Management
 
 pytestmark = pytest.mark.servers

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devkit.databases import Databases, StatementRefused
 from devkit.postgres import PostgresNode
 from devkit.processes import NotStarted

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devkit.identity import Identity
 from devkit.processes import NotStarted, Process
 from devkit.pytest_plugin import PATIENCE
-
 from shared.kernel.waiting import wait_until
 
 ENV = {"PATH": os.defpath}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import aio_pika
 import pytest
+
 from devkit.broker import FoundBroker, find_broker
 from devkit.pytest_plugin import PATIENCE
 from devkit.rabbitmq import RabbitNode
-
 from shared.kernel.messaging.management import Management, ManagementRefused
 from shared.kernel.waiting import wait_until
 

@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from devkit.nodes import Postgres
 
+from devkit.nodes import Postgres
 from shared.kernel.commands import settings
 from shared.kernel.commands.settings import settings_of
 from shared.kernel.installed import NotInstalled, entry_of

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Api, Tokens
 from sqlalchemy import select, update
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api, Tokens
 from funding.app import create_app
 from funding.calls import usecases
 from funding.calls.models import calls

@@ -7,10 +7,10 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Tokens, eventually
 from sqlalchemy import select
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Tokens, eventually
 from funding.app import create_app
 from funding.calls import jobs
 from funding.calls.domain.call import Call, State

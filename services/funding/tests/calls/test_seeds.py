@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from devkit.pytest_plugin import Api, Tokens
 
+from devkit.pytest_plugin import Api, Tokens
 from funding.calls.seeds.editions import Seed, real_calls, replayed_calls
 from shared.contracts.criteria import ApplicantType, Criteria, Facts, LegalStatus
 from shared.eligibility.evaluate import evaluate

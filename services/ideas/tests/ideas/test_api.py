@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Api, Tokens
 from sqlalchemy import select
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api, Tokens
 from ideas.app import create_app
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.data.tables import AuditRow, OutboxRow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from devkit.pytest_plugin import Api, Tokens
 
+from devkit.pytest_plugin import Api, Tokens
 from ideas.ideas.seeds import Seed, demo_ideas
 
 ARABIC = re.compile(r"[\u0621-\u064a]")

@@ -8,10 +8,10 @@ from datetime import datetime
 import orjson
 import pytest
 from cryptography.fernet import Fernet
-from devkit import pytest_plugin
 from sqlalchemy import delete, func, insert, literal, select
 
-from notifications import handlers
+from devkit import pytest_plugin
+from notifications.app import SPEC
 from notifications.audience import usecases
 from notifications.audience.models import audience
 from notifications.contacts.usecases import AudienceBehind
@@ -42,7 +42,7 @@ def asked(kind, *touched, accounts=()):
 
 
 async def answered(session, event):
-    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
+    (reaction,) = [r for r in SPEC.consumers.reactions if r.queue.endswith(".answer_person")]
     await reaction.handler(event, session)
     await session.flush()
     query = select(OutboxRow.body).where(OutboxRow.topic == NotificationsAnswered.topic)

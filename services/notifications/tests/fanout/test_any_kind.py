@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from notifications import handlers
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
 from notifications.fanout.domain.subjects import OfAnotherService
 from notifications.fanout.usecases import backfill
 from shared.contracts.announcement import Announcement, AnnouncementPublished
@@ -68,7 +69,7 @@ def extended_to(deadline: Deadline, version: int = 2) -> SessionAnnounced:
 
 async def registered(door, *records):
     async with door.sessions.begin() as session:
-        await handlers.keep_imported_cooperatives(imported(*records), session)
+        await audience_handlers.keep_imported_cooperatives(imported(*records), session)
         await backfill.backfill_alerts(session)
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from devkit import pytest_plugin
 from sqlalchemy import func, select
 
-from notifications import handlers
+from devkit import pytest_plugin
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
 from notifications.fanout.domain.audience_check import AudienceCheckRule
 from notifications.fanout.models import alert, fanout_approval_decision
 from shared.contracts.deadline import Deadline
@@ -70,7 +71,7 @@ async def hear(door, *facts):
 async def registered(door, count, **facts):
     batch = imported(*(a_record(**facts) for _ in range(count)))
     async with door.sessions.begin() as session:
-        await handlers.keep_imported_cooperatives(batch, session)
+        await audience_handlers.keep_imported_cooperatives(batch, session)
 
 
 async def told(door, subject_id):
@@ -202,7 +203,7 @@ async def test_a_deadline_that_passes_during_a_hold_leaves_nobody_told(door, tok
     record = a_record()
     async with door.sessions.begin() as session:
         batch = imported(record)
-        await handlers.keep_imported_cooperatives(batch, session)
+        await audience_handlers.keep_imported_cooperatives(batch, session)
     await registered(door, 11)
     call = await held_before_its_deadline(door)
     await pytest_plugin.eventually(

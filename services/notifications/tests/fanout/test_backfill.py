@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import event, select
 
-from notifications import handlers
+from notifications.audience import handlers as audience_handlers
+from notifications.fanout import handlers
 from notifications.fanout.models import alert
 from notifications.fanout.usecases import backfill
 from notifications.fanout.usecases import backfill as usecases_backfill
@@ -31,7 +32,7 @@ async def open_subjects(session):
 
 async def arrived(session, *records):
     batch = imported(*records)
-    await handlers.keep_imported_cooperatives(batch, session)
+    await audience_handlers.keep_imported_cooperatives(batch, session)
     await usecases_backfill.backfill_alerts(session)
 
 

@@ -9,9 +9,10 @@ from itertools import product
 import pytest
 from sqlalchemy import select
 
-from notifications import handlers
 from notifications.app import COUNTS, NAMES
+from notifications.audience import handlers as audience_handlers
 from notifications.database_clock import day_in_morocco
+from notifications.fanout import handlers
 from notifications.fanout.domain.fanout_approval import (
     EVERYTHING,
     MOVES,
@@ -67,7 +68,7 @@ async def hear(door, handler, *events):
 
 async def registered(door, *records):
     batch = imported(*records)
-    await hear(door, handlers.keep_imported_cooperatives, batch)
+    await hear(door, audience_handlers.keep_imported_cooperatives, batch)
     async with door.sessions.begin() as session:
         await backfill.backfill_alerts(session)
 

@@ -11,11 +11,13 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
-from notifications import handlers
+from notifications.audience import handlers as audience_handlers
 from notifications.audience.models import audience, audience_change, audience_history
+from notifications.fanout import handlers
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.fanout.models import alert, subject
 from notifications.fanout.usecases import backfill
+from notifications.partners import handlers as partners_handlers
 from notifications.partners.models import feed_entry, partner
 from notifications.partners.models import subscription as subscription_table
 from shared.contracts.base import ImplausibleVersion
@@ -47,7 +49,7 @@ pytestmark = pytest.mark.servers
 
 async def kept(session, *records):
     """The audience has these records, and whoever matches only now has been told."""
-    await handlers.keep_imported_cooperatives(imported(*records), session)
+    await audience_handlers.keep_imported_cooperatives(imported(*records), session)
     await tell_all_late(session)
 
 
@@ -71,7 +73,7 @@ async def recipients(session, subject_id, edition=0):
 async def test_an_opened_call_alerts_every_match_and_nobody_else(session):
     inside, outside = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await handlers.keep_imported_cooperatives(imported(inside, outside), session)
+    await audience_handlers.keep_imported_cooperatives(imported(inside, outside), session)
 
     await handlers.follow_call(opened(call), session)
 
@@ -101,7 +103,7 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
         ),
     )
     call = a_call(*tracks)
-    await handlers.keep_imported_cooperatives(imported(*records), session)
+    await audience_handlers.keep_imported_cooperatives(imported(*records), session)
 
     await handlers.follow_call(opened(call), session)
 
@@ -124,7 +126,7 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
 
 async def test_the_totals_and_the_announcement_count_what_was_written(session):
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 10}))
-    await handlers.keep_imported_cooperatives(
+    await audience_handlers.keep_imported_cooperatives(
         imported(a_record(), a_record(members_youth=None), a_record(members_youth=0)), session
     )
 
@@ -142,7 +144,7 @@ async def test_the_totals_and_the_announcement_count_what_was_written(session):
 async def test_opened_and_extended_end_alike_in_every_order_and_number(session, order):
     record, call = a_record(), a_call()
     facts = [opened(call), extended(call)]
-    await handlers.keep_imported_cooperatives(imported(record), session)
+    await audience_handlers.keep_imported_cooperatives(imported(record), session)
 
     for place in order:
         await handlers.follow_call(facts[place], session)
@@ -159,7 +161,7 @@ async def test_after_a_cancellation_nobody_is_left_believing(session, order):
     record, call = a_record(), a_call()
     longer = extended(call)
     facts = [opened(call), longer, cancelled(longer.call)]
-    await handlers.keep_imported_cooperatives(imported(record), session)
+    await audience_handlers.keep_imported_cooperatives(imported(record), session)
 
     for place in order:
         await handlers.follow_call(facts[place], session)
@@ -173,7 +175,7 @@ async def test_after_a_cancellation_nobody_is_left_believing(session, order):
 async def test_a_correction_reaches_exactly_those_told_before(session):
     told, other = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await handlers.keep_imported_cooperatives(imported(told, other), session)
+    await audience_handlers.keep_imported_cooperatives(imported(told, other), session)
     await handlers.follow_call(opened(call), session)
 
     await handlers.follow_call(extended(call), session)
@@ -185,7 +187,7 @@ async def test_a_call_that_was_over_and_is_extended_tells_who_came_to_match_mean
     told, late = a_record(), a_record()
     past = Deadline(at=datetime(2026, 11, 24, 9, 1, tzinfo=UTC), shown="hier")
     call = a_call(opened_at=datetime(2026, 11, 1, tzinfo=UTC))
-    await handlers.keep_imported_cooperatives(imported(told), session)
+    await audience_handlers.keep_imported_cooperatives(imported(told), session)
     await handlers.follow_call(opened(call), session)
     shorter = updated(call, deadline=past)
     await handlers.follow_call(shorter, session)
@@ -201,7 +203,7 @@ async def test_a_call_that_was_over_and_is_extended_tells_who_came_to_match_mean
 async def test_wider_criteria_tell_the_new_matches_once(session):
     told, new = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await handlers.keep_imported_cooperatives(imported(told, new), session)
+    await audience_handlers.keep_imported_cooperatives(imported(told, new), session)
     await handlers.follow_call(opened(call), session)
 
     await handlers.follow_call(updated(call, tracks=(a_track(regions=["MA-09"]),)), session)
@@ -235,11 +237,11 @@ async def test_a_cooperative_that_arrives_after_the_end_is_not_told(session, end
 
 async def test_a_changed_record_that_matches_now_is_told(session):
     call, record = a_call(), a_record(province="MA-AGD")
-    await handlers.keep_imported_cooperatives(imported(record), session)
+    await audience_handlers.keep_imported_cooperatives(imported(record), session)
     await handlers.follow_call(opened(call), session)
     moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
 
-    await handlers.keep_cooperative(
+    await audience_handlers.keep_cooperative(
         CooperativeChanged(
             aggregate_version=2, cooperative_id=moved.cooperative_id, cooperative=moved
         ),
@@ -267,7 +269,7 @@ async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(d
     call, record = a_call(), a_record()
     async with sessions.begin() as session:
         await handlers.follow_call(opened(call), session)
-        await handlers.keep_imported_cooperatives(imported(record), session)
+        await audience_handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions() as session:  # a process that dies before it commits
         await backfill.backfill_alerts(session)
@@ -290,12 +292,12 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
     moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
     async with sessions.begin() as session:
         await handlers.follow_call(opened(call), session)
-        await handlers.keep_imported_cooperatives(imported(record), session)
+        await audience_handlers.keep_imported_cooperatives(imported(record), session)
 
     async with sessions.begin() as session:
         await backfill.backfill_alerts(session)
         async with sessions.begin() as other:
-            await handlers.keep_imported_cooperatives(imported(moved), other)
+            await audience_handlers.keep_imported_cooperatives(imported(moved), other)
 
     async with sessions.begin() as session:
         assert await recipients(session, call.call_id) == set()
@@ -307,7 +309,7 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
 async def test_a_published_idea_alerts_its_territory_and_sectors(session):
     idea = an_idea()
     near, other_sector = a_record(), a_record(sector="CRAFTS")
-    await handlers.keep_imported_cooperatives(imported(near, other_sector), session)
+    await audience_handlers.keep_imported_cooperatives(imported(near, other_sector), session)
 
     await handlers.follow_idea(published(idea), session)
     await handlers.follow_idea(withdrawn(idea), session)
@@ -323,8 +325,8 @@ async def test_an_older_record_never_replaces_a_newer_one(session):
     newer = a_record(version=3, sector="FISHERIES")
     older = newer.model_copy(update={"version": 2, "sector": "ARGAN"})
 
-    await handlers.keep_imported_cooperatives(imported(newer), session)
-    await handlers.keep_imported_cooperatives(imported(older), session)
+    await audience_handlers.keep_imported_cooperatives(imported(newer), session)
+    await audience_handlers.keep_imported_cooperatives(imported(older), session)
 
     assert (
         await session.scalar(
@@ -338,8 +340,8 @@ async def test_every_version_of_a_record_stays_in_the_history(session):
     first = a_record()
     second = first.model_copy(update={"version": 2, "members_women": 14})
 
-    await handlers.keep_imported_cooperatives(imported(first), session)
-    await handlers.keep_imported_cooperatives(imported(second), session)
+    await audience_handlers.keep_imported_cooperatives(imported(first), session)
+    await audience_handlers.keep_imported_cooperatives(imported(second), session)
 
     rows = await session.execute(
         select(audience_history.c.version, audience_history.c.members_women)
@@ -361,9 +363,9 @@ async def test_each_partner_gets_what_it_asked_for_numbered_from_one(session):
     await a_subscriber(session, "souss", regions=["MA-01"])
     call, idea = a_call(), an_idea()
 
-    await handlers.feed_partners(opened(call), session)
-    await handlers.feed_partners(published(idea), session)
-    await handlers.feed_partners(extended(call), session)
+    await partners_handlers.feed_partners(opened(call), session)
+    await partners_handlers.feed_partners(published(idea), session)
+    await partners_handlers.feed_partners(extended(call), session)
 
     rows = await session.execute(
         select(feed_entry.c.slug, feed_entry.c.position, feed_entry.c.topic).order_by(
@@ -383,8 +385,8 @@ async def test_two_subscriptions_of_a_partner_make_one_entry(session):
     )
     event = opened(a_call())
 
-    await handlers.feed_partners(event, session)
-    await handlers.feed_partners(event, session)
+    await partners_handlers.feed_partners(event, session)
+    await partners_handlers.feed_partners(event, session)
 
     entries = await session.execute(select(feed_entry.c.position, feed_entry.c.subscriptions))
     ((position, subscriptions),) = entries.all()
@@ -395,7 +397,7 @@ async def test_partners_see_public_fields_only(session):
     await a_subscriber(session, "indh")
     idea = an_idea()
 
-    await handlers.feed_partners(published(idea), session)
+    await partners_handlers.feed_partners(published(idea), session)
 
     body = await session.scalar(select(feed_entry.c.body))
     assert str(idea.author_id).encode() not in body
@@ -412,8 +414,8 @@ async def test_the_newest_name_of_a_partner_stays(session):
             kind="foundation",
         )
 
-    await handlers.know_partner(named(2, "Fondation"), session)
-    await handlers.know_partner(named(1, "Old"), session)
+    await partners_handlers.know_partner(named(2, "Fondation"), session)
+    await partners_handlers.know_partner(named(1, "Old"), session)
 
     name = await session.scalar(select(partner.c.name).where(partner.c.slug == "fm5"))
     assert name["fr"] == "Fondation"
@@ -445,7 +447,7 @@ async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
 
     tellers = [asyncio.create_task(take_notes()) for _ in range(3)]
     await asyncio.gather(
-        *(run(handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
+        *(run(audience_handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
         *(run(handlers.follow_call, opened(call)) for call in calls),
     )
     over.set()
@@ -471,7 +473,7 @@ async def test_twenty_writers_leave_no_hole_for_a_polling_reader(databases):
     async def write(part):
         for event in part:
             async with sessions.begin() as session:
-                await handlers.feed_partners(event, session)
+                await partners_handlers.feed_partners(event, session)
 
     async def read():
         seen, after = [], 0
@@ -521,7 +523,7 @@ async def test_a_version_that_leaps_silences_no_cooperative_of_its_batch(session
 
     for batch in ([far], [other, far], [newer, far]):
         with pytest.raises(ImplausibleVersion):
-            await handlers.keep_imported_cooperatives(imported(*batch), session)
+            await audience_handlers.keep_imported_cooperatives(imported(*batch), session)
     await kept(session, newer)
 
     found = await session.execute(select(audience.c.version, audience.c.province))

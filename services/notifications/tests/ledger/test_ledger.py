@@ -13,8 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import delete, select
 
-from notifications import handlers
+from notifications.audience import handlers as audience_handlers
 from notifications.audience.models import audience
+from notifications.fanout import handlers
 from notifications.fanout.usecases import backfill
 from notifications.ledger import ledger_csv
 from notifications.ledger.queries import LedgerRow
@@ -28,7 +29,7 @@ from ..builders import a_call, a_record, a_track, cancelled, closed, extended, i
 async def registered(door, *records):
     batch = imported(*records)
     async with door.sessions.begin() as session:
-        await handlers.keep_imported_cooperatives(batch, session)
+        await audience_handlers.keep_imported_cooperatives(batch, session)
     async with door.sessions.begin() as session:
         await backfill.backfill_alerts(session)
 

@@ -9,11 +9,11 @@ import uuid
 from datetime import UTC, datetime
 
 import aio_pika
-from devkit.forks import commands
-from devkit.pytest_plugin import PATIENCE
 from sqlalchemy import text
 
-from notifications import handlers
+from devkit.forks import commands
+from devkit.pytest_plugin import PATIENCE
+from notifications.partners import handlers as partners_handlers
 from notifications.partners.gap_collector import drain_dropped
 from notifications.partners.queries.partner_ledger import gaps_of, partner_entries
 from notifications.partners.usecases import feed_delivery
@@ -38,7 +38,7 @@ async def subscribed(door, tokens, slug="indh"):
 async def fed(sessions, *facts):
     for fact in facts:
         async with sessions.begin() as session:
-            await handlers.feed_partners(fact, session)
+            await partners_handlers.feed_partners(fact, session)
 
 
 async def ledger(door, headers, slug="indh", status=200, **parameters):

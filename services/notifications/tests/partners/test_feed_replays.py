@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from devkit.pytest_plugin import eventually
 
+from devkit.pytest_plugin import eventually
 from notifications.partners.domain.partner_queue import Door, DoorState, queue_name
 from notifications.partners.usecases import gaps
 from notifications.partners.usecases.feed_delivery import record_handed_out

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from devkit.pytest_plugin import closed, eventually
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import closed, eventually
 from notifications.partners.gap_collector import drain_dropped
 from notifications.partners.usecases import gaps
 from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import aio_pika
 import pytest
 from aiormq.exceptions import AMQPError
-from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from notifications.partners import jobs
 from notifications.partners.domain.partner_queue import (
     Door,

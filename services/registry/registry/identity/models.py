@@ -17,10 +17,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.tables import metadata
+from registry.tables import mapper, metadata
 from shared.kernel.data.columns import choice
 
-from .domain.signing_keys import KeyState
+from .domain.accounts import Account, LinkedIdentity
+from .domain.api_clients import ApiClient
+from .domain.signing_keys import KeyState, SigningKey
 
 api_client = Table(
     "api_client",
@@ -90,3 +92,8 @@ signing_key = Table(
         postgresql_where=text("state = 'active'"),
     ),
 )
+
+mapper.map_imperatively(ApiClient, api_client)
+mapper.map_imperatively(Account, account)
+mapper.map_imperatively(LinkedIdentity, linked_identity)
+mapper.map_imperatively(SigningKey, signing_key)

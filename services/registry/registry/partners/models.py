@@ -9,7 +9,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.tables import metadata
+from registry.tables import mapper, metadata
+
+from .domain import Partner
 
 partner = Table(
     "partner",
@@ -21,3 +23,5 @@ partner = Table(
     Column("kind", Text, nullable=False),
     Column("language", Text, nullable=False),
 )
+
+mapper.map_imperatively(Partner, partner)

@@ -18,10 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.tables import metadata
+from registry.tables import mapper, metadata
 from shared.kernel.data.columns import choice
 
-from .domain import Ground, RequestKind, RequestState
+from .domain import Ground, PersonRequest, RequestKind, RequestState
 
 person_request = Table(
     "person_request",
@@ -55,3 +55,5 @@ person_answer = Table(
     Column("report_sealed", Text),
     UniqueConstraint("request_id", "service"),
 )
+
+mapper.map_imperatively(PersonRequest, person_request)

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+
 from devkit.pytest_plugin import Api, Tokens
 
 from ..builders import MOST_FAILURES, recorded

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Tokens, eventually
 from sqlalchemy import insert, select, text
 
-from registry import jobs
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Tokens, eventually
 from registry.app import create_app
-from registry.identity import models
+from registry.identity import jobs, models
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.jobs.runner import Runner
 
@@ -37,7 +36,7 @@ async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(
 
     async with pytest_plugin.api(create_app, "registry", url, tokens) as door:
         door.runtime.sessions = sessions
-        clock = asyncio.create_task(Runner(url, [jobs.forget(door.runtime)]).run())
+        clock = asyncio.create_task(Runner(url, [jobs.forget_old_failures(door.runtime)]).run())
         await eventually(only_new)
         clock.cancel()
         with contextlib.suppress(asyncio.CancelledError):

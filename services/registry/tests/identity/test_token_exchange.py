@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Api, Tokens
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api, Tokens
 from registry.app import create_app
 from registry.console import CONSOLE
 from registry.identity import models

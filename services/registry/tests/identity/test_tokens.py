@@ -16,13 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Api, eventually
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api, eventually
 from registry.app import create_app
 from registry.console import CONSOLE
 from registry.identity.own_keys import OwnKeys

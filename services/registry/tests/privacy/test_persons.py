@@ -12,10 +12,10 @@ import httpx
 import orjson
 import pytest
 from cryptography.fernet import Fernet
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Api
 from sqlalchemy import func, insert, select, update
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Api
 from registry.console import CONSOLE
 from registry.identity import models
 from registry.identity.usecases.accounts import email_mark

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devkit import pytest_plugin
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from devkit import pytest_plugin
 from registry.console import CONSOLE
 from registry.privacy.domain import Ground, PersonRequest, RequestKind
 from registry.privacy.usecases import person_lookup, requests

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from shared.errors import DomainError, Invalid
+from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.broker_users import put_service_user
 from shared.kernel.messaging.management import Management, ManagementRefused
-from shared.kernel.messaging.names import VHOST
 from shared.kernel.messaging.topology import BrokerUser
 from shared.kernel.settings import Settings
 from shared.kernel.waiting import wait_until

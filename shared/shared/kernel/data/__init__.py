@@ -1,1 +1,1 @@
-"""The service's own database: connections, the kernel's tables, migrations, audit, notifications of commits."""
+"""The service's own database: connections, the kernel's tables, migrations, audit, pg_notify."""

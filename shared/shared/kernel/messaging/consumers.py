@@ -69,11 +69,9 @@ class Consumers:
         """
 
         name = f"{self.service}.{queue}"
-        if any(known.queue == name for known in self.reactions):
-            raise ValueError(f"queue {name} has a consumer already")
 
         def register(handler: H) -> H:
-            self.reactions.append(
+            self._add(
                 Reaction(
                     queue=name,
                     events=events,
@@ -84,7 +82,24 @@ class Consumers:
             )
             return handler
 
+        self._refuse_taken(name)
         return register
+
+    @classmethod
+    def of(cls, *capabilities: Consumers) -> Consumers:
+        """The consumers of all capabilities of one service; ValueError where two share a queue."""
+        service = cls(capabilities[0].service)
+        for reaction in (each for group in capabilities for each in group.reactions):
+            service._add(reaction)
+        return service
+
+    def _add(self, reaction: Reaction) -> None:
+        self._refuse_taken(reaction.queue)
+        self.reactions.append(reaction)
+
+    def _refuse_taken(self, queue: str) -> None:
+        if any(known.queue == queue for known in self.reactions):
+            raise ValueError(f"queue {queue} has a consumer already")
 
     def attach(self, broker: RabbitBroker, take: Take) -> None:
         """Subscribe every reaction on a broker made with `apply_types=False`; `take` does the work.

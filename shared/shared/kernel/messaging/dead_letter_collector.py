@@ -15,11 +15,10 @@ import structlog
 from aio_pika.abc import AbstractQueue
 
 from shared.kernel.data.database import Sessions, is_infrastructure, outlasting
-from shared.kernel.runtime import Runtime
 from shared.kernel.sleep import rest
 
 from . import dead_letters, topology
-from .consumers import Consumers
+from .addresses import dead_queue
 from .publisher import CONNECTION_ERRORS
 
 log = structlog.get_logger()
@@ -33,15 +32,6 @@ class Drain:
     amqp_url: str
     queues: tuple[str, ...]
     pause: float
-
-    @classmethod
-    def of(cls, runtime: Runtime, consumers: Consumers) -> Drain:
-        return cls(
-            runtime.sessions,
-            runtime.settings.amqp_url.get_secret_value(),
-            tuple(reaction.queue for reaction in consumers.reactions),
-            runtime.settings.probe_seconds,
-        )
 
     async def run(self) -> None:
         """Until cancelled; a lost broker or database is waited for."""
@@ -64,7 +54,7 @@ class Drain:
             await channel.set_qos(prefetch_count=20)
             async with asyncio.TaskGroup() as group:
                 for queue in self.queues:
-                    dead = await channel.get_queue(topology.dead_queue(queue))
+                    dead = await channel.get_queue(dead_queue(queue))
                     group.create_task(self._drain(queue, dead))
 
     async def _drain(self, name: str, dead: AbstractQueue) -> None:

@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
-from .names import RETRY, UNROUTED
+from .addresses import RETRY, UNROUTED, dead_queue
 
 EVENTS = "taawon.events"
 DEAD = "taawon.dead"
@@ -211,8 +211,3 @@ async def apply(amqp_url: str, pauses: Iterable[float], reactions: Iterable[Decl
     async with connection:
         channel = await connection.channel()
         return await declare(channel, reactions, pauses)
-
-
-def dead_queue(queue: str) -> str:
-    """Where the messages wait that a reaction gave up on."""
-    return f"{queue}.dead"

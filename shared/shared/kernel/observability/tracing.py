@@ -2,7 +2,7 @@
 
 Our own `WorkContext` carries the trace, so nothing here is needed to pass it on; with tracing on,
 each step becomes a span and its `traceparent` takes the place of the one that was handed in.
-Spans are those of OpenTelemetry's API, which does nothing without an SDK (`shared.kernel.observability.otel`). Names and
+Spans are those of OpenTelemetry's API, which does nothing without an SDK (`otel.py`). Names and
 attributes follow its conventions for HTTP and messaging. They hold ids, topics, queues and counts;
 never a body, an address, or the message of an error.
 """

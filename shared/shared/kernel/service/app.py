@@ -34,11 +34,10 @@ def build(spec: ServiceSpec, settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=_lifespan_of(spec, known),
         redirect_slashes=False,  # a redirect would repeat whatever Host the caller claims
-        description=(spec.router.__doc__ or "").strip(),
     )
     app.state.spec = spec
     _add_middleware(app, spec, known)
-    own = (sealed_fields.router, spec.router) if spec.sealed else (spec.router,)
+    own = (*((sealed_fields.router,) if spec.sealed else ()), *spec.routers)
     for routes in (*OPERATIONS, *own):
         app.include_router(routes)
     openapi.install(app)

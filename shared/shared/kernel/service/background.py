@@ -10,6 +10,8 @@ import structlog
 from shared.kernel.data.tables import REPLAY_CHANNEL
 from shared.kernel.jobs.job import Job
 from shared.kernel.jobs.runner import Runner
+from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.messaging.dead_letter_collector import Drain
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.relay import Relay
 from shared.kernel.messaging.replay.worker import Replayer
@@ -43,6 +45,16 @@ async def relay(runtime: Runtime) -> None:
         ).run()
     finally:
         await publisher.close()
+
+
+async def collect_dead_letters(runtime: Runtime, consumers: Consumers) -> None:
+    """Move dead letters from the queues of the service into its table until cancelled."""
+    await Drain(
+        runtime.sessions,
+        runtime.settings.amqp_url.get_secret_value(),
+        tuple(reaction.queue for reaction in consumers.reactions),
+        runtime.settings.probe_seconds,
+    ).run()
 
 
 def replay(runtime: Runtime) -> Job:

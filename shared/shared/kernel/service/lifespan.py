@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.kernel.auth.tokens import Verifier
 from shared.kernel.data.database import engine_of, make_sessions
 from shared.kernel.encryption.sealer import Sealer, lend
-from shared.kernel.messaging.dead_letter_collector import Drain
 from shared.kernel.messaging.message_processor import Desk, begin_counting
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.runtime import Runtime
 from shared.kernel.settings import Settings
 
-from .background import forget_old, guarded, relay, replay, run_jobs
+from .background import collect_dead_letters, forget_old, guarded, relay, replay, run_jobs
 from .listening import listen
 from .spec import ServiceSpec
 
@@ -80,5 +79,5 @@ def _work(spec: ServiceSpec, runtime: Runtime) -> list[Coroutine[Any, Any, None]
     ]
     if spec.consumers is not None:
         work.append(guarded(listen, runtime, spec.consumers))
-        work.append(Drain.of(runtime, spec.consumers).run())
+        work.append(collect_dead_letters(runtime, spec.consumers))
     return work + [guarded(job, runtime) for job in spec.background]

@@ -55,7 +55,7 @@ def nothing_more(_: FastAPI, __: Settings) -> None:
 class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; nothing is connected by it.
 
-    `settings` is its own class of settings. `router` has its routes, `consumers` hear events,
+    `settings` is its own class of settings. `routers` have its routes, `consumers` hear events,
     `jobs` are its work beside requests and messages, in units; `background` is what does not come
     in units. `snapshots` tell its present state to whoever lost it. `keys`
     says where the keys that verify tokens come from. `sealed` are the columns that it holds sealed:
@@ -69,7 +69,7 @@ class ServiceSpec:
 
     name: str
     settings: type[Settings] = Settings
-    router: APIRouter = field(default_factory=APIRouter)
+    routers: Sequence[APIRouter] = ()
     consumers: Consumers | None = None
     background: Sequence[Background] = ()
     jobs: Sequence[JobOf] = ()

@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from cli.client import TIMEOUT
-from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from fastapi import FastAPI
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from cli.client import TIMEOUT
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from shared.contracts.base import now
 from shared.kernel.admin.status import DATABASE_SECONDS
 from shared.kernel.admin.trace import MOST

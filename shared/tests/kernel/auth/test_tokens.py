@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from devkit.pytest_plugin import Tokens, eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, OKPKey
 
+from devkit.pytest_plugin import Tokens, eventually
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import (
     ALGORITHM,

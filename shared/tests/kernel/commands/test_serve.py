@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import httpx
+
 from devkit.pytest_plugin import PATIENCE
 from devkit.state import free_port
-
 from shared.kernel.waiting import wait_until
 
 SETTINGS = {

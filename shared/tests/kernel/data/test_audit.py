@@ -6,11 +6,11 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from devkit.pytest_plugin import TestDatabases, database_session
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit.pytest_plugin import TestDatabases, database_session
 from shared.kernel import context
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit

@@ -9,11 +9,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from devkit.pytest_plugin import drop_sessions, eventually
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from devkit.pytest_plugin import drop_sessions, eventually
 from shared.kernel import outage_causes
 from shared.kernel.data import database
 from shared.kernel.data.database import is_infrastructure, make_engine

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from devkit.pytest_plugin import eventually
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import eventually
 from shared.kernel.data.database import make_engine
 from shared.kernel.data.pg_notify import Wake
 

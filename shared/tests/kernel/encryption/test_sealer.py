@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cryptography.fernet import Fernet
-from devkit.pytest_plugin import test_settings
 
+from devkit.pytest_plugin import test_settings
 from shared.kernel.encryption.sealer import Sealer, Unreadable
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from devkit.pytest_plugin import TestDatabases
 
+from devkit.pytest_plugin import TestDatabases
 from shared.kernel.data.database import make_engine, make_sessions
 
 from .work import Workshop, metadata

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from devkit.pytest_plugin import eventually
 from sqlalchemy import func, select, text
 
+from devkit.pytest_plugin import eventually
 from shared.kernel.jobs.claims import claim, lease, settle
 
 from .work import QUEUE, Workshop, work, work_once

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from devkit.pytest_plugin import eventually
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import eventually
 from shared.kernel.jobs.job import Job, work_off
 from shared.kernel.jobs.job import Job as AnyJob
 from shared.kernel.jobs.runner import (

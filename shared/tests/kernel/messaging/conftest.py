@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from devkit.broker import FoundBroker
 from devkit.containers import engine_answers
 from devkit.nodes import Broker
 from devkit.pytest_plugin import TestDatabases, Vhost
 from devkit.rabbitmq import RabbitNode
-
 from shared.kernel.messaging.topology import BrokerUser
 
 from .harness import Yard, yard

@@ -13,20 +13,20 @@ from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from shared.contracts.base import Event
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.messaging import outbox, topology, wire
 from shared.kernel.messaging.consumers import Consumers
-from shared.kernel.messaging.dead_letter_collector import Drain
 from shared.kernel.messaging.message_processor import Desk
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.relay import Relay
 from shared.kernel.runtime import Runtime
+from shared.kernel.service.background import collect_dead_letters
 from shared.kernel.service.lifespan import assemble
 from shared.kernel.service.listening import listen
 from shared.kernel.service.spec import ServiceSpec
@@ -204,7 +204,7 @@ async def house(
     engine = make_engine(database_url)
     runtime = assemble(ServiceSpec(name=settings.service, consumers=consumers), settings, engine)
     try:
-        async with working(listen(runtime, consumers), Drain.of(runtime, consumers).run()):
+        async with working(listen(runtime, consumers), collect_dead_letters(runtime, consumers)):
             await eventually(lambda: runtime.listening)
             yield House(runtime, runtime.sessions, admin_url, amqp_url, database_url)
     finally:

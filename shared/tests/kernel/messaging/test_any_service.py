@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import aiormq.exceptions
 import pytest
-from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from shared.contracts.base import Event
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging.consumers import Consumers

@@ -11,12 +11,12 @@ from typing import Any
 import aio_pika
 import pytest
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelPreconditionFailed
-from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from pamqp import commands
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from shared.errors import NotFound
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging import (

@@ -9,12 +9,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, closed, drop_sessions, eventually
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
+from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, closed, drop_sessions, eventually
 from shared.errors import Conflict, NotFound
 from shared.kernel import context
 from shared.kernel.admin import health

@@ -10,19 +10,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from devkit.nodes import Postgres
-from devkit.pytest_plugin import TestDatabases, Vhost, closed, eventually
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from devkit.nodes import Postgres
+from devkit.pytest_plugin import TestDatabases, Vhost, closed, eventually
 from shared.contracts.base import Event
 from shared.errors import Conflict
 from shared.kernel.commands.dead_letters import app
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, InboxRow
 from shared.kernel.jobs.job import work_off
 from shared.kernel.messaging import dead_letters, failure, topology
+from shared.kernel.messaging.addresses import dead_queue
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.retention import forget_decided
 from shared.kernel.service import background
@@ -105,7 +106,7 @@ async def redrive(h: House, number: int) -> None:
 async def test_a_dead_letter_is_in_the_table_and_no_longer_in_the_queue(letter, site):
     assert (letter.queue, letter.topic, letter.error) == (QUEUE, StoneLaid.topic, "WallIsFull")
     assert StoneLaid.model_validate_json(letter.body).number == 7
-    assert await depth(site.admin_url, topology.dead_queue(QUEUE)) == 0
+    assert await depth(site.admin_url, dead_queue(QUEUE)) == 0
 
 
 async def test_after_fifty_listings_a_letter_is_redriven_and_has_one_effect(

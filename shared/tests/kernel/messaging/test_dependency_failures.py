@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
+from structlog.testing import capture_logs
+
 from cli.observe import alarms
 from devkit.nodes import Broker as BrokerNode
 from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, eventually, test_settings
 from devkit.rabbitmq import RabbitNode
-from structlog.testing import capture_logs
-
 from shared.kernel import outage_causes
 from shared.kernel.admin import health
 from shared.kernel.data.database import make_engine

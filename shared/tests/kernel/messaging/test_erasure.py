@@ -10,10 +10,10 @@ from typing import Any, cast
 import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
-from devkit.pytest_plugin import TestDatabases, eventually
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit.pytest_plugin import TestDatabases, eventually
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging import dead_letters, erasure

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devkit.containers import PostgresContainer
-from devkit.databases import Databases, StatementRefused
-from devkit.pytest_plugin import Vhost, eventually, make_kernel_tables
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit.containers import PostgresContainer
+from devkit.databases import Databases, StatementRefused
+from devkit.pytest_plugin import Vhost, eventually, make_kernel_tables
 from shared.kernel import outage_causes
 from shared.kernel.admin import health
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 import pytest
-from devkit.pytest_plugin import eventually
 from faststream.rabbit import RabbitBroker
 from pamqp.header import ContentHeader
 
+from devkit.pytest_plugin import eventually
 from shared.kernel.messaging import broker, undecodable
 from shared.kernel.messaging.broker import Broker
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelNotFoundEntity
-from devkit.pytest_plugin import PATIENCE, eventually
 
+from devkit.pytest_plugin import PATIENCE, eventually
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 

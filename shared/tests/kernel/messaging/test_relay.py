@@ -11,9 +11,9 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from cloudevents.core.bindings import amqp
-from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, drop_sessions, eventually
 from sqlalchemy import text
 
+from devkit.pytest_plugin import PATIENCE, TestDatabases, Vhost, drop_sessions, eventually
 from shared.contracts.base import Event
 from shared.kernel import context
 from shared.kernel.data.database import make_engine, make_sessions

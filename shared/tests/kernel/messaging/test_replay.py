@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from sqlalchemy import func, select, text, update
 
+from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from shared.contracts.base import now
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, InboxRow, OutboxRow, ReplayRow

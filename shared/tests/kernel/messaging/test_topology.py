@@ -8,9 +8,10 @@ from typing import Any
 import aio_pika
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
-from devkit.pytest_plugin import Vhost
 
+from devkit.pytest_plugin import Vhost
 from shared.kernel.messaging import topology
+from shared.kernel.messaging.addresses import dead_queue
 from shared.kernel.messaging.consumers import Consumers
 
 from .harness import PAUSES, StoneCut, StoneLaid, a_stone, channel_of, message_of, post
@@ -82,7 +83,7 @@ async def test_a_reaction_has_a_delivery_limit_and_a_net_below_it(queues):
 
 
 async def test_a_dead_letter_queue_gives_nothing_up_by_itself(queues):
-    arguments = queues[topology.dead_queue(QUEUE)]["arguments"]
+    arguments = queues[dead_queue(QUEUE)]["arguments"]
 
     # 20 deliveries where a broker of version 4 is told nothing, and none at all for -1 on 3.10.
     assert arguments == {"x-queue-type": "quorum", "x-delivery-limit": 2147483647}

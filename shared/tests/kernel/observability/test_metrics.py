@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from devkit.pytest_plugin import PATIENCE, Api, TestDatabases, Tokens, api
 from fastapi import APIRouter, FastAPI
 from prometheus_client import REGISTRY
 from prometheus_client.core import Metric
@@ -19,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from devkit.pytest_plugin import PATIENCE, Api, TestDatabases, Tokens, api
 from shared.contracts.base import now
 from shared.errors import NotFound
 from shared.kernel.data.database import make_engine, make_sessions
@@ -46,7 +46,7 @@ async def read_stone(stone_id: str) -> str:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry", router=router), settings)
+    return app.build(ServiceSpec(name="masonry", routers=(router,)), settings)
 
 
 @pytest.fixture(scope="module")

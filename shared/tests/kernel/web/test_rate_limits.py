@@ -10,11 +10,11 @@ from ipaddress import ip_network
 
 import httpx
 import pytest
-from devkit import pytest_plugin
-from devkit.pytest_plugin import Tokens
 from fastapi import APIRouter, FastAPI
 from starlette.types import Receive, Scope, Send
 
+from devkit import pytest_plugin
+from devkit.pytest_plugin import Tokens
 from shared.kernel.auth.tokens import Verifier
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.runtime import Runtime
@@ -65,7 +65,7 @@ def wall(tokens: Tokens, **limits: object) -> FastAPI:
         return "none"
 
     known = settings(**limits)
-    app = build(ServiceSpec(name="wall", router=router), known)
+    app = build(ServiceSpec(name="wall", routers=(router,)), known)
     verifier: Verifier = tokens.verifier
     engine = make_engine(known.database_url.get_secret_value())
     app.state.runtime = Runtime(settings=known, sessions=make_sessions(engine), verifier=verifier)

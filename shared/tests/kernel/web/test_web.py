@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import structlog
-from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from fastapi import APIRouter, FastAPI, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
 
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from shared.errors import Conflict, Forbidden, Invalid, Kind, NotFound, Problem
 from shared.kernel import context, outage_causes
 from shared.kernel.data.database import make_engine, make_sessions
@@ -93,7 +93,7 @@ async def tell_context() -> dict[str, str]:
     return {"correlation_id": work.correlation_id, "traceparent": work.traceparent}
 
 
-SPEC = ServiceSpec(name="masonry", router=router, larger_bodies=lambda _: {"/files": 2 * LIMIT})
+SPEC = ServiceSpec(name="masonry", routers=(router,), larger_bodies=lambda _: {"/files": 2 * LIMIT})
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -15,7 +15,7 @@ from cli.client import Doors, Token, Urls
 from cli.diagnosis import diagnose
 from cli.diagnosis.observations import Finding, Severity
 from cli.observe import observe
-from shared.kernel.messaging.names import VHOST
+from shared.kernel.messaging.addresses import VHOST
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
 

@@ -5,7 +5,7 @@ Each finding says what, and the next step in words and, where there is one, as a
 
 from __future__ import annotations
 
-from . import flow, keys, queues, services, telling
+from . import flow, keys, notification_rules, queues, services
 from .observations import BrokerSeen, Finding, Observations, QueueSeen, ServiceSeen, Severity
 
 __all__ = [
@@ -24,7 +24,13 @@ def diagnose(seen: Observations) -> list[Finding]:
     order = list(Severity)
     found = [
         finding
-        for rule in (*services.RULES, *flow.RULES, *keys.RULES, *telling.RULES, *queues.RULES)
+        for rule in (
+            *services.RULES,
+            *flow.RULES,
+            *keys.RULES,
+            *notification_rules.RULES,
+            *queues.RULES,
+        )
         for finding in rule(seen)
     ]
     return sorted(found, key=lambda finding: order.index(finding.severity))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.kernel.messaging.names import RETRY, UNROUTED
-from shared.kernel.messaging.topology import dead_queue
+from shared.kernel.messaging.addresses import RETRY, UNROUTED, dead_queue
 
 from .observations import Finding, Observations, QueueSeen, Rule, Severity
 

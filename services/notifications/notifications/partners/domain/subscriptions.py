@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from notifications.fanout.announcements import CallEvent, IdeaEvent
 from shared import reference
 from shared.contracts.funding import (
-    CallCancelled,
-    CallClosed,
-    CallDeadlineExtended,
-    CallOpened,
     CallSnapshot,
-    CallUpdated,
 )
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
-
-CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
-IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
 
 READINESS_ORDER: tuple[Readiness, ...] = (
     "raw",

@@ -13,13 +13,14 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import LargeBinary, Text
 
+from notifications.fanout.announcements import CallEvent, IdeaEvent
 from shared.contracts.registry import PartnerRegistered
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.kernel import context
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 
-from ..domain.subscriptions import CallEvent, IdeaEvent, SubscriptionFilter, sides_of
+from ..domain.subscriptions import SubscriptionFilter, sides_of
 from ..models import partner, subscription
 
 MOST_SUBSCRIPTIONS: Final = 50

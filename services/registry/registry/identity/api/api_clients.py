@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import status
+from fastapi import APIRouter, status
 from pydantic import BaseModel
 
-from registry.partners.api import Slug, router
+from registry.partners.api import Slug
 from shared.contracts.base import Text
 from shared.kernel.web.requests import Caller, Session
 
 from .. import queries
 from ..domain.api_clients import ApiClient
 from ..usecases import api_clients
+
+router = APIRouter(prefix="/partners", tags=["partners"])
 
 
 class ClientIn(BaseModel):

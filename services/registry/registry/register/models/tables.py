@@ -20,10 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from registry.tables import metadata
+from registry.tables import mapper, metadata
 from shared.kernel.data.columns import choice
 
-from ..domain.imports import ImportState
+from ..domain.imports import ImportState, RegisterImport
 
 cooperative = Table(
     "cooperative",
@@ -104,3 +104,5 @@ register_import = Table(
     Column("refusal", Text),
     Column("problems", JSONB, nullable=False),
 )
+
+mapper.map_imperatively(RegisterImport, register_import)

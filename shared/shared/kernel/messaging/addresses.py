@@ -5,12 +5,14 @@ from __future__ import annotations
 VHOST = "taawon"
 """Where events travel."""
 
-
 PARTNER_VHOST = "partners"
 """Where partners read their queues."""
 
-
 UNROUTED = "taawon.unrouted"
 
-
 RETRY = "taawon.retry"
+
+
+def dead_queue(queue: str) -> str:
+    """Where the messages wait that a consumer gave up on."""
+    return f"{queue}.dead"

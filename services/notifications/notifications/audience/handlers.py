@@ -1,0 +1,42 @@
+"""The audience follows the register."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifications import metrics
+from shared.contracts.registry import (
+    CooperativeChanged,
+    CooperativeRegistered,
+    CooperativesImported,
+)
+from shared.kernel.messaging.consumers import Consumers
+
+from . import usecases
+
+consumers = Consumers("notifications")
+AUDIENCE = ("audience", "audience_history", "audience_change")
+
+
+@consumers.on(
+    CooperativesImported, prefetch=2, projection=AUDIENCE, queue="keep_imported_cooperatives"
+)
+async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
+    """The audience follows the register, batch by batch."""
+    await usecases.keep_cooperatives(session, event.cooperatives)
+    metrics.audience_heard(session, event.occurred_at)
+
+
+@consumers.on(
+    CooperativeRegistered,
+    CooperativeChanged,
+    prefetch=4,
+    projection=AUDIENCE,
+    queue="keep_cooperative",
+)
+async def keep_cooperative(
+    event: CooperativeRegistered | CooperativeChanged, session: AsyncSession
+) -> None:
+    """The audience follows the register, record by record."""
+    await usecases.keep_cooperatives(session, [event.cooperative])
+    metrics.audience_heard(session, event.occurred_at)

@@ -1,0 +1,99 @@
+"""Calls and ideas as announcements: behind the handlers every kind of subject is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypeAlias
+
+from pydantic import BaseModel
+
+from shared.contracts.announcement import AnnouncedTrack, Announcement, Detail
+from shared.contracts.criteria import Criteria
+from shared.contracts.funding import (
+    CallCancelled,
+    CallClosed,
+    CallDeadlineExtended,
+    CallOpened,
+    CallSnapshot,
+    CallUpdated,
+    Track,
+)
+from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn
+
+CallEvent: TypeAlias = CallOpened | CallUpdated | CallDeadlineExtended | CallClosed | CallCancelled
+IdeaEvent: TypeAlias = IdeaPublished | IdeaWithdrawn
+CALL_EVENTS = (CallOpened, CallUpdated, CallDeadlineExtended, CallClosed, CallCancelled)
+IDEA_EVENTS = (IdeaPublished, IdeaWithdrawn)
+
+
+def reason_of(event: CallEvent | IdeaEvent) -> str | None:
+    """Why it changed, where the event says so."""
+    if isinstance(event, CallDeadlineExtended | CallCancelled | IdeaWithdrawn):
+        return event.reason
+    return None
+
+
+CALL_DETAILS = ("kind", "funder", "programme", "edition", "source")
+TRACK_DETAILS = (
+    "max_grant_centimes",
+    "max_rate_percent",
+    "min_own_share_percent",
+    "max_in_kind_percent_of_own_share",
+    "payer",
+)
+IDEA_DETAILS = ("origin", "readiness", "budget_centimes", "jobs", "sdgs")
+
+
+def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Announcement:
+    """The call as any other subject."""
+    return Announcement(
+        announcement_id=call.call_id,
+        service="funding",
+        kind="call",
+        version=call.version,
+        state=call.state,
+        title=call.title,
+        text=call.summary,
+        tracks=tuple(map(_track, call.tracks)),
+        reference_on=call.reference_on,
+        deadline=call.deadline,
+        details=tuple(_details(call, CALL_DETAILS)),
+        reason=reason,
+        confirmed_audience=call.confirmed_audience,
+    )
+
+
+def _track(track: Track) -> AnnouncedTrack:
+    return AnnouncedTrack(
+        name=track.name, criteria=track.criteria, details=tuple(_details(track, TRACK_DETAILS))
+    )
+
+
+def announcement_of_idea(
+    idea: IdeaSnapshot, *, occurred_at: datetime, reason: str | None = None
+) -> Announcement:
+    """The idea as any other subject. It has one track: its territory and sectors."""
+    criteria = Criteria(regions=idea.regions, provinces=idea.provinces, sectors=idea.sectors)
+    return Announcement(
+        announcement_id=idea.idea_id,
+        service="ideas",
+        kind="idea",
+        version=idea.version,
+        state="open" if idea.state == "published" else "withdrawn",
+        title=idea.title,
+        text=idea.summary,
+        tracks=(AnnouncedTrack(criteria=criteria),),
+        reference_on=(idea.published_at or occurred_at).date(),
+        details=tuple(_details(idea, IDEA_DETAILS)),
+        reason=reason,
+        confirmed_audience=idea.confirmed_audience,
+    )
+
+
+def _details(content: BaseModel, codes: tuple[str, ...]) -> Iterator[Detail]:
+    """What is known of these fields."""
+    for code in codes:
+        value = getattr(content, code)
+        if value is not None and value != ():
+            yield Detail(code=code, value=value)
