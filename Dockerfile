@@ -1,8 +1,10 @@
-# One recipe for every service:
+# One recipe for every service, and for the operator's command:
 #   docker build --build-arg SERVICE=ideas --tag taawon/ideas .
-# Only the kernel, the service and what they need go in: no sibling, no tests, no local servers.
+#   docker build --build-arg SERVICE=cli --build-arg FOLDER=tools/cli --tag taawon/cli .
+# Only the kernel, the service and what they need go in: no sibling, no tests, no tools.
 FROM python:3.13-slim-bookworm AS build
 ARG SERVICE
+ARG FOLDER=services/${SERVICE}
 # What uv is told besides: docs/operations.md says how traces get into an image.
 ARG EXTRAS=""
 RUN test -n "${SERVICE}" || { echo "say which service: --build-arg SERVICE=ideas" >&2; exit 1; }
@@ -17,15 +19,16 @@ WORKDIR /app
 # The dependencies first: they change less often than the code, and this layer is kept.
 COPY pyproject.toml uv.lock ./
 COPY shared/pyproject.toml shared/
-COPY services/${SERVICE}/pyproject.toml services/${SERVICE}/
+COPY ${FOLDER}/pyproject.toml ${FOLDER}/
 RUN uv sync --frozen --no-dev --no-install-workspace --package "${SERVICE}" ${EXTRAS}
 
 # The code stays where it is in the repository, because migrations are found beside their package.
 COPY shared/shared shared/shared
-COPY services/${SERVICE}/${SERVICE} services/${SERVICE}/${SERVICE}
-COPY services/${SERVICE}/migrations services/${SERVICE}/migrations
+COPY ${FOLDER} ${FOLDER}
 RUN uv sync --frozen --no-dev --package "${SERVICE}" ${EXTRAS} && \
-    python -m compileall -q shared services
+    python -m compileall -q shared "${FOLDER}"
+# `taawon` is the word in every image; in that of a service it has what a service needs.
+RUN test -e .venv/bin/taawon || ln -s taawon-service .venv/bin/taawon
 
 
 FROM python:3.13-slim-bookworm
