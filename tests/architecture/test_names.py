@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from shared.messaging.names import dead_queue
 from shared.messaging.topology import installed_consumers
 from shared.testing import test_settings

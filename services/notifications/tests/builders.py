@@ -130,7 +130,7 @@ def withdrawn(idea: IdeaSnapshot) -> IdeaWithdrawn:
     return IdeaWithdrawn(aggregate_version=newer.version, idea_id=idea.idea_id, idea=newer)
 
 
-def announced(content: CallSnapshot | IdeaSnapshot) -> Announcement:
+def as_announcement(content: CallSnapshot | IdeaSnapshot) -> Announcement:
     """The call or the idea as notifications keeps it."""
     if isinstance(content, CallSnapshot):
         return announcement_of_call(content)

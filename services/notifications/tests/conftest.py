@@ -60,7 +60,7 @@ async def served(
     )
     engine = make_engine(databases.fresh("notifications"))
     sessions = make_sessions(engine)
-    door = Door(
+    queue_of_partner = Door(
         slug=slug,
         queue=queue_name(slug),
         username=f"p-{slug}",
@@ -76,7 +76,7 @@ async def served(
             ),
             {"slug": slug},
         )
-        session.add(door)
+        session.add(queue_of_partner)
     assert await partner_queue.provision_doors(sessions, provisioner) == 1
-    yield Served(sessions, rabbitmq, door, "secret")
+    yield Served(sessions, rabbitmq, queue_of_partner, "secret")
     await engine.dispose()

@@ -71,7 +71,7 @@ def _installed(service: str) -> list[str]:
 
     if service not in installed_services():
         return []
-    return [reaction.queue for reaction in spec_of(service).reactions]
+    return [reaction.queue for reaction in spec_of(service).all_consumers]
 
 
 async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:

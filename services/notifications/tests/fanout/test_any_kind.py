@@ -1,4 +1,4 @@
-"""A kind that nobody wrote code for: announced, explained, corrected, extended and withdrawn."""
+"""A kind that nobody wrote code for: as_announcement, explained, corrected, extended and withdrawn."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def a_session(**changes: Any) -> SessionAnnounced:
     return SessionAnnounced(
         aggregate_version=announced.version,
         announcement_id=announced.announcement_id,
-        announcement=announced,
+        announcement=as_announcement,
     )
 
 
@@ -73,7 +73,7 @@ async def registered(door, *records):
         await backfill.backfill_alerts(session)
 
 
-async def announced(door, *events):
+async def as_announcement(door, *events):
     for event in events:
         async with door.sessions.begin() as session:
             await handlers.follow_announcement(event, session)
@@ -95,7 +95,7 @@ async def test_who_matches_is_alerted_with_the_words_of_the_announcement_and_the
     women, men = a_record(), a_record(members_women=1)
     await registered(door, women, men)
 
-    await announced(door, a_session())
+    await as_announcement(door, a_session())
 
     (alert,) = await inbox(door, tokens, women, language="ar")
     assert (alert["kind"], alert["subject_kind"]) == ("published", "training_session")
@@ -107,7 +107,7 @@ async def test_who_matches_is_alerted_with_the_words_of_the_announcement_and_the
 async def test_why_and_why_not_are_explained(door, tokens):
     women, men = a_record(), a_record(members_women=1)
     await registered(door, women, men)
-    await announced(door, a_session())
+    await as_announcement(door, a_session())
 
     why, why_not = [
         await ask(door, tokens, SESSION["announcement_id"], who) for who in (women, men)
@@ -120,10 +120,10 @@ async def test_why_and_why_not_are_explained(door, tokens):
 async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(door, tokens):
     women, later = a_record(), a_record(province="MA-AGD")
     await registered(door, women, later)
-    await announced(door, a_session())
+    await as_announcement(door, a_session())
     fewer = {**SESSION["details"][0], "value": 12, "shown": {"fr": "12 places", "ar": "12 مقعدا"}}
 
-    await announced(door, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
+    await as_announcement(door, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
 
     last, extension, first = await inbox(door, tokens, women)
     assert [last["kind"], extension["kind"], first["kind"]] == [
@@ -152,7 +152,7 @@ async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_wit
     await registered(door, record)
     events = [a_session(), extended_to(OCTOBER), a_session(version=3, state="withdrawn")]
 
-    await announced(door, *(events[number] for number in order))
+    await as_announcement(door, *(events[number] for number in order))
 
     kinds = [alert["kind"] for alert in await inbox(door, tokens, record)]
     assert kinds == [] or kinds[0] == "withdrawn"
@@ -162,7 +162,7 @@ async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_wit
 
 async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(door, tokens):
     await decide(door, tokens, "held", "à relire", SESSION["announcement_id"])
-    await announced(door, a_session())
+    await as_announcement(door, a_session())
     record = a_record()
     await registered(door, record)
 
@@ -179,7 +179,7 @@ async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(door, token
 async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(door, tokens):
     record = a_record()
     await registered(door, record)
-    await announced(door, a_session(version=2, state="cancelled"), a_session())
+    await as_announcement(door, a_session(version=2, state="cancelled"), a_session())
 
     why = await ask(door, tokens, SESSION["announcement_id"], record)
 
@@ -197,7 +197,7 @@ async def test_what_a_service_announced_no_other_changes(door, tokens):
     forged = a_session(announcement_id=call.call_id, version=3, state="cancelled")
 
     with pytest.raises(OfAnotherService):
-        await announced(door, forged)
+        await as_announcement(door, forged)
 
     assert [alert["kind"] for alert in await inbox(door, tokens, record)] == ["opened"]
 

@@ -35,7 +35,7 @@ from ..builders import (
     a_call,
     a_track,
     an_idea,
-    announced,
+    as_announcement,
     cancelled,
     closed,
     extended,
@@ -49,13 +49,13 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
 def a_told_subject(call):
-    subject = Subject.first_received(announced(opened(call).call))
+    subject = Subject.first_received(as_announcement(opened(call).call))
     subject.note_alerted(at=NOW, eligible=3, unknown=1, alerted=4)
     return subject
 
 
 def test_an_open_call_is_told_to_everybody_who_matches():
-    subject = Subject.first_received(announced(opened(a_call()).call))
+    subject = Subject.first_received(as_announcement(opened(a_call()).call))
 
     assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
 
@@ -63,18 +63,18 @@ def test_an_open_call_is_told_to_everybody_who_matches():
 @pytest.mark.parametrize("ending", [cancelled, closed])
 def test_a_call_that_ended_before_it_was_told_is_told_to_nobody(ending):
     call = a_call()
-    subject = Subject.first_received(announced(ending(call).call))
+    subject = Subject.first_received(as_announcement(ending(call).call))
 
-    subject.learn(announced(opened(call).call))
+    subject.learn(as_announcement(opened(call).call))
 
     assert decide(subject, None, None, at=NOW).is_nothing
 
 
 def test_what_arrives_late_changes_nothing():
     call = a_call()
-    subject = Subject.first_received(announced(extended(call).call))
+    subject = Subject.first_received(as_announcement(extended(call).call))
 
-    subject.learn(announced(opened(call).call))
+    subject.learn(as_announcement(opened(call).call))
 
     assert subject.version == 3
     assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
@@ -84,9 +84,9 @@ def test_those_told_are_corrected_when_the_deadline_moves():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(announced(extended(call).call))
+    subject.learn(as_announcement(extended(call).call))
 
-    assert decide(subject, announced(call), None, at=NOW) == Step(
+    assert decide(subject, as_announcement(call), None, at=NOW) == Step(
         correction=AlertKind.DEADLINE_EXTENDED
     )
 
@@ -95,9 +95,9 @@ def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(announced(updated(call, tracks=(a_track(regions=["MA-09"]),)).call))
+    subject.learn(as_announcement(updated(call, tracks=(a_track(regions=["MA-09"]),)).call))
 
-    assert decide(subject, announced(call), None, at=NOW) == Step(
+    assert decide(subject, as_announcement(call), None, at=NOW) == Step(
         first=AlertKind.OPENED, correction=AlertKind.UPDATED
     )
 
@@ -106,25 +106,28 @@ def test_closing_corrects_nobody():
     call = a_call()
     subject = a_told_subject(call)
 
-    subject.learn(announced(closed(call).call))
+    subject.learn(as_announcement(closed(call).call))
 
-    assert decide(subject, announced(call), None, at=NOW).is_nothing
+    assert decide(subject, as_announcement(call), None, at=NOW).is_nothing
 
 
 def test_a_subject_that_was_told_its_newest_content_needs_nothing():
     call = a_call()
 
-    assert decide(a_told_subject(call), announced(call), None, at=NOW).is_nothing
+    assert decide(a_told_subject(call), as_announcement(call), None, at=NOW).is_nothing
 
 
 def test_a_withdrawn_idea_is_called_withdrawn():
     idea = an_idea()
 
-    assert correction_kind(announced(idea), announced(withdrawn(idea).idea)) is AlertKind.WITHDRAWN
+    assert (
+        correction_kind(as_announcement(idea), as_announcement(withdrawn(idea).idea))
+        is AlertKind.WITHDRAWN
+    )
 
 
 def test_entities_that_are_no_longer_registered_are_told_of_nothing():
-    (criteria,) = audience_tracks(announced(an_idea()))
+    (criteria,) = audience_tracks(as_announcement(an_idea()))
 
     assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
 

@@ -33,7 +33,7 @@ from ..builders import (
     a_record,
     a_track,
     an_idea,
-    announced,
+    as_announcement,
     cancelled,
     closed,
     extended,
@@ -111,7 +111,7 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
     for record in records:
         verdicts = [
             evaluate(criteria, record.facts(), reference_on=call.reference_on)
-            for criteria in audience_tracks(announced(call))
+            for criteria in audience_tracks(as_announcement(call))
         ]
         masks = tuple(
             sum(1 << n for n, v in enumerate(verdicts) if v.outcome is outcome)

@@ -48,12 +48,12 @@ async def read_trace(
 ) -> Trace:
     """The way of an event through this service, and what it caused; for operators."""
     caller.require(Role.OPERATOR)
-    events = {*event, *_as_event(name)}
-    facts = await _facts(session, name, events)
-    events |= {fact.event_id for fact in facts[:MOST]}
-    taken = await _taken(session, process.queues, events)
-    dead = await _dead(session, name, events)
-    handed = await request.app.state.spec.handed_of(session, events, MOST + 1)
+    ids = {*event, *_as_event(name)}
+    facts = await _facts(session, name, ids)
+    ids |= {each.event_id for each in facts[:MOST]}
+    taken = await _taken(session, process.queues, ids)
+    dead = await _dead(session, name, ids)
+    handed = await request.app.state.spec.handed_of(session, ids, MOST + 1)
     return Trace(
         service=process.settings.service,
         facts=facts[:MOST],

@@ -65,7 +65,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
         publisher=desk.publisher,
         desk=desk,
         listening=spec.consumers is None,  # nothing to wait for
-        queues=tuple(reaction.queue for reaction in spec.reactions),
+        queues=tuple(reaction.queue for reaction in spec.all_consumers),
         snapshots=tuple(spec.snapshots),
         counts=dict(spec.counts),
         names=dict(spec.names),

@@ -85,7 +85,7 @@ class ServiceSpec:
     complete: Callable[[FastAPI, Settings], None] = nothing_more
 
     @property
-    def reactions(self) -> tuple[Reaction, ...]:
+    def all_consumers(self) -> tuple[Reaction, ...]:
         """All consumers of the service, each with a queue of its own."""
         return () if self.consumers is None else tuple(self.consumers.reactions)
 
@@ -104,7 +104,7 @@ def installed_specs() -> tuple[ServiceSpec, ...]:
 
 def installed_reactions() -> tuple[Reaction, ...]:
     """The consumers of every installed service."""
-    return tuple(reaction for spec in installed_specs() for reaction in spec.reactions)
+    return tuple(reaction for spec in installed_specs() for reaction in spec.all_consumers)
 
 
 def sealed_columns_of(service: str) -> Holdings:

@@ -39,14 +39,14 @@ def yard(databases: TestDatabases) -> str:
 
 
 @pytest.fixture
-async def door(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
+async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
     async with api(create_app, "masonry", yard, tokens) as made:
         made.http.headers.update(tokens.headers(Role.OPERATOR))
         made.runtime.queues = (QUEUE,)
         yield made
 
 
-def fact(event_id: UUID | None = None, **values: Any) -> OutboxRow:
+def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
     """A fact that waits; `correlation` and `causation` go into its headers."""
     headers = {
         f"cloudEvents_{name}id": str(values.pop(name))
@@ -80,39 +80,39 @@ def letter(message_id: UUID | None = None, **values: Any) -> DeadLetterRow:
     return DeadLetterRow(**{**row, **values})
 
 
-async def store(door: Api, *rows: object) -> None:
-    async with door.sessions.begin() as session:
+async def store(client: Api, *rows: object) -> None:
+    async with client.sessions.begin() as session:
         session.add_all(rows)
 
 
-async def status(door: Api) -> dict[str, Any]:
-    answer = await door.http.get("/status")
+async def status(client: Api) -> dict[str, Any]:
+    answer = await client.http.get("/status")
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
-async def trace(door: Api, name: object, **query: Any) -> dict[str, Any]:
-    answer = await door.http.get(f"/trace/{name}", params=query)
+async def trace(client: Api, name: object, **query: Any) -> dict[str, Any]:
+    answer = await client.http.get(f"/trace/{name}", params=query)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
 @pytest.mark.parametrize("path", ["/status", f"/trace/{uuid4()}"])
-async def test_only_operators_may_ask(door: Api, tokens: Tokens, path: str):
+async def test_only_operators_may_ask(client: Api, tokens: Tokens, path: str):
     others = [role for role in Role if role is not Role.OPERATOR]
 
-    refused = await door.http.get(path, headers=tokens.headers(*others))
-    unknown = await door.http.get(path, headers={"Authorization": ""})
+    refused = await client.http.get(path, headers=tokens.headers(*others))
+    unknown = await client.http.get(path, headers={"Authorization": ""})
 
     assert (refused.status_code, refused.json()["code"]) == (403, "missing-role")
     assert unknown.status_code == 401
 
 
-async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
+async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
     asked = now()
-    found = await status(door)
+    found = await status(client)
 
     skew = found["database"].pop("clock_skew_seconds")
     assert abs(skew) < 60
@@ -139,17 +139,17 @@ async def test_a_service_that_has_nothing_to_do_says_so(door: Api):
     }
 
 
-async def test_facts_that_have_not_left_are_counted(door: Api):
+async def test_facts_that_have_not_left_are_counted(client: Api):
     await store(
-        door,
-        fact(created_at=func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 2)),
-        fact(last_error="TimeoutError", attempts=3),
-        fact(last_error="TimeoutError", attempts=1),
-        fact(last_error="Unserialisable", parked_at=now()),
-        fact(last_error="Forgotten", published_at=now()),
+        client,
+        an_event(created_at=func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 2)),
+        an_event(last_error="TimeoutError", attempts=3),
+        an_event(last_error="TimeoutError", attempts=1),
+        an_event(last_error="Unserialisable", parked_at=now()),
+        an_event(last_error="Forgotten", published_at=now()),
     )
 
-    outbox = (await status(door))["outbox"]
+    outbox = (await status(client))["outbox"]
 
     assert 120 <= outbox.pop("oldest_seconds") < 3600
     assert outbox == {
@@ -159,31 +159,31 @@ async def test_facts_that_have_not_left_are_counted(door: Api):
     }
 
 
-async def test_letters_that_wait_for_a_decision_are_counted_by_queue(door: Api):
+async def test_letters_that_wait_for_a_decision_are_counted_by_queue(client: Api):
     other = "masonry.count_stones"
-    await store(door, letter(), letter(), letter(queue=other), letter(state="dropped"))
+    await store(client, letter(), letter(), letter(queue=other), letter(state="dropped"))
 
-    found = await status(door)
+    found = await status(client)
 
     assert found["dead_letters"] == {QUEUE: 2, other: 1}
 
 
-async def test_messages_of_the_last_hour_are_counted(door: Api):
+async def test_messages_of_the_last_hour_are_counted(client: Api):
     long_ago = func.now() - func.make_interval(0, 0, 0, 0, 2)
     rows = [InboxRow(queue=QUEUE, event_id=uuid4()) for _ in range(2)]
-    await store(door, *rows, InboxRow(queue=QUEUE, event_id=uuid4(), received_at=long_ago))
+    await store(client, *rows, InboxRow(queue=QUEUE, event_id=uuid4(), received_at=long_ago))
 
-    found = await status(door)
+    found = await status(client)
 
     assert found["inbox"] == {"last_hour": 2}
 
 
-async def test_a_relay_that_holds_its_lock_is_seen(door: Api, yard: str):
+async def test_a_relay_that_holds_its_lock_is_seen(client: Api, yard: str):
     engine = create_async_engine(yard)
 
     async with engine.begin() as tx:
         await tx.execute(select(func.pg_advisory_xact_lock(RELAY_LOCK)))
-        relay = (await status(door))["relay"]
+        relay = (await status(client))["relay"]
     await engine.dispose()
 
     assert relay["holds_lock"] is True
@@ -191,9 +191,9 @@ async def test_a_relay_that_holds_its_lock_is_seen(door: Api, yard: str):
 
 
 async def test_a_migrated_schema_is_told_by_its_revision(databases, tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as door:
-        door.http.headers.update(tokens.headers(Role.OPERATOR))
-        found = await status(door)
+    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+        client.http.headers.update(tokens.headers(Role.OPERATOR))
+        found = await status(client)
 
     assert found["revision"] == found["newest_revision"] is not None
     assert found["version"] != "unknown"
@@ -204,9 +204,9 @@ def registry(settings: Settings) -> FastAPI:
 
 
 async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.scratch(), tokens) as door:
-        door.http.headers.update(tokens.headers(Role.OPERATOR))
-        found = await status(door)
+    async with api(registry, "registry", databases.scratch(), tokens) as client:
+        client.http.headers.update(tokens.headers(Role.OPERATOR))
+        found = await status(client)
 
     assert (found["revision"], found["revision_known"]) == (None, True)
     assert found["newest_revision"] is not None
@@ -214,21 +214,21 @@ async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, to
 
 
 async def test_a_schema_of_a_newer_program_is_told(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as door:
-        door.http.headers.update(tokens.headers(Role.OPERATOR))
-        async with door.sessions.begin() as session:
+    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+        client.http.headers.update(tokens.headers(Role.OPERATOR))
+        async with client.sessions.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = 'tomorrow'"))
-        found = await status(door)
+        found = await status(client)
 
     assert (found["revision"], found["revision_known"]) == ("tomorrow", False)
     assert found["outbox"]["pending"] == 0
 
 
-async def test_what_is_concerned_is_named(door: Api):
-    door.runtime.counts = {"stones": "SELECT 30"}
-    door.runtime.names = {"stones": "SELECT 'stone ' || n FROM generate_series(1, 30) n"}
+async def test_what_is_concerned_is_named(client: Api):
+    client.runtime.counts = {"stones": "SELECT 30"}
+    client.runtime.names = {"stones": "SELECT 'stone ' || n FROM generate_series(1, 30) n"}
 
-    found = await status(door)
+    found = await status(client)
 
     assert found["counts"] == {"stones": 30}
     assert (found["names"]["stones"][0], len(found["names"]["stones"])) == ("stone 1", 20)
@@ -241,18 +241,18 @@ def run_of(queue: str, state: str, minute: int) -> ReplayRow:
     )  # fmt: skip
 
 
-async def test_runs_that_failed_count_until_they_are_asked_for_again(door: Api):
+async def test_runs_that_failed_count_until_they_are_asked_for_again(client: Api):
     again, still = "carpentry.saw", "carpentry.glue"
     await store(
-        door, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
+        client, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
     )
 
-    assert (await status(door))["failed_replays"] == 1
+    assert (await status(client))["failed_replays"] == 1
 
 
 @pytest.fixture
-async def hanging(door: Api) -> AsyncIterator[Api]:
-    """A door whose database takes connections and says nothing."""
+async def hanging(client: Api) -> AsyncIterator[Api]:
+    """A client whose database takes connections and says nothing."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -261,8 +261,8 @@ async def hanging(door: Api) -> AsyncIterator[Api]:
     server = await asyncio.start_server(say_nothing, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
     engine = make_engine(f"postgresql+asyncpg://x:y@127.0.0.1:{port}/none?ssl=disable")
-    door.runtime.sessions = make_sessions(engine)
-    yield door
+    client.runtime.sessions = make_sessions(engine)
+    yield client
     await engine.dispose()
     server.close()
 
@@ -276,24 +276,24 @@ async def test_a_database_that_hangs_is_told_before_anybody_gives_up(hanging: Ap
     assert told is False
 
 
-async def test_while_the_database_is_away_the_rest_is_told(door: Api):
+async def test_while_the_database_is_away_the_rest_is_told(client: Api):
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    door.runtime.sessions = make_sessions(engine)
+    client.runtime.sessions = make_sessions(engine)
 
-    found = await status(door)
+    found = await status(client)
 
     assert found["database"] == {"answers": False, "clock_skew_seconds": None}
     assert (found["outbox"], found["dead_letters"]) == (None, None)
     assert found["reactions"]["queues"] == [QUEUE]
 
 
-async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(door: Api):
+async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: Api):
     event, caused, other = uuid4(), uuid4(), uuid4()
     await store(
-        door,
-        fact(event, correlation="wall-7", published_at=now(), attempts=1),
-        fact(caused, correlation="wall-7", causation=event),
-        fact(other, correlation="wall-8"),
+        client,
+        an_event(event, correlation="wall-7", published_at=now(), attempts=1),
+        an_event(caused, correlation="wall-7", causation=event),
+        an_event(other, correlation="wall-8"),
         InboxRow(queue=QUEUE, event_id=event),
         InboxRow(queue="carpentry.saw", event_id=event),
         InboxRow(queue=QUEUE, event_id=other),
@@ -301,7 +301,7 @@ async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(door: Ap
         letter(other),
     )
 
-    found = await trace(door, event)
+    found = await trace(client, event)
 
     assert {row["event_id"] for row in found["facts"]} == {str(event), str(caused)}
     assert [(row["queue"], row["event_id"]) for row in found["taken"]] == [(QUEUE, str(event))]
@@ -311,45 +311,45 @@ async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(door: Ap
     assert "somebody" not in str(found)
 
 
-async def test_a_correlation_id_leads_to_its_facts(door: Api):
+async def test_a_correlation_id_leads_to_its_facts(client: Api):
     event = uuid4()
-    await store(door, fact(event, correlation="wall-9"), fact(correlation="wall-10"))
+    await store(client, an_event(event, correlation="wall-9"), an_event(correlation="wall-10"))
 
-    found = await trace(door, "wall-9")
+    found = await trace(client, "wall-9")
 
     (row,) = found["facts"]
     assert (row["event_id"], row["correlation_id"]) == (str(event), "wall-9")
     assert row["published_at"] is None
 
 
-async def test_events_of_other_services_are_looked_up_by_name(door: Api):
+async def test_events_of_other_services_are_looked_up_by_name(client: Api):
     event, caused = uuid4(), uuid4()
-    await store(door, InboxRow(queue=QUEUE, event_id=event), fact(caused, causation=event))
+    await store(client, InboxRow(queue=QUEUE, event_id=event), an_event(caused, causation=event))
 
-    found = await trace(door, "wall-11", event=[str(event)])
+    found = await trace(client, "wall-11", event=[str(event)])
 
     assert [row["event_id"] for row in found["taken"]] == [str(event)]
     assert [row["event_id"] for row in found["facts"]] == [str(caused)]
 
 
-async def test_an_answer_that_does_not_hold_all_says_so(door: Api):
-    await store(door, *(fact(correlation="wall-12") for _ in range(MOST + 1)))
+async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
+    await store(client, *(an_event(correlation="wall-12") for _ in range(MOST + 1)))
 
-    found = await trace(door, "wall-12")
+    found = await trace(client, "wall-12")
 
     assert (len(found["facts"]), found["cut"]) == (MOST, True)
-    assert (await trace(door, "wall-13"))["cut"] is False
+    assert (await trace(client, "wall-13"))["cut"] is False
 
 
-async def test_what_can_be_no_id_is_refused(door: Api):
-    answer = await door.http.get("/trace/no%20id")
+async def test_what_can_be_no_id_is_refused(client: Api):
+    answer = await client.http.get("/trace/no%20id")
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "id")
 
 
-async def test_what_was_sent_long_ago_costs_the_question_nothing(door: Api):
+async def test_what_was_sent_long_ago_costs_the_question_nothing(client: Api):
     """Nothing that waits in the outbox is read by a scan of what was sent."""
-    async with door.sessions() as session:
+    async with client.sessions() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         plan = await session.scalars(
             text("EXPLAIN SELECT count(*) FROM outbox WHERE published_at IS NULL")

@@ -127,7 +127,7 @@ async def at_work(carpenters: Carpenters, site: Vhost, databases: TestDatabases)
         yield h
 
 
-async def letters(h: House) -> list[DeadLetterRow]:
+async def stored_dead_letters(h: House) -> list[DeadLetterRow]:
     async with h.sessions() as session:
         return list(await session.scalars(select(DeadLetterRow).order_by(DeadLetterRow.id)))
 
@@ -138,13 +138,13 @@ async def lay(site: Vhost, message: aio_pika.Message) -> None:
 
 async def dies(h: House, site: Vhost, carpenters: Carpenters, message: aio_pika.Message) -> Any:
     """Send it and a good one behind it; the good one is taken, and this is the other's letter."""
-    before, number = len(await letters(h)), len(carpenters.taken) + 1
+    before, number = len(await stored_dead_letters(h)), len(carpenters.taken) + 1
     await lay(site, message)
     await lay(site, message_of(a_stone(number)))
     await eventually(lambda: carpenters.taken[-1:] == [number])
 
     async def kept() -> list[DeadLetterRow]:
-        return (await letters(h))[before:]
+        return (await stored_dead_letters(h))[before:]
 
     (row,) = await eventually(kept)
     return row
@@ -195,7 +195,7 @@ async def test_what_is_odd_but_clear_is_taken(at_work: House, site, carpenters):
     await eventually(lambda: len(carpenters.taken) == len(odd) + 1)
 
     assert sorted(carpenters.taken) == [-1, -1, -1, -1, -1, 8]
-    assert await letters(at_work) == []
+    assert await stored_dead_letters(at_work) == []
 
 
 FORGED_ATTEMPTS = [
@@ -306,7 +306,7 @@ async def test_the_drain_bears_them_too(at_work: House, site):
 
 
 async def _many(h: House, count: int) -> list[DeadLetterRow]:
-    rows = await letters(h)
+    rows = await stored_dead_letters(h)
     return rows if len(rows) >= count else []
 
 
@@ -346,7 +346,7 @@ async def test_the_broker_refuses_anothers_name(at_work: House, site, carpenters
     await lay(site, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
-    assert await letters(at_work) == []
+    assert await stored_dead_letters(at_work) == []
 
 
 async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
@@ -373,7 +373,7 @@ async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
     async with house(consumers, site.admin_url, site.url("carpentry"), url) as h:
         for name, number in ((run, 1), ("7", 2)):
             await lay(site, message_of(a_stone(number), headers={topology.RUN_HEADER: name}))
-        (row,) = await eventually(lambda: letters(h))
+        (row,) = await eventually(lambda: stored_dead_letters(h))
         await eventually(lambda: taken == [2])
 
     assert row.error == "WrongMessage(x-taawon-run is no name of a run)"

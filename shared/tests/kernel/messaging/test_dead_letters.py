@@ -76,14 +76,14 @@ async def letter(listening_house: House, site: Vhost) -> DeadLetterRow:
     return await the_letter(listening_house)
 
 
-async def letters(h: House, state: str = "dead") -> list[DeadLetterRow]:
+async def stored_dead_letters(h: House, state: str = "dead") -> list[DeadLetterRow]:
     query = select(DeadLetterRow).where(DeadLetterRow.state == state)
     async with h.sessions() as session:
         return list(await session.scalars(query.order_by(DeadLetterRow.id.desc())))
 
 
 async def the_letter(h: House, state: str = "dead") -> DeadLetterRow:
-    (row,) = await eventually(lambda: letters(h, state))
+    (row,) = await eventually(lambda: stored_dead_letters(h, state))
     return row
 
 
@@ -278,12 +278,12 @@ async def test_a_decided_letter_is_forgotten_after_its_retention(
     assert h.runtime.engine is not None
 
     await forget_decided(h.runtime.engine, h.runtime.settings.dead_letter_retention_days)
-    assert [row.id for row in await letters(h, "dropped")] == [letter.id]
+    assert [row.id for row in await stored_dead_letters(h, "dropped")] == [letter.id]
 
     await decided_days_ago(h, 91)
     await work_off(background.forget_old(h.runtime))
-    assert not await letters(h, "dropped")
-    assert [row.id for row in await letters(h)] == [newer.id]  # it waits, however long
+    assert not await stored_dead_letters(h, "dropped")
+    assert [row.id for row in await stored_dead_letters(h)] == [newer.id]  # it waits, however long
 
 
 async def decided_days_ago(h: House, days: int) -> None:
@@ -342,7 +342,7 @@ async def test_a_forged_letter_replaces_no_genuine_one_and_is_never_redriven(
 
 
 async def two_letters(h: House) -> list[DeadLetterRow]:
-    rows = await letters(h)
+    rows = await stored_dead_letters(h)
     return rows if len(rows) == 2 else []
 
 

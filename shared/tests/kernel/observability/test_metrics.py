@@ -55,15 +55,15 @@ def yard(databases: TestDatabases) -> str:
 
 
 @pytest.fixture
-async def door(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
+async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
     async with api(create_app, "masonry", yard, tokens) as made:
         made.runtime.queues = (QUEUE,)
         yield made
 
 
-async def samples(door: Api) -> dict[str, float]:
+async def samples(client: Api) -> dict[str, float]:
     """Every sample of a scrape under its name and labels."""
-    answer = await door.http.get("/metrics")
+    answer = await client.http.get("/metrics")
     assert answer.status_code == 200
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(answer.text):
@@ -77,13 +77,13 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_what_waits_is_measured(door: Api):
-    async with door.sessions.begin() as session:
+async def test_what_waits_is_measured(client: Api):
+    async with client.sessions.begin() as session:
         await session.execute(text("DELETE FROM outbox"))
         session.add_all([a_fact(), a_fact(parked_at=now())])
         session.add_all([a_letter(), a_letter(), a_letter(state="dropped")])
 
-    found = await samples(door)
+    found = await samples(client)
 
     assert (found["taawon_outbox_pending"], found["taawon_outbox_parked"]) == (1, 1)
     assert 3590 < found["taawon_outbox_oldest_age_seconds"] < 7200
@@ -120,11 +120,11 @@ def a_letter(**values: Any) -> DeadLetterRow:
     return DeadLetterRow(**{**row, **values})
 
 
-async def test_while_the_database_is_away_a_scrape_says_so_and_tells_the_rest(door: Api):
+async def test_while_the_database_is_away_a_scrape_says_so_and_tells_the_rest(client: Api):
     engine = make_engine(NOWHERE)
-    door.runtime.sessions = make_sessions(engine)
+    client.runtime.sessions = make_sessions(engine)
 
-    found = await samples(door)
+    found = await samples(client)
 
     assert found["taawon_database_up"] == 0
     assert found["taawon_measured{measure=outbox}"] == 0
@@ -137,22 +137,22 @@ async def one(_: AsyncSession) -> Iterable[Metric]:
     return [gauge("stones", "Stones.", 1)]
 
 
-def scrape(door: Api, *measures: Measure, **more: Any) -> Scrape:
-    return Scrape(lambda: door.runtime.sessions, measures, **more)
+def scrape(client: Api, *measures: Measure, **more: Any) -> Scrape:
+    return Scrape(lambda: client.runtime.sessions, measures, **more)
 
 
 def values(families: Iterable[Metric]) -> dict[str, float]:
     return {" ".join((s.name, *s.labels.values())): s.value for f in families for s in f.samples}
 
 
-async def test_a_question_that_hangs_is_given_up_and_hides_no_other(door: Api):
+async def test_a_question_that_hangs_is_given_up_and_hides_no_other(client: Api):
     async def hang(session: AsyncSession) -> Iterable[Metric]:
         await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": 2 * PATIENCE})
         return []
 
     started = time.monotonic()
     found = values(
-        await scrape(door, Measure("one", one), Measure("hang", hang), timeout=0.3).families()
+        await scrape(client, Measure("one", one), Measure("hang", hang), timeout=0.3).families()
     )
 
     assert time.monotonic() - started < PATIENCE
@@ -160,18 +160,18 @@ async def test_a_question_that_hangs_is_given_up_and_hides_no_other(door: Api):
     assert (found["taawon_measured hang"], found["taawon_database_up"]) == (0, 0)
 
 
-async def test_a_question_that_is_wrong_hides_no_other(door: Api):
+async def test_a_question_that_is_wrong_hides_no_other(client: Api):
     async def wrong(session: AsyncSession) -> Iterable[Metric]:
         await session.execute(text("SELECT * FROM no_such_table"))
         return []
 
-    found = values(await scrape(door, Measure("wrong", wrong), Measure("one", one)).families())
+    found = values(await scrape(client, Measure("wrong", wrong), Measure("one", one)).families())
 
     assert (found["taawon_measured wrong"], found["taawon_measured one"]) == (0, 1)
     assert (found["stones"], found["taawon_database_up"]) == (1, 1)
 
 
-async def test_many_scrapes_ask_once_until_the_answer_is_old(door: Api):
+async def test_many_scrapes_ask_once_until_the_answer_is_old(client: Api):
     asked: list[int] = []
     now = [100.0]
 
@@ -179,7 +179,7 @@ async def test_many_scrapes_ask_once_until_the_answer_is_old(door: Api):
         asked.append(1)
         return [gauge("stones", "Stones.", len(asked))]
 
-    watched = scrape(door, Measure("stones", ask, every=5), clock=lambda: now[0])
+    watched = scrape(client, Measure("stones", ask, every=5), clock=lambda: now[0])
     told = await asyncio.gather(*(watched.families() for _ in range(5)))
     now[0] += 4.9
     still = await watched.families()
@@ -189,7 +189,7 @@ async def test_many_scrapes_ask_once_until_the_answer_is_old(door: Api):
     assert [values(each)["stones"] for each in (*told, still, again)] == [1] * 6 + [2]
 
 
-async def test_what_failed_is_asked_again_soon(door: Api):
+async def test_what_failed_is_asked_again_soon(client: Api):
     now = [100.0]
     failing = [True]
 
@@ -199,7 +199,7 @@ async def test_what_failed_is_asked_again_soon(door: Api):
         return await one(session)
 
     failing.insert(0, False)
-    watched = scrape(door, Measure("stones", ask, every=600), clock=lambda: now[0])
+    watched = scrape(client, Measure("stones", ask, every=600), clock=lambda: now[0])
     before = values(await watched.families())
     now[0] += 1.1
     after = values(await watched.families())
@@ -217,27 +217,27 @@ async def test_what_failed_is_asked_again_soon(door: Api):
     ],
 )
 async def test_requests_are_counted_by_template_and_class(
-    door: Api, path: str, route: str, status: str
+    client: Api, path: str, route: str, status: str
 ):
     name, labels = "taawon_http_request_duration_seconds_count", {"route": route, "status": status}
     before = counted(name, method="GET", **labels)
 
-    await door.http.get(path)
+    await client.http.get(path)
 
     assert counted(name, method="GET", **labels) == before + 1
-    assert path not in (await door.http.get("/metrics")).text
+    assert path not in (await client.http.get("/metrics")).text
 
 
-async def test_an_invented_method_is_no_label(door: Api):
-    await door.http.request("GUESS", "/stones/1")
+async def test_an_invented_method_is_no_label(client: Api):
+    await client.http.request("GUESS", "/stones/1")
 
-    assert "GUESS" not in (await door.http.get("/metrics")).text
+    assert "GUESS" not in (await client.http.get("/metrics")).text
 
 
-async def test_refusals_are_counted_by_their_code(door: Api):
+async def test_refusals_are_counted_by_their_code(client: Api):
     before = counted("taawon_refusals_total", code="no-such-stone")
 
-    await door.http.get("/stones/lost")
+    await client.http.get("/stones/lost")
 
     assert counted("taawon_refusals_total", code="no-such-stone") == before + 1
 
@@ -260,8 +260,8 @@ async def test_what_is_rolled_back_is_not_counted(yard: str):
     assert told == ["committed"]
 
 
-async def test_names_follow_the_conventions_of_prometheus(door: Api):
-    exposed = (await door.http.get("/metrics")).text
+async def test_names_follow_the_conventions_of_prometheus(client: Api):
+    exposed = (await client.http.get("/metrics")).text
     for family in text_string_to_metric_families(exposed):
         assert re.fullmatch(r"[a-z][a-z0-9_]*", family.name)
         if family.name.startswith("taawon_"):

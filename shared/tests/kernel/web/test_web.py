@@ -1,4 +1,4 @@
-"""The HTTP door: answers after the commit, problems that name the field, limits, one id."""
+"""The HTTP client: answers after the commit, problems that name the field, limits, one id."""
 
 from __future__ import annotations
 
@@ -114,24 +114,24 @@ async def walls(databases: TestDatabases) -> str:
 
 
 @pytest.fixture
-async def door(walls: str, tokens: Tokens) -> AsyncIterator[Api]:
+async def client(walls: str, tokens: Tokens) -> AsyncIterator[Api]:
     async with api(create_app, "masonry", walls, tokens, max_body_bytes=LIMIT) as made:
         yield made
 
 
 @pytest.fixture
-async def committing(door: Api, walls: str) -> AsyncIterator[Api]:
-    """The same door, whose commits are real."""
+async def committing(client: Api, walls: str) -> AsyncIterator[Api]:
+    """The same client, whose commits are real."""
     engine = make_engine(walls)
-    door.runtime.sessions = make_sessions(engine)
-    yield door
+    client.runtime.sessions = make_sessions(engine)
+    yield client
     async with engine.begin() as tx:
         await tx.execute(text("TRUNCATE stone"))
     await engine.dispose()
 
 
-async def stones(door: Api) -> list[int]:
-    async with door.runtime.sessions() as session:
+async def stones(client: Api) -> list[int]:
+    async with client.runtime.sessions() as session:
         return list(await session.scalars(text("SELECT n FROM stone ORDER BY n")))
 
 
@@ -158,12 +158,12 @@ async def test_a_commit_that_fails_is_never_answered_with_success(committing: Ap
     assert await stones(committing) == [2]
 
 
-async def test_while_the_database_is_away_the_answer_says_so(door: Api):
+async def test_while_the_database_is_away_the_answer_says_so(client: Api):
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    door.runtime.sessions = make_sessions(engine)
+    client.runtime.sessions = make_sessions(engine)
 
-    response = await door.http.post("/stones?number=3")
-    ready = await door.http.get("/readyz")
+    response = await client.http.post("/stones?number=3")
+    ready = await client.http.get("/readyz")
 
     assert is_problem(response, 503, "away-for-a-moment")
     assert response.headers["retry-after"] == "2"
@@ -172,18 +172,18 @@ async def test_while_the_database_is_away_the_answer_says_so(door: Api):
     await engine.dispose()
 
 
-async def test_however_many_ask_for_readiness_the_database_is_asked_once(door: Api):
+async def test_however_many_ask_for_readiness_the_database_is_asked_once(client: Api):
     asked = 0
-    sessions = door.runtime.sessions
+    sessions = client.runtime.sessions
 
     def counted() -> Any:
         nonlocal asked
         asked += 1
         return sessions()
 
-    door.runtime.sessions = counted  # type: ignore[assignment]  # as much of it as is used
+    client.runtime.sessions = counted  # type: ignore[assignment]  # as much of it as is used
 
-    answers = await asyncio.gather(*(door.http.get("/readyz") for _ in range(20)))
+    answers = await asyncio.gather(*(client.http.get("/readyz") for _ in range(20)))
 
     assert {answer.status_code for answer in answers} == {200}
     assert asked == 1
@@ -200,8 +200,8 @@ async def test_however_many_ask_for_readiness_the_database_is_asked_once(door: A
         ("bug", 500, "our-fault"),
     ],
 )
-async def test_each_refusal_has_its_status_and_code(door: Api, name, status, code):
-    response = await door.http.get(f"/raises/{name}", headers={"X-Correlation-ID": "c-1"})
+async def test_each_refusal_has_its_status_and_code(client: Api, name, status, code):
+    response = await client.http.get(f"/raises/{name}", headers={"X-Correlation-ID": "c-1"})
 
     assert is_problem(response, status, code)
     assert response.json()["correlation_id"] == "c-1"
@@ -213,9 +213,9 @@ def test_every_kind_of_refusal_has_its_own_status():
     assert len(set(problems.STATUS.values())) == len(Kind)
 
 
-async def test_a_refusal_names_the_field_and_the_remedy(door: Api):
-    one = await door.http.get("/raises/invalid")
-    two = await door.http.get("/raises/many")
+async def test_a_refusal_names_the_field_and_the_remedy(client: Api):
+    one = await client.http.get("/raises/invalid")
+    two = await client.http.get("/raises/many")
 
     assert one.json()["errors"] == [
         {"field": "budget_centimes", "message": "budget is above 100: ask for less"}
@@ -223,8 +223,8 @@ async def test_a_refusal_names_the_field_and_the_remedy(door: Api):
     assert [error["field"] for error in two.json()["errors"]] == ["a", "b.0"]
 
 
-async def test_a_malformed_request_names_each_field_and_repeats_no_value(door: Api):
-    response = await door.http.post(
+async def test_a_malformed_request_names_each_field_and_repeats_no_value(client: Api):
+    response = await client.http.post(
         "/budgets", json={"title": "xy", "budget_centimes": "0600000000x"}
     )
 
@@ -233,8 +233,8 @@ async def test_a_malformed_request_names_each_field_and_repeats_no_value(door: A
     assert "0600000000" not in response.text
 
 
-async def test_a_body_that_is_no_json_says_where(door: Api):
-    response = await door.http.post(
+async def test_a_body_that_is_no_json_says_where(client: Api):
+    response = await client.http.post(
         "/budgets", content=b'{"title": ', headers={"content-type": "application/json"}
     )
 
@@ -247,28 +247,28 @@ async def test_a_body_that_is_no_json_says_where(door: Api):
     ("method", "path", "status", "code"),
     [("GET", "/nowhere", 404, "no-such-path"), ("GET", "/stones", 405, "method-not-allowed")],
 )
-async def test_unknown_paths_and_methods_are_problems_too(door: Api, method, path, status, code):
-    assert is_problem(await door.http.request(method, path), status, code)
+async def test_unknown_paths_and_methods_are_problems_too(client: Api, method, path, status, code):
+    assert is_problem(await client.http.request(method, path), status, code)
 
 
-async def test_without_a_token_the_answer_says_where_to_get_one(door: Api):
-    response = await door.http.get("/me")
+async def test_without_a_token_the_answer_says_where_to_get_one(client: Api):
+    response = await client.http.get("/me")
 
     assert is_problem(response, 401, "unauthenticated")
     assert response.headers["www-authenticate"] == "Bearer"
     assert "POST /token" in response.json()["detail"]
 
 
-async def test_a_token_names_the_caller(door: Api, tokens: Tokens):
+async def test_a_token_names_the_caller(client: Api, tokens: Tokens):
     subject = uuid4()
 
-    response = await door.http.get("/me", headers=tokens.headers(subject=subject))
+    response = await client.http.get("/me", headers=tokens.headers(subject=subject))
 
     assert response.json() == str(subject)
 
 
-async def test_a_body_declared_too_large_is_refused_unread(door: Api):
-    response = await door.http.post("/budgets", content=b"x" * (LIMIT + 1))
+async def test_a_body_declared_too_large_is_refused_unread(client: Api):
+    response = await client.http.post("/budgets", content=b"x" * (LIMIT + 1))
 
     assert is_problem(response, 413, "body-too-large")
     assert str(LIMIT) in response.json()["detail"]
@@ -279,26 +279,26 @@ async def test_a_body_declared_too_large_is_refused_unread(door: Api):
     [("/budgets", "application/json", LIMIT), ("/files", "text/csv", 2 * LIMIT)],
 )
 async def test_a_body_that_grows_too_large_is_refused_while_it_is_read(
-    door: Api, path, kind, limit
+    client: Api, path, kind, limit
 ):
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(limit // 512 + 1):
             yield b" " * 512
 
-    response = await door.http.post(path, content=parts(), headers={"content-type": kind})
+    response = await client.http.post(path, content=parts(), headers={"content-type": kind})
 
     assert is_problem(response, 413, "body-too-large")
 
 
-async def test_a_path_may_have_a_larger_limit_of_its_own(door: Api):
-    response = await door.http.post("/files", content=b"x" * (LIMIT + 1))
+async def test_a_path_may_have_a_larger_limit_of_its_own(client: Api):
+    response = await client.http.post("/files", content=b"x" * (LIMIT + 1))
 
     assert response.json() == LIMIT + 1
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/X+JSON; charset=utf-8"])
-async def test_json_which_is_read_before_the_token_never_has_the_larger_limit(door: Api, kind):
-    response = await door.http.post(
+async def test_json_which_is_read_before_the_token_never_has_the_larger_limit(client: Api, kind):
+    response = await client.http.post(
         "/files", content=b" " * (LIMIT + 1), headers={"content-type": kind}
     )
 
@@ -306,9 +306,9 @@ async def test_json_which_is_read_before_the_token_never_has_the_larger_limit(do
 
 
 @pytest.mark.parametrize("kinds", [("text/csv", "application/json"), ("application/json",) * 2])
-async def test_two_content_types_are_refused_whichever_comes_first(door: Api, kinds):
+async def test_two_content_types_are_refused_whichever_comes_first(client: Api, kinds):
     for order in (kinds, kinds[::-1]):
-        response = await door.http.post(
+        response = await client.http.post(
             "/budgets",
             content=b'{"title": "a", "title": "abc", "budget_centimes": 1}',
             headers=[("content-type", kind) for kind in order],
@@ -318,41 +318,41 @@ async def test_two_content_types_are_refused_whichever_comes_first(door: Api, ki
 
 
 @pytest.mark.parametrize("end", ["%0A", "%0D", "%00", "%7F", "%C2%85"])
-async def test_no_path_with_a_control_character_exists(door: Api, end):
-    response = await door.http.get(f"/healthz{end}")
+async def test_no_path_with_a_control_character_exists(client: Api, end):
+    response = await client.http.get(f"/healthz{end}")
 
     assert is_problem(response, 404, "no-such-path")
 
 
-async def test_the_callers_correlation_id_is_used_and_given_back(door: Api):
-    response = await door.http.get("/context", headers={"X-Correlation-ID": "order-7"})
+async def test_the_callers_correlation_id_is_used_and_given_back(client: Api):
+    response = await client.http.get("/context", headers={"X-Correlation-ID": "order-7"})
 
     assert response.json()["correlation_id"] == "order-7"
     assert response.headers["x-correlation-id"] == "order-7"
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "x" * 81, 'x"}', "é".encode("latin-1")])
-async def test_a_malformed_correlation_id_is_replaced(door: Api, sent):
-    response = await door.http.get("/context", headers={b"X-Correlation-ID": sent})
+async def test_a_malformed_correlation_id_is_replaced(client: Api, sent):
+    response = await client.http.get("/context", headers={b"X-Correlation-ID": sent})
 
     UUID(response.headers["x-correlation-id"])
 
 
-async def test_the_callers_trace_goes_on_and_a_malformed_one_is_replaced(door: Api):
+async def test_the_callers_trace_goes_on_and_a_malformed_one_is_replaced(client: Api):
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
 
-    kept = await door.http.get("/context", headers={"traceparent": trace})
-    made = await door.http.get("/context", headers={"traceparent": "00-x-y-01"})
+    kept = await client.http.get("/context", headers={"traceparent": trace})
+    made = await client.http.get("/context", headers={"traceparent": "00-x-y-01"})
 
     assert kept.json()["traceparent"] == trace
     assert made.json()["traceparent"] != "00-x-y-01"
 
 
-async def test_requests_at_the_same_time_keep_their_ids_apart(door: Api):
+async def test_requests_at_the_same_time_keep_their_ids_apart(client: Api):
     ids = [f"c-{number}" for number in range(20)]
 
     answers = await asyncio.gather(
-        *(door.http.get("/context", headers={"X-Correlation-ID": one}) for one in ids)
+        *(client.http.get("/context", headers={"X-Correlation-ID": one}) for one in ids)
     )
 
     assert [answer.json()["correlation_id"] for answer in answers] == ids
@@ -383,11 +383,11 @@ def test_a_cursor_comes_back_as_it_was():
         "MQ",
     ],
 )
-async def test_a_cursor_that_no_list_made_is_refused(door: Api, cursor):
+async def test_a_cursor_that_no_list_made_is_refused(client: Api, cursor):
     with pytest.raises(InvalidCursor):
         decode_cursor(cursor, int, str)
 
-    response = await door.http.get("/page", params={"after": cursor})
+    response = await client.http.get("/page", params={"after": cursor})
     assert is_problem(response, 422, "invalid-cursor")
 
 
@@ -414,8 +414,8 @@ def written() -> Any:
     structlog.contextvars.clear_contextvars()
 
 
-async def test_each_request_is_one_line_with_its_id_and_without_its_body(door: Api, written):
-    await door.http.post(
+async def test_each_request_is_one_line_with_its_id_and_without_its_body(client: Api, written):
+    await client.http.post(
         "/budgets",
         json={"title": "0600000000", "budget_centimes": -1},
         headers={"X-Correlation-ID": "order-9"},
@@ -450,11 +450,11 @@ async def test_what_libraries_log_is_structured_too(written):
     )
 
 
-async def test_metrics_are_in_the_format_of_prometheus(door: Api):
-    response = await door.http.get("/metrics")
+async def test_metrics_are_in_the_format_of_prometheus(client: Api):
+    response = await client.http.get("/metrics")
 
     assert "taawon_outbox_published_total" in response.text
 
 
-async def test_a_process_that_lives_says_so_without_its_database(door: Api):
-    assert (await door.http.get("/healthz")).status_code == 204
+async def test_a_process_that_lives_says_so_without_its_database(client: Api):
+    assert (await client.http.get("/healthz")).status_code == 204

@@ -106,16 +106,16 @@ async def open_amqp_door(session: Session, caller: Caller) -> DoorOut:
 @router.get("/doors/amqp")
 async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
     """The state of your queue; null before you asked for one."""
-    door = await partners.get_door(session, partner_of(caller))
-    if door is None:
+    own = await partners.get_door(session, partner_of(caller))
+    if own is None:
         return None
     return DoorOut(
         vhost=partner_queue.PARTNER_VHOST,
-        dropped=await partner_ledger.count_open_gaps(session, door.slug),
+        dropped=await partner_ledger.count_open_gaps(session, own.slug),
         gaps=[
-            GapOut.model_validate(gap) for gap in await partner_ledger.gaps_of(session, door.slug)
+            GapOut.model_validate(gap) for gap in await partner_ledger.gaps_of(session, own.slug)
         ],
-        **_without_secret(door),
+        **_without_secret(own),
     )
 
 
