@@ -46,7 +46,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     TAAWON_HTTP_PORT=8000
 USER 10001:10001
 EXPOSE 8000
-# Ready: the database answers, the reactions listen, none is paused. No proxy is asked.
+# Ready: the database answers, the consumers listen, none is paused. No proxy is asked.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
 ENTRYPOINT ["taawon"]

@@ -60,7 +60,7 @@ def bench(
         report = asyncio.run(run(lab, names))
     arguments = shlex.join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
-    report.facts |= {"command": command, "began_at": began_at}
+    report.environment |= {"command": command, "began_at": began_at}
     report.write(runs / "bench.json")
     report.show(console)
     if write_docs:

@@ -61,13 +61,13 @@ async def fill(lab: Lab, database: asyncpg.Connection, count: int | None = None)
     """The audience, no history and nothing told; analysed, as it is after some quiet minutes."""
     base = records(register_file(lab, lab.sizes.cooperatives))
     count = count or len(base)
-    await forget(database)
+    await clear_audience(database)
     rows = iter(base) if count == len(base) else grown(base, count)
     await database.copy_records_to_table("audience", records=rows, columns=COLUMNS)
     await database.execute("VACUUM ANALYZE audience")
 
 
-async def forget(database: asyncpg.Connection) -> None:
+async def clear_audience(database: asyncpg.Connection) -> None:
     """Notifications as it was before anybody was known or told."""
     await database.execute(
         "TRUNCATE audience, audience_history, subject, subject_history, alert, alert_state CASCADE"

@@ -40,7 +40,7 @@ class Way:
         return f"SELECT cooperative_id, version FROM audience WHERE {self.where}"
 
     def opened(self) -> CallOpened:
-        """The fact that a new call with these criteria is open."""
+        """The event that a new call with these criteria is open."""
         call = CallSnapshot.model_validate(
             {
                 "call_id": new_id(),

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.registry import PartnerRegistered
 from shared.kernel.data.database import make_engine, make_sessions
-from shared.kernel.messaging.consumers import Consumers, Reaction
-from shared.kernel.messaging.message_processor import Desk
+from shared.kernel.messaging.consumers import Consumer, Consumers
+from shared.kernel.messaging.message_processor import MessageProcessor
 from shared.kernel.messaging.publisher import Publisher
 
 from . import line
@@ -41,7 +41,7 @@ async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     await session.execute(_NOTE, {"event_id": event.event_id, "slug": event.slug})
 
 
-QUEUE = consumers.reactions[0].queue
+QUEUE = consumers.consumers[0].queue
 
 
 async def measure(lab: Lab) -> list[Row]:
@@ -74,9 +74,9 @@ async def _rate(
 ) -> float:
     await line.emptied(lab, database, QUEUE)
     async with lab.publisher("registry", BENCH_VHOST) as publisher:
-        facts = [line.outgoing(line.fact()) for _ in range(lab.sizes.messages)]
-        for start in range(0, len(facts), 500):
-            await publisher.publish(facts[start : start + 500])
+        events = [line.outgoing(line.event()) for _ in range(lab.sizes.messages)]
+        for start in range(0, len(events), 500):
+            await publisher.publish(events[start : start + 500])
     seconds = await consume()
     if await database.fetchval("SELECT count(*) FROM note") != lab.sizes.messages:
         raise Broken("the consumer lost messages or took some twice")
@@ -84,22 +84,22 @@ async def _rate(
 
 
 async def _ours(lab: Lab) -> float:
-    """Our reaction, as a service attaches it."""
+    """Our consumer, as a service attaches it."""
     url = lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
     engine = make_engine(lab.database_url(line.DATABASE))
     publisher = Publisher(url, name="benchmark desk")
-    desk = Desk(make_sessions(engine), publisher, "notifications", line.PAUSES)
+    processor = MessageProcessor(make_sessions(engine), publisher, "notifications", line.DELAYS)
     broker = RabbitBroker(url, logger=None, apply_types=False)
     left, finished = lab.sizes.messages, asyncio.Event()
 
-    async def take(reaction: Reaction, message: RabbitMessage) -> None:
+    async def process(consumer: Consumer, message: RabbitMessage) -> None:
         nonlocal left
-        await desk.take(reaction, message)
+        await processor.process(consumer, message)
         left -= 1
         if not left:
             finished.set()
 
-    consumers.attach(broker, take)
+    consumers.attach(broker, process)
     await broker.connect()
     began = time.perf_counter()
     await broker.start()
@@ -121,7 +121,7 @@ async def _by_hand(lab: Lab) -> float:
         queue = await channel.get_queue(QUEUE, ensure=False)
         left, finished = lab.sizes.messages, asyncio.Event()
 
-        async def take(message: AbstractIncomingMessage) -> None:
+        async def process(message: AbstractIncomingMessage) -> None:
             nonlocal left
             event = PartnerRegistered.model_validate_json(message.body)
             event_id = UUID(message.message_id)
@@ -134,6 +134,6 @@ async def _by_hand(lab: Lab) -> float:
                 finished.set()
 
         began = time.perf_counter()
-        await queue.consume(take)
+        await queue.consume(process)
         await asyncio.wait_for(finished.wait(), PATIENCE)
         return time.perf_counter() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .calls import WIDE
-from .fanout import Tellings
+from .fanout import FanoutRuns
 from .lab import Lab
 from .rows import Row, compared
 
@@ -18,11 +18,11 @@ TABLES = {"alert": "an alert", "audience": "a cooperative of the audience"}
 async def measure(lab: Lab) -> list[Row]:
     """With keys, indexes and what is not filled, after a wide call and a VACUUM."""
     rows = []
-    async with Tellings.begun(lab) as tellings:
-        await tellings.ours(WIDE)
+    async with FanoutRuns.begun(lab) as fanout_runs:
+        await fanout_runs.ours(WIDE)
         for table, name in TABLES.items():
-            await tellings.database.execute(f"VACUUM ANALYZE {table}")
-            found = await tellings.database.fetchrow(_BYTES.format(table=table), table)
+            await fanout_runs.database.execute(f"VACUUM ANALYZE {table}")
+            found = await fanout_runs.database.fetchrow(_BYTES.format(table=table), table)
             rows.append(
                 compared(
                     f"disk: {name}",

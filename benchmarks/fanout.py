@@ -26,8 +26,8 @@ BUDGET = 1.4
 a thousand recipients has no budget of its own: its row shows what is added."""
 
 
-def announcement(event: CallOpened) -> Outgoing:
-    """The fact as funding's relay sends it."""
+def published_event(event: CallOpened) -> Outgoing:
+    """The event as funding's relay sends it."""
     message = wire.message(
         event_id=event.event_id,
         topic=event.topic,
@@ -41,18 +41,18 @@ def announcement(event: CallOpened) -> Outgoing:
 
 
 @dataclass
-class Tellings:
+class FanoutRuns:
     """Tells a call both ways. The table of alerts is empty before each."""
 
     lab: Lab
     database: asyncpg.Connection
     commits: Commits
     funding: Publisher
-    told: dict[str, set[int]] = field(default_factory=dict)
+    alerts_written: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     @asynccontextmanager
-    async def begun(cls, lab: Lab, *, count: int | None = None) -> AsyncIterator[Tellings]:
+    async def begun(cls, lab: Lab, *, count: int | None = None) -> AsyncIterator[FanoutRuns]:
         """With an audience in place."""
         async with AsyncExitStack() as open_:
             database = await open_.enter_async_context(lab.database("notifications"))
@@ -65,12 +65,12 @@ class Tellings:
             )
 
     async def ours(self, way: Way) -> float:
-        """Through the real process: publish the fact, hear the commit."""
+        """Through the real process: publish the event, hear the commit."""
         await self._clean()
         event = way.opened()
-        fact = announcement(event)
+        message = published_event(event)
         began = time.perf_counter()
-        await self.funding.publish_one(fact)
+        await self.funding.publish_one(message)
         ended = await self.commits.first_that(lambda: self._count(event.call_id))
         self._note(way, await self._count(event.call_id))
         return ended - began
@@ -98,32 +98,32 @@ class Tellings:
 
     def _note(self, way: Way, count: int) -> None:
         """Both ways must have told equally many, or nothing is compared."""
-        counts = self.told.setdefault(way.name, set())
+        counts = self.alerts_written.setdefault(way.name, set())
         counts.add(count)
         if len(counts) != 1 or not count:
             raise Broken(f"the {way.name} call told {sorted(counts)}: the ways differ")
 
     def matches(self, way: Way) -> int:
-        (count,) = self.told[way.name]
+        (count,) = self.alerts_written[way.name]
         return count
 
 
 async def measure(lab: Lab) -> list[Row]:
     """A wide and a narrow call, each beside its bare statement."""
-    async with Tellings.begun(lab) as tellings:
+    async with FanoutRuns.begun(lab) as fanout_runs:
         return [
-            await _compare(lab, tellings, WIDE, BUDGET),
-            await _compare(lab, tellings, NARROW, None),
+            await _compare(lab, fanout_runs, WIDE, BUDGET),
+            await _compare(lab, fanout_runs, NARROW, None),
         ]
 
 
-async def _compare(lab: Lab, tellings: Tellings, way: Way, budget: float | None) -> Row:
+async def _compare(lab: Lab, fanout_runs: FanoutRuns, way: Way, budget: float | None) -> Row:
     lab.statements[way.name] = way.statement
     ours, bare = await in_turns(
-        lab, lab.sizes.rounds, lambda: tellings.ours(way), lambda: tellings.bare(way)
+        lab, lab.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
     )
     return compared(
-        f"fan-out, {way.name} call, {tellings.matches(way):,} of {lab.sizes.cooperatives:,}",
+        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {lab.sizes.cooperatives:,}",
         ours,
         bare,
         unit="s",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from .calls import NARROW, WIDE
-from .fanout import Tellings
+from .fanout import FanoutRuns
 from .lab import Broken, Lab
 from .rows import Row, compared
 
@@ -18,14 +18,14 @@ async def measure(lab: Lab) -> list[Row]:
     matches = set()
     for size in (lab.sizes.cooperatives, *lab.sizes.grown):
         lab.say(f"growth: {size:,} cooperatives")
-        async with Tellings.begun(lab, count=size) as tellings:
-            await tellings.ours(NARROW)
-            narrow[size] = [await tellings.ours(NARROW) for _ in lab.rounds(lab.sizes.rounds)]
-            wide = await tellings.ours(WIDE)
-            matches.add(tellings.matches(NARROW))
+        async with FanoutRuns.begun(lab, count=size) as fanout_runs:
+            await fanout_runs.ours(NARROW)
+            narrow[size] = [await fanout_runs.ours(NARROW) for _ in lab.rounds(lab.sizes.rounds)]
+            wide = await fanout_runs.ours(WIDE)
+            matches.add(fanout_runs.matches(NARROW))
             lab.growth.setdefault("narrow", []).append((size, statistics.median(narrow[size])))
             lab.growth.setdefault("wide", []).append((size, wide))
-            lab.growth.setdefault("told", []).append((size, tellings.matches(WIDE)))
+            lab.growth.setdefault("alerted", []).append((size, fanout_runs.matches(WIDE)))
     if len(matches) != 1:
         raise Broken(f"the narrow call has {sorted(matches)} matches: sizes can't be compared")
     smallest = lab.sizes.cooperatives

@@ -68,7 +68,7 @@ async def measure(lab: Lab) -> list[Row]:
 
 
 async def _import(lab: Lab, database: asyncpg.Connection, sessions: Sessions, path: Path) -> float:
-    """As the command does it: validated, sealed, digested, announced, batch by batch."""
+    """As the command does it: validated, sealed, digested, published, batch by batch."""
     await _emptied(lab, database)
     began = time.perf_counter()
     rows = await _read_in(sessions, Sealer([Fernet.generate_key().decode()]), path)
@@ -89,7 +89,7 @@ async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
 
 
 async def _copy(lab: Lab, database: asyncpg.Connection, path: Path) -> float:
-    """One COPY of what the same reader lets through; nothing sealed, nobody told."""
+    """One COPY of what the same reader lets through; nothing sealed, nobody alerted."""
     await _emptied(lab, database)
     began = time.perf_counter()
     with path.open("rb") as stream:
@@ -125,7 +125,7 @@ async def _check(lab: Lab, database: asyncpg.Connection, rows: int) -> None:
 async def _until_known(lab: Lab, path: Path) -> Row:
     """The audience grows while the import runs; the clock starts when its last row is in."""
     async with lab.database("notifications") as known, lab.database("registry") as register:
-        await audience.forget(known)
+        await audience.clear_audience(known)
         await _emptied(lab, register)
         engine = make_engine(lab.database_url("registry"), pool_size=2)
         sealer = Sealer([lab.stack.seal_key()])

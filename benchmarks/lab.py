@@ -144,7 +144,7 @@ class Lab:
 
 
 class Commits:
-    """Hears the commits of a service that announce something, at the moment they become visible."""
+    """Hears the commits of a service that publish something, at the moment they become visible."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -155,10 +155,10 @@ class Commits:
     async def of(cls, lab: Lab, service: str) -> AsyncIterator[Commits]:
         async with lab.database(service) as connection:
             commits = cls(connection)
-            await connection.add_listener(NOTIFY_CHANNEL, commits._heard)
+            await connection.add_listener(NOTIFY_CHANNEL, commits._received)
             yield commits
 
-    def _heard(self, *_: Any) -> None:
+    def _received(self, *_: Any) -> None:
         self._moments.put_nowait(time.perf_counter())
 
     async def first_that(self, holds: Callable[[], Awaitable[Any]]) -> float:

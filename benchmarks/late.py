@@ -1,4 +1,4 @@
-"""Late matches: changed cooperatives against ever more subjects that are open."""
+"""Matches to backfill: changed cooperatives against ever more subjects that are open."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from uuid import UUID
 
 from .calls import NARROW, NARROW_REGION
-from .fanout import Tellings
+from .fanout import FanoutRuns
 from .lab import Broken, Lab, until
 from .rows import Row, compared
 
@@ -38,26 +38,26 @@ CONCERNED = 10
 
 
 async def measure(lab: Lab) -> list[Row]:
-    """Subjects with the criteria of the narrow call; nobody who changed was told of them yet."""
+    """Subjects with the criteria of the narrow call; nobody who changed was alerted of them yet."""
     smallest, *more = lab.sizes.open_subjects
     seconds: dict[tuple[int, int], list[float]] = {}
-    async with Tellings.begun(lab) as tellings:
-        await tellings.ours(NARROW)
+    async with FanoutRuns.begun(lab) as fanout_runs:
+        await fanout_runs.ours(NARROW)
         for size in lab.sizes.open_subjects:
-            lab.say(f"late matches: {size:,} open subjects")
-            there = await tellings.database.fetchval("SELECT count(*) FROM subject")
-            await tellings.database.execute(_COPIES, size - there)
-            await tellings.database.execute(_PLACES, CONCERNED)
-            await tellings.database.execute("VACUUM ANALYZE subject")
+            lab.say(f"matches to backfill: {size:,} open subjects")
+            there = await fanout_runs.database.fetchval("SELECT count(*) FROM subject")
+            await fanout_runs.database.execute(_COPIES, size - there)
+            await fanout_runs.database.execute(_PLACES, CONCERNED)
+            await fanout_runs.database.execute("VACUUM ANALYZE subject")
             for changed in CHANGED:
-                who = await tellings.database.fetchval(_CHANGED, changed)
-                await _once(tellings, who, size)
+                who = await fanout_runs.database.fetchval(_CHANGED, changed)
+                await _once(fanout_runs, who, size)
                 seconds[changed, size] = [
-                    await _once(tellings, who, size) for _ in lab.rounds(lab.sizes.rounds)
+                    await _once(fanout_runs, who, size) for _ in lab.rounds(lab.sizes.rounds)
                 ]
     return [
         compared(
-            f"late matches: {changed:,} changed, {size:,} ÷ {smallest:,} open subjects",
+            f"matches to backfill: {changed:,} changed, {size:,} ÷ {smallest:,} open subjects",
             [1000 * s for s in seconds[changed, size]],
             [1000 * s for s in seconds[changed, smallest]],
             unit="ms",
@@ -68,11 +68,11 @@ async def measure(lab: Lab) -> list[Row]:
     ]
 
 
-async def _once(tellings: Tellings, changed: list[UUID], subjects: int) -> float:
+async def _once(fanout_runs: FanoutRuns, changed: list[UUID], subjects: int) -> float:
     """Note the change as an import does, and wait until the service has taken the note."""
-    database = tellings.database
+    database = fanout_runs.database
     await database.execute("TRUNCATE alert")
-    await tellings.lab.checkpoint()
+    await fanout_runs.lab.checkpoint()
     began = time.perf_counter()
     await database.execute("INSERT INTO audience_change (cooperatives) VALUES ($1)", changed)
 
@@ -81,7 +81,7 @@ async def _once(tellings: Tellings, changed: list[UUID], subjects: int) -> float
 
     await until(taken, every=0.001)
     ended = time.perf_counter()
-    told = await database.fetchval("SELECT count(DISTINCT subject_id) FROM alert")
-    if told != min(CONCERNED, subjects):
-        raise Broken(f"{told} of {subjects} subjects were told")
+    alerted = await database.fetchval("SELECT count(DISTINCT subject_id) FROM alert")
+    if alerted != min(CONCERNED, subjects):
+        raise Broken(f"{alerted} of {subjects} subjects were alerted")
     return ended - began

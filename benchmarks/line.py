@@ -1,4 +1,4 @@
-"""A queue, a database and facts for the rows that measure the kernel without a service."""
+"""A queue, a database and events for the rows that measure the kernel without a service."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from shared.kernel.messaging.topology import EVENTS
 from .lab import BENCH_VHOST, Lab
 
 DATABASE = "bench"
-PAUSES = (5.0,)
+DELAYS = (5.0,)
 _FILLER = "é" * 400
 NOTE = "INSERT INTO note (event_id, slug) VALUES ($1, $2)"
 
 
 async def made(lab: Lab, consumers: Consumers) -> None:
-    """The kernel's tables with one more, and the queues of these reactions."""
+    """The kernel's tables with one more, and the queues of these consumers."""
     url = lab.database_url(DATABASE)
     engine = create_async_engine(url)
     async with engine.begin() as tx:
@@ -36,7 +36,7 @@ async def made(lab: Lab, consumers: Consumers) -> None:
             "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
         )
     admin = lab.stack.broker.admin_url(BENCH_VHOST)
-    await topology.apply(admin, PAUSES, consumers.reactions)
+    await topology.apply(admin, DELAYS, consumers.consumers)
 
 
 async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
@@ -49,8 +49,8 @@ async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
     await lab.checkpoint()
 
 
-def fact() -> PartnerRegistered:
-    """A fact of about a thousand bytes."""
+def event() -> PartnerRegistered:
+    """An event of about a thousand bytes."""
     return PartnerRegistered(
         partner_id=new_id(),
         slug="indh",
@@ -60,7 +60,7 @@ def fact() -> PartnerRegistered:
 
 
 def outgoing(event: PartnerRegistered) -> Outgoing:
-    """The fact as the registry's relay sends it."""
+    """The event as the registry's relay sends it."""
     message = wire.message(
         event_id=event.event_id,
         topic=event.topic,

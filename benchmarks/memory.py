@@ -1,4 +1,4 @@
-"""Memory: what each service holds at rest, and the most it holds while everybody is told."""
+"""Memory: what each service holds at rest, and the most it holds while everybody is alerted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from devkit.places import SERVICES
 
 from .calls import WIDE
-from .fanout import Tellings
+from .fanout import FanoutRuns
 from .lab import Lab
 from .rows import Row, limited
 
@@ -20,9 +20,9 @@ MIB = 1024.0
 async def measure(lab: Lab) -> list[Row]:
     """Resident memory, as the kernel counts it; at rest is after whatever ran before."""
     resting = {service: _resident(lab, service) for service in SERVICES}
-    async with Tellings.begun(lab) as tellings:
-        most = await _watched(lab, tellings)
-    count = tellings.matches(WIDE)
+    async with FanoutRuns.begun(lab) as fanout_runs:
+        most = await _watched(lab, fanout_runs)
+    count = fanout_runs.matches(WIDE)
     return [
         limited(
             f"memory at rest: {service}",
@@ -38,13 +38,13 @@ async def measure(lab: Lab) -> list[Row]:
             most[service],
             DURING,
             unit="MiB",
-            note=f"the most seen, every 10 ms, while {count:,} are told",
+            note=f"the most seen, every 10 ms, while {count:,} are alerted",
         )
         for service in SERVICES
     ]
 
 
-async def _watched(lab: Lab, tellings: Tellings) -> dict[str, float]:
+async def _watched(lab: Lab, fanout_runs: FanoutRuns) -> dict[str, float]:
     most = dict.fromkeys(SERVICES, 0.0)
 
     async def watch() -> None:
@@ -56,7 +56,7 @@ async def _watched(lab: Lab, tellings: Tellings) -> dict[str, float]:
     watching = asyncio.create_task(watch())
     began = time.monotonic()
     while time.monotonic() - began < 2:
-        await tellings.ours(WIDE)
+        await fanout_runs.ours(WIDE)
     watching.cancel()
     return most
 

@@ -43,8 +43,8 @@ def _quote(report: Report, page: Path) -> None:
 def growth(report: Report) -> str:
     """Time against size for the narrow call, against matches for the wide one."""
     narrow = [(size, 1000 * seconds) for size, seconds in report.growth["narrow"]]
-    told = dict(report.growth["told"])
-    wide = [(told[size], seconds) for size, seconds in report.growth["wide"]]
+    growth = dict(report.growth["growth"])
+    wide = [(growth[size], seconds) for size, seconds in report.growth["wide"]]
     return plot.svg(
         plot.Panel(
             "A narrow call, equally many matches", "cooperatives in the audience", "ms", narrow
@@ -54,7 +54,7 @@ def growth(report: Report) -> str:
 
 
 def _body(report: Report) -> str:
-    machine, versions = report.facts["machine"], report.facts["versions"]
+    machine, versions = report.environment["machine"], report.environment["versions"]
     packages = ", ".join(f"{name} {found}" for name, found in versions.items())
     table = ["| Measure | Ours | Beside it | Unit | Ratio | Budget | Holds |"]
     table.append("|---|--:|--:|---|--:|--:|---|")
@@ -69,11 +69,11 @@ def _body(report: Report) -> str:
     left_out = [f"Left out in this run: {', '.join(report.left_out)}."] if report.left_out else []
     return "\n\n".join(
         [
-            f"`{report.facts['command']}`, {report.facts['began_at'][:10]}, took"
-            f" {report.facts['minutes']} minutes on {machine['cores']} cores"
+            f"`{report.environment['command']}`, {report.environment['began_at'][:10]}, took"
+            f" {report.environment['minutes']} minutes on {machine['cores']} cores"
             f" ({machine['processor']}, {machine['memory_gib']} GiB, {machine['system']});"
             f" load {machine['load_before']} before and {machine['load_after']} at the end;"
-            f" {report.facts['rounds']} rounds. {packages}.",
+            f" {report.environment['rounds']} rounds. {packages}.",
             "\n".join(table),
             *left_out,
             "\n".join(f"- {'; '.join(names)}: {note}." for note, names in notes.items()),

@@ -19,7 +19,7 @@ from devkit.processes import Process
 from shared.contracts.base import new_id
 
 from .calls import NARROW, WIDE, Way
-from .fanout import Tellings
+from .fanout import FanoutRuns
 from .lab import BENCH_VHOST, Lab, plain, until
 from .rows import Row, Sense, compared
 
@@ -39,23 +39,23 @@ Send = Callable[[str, str, int], Any]
 async def measure(lab: Lab) -> list[Row]:
     """Ours once more, then each peer; both write to the same table in the same run."""
     rows: list[Row] = []
-    async with Tellings.begun(lab) as tellings:
+    async with FanoutRuns.begun(lab) as fanout_runs:
         ours = {
-            way.name: [await tellings.ours(way) for _ in range(lab.sizes.peer_rounds + 2)][1:]
+            way.name: [await fanout_runs.ours(way) for _ in range(lab.sizes.peer_rounds + 2)][1:]
             for way in (WIDE, NARROW)
         }
         async with _workers(lab, "Celery"):
             celery = importlib.import_module("benchmarks.peers.celery_way")
             each, chunks = celery.fan_out.delay, celery.fan_out_in_chunks.delay
             title = "Celery, one task per recipient"
-            rows += await _compare(lab, tellings, ours, title, each, BUDGETS["Celery"])
-            rows += await _compare(lab, tellings, ours, "Celery, chunks of 500", chunks, None)
+            rows += await _compare(lab, fanout_runs, ours, title, each, BUDGETS["Celery"])
+            rows += await _compare(lab, fanout_runs, ours, "Celery, chunks of 500", chunks, None)
             celery.app.close()
         async with _workers(lab, "Dramatiq"):
             dramatiq = importlib.import_module("benchmarks.peers.dramatiq_way")
             title = "Dramatiq, one message per recipient"
             send = dramatiq.fan_out.send
-            rows += await _compare(lab, tellings, ours, title, send, BUDGETS["Dramatiq"])
+            rows += await _compare(lab, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
             dramatiq.broker.close()
     return rows
 
@@ -79,22 +79,22 @@ async def _workers(lab: Lab, peer: str) -> AsyncIterator[None]:
 
 async def _compare(
     lab: Lab,
-    tellings: Tellings,
+    fanout_runs: FanoutRuns,
     ours: dict[str, list[float]],
     title: str,
     send: Send,
     budget: float | None,
 ) -> list[Row]:
     # The first tells one recipient, and is done when the workers are there and warm.
-    await _told(tellings.database, send, NARROW, 1)
+    await _alerted(fanout_runs.database, send, NARROW, 1)
     rows = []
     for way in (WIDE, NARROW):
-        matches = tellings.matches(way)
+        matches = fanout_runs.matches(way)
         limit = matches
         if way is WIDE and budget is not None:
             limit = min(matches, lab.sizes.peer_recipients)
         samples = [
-            await _told(tellings.database, send, way, limit) * matches / limit
+            await _alerted(fanout_runs.database, send, way, limit) * matches / limit
             for _ in lab.rounds(lab.sizes.peer_rounds)
         ]
         scaled = f", scaled from {limit:,} recipients" if limit < matches else ""
@@ -114,17 +114,17 @@ async def _compare(
     return rows
 
 
-async def _told(database: asyncpg.Connection, send: Send, way: Way, limit: int) -> float:
+async def _alerted(database: asyncpg.Connection, send: Send, way: Way, limit: int) -> float:
     """From the message that the call is open to the last alert committed."""
     await database.execute("TRUNCATE alert")
     subject = str(new_id())
     began = time.perf_counter()
     await asyncio.to_thread(send, subject, way.ids, limit)
 
-    async def all_told() -> bool:
+    async def all_alerted() -> bool:
         return await _count(database, subject) >= limit
 
-    await until(all_told, every=0.02)
+    await until(all_alerted, every=0.02)
     return time.perf_counter() - began
 
 

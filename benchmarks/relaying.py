@@ -44,7 +44,7 @@ async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
     engine = make_engine(lab.database_url(line.DATABASE))
     async with make_sessions(engine).begin() as session:
         for _ in range(lab.sizes.messages):
-            outbox.add(session, line.fact())
+            outbox.add(session, line.event())
     sent = 0
     async with lab.publisher("registry", BENCH_VHOST) as publisher:
         relay = Relay(engine, publisher, "registry", batch=BATCH)
@@ -54,25 +54,25 @@ async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
         seconds = time.perf_counter() - began
     await engine.dispose()
     if sent != lab.sizes.messages:
-        raise Broken(f"the relay sent {sent} of {lab.sizes.messages} facts")
+        raise Broken(f"the relay sent {sent} of {lab.sizes.messages} events")
     return sent / seconds
 
 
 async def _bare(lab: Lab, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
     await line.emptied(lab, database, QUEUE)
-    facts = [line.outgoing(line.fact()) for _ in range(lab.sizes.messages)]
+    events = [line.outgoing(line.event()) for _ in range(lab.sizes.messages)]
     url = lab.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        exchange = await channel.get_exchange(facts[0].exchange, ensure=False)
+        exchange = await channel.get_exchange(events[0].exchange, ensure=False)
         began = time.perf_counter()
-        for start in range(0, len(facts), BATCH):
+        for start in range(0, len(events), BATCH):
             await asyncio.gather(
                 *(
-                    exchange.publish(fact.message, fact.routing_key, mandatory=True)
-                    for fact in facts[start : start + BATCH]
+                    exchange.publish(event.message, event.routing_key, mandatory=True)
+                    for event in events[start : start + BATCH]
                 )
             )
-        return len(facts) / (time.perf_counter() - began)
+        return len(events) / (time.perf_counter() - began)

@@ -25,7 +25,7 @@ class Report:
 
     rows: list[Row] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     statements: dict[str, str] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Report:
         data = {
             "rows": [row.as_data() for row in self.rows],
             "left_out": self.left_out,
-            **self.facts,
+            **self.environment,
             "statements": self.statements,
             "growth": self.growth,
         }

@@ -60,7 +60,9 @@ def services_of(names: Sequence[str]) -> list[str]:
 
 async def run(lab: Lab, names: Sequence[str]) -> Report:
     """The groups one after the other; those that the time does not suffice for are named."""
-    report = Report(facts=await surroundings(lab), growth=lab.growth, statements=lab.statements)
+    report = Report(
+        environment=await surroundings(lab), growth=lab.growth, statements=lab.statements
+    )
     began = time.monotonic()
     for name in names:
         if lab.seconds_left <= 0:
@@ -73,6 +75,6 @@ async def run(lab: Lab, names: Sequence[str]) -> Report:
         started = time.monotonic()
         report.rows += await GROUPS[name].measure(lab)
         lab.say(f"{name}: {time.monotonic() - started:.0f} s")
-    report.facts["minutes"] = round((time.monotonic() - began) / 60, 1)
-    report.facts["machine"]["load_after"] = round(os.getloadavg()[0], 1)
+    report.environment["minutes"] = round((time.monotonic() - began) / 60, 1)
+    report.environment["machine"]["load_after"] = round(os.getloadavg()[0], 1)
     return report

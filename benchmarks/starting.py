@@ -50,11 +50,11 @@ async def measure(lab: Lab) -> list[Row]:
 
 def rows_of(samples: dict[str, list[float]]) -> list[Row]:
     """One row for the help, and one per service."""
-    told = sorted(samples["help"])[len(samples["help"]) // 2]
+    alerted = sorted(samples["help"])[len(samples["help"]) // 2]
     return [
         limited(
             "start: taawon --help",
-            told,
+            alerted,
             HELP_SECONDS,
             unit="s",
             note="processor time of the whole process, compiled modules",

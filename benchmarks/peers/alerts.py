@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-TELL = """\
+ALERT = """\
 INSERT INTO alert (subject_id, cooperative_id, edition, kind, subject_version, audience_version,
                    eligible_tracks, unknown_tracks, unknown_fields)
 VALUES (%s, %s, 0, 'opened', 2, %s, 1, 0, 0) ON CONFLICT DO NOTHING"""
@@ -30,12 +30,12 @@ def recipients(ids: str, limit: int) -> list[Recipient]:
     return [(str(cooperative_id), version) for cooperative_id, version in rows]
 
 
-def tell(subject: str, recipient: Recipient) -> None:
+def alert_recipients(subject: str, recipient: Recipient) -> None:
     """One alert, one commit."""
-    database().execute(TELL, (subject, *recipient))
+    database().execute(ALERT, (subject, *recipient))
 
 
-def tell_many(subject: str, chunk: Sequence[Recipient]) -> None:
+def alert_many(subject: str, chunk: Sequence[Recipient]) -> None:
     """A chunk of alerts, one commit."""
     with database().transaction(), database().cursor() as cursor:
-        cursor.executemany(TELL, [(subject, *recipient) for recipient in chunk])
+        cursor.executemany(ALERT, [(subject, *recipient) for recipient in chunk])

@@ -27,7 +27,7 @@ def fan_out(subject: str, ids: str, limit: int) -> None:
     """The call is open: one task for each whom it is for."""
     with app.producer_pool.acquire(block=True) as producer:
         for recipient in alerts.recipients(ids, limit):
-            tell.apply_async((subject, recipient), producer=producer)
+            alert_recipients.apply_async((subject, recipient), producer=producer)
 
 
 @app.task
@@ -36,16 +36,16 @@ def fan_out_in_chunks(subject: str, ids: str, limit: int) -> None:
     found = alerts.recipients(ids, limit)
     with app.producer_pool.acquire(block=True) as producer:
         for start in range(0, len(found), CHUNK):
-            tell_many.apply_async((subject, found[start : start + CHUNK]), producer=producer)
+            alert_many.apply_async((subject, found[start : start + CHUNK]), producer=producer)
 
 
 @app.task
-def tell(subject: str, recipient: alerts.Recipient) -> None:
+def alert_recipients(subject: str, recipient: alerts.Recipient) -> None:
     """One alert."""
-    alerts.tell(subject, recipient)
+    alerts.alert_recipients(subject, recipient)
 
 
 @app.task
-def tell_many(subject: str, chunk: list[alerts.Recipient]) -> None:
+def alert_many(subject: str, chunk: list[alerts.Recipient]) -> None:
     """A chunk of alerts."""
-    alerts.tell_many(subject, chunk)
+    alerts.alert_many(subject, chunk)

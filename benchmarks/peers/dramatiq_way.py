@@ -18,10 +18,10 @@ dramatiq.set_broker(broker)
 def fan_out(subject: str, ids: str, limit: int) -> None:
     """The call is open: one message for each whom it is for."""
     for recipient in alerts.recipients(ids, limit):
-        tell.send(subject, recipient)
+        alert_recipients.send(subject, recipient)
 
 
 @dramatiq.actor
-def tell(subject: str, recipient: alerts.Recipient) -> None:
+def alert_recipients(subject: str, recipient: alerts.Recipient) -> None:
     """One alert."""
-    alerts.tell(subject, recipient)
+    alerts.alert_recipients(subject, recipient)

@@ -59,26 +59,28 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             kind="stat",
             width=4,
         ),
-        Panel("Told to nobody yet", "max(taawon_subjects_untold)", "", kind="stat", width=4),
+        Panel(
+            "Told to nobody yet", "max(taawon_subjects_without_fanout)", "", kind="stat", width=4
+        ),
         Panel(
             "Feed entries that wait",
-            "sum(max by (door) (taawon_feed_waiting_entries))",
+            "sum(max by (channel) (taawon_feed_waiting_entries))",
             "",
             kind="stat",
             width=4,
         ),
     ),
-    "From a fact to its queue": (
-        Panel("Age of the oldest fact", of_services("taawon_outbox_oldest_age_seconds"), unit="s"),
-        Panel("Facts that wait", of_services("taawon_outbox_pending")),
-        Panel("Facts set aside", of_services("taawon_outbox_parked")),
+    "From an event to its queue": (
+        Panel("Age of the oldest event", of_services("taawon_outbox_oldest_age_seconds"), unit="s"),
+        Panel("Events that wait", of_services("taawon_outbox_pending")),
+        Panel("Events set aside", of_services("taawon_outbox_quarantined")),
         Panel(
-            "Facts sent",
+            "Events sent",
             "sum by (service) (rate(taawon_outbox_published_total[5m]))",
             unit="ops",
         ),
         Panel(
-            "Facts not confirmed",
+            "Events not confirmed",
             "sum by (service) (rate(taawon_outbox_failures_total[5m]))",
             unit="ops",
         ),
@@ -92,7 +94,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             unit="ops",
         ),
         Panel(
-            "Messages by reaction",
+            "Messages by consumer",
             "sum by (queue) (rate(taawon_messages_total[5m]))",
             "{{queue}}",
             unit="ops",
@@ -103,8 +105,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             of_services("taawon_dead_letters", "queue", where='state="dead"'),
             "{{queue}}",
         ),
-        Panel("Messages held while something is away", of_services("taawon_deliveries_held")),
-        Panel("Reactions that listen", of_services("taawon_reactions_listening")),
+        Panel("Messages held while something is away", of_services("taawon_deliveries_paused")),
+        Panel("Consumers that listen", of_services("taawon_consumers_running")),
     ),
     "Telling": (
         Panel("A fan-out, 95 %", late("taawon_fanout_seconds", "kind"), "{{kind}}", unit="s"),
@@ -116,7 +118,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             unit="ops",
         ),
         Panel("The audience hears after, 95 %", late("taawon_audience_delay_seconds"), "", "s"),
-        Panel("Late to match", "max(taawon_late_waiting_cooperatives)", "cooperatives"),
+        Panel("Late to match", "max(taawon_backfill_waiting_cooperatives)", "cooperatives"),
         Panel("Fan-out approvals", "max by (state) (taawon_fanout_approvals)", "{{state}}"),
         Panel(
             "Register and audience",
@@ -128,17 +130,17 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Partners": (
         Panel(
             "Oldest entry that waits",
-            "max by (door) (taawon_feed_oldest_age_seconds)",
-            "{{door}}",
+            "max by (channel) (taawon_feed_oldest_age_seconds)",
+            "{{channel}}",
             unit="s",
         ),
         Panel(
-            "Entries at the door furthest behind",
-            "max by (door) (taawon_feed_most_waiting_entries)",
-            "{{door}}",
+            "Entries of the partner queue furthest behind",
+            "max by (channel) (taawon_feed_most_waiting_entries)",
+            "{{channel}}",
         ),
         Panel("Entries that partner queues lack", "max(taawon_feed_gaps)", "entries"),
-        Panel("Doors by state", "max by (state) (taawon_doors)", "{{state}}"),
+        Panel("Partner queues by state", "max by (state) (taawon_partner_queues)", "{{state}}"),
     ),
     "Requests": (
         Panel(

@@ -134,20 +134,20 @@ def test_money_is_never_a_float():
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_says_what_it_owns_announces_and_hears(service):
+def test_a_service_says_what_it_owns_publishes_and_consumes(service):
     said = import_module(service).__doc__ or ""
 
-    assert [word for word in ("Owns:", "Announces:", "Listens to:") if word not in said] == []
+    assert [word for word in ("Owns:", "Publishes:", "Consumes:") if word not in said] == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_announces_its_own_facts_and_names_no_other(service):
+def test_a_service_publishes_its_own_events_and_names_no_other(service):
     said = import_module(service).__doc__ or ""
     prefixes = {topic.partition(".")[0] for topic in catalogue.EVENTS}
-    announced = said.partition("Announces:")[2].partition("Listens to:")[0]
+    published_topics = said.partition("Publishes:")[2].partition("Consumes:")[0]
 
-    assert re.findall(r"\b([a-z]+)\.[a-z_]+\.", announced)
-    assert set(re.findall(r"\b([a-z]+)\.[a-z_]+\.", announced)) & prefixes == {service}
+    assert re.findall(r"\b([a-z]+)\.[a-z_]+\.", published_topics)
+    assert set(re.findall(r"\b([a-z]+)\.[a-z_]+\.", published_topics)) & prefixes == {service}
 
 
 def test_every_module_says_what_it_is_for():

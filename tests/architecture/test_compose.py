@@ -36,7 +36,7 @@ PASSWORD_IN_URL = re.compile(r"://[^:/@]+:(?P<password>[^@]+)@")
 SECRET = re.compile(r"PASS|KEYS|SECRET")
 REQUIRED = re.compile(r"\$\{TAAWON_[A-Z_]+:\?write .env with make secrets\}")
 
-MOST_LISTENERS = 2
+MOST_CONNECTIONS = 2
 """Connections beside the pool: of the relay, and one of all jobs."""
 FOR_PEOPLE = 20
 """Commands, migrations, backups, and those that the server keeps for its administrator."""
@@ -149,7 +149,7 @@ def test_what_lasts_is_restarted_and_says_whether_it_is_well(name):
     assert service.get("stop_grace_period", "10s") in {"10s", "30s", "60s"}
 
 
-def test_the_image_asks_its_own_door_whether_it_is_ready():
+def test_the_image_asks_its_own_api_whether_it_is_ready():
     (check,) = re.findall(r"^HEALTHCHECK(?:.*\\\n)*.*$", DOCKERFILE, re.MULTILINE)
 
     assert "/readyz" in check
@@ -190,7 +190,7 @@ def test_a_service_starts_after_its_schema_and_everybodys_queues(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_queues_are_declared_by_the_image_that_knows_the_reactions(service):
+def test_queues_are_declared_by_the_image_that_knows_the_consumers(service):
     job = EVERYTHING[f"topology-{service}"]
 
     assert job["image"] == EVERYTHING[service]["image"]
@@ -252,9 +252,9 @@ def test_databases_and_administration_are_not_open_to_the_network():
 
 
 def test_queues_and_services_follow_the_same_schedule():
-    pauses = {value for _, variable, value in environment() if variable == "TAAWON_RETRY_PAUSES"}
+    delays = {value for _, variable, value in environment() if variable == "TAAWON_RETRY_DELAYS"}
 
-    assert len(pauses) == 1
+    assert len(delays) == 1
 
 
 def test_the_databases_script_and_the_broker_job_know_every_service():
@@ -335,7 +335,7 @@ def test_the_image_has_neither_tests_nor_local_servers():
 def test_the_server_has_connections_for_two_of_every_service():
     """Beyond its limit a server refuses whoever comes, and a service takes that for an outage."""
     given = int(EVERYTHING["postgres"]["command"][-1].removeprefix("max_connections="))
-    service = POOL + OVERFLOW + MOST_LISTENERS
+    service = POOL + OVERFLOW + MOST_CONNECTIONS
     provisioner = 2 + OVERFLOW + 1
 
     assert 2 * len(SERVICES) * service + provisioner + FOR_PEOPLE <= given

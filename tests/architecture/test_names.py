@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from shared.messaging.names import dead_queue
-from shared.messaging.topology import installed_consumers
-from shared.testing import test_settings
+
+from devkit.pytest_plugin import test_settings
+from shared.kernel.messaging.addresses import dead_queue
+from shared.kernel.service.spec import installed_consumers
 
 NO_DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 ROOT = Path(__file__).resolve().parents[2]

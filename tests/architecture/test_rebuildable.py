@@ -1,4 +1,4 @@
-"""A reaction that may hear facts again writes its own projection, and nothing else at all."""
+"""A consumer that may hear events again writes its own projection, and nothing else at all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shared.contracts.base import Event
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallOpened
 from shared.kernel.data.database import Sessions, make_sessions
-from shared.kernel.messaging.consumers import Reaction
-from shared.kernel.service.spec import installed_reactions
+from shared.kernel.messaging.consumers import Consumer
+from shared.kernel.service.spec import installed_consumers
 
-REACTIONS = [reaction for reaction in installed_reactions() if reaction.rebuildable]
-CASES = [(reaction, event) for reaction in REACTIONS for event in reaction.events]
+CONSUMERS = [consumer for consumer in installed_consumers() if consumer.rebuildable]
+CASES = [(consumer, event) for consumer in CONSUMERS for event in consumer.events]
 WRITTEN = """
 SELECT relname FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
 """
@@ -53,33 +53,33 @@ async def written_by(handler: Any, event: Event, session: AsyncSession) -> set[s
 
 
 @pytest.mark.parametrize(
-    ("reaction", "event"), CASES, ids=[f"{r.queue} {e.topic}" for r, e in CASES]
+    ("consumer", "event"), CASES, ids=[f"{r.queue} {e.topic}" for r, e in CASES]
 )
-async def test_a_rebuildable_reaction_writes_its_projection_and_nothing_else(
-    reaction: Reaction, event: type[Event], sessions: Sessions
+async def test_a_rebuildable_consumer_writes_its_projection_and_nothing_else(
+    consumer: Consumer, event: type[Event], sessions: Sessions
 ) -> None:
-    fact = event.model_validate_json(catalogue.sample(event.topic))
+    message = event.model_validate_json(catalogue.sample(event.topic))
 
     async with sessions() as session:
-        written = await written_by(reaction.handler, fact, session)
+        written = await written_by(consumer.handler, message, session)
 
     assert written
-    assert written <= set(reaction.projection)
+    assert written <= set(consumer.projection)
 
 
-async def test_a_reaction_that_tells_people_would_be_seen(sessions: Sessions) -> None:
+async def test_a_consumer_that_alerts_people_would_be_seen(sessions: Sessions) -> None:
     async with sessions() as session:
         call = a_call_for_everybody()
         newer = call.call.model_copy(update={"version": call.call.version + 1})
-        fact = call.model_copy(update={"call": newer})
-        written = await written_by(handlers.follow_call, fact, session)
+        message = call.model_copy(update={"call": newer})
+        written = await written_by(handlers.follow_call, message, session)
 
     assert "outbox" in written
 
 
 def test_the_projections_of_the_register_are_rebuildable() -> None:
-    assert {reaction.queue for reaction in REACTIONS} >= {
-        "notifications.keep_imported_cooperatives",
-        "notifications.keep_cooperative",
-        "notifications.know_partner",
+    assert {consumer.queue for consumer in CONSUMERS} >= {
+        "notifications.store_imported_cooperatives",
+        "notifications.store_cooperative",
+        "notifications.store_partner",
     }

@@ -215,10 +215,10 @@ async def way(
     """Open a call over HTTP, relay the event, let notifications follow it to the alert."""
     vhost = vhosts("funding", "notifications")
     consumers = Consumers("notifications")
-    consumers.reactions = [
-        each for each in SPEC.consumers.reactions if each.handler is handlers.follow_call
+    consumers.consumers = [
+        each for each in SPEC.consumers.consumers if each.handler is handlers.follow_call
     ]
-    await topology.apply(vhost.admin_url, (1.0,), consumers.reactions)
+    await topology.apply(vhost.admin_url, (1.0,), consumers.consumers)
     async with (
         running("funding", databases.fresh("funding"), vhost.url("funding")) as sender,
         running(
@@ -231,7 +231,7 @@ async def way(
             known = CooperativesImported(
                 batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(A_COOPERATIVE,)
             )
-            await audience_handlers.keep_imported_cooperatives(known, session)
+            await audience_handlers.store_imported_cooperatives(known, session)
         await pytest_plugin.eventually(lambda: receiver.listening, within=60)
         drafted = await http.post("/calls", json=A_CALL)
         relay = Relay(sender.engine, sender.publisher, "funding")

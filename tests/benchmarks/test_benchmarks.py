@@ -9,7 +9,7 @@ import orjson
 import pytest
 from benchmarks import page, plot, starting
 from benchmarks.calls import NARROW, WIDE, Way
-from benchmarks.fanout import Tellings
+from benchmarks.fanout import FanoutRuns
 from benchmarks.lab import TINY, Broken, Lab
 from benchmarks.report import Report
 from benchmarks.rows import Sense, compared, limited
@@ -44,8 +44,8 @@ async def test_a_run_measures_every_row_and_writes_it_down(lab: Lab, tmp_path: P
         "fan-out",
         "consumer",
         "relay",
-        "late matches",
-        "late matches",
+        "matches to backfill",
+        "matches to backfill",
         "partner feeds",
         "disk",
         "disk",
@@ -57,12 +57,12 @@ async def test_a_run_measures_every_row_and_writes_it_down(lab: Lab, tmp_path: P
     assert set(found["versions"]) >= {"python", "postgresql", "rabbitmq"}
 
 
-async def test_ways_that_tell_different_people_are_not_compared(lab: Lab):
+async def test_ways_that_alert_different_people_are_not_compared(lab: Lab):
     wrong = Way("narrow", NARROW.criteria, WIDE.where)
-    async with Tellings.begun(lab) as tellings:
-        await tellings.bare(wrong)
+    async with FanoutRuns.begun(lab) as fanout_runs:
+        await fanout_runs.bare(wrong)
         with pytest.raises(Broken, match="the ways differ"):
-            await tellings.ours(wrong)
+            await fanout_runs.ours(wrong)
 
 
 async def test_what_the_time_does_not_suffice_for_is_named(lab: Lab):
@@ -158,7 +158,7 @@ def _report() -> Report:
     }
     return Report(
         rows=[compared("a", [2.0], [1.0], unit="s", note="why", budget=1.4)],
-        facts={
+        events={
             "machine": machine,
             "versions": {"python": "3.11"},
             "rounds": 5,
@@ -169,6 +169,6 @@ def _report() -> Report:
         growth={
             "narrow": [(65_315, 0.02), (1_000_000, 0.03)],
             "wide": [(65_315, 0.3), (1_000_000, 5.0)],
-            "told": [(65_315, 56_000), (1_000_000, 860_000)],
+            "alerted": [(65_315, 56_000), (1_000_000, 860_000)],
         },
     )

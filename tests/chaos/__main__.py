@@ -27,12 +27,12 @@ from ..journeys.stories import Story, end, started
 from . import report
 from .faults import PATIENCE
 from .matrix import MATRIX, Campaign, Fault, Times, chosen, played
-from .processes import TARGETS, Crew
+from .processes import TARGETS, Processes
 
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 REPLICAS = 2
 """Processes of every service."""
-FACTS = Path(".run/chaos.json")
+FIELDS = Path(".run/chaos.json")
 UNDRAWN = 6000
 """Cooperatives that imports bring while things break."""
 
@@ -55,9 +55,10 @@ def chaos(
         bool, typer.Option("--write-docs", help="Put the table into docs/reliability.md.")
     ] = False,
 ) -> None:
-    """Kill, freeze, stop and cut every part under load; then compare who was told with who should.
+    """Kill, freeze, stop and cut every part under load; then compare who was alerted with who
+    should.
 
-    The facts of each row are in .run/chaos.json at once. Ends with 1 if anything was lost, doubled
+    The events of each row are in .run/chaos.json at once. Ends with 1 if anything was lost, doubled
     or stuck, or if no fault of a row came while a transaction or a publish was open.
 
     Example: make chaos ARGS="--seed 7 --kills 20"
@@ -68,12 +69,12 @@ def chaos(
     for library in ("aio_pika", "aiormq"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # our own listeners, cut off too
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
-    wish = Wish(times, seed, cooperatives, only, again=again, write_docs=write_docs)
+    request = ReplayRequest(times, seed, cooperatives, only, again=again, write_docs=write_docs)
     try:
-        rows = asyncio.run(run(wish))
+        rows = asyncio.run(run(request))
     except KeyboardInterrupt:
         console.print(
-            f"stopped from outside: {FACTS} has the rows that are whole, --again tries the others;"
+            f"stopped from outside: {FIELDS} has the rows that are whole, --again tries the others;"
             f" logs are in {_folder()}"
         )
         raise typer.Exit(130) from None
@@ -84,7 +85,7 @@ def chaos(
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReplayRequest:
     """What was asked for."""
 
     times: Times
@@ -95,26 +96,26 @@ class Wish:
     write_docs: bool = False
 
 
-async def run(wish: Wish) -> list[report.Row]:
+async def run(request: ReplayRequest) -> list[report.Row]:
     """Every row with its progress, kept at once; then the table and, if asked for, the page."""
     begun = time.monotonic()
     this = report.Run(_command(), datetime.now(UTC).isoformat(timespec="seconds"))
-    async with campaign_of(wish.seed, wish.cooperatives) as campaign:
-        made = await _circumstances(wish, campaign.story)
-        rows = report.rows_that_held(FACTS, made) if wish.again else []
-        if wish.again:
+    async with campaign_of(request.seed, request.cooperatives) as campaign:
+        made = await _circumstances(request, campaign.story)
+        rows = report.rows_that_passed(FIELDS, made) if request.again else []
+        if request.again:
             console.print(f"{len(rows)} rows held before under the same circumstances")
-        faults = _missing(wish, rows)
+        faults = _missing(request, rows)
         with _progress() as progress:
-            async for result in played(campaign, faults, wish.times, shown=_shown(progress)):
+            async for result in played(campaign, faults, request.times, shown=_shown(progress)):
                 row = report.row_of(result, this)
                 rows = sorted([*rows, row], key=_place)
                 console.print(" · ".join(report.cells(row)[:6]), *row["wrong"], sep="\n  ")
                 this = replace(this, seconds=round(time.monotonic() - begun, 1))
-                report.write_json(FACTS, rows, made, this)
+                report.write_json(FIELDS, rows, made, this)
         console.print(f"work done meanwhile: {campaign.load.counts}")
     console.print(report.table(rows))
-    if wish.write_docs:
+    if request.write_docs:
         if reason := report.why_not_shown(rows):
             console.print(f"the page is left as it is: {reason}")
         else:
@@ -122,20 +123,20 @@ async def run(wish: Wish) -> list[report.Row]:
     return rows
 
 
-def _missing(wish: Wish, rows: list[report.Row]) -> list[Fault]:
+def _missing(request: ReplayRequest, rows: list[report.Row]) -> list[Fault]:
     done = {(row["fault"], row["target"]) for row in rows}
-    return [fault for fault in chosen(wish.only) if (fault.fault, fault.target) not in done]
+    return [fault for fault in chosen(request.only) if (fault.fault, fault.target) not in done]
 
 
 def _place(row: report.Row) -> int:
     return [(fault.fault, fault.target) for fault in MATRIX].index((row["fault"], row["target"]))
 
 
-async def _circumstances(wish: Wish, story: Story) -> report.Circumstances:
+async def _circumstances(request: ReplayRequest, story: Story) -> report.Circumstances:
     return report.Circumstances(
-        **asdict(wish.times),
-        seed=wish.seed,
-        cooperatives=wish.cooperatives,
+        **asdict(request.times),
+        seed=request.seed,
+        cooperatives=request.cooperatives,
         replicas=REPLICAS,
         postgresql=await _version_of_postgresql(story),
         rabbitmq=story.stack.broker.management.get("overview")["rabbitmq_version"],
@@ -176,21 +177,21 @@ async def campaign_of(seed: int, cooperatives: int) -> AsyncIterator[Campaign]:
         os.environ.pop(f"TAAWON_{name}", None)
     folder = _fresh_folder()
     stack = await started(folder, **PATIENCE)
-    crew = Crew(stack, dict.fromkeys(TARGETS, REPLICAS))
+    processes = Processes(stack, dict.fromkeys(TARGETS, REPLICAS))
     try:
         console.print(f"a register of {cooperatives:,} …")
         files = folder / "files"
         async with (
             Story.begun(stack, files, count=cooperatives, later=UNDRAWN) as story,
-            Campaign(story, crew, seed=seed).begun() as campaign,
+            Campaign(story, processes, seed=seed).begun() as campaign,
         ):
             yield campaign
     finally:
-        await asyncio.to_thread(_end, crew, stack)
+        await asyncio.to_thread(_end, processes, stack)
 
 
-def _end(crew: Crew, stack: Stack) -> None:
-    crew.end()
+def _end(processes: Processes, stack: Stack) -> None:
+    processes.end()
     end(stack)
 
 

@@ -19,8 +19,8 @@ from ..journeys.leftovers import Leftovers
 from ..journeys.line import Line
 from ..journeys.stories import Story, a_track
 from .load import Load, Subject, key_of
-from .processes import Crew, Member
-from .windows import DELIVERY, DOOR, FANOUT, KEEPING, KINDS, PUBLISH, Lookout
+from .processes import Member, Processes
+from .windows import DELIVERY, FANOUT, KEEPING, KINDS, PARTNER_QUEUE, PUBLISH, FaultWindow
 
 RECOVERY_SECONDS = 120.0
 DELAY = 0.8
@@ -48,12 +48,12 @@ caller less than all of our people together ask."""
 
 _SORTS = {
     "notifications": ((FANOUT,), (DELIVERY,), (PUBLISH,), (FANOUT, KEEPING)),
-    PROVISIONER: ((DOOR,),),
+    PROVISIONER: ((PARTNER_QUEUE,),),
 }
 
 
 @dataclass
-class Blow:
+class FaultKind:
     """One fault: what was open when it came, and how long everything took afterwards."""
 
     hit: str | None
@@ -71,28 +71,28 @@ class Field:
     """What a fault needs: the system, its people, and where to look."""
 
     story: Story
-    crew: Crew
+    processes: Processes
     load: Load
-    dice: Random
+    chances: Random
     left: Leftovers = field(init=False)
     row_began: datetime = field(default_factory=now)
 
     def __post_init__(self) -> None:
         self.left = Leftovers(self.story)
 
-    def lookout(self, target: str) -> Lookout:
-        return Lookout(self.story, self.crew, target, Random(self.dice.getrandbits(64)))
+    def window(self, target: str) -> FaultWindow:
+        return FaultWindow(self.story, self.processes, target, Random(self.chances.getrandbits(64)))
 
     def wanted(self, target: str) -> tuple[str, ...]:
-        return self.dice.choice(_SORTS.get(target, ((PUBLISH,),)))
+        return self.chances.choice(_SORTS.get(target, ((PUBLISH,),)))
 
     async def delay(self) -> None:
-        await asyncio.sleep(self.dice.uniform(0.05, DELAY))
+        await asyncio.sleep(self.chances.uniform(0.05, DELAY))
 
     # Recovery
 
     async def recovery(self, target: str, since: float) -> tuple[float, float]:
-        """Seconds until what is asked for now was told, and until nothing was left to do."""
+        """Seconds until what is asked for now was alerted, and until nothing was left to do."""
         await self.probe(target)
         recovered = time.monotonic() - since
         await self.load.pause()
@@ -102,15 +102,15 @@ class Field:
         return recovered, settled
 
     async def is_settled(self) -> bool:
-        """Every fact of this row is sent and handled everywhere, every partner queue is fed."""
-        return [left async for left in self.left.facts(self.row_began)] == []
+        """Every event of this row is sent and handled everywhere, every partner queue is fed."""
+        return [left async for left in self.left.events(self.row_began)] == []
 
     async def probe(self, target: str) -> None:
-        """A call opened now is told, and what the target alone announces arrives as well."""
+        """A call opened now is alerted, and what the target alone publishes arrives as well."""
         own: dict[str, Callable[[], Awaitable[None]]] = {
             "registry": self._probe_record,
             "ideas": self._probe_idea,
-            PROVISIONER: self._probe_door,
+            PROVISIONER: self._probe_partner_queue,
         }
         async with asyncio.timeout(RECOVERY_SECONDS), asyncio.TaskGroup() as group:
             group.create_task(self._probe_call())
@@ -118,15 +118,15 @@ class Field:
                 group.create_task(own[target]())  # type: ignore[arg-type]  # all are coroutines
 
     async def _probe_call(self) -> None:
-        call_id = await self.load.open_call(key_of(self.dice), a_track(provinces=["MA-TIZ"]))
+        call_id = await self.load.open_call(key_of(self.chances), a_track(provinces=["MA-TIZ"]))
         self._remember(call_id, is_call=True)
-        await self.load.told(call_id, 2)
+        await self.load.until_alerted(call_id, 2)
         await self.load.close_call(call_id)
 
     async def _probe_idea(self) -> None:
-        idea_id = await self.load.publish_idea(key_of(self.dice), regions=["MA-09"])
+        idea_id = await self.load.publish_idea(key_of(self.chances), regions=["MA-09"])
         subject = self._remember(idea_id, is_call=False)
-        await self.load.told(idea_id, 1)
+        await self.load.until_alerted(idea_id, 1)
         await self.load.withdraw(subject)
 
     def _remember(self, subject_id: UUID, *, is_call: bool) -> Subject:
@@ -140,9 +140,9 @@ class Field:
         version = await self.load.change_record(who, 1)
         await self.load.known(who, version)
 
-    async def _probe_door(self) -> None:
-        await self.load.renew_door()
-        await self.load.door_ready()
+    async def _probe_partner_queue(self) -> None:
+        await self.load.renew_partner_queue()
+        await self.load.partner_queue_ready()
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,11 @@ async def standing(
     system meanwhile comes while that is open.
     """
     await field.delay()
-    lookout = field.lookout(target)
+    window = field.window(target)
     wanted = tuple(kind for kind in field.wanted(target) if kind in of)
-    caught = await lookout.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
-    caught = caught or await lookout.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
-    member = caught.member if caught else field.dice.choice(field.crew.of(target))
+    caught = await window.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
+    caught = caught or await window.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
+    member = caught.member if caught else field.chances.choice(field.processes.of(target))
     try:
         await asyncio.to_thread(member.freeze)
         yield Target(member, caught.window.kind if caught else None)
@@ -175,22 +175,22 @@ async def standing(
         member.thaw()
 
 
-async def kill(field: Field, target: str) -> Blow:
+async def kill(field: Field, target: str) -> FaultKind:
     """Kill -9 the process that has a transaction or a publish open, and start another."""
     async with standing(field, target) as it:
         await asyncio.to_thread(it.member.kill)
     since = time.monotonic()
     await asyncio.to_thread(it.member.launch)
     recovered, settled = await field.recovery(target, since)
-    return Blow(it.hit, recovered, settled, struck=it.member.name)
+    return FaultKind(it.hit, recovered, settled, struck=it.member.name)
 
 
-async def freeze(field: Field, target: str) -> Blow:
+async def freeze(field: Field, target: str) -> FaultKind:
     """Stop a process in mid-transaction for longer than anybody waits for it, then let it go on."""
     async with standing(field, target) as it:
         taken_over = await _silence(field, target)
     recovered, settled = await field.recovery(target, time.monotonic())
-    return Blow(it.hit, recovered, settled, taken_over)
+    return FaultKind(it.hit, recovered, settled, taken_over)
 
 
 async def _silence(field: Field, target: str) -> float:
@@ -202,15 +202,15 @@ async def _silence(field: Field, target: str) -> float:
     return taken_over
 
 
-async def outage(field: Field, server: Server, how: str) -> Blow:
+async def outage(field: Field, server: Server, how: str) -> FaultKind:
     """A server is stopped or killed while somebody has something open, and started again."""
-    whose = field.dice.choice(["funding", "notifications"])
+    whose = field.chances.choice(["funding", "notifications"])
     async with standing(field, whose, of=(FANOUT, PUBLISH, DELIVERY)) as it:
         await asyncio.to_thread(server.stop if how == "stop" else server.kill)
     await asyncio.sleep(DOWN_SECONDS)
     await asyncio.to_thread(server.start)
     recovered, settled = await field.recovery("funding", time.monotonic())
-    return Blow(it.hit, recovered, settled)
+    return FaultKind(it.hit, recovered, settled)
 
 
 @dataclass
@@ -222,11 +222,11 @@ class Lines:
 
     async def lay(self, field: Field, targets: tuple[str, ...]) -> None:
         """Start these processes anew, each over lines of its own."""
-        for member in [m for target in targets for m in field.crew.of(target)]:
+        for member in [m for target in targets for m in field.processes.of(target)]:
             if not member.lines:
                 await self._lay(member)
                 await asyncio.to_thread(member.kill)
-        await field.crew.start()
+        await field.processes.start()
 
     async def _lay(self, member: Member) -> None:
         known = await asyncio.to_thread(member.stack.environment, member.service)
@@ -239,24 +239,24 @@ class Lines:
             member.settings["TAAWON_AMQP_PARTNERS_URL"] = broker.over(partners)
 
 
-async def cut(field: Field, target: str, where: str) -> Blow:
+async def cut(field: Field, target: str, where: str) -> FaultKind:
     """Cut the lines of all processes of a service to one server, in the middle of a frame.
 
     The process that stood still in mid-transaction goes on when the knife is there: what it says
     next is cut in half.
     """
-    lines = [member.lines[where] for member in field.crew.of(target)]
+    lines = [member.lines[where] for member in field.processes.of(target)]
     async with standing(field, target) as it:
         cuts = [asyncio.create_task(line.cut()) for line in lines]
         await asyncio.sleep(0)  # they begin
     torn = await asyncio.gather(*cuts)
     recovered, settled = await field.recovery(target, time.monotonic())
-    return Blow(it.hit, recovered, settled, torn=sum(torn))
+    return FaultKind(it.hit, recovered, settled, torn=sum(torn))
 
 
-async def half_open(field: Field, target: str, where: str) -> Blow:
-    """The process that is in the middle of something hears nothing from now on, and is not told so;
-    later whoever asks anew is heard."""
+async def half_open(field: Field, target: str, where: str) -> FaultKind:
+    """The process that is in the middle of something hears nothing from now on, and is not alerted
+    so; later whoever asks anew is heard."""
     async with standing(field, target) as it:
         line = it.member.lines[where]
         line.go_dead()
@@ -265,4 +265,4 @@ async def half_open(field: Field, target: str, where: str) -> Blow:
     finally:
         await line.heal()
     recovered, settled = await field.recovery(target, time.monotonic())
-    return Blow(it.hit, recovered, settled, taken_over)
+    return FaultKind(it.hit, recovered, settled, taken_over)

@@ -12,15 +12,15 @@ import aio_pika
 
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
-from ..journeys.stories import AmqpDoor, Partner
+from ..journeys.stories import Partner, PartnerQueue
 
 
 @dataclass
-class Listener:
+class StreamReader:
     """What came on the queue, in the order of its coming."""
 
     partner: Partner
-    door: AmqpDoor
+    partner_queue: PartnerQueue
     came: list[tuple[int, UUID]] = field(default_factory=list)
     """Number in the feed and id of the event, repeats included."""
 
@@ -32,14 +32,14 @@ class Listener:
             await asyncio.sleep(0.5)
 
     async def _listen_once(self) -> None:
-        connection = await aio_pika.connect(f"{self.door.url}?heartbeat=2", timeout=5)
+        connection = await aio_pika.connect(f"{self.partner_queue.url}?heartbeat=2", timeout=5)
         lost = asyncio.Event()
         async with connection:
             connection.close_callbacks.add(lambda *_: lost.set())
             channel = await connection.channel()
             channel.close_callbacks.add(lambda *_: lost.set())
             await channel.set_qos(20)
-            queue = await channel.get_queue(self.door.queue, ensure=False)
+            queue = await channel.get_queue(self.partner_queue.queue, ensure=False)
             await queue.consume(self._take)
             await lost.wait()
 

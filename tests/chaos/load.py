@@ -23,8 +23,8 @@ from shared.contracts.base import now
 from shared.kernel.messaging.addresses import PARTNER_VHOST
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
-from ..journeys.stories import AmqpDoor, Partner, Person, Story, a_call, a_track, an_idea
-from .processes import Crew
+from ..journeys.stories import Partner, PartnerQueue, Person, Story, a_call, a_track, an_idea
+from .processes import Processes
 
 STILL = ("MA-01", "MA-04", "MA-06", "MA-09")
 """Regions whose cooperatives never change meanwhile: whom a call there is for is always certain."""
@@ -80,7 +80,7 @@ class Counts:
     asked_again: int = 0
 
 
-class Dice:
+class Chances:
     """What each kind of work does next: the same for the same seed."""
 
     def __init__(self, seed: str) -> None:
@@ -93,17 +93,19 @@ class Dice:
 class Load:
     """People and programs who work on both replicas in turns, and ask again where one is gone."""
 
-    def __init__(self, story: Story, crew: Crew, dice: Dice, *, imports: bool = True) -> None:
+    def __init__(
+        self, story: Story, processes: Processes, chances: Chances, *, imports: bool = True
+    ) -> None:
         self.story = story
-        self.crew = crew
-        self.dice = dice
+        self.processes = processes
+        self.chances = chances
         self.counts = Counts()
         self.subjects: list[Subject] = []
         self.unexpected: list[str] = []
         self.author = Person("")
         self.renewing: Partner | None = None
-        self.door: AmqpDoor | None = None
-        self._door_answered_at = now()
+        self.partner_queue: PartnerQueue | None = None
+        self._api_answered_at = now()
         self._renews = asyncio.Lock()
         self.quiet = UUID(int=0)
         """A record that only probes change."""
@@ -118,7 +120,7 @@ class Load:
         """An author, a partner whose door is renewed again and again, records to change."""
         self.author = await self.story.someone("holder")
         self.renewing = await self.story.register_partner()
-        self.door = await self.story.open_amqp_door(self.renewing)
+        self.partner_queue = await self.story.request_partner_queue(self.renewing)
         async with self.story.database("registry") as connection:
             rows = await connection.fetch(
                 "SELECT id FROM cooperative WHERE region = ANY($1) ORDER BY id LIMIT 200", MOVING
@@ -129,17 +131,19 @@ class Load:
     async def running(self) -> AsyncIterator[None]:
         """Everybody works meanwhile, and ends what is at hand afterwards."""
         work = [
-            asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 1"))),
-            asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 2"))),
-            asyncio.create_task(self._repeat(self._work_on_call, self.dice.of("calls 3"))),
-            asyncio.create_task(self._repeat(self._work_on_idea, self.dice.of("ideas 1"))),
-            asyncio.create_task(self._repeat(self._work_on_idea, self.dice.of("ideas 2"))),
-            asyncio.create_task(self._repeat(self._change_record, self.dice.of("records 1"))),
-            asyncio.create_task(self._repeat(self._change_record, self.dice.of("records 2"))),
-            asyncio.create_task(self._repeat(self._renew_door, self.dice.of("doors"))),
+            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 1"))),
+            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 2"))),
+            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 3"))),
+            asyncio.create_task(self._repeat(self._work_on_idea, self.chances.of("ideas 1"))),
+            asyncio.create_task(self._repeat(self._work_on_idea, self.chances.of("ideas 2"))),
+            asyncio.create_task(self._repeat(self._change_record, self.chances.of("records 1"))),
+            asyncio.create_task(self._repeat(self._change_record, self.chances.of("records 2"))),
+            asyncio.create_task(
+                self._repeat(self._renew_partner_queue, self.chances.of("partner_queues"))
+            ),
         ]
         if self._imports:
-            import_some = self._repeat(self._import_some, self.dice.of("imports"), every=2.0)
+            import_some = self._repeat(self._import_some, self.chances.of("imports"), every=2.0)
             work.append(asyncio.create_task(import_some))
         try:
             yield
@@ -165,14 +169,14 @@ class Load:
             await self._idle.wait()
 
     async def _repeat(
-        self, work: Callable[[Random], Awaitable[None]], dice: Random, *, every: float = 0.0
+        self, work: Callable[[Random], Awaitable[None]], chances: Random, *, every: float = 0.0
     ) -> None:
         while True:
-            await asyncio.sleep(every + dice.uniform(0, PAUSE))
+            await asyncio.sleep(every + chances.uniform(0, PAUSE))
             await self._flowing.wait()
             self._at_work += 1
             try:
-                await work(dice)
+                await work(chances)
             except Exception as error:
                 self.unexpected.append(f"{type(error).__name__} {str(error)[:300]}")
             finally:
@@ -189,12 +193,12 @@ class Load:
         headers = {**(who or self.story.operator).headers, **rest.pop("headers", {})}
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            member = self.crew.next(service)
+            member = self.processes.next(service)
             try:
                 url = f"{member.url}{path}"
                 answer = await self._http.request(method, url, headers=headers, **rest)
             except httpx.TransportError:
-                self.crew.avoid(member)
+                self.processes.avoid(member)
             else:
                 if answer.status_code < 500 and answer.status_code != 429:
                     return answer
@@ -216,10 +220,11 @@ class Load:
 
     # Waiting for effects, so that work is never more than the system can do
 
-    async def told(self, subject_id: UUID, version: int) -> None:
-        """Everybody was told of this version, or nobody will be: it is over, or taken back first.
+    async def until_alerted(self, subject_id: UUID, version: int) -> None:
+        """Everybody was alerted of this version, or nobody will be: it is over, or taken back
+        first.
 
-        A fact that was with a process whose line is dead comes after those that followed it.
+        An event that was with a process whose line is dead comes after those that followed it.
         """
         query = """SELECT CASE WHEN state = 'over' OR state = 'void' AND notified_version IS NULL
                 THEN version ELSE notified_version END
@@ -259,22 +264,22 @@ class Load:
         await self._done("funding", f"/calls/{call_id}/close", "closed")
         self.counts.closed += 1
 
-    async def _work_on_call(self, dice: Random) -> None:
-        is_moving = dice.random() < 0.2
+    async def _work_on_call(self, chances: Random) -> None:
+        is_moving = chances.random() < 0.2
         if is_moving and self._moving_calls() >= MOVING_CALLS:
             is_moving = False
-        track = moving_track(dice) if is_moving else still_track(dice)
-        call_id = await self.open_call(key_of(dice), track)
+        track = moving_track(chances) if is_moving else still_track(chances)
+        call_id = await self.open_call(key_of(chances), track)
         subject = Subject(call_id, is_call=True, is_still=not is_moving)
         self.subjects.append(subject)
         version = 2
-        if dice.random() < 0.4:
+        if chances.random() < 0.4:
             await self._extend(call_id)
             version = 3
         standing = [s for s in self.subjects if s.is_call and s.is_open and s.is_still]
         if len(standing) > STANDING_CALLS:
-            await self._end_call(standing[0], dice)
-        await self.told(call_id, version)
+            await self._end_call(standing[0], chances)
+        await self.until_alerted(call_id, version)
 
     def _moving_calls(self) -> int:
         return sum(s.is_call and s.is_open and not s.is_still for s in self.subjects)
@@ -288,9 +293,9 @@ class Load:
             assert call["deadline"]["at"].startswith("2091-10-01"), answer.text
         self.counts.extended += 1
 
-    async def _end_call(self, subject: Subject, dice: Random) -> None:
+    async def _end_call(self, subject: Subject, chances: Random) -> None:
         subject.is_open = False
-        if dice.random() < 0.3:
+        if chances.random() < 0.3:
             body = {"reason": "budget retiré"}
             await self._done(
                 "funding", f"/calls/{subject.subject_id}/cancel", "cancelled", body=body
@@ -314,15 +319,15 @@ class Load:
         self.counts.published += 1
         return idea_id
 
-    async def _work_on_idea(self, dice: Random) -> None:
-        regions = dice.sample(STILL, dice.randint(1, 2))
-        sectors = dice.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
-        idea_id = await self.publish_idea(key_of(dice), regions=regions, sectors=sectors)
+    async def _work_on_idea(self, chances: Random) -> None:
+        regions = chances.sample(STILL, chances.randint(1, 2))
+        sectors = chances.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
+        idea_id = await self.publish_idea(key_of(chances), regions=regions, sectors=sectors)
         self.subjects.append(Subject(idea_id, is_call=False, is_still=True))
         standing = [s for s in self.subjects if not s.is_call and s.is_open]
         if len(standing) > STANDING_IDEAS:
             await self.withdraw(standing[0])
-        await self.told(idea_id, 1)
+        await self.until_alerted(idea_id, 1)
 
     async def withdraw(self, subject: Subject) -> None:
         subject.is_open = False
@@ -332,9 +337,9 @@ class Load:
 
     # Records
 
-    async def _change_record(self, dice: Random) -> None:
-        who = dice.choice(self._changing)
-        await self.known(who, await self.change_record(who, dice.randint(1, 3)))
+    async def _change_record(self, chances: Random) -> None:
+        who = chances.choice(self._changing)
+        await self.known(who, await self.change_record(who, chances.randint(1, 3)))
 
     async def change_record(self, cooperative_id: UUID, more: int) -> int:
         """So many more members have joined; the version of the record then."""
@@ -346,7 +351,7 @@ class Load:
         self.counts.changed += 1
         return int(answer.json()["version"])
 
-    async def _import_some(self, dice: Random) -> None:
+    async def _import_some(self, chances: Random) -> None:
         path = await self._some_who_move(IMPORTED)
         if path is None:
             return  # all are in the register
@@ -380,30 +385,30 @@ class Load:
 
     # Doors
 
-    async def _renew_door(self, dice: Random) -> None:
-        await self.renew_door()
+    async def _renew_partner_queue(self, chances: Random) -> None:
+        await self.renew_partner_queue()
 
-    async def renew_door(self) -> None:
+    async def renew_partner_queue(self) -> None:
         """Ask for a new password; the last one that was answered is the one that counts."""
         assert self.renewing is not None
         async with self._renews:
-            answer = await self.ask("notifications", "POST", "/doors/amqp", who=self.renewing)
-            self._door_answered_at = now()
+            answer = await self.ask("notifications", "POST", "/partner-queue", who=self.renewing)
+            self._api_answered_at = now()
         assert answer.status_code in (200, 201, 202), answer.text
         made = answer.json()
         url = self.story.stack.broker.found.amqp_url(
             made["username"], made["password"], PARTNER_VHOST
         )
-        self.door = AmqpDoor(url, made["queue"], made["username"], made["password"])
+        self.partner_queue = PartnerQueue(url, made["queue"], made["username"], made["password"])
         self.counts.renewed += 1
 
-    async def door_ready(self) -> None:
+    async def partner_queue_ready(self) -> None:
         """What was asked for last is made."""
         assert self.renewing is not None
-        ready = "SELECT (state = 'ready')::int FROM amqp_door WHERE slug = $1"
+        ready = "SELECT (state = 'ready')::int FROM partner_queue WHERE slug = $1"
         await self.seen(ready, self.renewing.slug, 1)
 
-    async def door_opens(self) -> bool:
+    async def partner_queue_opens(self) -> bool:
         """Whether the password that was answered last lets its partner in.
 
         A process that was frozen may take up later what it was asked before: then its password,
@@ -411,14 +416,14 @@ class Load:
         """
         assert self.renewing is not None
         async with self.story.database("notifications") as connection:
-            query = "SELECT requested_at FROM amqp_door WHERE slug = $1"
+            query = "SELECT requested_at FROM partner_queue WHERE slug = $1"
             requested_at = await connection.fetchval(query, self.renewing.slug)
-        if requested_at > self._door_answered_at:
-            await self.renew_door()
-        await self.door_ready()
-        assert self.door is not None
+        if requested_at > self._api_answered_at:
+            await self.renew_partner_queue()
+        await self.partner_queue_ready()
+        assert self.partner_queue is not None
         try:
-            async with await aio_pika.connect(self.door.url, timeout=5):
+            async with await aio_pika.connect(self.partner_queue.url, timeout=5):
                 return True
         except CONNECTION_ERRORS:
             return False
@@ -433,23 +438,23 @@ class Load:
             subject.is_open = False
 
 
-def still_track(dice: Random) -> dict[str, Any]:
+def still_track(chances: Random) -> dict[str, Any]:
     """A call where nothing changes, for some hundreds."""
-    criteria: dict[str, Any] = {"regions": dice.sample(STILL, dice.randint(1, 2))}
-    if dice.random() < 0.5:
-        criteria["sectors"] = dice.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
-    if dice.random() < 0.3:
-        criteria["min_share_women"] = {"percent": dice.choice([20, 50])}
+    criteria: dict[str, Any] = {"regions": chances.sample(STILL, chances.randint(1, 2))}
+    if chances.random() < 0.5:
+        criteria["sectors"] = chances.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
+    if chances.random() < 0.3:
+        criteria["min_share_women"] = {"percent": chances.choice([20, 50])}
     return a_track(**criteria)
 
 
-def moving_track(dice: Random) -> dict[str, Any]:
+def moving_track(chances: Random) -> dict[str, Any]:
     """A call that ever more cooperatives come to match."""
-    criteria: dict[str, Any] = {"min_members": dice.choice([10, 15, 25])}
-    if dice.random() < 0.6:
-        criteria["regions"] = dice.sample(MOVING, 3)
+    criteria: dict[str, Any] = {"min_members": chances.choice([10, 15, 25])}
+    if chances.random() < 0.6:
+        criteria["regions"] = chances.sample(MOVING, 3)
     return a_track(**criteria)
 
 
-def key_of(dice: Random) -> UUID:
-    return UUID(int=dice.getrandbits(128), version=4)
+def key_of(chances: Random) -> UUID:
+    return UUID(int=chances.getrandbits(128), version=4)

@@ -16,16 +16,16 @@ from shared.contracts.base import now
 
 from ..journeys.stories import Partner, Story
 from . import faults as strikes
-from .faults import Blow, Field, Lines
-from .listening import Listener
-from .load import Dice, Load
-from .processes import TARGETS, Crew
+from .faults import FaultKind, Field, Lines
+from .listening import StreamReader
+from .load import Chances, Load
+from .processes import TARGETS, Processes
 from .verdict import Inspector
 from .verification import Verdict
 
-Strike = Callable[["Campaign"], Awaitable[Blow]]
+Inject = Callable[["Campaign"], Awaitable[FaultKind]]
 
-WISHES = (
+REQUESTS = (
     {},
     {"topics": ["funding.call.*"], "regions": ["MA-09", "MA-04"]},
 )
@@ -39,7 +39,7 @@ class Fault:
 
     fault: str
     target: str
-    strike: Strike
+    inject: Inject
     sort: str
     """Which number of times counts: that of kills, outages, freezes or cuts."""
     over_lines: bool = False
@@ -59,13 +59,13 @@ def _freeze(target: str) -> Fault:
 
 
 def _outage(server: str, how: str) -> Fault:
-    async def strike(campaign: Campaign) -> Blow:
+    async def inject(campaign: Campaign) -> FaultKind:
         stack = campaign.field.story.stack
         found = stack.broker.found if server == "RabbitMQ" else stack.postgres.found
         assert found.server is not None
         return await strikes.outage(campaign.field, found.server, how)
 
-    return Fault("stopped" if how == "stop" else "kill -9", server, strike, "outages")
+    return Fault("stopped" if how == "stop" else "kill -9", server, inject, "outages")
 
 
 def _line(target: str, where: str, how: str) -> Fault:
@@ -105,14 +105,14 @@ class Result:
 
     fault: str
     target: str
-    blows: list[Blow] = field(default_factory=list)
+    blows: list[FaultKind] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     wrong: list[str] = field(default_factory=list)
 
     @property
     def hits(self) -> Counter[str]:
         """What was open when the fault came, and how often."""
-        return Counter(blow.hit for blow in self.blows if blow.hit is not None)
+        return Counter(fault_kind.hit for fault_kind in self.blows if fault_kind.hit is not None)
 
     @property
     def holds(self) -> bool:
@@ -122,7 +122,7 @@ class Result:
     @property
     def torn(self) -> int | None:
         """How many connections ended in the middle of a frame; None where nothing was cut."""
-        torn = [blow.torn for blow in self.blows if blow.torn is not None]
+        torn = [fault_kind.torn for fault_kind in self.blows if fault_kind.torn is not None]
         return sum(torn) if torn else None
 
     def faults(self) -> list[str]:
@@ -139,20 +139,22 @@ class Result:
 
     def times_of(self, name: str) -> tuple[float, float] | None:
         """Median and maximum of one of the measured times."""
-        values = [v for blow in self.blows if (v := getattr(blow, name)) is not None]
+        values = [v for fault_kind in self.blows if (v := getattr(fault_kind, name)) is not None]
         return (median(values), max(values)) if values else None
 
 
 class Campaign:
     """The system under load, with partners that listen, and somebody who breaks it."""
 
-    def __init__(self, story: Story, crew: Crew, *, seed: int, imports: bool = True) -> None:
+    def __init__(
+        self, story: Story, processes: Processes, *, seed: int, imports: bool = True
+    ) -> None:
         self.story = story
-        self.crew = crew
+        self.processes = processes
         self.seed = seed
-        self.load = Load(story, crew, Dice(str(seed)), imports=imports)
-        self.field = Field(story, crew, self.load, Random(f"{seed}/faults"))
-        self.listeners: list[Listener] = []
+        self.load = Load(story, processes, Chances(str(seed)), imports=imports)
+        self.field = Field(story, processes, self.load, Random(f"{seed}/faults"))
+        self.readers: list[StreamReader] = []
         self._stack = AsyncExitStack()
         self._lines = Lines(self._stack)
         self._subscriptions: list[tuple[Partner, UUID]] = []
@@ -160,10 +162,10 @@ class Campaign:
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[Campaign]:
         """All replicas, partners and workers are there; the work itself begins with a row."""
-        await self.crew.start()
+        await self.processes.start()
         await self.load.prepare()
         await self._invite()
-        listening = [asyncio.create_task(one.listen()) for one in self.listeners]
+        listening = [asyncio.create_task(one.listen()) for one in self.readers]
         try:
             async with self._stack, self.load.running():
                 yield self
@@ -174,14 +176,14 @@ class Campaign:
             await asyncio.gather(*listening, return_exceptions=True)
 
     async def _invite(self) -> None:
-        for wish in WISHES:
+        for request in REQUESTS:
             partner = await self.story.register_partner()
-            self._subscriptions.append((partner, await self.story.subscribe(partner, **wish)))
-            door = await self.story.open_amqp_door(partner)
-            self.listeners.append(Listener(partner, door))
-        self.inspector = Inspector(self.story, self.listeners)
-        for listener, wish in zip(self.listeners, WISHES, strict=True):
-            self.inspector.wants(listener.partner.slug, SubscriptionFilter.model_validate(wish))
+            self._subscriptions.append((partner, await self.story.subscribe(partner, **request)))
+            partner_queue = await self.story.request_partner_queue(partner)
+            self.readers.append(StreamReader(partner, partner_queue))
+        self.inspector = Inspector(self.story, self.readers)
+        for reader, request in zip(self.readers, REQUESTS, strict=True):
+            self.inspector.wants(reader.partner.slug, SubscriptionFilter.model_validate(request))
 
     async def _take_leave(self) -> None:
         """Nothing more comes to our partners: others may go on with this system."""
@@ -198,9 +200,9 @@ class Campaign:
         result = Result(fault.fault, fault.target)
         first, before = len(self.load.subjects), len(self.load.unexpected)
         self.field.row_began = now()
-        self.field.dice = Random(f"{self.seed}/{fault.name}")
+        self.field.chances = Random(f"{self.seed}/{fault.name}")
         try:
-            await self._strike(fault, times, result, tick)
+            await self._inject(fault, times, result, tick)
         except Exception as error:
             result.wrong.append(f"after {len(result.blows)} blows: {_said(error)}")
         try:
@@ -212,7 +214,7 @@ class Campaign:
         result.wrong += self.load.unexpected[before:]
         return result
 
-    async def _strike(
+    async def _inject(
         self, fault: Fault, times: int, result: Result, tick: Callable[[], None]
     ) -> None:
         if fault.over_lines:
@@ -220,14 +222,15 @@ class Campaign:
             await self._lines.lay(self.field, OVER_LINES)
         self.load.flow()
         for _ in range(times):
-            pids = self.crew.pids()
-            blow = await fault.strike(self)
-            result.blows.append(blow)
-            await self.crew.wait_unchanged(pids, blow.struck)
+            pids = self.processes.pids()
+            fault_kind = await fault.inject(self)
+            result.blows.append(fault_kind)
+            await self.processes.wait_unchanged(pids, fault_kind.struck)
             tick()
 
     async def _look(self, result: Result, first: int) -> None:
-        """Late matches are told before; then nothing is open any more for the next row."""
+        """Matches to backfill are alerted before; then nothing is open any more for the next
+        row."""
         await self.load.pause()
         try:
             await self.story.eventually(self.field.is_settled, within=60)
@@ -235,7 +238,7 @@ class Campaign:
         except AssertionError as error:
             result.wrong.append(_said(error))
         result.verdict = await self.inspector.inspect(self.load.subjects[first:])
-        if not await self.load.door_opens():
+        if not await self.load.partner_queue_opens():
             result.wrong.append("the last password of a renewed door does not open it")
 
     async def _put_right(self) -> None:
@@ -243,7 +246,7 @@ class Campaign:
         for server in (stack.postgres.found.server, stack.broker.found.server):
             assert server is not None
             await asyncio.to_thread(server.start)
-        await self.crew.start()
+        await self.processes.start()
 
 
 def chosen(only: str) -> list[Fault]:
@@ -258,7 +261,7 @@ async def played(
     *,
     shown: Callable[[Fault, int], Callable[[], None]],
 ) -> AsyncIterator[Result]:
-    """Each row in turn; `shown` is told which one begins and gives what each blow calls."""
+    """Each row in turn; `shown` is alerted which one begins and gives what each blow calls."""
     for fault in faults:
         count = getattr(times, fault.sort)
         yield await campaign.row(fault, count, shown(fault, count))

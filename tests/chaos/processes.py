@@ -45,7 +45,7 @@ class Member:
         return self.stack.url(self.name)
 
     @property
-    def has_door(self) -> bool:
+    def has_partner_queue(self) -> bool:
         return self.service in SERVICES
 
     def launch(self) -> None:
@@ -55,7 +55,7 @@ class Member:
             return
         known = self.stack.environment(self.service)
         command = ["partner", "provision"]
-        if self.has_door:
+        if self.has_partner_queue:
             command = ["serve", self.service]
             known["TAAWON_HTTP_PORT"] = str(usable_port(self.stack.folder / "ports" / self.name))
         self._pid = self.process.start(
@@ -65,12 +65,14 @@ class Member:
         )
 
     def is_ready(self) -> bool:
-        if not self.has_door:
+        if not self.has_partner_queue:
             return self.process.is_running()
         try:
-            with closing(HTTPConnection("127.0.0.1", int(self.url.rpartition(":")[2]), 2)) as door:
-                door.request("GET", "/readyz")
-                return door.getresponse().status == 200
+            with closing(
+                HTTPConnection("127.0.0.1", int(self.url.rpartition(":")[2]), 2)
+            ) as connection:
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False
 
@@ -97,7 +99,7 @@ class Member:
         return own.union(*(line.ports for line in self.lines.values()))
 
 
-class Crew:
+class Processes:
     """All members; knows whom to ask, and who talks from which port."""
 
     def __init__(self, stack: Stack, replicas: Mapping[str, int]) -> None:
@@ -170,7 +172,7 @@ class Crew:
             known = self._talkers.get(port)
         return known if known is not None and known.service == service else None
 
-    def forget_ports(self) -> None:
+    def release_ports(self) -> None:
         """What was somebody's port may be that of another by now."""
         self._talkers = {}
 

@@ -115,7 +115,7 @@ def all_hold(rows: Iterable[Row]) -> bool:
 
 
 def row_of(result: Result, run: Run) -> Row:
-    """The facts of a row, and the run that it is of."""
+    """The events of a row, and the run that it is of."""
     verdict = result.verdict
     return {
         "run": {"command": run.command, "began": run.began},
@@ -154,7 +154,7 @@ def write_json(path: Path, rows: list[Row], made: Circumstances, run: Run) -> No
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def rows_that_held(path: Path, made: Circumstances) -> list[Row]:
+def rows_that_passed(path: Path, made: Circumstances) -> list[Row]:
     """Of the last run, if it was made under just these circumstances."""
     before = json.loads(path.read_text()) if path.exists() else {}
     if not made.is_known or before.get("made") != asdict(made):
@@ -207,7 +207,7 @@ def section(rows: list[Row], made: Circumstances, run: Run) -> str:
         + "; ".join(f"{row['target']} {row['torn']}" for row in rows if row["torn"] is not None)
         + ".",
         "",
-        "Calls and ideas of which nobody was to be told, for notifications heard of their end"
+        "Calls and ideas of which nobody was to be alerted, for notifications heard of their end"
         f" first: {sum(row['never_open'] for row in rows)}.",
     ]
     return "\n".join(lines)

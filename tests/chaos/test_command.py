@@ -18,7 +18,7 @@ LOST = report.row_of(a_result("kill -9", "funding", lost=1), RUN)
 def chaos(rows: list[report.Row], monkeypatch: pytest.MonkeyPatch, *arguments: str):
     """The command, where a run comes to these rows."""
 
-    async def run(wish: command.Wish) -> list[report.Row]:
+    async def run(request: command.ReplayRequest) -> list[report.Row]:
         return rows
 
     monkeypatch.setattr(command, "run", run)

@@ -14,13 +14,13 @@ from devkit.pytest_plugin import PATIENCE
 
 from ..journeys.stories import Story
 from . import load as work
-from .load import Dice, Load, Unanswered
-from .processes import Crew
+from .load import Chances, Load, Unanswered
+from .processes import Processes
 
 
 @pytest.fixture
 def load() -> Load:
-    return Load(cast(Story, None), cast(Crew, None), Dice("7"))
+    return Load(cast(Story, None), cast(Processes, None), Chances("7"))
 
 
 async def test_an_import_that_never_finishes_is_said_and_given_up(
@@ -48,7 +48,7 @@ async def test_an_error_of_any_kind_is_noted_and_the_work_goes_on(
 ):
     second = asyncio.Event()
 
-    async def fails(dice: Random) -> None:
+    async def fails(chances: Random) -> None:
         if load.unexpected:
             second.set()
         raise KeyError("state")
@@ -68,12 +68,18 @@ async def test_a_run_that_is_stopped_does_not_wait_for_what_is_at_hand(
 ):
     begun = asyncio.Event()
 
-    async def never_done(dice: Random) -> None:
+    async def never_done(chances: Random) -> None:
         begun.set()
         await asyncio.Event().wait()
 
     monkeypatch.setattr(work, "PAUSE", 0.0)
-    for name in ("_work_on_call", "_work_on_idea", "_change_record", "_renew_door", "_import_some"):
+    for name in (
+        "_work_on_call",
+        "_work_on_idea",
+        "_change_record",
+        "_renew_partner_queue",
+        "_import_some",
+    ):
         monkeypatch.setattr(load, name, never_done)
 
     async def stopped() -> None:

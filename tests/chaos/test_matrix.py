@@ -14,16 +14,16 @@ from .matrix import MATRIX, Campaign
 class Broken(Campaign):
     """Nothing to break but itself."""
 
-    def __init__(self, *, strike: BaseException | None = None, look: BaseException | None = None):
+    def __init__(self, *, inject: BaseException | None = None, look: BaseException | None = None):
         self.seed = 7
         self.load: Any = SimpleNamespace(subjects=[], unexpected=[])
         self.field: Any = SimpleNamespace()
-        self.strike, self.look = strike, look
+        self.inject, self.look = inject, look
         self.was_put_right = False
 
-    async def _strike(self, *_: Any) -> None:
-        if self.strike is not None:
-            raise self.strike
+    async def _inject(self, *_: Any) -> None:
+        if self.inject is not None:
+            raise self.inject
 
     async def _look(self, *_: Any) -> None:
         if self.look is not None:
@@ -34,7 +34,7 @@ class Broken(Campaign):
 
 
 async def test_an_error_of_any_kind_fails_its_row_and_no_other():
-    campaign = Broken(strike=KeyError("state"))
+    campaign = Broken(inject=KeyError("state"))
 
     result = await campaign.row(MATRIX[0], 1, lambda: None)
 
@@ -50,4 +50,4 @@ async def test_a_look_that_fails_fails_its_row():
 
 async def test_a_run_that_is_stopped_is_not_a_row_that_failed():
     with pytest.raises(asyncio.CancelledError):
-        await Broken(strike=asyncio.CancelledError()).row(MATRIX[0], 1, lambda: None)
+        await Broken(inject=asyncio.CancelledError()).row(MATRIX[0], 1, lambda: None)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from . import report
-from .faults import Blow
+from .faults import FaultKind
 from .matrix import MATRIX, Result
 from .processes import TARGETS
 from .report import BEGIN, COLUMNS, END, Circumstances, Run
@@ -56,9 +56,9 @@ def a_row(fault: str, target: str, *, run: Run = RUN) -> report.Row:
 
 def a_result(fault: str, target: str, *, torn: int | None = None, **verdict: int) -> Result:
     blows = [
-        Blow("fan-out", 0.5, 1.0, torn=torn),
-        Blow("publish", 1.5, 2.0, torn=torn),
-        Blow(None, 0.7, 3.0, torn=torn),
+        FaultKind("fan-out", 0.5, 1.0, torn=torn),
+        FaultKind("publish", 1.5, 2.0, torn=torn),
+        FaultKind(None, 0.7, 3.0, torn=torn),
     ]
     return Result(fault, target, blows, Verdict(alerts=4000, corrections=50, **verdict))
 
@@ -118,7 +118,7 @@ def test_a_run_replaces_the_table_of_the_one_before(tmp_path: Path):
     assert row[5:] == ["0", "0", "0", "0", "0.7 / 1.5", "2.0 / 3.0"]
 
 
-def test_the_file_has_the_same_facts_for_programs(tmp_path: Path):
+def test_the_file_has_the_same_data_for_programs(tmp_path: Path):
     path = tmp_path / "chaos.json"
 
     report.write_json(path, [a_row("kill -9", "ideas")], MADE, RUN)
@@ -136,8 +136,8 @@ def test_rows_that_held_need_no_second_run(tmp_path: Path):
     lost = report.row_of(a_result("kill -9", "funding", lost=1), RUN)
     report.write_json(path, [a_row("kill -9", "ideas"), lost], MADE, RUN)
 
-    assert report.rows_that_held(path, MADE) == [a_row("kill -9", "ideas")]
-    assert report.rows_that_held(tmp_path / "none.json", MADE) == []
+    assert report.rows_that_passed(path, MADE) == [a_row("kill -9", "ideas")]
+    assert report.rows_that_passed(tmp_path / "none.json", MADE) == []
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Circumstances)])
@@ -146,7 +146,7 @@ def test_rows_of_other_circumstances_are_tried_again(tmp_path: Path, name: str):
     other = "other" if isinstance(getattr(MADE, name), str) else 1
     report.write_json(path, [a_row("kill -9", "ideas")], MADE, RUN)
 
-    assert report.rows_that_held(path, replace(MADE, **{name: other})) == []
+    assert report.rows_that_passed(path, replace(MADE, **{name: other})) == []
 
 
 @pytest.mark.parametrize("revision", ["", f"0123abc{report.CHANGED}"])
@@ -155,7 +155,7 @@ def test_rows_of_code_that_is_in_no_commit_are_tried_again(tmp_path: Path, revis
     made = replace(MADE, revision=revision)
     report.write_json(path, [a_row("kill -9", "ideas")], made, RUN)
 
-    assert report.rows_that_held(path, made) == []
+    assert report.rows_that_passed(path, made) == []
 
 
 def test_the_page_says_which_rows_are_of_another_run():
@@ -186,7 +186,7 @@ def test_one_alert_too_few_or_too_many_fails_the_run(fault: dict[str, int]):
 
 def test_a_row_that_hit_nothing_open_fails_the_run():
     result = a_result("kill -9", "ideas")
-    result.blows = [Blow(None, 0.5, 1.0)]
+    result.blows = [FaultKind(None, 0.5, 1.0)]
 
     assert not result.holds
     assert "proves nothing" in result.faults()[0]

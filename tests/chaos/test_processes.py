@@ -15,7 +15,7 @@ from devkit.processes import NotStarted
 from devkit.stack import Stack
 
 from ..journeys.line import Line
-from .processes import Crew, Member
+from .processes import Member, Processes
 
 
 class Sleeper(Member):
@@ -27,19 +27,19 @@ class Sleeper(Member):
         )
 
     @property
-    def has_door(self) -> bool:
+    def has_partner_queue(self) -> bool:
         return False
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Iterator[Crew]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     stack = Stack(tmp_path)
-    crew = Crew(stack, {})
-    crew.members = [Sleeper(stack, PROVISIONER, number) for number in (1, 2)]
+    processes = Processes(stack, {})
+    processes.members = [Sleeper(stack, PROVISIONER, number) for number in (1, 2)]
     try:
-        yield crew
+        yield processes
     finally:
-        crew.end()
+        processes.end()
 
 
 @pytest.fixture
@@ -70,38 +70,38 @@ async def a_call(line: Line) -> AsyncIterator[None]:
         await writer.wait_closed()
 
 
-async def test_only_the_struck_member_may_have_another_process(crew: Crew):
-    struck, twin = crew.members
-    await crew.start()
-    before = crew.pids()
+async def test_only_the_struck_member_may_have_another_process(processes: Processes):
+    struck, twin = processes.members
+    await processes.start()
+    before = processes.pids()
     struck.kill()
     struck.launch()
 
-    await crew.wait_unchanged(before, struck.name)
+    await processes.wait_unchanged(before, struck.name)
     with pytest.raises(AssertionError, match=rf"^{struck.name}: ended though nobody struck it"):
-        await crew.wait_unchanged(before, twin.name)
+        await processes.wait_unchanged(before, twin.name)
 
 
-async def test_a_member_that_is_gone_is_seen_although_nobody_looks_for_it(crew: Crew):
-    await crew.start()
-    before = crew.pids()
-    crew.members[1].process.kill9()
+async def test_a_member_that_is_gone_is_seen_although_nobody_looks_for_it(processes: Processes):
+    await processes.start()
+    before = processes.pids()
+    processes.members[1].process.kill9()
 
     with pytest.raises(NotStarted, match="ended before it was ready"):
-        await crew.wait_unchanged(before, None)
+        await processes.wait_unchanged(before, None)
 
 
 async def test_behind_a_line_a_member_has_the_port_that_the_server_sees(
-    crew: Crew, server: tuple[str, list[int]]
+    processes: Processes, server: tuple[str, list[int]]
 ):
     url, callers = server
-    _, behind = crew.members
+    _, behind = processes.members
     async with Line.to(url) as line:
         behind.lines = {"database": line}
         async with a_call(line):
-            assert crew.talker(PROVISIONER, callers[0]) is behind
+            assert processes.talker(PROVISIONER, callers[0]) is behind
             await line.heal()
 
         assert line.ports == set()
-        crew.forget_ports()
-        assert crew.talker(PROVISIONER, callers[0]) is None
+        processes.release_ports()
+        assert processes.talker(PROVISIONER, callers[0]) is None

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from ..journeys.stories import Story
 from .faults import HEARTBEAT, IDLE_SECONDS, SILENCE_SECONDS, STATEMENT_SECONDS, TRANSACTION_SECONDS
-from .processes import Crew, Member
-from .windows import FANOUT, PUBLISH, Lookout, Window
+from .processes import Member, Processes
+from .windows import FANOUT, PUBLISH, FaultWindow, Window
 
 PORT = 5000
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -38,7 +38,7 @@ class OneMember:
     def talker(self, service: str, port: int) -> Still | None:
         return self.member if port == PORT else None
 
-    def forget_ports(self) -> None: ...
+    def release_ports(self) -> None: ...
 
 
 class NoStory:
@@ -52,12 +52,12 @@ class NoStory:
     async def __aexit__(self, *error: object) -> None: ...
 
 
-class Looks(Lookout):
+class Looks(FaultWindow):
     """Sees these windows, look by look, and then none."""
 
     def __init__(self, member: Still, *looks: list[Window]) -> None:
-        story, crew = cast(Story, NoStory()), cast(Crew, OneMember(member))
-        super().__init__(story, crew, "notifications", Random(1))
+        story, processes = cast(Story, NoStory()), cast(Processes, OneMember(member))
+        super().__init__(story, processes, "notifications", Random(1))
         self.looks = list(looks)
 
     async def _windows(self, connection: Any) -> list[Window]:
@@ -88,7 +88,7 @@ async def test_the_next_transaction_of_the_session_is_not_the_one_that_was_seen(
     assert member.done == ["freeze", "thaw"]
 
 
-async def test_a_window_of_another_sort_or_of_nobody_known_strikes_nobody():
+async def test_a_window_of_another_sort_or_of_nobody_known_affects_nobody():
     member = Still()
     strangers = Window(FANOUT, session=9, port=PORT + 1, since=NOON)
 

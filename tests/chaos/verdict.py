@@ -1,4 +1,4 @@
-"""Looks at every id after a row: who was told of what, what partners have, and what is left."""
+"""Looks at every id after a row: who was alerted of what, what partners have, and what is left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from devkit.places import SERVICES
-from notifications.audience.models import FACT_COLUMNS
+from notifications.audience.models import PROFILE_COLUMNS
 from notifications.fanout.announcements import (
     CALL_EVENTS,
     IDEA_EVENTS,
@@ -30,16 +30,16 @@ from notifications.partners.domain.subscriptions import (
 from registry.register.models.rows import cooperative_from
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import now
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.contracts.registry import CooperativeRecord
 
 from ..journeys.leftovers import Leftovers
 from ..journeys.register_files import matching
 from ..journeys.stories import Story
-from .listening import Listener
+from .listening import StreamReader
 from .load import Subject
-from .verification import Told, Verdict, due, judge
+from .verification import AlertsWritten, Verdict, due, verify
 
 CONTRACTS: dict[str, type[CallEvent | IdeaEvent]] = {
     event.topic: event for event in (*CALL_EVENTS, *IDEA_EVENTS)
@@ -50,7 +50,7 @@ COLUMNS = (
     "name_fr",
     "name_ar",
     "language",
-    *(name for name, _ in FACT_COLUMNS),
+    *(name for name, _ in PROFILE_COLUMNS),
     "contact_sealed",
 )
 _STUCK = """
@@ -63,13 +63,13 @@ WHERE datname = current_database() AND application_name LIKE 'taawon %'
 class Inspector:
     """Compares what notifications did with what registry, funding and ideas say."""
 
-    def __init__(self, story: Story, listeners: list[Listener]) -> None:
+    def __init__(self, story: Story, readers: list[StreamReader]) -> None:
         self.story = story
-        self.listeners = listeners
+        self.readers = readers
         self.left = Leftovers(story)
         self.started_at = now()
         self._filters: dict[str, SubscriptionFilter] = {}
-        self._heard: dict[str, int] = {}
+        self._received_at: dict[str, int] = {}
 
     def wants(self, slug: str, wanted: SubscriptionFilter) -> None:
         """From now on this partner is to have each event that its filter accepts."""
@@ -85,7 +85,7 @@ class Inspector:
         return verdict
 
     async def compare(self, verdict: Verdict, subjects: list[Subject]) -> None:
-        """The audience with the register, and who was told with who should be."""
+        """The audience with the register, and who was alerted with who should be."""
         register = await self._register()
         await self._audience(verdict, register)
         await self._alerts(verdict, subjects, register)
@@ -132,22 +132,27 @@ class Inspector:
         ids = [subject.subject_id for subject in subjects]
         async with self.story.database("notifications") as connection:
             ledger = {row["subject_id"]: row for row in await connection.fetch(_LEDGER, ids)}
-            heard = _heard(await connection.fetch(_HEARD, ids))
-            told = _told(await connection.fetch(_ALERTS, ids))
-        announced = await self._announced(ids)
-        match = _Matching({who: record.facts() for who, record in register.items()})
+            received = _received_at(await connection.fetch(_RECEIVED, ids))
+            alerts = _alerted(await connection.fetch(_ALERTS, ids))
+        published = await self._published_versions(ids)
+        match = _Matching({who: record.profile() for who, record in register.items()})
         for subject in subjects:
             who, known = subject.subject_id, ledger.get(subject.subject_id)
-            last = max(announced[who], key=lambda news: news.version, default=None)
+            last = max(published[who], key=lambda content: content.version, default=None)
             if last is None or known is None or known["version"] != last.version:
                 verdict.wrong.append(f"{who}: its last version is not known")
-            elif unheard := {news.version for news in announced[who]} - heard[who].keys():
-                verdict.wrong.append(f"{who}: versions {sorted(unheard)} were not heard")
+            elif (
+                not_received := {content.version for content in published[who]}
+                - received[who].keys()
+            ):
+                verdict.wrong.append(f"{who}: versions {sorted(not_received)} were not heard")
             else:
                 meant = await asyncio.to_thread(match.of, last)
-                judge(verdict, subject, known, told[who], meant, due(announced[who], heard[who]))
+                verify(
+                    verdict, subject, known, alerts[who], meant, due(published[who], received[who])
+                )
 
-    async def _announced(self, ids: list[UUID]) -> defaultdict[UUID, list[Announcement]]:
+    async def _published_versions(self, ids: list[UUID]) -> defaultdict[UUID, list[Announcement]]:
         """What the owner of each subject wrote down to be sent, version by version."""
         found: defaultdict[UUID, list[Announcement]] = defaultdict(list)
         for service in ("funding", "ideas"):
@@ -157,49 +162,49 @@ class Inspector:
                 )
             for row in rows:
                 if row["topic"] in CONTRACTS:
-                    news = _announced_by(_parsed(row))
-                    found[news.announcement_id].append(news)
+                    content = _announced_by(_parsed(row))
+                    found[content.announcement_id].append(content)
         return found
 
     # Partners
 
     async def _partners(self, verdict: Verdict) -> None:
         events = await self._events()
-        for listener in self.listeners:
-            slug = listener.partner.slug
+        for reader in self.readers:
+            slug = reader.partner.slug
             meant = {e.event_id for e in events if self._filters[slug].accepts(sides_of(e))}
-            feed = await self._feed(listener)
+            feed = await self._feed(reader)
             numbers = [number for number, _ in feed]
             if numbers != list(range(1, len(feed) + 1)):
                 verdict.wrong.append(f"the feed of {slug} has holes")
             if {event for _, event in feed} != meant:
                 verdict.wrong.append(f"the feed of {slug} is not what it asked for")
-            await self._arrived(listener, len(feed))
-            verdict.wrong += listener.faults(feed)
-            verdict.partner_events += len(feed) - self._heard.get(slug, 0)
-            verdict.repeats += listener.repeats - self._heard.get(f"{slug} repeats", 0)
-            self._heard |= {slug: len(feed), f"{slug} repeats": listener.repeats}
+            await self._arrived(reader, len(feed))
+            verdict.wrong += reader.faults(feed)
+            verdict.partner_events += len(feed) - self._received_at.get(slug, 0)
+            verdict.repeats += reader.repeats - self._received_at.get(f"{slug} repeats", 0)
+            self._received_at |= {slug: len(feed), f"{slug} repeats": reader.repeats}
 
-    async def _arrived(self, listener: Listener, count: int) -> None:
+    async def _arrived(self, reader: StreamReader, count: int) -> None:
         try:
             await self.story.eventually(
-                lambda: len({number for number, _ in listener.came}) >= count, within=20
+                lambda: len({number for number, _ in reader.came}) >= count, within=20
             )
         except AssertionError:
             return  # the comparison says what is missing
 
-    async def _feed(self, listener: Listener) -> list[tuple[int, UUID]]:
+    async def _feed(self, reader: StreamReader) -> list[tuple[int, UUID]]:
         """Page by page over the partner's own door."""
         feed: list[tuple[int, UUID]] = []
         while True:
             after = str(feed[-1][0]) if feed else "0"
-            page = await self.story.feed(listener.partner, after=after)
+            page = await self.story.feed(reader.partner, after=after)
             if not page:
                 return feed
             feed += [(int(item["sequence"]), UUID(item["id"])) for item in page]
 
     async def _events(self) -> list[Any]:
-        """Every fact about calls and ideas that was ever written down to be sent."""
+        """Every event about calls and ideas that was ever written down to be sent."""
         found: list[Any] = []
         for service in ("funding", "ideas"):
             async with self.story.database(service) as connection:
@@ -223,29 +228,33 @@ _LEDGER = """
 SELECT subject_id, version, notified_version, eligible, unknown
 FROM subject WHERE subject_id = ANY($1)
 """
-_HEARD = "SELECT subject_id, version, heard_at FROM subject_history WHERE subject_id = ANY($1)"
+_RECEIVED = (
+    "SELECT subject_id, version, received_at FROM subject_history WHERE subject_id = ANY($1)"
+)
 _ALERTS = """
 SELECT subject_id, cooperative_id, edition, subject_version, eligible_tracks
 FROM alert WHERE subject_id = ANY($1) ORDER BY subject_id, cooperative_id, edition
 """
 
 
-def _heard(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, dict[int, datetime]]:
+def _received_at(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, dict[int, datetime]]:
     """When notifications heard each version; fan-outs are one at a time, so no two are at once."""
-    heard: defaultdict[UUID, dict[int, datetime]] = defaultdict(dict)
-    for subject_id, version, heard_at in rows:
-        heard[subject_id][version] = heard_at
-    return heard
+    received: defaultdict[UUID, dict[int, datetime]] = defaultdict(dict)
+    for subject_id, version, received_at in rows:
+        received[subject_id][version] = received_at
+    return received
 
 
-def _told(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID, Told]]:
-    told: defaultdict[UUID, defaultdict[UUID, Told]] = defaultdict(lambda: defaultdict(Told))
+def _alerted(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID, AlertsWritten]]:
+    alerts: defaultdict[UUID, defaultdict[UUID, AlertsWritten]] = defaultdict(
+        lambda: defaultdict(AlertsWritten)
+    )
     for subject_id, cooperative_id, edition, version, eligible in rows:
-        one = told[subject_id][cooperative_id]
+        one = alerts[subject_id][cooperative_id]
         one.editions.append(edition)
         one.versions.append(version)
         one.is_sure = eligible != 0
-    return told
+    return alerts
 
 
 def _announced_by(event: CallEvent | IdeaEvent) -> Announcement:
@@ -260,14 +269,14 @@ def _parsed(row: asyncpg.Record) -> CallEvent | IdeaEvent:
 
 @dataclass
 class _Matching:
-    """Who should be told, by the pure evaluator; the same criteria are looked at once."""
+    """Who should be alerted, by the pure evaluator; the same criteria are looked at once."""
 
-    facts: dict[UUID, Facts]
+    profile: dict[UUID, Profile]
     found: dict[tuple[str, date], dict[UUID, str]] = field(default_factory=dict)
 
-    def of(self, news: Announcement) -> dict[UUID, str]:
-        tracks = audience_tracks(news)
-        key = (repr(tracks), news.reference_on)
+    def of(self, content: Announcement) -> dict[UUID, str]:
+        tracks = audience_tracks(content)
+        key = (repr(tracks), content.reference_on)
         if key not in self.found:
-            self.found[key] = matching(self.facts, tracks, news.reference_on)
+            self.found[key] = matching(self.profile, tracks, content.reference_on)
         return self.found[key]

@@ -1,4 +1,4 @@
-"""Who had to be told what, and whether they were: the judgement itself, without any database."""
+"""Who had to be alerted what, and whether they were: the judgement itself, without any database."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     never_open: int = 0
-    """Subjects of which nobody was to be told: notifications heard of their end first."""
+    """Subjects of which nobody was to be alerted: notifications heard of their end first."""
     partner_events: int = 0
     repeats: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Told:
+class AlertsWritten:
     """The alerts of one cooperative about one subject: editions and the versions that they tell."""
 
     editions: list[int] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Told:
 
 @dataclass
 class Due:
-    """The versions of a subject that were to be told, first to last; and those of them that may
+    """The versions of a subject that were to be alerted, first to last; and those of them that may
     be somebody's first."""
 
     versions: list[int] = field(default_factory=list)
@@ -51,34 +51,35 @@ class Due:
         return self.versions[-1] if self.versions else None
 
     def editions_after(self, first: int) -> set[int]:
-        """What whoever was told first of this version must have: that alert, each correction."""
+        """What whoever was alerted first of this version must have: that alert, each correction."""
         return {FIRST, *(version for version in self.versions if version > first)}
 
 
-def due(announced: Iterable[Announcement], heard: Mapping[int, datetime]) -> Due:
-    """What had to be told of a subject, from what its owner announced, in the order it was heard.
+def due(published: Iterable[Announcement], received: Mapping[int, datetime]) -> Due:
+    """What had to be alerted of a subject, from what its owner published, in the order it was
+    heard.
 
-    What is older than the newest heard changes nothing. Nobody is told of what is not open, but
-    whoever was told of a subject hears every change of it, except that it is simply over.
+    What is older than the newest heard changes nothing. Nobody is alerted of what is not open, but
+    whoever was alerted of a subject hears every change of it, except that it is simply over.
     """
     found, newest = Due(), 0
-    for news in sorted(announced, key=lambda one: heard[one.version]):
-        if news.version <= newest:
+    for content in sorted(published, key=lambda one: received[one.version]):
+        if content.version <= newest:
             continue
-        newest = news.version
-        if STATE_OF[news.state] is SubjectState.OPEN:
-            found.versions.append(news.version)
-            found.open.add(news.version)
-        elif STATE_OF[news.state] is SubjectState.VOID and found.versions:
-            found.versions.append(news.version)
+        newest = content.version
+        if STATE_OF[content.state] is SubjectState.OPEN:
+            found.versions.append(content.version)
+            found.open.add(content.version)
+        elif STATE_OF[content.state] is SubjectState.VOID and found.versions:
+            found.versions.append(content.version)
     return found
 
 
-def judge(
+def verify(
     verdict: Verdict,
     subject: Subject,
     ledger: Mapping[str, Any],
-    told: Mapping[UUID, Told],
+    alerts: Mapping[UUID, AlertsWritten],
     meant: Mapping[UUID, str],
     due: Due,
 ) -> None:
@@ -89,18 +90,18 @@ def judge(
         meant = {}
     if ledger["notified_version"] != due.last:
         wrong.append(f"told up to version {ledger['notified_version']} instead of {due.last}")
-    verdict.lost += len(meant.keys() - told.keys())
-    if strange := told.keys() - meant.keys():
+    verdict.lost += len(meant.keys() - alerts.keys())
+    if strange := alerts.keys() - meant.keys():
         wrong.append(f"{len(strange)} told who do not match")
-    if ledger["eligible"] + ledger["unknown"] != len(told):
+    if ledger["eligible"] + ledger["unknown"] != len(alerts):
         wrong.append("its counts are not those of its alerts")
-    for one in told.values():
-        _judge_one(verdict, one, due)
-    wrong += _wrong_words(subject, told, meant, due)
+    for one in alerts.values():
+        _verify_one(verdict, one, due)
+    wrong += _wrong_words(subject, alerts, meant, due)
     verdict.wrong += [f"{subject.subject_id}: {what}" for what in wrong]
 
 
-def _judge_one(verdict: Verdict, one: Told, due: Due) -> None:
+def _verify_one(verdict: Verdict, one: AlertsWritten, due: Due) -> None:
     """What one cooperative has, and what it should have."""
     meant = due.editions_after(one.versions[0])
     verdict.alerts += FIRST in one.editions
@@ -110,26 +111,26 @@ def _judge_one(verdict: Verdict, one: Told, due: Due) -> None:
 
 
 def _wrong_words(
-    subject: Subject, told: Mapping[UUID, Told], meant: Mapping[UUID, str], due: Due
+    subject: Subject, alerts: Mapping[UUID, AlertsWritten], meant: Mapping[UUID, str], due: Due
 ) -> list[str]:
     """What alerts say that is not so."""
     found = []
-    if late := sum(_is_wrong_first(subject, one, due) for one in told.values()):
-        found.append(f"{late} told first of a version that was not to be told first")
-    if any(e not in (FIRST, v) for one in told.values() for e, v in _pairs(one)):
+    if late := sum(_is_wrong_first(subject, one, due) for one in alerts.values()):
+        found.append(f"{late} told first of a version that was not to be alerted first")
+    if any(e not in (FIRST, v) for one in alerts.values() for e, v in _pairs(one)):
         found.append("a correction tells another version than its own")
     if subject.is_still and any(
-        one.is_sure != (meant.get(who) == "eligible") for who, one in told.items()
+        one.is_sure != (meant.get(who) == "eligible") for who, one in alerts.items()
     ):
         found.append("told with a wrong verdict")
     return found
 
 
-def _is_wrong_first(subject: Subject, one: Told, due: Due) -> bool:
-    """Where nobody ever changes everybody is told at once; elsewhere as long as it is open."""
+def _is_wrong_first(subject: Subject, one: AlertsWritten, due: Due) -> bool:
+    """Where nobody ever changes everybody is alerted at once; elsewhere as long as it is open."""
     first = one.versions[0]
     return first not in (due.versions[:1] if subject.is_still else due.open)
 
 
-def _pairs(one: Told) -> Iterable[tuple[int, int]]:
+def _pairs(one: AlertsWritten) -> Iterable[tuple[int, int]]:
     return zip(one.editions, one.versions, strict=True)

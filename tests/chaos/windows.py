@@ -17,10 +17,16 @@ from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.kernel.messaging.relay import RELAY_LOCK
 
 from ..journeys.stories import Story
-from .processes import Crew, Member
+from .processes import Member, Processes
 
-FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR = "fan-out", "audience", "publish", "delivery", "door"
-KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, DOOR)
+FANOUT, KEEPING, PUBLISH, DELIVERY, PARTNER_QUEUE = (
+    "fan-out",
+    "audience",
+    "publish",
+    "delivery",
+    "partner_queue",
+)
+KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, PARTNER_QUEUE)
 LAG = 0.03
 """The longest wait, in seconds, between the sight of a window and the blow."""
 ARRIVAL = 0.005
@@ -35,10 +41,10 @@ SELECT a.pid, a.client_port, a.xact_start,
     {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ExclusiveLock'")} AS fans_out,
     {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ShareLock'")} AS keeps,
     {_ADVISORY.format(key=RELAY_LOCK, condition="l.granted")} AND EXISTS (
-        SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NULL) AS publishes,
+        SELECT FROM outbox WHERE published_at IS NULL AND quarantined_at IS NULL) AS publishes,
     a.query LIKE '%FROM feed_entry%' AND EXISTS (
         SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock'
-            AND l.relation = to_regclass('amqp_door')) AS delivers,
+            AND l.relation = to_regclass('partner_queue')) AS delivers,
     false AS makes
 FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_start IS NOT NULL
@@ -46,12 +52,12 @@ WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_star
 """
 # A door is made with nothing open in the database: whoever has looked since it was asked for is at
 # it until it is ready.
-_LOOK_AT_DOORS = """
+_LOOK_AT_PARTNER_QUEUES = """
 SELECT a.pid, a.client_port, a.state_change AS xact_start, false AS fans_out, false AS keeps,
     false AS publishes, false AS delivers, true AS makes
 FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.state = 'idle'
-    AND EXISTS (SELECT FROM amqp_door d WHERE d.state = 'requested'
+    AND EXISTS (SELECT FROM partner_queue d WHERE d.state = 'requested'
         AND a.state_change > d.requested_at)
 """
 
@@ -68,7 +74,7 @@ class Window:
     @classmethod
     def of(cls, row: asyncpg.Record) -> Window | None:
         flags = (
-            (DOOR, row["makes"]),
+            (PARTNER_QUEUE, row["makes"]),
             (FANOUT, row["fans_out"]),
             (KEEPING, row["keeps"]),
             (PUBLISH, row["publishes"]),
@@ -88,14 +94,14 @@ class Caught:
     member: Member
 
 
-class Lookout:
+class FaultWindow:
     """Looks into the database of one service, as its own role."""
 
-    def __init__(self, story: Story, crew: Crew, target: str, dice: Random) -> None:
+    def __init__(self, story: Story, processes: Processes, target: str, chances: Random) -> None:
         self.story = story
-        self.crew = crew
+        self.processes = processes
         self.target = target
-        self.dice = dice
+        self.chances = chances
         self.service = "notifications" if target == PROVISIONER else target
 
     async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
@@ -107,17 +113,17 @@ class Lookout:
         """
         missed = 0
         end = time.monotonic() + patience
-        self.crew.forget_ports()
+        self.processes.release_ports()
         async with self.story.database(self.service) as connection:
             while time.monotonic() < end:
                 for window in await self._windows(connection):
-                    member = self.crew.talker(self.target, window.port)
+                    member = self.processes.talker(self.target, window.port)
                     if member is None or window.kind not in wanted:
                         continue
-                    await asyncio.sleep(self.dice.uniform(0, LAG / (1 + missed)))
-                    with frozen_unless_kept(member) as hold:
+                    await asyncio.sleep(self.chances.uniform(0, LAG / (1 + missed)))
+                    with frozen_unless_kept(member) as freeze:
                         if await self._stays(connection, window):
-                            hold.kept = True
+                            freeze.kept = True
                             return Caught(window, member)
                     missed += 1
                 await asyncio.sleep(0)
@@ -128,24 +134,24 @@ class Lookout:
         return window in await self._windows(connection)
 
     async def _windows(self, connection: asyncpg.Connection) -> list[Window]:
-        look = _LOOK_AT_DOORS if self.target == PROVISIONER else _LOOK
+        look = _LOOK_AT_PARTNER_QUEUES if self.target == PROVISIONER else _LOOK
         rows = await connection.fetch(look, f"taawon {self.target}")
         seen = [Window.of(row) for row in rows]
         return [window for window in seen if window is not None]
 
 
 @dataclass
-class Hold:
+class Freeze:
     kept: bool = False
 
 
 @contextmanager
-def frozen_unless_kept(member: Member) -> Iterator[Hold]:
+def frozen_unless_kept(member: Member) -> Iterator[Freeze]:
     """Frozen meanwhile, and afterwards only if it was decided so."""
-    hold = Hold()
+    freeze = Freeze()
     member.freeze()
     try:
-        yield hold
+        yield freeze
     finally:
-        if not hold.kept:
+        if not freeze.kept:
             member.thaw()

@@ -11,7 +11,7 @@ import pytest
 from devkit.pytest_plugin import STOOD_ON
 
 from .deployment import ComposeFailed, Deployment
-from .story import Told, begun
+from .story import DemoRun, begun
 
 # It builds images and takes minutes, so only `make test-compose` asks for it.
 collect_ignore_glob = [] if os.environ.get("TAAWON_TEST_COMPOSE") else ["test_*.py"]
@@ -33,6 +33,6 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="session")
-def told(deployment: Deployment) -> Told:
-    """The demonstration has been told on it."""
+def demo_run(deployment: Deployment) -> DemoRun:
+    """The demonstration has been alerted on it."""
     return begun(deployment)

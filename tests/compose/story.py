@@ -8,8 +8,8 @@ from typing import Any
 
 from devkit.client import Client, Refused
 from devkit.demo import story
-from devkit.demo.cast import PARTNERS, Cast, Door
-from devkit.demo.facts import PATIENCE, Facts
+from devkit.demo.cast import PARTNERS, Cast, PartnerQueue
+from devkit.demo.facts import PATIENCE, DemoResult
 from devkit.demo.reading import seeds_of
 from devkit.demo.screen import Screen
 from shared.kernel.waiting import wait_until
@@ -30,35 +30,35 @@ VICTIMS = (
 
 
 @dataclass
-class Told:
+class DemoRun:
     """What happened: the register file, the subjects, and who takes part."""
 
     deployment: Deployment
     operator: Client
     partners: dict[str, Client]
-    doors: dict[str, Door]
-    facts: Facts
+    partner_queues: dict[str, PartnerQueue]
+    demo_result: DemoResult
     subjects: list[str]
 
 
-def begun(deployment: Deployment) -> Told:
+def begun(deployment: Deployment) -> DemoRun:
     """The demonstration's register, partners, idea and calls, while containers are restarted."""
-    cast, screen, facts = Cast(deployment), Screen(), Facts()
+    cast, screen, demo_result = Cast(deployment), Screen(), DemoResult()
     operator = cast.operator()
-    story.import_register(deployment, operator, facts, count=COUNT, seed=1, screen=screen)
+    story.import_register(deployment, operator, demo_result, count=COUNT, seed=1, screen=screen)
     partners = {card.slug: cast.partner(operator, card) for card in PARTNERS}
-    doors = {slug: cast.door(client, slug) for slug, client in partners.items()}
-    told = Told(deployment, operator, partners, doors, facts, [])
-    told.subjects.append(published_idea(operator, cast.moderator(operator)))
+    partner_queues = {slug: cast.partner_queue(client, slug) for slug, client in partners.items()}
+    demo_run = DemoRun(deployment, operator, partners, partner_queues, demo_result, [])
+    demo_run.subjects.append(published_idea(operator, cast.moderator(operator)))
     calls = seeds_of("funding")(datetime.now(UTC).date())
     for call, victims in zip(calls, VICTIMS, strict=True):
-        told.subjects.append(opened_call(operator, call))
+        demo_run.subjects.append(opened_call(operator, call))
         deployment.restart(*victims)
         deployment.wait_ready()
     deployment.wait_healthy()
-    for subject in told.subjects:
-        assert wait_until(lambda subject=subject: is_told(operator, subject), within=PATIENCE)
-    return told
+    for subject in demo_run.subjects:
+        assert wait_until(lambda subject=subject: is_alerted(operator, subject), within=PATIENCE)
+    return demo_run
 
 
 def published_idea(operator: Client, moderator: Client) -> str:
@@ -75,7 +75,7 @@ def opened_call(operator: Client, seed: Any) -> str:
     return call_id
 
 
-def is_told(operator: Client, subject_id: str) -> bool:
+def is_alerted(operator: Client, subject_id: str) -> bool:
     try:
         totals = operator.get("notifications", f"/subjects/{subject_id}/totals")
     except Refused as refusal:

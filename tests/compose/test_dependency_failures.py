@@ -12,18 +12,18 @@ from shared.kernel import outage_causes
 from shared.kernel.waiting import wait_until
 
 from .deployment import ComposeFailed, Deployment
-from .story import Told, is_told, opened_call
+from .story import DemoRun, is_alerted, opened_call
 from .test_operations_page import a_new_call
 
 
 def test_without_secrets_the_first_missing_one_is_named_and_how_to_make_them(
-    told: Told,
+    demo_run: DemoRun,
 ) -> None:
-    env = told.deployment.clone / ".env"
+    env = demo_run.deployment.clone / ".env"
     kept = env.rename(env.with_suffix(".kept"))
     try:
         with pytest.raises(ComposeFailed) as refused:
-            told.deployment.compose("config", "--quiet")
+            demo_run.deployment.compose("config", "--quiet")
     finally:
         kept.rename(env)
 
@@ -32,8 +32,8 @@ def test_without_secrets_the_first_missing_one_is_named_and_how_to_make_them(
     )
 
 
-def test_a_taken_port_is_named(told: Told) -> None:
-    deployment = told.deployment
+def test_a_taken_port_is_named(demo_run: DemoRun) -> None:
+    deployment = demo_run.deployment
     deployment.compose("stop", "ideas")
     port = deployment.ports["ideas"]
     with socket.socket() as other:
@@ -52,18 +52,18 @@ def test_a_taken_port_is_named(told: Told) -> None:
     ("name", "check", "cause"),
     [
         ("TAAWON_NOTIFICATIONS_DATABASE_PASSWORD", "database", outage_causes.DATABASE_LOGIN),
-        ("TAAWON_NOTIFICATIONS_BROKER_PASSWORD", "reactions", outage_causes.BROKER_LOGIN),
+        ("TAAWON_NOTIFICATIONS_BROKER_PASSWORD", "consumers", outage_causes.BROKER_LOGIN),
     ],
 )
 def test_a_wrong_password_is_named_and_nothing_is_lost(
-    told: Told, name: str, check: str, cause: outage_causes.Cause
+    demo_run: DemoRun, name: str, check: str, cause: outage_causes.Cause
 ) -> None:
-    deployment = told.deployment
+    deployment = demo_run.deployment
     right = deployment.settings[name]
     _set(deployment, name, "guessed")
     try:
         deployment.compose("up", "--detach", "--no-deps", "notifications")
-        call_id = opened_call(told.operator, a_new_call())
+        call_id = opened_call(demo_run.operator, a_new_call())
         assert wait_until(
             lambda: _causes(deployment).get(check) == str(cause), within=60, every=1
         ), _causes(deployment)
@@ -71,7 +71,7 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(
         _set(deployment, name, right)
         deployment.compose("up", "--detach", "--wait", "--no-deps", "notifications")
 
-    assert wait_until(lambda: is_told(told.operator, call_id), within=60, every=0.5)
+    assert wait_until(lambda: is_alerted(demo_run.operator, call_id), within=60, every=0.5)
     assert "guessed" not in deployment.logs("notifications")
 
 

@@ -9,73 +9,73 @@ from typing import Any
 
 import httpx
 
-from devkit.demo.cast import Door
+from devkit.demo.cast import PartnerQueue
 from devkit.demo.reading import read_feed
 from devkit.places import SERVICES
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until
 
-from ..journeys.register_files import matching, read_facts
-from ..journeys.test_demo import announced, identities, recipients
+from ..journeys.register_files import matching, read_profiles
+from ..journeys.test_demo import identities, published, recipients
 from .deployment import LASTING
-from .story import COUNT, Told
+from .story import COUNT, DemoRun
 
 
-def test_the_ledger_is_exactly_what_the_register_file_says(told: Told) -> None:
-    by_identity = read_facts(Path(told.facts.register))
-    register = {who: by_identity[known] for who, known in identities(told.operator).items()}
-    wanted = announced(read_feed(told.partners["fm5"]))
+def test_the_ledger_is_exactly_what_the_register_file_says(demo_run: DemoRun) -> None:
+    by_identity = read_profiles(Path(demo_run.demo_result.register))
+    register = {who: by_identity[known] for who, known in identities(demo_run.operator).items()}
+    wanted = published(read_feed(demo_run.partners["fm5"]))
 
-    for subject in told.subjects:
+    for subject in demo_run.subjects:
         expected = matching(register, *wanted[subject])
-        totals = told.operator.get("notifications", f"/subjects/{subject}/totals")
+        totals = demo_run.operator.get("notifications", f"/subjects/{subject}/totals")
 
-        assert recipients(told.operator, subject) == expected
+        assert recipients(demo_run.operator, subject) == expected
         assert totals["matched"] == totals["alerted"] == len(expected)
         assert totals["repeated"] == 0
-    assert len(told.subjects) == 8
+    assert len(demo_run.subjects) == 8
     assert len(register) == COUNT
 
 
 def test_each_partner_read_its_feed_from_its_own_queue_through_the_published_port(
-    told: Told,
+    demo_run: DemoRun,
 ) -> None:
-    for slug, client in told.partners.items():
+    for slug, client in demo_run.partners.items():
         feed = {item["id"]: item["data"] for item in read_feed(client)}
-        door = told.doors[slug]
+        partner_queue = demo_run.partner_queues[slug]
 
-        door.read(len(feed))
+        partner_queue.read(len(feed))
         # A restart in the middle of a delivery may repeat an event, under the same id.
         for _ in range(len(feed)):
-            if heard(door).keys() >= feed.keys():
+            if received(partner_queue).keys() >= feed.keys():
                 break
-            door.read(1)
+            partner_queue.read(1)
 
-        assert heard(door) == feed
-    assert {len(read_feed(client)) for client in told.partners.values()} != {0}
+        assert received(partner_queue) == feed
+    assert {len(read_feed(client)) for client in demo_run.partners.values()} != {0}
 
 
-def heard(door: Door) -> dict[str, Any]:
+def received(partner_queue: PartnerQueue) -> dict[str, Any]:
     """What came through the queue so far, each event once."""
-    return {message["id"]: message["data"] for message in door.received}
+    return {message["id"]: message["data"] for message in partner_queue.received}
 
 
-def test_the_doctor_finds_no_error_and_status_finds_everybody(told: Told) -> None:
-    token = told.operator.token()
+def test_the_doctor_finds_no_error_and_status_finds_everybody(demo_run: DemoRun) -> None:
+    token = demo_run.operator.token()
 
     def errors() -> list[dict[str, Any]]:
-        done = told.deployment.taawon("doctor", "--json", token=token)
+        done = demo_run.deployment.taawon("doctor", "--json", token=token)
         assert done.stdout, done.stderr
         return [each for each in json.loads(done.stdout) if each["severity"] == "error"]
 
     assert wait_until(lambda: not errors(), within=60, every=2), errors()
-    status = told.deployment.taawon("status", "--json", token=token)
+    status = demo_run.deployment.taawon("status", "--json", token=token)
     rows = json.loads(status.stdout)
     assert [row["name"] for row in rows if row["up"] and row["ready"]] == list(SERVICES)
 
 
-def test_every_container_runs_as_promised(told: Told) -> None:
-    containers = told.deployment.containers()
+def test_every_container_runs_as_promised(demo_run: DemoRun) -> None:
+    containers = demo_run.deployment.containers()
 
     for name, container in containers.items():
         host = container["HostConfig"]
@@ -92,10 +92,10 @@ def test_every_container_runs_as_promised(told: Told) -> None:
     assert set(LASTING) < containers.keys()
 
 
-def test_only_the_doors_are_published_and_on_loopback(told: Told) -> None:
+def test_only_the_apis_are_published_and_on_loopback(demo_run: DemoRun) -> None:
     bound = {
         (name, inner): [each["HostIp"] for each in outer]
-        for name, container in told.deployment.containers().items()
+        for name, container in demo_run.deployment.containers().items()
         for inner, outer in container["NetworkSettings"]["Ports"].items()
         if outer
     }
@@ -109,17 +109,17 @@ def test_only_the_doors_are_published_and_on_loopback(told: Told) -> None:
     assert {address for addresses in bound.values() for address in addresses} == {"127.0.0.1"}
 
 
-def test_no_secret_is_in_a_log_or_in_another_ones_environment(told: Told) -> None:
+def test_no_secret_is_in_a_log_or_in_another_ones_environment(demo_run: DemoRun) -> None:
     secrets = {
         name: value
-        for name, value in told.deployment.settings.items()
+        for name, value in demo_run.deployment.settings.items()
         if re.search("PASSWORD|KEYS", name)
     }
-    logs = told.deployment.logs()
+    logs = demo_run.deployment.logs()
 
     assert [name for name, value in secrets.items() if value in logs] == []
     for service in SERVICES:
-        own = told.deployment.in_container(service, "python", "-c", PRINT_ENVIRONMENT)
+        own = demo_run.deployment.in_container(service, "python", "-c", PRINT_ENVIRONMENT)
         others = {
             name
             for name, value in secrets.items()
@@ -132,9 +132,9 @@ def test_no_secret_is_in_a_log_or_in_another_ones_environment(told: Told) -> Non
 PRINT_ENVIRONMENT = "import os; print(*os.environ.values(), sep='\\n')"
 
 
-def test_a_container_cannot_write_to_its_own_image(told: Told) -> None:
+def test_a_container_cannot_write_to_its_own_image(demo_run: DemoRun) -> None:
     for service in SERVICES:
-        written = told.deployment.in_container(service, "python", "-c", TRY_TO_WRITE)
+        written = demo_run.deployment.in_container(service, "python", "-c", TRY_TO_WRITE)
         assert written.split() == ["refused", "refused"], service
 
 
@@ -147,10 +147,10 @@ for path in ("/app/shared/shared/x", "/etc/x"):
 """
 
 
-def test_the_mail_sink_keeps_what_it_is_sent(told: Told) -> None:
-    told.deployment.in_container("notifications", "python", "-c", SEND_MAIL)
+def test_the_mail_sink_keeps_what_it_is_sent(demo_run: DemoRun) -> None:
+    demo_run.deployment.in_container("notifications", "python", "-c", SEND_MAIL)
 
-    url = f"http://127.0.0.1:{told.deployment.ports['mail']}/api/v1/messages"
+    url = f"http://127.0.0.1:{demo_run.deployment.ports['mail']}/api/v1/messages"
 
     assert wait_until(lambda: "A test of the sink" in httpx.get(url).text, within=10)
 

@@ -18,7 +18,7 @@ from shared.kernel.waiting import wait_until
 
 from .deployment import ROOT, Deployment
 from .page import scripts
-from .story import Told, is_told, opened_call
+from .story import DemoRun, is_alerted, opened_call
 
 RAN: set[str] = set()
 """Blocks of the page that a test has run."""
@@ -39,14 +39,14 @@ TWICE = (
 )
 
 
-def run(told: Told, name: str, **replaced: str) -> str:
+def run(demo_run: DemoRun, name: str, **replaced: str) -> str:
     """Run a block of the page; `replaced` are texts that stand for others on this machine."""
     script = scripts()[name]
     for old, new in replaced.items():
         assert old in script
         script = script.replace(old, new)
     RAN.add(name)
-    return told.deployment.script(script, told.operator.token())
+    return demo_run.deployment.script(script, demo_run.operator.token())
 
 
 def rows(deployment: Deployment) -> dict[str, list[str]]:
@@ -59,13 +59,13 @@ def rows(deployment: Deployment) -> dict[str, list[str]]:
     }
 
 
-def heard_once(told: Told) -> str:
-    """A new call is told to everybody once, and to the partner by its own login."""
-    call_id = opened_call(told.operator, a_new_call())
-    assert wait_until(lambda: is_told(told.operator, call_id), within=PATIENCE, every=0.2)
-    totals = told.operator.get("notifications", f"/subjects/{call_id}/totals")
+def received_once(demo_run: DemoRun) -> str:
+    """A new call is alerted to everybody once, and to the partner by its own login."""
+    call_id = opened_call(demo_run.operator, a_new_call())
+    assert wait_until(lambda: is_alerted(demo_run.operator, call_id), within=PATIENCE, every=0.2)
+    totals = demo_run.operator.get("notifications", f"/subjects/{call_id}/totals")
     assert totals["matched"] == totals["alerted"] > 0
-    assert told.deployment.query("notifications", TWICE) == []
+    assert demo_run.deployment.query("notifications", TWICE) == []
     return call_id
 
 
@@ -81,72 +81,76 @@ def usual_port(service: str) -> int:
     return int(port)
 
 
-def test_a_command_finds_the_system_from_the_host_and_from_a_container(told: Told) -> None:
-    password = shlex.quote(told.operator.credentials["password"])
+def test_a_command_finds_the_system_from_the_host_and_from_a_container(demo_run: DemoRun) -> None:
+    password = shlex.quote(demo_run.operator.credentials["password"])
     usual = {
         **{service: usual_port(service) for service in SERVICES},
         "management": 15672,
     }
     here = {
-        f"127.0.0.1:{port}": f"127.0.0.1:{told.deployment.ports[name]}"
+        f"127.0.0.1:{port}": f"127.0.0.1:{demo_run.deployment.ports[name]}"
         for name, port in usual.items()
     }
     typed = {"stty -echo; read -r password; stty echo": f"password={password}"}
 
-    outside = run(told, "a command on the host", **here, **typed, **{"you@example.org": OPERATOR})
-    inside = run(told, "a command in a container")
+    outside = run(
+        demo_run, "a command on the host", **here, **typed, **{"you@example.org": OPERATOR}
+    )
+    inside = run(demo_run, "a command in a container")
 
     for found in (outside, inside):
         assert found.rstrip().splitlines()[-1].startswith("0 errors"), found
 
 
-def test_a_backup_comes_back_row_for_row_in_an_empty_system(told: Told) -> None:
-    told.deployment.wait_settled()
-    before = rows(told.deployment)
-    run(told, "back up")
-    cooperative_id = forgotten_since(told)
-    run(told, "note what persons asked for")
-    told.deployment.down()
-    (told.deployment.clone / ".env").unlink()
+def test_a_backup_comes_back_row_for_row_in_an_empty_system(demo_run: DemoRun) -> None:
+    demo_run.deployment.wait_settled()
+    before = rows(demo_run.deployment)
+    run(demo_run, "back up")
+    cooperative_id = erased_since(demo_run)
+    run(demo_run, "note what persons asked for")
+    demo_run.deployment.down()
+    (demo_run.deployment.clone / ".env").unlink()
 
-    told.deployment.script(scripts()["restore"], token="")
+    demo_run.deployment.script(scripts()["restore"], token="")
     RAN.add("restore")
-    run(told, "announce again")
+    run(demo_run, "publish again")
 
-    told.deployment.wait_settled()
-    after = rows(told.deployment)
+    demo_run.deployment.wait_settled()
+    after = rows(demo_run.deployment)
     assert {
         name for name in before if name != "registry.audit" and before[name] != after[name]
     } <= {
-        "funding.audit",  # says that the log was announced again
+        "funding.audit",  # says that the log was published again
         "ideas.audit",
     }
-    assert told.deployment.query("notifications", TWICE) == []
-    assert contacts(told, cooperative_id) == [["t"], ["t"]]
-    run(told, "forget again")
-    told.deployment.wait_settled()
-    assert contacts(told, cooperative_id) == [["f"], ["f"]]
-    call_id = heard_once(told)
-    door = told.doors["fm5"]
-    assert wait_until(lambda: call_id in read_anew(told, door), within=PATIENCE, every=1)
+    assert demo_run.deployment.query("notifications", TWICE) == []
+    assert contacts(demo_run, cooperative_id) == [["t"], ["t"]]
+    run(demo_run, "forget again")
+    demo_run.deployment.wait_settled()
+    assert contacts(demo_run, cooperative_id) == [["f"], ["f"]]
+    call_id = received_once(demo_run)
+    partner_queue = demo_run.partner_queues["fm5"]
+    assert wait_until(
+        lambda: call_id in read_anew(demo_run, partner_queue), within=PATIENCE, every=1
+    )
 
 
-def forgotten_since(told: Told) -> str:
+def erased_since(demo_run: DemoRun) -> str:
     """A cooperative whose contact asks to be forgotten after the backup."""
     known = "SELECT id FROM cooperative WHERE contact_sealed IS NOT NULL ORDER BY id LIMIT 1"
-    (cooperative_id,) = told.deployment.query("registry", known)
+    (cooperative_id,) = demo_run.deployment.query("registry", known)
     asked = {"kind": "erasure", "ground": "person", "reference": "2026/114"}
-    told.operator.post(
+    demo_run.operator.post(
         "registry", "/persons/requests", asked | {"cooperative_ids": [cooperative_id]}
     )
     return cooperative_id
 
 
-def contacts(told: Told, cooperative_id: str) -> list[list[str]]:
+def contacts(demo_run: DemoRun, cooperative_id: str) -> list[list[str]]:
     """Whether the register and the audience know a contact of it."""
     known = "SELECT contact_sealed IS NOT NULL FROM"
     return [
-        told.deployment.query(service, f"{known} {table} WHERE {key} = '{cooperative_id}'")
+        demo_run.deployment.query(service, f"{known} {table} WHERE {key} = '{cooperative_id}'")
         for service, table, key in (
             ("registry", "cooperative", "id"),
             ("notifications", "audience", "cooperative_id"),
@@ -154,82 +158,84 @@ def contacts(told: Told, cooperative_id: str) -> list[list[str]]:
     ]
 
 
-def read_anew(told: Told, door: Any) -> set[str]:
+def read_anew(demo_run: DemoRun, partner_queue: Any) -> set[str]:
     """The calls that the partner has read from its queue so far, after one more look at it.
 
     The repeats of what it had before stand in front of what it misses, so it reads as many again.
     """
-    feed = read_feed(told.partners[door.slug])
-    missing = {item["id"] for item in feed} - {message["id"] for message in door.received}
+    feed = read_feed(demo_run.partners[partner_queue.slug])
+    missing = {item["id"] for item in feed} - {message["id"] for message in partner_queue.received}
     if missing:
-        door.read(len(missing))
-    return {str(message["data"].get("call_id")) for message in door.received}
+        partner_queue.read(len(missing))
+    return {str(message["data"].get("call_id")) for message in partner_queue.received}
 
 
-def test_notifications_is_rebuilt_from_the_others(told: Told) -> None:
-    told.deployment.wait_settled()
-    audience = told.deployment.query("notifications", AUDIENCE)
-    alerts = set(told.deployment.query("notifications", FIRST_ALERTS))
+def test_notifications_is_rebuilt_from_the_others(demo_run: DemoRun) -> None:
+    demo_run.deployment.wait_settled()
+    audience = demo_run.deployment.query("notifications", AUDIENCE)
+    alerts = set(demo_run.deployment.query("notifications", FIRST_ALERTS))
 
-    run(told, "rebuild notifications")
+    run(demo_run, "rebuild notifications")
 
-    told.deployment.wait_settled()
-    assert told.deployment.query("notifications", AUDIENCE) == audience
-    assert set(told.deployment.query("notifications", FIRST_ALERTS)) == alerts
+    demo_run.deployment.wait_settled()
+    assert demo_run.deployment.query("notifications", AUDIENCE) == audience
+    assert set(demo_run.deployment.query("notifications", FIRST_ALERTS)) == alerts
     assert len(alerts) > 1000
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "go back"])
-def test_a_service_is_exchanged_with_messages_in_flight(told: Told, direction: str) -> None:
+def test_a_service_is_exchanged_with_messages_in_flight(demo_run: DemoRun, direction: str) -> None:
     opened: list[str] = []
     exchanged = threading.Event()
 
     def keep_opening() -> None:
         while not exchanged.is_set():
-            opened.append(opened_call(told.operator, a_new_call()))
+            opened.append(opened_call(demo_run.operator, a_new_call()))
 
     load = threading.Thread(target=keep_opening)
     load.start()
     try:
-        run(told, direction)
+        run(demo_run, direction)
     finally:
         exchanged.set()
         load.join()
 
     for call_id in opened:
         assert wait_until(
-            lambda call_id=call_id: is_told(told.operator, call_id), within=PATIENCE, every=0.2
+            lambda call_id=call_id: is_alerted(demo_run.operator, call_id),
+            within=PATIENCE,
+            every=0.2,
         )
     assert opened
-    assert told.deployment.query("notifications", TWICE) == []
-    image = told.deployment.containers()["notifications"]["Config"]["Image"]
+    assert demo_run.deployment.query("notifications", TWICE) == []
+    image = demo_run.deployment.containers()["notifications"]["Config"]["Image"]
     assert image.endswith(":next" if direction == "upgrade" else ":dev")
 
 
-def test_two_replicas_share_the_work(told: Told) -> None:
+def test_two_replicas_share_the_work(demo_run: DemoRun) -> None:
     first = next(p for p in range(23000, 29000) if is_free(p) and is_free(p + 1))
-    run(told, "two replicas", **{"8004-8005": f"{first}-{first + 1}"})
-    told.deployment.ports["notifications"] = first
+    run(demo_run, "two replicas", **{"8004-8005": f"{first}-{first + 1}"})
+    demo_run.deployment.ports["notifications"] = first
 
-    told.deployment.wait_ready()
-    assert replicas(told) == 2
-    heard_once(told)
-
-
-def replicas(told: Told) -> int:
-    return len(told.deployment.compose("ps", "--quiet", "notifications").split())
+    demo_run.deployment.wait_ready()
+    assert replicas(demo_run) == 2
+    received_once(demo_run)
 
 
-def test_keys_and_passwords_are_rotated_while_it_runs(told: Told) -> None:
-    before = told.deployment.settings
+def replicas(demo_run: DemoRun) -> int:
+    return len(demo_run.deployment.compose("ps", "--quiet", "notifications").split())
 
-    run(told, "rotate seal keys")
-    old, new = before["TAAWON_SEAL_KEYS"], told.deployment.settings["TAAWON_SEAL_KEYS"]
-    run(told, "remove the old seal key")
-    run(told, "rotate the signing key")
-    run(told, "rotate passwords")
 
-    after = told.deployment.settings
+def test_keys_and_passwords_are_rotated_while_it_runs(demo_run: DemoRun) -> None:
+    before = demo_run.deployment.settings
+
+    run(demo_run, "rotate seal keys")
+    old, new = before["TAAWON_SEAL_KEYS"], demo_run.deployment.settings["TAAWON_SEAL_KEYS"]
+    run(demo_run, "remove the old seal key")
+    run(demo_run, "rotate the signing key")
+    run(demo_run, "rotate passwords")
+
+    after = demo_run.deployment.settings
     assert new == f"{after['TAAWON_SEAL_KEYS']},{old}"
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {
@@ -237,11 +243,11 @@ def test_keys_and_passwords_are_rotated_while_it_runs(told: Told) -> None:
         "TAAWON_IDEAS_DATABASE_PASSWORD",
         "TAAWON_IDEAS_BROKER_PASSWORD",
     }
-    told.deployment.wait_ready()
-    assert replicas(told) == 2
+    demo_run.deployment.wait_ready()
+    assert replicas(demo_run) == 2
     # The operator signs in by an e-mail that rests sealed, with a token of the new key.
-    told.operator.forget_token()
-    heard_once(told)
+    demo_run.operator.drop_token()
+    received_once(demo_run)
 
 
 def test_every_command_of_the_page_was_run() -> None:

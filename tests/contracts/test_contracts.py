@@ -25,7 +25,7 @@ from shared.contracts.registry import (
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.wire import MAX_BODY_BYTES
-from shared.kernel.service.spec import installed_reactions
+from shared.kernel.service.spec import installed_consumers
 
 each = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 
@@ -64,7 +64,7 @@ def test_a_stored_schema_is_the_one_of_the_code(event):
 
 
 @pytest.mark.parametrize("folder", [catalogue.SAMPLES, catalogue.SCHEMAS], ids=["sample", "schema"])
-def test_there_is_one_file_for_every_fact_and_none_for_others(folder):
+def test_there_is_one_file_for_every_event_and_none_for_others(folder):
     assert {path.stem for path in folder.iterdir()} == set(EVENTS)
 
 
@@ -76,13 +76,13 @@ def test_a_topic_names_service_aggregate_and_what_happened(event):
 
 
 @each
-def test_a_fact_says_in_a_sentence_what_is_so_now(event):
+def test_an_event_says_in_a_sentence_what_is_so_now(event):
     assert event.__doc__
     assert event.__doc__.split("\n")[0].endswith(".")
 
 
 @each
-def test_a_fact_names_its_aggregate(event):
+def test_an_event_names_its_aggregate(event):
     assert isinstance(sample(event).aggregate_id, uuid.UUID)
 
 
@@ -95,10 +95,10 @@ def test_a_newer_sender_may_add_fields(event):
 
 @each
 def test_partners_see_marked_fields_and_nothing_else(event):
-    fact = sample(event)
+    full = sample(event)
 
-    assert _names(fact.public_data()) & PRIVATE == set()
-    assert _unmarked(type(fact), fact.public_data()) == set()
+    assert _names(full.public_data()) & PRIVATE == set()
+    assert _unmarked(type(full), full.public_data()) == set()
 
 
 def test_a_record_of_the_register_has_no_public_field():
@@ -131,10 +131,10 @@ def test_a_full_batch_with_sealed_contacts_fits_into_one_message():
     sealed = Sealer([SEAL_KEY]).seal(person)
     records = tuple(_a_long_record(sealed) for _ in range(BATCH_LIMIT))
 
-    fact = CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
+    full = CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
 
     assert len(sealed) >= 300
-    assert len(outbox.row_for(fact).body) < MAX_BODY_BYTES
+    assert len(outbox.row_for(full).body) < MAX_BODY_BYTES
 
 
 def _a_long_record(sealed: str) -> CooperativeRecord:
@@ -181,6 +181,6 @@ def _unmarked(model: type[Contract], shown: dict[str, Any]) -> set[str]:
 def test_whoever_declares_an_answer_to_persons_gives_it_and_nobody_else_is_waited_for():
     declared = {answer.service() for answer in ANSWERS}
 
-    reactions = {r.queue for r in installed_reactions() if PersonErasureRequested.topic in r.topics}
-    assert reactions == {f"{service}.answer_person" for service in declared}
+    consumers = {r.queue for r in installed_consumers() if PersonErasureRequested.topic in r.topics}
+    assert consumers == {f"{service}.answer_person" for service in declared}
     assert len(declared) == len(ANSWERS)

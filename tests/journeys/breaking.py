@@ -29,7 +29,7 @@ from .leftovers import Backlog, Leftovers
 from .register_files import matching
 from .stories import Story, a_track, end, started
 
-PAUSES = (0.2, 0.4, 0.8)
+DELAYS = (0.2, 0.4, 0.8)
 """The whole retry schedule of the system that these journeys break."""
 COOPERATIVES = 3000
 LATER = 1200
@@ -40,7 +40,7 @@ A_TRACK = a_track(**SOUSS_MASSA.model_dump(mode="json", exclude_defaults=True))
 
 FOLLOW_CALL = "notifications.follow_call"
 FEED_PARTNERS = "notifications.feed_partners"
-KEEP_IMPORTED = "notifications.keep_imported_cooperatives"
+STORE_IMPORTED = "notifications.store_imported_cooperatives"
 
 _HOLDS_LOCK = """
 SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -56,8 +56,8 @@ async def breakable(run_folder: Path) -> AsyncIterator[Story]:
         # Servers that somebody gave us are not ours to break.
         for name in ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL"):
             environment.delenv(f"TAAWON_{name}", raising=False)
-        pauses = ",".join(map(str, PAUSES))
-        stack = await started(run_folder / "breakable", TAAWON_RETRY_PAUSES=pauses)
+        delays = ",".join(map(str, DELAYS))
+        stack = await started(run_folder / "breakable", TAAWON_RETRY_DELAYS=delays)
     try:
         files = run_folder / "breakable-files"
         async with Story.begun(stack, files, count=COOPERATIVES, later=MORE) as story:
@@ -67,16 +67,16 @@ async def breakable(run_folder: Path) -> AsyncIterator[Story]:
 
 
 @pytest.fixture(scope="session")
-async def saboteur(breakable: Story) -> Sabotage:
-    return Sabotage(breakable)
+async def breaker(breakable: Story) -> Breakage:
+    return Breakage(breakable)
 
 
 @pytest.fixture
-async def sabotage(saboteur: Sabotage) -> AsyncIterator[Sabotage]:
+async def breakage(breaker: Breakage) -> AsyncIterator[Breakage]:
     """The means to break that system; what a journey leaves broken is put right after it."""
-    yield saboteur
-    await saboteur.put_right()
-    await saboteur.settled()
+    yield breaker
+    await breaker.put_right()
+    await breaker.settled()
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class Trap:
 
     def has_sprung(self) -> bool:
         """This very process got there and was killed: it could neither save nor say anything."""
-        told = self.proof.read_text() if self.proof.exists() else ""
-        return told == f"{self.place} {self.pid}\n" and end_of(self.pid) == -signal.SIGKILL
+        proof_text = self.proof.read_text() if self.proof.exists() else ""
+        return proof_text == f"{self.place} {self.pid}\n" and end_of(self.pid) == -signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def end_of(pid: int) -> int | None:
     return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
-class Sabotage:
+class Breakage:
     """Kills, stops and holds up parts of one system, and sees what is under way in it."""
 
     def __init__(self, story: Story) -> None:
@@ -197,7 +197,7 @@ class Sabotage:
     # Holding up and looking
 
     @asynccontextmanager
-    async def fanouts_held_up(self) -> AsyncIterator[None]:
+    async def fanouts_blocked(self) -> AsyncIterator[None]:
         """Meanwhile each fan-out gets to its first step and no further, as if it took very long."""
         async with self.story.database("notifications") as connection:
             await connection.execute("SELECT pg_advisory_lock($1)", AUDIENCE_LOCK)
@@ -221,7 +221,7 @@ class Sabotage:
         return (await self.left.backlogs())[queue]
 
     async def unsent(self, service: str) -> int:
-        """Facts in the outbox that the broker has not confirmed."""
+        """Events in the outbox that the broker has not confirmed."""
         return await self.left.unsent(service)
 
     async def counted(self, *outcomes: str) -> float:
@@ -261,5 +261,5 @@ class Sabotage:
 
         Neither ages nor shares are asked for, so the day does not matter.
         """
-        told = matching(await self.story.register(), [SOUSS_MASSA], date.min)
-        return dict.fromkeys(told, 1)
+        audience = matching(await self.story.register(), [SOUSS_MASSA], date.min)
+        return dict.fromkeys(audience, 1)

@@ -10,10 +10,10 @@ import pytest
 
 from devkit.stack import Stack
 
-from .breaking import breakable, sabotage, saboteur
+from .breaking import breakable, breakage, breaker
 from .stories import Story, end, started
 
-__all__ = ["breakable", "sabotage", "saboteur"]
+__all__ = ["breakable", "breakage", "breaker"]
 
 HERE = Path(__file__).parent
 

@@ -11,14 +11,14 @@ from uuid import UUID
 from devkit.places import SERVICES
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import VHOST
-from shared.kernel.service.spec import installed_reactions
+from shared.kernel.service.spec import installed_consumers
 
 from .stories import Story
 
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 _TROUBLE = {
-    "SELECT count(*) FROM amqp_door JOIN partner USING (slug)"
+    "SELECT count(*) FROM partner_queue JOIN partner USING (slug)"
     " WHERE delivered_position < last_position": "partner queues are behind their feeds",
     "SELECT count(*) FROM audience_change": "changes of the audience are not matched yet",
 }
@@ -34,26 +34,26 @@ class Backlog:
 
 
 class Leftovers:
-    """Looks for facts and messages that somebody has still to deal with, each said in words."""
+    """Looks for events and messages that somebody has still to deal with, each said in words."""
 
     def __init__(self, story: Story) -> None:
         self.story = story
 
     async def everything(self) -> AsyncIterator[str]:
-        async for left in self.facts():
+        async for left in self.events():
             yield left
         async for left in self.queues():
             yield left
 
-    async def facts(self, since: datetime = ALWAYS) -> AsyncIterator[str]:
-        """What the databases say of the facts written since then."""
+    async def events(self, since: datetime = ALWAYS) -> AsyncIterator[str]:
+        """What the databases say of the events written since then."""
         for service in SERVICES:
             if unsent := await self.unsent(service):
-                yield f"{service} has {unsent} facts to send"
+                yield f"{service} has {unsent} events to send"
             if dead := await self._count(service, "SELECT count(*) FROM dead_letter"):
                 yield f"{dead} letters of {service} are dead"
         for queue, count in (await self._unhandled(since)).items():
-            yield f"{queue} has not handled {count} facts"
+            yield f"{queue} has not handled {count} events"
         for query, what in _TROUBLE.items():
             if count := await self._count("notifications", query):
                 yield f"{count} {what}"
@@ -74,7 +74,7 @@ class Leftovers:
         }
 
     async def unsent(self, service: str) -> int:
-        """Facts in the outbox that the broker has not confirmed."""
+        """Events in the outbox that the broker has not confirmed."""
         return await self._count(service, "SELECT count(*) FROM outbox WHERE published_at IS NULL")
 
     async def _count(self, service: str, query: str) -> int:
@@ -82,17 +82,17 @@ class Leftovers:
             return int(await connection.fetchval(query))
 
     async def _unhandled(self, since: datetime) -> dict[str, int]:
-        """How many facts each reaction should have dealt with, and has not."""
-        announced = await self._announced(since)
+        """How many events each consumer should have dealt with, and has not."""
+        published = await self._published(since)
         missing = {}
-        for reaction in installed_reactions():
-            meant = {event_id for topic, event_id in announced if topic in reaction.topics}
-            handled = await self._handled(reaction.queue, since)
-            missing[reaction.queue] = len(meant - handled)
+        for consumer in installed_consumers():
+            meant = {event_id for topic, event_id in published if topic in consumer.topics}
+            handled = await self._handled(consumer.queue, since)
+            missing[consumer.queue] = len(meant - handled)
         return {queue: count for queue, count in missing.items() if count}
 
-    async def _announced(self, since: datetime) -> list[tuple[str, UUID]]:
-        """Topic and id of every fact in an outbox."""
+    async def _published(self, since: datetime) -> list[tuple[str, UUID]]:
+        """Topic and id of every event in an outbox."""
         found: list[tuple[str, UUID]] = []
         for service in SERVICES:
             async with self.story.database(service) as connection:

@@ -12,12 +12,12 @@ CUTTING_SECONDS = 0.3
 
 
 class Line:
-    """Carries everything both ways, until it goes deaf or is cut."""
+    """Carries everything both ways, until it goes not consuming or is cut."""
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url)
         self._port = 0
-        self._is_deaf = False
+        self._is_not_reading = False
         self._is_dead = False
         self._is_cutting = False
         self._talks: set[asyncio.Task[None]] = set()
@@ -51,18 +51,18 @@ class Line:
         login = parts.netloc.rpartition("@")[0]
         return parts._replace(netloc=f"{login}@127.0.0.1:{self._port}").geturl()
 
-    def go_deaf(self) -> None:
+    def stop_reading(self) -> None:
         """From now on the server hears and does what it is asked, and nobody hears that it did."""
-        self._is_deaf = True
+        self._is_not_reading = True
 
     def go_dead(self) -> None:
-        """From now on nobody hears anybody, and nobody is told so: the line is half open."""
-        self._is_deaf = self._is_dead = True
+        """From now on nobody hears anybody, and nobody is alerted so: the line is half open."""
+        self._is_not_reading = self._is_dead = True
 
     async def heal(self) -> None:
         """Those who missed something are cut off; whoever comes now is heard."""
         await self._hang_up()
-        self._is_deaf = self._is_dead = False
+        self._is_not_reading = self._is_dead = False
 
     async def cut(self) -> int:
         """Cut everybody off, whoever talks just then in mid-frame; how many were torn apart."""
@@ -110,7 +110,7 @@ class Line:
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
     ) -> None:
         while chunk := await source.read(CHUNK):
-            if self._is_deaf and (answers or self._is_dead):
+            if self._is_not_reading and (answers or self._is_dead):
                 self.lost_bytes += len(chunk)
                 continue
             if self._is_cutting and len(chunk) > 1:

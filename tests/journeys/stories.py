@@ -26,7 +26,7 @@ from devkit.stack import Stack
 from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
 from shared.contracts.base import Event, now
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 from shared.kernel.messaging import wire
@@ -36,8 +36,8 @@ from shared.kernel.messaging.topology import EVENTS
 
 from . import register_files
 
-SHORT_PAUSES = {
-    "TAAWON_RETRY_PAUSES": "0.3,0.6,1.0",
+SHORT_DELAYS = {
+    "TAAWON_RETRY_DELAYS": "0.3,0.6,1.0",
     "TAAWON_PROBE_SECONDS": "0.2",
     "TAAWON_RELAY_POLL_SECONDS": "0.2",
     "TAAWON_TOKEN_SECONDS": "3600",
@@ -47,7 +47,7 @@ OPERATOR = "operator@example.org"
 
 async def started(folder: Path, **settings: str) -> Stack:
     """A running system of that folder, whose pauses are short."""
-    stack = Stack(folder, overrides={**SHORT_PAUSES, **settings})
+    stack = Stack(folder, overrides={**SHORT_DELAYS, **settings})
     try:
         await asyncio.to_thread(stack.start)
     except BaseException:
@@ -123,7 +123,7 @@ class Partner(Person):
 
 
 @dataclass(frozen=True)
-class AmqpDoor:
+class PartnerQueue:
     """What a partner needs to read its queue."""
 
     url: str = field(repr=False)
@@ -144,7 +144,7 @@ class Story:
         self.password = secrets.token_urlsafe(18)
         self.header = ""
         self.undrawn: list[str] = []
-        self._known: tuple[tuple[Path, ...], dict[UUID, Facts]] = ((), {})
+        self._known: tuple[tuple[Path, ...], dict[UUID, Profile]] = ((), {})
         self._database_urls: dict[str, str] = {}
 
     @classmethod
@@ -233,8 +233,8 @@ class Story:
 
     async def dead_letters(self, service: str = "notifications") -> list[dict[str, Any]]:
         out = await self.taawon("dead-letters", "list", service, "--json", service=service)
-        letters: list[dict[str, Any]] = json.loads(out)
-        return letters
+        found: list[dict[str, Any]] = json.loads(out)
+        return found
 
     async def bootstrap(self) -> None:
         await self.taawon(
@@ -359,8 +359,8 @@ class Story:
         totals: dict[str, Any] = answer.json()
         return totals
 
-    async def told(self, subject_id: UUID, *, version: int = 2) -> Any:
-        """Wait until everybody has been told of this version or a later one: the counts then."""
+    async def until_alerted(self, subject_id: UUID, *, version: int = 2) -> Any:
+        """Wait until everybody has been alerted of this version or a later one: the counts then."""
 
         async def look() -> dict[str, Any] | None:
             totals = await self.totals(subject_id)
@@ -387,7 +387,8 @@ class Story:
         return [a for a in page["items"] if about is None or a["subject_id"] == str(about)]
 
     async def audience_counts(self, cooperatives: int) -> None:
-        """Wait until so many cooperatives are known to notifications, and late matches told."""
+        """Wait until so many cooperatives are known to notifications, and matches to backfill
+        told."""
 
         async def look() -> bool:
             if (await self.audience())["cooperatives"] != cooperatives:
@@ -421,28 +422,28 @@ class Story:
 
         return await self.eventually(look)
 
-    async def open_amqp_door(self, partner: Partner) -> AmqpDoor:
+    async def request_partner_queue(self, partner: Partner) -> PartnerQueue:
         """Ask for a queue, or for a new password, and wait until the credentials work."""
-        asked = await self.post("notifications", "/doors/amqp", who=partner)
+        asked = await self.post("notifications", "/partner-queue", who=partner)
 
         async def look() -> bool:
-            door = await self.get("notifications", "/doors/amqp", who=partner)
-            return bool(door["state"] == "ready")
+            partner_queue = await self.get("notifications", "/partner-queue", who=partner)
+            return bool(partner_queue["state"] == "ready")
 
         await self.eventually(look)
         username, password = asked["username"], asked["password"]
         url = self.stack.broker.found.amqp_url(username, password, PARTNER_VHOST)
-        return AmqpDoor(url, asked["queue"], username, password)
+        return PartnerQueue(url, asked["queue"], username, password)
 
-    async def heard(
-        self, door: AmqpDoor, count: int, *, refuse: bool = False
+    async def received(
+        self, partner_queue: PartnerQueue, count: int, *, refuse: bool = False
     ) -> list[AbstractIncomingMessage]:
         """The next messages of a partner's queue, read with the partner's own login."""
         messages: list[AbstractIncomingMessage] = []
-        connection = await aio_pika.connect(door.url)
+        connection = await aio_pika.connect(partner_queue.url)
         async with connection:
             channel = await connection.channel()
-            queue = await channel.get_queue(door.queue, ensure=False)
+            queue = await channel.get_queue(partner_queue.queue, ensure=False)
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
                     await (message.reject() if refuse else message.ack())
@@ -451,30 +452,36 @@ class Story:
                         break
         return messages
 
-    async def listen(self, door: AmqpDoor, count: int) -> list[dict[str, Any]]:
+    async def listen(self, partner_queue: PartnerQueue, count: int) -> list[dict[str, Any]]:
         """What `taawon partner listen` prints, run with nothing but the partner's own login."""
         # Not one setting of ours: a partner's machine has none.
         env = {name: value for name, value in os.environ.items() if not name.startswith("TAAWON_")}
         code, out, messages = await self.run(
-            "partner", "listen", door.url, door.queue, "--count", str(count), env=env
+            "partner",
+            "listen",
+            partner_queue.url,
+            partner_queue.queue,
+            "--count",
+            str(count),
+            env=env,
         )
         assert code == 0, messages
         return [json.loads(line) for line in out.splitlines()]
 
     # The oracle
 
-    async def register(self, *paths: Path) -> dict[UUID, Facts]:
-        """The facts of these files, or else of all that were handed out, under the registry's ids.
+    async def register(self, *paths: Path) -> dict[UUID, Profile]:
+        """The events of these files, or else of all that were handed out, under the registry's ids.
 
         What a later file says of a cooperative replaces what an earlier one said.
         """
         files = paths or tuple(self.files)
         if files != self._known[0]:
-            facts: dict[register_files.Identity, Facts] = {}
+            profile: dict[register_files.Identity, Profile] = {}
             for path in files:
-                facts |= await asyncio.to_thread(register_files.read_facts, path)
+                profile |= await asyncio.to_thread(register_files.read_profiles, path)
             ids = await self._ids()
-            self._known = files, {ids[who]: known for who, known in facts.items()}
+            self._known = files, {ids[who]: known for who, known in profile.items()}
         return self._known[1]
 
     async def _ids(self) -> dict[register_files.Identity, UUID]:
@@ -484,15 +491,15 @@ class Story:
         }
 
     async def expected(self, subject_id: UUID) -> dict[UUID, str]:
-        """Who should be told of a call or an idea, by the evaluator over the files alone."""
+        """Who should be alerted of a call or an idea, by the evaluator over the files alone."""
         content = await self.snapshot(subject_id)
-        announced = (
+        published = (
             announcement_of_call(content)
             if isinstance(content, CallSnapshot)
             else announcement_of_idea(content, occurred_at=now())
         )
-        tracks = audience_tracks(announced)
-        return register_files.matching(await self.register(), tracks, announced.reference_on)
+        tracks = audience_tracks(published)
+        return register_files.matching(await self.register(), tracks, published.reference_on)
 
     async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
         """A call or an idea as the service that owns it shows it."""
@@ -503,8 +510,8 @@ class Story:
 
     # The broker
 
-    async def announce(self, event: Event, *, service: str = "funding") -> None:
-        """Publish a fact as that service's relay does, with its own broker user."""
+    async def publish_event(self, event: Event, *, service: str = "funding") -> None:
+        """Publish an event as that service's relay does, with its own broker user."""
         await self.publish(service, event.topic, event.event_id, event.model_dump_json().encode())
 
     async def publish(
@@ -517,7 +524,7 @@ class Story:
         routing_key: str | None = None,
         headers: dict[str, Any] | None = None,
     ) -> None:
-        """Publish any bytes to the exchange of facts, with the service's own broker user."""
+        """Publish any bytes to the exchange of events, with the service's own broker user."""
         url = self.stack.broker.url_of(service, vhost=VHOST)
         message = wire.message(
             event_id=event_id,  # type: ignore[arg-type]  # a wrong one is part of some stories

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from ..chaos.matrix import MATRIX, Campaign, Fault
-from ..chaos.processes import Crew
+from ..chaos.processes import Processes
 from ..chaos.verification import Verdict
-from .breaking import Sabotage
+from .breaking import Breakage
 from .stories import Story
 
 SEED = 7
@@ -20,14 +20,14 @@ REPLICAS = {"notifications": 2, "funding": 2}
 
 
 @pytest.fixture
-async def campaign(breakable: Story, sabotage: Sabotage) -> AsyncIterator[Campaign]:
+async def campaign(breakable: Story, breakage: Breakage) -> AsyncIterator[Campaign]:
     """Two processes of the services that are killed, and work for all."""
-    crew = Crew(breakable.stack, REPLICAS)
+    processes = Processes(breakable.stack, REPLICAS)
     try:
-        async with Campaign(breakable, crew, seed=SEED).begun() as campaign:
+        async with Campaign(breakable, processes, seed=SEED).begun() as campaign:
             yield campaign
     finally:
-        crew.end_replicas()
+        processes.end_replicas()
 
 
 def fault_of(name: str) -> Fault:

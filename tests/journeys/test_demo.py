@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: its numbers are true, a second telling tells nobody twice."""
+"""The demo as a newcomer runs it: its numbers are true, a second telling alerts nobody twice."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
 
-from .register_files import Identity, matching, read_facts
+from .register_files import Identity, matching, read_profiles
 from .stories import end
 
 COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one run of the demo left behind: its facts, and the system still running."""
+class DemoRun:
+    """What one run of the demo left behind: its events, and the system still running."""
 
     folder: Path
     stack: Stack
-    facts: dict[str, Any]
+    demo_result: dict[str, Any]
     modes_before: dict[Path, tuple[int, int, int]]
 
     def person(self) -> Client:
@@ -76,15 +76,15 @@ def modes(folder: Path) -> dict[Path, tuple[int, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def told(run_folder: Path) -> Iterator[Told]:
+def demo_run(run_folder: Path) -> Iterator[DemoRun]:
     folder = run_folder / "demo"
     folder.mkdir()
     before = modes(folder)
     stack = Stack(folder / "stack")
     try:
         run_demo(folder, "--keep")
-        facts = json.loads((folder / "demo.json").read_text())
-        yield Told(folder, stack, facts, before)
+        demo_result = json.loads((folder / "demo.json").read_text())
+        yield DemoRun(folder, stack, demo_result, before)
     finally:
         stack.stop()
 
@@ -115,8 +115,8 @@ def recipients(client: Client, subject_id: str) -> dict[UUID, str]:
             return found
 
 
-def announced(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
-    """Whom each subject is for, as partners were told; author and date are not among it."""
+def published(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
+    """Whom each subject is for, as partners were alerted; author and date are not among it."""
     found = {}
     for item in feed:
         content = item["data"].get("call") or item["data"].get("idea")
@@ -137,32 +137,32 @@ def announced(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...
     return found
 
 
-def test_every_event_reached_exactly_those_whom_the_file_says(told: Told) -> None:
-    client = told.person()
-    by_identity = read_facts(Path(told.facts["register"]))
+def test_every_event_reached_exactly_those_whom_the_file_says(demo_run: DemoRun) -> None:
+    client = demo_run.person()
+    by_identity = read_profiles(Path(demo_run.demo_result["register"]))
     register = {who: by_identity[known] for who, known in identities(client).items()}
-    wanted = announced(read_feed(told.partner("fm5")))
+    wanted = published(read_feed(demo_run.partner("fm5")))
 
-    for event in told.facts["events"]:
+    for event in demo_run.demo_result["events"]:
         expected = matching(register, *wanted[event["subject_id"]])
 
         assert recipients(client, event["subject_id"]) == expected, event["title"]
         assert event["matched"] == event["alerted"] == len(expected)
         assert event["duplicates"] == 0
         assert event["seconds"] > 0
-    assert len(told.facts["events"]) == 8
-    assert len(register) == told.facts["cooperatives"] == COUNT
+    assert len(demo_run.demo_result["events"]) == 8
+    assert len(register) == demo_run.demo_result["cooperatives"] == COUNT
 
 
 @pytest.mark.parametrize("slug", [card.slug for card in PARTNERS])
-def test_what_a_partner_read_by_its_own_login_is_its_feed(told: Told, slug: str) -> None:
-    feed = read_feed(told.partner(slug))
+def test_what_a_partner_read_by_its_own_login_is_its_feed(demo_run: DemoRun, slug: str) -> None:
+    feed = read_feed(demo_run.partner(slug))
 
-    read = told.received(slug)
+    read = demo_run.received(slug)
 
     assert [m["id"] for m in read] == [item["id"] for item in feed]
     assert [m["data"] for m in read] == [item["data"] for item in feed]
-    (counted,) = (p for p in told.facts["partners"] if p["slug"] == slug)
+    (counted,) = (p for p in demo_run.demo_result["partners"] if p["slug"] == slug)
     assert counted == {
         "slug": slug,
         "expected": len(feed),
@@ -171,41 +171,43 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(told: Told, slug: str)
     }
 
 
-def test_a_moved_deadline_was_told_to_those_who_knew_the_old_one(told: Told) -> None:
-    (moved,) = told.facts["corrections"]
-    (event,) = (e for e in told.facts["events"] if e["subject_id"] == moved["subject_id"])
+def test_a_moved_deadline_was_alerted_to_those_who_knew_the_old_one(demo_run: DemoRun) -> None:
+    (moved,) = demo_run.demo_result["corrections"]
+    (event,) = (e for e in demo_run.demo_result["events"] if e["subject_id"] == moved["subject_id"])
 
     assert moved["kind"] == "deadline_extended"
     assert moved["corrected"] == event["alerted"]
 
 
-def test_whoever_was_not_told_has_a_reason_and_no_alert(told: Told) -> None:
-    why_not = told.facts["why_not"]
+def test_whoever_was_not_alerted_has_a_reason_and_no_alert(demo_run: DemoRun) -> None:
+    why_not = demo_run.demo_result["why_not"]
 
     assert why_not["because"] == "excluded"
     assert all(track["reasons"] for track in why_not["tracks"])
-    assert UUID(why_not["cooperative_id"]) not in recipients(told.person(), why_not["subject_id"])
+    assert UUID(why_not["cooperative_id"]) not in recipients(
+        demo_run.person(), why_not["subject_id"]
+    )
 
 
-def test_nothing_above_the_folder_changed(told: Told) -> None:
-    assert modes(told.folder) == told.modes_before
+def test_nothing_above_the_folder_changed(demo_run: DemoRun) -> None:
+    assert modes(demo_run.folder) == demo_run.modes_before
 
 
-async def test_told_again_it_tells_nobody_twice_and_leaves_no_process(told: Told) -> None:
-    before = {e["subject_id"]: e for e in told.facts["events"]}
+async def test_run_again_it_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
+    before = {e["subject_id"]: e for e in demo_run.demo_result["events"]}
     # What runs already would be left running.
-    await asyncio.to_thread(end, told.stack)
+    await asyncio.to_thread(end, demo_run.stack)
 
-    shown = await asyncio.to_thread(run_demo, told.folder)
+    shown = await asyncio.to_thread(run_demo, demo_run.folder)
 
-    facts = json.loads((told.folder / "demo.json").read_text())
-    assert {e["subject_id"]: e for e in facts["events"]} == before
-    assert facts["partners"] == told.facts["partners"]
-    assert facts["corrections"] == told.facts["corrections"]
+    demo_result = json.loads((demo_run.folder / "demo.json").read_text())
+    assert {e["subject_id"]: e for e in demo_result["events"]} == before
+    assert demo_result["partners"] == demo_run.demo_result["partners"]
+    assert demo_result["corrections"] == demo_run.demo_result["corrections"]
     assert "0 new, 0 changed" in shown
     names = (*SERVICES, PROVISIONER)
-    assert not any(told.stack.process(name).is_running() for name in names)
-    assert not any(_works_below(told.folder))
+    assert not any(demo_run.stack.process(name).is_running() for name in names)
+    assert not any(_works_below(demo_run.folder))
 
 
 def _works_below(folder: Path) -> Iterator[str]:

@@ -80,12 +80,12 @@ async def test_poisonous_messages_are_dead_at_once_and_nothing_else_is_touched(
     await story.publish("funding", OPENED, no_call, b'{"call_id": "none"}')
     await story.publish("funding", IMAGINED, no_type, b"{}", routing_key=OPENED)
     await story.publish("ideas", OPENED, forged, b"{}", routing_key="ideas.idea.published.v1")
-    await story.publish("funding", OPENED, no_id, await a_fact(story))
+    await story.publish("funding", OPENED, no_id, await an_event(story))
     call_id = await story.open_call()
     idea_id = await story.publish_idea()
 
-    await story.told(call_id)
-    await story.told(idea_id, version=1)
+    await story.until_alerted(call_id)
+    await story.until_alerted(idea_id, version=1)
     poison = {no_json, no_call, no_type, forged, no_id}
     await kept(story, poison, 10)
     found = [each for each in await story.dead_letters() if each["message_id"] in poison]
@@ -94,7 +94,7 @@ async def test_poisonous_messages_are_dead_at_once_and_nothing_else_is_touched(
         **both(no_json, FOLLOW_CALL, "json_invalid"),
         **both(no_call, FOLLOW_CALL, "call_id: uuid_parsing"),
         **both(no_type, FOLLOW_CALL, f"this queue does not take type '{IMAGINED}'"),
-        **both(forged, FOLLOW_IDEA, "the sender is not the owner of this fact"),
+        **both(forged, FOLLOW_IDEA, "the sender is not the owner of this event"),
         **both(no_id, FOLLOW_CALL, "the message id is not a UUID"),
     }
     assert errors.keys() == wanted.keys()
@@ -107,7 +107,7 @@ def both(message_id: str, queue: str, error: str) -> dict[tuple[str, str], str]:
     return {(message_id, queue): error, (message_id, FEED): error}
 
 
-async def test_a_reaction_that_fails_twice_works_the_third_time_and_others_go_on(
+async def test_a_consumer_that_fails_twice_works_the_third_time_and_others_go_on(
     story: Story,
 ) -> None:
     partner = await story.register_partner()
@@ -118,8 +118,8 @@ async def test_a_reaction_that_fails_twice_works_the_third_time_and_others_go_on
     async with obstacle(story, call_id, times=2):
         opened = await story.ask("funding", "POST", f"/calls/{call_id}/open")
         idea_id = await story.publish_idea()
-        await story.told(idea_id, version=1)
-        totals = await story.told(call_id)
+        await story.until_alerted(idea_id, version=1)
+        totals = await story.until_alerted(call_id)
 
     correlation = opened.headers["X-Correlation-ID"]
     assert attempts(story, correlation) == [1, 2]
@@ -130,7 +130,7 @@ async def test_a_reaction_that_fails_twice_works_the_third_time_and_others_go_on
 
 
 def attempts(story: Story, correlation_id: str) -> list[int]:
-    """The failed attempts at a fact that the log of notifications tells of."""
+    """The failed attempts at an event that the log of notifications tells of."""
     again = "message to be tried again"
     lines = story.log_lines("notifications", event=again, correlation_id=correlation_id)
     assert {line["queue"] for line in lines} == {FOLLOW_CALL}
@@ -141,17 +141,17 @@ async def test_a_dead_letter_that_is_redriven_has_its_effect_exactly_once(story:
     call_id = await story.draft_call(a_call())
     async with obstacle(story, call_id, times=ALWAYS):
         await story.post("funding", f"/calls/{call_id}/open")
-        fact = await opening_of(story, call_id)
-        (letter,) = await kept(story, {str(fact["event_id"])}, 1)
-    assert (letter["queue"], letter["attempts"]) == (FOLLOW_CALL, 4)
+        event = await opening_of(story, call_id)
+        (dead_letter,) = await kept(story, {str(event["event_id"])}, 1)
+    assert (dead_letter["queue"], dead_letter["attempts"]) == (FOLLOW_CALL, 4)
     assert await story.totals(call_id) is None
 
     decided = await asyncio.gather(
-        *(redrive(story, letter["id"], who) for who in ("amina", "omar"))
+        *(redrive(story, dead_letter["id"], who) for who in ("amina", "omar"))
     )
-    totals = await story.told(call_id)
-    await story.publish("funding", fact["topic"], fact["event_id"], fact["body"])
-    await story.told(await story.open_call())
+    totals = await story.until_alerted(call_id)
+    await story.publish("funding", event["topic"], event["event_id"], event["body"])
+    await story.until_alerted(await story.open_call())
 
     assert sorted(code for code, _ in decided) == [0, 1]
     assert any("was redriven at" in message for _, message in decided)
@@ -170,13 +170,13 @@ async def redrive(story: Story, number: int, who: str) -> tuple[int, str]:
 
 
 async def opening_of(story: Story, call_id: UUID) -> Any:
-    """The fact as funding keeps it."""
+    """The event as funding keeps it."""
     async with story.database("funding") as connection:
         return await connection.fetchrow("SELECT * FROM outbox WHERE aggregate_id = $1", call_id)
 
 
-async def a_fact(story: Story) -> bytes:
-    """The body of an opening that was announced before."""
+async def an_event(story: Story) -> bytes:
+    """The body of an opening that was published before."""
     body: bytes = (await opening_of(story, await story.open_call()))["body"]
     return body
 

@@ -91,10 +91,10 @@ def _wrong_matchers(name: str, inside: str, live: Live) -> Iterator[str]:
     for label, operator, value in MATCHER.findall(inside):
         if label in OF_TARGETS:
             continue
-        told = live.labels.get(name, {}).get(label, set())
-        if not told:
+        until_alerted = live.labels.get(name, {}).get(label, set())
+        if not until_alerted:
             yield f"{name} has no label {label}"
-        elif operator == "=" and value not in told | _possible(label):
+        elif operator == "=" and value not in until_alerted | _possible(label):
             yield f"{name} never has {label}={value}"
 
 
@@ -111,13 +111,13 @@ def _codes(kind: type[DomainError]) -> Iterator[str]:
         yield from _codes(child)
 
 
-def test_every_rule_asks_for_what_is_told(live: Live) -> None:
+def test_every_rule_asks_for_what_is_measured(live: Live) -> None:
     wrong = {rule["alert"]: wrong_in(rule["expr"], live) for rule in rules()}
 
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
-def test_every_graph_asks_for_what_is_told(live: Live) -> None:
+def test_every_graph_asks_for_what_is_measured(live: Live) -> None:
     wrong = {query: wrong_in(query, live) for query in queries(dashboard())}
 
     assert {query: found for query, found in wrong.items() if found} == {}
@@ -133,17 +133,17 @@ def test_every_graph_asks_for_what_is_told(live: Live) -> None:
         "vector(1)",
     ],
 )
-def test_what_nobody_tells_is_found(live: Live, expression: str) -> None:
+def test_what_nobody_publishes_is_found(live: Live, expression: str) -> None:
     assert wrong_in(expression, live)
 
 
 def test_every_metric_of_ours_is_explained(live: Live) -> None:
-    told = {
+    until_alerted = {
         re.sub(rf"({'|'.join(SUFFIXES)})$", "", n) for n in live.names if n.startswith("taawon_")
     }
     page = OPERATIONS.read_text(encoding="utf-8")
 
-    assert sorted(name for name in told if name not in page) == []
+    assert sorted(name for name in until_alerted if name not in page) == []
 
 
 def test_every_rule_says_when_how_bad_and_what_next() -> None:
@@ -205,14 +205,14 @@ def test_every_service_of_the_compose_file_is_scraped() -> None:
     assert config["rule_files"] == ["alerts.yml"]
 
 
-def test_no_label_tells_of_a_partner_or_a_person(live: Live) -> None:
+def test_no_label_names_a_partner_or_a_person(live: Live) -> None:
     labels = {
         label for name in live.names if name.startswith("taawon_") for label in live.labels[name]
     }
 
     assert labels <= {
-        "code", "door", "due", "kind", "le", "measure", "method", "outcome", "python", "queue",
-        "revision", "route", "state", "status", "verdict", "version",
+        "code", "partner_queue", "due", "kind", "le", "measure", "method", "outcome", "python",
+        "queue", "revision", "route", "state", "status", "verdict", "version",
     }  # fmt: skip
 
 

@@ -41,14 +41,14 @@ async def test_the_doctor_finds_no_error_in_a_system_that_works(story: Story, as
     assert await story.eventually(found)
 
 
-async def test_every_service_tells_how_it_stands(ask: Ask) -> None:
+async def test_every_service_shows_how_it_stands(ask: Ask) -> None:
     code, rows = await ask("status")
 
     assert code == 0
     assert [row["name"] for row in rows if row["up"] and row["ready"]] == list(SERVICES)
     assert all(row["status"]["revision"] == row["status"]["newest_revision"] for row in rows)
-    (told,) = [row for row in rows if row["name"] == "notifications"]
-    queues = told["status"]["reactions"]["queues"]
+    (until_alerted,) = [row for row in rows if row["name"] == "notifications"]
+    queues = until_alerted["status"]["consumers"]["queues"]
     assert "notifications.follow_call" in queues
 
 
@@ -57,16 +57,16 @@ async def test_an_event_is_followed_from_its_outbox_to_its_inbox(story: Story, a
     named = unique("traced")
     headers = {"X-Correlation-ID": named}
     await story.ask("funding", "POST", f"/calls/{call_id}/open", headers=headers)
-    await story.told(call_id)
+    await story.until_alerted(call_id)
 
     _, by_correlation = await ask("trace", named)
 
     steps = by_correlation["steps"]
     moments = [(each["service"], each["what"], each["topic"]) for each in steps]
-    opened, told = "funding.call.opened.v1", "notifications.fanout.completed.v1"
+    opened, until_alerted = "funding.call.opened.v1", "notifications.fanout.completed.v1"
     assert moments[0] == ("funding", "written", opened)
     assert ("notifications", "taken", opened) in moments
-    assert ("notifications", "written", told) in moments
+    assert ("notifications", "written", until_alerted) in moments
     assert "notifications.follow_call" in {each["detail"] for each in steps}
     assert by_correlation["silent"] == {}
     _, by_event = await ask("trace", steps[0]["event_id"])

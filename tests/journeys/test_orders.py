@@ -1,4 +1,4 @@
-"""Facts in every order, more than once, and at the same time as others: the end is the same."""
+"""Events in every order, more than once, and at the same time as others: the end is the same."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ OPENED = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")
 OCTOBER = Deadline(at=datetime(2090, 10, 1, 15, tzinfo=UTC), shown="1er octobre 2090 à 16 h")
 ORDERS = list(permutations(["opened", "extended", "cancelled"]))
-TOLD: dict[tuple[str, ...], list[str]] = {
+ALERTED: dict[tuple[str, ...], list[str]] = {
     ("opened", "extended", "cancelled"): ["cancelled", "deadline_extended", "opened"],
     ("opened", "cancelled", "extended"): ["cancelled", "opened"],
     ("extended", "opened", "cancelled"): ["cancelled", "opened"],
     ("extended", "cancelled", "opened"): ["cancelled", "opened"],
 }
-"""What an inbox says in the end, newest first. Who hears of the cancellation first tells nobody."""
+"""What an inbox says in the end, newest first. Who hears of the cancellation first alerts
+nobody."""
 
 
-def facts_of(call_id: UUID) -> dict[str, Event]:
-    """One call, opened, extended and cancelled; each fact carries the whole call."""
+def events_of(call_id: UUID) -> dict[str, Event]:
+    """One call, opened, extended and cancelled; each event carries the whole call."""
     terms = {name: value for name, value in a_call().items() if name != "deadline"}
     known = {**terms, "call_id": call_id, "reference_on": "2026-11-24", "opened_at": OPENED}
 
@@ -59,34 +60,34 @@ async def partner(story: Story) -> Partner:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=" ".join)
-async def test_whatever_the_order_of_facts_the_last_word_is_true_and_said_once(
+async def test_whatever_the_order_of_events_the_last_word_is_true_and_said_once(
     story: Story, partner: Partner, order: tuple[str, ...]
 ) -> None:
     call_id = uuid4()
-    facts = facts_of(call_id)
+    events = events_of(call_id)
 
     for name in (*order, order[0], order[1], order[0], order[2]):
-        await story.announce(facts[name])
+        await story.publish_event(events[name])
     await handled_until_now(story, partner)
 
     totals = await story.totals(call_id)
-    told = await story.recipients(call_id)
+    until_alerted = await story.recipients(call_id)
     assert totals is not None
     assert (totals["state"], totals["version"], totals["repeated"]) == ("void", 4, 0)
-    assert (len(told) > 0) == (order in TOLD)
-    for someone in told:
+    assert (len(until_alerted) > 0) == (order in ALERTED)
+    for someone in until_alerted:
         alerts = await story.alerts_of(someone, about=call_id)
-        assert [alert["kind"] for alert in alerts] == TOLD[order]
-    assert totals["alerted"] == totals["matched"] == len(told)
+        assert [alert["kind"] for alert in alerts] == ALERTED[order]
+    assert totals["alerted"] == totals["matched"] == len(until_alerted)
     feed = [i["id"] for i in await story.feed(partner) if i["data"]["call_id"] == str(call_id)]
-    assert feed == [str(facts[name].event_id) for name in order]
+    assert feed == [str(events[name].event_id) for name in order]
 
 
 async def handled_until_now(story: Story, partner: Partner) -> None:
-    """Wait for a call that stands behind all others: reactions to calls take one at a time."""
+    """Wait for a call that stands behind all others: consumers to calls take one at a time."""
     seen = len(await story.feed(partner))
     last = await story.open_call(a_track(provinces=["MA-AOU"]))
-    await story.told(last)
+    await story.until_alerted(last)
 
     async def look() -> bool:
         feed = await story.feed(partner)
@@ -95,7 +96,7 @@ async def handled_until_now(story: Story, partner: Partner) -> None:
     await story.eventually(look)
 
 
-async def test_calls_opened_in_the_middle_of_an_import_tell_everybody_once(story: Story) -> None:
+async def test_calls_opened_in_the_middle_of_an_import_alert_everybody_once(story: Story) -> None:
     tracks = [
         a_track(sectors=["AGRICULTURE"], min_members=7),
         a_track(regions=["MA-04", "MA-09"], min_share_women={"percent": 20}),
@@ -111,7 +112,7 @@ async def test_calls_opened_in_the_middle_of_an_import_tell_everybody_once(story
 
     assert len(calls) == 3
     for call_id in calls:
-        totals = await story.told(call_id)
+        totals = await story.until_alerted(call_id)
         assert await story.recipients(call_id) == await story.expected(call_id)
         assert totals["alerted"] == totals["matched"] == len(await story.expected(call_id))
         assert totals["repeated"] == 0
@@ -123,9 +124,9 @@ async def arrived(story: Story) -> None:
     await story.audience_counts(register["items"][0]["cooperatives"])
 
 
-async def test_notifications_that_start_last_tell_the_same(story: Story) -> None:
+async def test_notifications_that_start_last_alert_the_same(story: Story) -> None:
     standing = await story.open_call(a_track(sectors=["AGRICULTURE"]))
-    await story.told(standing)
+    await story.until_alerted(standing)
 
     async with away(story, "notifications"):
         await story.import_register(await story.more_cooperatives(300))
@@ -136,10 +137,10 @@ async def test_notifications_that_start_last_tell_the_same(story: Story) -> None
 
     await arrived(story)
     for subject, version in ((standing, 2), (early, 2), (idea, 1)):
-        totals = await story.told(subject, version=version)
+        totals = await story.until_alerted(subject, version=version)
         assert await story.recipients(subject) == await story.expected(subject)
         assert totals["repeated"] == 0
-    await story.told(gone, version=3)
+    await story.until_alerted(gone, version=3)
     # Who came to match after the cancellation arrived is not alerted of it.
     assert (await story.recipients(gone)).items() <= (await story.expected(gone)).items()
 

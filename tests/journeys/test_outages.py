@@ -1,4 +1,4 @@
-"""Servers go away and come back: nothing is given up, nothing is lost, nobody is told twice."""
+"""Servers go away and come back: nothing is given up, nothing is lost, nobody is alerted twice."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from devkit.broker import Server
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 
-from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, PAUSES, Sabotage
+from .breaking import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breakage
 from .line import Line
-from .stories import SHORT_PAUSES, Story, a_call
+from .stories import SHORT_DELAYS, Story, a_call
 
-OUTAGE_SECONDS = 2 * sum(PAUSES)
-SEVERAL_LOOKS = 5 * float(SHORT_PAUSES["TAAWON_RELAY_POLL_SECONDS"])
+OUTAGE_SECONDS = 2 * sum(DELAYS)
+SEVERAL_LOOKS = 5 * float(SHORT_DELAYS["TAAWON_RELAY_POLL_SECONDS"])
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_a_database_outage_longer_than_the_retry_schedule_spends_no_attempt(
-    breakable: Story, sabotage: Sabotage, how: str
+    breakable: Story, breakage: Breakage, how: str
 ) -> None:
     partner = await breakable.register_partner()
     await breakable.subscribe(partner)
-    retried = await sabotage.counted("retried", "dead")
-    async with sabotage.fanouts_held_up():
+    retried = await breakage.counted("retried", "dead")
+    async with breakage.fanouts_blocked():
         interrupted = await breakable.open_call(A_TRACK)
-        await breakable.eventually(sabotage.fanouts_under_way)
-        await asyncio.to_thread(way_to_end(sabotage.postgres, how))
+        await breakable.eventually(breakage.fanouts_under_way)
+        await asyncio.to_thread(way_to_end(breakage.postgres, how))
     is_outlasted = has_passed(OUTAGE_SECONDS)
-    arrived = await announce_call(breakable)
-    await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL))
-    await breakable.eventually(lambda: is_held(sabotage, FEED_PARTNERS))
+    arrived = await publish_call(breakable)
+    await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL))
+    await breakable.eventually(lambda: is_held(breakage, FEED_PARTNERS))
     await breakable.eventually(is_outlasted)
-    assert breakable.log_lines("notifications", event="reaction paused", queue=FOLLOW_CALL)
-    assert not await sabotage.is_ready(breakable.stack.url("notifications"))
+    assert breakable.log_lines("notifications", event="consumer paused", queue=FOLLOW_CALL)
+    assert not await breakage.is_ready(breakable.stack.url("notifications"))
 
-    await asyncio.to_thread(sabotage.postgres.start)
+    await asyncio.to_thread(breakage.postgres.start)
 
-    await breakable.told(interrupted)
-    await breakable.told(arrived)
-    await sabotage.settled()
-    assert await sabotage.is_ready(breakable.stack.url("notifications"))
-    assert await sabotage.alerts(interrupted) == await sabotage.one_each()
-    assert await sabotage.alerts(arrived) == await sabotage.one_each()
-    assert await sabotage.counted("retried", "dead") == retried
+    await breakable.until_alerted(interrupted)
+    await breakable.until_alerted(arrived)
+    await breakage.settled()
+    assert await breakage.is_ready(breakable.stack.url("notifications"))
+    assert await breakage.alerts(interrupted) == await breakage.one_each()
+    assert await breakage.alerts(arrived) == await breakage.one_each()
+    assert await breakage.counted("retried", "dead") == retried
     feed = {item["data"]["call_id"] for item in await breakable.fed(partner, 2)}
     assert feed == {str(interrupted), str(arrived)}
 
 
 async def test_requests_during_a_database_outage_are_refused_whole(
-    breakable: Story, sabotage: Sabotage
+    breakable: Story, breakage: Breakage
 ) -> None:
     call_id = await breakable.draft_call(a_call(A_TRACK))
     drafts = await number_of_calls(breakable)
-    await asyncio.to_thread(sabotage.postgres.stop)
+    await asyncio.to_thread(breakage.postgres.stop)
 
     answers = [
         await breakable.ask("funding", "POST", "/calls", json=a_call(A_TRACK)),
@@ -70,77 +70,77 @@ async def test_requests_during_a_database_outage_are_refused_whole(
     assert [answer.status_code for answer in answers] == [503] * 4
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
     assert {answer.json()["code"] for answer in answers} == {"away-for-a-moment"}
-    await sabotage.put_right()
+    await breakage.put_right()
     assert await number_of_calls(breakable) == drafts
     assert (await breakable.get("funding", f"/calls/{call_id}"))["state"] == "draft"
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-async def test_a_restarted_broker_gets_every_fact_again_and_nobody_is_told_twice(
-    breakable: Story, sabotage: Sabotage, how: str
+async def test_a_restarted_broker_gets_every_event_again_and_nobody_is_alerted_twice(
+    breakable: Story, breakage: Breakage, how: str
 ) -> None:
-    repeated = await sabotage.counted("repeated")
+    repeated = await breakage.counted("repeated")
     async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
-        await sabotage.restart("funding", TAAWON_AMQP_URL=line.url)
-        await breakable.told(await breakable.open_call(A_TRACK))
-        async with sabotage.fanouts_held_up():
-            line.go_deaf()
+        await breakage.restart("funding", TAAWON_AMQP_URL=line.url)
+        await breakable.until_alerted(await breakable.open_call(A_TRACK))
+        async with breakage.fanouts_blocked():
+            line.stop_reading()
             call_id = await breakable.open_call(A_TRACK)
-            await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL))
+            await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL))
             await breakable.eventually(lambda: line.lost_bytes)
-            assert await sabotage.unsent("funding") == 1
-            assert len(await sabotage.relays_under_way("funding")) == 1
+            assert await breakage.unsent("funding") == 1
+            assert len(await breakage.relays_under_way("funding")) == 1
 
-            await asyncio.to_thread(way_to_end(sabotage.broker, how))
+            await asyncio.to_thread(way_to_end(breakage.broker, how))
 
-    assert await sabotage.unsent("funding") == 1
-    await sabotage.put_right()
-    await sabotage.settled()
-    assert await sabotage.counted("repeated") > repeated
-    assert await sabotage.alerts(call_id) == await sabotage.one_each()
+    assert await breakage.unsent("funding") == 1
+    await breakage.put_right()
+    await breakage.settled()
+    assert await breakage.counted("repeated") > repeated
+    assert await breakage.alerts(call_id) == await breakage.one_each()
 
 
 async def test_of_two_funding_processes_one_relays_and_the_other_takes_over(
-    breakable: Story, sabotage: Sabotage
+    breakable: Story, breakage: Breakage
 ) -> None:
     async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
         settings = {"TAAWON_AMQP_URL": line.url, "TAAWON_PUBLISH_TIMEOUT": "120"}
-        await sabotage.restart("funding", **settings)
-        await breakable.told(await breakable.open_call(A_TRACK))
-        line.go_deaf()
+        await breakage.restart("funding", **settings)
+        await breakable.until_alerted(await breakable.open_call(A_TRACK))
+        line.stop_reading()
         first = await breakable.open_call(A_TRACK)
         await breakable.eventually(lambda: line.lost_bytes)
-        (relay,) = await sabotage.relays_under_way("funding")
-        replica = await sabotage.add_replica("funding")
+        (relay,) = await breakage.relays_under_way("funding")
+        replica = await breakage.add_replica("funding")
         second = await breakable.open_call(A_TRACK)
         await breakable.eventually(has_passed(SEVERAL_LOOKS))
-        assert await sabotage.relays_under_way("funding") == [relay]
-        assert await sabotage.unsent("funding") == 2
+        assert await breakage.relays_under_way("funding") == [relay]
+        assert await breakage.unsent("funding") == 2
 
-        await sabotage.kill("funding")
+        await breakage.kill("funding")
 
-    await breakable.told(second)
-    await sabotage.settled()
+    await breakable.until_alerted(second)
+    await breakage.settled()
     assert replica.process.is_running()
-    assert await sabotage.alerts(first) == await sabotage.one_each()
-    assert await sabotage.alerts(second) == await sabotage.one_each()
+    assert await breakage.alerts(first) == await breakage.one_each()
+    assert await breakage.alerts(second) == await breakage.one_each()
 
 
 async def test_of_two_notifications_processes_the_one_left_finishes_for_both(
-    breakable: Story, sabotage: Sabotage
+    breakable: Story, breakage: Breakage
 ) -> None:
-    replica = await sabotage.add_replica("notifications")
-    async with sabotage.fanouts_held_up():
+    replica = await breakage.add_replica("notifications")
+    async with breakage.fanouts_blocked():
         calls = [await breakable.open_call(A_TRACK), await breakable.open_call(A_TRACK)]
-        await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL, by=2))
+        await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL, by=2))
 
-        await sabotage.kill("notifications")
-        await breakable.eventually(lambda: is_held(sabotage, FOLLOW_CALL, by=1))
+        await breakage.kill("notifications")
+        await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL, by=1))
 
-    await sabotage.settled()
+    await breakage.settled()
     assert replica.process.is_running()
     for call_id in calls:
-        assert await sabotage.alerts(call_id) == await sabotage.one_each()
+        assert await breakage.alerts(call_id) == await breakage.one_each()
 
 
 def way_to_end(server: Server, how: str) -> Callable[[], None]:
@@ -153,9 +153,9 @@ def has_passed(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() - start > seconds
 
 
-async def is_held(sabotage: Sabotage, queue: str, *, by: int | None = None) -> bool:
+async def is_held(breakage: Breakage, queue: str, *, by: int | None = None) -> bool:
     """Whether deliveries of a queue are unacknowledged; one each for so many processes."""
-    held = (await sabotage.backlog(queue)).held
+    held = (await breakage.backlog(queue)).held
     return held > 0 if by is None else held == by
 
 
@@ -164,7 +164,7 @@ async def number_of_calls(breakable: Story) -> int:
         return int(await connection.fetchval("SELECT count(*) FROM calls"))
 
 
-async def announce_call(breakable: Story) -> UUID:
+async def publish_call(breakable: Story) -> UUID:
     """What the relay of funding sends when a call has opened, without a database."""
     terms = a_call(A_TRACK) | {"deadline": None}
     call = CallSnapshot.model_validate(
@@ -177,5 +177,5 @@ async def announce_call(breakable: Story) -> UUID:
             "reference_on": now().date(),
         }
     )
-    await breakable.announce(CallOpened(aggregate_version=2, call_id=call.call_id, call=call))
+    await breakable.publish_event(CallOpened(aggregate_version=2, call_id=call.call_id, call=call))
     return call.call_id

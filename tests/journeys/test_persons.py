@@ -139,7 +139,7 @@ async def taken(connection: aio_pika.abc.AbstractConnection, queue: str) -> Asyn
 
 
 def opened_in(content: bytes, sealer: Sealer, known: dict[bytes, bytes]) -> list[bytes]:
-    """What the ciphertext in a dump says; bodies of facts are dumped as hex."""
+    """What the ciphertext in a dump says; bodies of events are dumped as hex."""
     texts = [content, *(bytes.fromhex(h.decode()) for h in HEX.findall(content))]
     found = {token for text in texts for token in CIPHERTEXT.findall(text)}
     for token in found - known.keys():
@@ -201,8 +201,8 @@ async def audience(story: Story, cooperative_id: UUID) -> tuple[int, bool]:
     return (row["version"], row["contact_sealed"] is not None) if row else (0, False)
 
 
-async def kept_fact(story: Story, topic: str, cooperative_id: UUID) -> bytes:
-    """The newest fact of a cooperative in the registry's log."""
+async def kept_event(story: Story, topic: str, cooperative_id: UUID) -> bytes:
+    """The newest event of a cooperative in the registry's log."""
     async with story.database("registry") as connection:
         query = "SELECT body FROM outbox WHERE topic = $1 AND position($2 IN body) > 0"
         found = await connection.fetchval(
@@ -256,10 +256,10 @@ async def completed(story: Story, request_id: str) -> dict[str, Any]:
     return found
 
 
-async def a_partner_who_listens(story: Story) -> Partner:
+async def a_reading_partner(story: Story) -> Partner:
     partner = await story.register_partner()
     await story.subscribe(partner)
-    await story.open_amqp_door(partner)
+    await story.request_partner_queue(partner)
     return partner
 
 
@@ -269,7 +269,7 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
     search, court, other = Search(story), unique("TPI"), Somebody()
     file = a_register(tmp_path, court, person, person, other)
     story.files.append(file)  # these stay in the register of all journeys
-    await a_partner_who_listens(story)
+    await a_reading_partner(story)
     await story.run("register", "import", str(file), service="registry")
     cooperatives = await ids_of(story, court)
     first, second, others = (cooperatives[f"{n}/2024"] for n in (1, 2, 3))
@@ -279,10 +279,14 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
     wrong = {"grant_type": "password", "username": person.email, "password": "a wrong password"}
     await story.http.post(f"{story.stack.url('registry')}/token", data=wrong)
     await story.publish_idea(author=author, sectors=["ARGAN"])
-    await story.told(await story.open_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])))
+    await story.until_alerted(
+        await story.open_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))
+    )
     await story.eventually(lambda: known(story, first, 1))
-    late = await kept_fact(story, "registry.cooperatives.imported.v1", second)
-    async with dead_letter(story, first, person.phone.replace("+212661", "+212662")) as letter:
+    late = await kept_event(story, "registry.cooperatives.imported.v1", second)
+    async with dead_letter(
+        story, first, person.phone.replace("+212661", "+212662")
+    ) as found_letter:
         pass
 
     access = await asked(story, "access", {"email": person.email})
@@ -317,7 +321,7 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
 
     await story.publish("registry", "registry.cooperatives.imported.v1", uuid4(), late)
     who = ("--who", "journey", "--reason", "after the erasure")
-    await story.taawon("dead-letters", "redrive", "notifications", str(letter), *who,
+    await story.taawon("dead-letters", "redrive", "notifications", str(found_letter), *who,
                        service="notifications")  # fmt: skip
     again = await asked(story, "erase", {"email": person.email})
     await completed(story, again["request_id"])

@@ -33,7 +33,7 @@ async def test_a_call_is_opened_with_the_audience_that_was_seen(story: Story) ->
     assert (refused, draft["state"]) == (1, "draft")
     assert f"{seen['matched']} recipients confirmed" in out
     assert "Souss-Massa" in out
-    await story.told(call_id)
+    await story.until_alerted(call_id)
     totals = await story.get("notifications", f"/subjects/{call_id}/totals")
     assert totals["alerted"] == seen["matched"] > 0
     assert totals["approval"] is None

@@ -1,4 +1,4 @@
-"""A projection that was lost is built again, while everything goes on; nobody is told twice."""
+"""A projection that was lost is built again, while everything goes on; nobody is alerted twice."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 
-from .breaking import A_TRACK, FOLLOW_CALL, KEEP_IMPORTED, Sabotage
+from .breaking import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breakage
 from .stories import Story, a_track, unique
 
-KNOW_PARTNER = "notifications.know_partner"
+STORE_PARTNER = "notifications.store_partner"
 COLUMNS = [column.name for column in audience.columns if column.name != "updated_at"]
 Rows = dict[UUID, tuple[Any, ...]]
 
@@ -71,10 +71,10 @@ async def ended(story: Story, run: dict[str, Any], *, service: str = "registry")
         if found["state"] == "running":
             return None
         async with story.database("notifications") as connection:
-            heard = await connection.fetchval(
+            received = await connection.fetchval(
                 "SELECT count(*) FROM inbox WHERE run = $1", run["run"]
             )
-        return found if heard == found["sent"] else None
+        return found if received == found["sent"] else None
 
     return await story.eventually(look)
 
@@ -89,9 +89,9 @@ async def equals_the_register(story: Story) -> None:
 
 async def taawon(story: Story, *arguments: str) -> tuple[int, str, str]:
     """A command of an operator who has nothing but the doors and a token."""
-    doors = ("--url", f"registry={story.stack.url('registry')}")
+    partner_queues = ("--url", f"registry={story.stack.url('registry')}")
     login = {"TAAWON_OPERATOR_TOKEN": story.operator.token}
-    return await story.run(*arguments, *doors, env={**_environment(), **login})
+    return await story.run(*arguments, *partner_queues, env={**_environment(), **login})
 
 
 def _environment() -> dict[str, str]:
@@ -100,7 +100,7 @@ def _environment() -> dict[str, str]:
 
 async def test_an_emptied_audience_is_built_again_while_everything_goes_on(story: Story) -> None:
     standing = await story.open_call(a_track(sectors=["CRAFTS"]))
-    await story.told(standing)
+    await story.until_alerted(standing)
     await equals_the_register(story)
     before, history, alerts = (
         await the_audience(story),
@@ -111,7 +111,7 @@ async def test_an_emptied_audience_is_built_again_while_everything_goes_on(story
     renamed = next(iter(before))
 
     await execute(story, "DELETE FROM audience")
-    run = await begin(story, KEEP_IMPORTED)
+    run = await begin(story, STORE_IMPORTED)
     opened, _, _ = await asyncio.gather(
         story.open_call(a_track(regions=["MA-04", "MA-09"], min_members=7)),
         story.import_register(file),
@@ -134,7 +134,7 @@ async def test_an_emptied_audience_is_built_again_while_everything_goes_on(story
     assert len(kept) == len(history) + 121
     assert alerts <= await the_alerts(story)
     for call_id in (standing, opened):
-        totals = await story.told(call_id)
+        totals = await story.until_alerted(call_id)
         assert await story.recipients(call_id) == await story.expected(call_id)
         assert totals["repeated"] == 0
 
@@ -145,7 +145,7 @@ async def test_the_same_snapshot_twice_changes_nothing(story: Story) -> None:
     alerts = await the_alerts(story)
 
     for _ in range(2):
-        run = await ended(story, await begin(story, KEEP_IMPORTED))
+        run = await ended(story, await begin(story, STORE_IMPORTED))
         assert (run["state"], run["done"]) == ("finished", len(before[0]))
 
     assert (await the_audience(story, "updated_at"), await the_history(story)) == before
@@ -162,7 +162,7 @@ async def test_a_replay_of_the_log_brings_back_what_was_deleted_by_hand(story: S
     assert len(await the_audience(story)) == len(await the_register(story)) - 30
 
     code, out, messages = await taawon(
-        *(story, "replay", "registry", "--to", KEEP_IMPORTED, "--json"),
+        *(story, "replay", "registry", "--to", STORE_IMPORTED, "--json"),
         *("--since", since.strftime("%Y-%m-%dT%H:%M:%S"), "--reason", "deleted by hand"),
     )
 
@@ -186,11 +186,11 @@ async def test_partners_are_known_again(story: Story) -> None:
     await execute(story, "UPDATE partner SET name = NULL, version = 0")
 
     code, out, messages = await taawon(
-        story, "snapshot", "registry", "--to", KNOW_PARTNER, "--reason", "names were lost"
+        story, "snapshot", "registry", "--to", STORE_PARTNER, "--reason", "names were lost"
     )
 
     assert code == 0, messages
-    assert f"to {KNOW_PARTNER}: finished" in out
+    assert f"to {STORE_PARTNER}: finished" in out
     assert await story.eventually(name) == known
 
 
@@ -200,11 +200,11 @@ async def test_partners_are_known_again(story: Story) -> None:
         ("funding", FOLLOW_CALL, 409, "not-replayable"),
         ("registry", "notifications.feed_partners", 409, "not-replayable"),
         ("registry", "notifications.no_such", 404, "no-such-queue"),
-        ("ideas", KNOW_PARTNER, 409, "not-replayable"),
-        ("notifications", KNOW_PARTNER, 409, "no-snapshot"),
+        ("ideas", STORE_PARTNER, 409, "not-replayable"),
+        ("notifications", STORE_PARTNER, 409, "no-snapshot"),
     ],
 )
-async def test_what_may_not_be_sent_again_is_refused_at_the_door(
+async def test_what_may_not_be_sent_again_is_refused_by_the_api(
     story: Story, service: str, queue: str, status: int, code: str
 ) -> None:
     await asyncio.gather(story.open_call(A_TRACK), story.publish_idea())  # what could be sent
@@ -225,20 +225,20 @@ async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story
 
 
 @pytest.mark.parametrize("service", ["registry", "funding", "ideas"])
-async def test_the_broker_takes_nothing_for_a_queue_that_tells_people(
+async def test_the_broker_takes_nothing_for_a_queue_that_alerts_people(
     story: Story, service: str
 ) -> None:
-    fact = a_fact(service)
-    key = topology.replay_key(FOLLOW_CALL, fact.type)
+    event = an_event(service)
+    key = topology.replay_key(FOLLOW_CALL, event.type)
     publisher = Publisher(story.stack.broker.url_of(service, vhost=VHOST), name="journey")
     try:
         with pytest.raises(Unroutable):
-            await publisher.publish_one(Outgoing(fact, topology.REPLAY, key))
+            await publisher.publish_one(Outgoing(event, topology.REPLAY, key))
     finally:
         await publisher.close()
 
 
-def a_fact(service: str) -> Any:
+def an_event(service: str) -> Any:
     topic = PartnerRegistered.topic if service == "registry" else CallOpened.topic
     return message(
         event_id=uuid4(),
@@ -252,42 +252,42 @@ def a_fact(service: str) -> Any:
 
 
 async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
-    breakable: Story, sabotage: Sabotage
+    breakable: Story, breakage: Breakage
 ) -> None:
     call_id = await breakable.open_call(A_TRACK)
-    await breakable.told(call_id)
+    await breakable.until_alerted(call_id)
     await equals_the_register(breakable)
     alerts, history = await the_alerts(breakable), await the_history(breakable)
-    trap = await sabotage.arm("registry", "replay.between-confirm-and-mark")
+    trap = await breakage.arm("registry", "replay.between-confirm-and-mark")
 
     await execute(breakable, "DELETE FROM audience")
-    run = await begin(breakable, KEEP_IMPORTED)
+    run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await sabotage.put_right()
+    await breakage.put_right()
 
     finished = await ended(breakable, run)
-    await sabotage.settled()
+    await breakage.settled()
     assert (finished["state"], finished["done"]) == ("finished", finished["total"])
     await equals_the_register(breakable)
     assert await the_history(breakable) == history
     assert await the_alerts(breakable) == alerts
-    assert await sabotage.counted("repeated") >= 1
+    assert await breakage.counted("repeated") >= 1
 
 
-async def test_a_reaction_killed_in_the_middle_of_a_rebuild_loses_nobody(
-    breakable: Story, sabotage: Sabotage
+async def test_a_consumer_killed_in_the_middle_of_a_rebuild_loses_nobody(
+    breakable: Story, breakage: Breakage
 ) -> None:
-    """The call is opened over an empty audience: everybody comes late, and is told once."""
-    trap = await sabotage.arm("notifications", "audience.late.before-commit")
+    """The call is opened over an empty audience: everybody comes late, and is alerted once."""
+    trap = await breakage.arm("notifications", "audience.backfill.before-commit")
 
     await execute(breakable, "DELETE FROM audience")
     call_id = await breakable.open_call(A_TRACK)
-    await breakable.told(call_id)
-    run = await begin(breakable, KEEP_IMPORTED)
+    await breakable.until_alerted(call_id)
+    run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await sabotage.put_right()
+    await breakage.put_right()
 
     await ended(breakable, run)
-    await sabotage.settled()
+    await breakage.settled()
     await equals_the_register(breakable)
-    assert await sabotage.alerts(call_id) == await sabotage.one_each()
+    assert await breakage.alerts(call_id) == await breakage.one_each()

@@ -60,26 +60,30 @@ async def test_a_call_reaches_exactly_those_whom_the_evaluator_finds_in_the_file
 ) -> None:
     call_id = await story.open_call(*tracks, reference_on="2026-06-30")
 
-    totals = await story.told(call_id)
+    totals = await story.until_alerted(call_id)
 
-    told = await story.recipients(call_id)
-    assert told == await story.expected(call_id)
-    counts = Counter(told.values())
+    until_alerted = await story.recipients(call_id)
+    assert until_alerted == await story.expected(call_id)
+    counts = Counter(until_alerted.values())
     assert min(counts["eligible"], counts["unknown"]) > 0
     assert (totals["eligible"], totals["unknown"]) == (counts["eligible"], counts["unknown"])
-    assert totals["matched"] == totals["alerted"] == len(told)
+    assert totals["matched"] == totals["alerted"] == len(until_alerted)
     assert totals["repeated"] == 0
 
 
 async def test_the_totals_by_region_and_sector_add_up_to_the_recipients(story: Story) -> None:
     call_id = await story.open_call(SOMEWHERE_IN_CRAFTS, WOMEN_OF_ARGAN)
 
-    totals = await story.told(call_id)
+    totals = await story.until_alerted(call_id)
 
     register = await story.register()
-    told = (await story.expected(call_id)).items()
-    assert rows(totals["by_region"]) == Counter((register[who].region, v) for who, v in told)
-    assert rows(totals["by_sector"]) == Counter((register[who].sector, v) for who, v in told)
+    until_alerted = (await story.expected(call_id)).items()
+    assert rows(totals["by_region"]) == Counter(
+        (register[who].region, v) for who, v in until_alerted
+    )
+    assert rows(totals["by_sector"]) == Counter(
+        (register[who].sector, v) for who, v in until_alerted
+    )
 
 
 def rows(totals: list[dict[str, object]]) -> Counter[tuple[object, str]]:
@@ -90,17 +94,21 @@ def rows(totals: list[dict[str, object]]) -> Counter[tuple[object, str]]:
 async def test_a_published_idea_reaches_its_territory_and_sectors(story: Story) -> None:
     idea_id = await story.publish_idea(regions=["MA-09"], sectors=["ARGAN", "CRAFTS"])
 
-    totals = await story.told(idea_id, version=1)
+    totals = await story.until_alerted(idea_id, version=1)
 
-    told = await story.recipients(idea_id)
-    assert told == await story.expected(idea_id)
-    assert (totals["kind"], totals["state"], totals["matched"]) == ("idea", "open", len(told))
-    assert len(told) > 10
+    until_alerted = await story.recipients(idea_id)
+    assert until_alerted == await story.expected(idea_id)
+    assert (totals["kind"], totals["state"], totals["matched"]) == (
+        "idea",
+        "open",
+        len(until_alerted),
+    )
+    assert len(until_alerted) > 10
 
 
 async def test_an_alert_says_why_in_arabic_and_in_french(story: Story) -> None:
     call_id = await story.open_call(WOMEN_OF_ARGAN)
-    await story.told(call_id)
+    await story.until_alerted(call_id)
     someone = eligible_one(await story.recipients(call_id))
 
     (arabic,) = await story.alerts_of(someone, about=call_id, language="ar")
@@ -117,22 +125,22 @@ async def test_an_alert_says_why_in_arabic_and_in_french(story: Story) -> None:
 
 async def test_an_alert_that_is_not_sure_names_what_the_register_lacks(story: Story) -> None:
     call_id = await story.open_call(YOUNG_AND_SMALL)
-    await story.told(call_id)
-    told = await story.recipients(call_id)
-    someone = next(who for who, verdict in told.items() if verdict == "unknown")
+    await story.until_alerted(call_id)
+    until_alerted = await story.recipients(call_id)
+    someone = next(who for who, verdict in until_alerted.items() if verdict == "unknown")
 
     (alert,) = await story.alerts_of(someone, about=call_id)
 
     (reason,) = alert["why"]
-    facts = (await story.register())[someone]
+    profile = (await story.register())[someone]
     assert alert["verdict"] == reason["verdict"] == "unknown"
     assert reason["to_complete"]
-    assert all(getattr(facts, name) is None for name in reason["to_complete"])
+    assert all(getattr(profile, name) is None for name in reason["to_complete"])
 
 
 async def test_a_cooperative_reads_its_own_inbox_and_no_other(story: Story) -> None:
     call_id = await story.open_call(WOMEN_OF_ARGAN)
-    await story.told(call_id)
+    await story.until_alerted(call_id)
     own, other = list(await story.recipients(call_id))[:2]
     someone = await story.someone("cooperative", cooperatives=[str(own)])
 
@@ -143,10 +151,10 @@ async def test_a_cooperative_reads_its_own_inbox_and_no_other(story: Story) -> N
     assert (refusal.status_code, refusal.json()["code"]) == (403, "not-your-inbox")
 
 
-async def test_a_partner_hears_on_its_queue_what_its_feed_holds(story: Story) -> None:
+async def test_a_partner_receives_on_its_queue_what_its_feed_holds(story: Story) -> None:
     partner = await story.register_partner()
     await story.subscribe(partner, topics=["funding.call.*", "ideas.idea.published"])
-    door = await story.open_amqp_door(partner)
+    partner_queue = await story.request_partner_queue(partner)
 
     call_id = await story.open_call(WOMEN_OF_ARGAN)
     await story.extend(call_id)
@@ -155,9 +163,9 @@ async def test_a_partner_hears_on_its_queue_what_its_feed_holds(story: Story) ->
     idea_id = await story.publish_idea()
 
     feed = await story.fed(partner, 4)
-    heard = await story.listen(door, 4)
+    received = await story.listen(partner_queue, 4)
     compared = ("id", "type", "sequence", "data")
-    assert [[m[name] for name in compared] for m in heard] == [
+    assert [[m[name] for name in compared] for m in received] == [
         [item[name] for name in compared] for item in feed
     ]
     assert [item["sequence"] for item in feed] == ["1", "2", "3", "4"]
@@ -172,11 +180,11 @@ async def test_a_partner_hears_on_its_queue_what_its_feed_holds(story: Story) ->
     assert "author_id" not in feed[3]["data"]["idea"]
 
 
-async def test_a_partner_hears_only_what_it_subscribed_to(story: Story) -> None:
+async def test_a_partner_receives_only_what_it_subscribed_to(story: Story) -> None:
     partner = await story.register_partner()
     await story.subscribe(partner, topics=["funding.call.opened"], provinces=["MA-TIZ"])
 
-    await story.told(await story.open_call(a_track(provinces=["MA-FES"])))
+    await story.until_alerted(await story.open_call(a_track(provinces=["MA-FES"])))
     wanted = await story.open_call(a_track(provinces=["MA-TIZ"]))
     await story.extend(wanted)
     last = await story.open_call(a_track(regions=["MA-09"]))
@@ -185,10 +193,10 @@ async def test_a_partner_hears_only_what_it_subscribed_to(story: Story) -> None:
     assert [item["data"]["call_id"] for item in feed] == [str(wanted), str(last)]
 
 
-async def test_one_correlation_id_runs_from_the_request_to_the_last_listener(story: Story) -> None:
+async def test_one_correlation_id_runs_from_the_request_to_the_last_consumer(story: Story) -> None:
     partner = await story.register_partner()
     await story.subscribe(partner)
-    door = await story.open_amqp_door(partner)
+    partner_queue = await story.request_partner_queue(partner)
     call_id = await story.draft_call(a_call())
     named = unique("journey")
 
@@ -198,9 +206,9 @@ async def test_one_correlation_id_runs_from_the_request_to_the_last_listener(sto
 
     assert answer.headers["X-Correlation-ID"] == named
     assert await correlations_in_outbox(story, call_id) == [named]
-    (heard,) = await story.heard(door, 1)
-    assert heard.headers["cloudEvents_correlationid"] == named
-    await story.told(call_id)
+    (received,) = await story.received(partner_queue, 1)
+    assert received.headers["cloudEvents_correlationid"] == named
+    await story.until_alerted(call_id)
     lines = story.log_lines("notifications", event="fan-out completed", subject_id=str(call_id))
     assert [line["correlation_id"] for line in lines] == [named]
     (asked,) = story.log_lines("funding", path=f"/calls/{call_id}/open")
@@ -236,36 +244,36 @@ async def test_no_answer_promises_what_was_not_committed(story: Story) -> None:
     assert await correlations_in_outbox(story, call_id) == []
 
 
-async def test_the_same_file_again_announces_nothing(story: Story) -> None:
+async def test_the_same_file_again_publishes_nothing(story: Story) -> None:
     # A file of its own: other journeys change single cooperatives of the first one.
     file = await story.more_cooperatives(60)
     await story.import_register(file)
-    announced = await announcements(story)
+    published = await published_events(story)
 
     report = await story.import_register(file)
 
     assert (report["rows_unchanged"], report["rows_refused"]) == (60, 0)
     assert (report["rows_added"], report["rows_changed"], report["events"]) == (0, 0, 0)
-    assert await announcements(story) == announced
+    assert await published_events(story) == published
 
 
-async def announcements(story: Story) -> int:
+async def published_events(story: Story) -> int:
     async with story.database("registry") as connection:
         return int(await connection.fetchval("SELECT count(*) FROM outbox"))
 
 
-async def test_the_same_fact_twice_tells_nobody_twice(story: Story) -> None:
+async def test_the_same_event_twice_alerts_nobody_twice(story: Story) -> None:
     partner = await story.register_partner()
     await story.subscribe(partner)
     call_id = await story.open_call(WOMEN_OF_ARGAN)
-    before = await story.told(call_id)
+    before = await story.until_alerted(call_id)
     feed = await story.fed(partner, 1)
     someone = eligible_one(await story.recipients(call_id))
     async with story.database("funding") as connection:
-        fact = await connection.fetchrow("SELECT * FROM outbox WHERE aggregate_id = $1", call_id)
+        event = await connection.fetchrow("SELECT * FROM outbox WHERE aggregate_id = $1", call_id)
     repeats = await repeated(story)
 
-    await story.publish("funding", fact["topic"], fact["event_id"], fact["body"])
+    await story.publish("funding", event["topic"], event["event_id"], event["body"])
 
     await story.eventually(lambda: came_again(story, repeats))
     assert await story.totals(call_id) == before
@@ -274,7 +282,7 @@ async def test_the_same_fact_twice_tells_nobody_twice(story: Story) -> None:
 
 
 async def repeated(story: Story) -> list[float]:
-    """How often each reaction to calls met a fact that it had dealt with before."""
+    """How often each consumer to calls met an event that it had dealt with before."""
     queues = ("notifications.follow_call", "notifications.feed_partners")
     return [
         await story.metric("notifications", "taawon_messages_total", queue=q, outcome="repeated")
@@ -286,5 +294,5 @@ async def came_again(story: Story, before: list[float]) -> bool:
     return await repeated(story) == [count + 1 for count in before]
 
 
-def eligible_one(told: dict[UUID, str]) -> UUID:
-    return next(who for who, verdict in told.items() if verdict == "eligible")
+def eligible_one(until_alerted: dict[UUID, str]) -> UUID:
+    return next(who for who, verdict in until_alerted.items() if verdict == "eligible")

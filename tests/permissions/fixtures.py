@@ -21,9 +21,9 @@ from devkit.pytest_plugin import Tokens
 from notifications.audience import handlers as audience_handlers
 from notifications.fanout import handlers
 from notifications.partners import handlers as partners_handlers
-from notifications.partners.domain.partner_queue import Door, DoorState
+from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState
 from registry.identity.domain.accounts import Account
-from registry.privacy.usecases.answers import note_answer
+from registry.privacy.usecases.answers import record_response
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported, partner_id_of
@@ -51,7 +51,7 @@ PERSONAL = (
 
 
 @dataclass
-class World:
+class Fixture:
     """An application on a database of its own state, with the callers and the records by name."""
 
     service: str
@@ -98,11 +98,11 @@ class World:
         return answer.json() if answer.content else None
 
 
-async def on_record(world: World) -> None:
+async def on_record(fixture: Fixture) -> None:
     """The accounts of those who call as operator and as partner."""
     known = {OPERATOR: (["operator"], None), PARTNER: (["partner"], "oasis")}
-    sealer = world.app.state.runtime.sealer
-    async with world.sessions.begin() as session:
+    sealer = fixture.app.state.runtime.sealer
+    async with fixture.sessions.begin() as session:
         for subject, (roles, partner) in known.items():
             session.add(
                 Account(
@@ -117,15 +117,15 @@ async def on_record(world: World) -> None:
             )
 
 
-async def registry_world(world: World) -> None:
+async def registry_fixture(fixture: Fixture) -> None:
     """A cooperative in Tiznit, two partners with a client; accounts: one disabled, one erased."""
-    await on_record(world)
+    await on_record(fixture)
     for slug in ("oasis", "atlas"):
         body = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-        partner = await world.done("POST", "/partners", json=body)
-        client = await world.done("POST", f"/partners/{slug}/clients", json={"label": "x"})
+        partner = await fixture.done("POST", "/partners", json=body)
+        client = await fixture.done("POST", f"/partners/{slug}/clients", json={"label": "x"})
         if slug == "oasis":
-            world.names |= {"slug": slug, "partner_id": partner["partner_id"], **client}
+            fixture.names |= {"slug": slug, "partner_id": partner["partner_id"], **client}
     entered = {
         "court": "TPI Tiznit",
         "local_register_no": "walk/1",
@@ -133,32 +133,32 @@ async def registry_world(world: World) -> None:
         "name_fr": "Coopérative d'essai",
         "contact": {"president": PERSONAL[0], "phone": PERSONAL[1], "email": PERSONAL[2]},
     }
-    cooperative = await world.done("POST", "/cooperatives", json=entered)
-    world.cooperative = uuid.UUID(cooperative["cooperative_id"])
+    cooperative = await fixture.done("POST", "/cooperatives", json=entered)
+    fixture.cooperative = uuid.UUID(cooperative["cooperative_id"])
     person = {"email": PERSONAL[2], "password": PERSONAL[3], "roles": ["holder"]}
-    account = await world.done("POST", "/accounts", json=person)
+    account = await fixture.done("POST", "/accounts", json=person)
     other = person | {"email": "walk-other@taawon.example"}
-    disabled = await world.done("POST", "/accounts", json=other)
-    await world.done("POST", f"/accounts/{disabled['account_id']}/disable")
-    gone = await world.done(
+    disabled = await fixture.done("POST", "/accounts", json=other)
+    await fixture.done("POST", f"/accounts/{disabled['account_id']}/disable")
+    gone = await fixture.done(
         "POST", "/accounts", json=person | {"email": "walk-gone@taawon.example"}
     )
     erasure = {"kind": "erasure", "ground": "person", "reference": "2026/0"}
-    await world.done(
+    await fixture.done(
         "POST", "/persons/requests", json=erasure | {"account_ids": [gone["account_id"]]}
     )
-    identity = await world.done(
+    identity = await fixture.done(
         "POST",
         f"/accounts/{account['account_id']}/identities",
         json={"issuer": "https://id.example", "subject": PERSONAL[-1]},
     )
-    loaded = await world.http.post(
+    loaded = await fixture.http.post(
         "/imports",
         content="court,local_register_no,name_fr,province\nTPI Tiznit,walk/2,X,MA-TIZ\n",
-        headers={**world.headers("operator"), "content-type": "text/csv"},
+        headers={**fixture.headers("operator"), "content-type": "text/csv"},
     )
     report = json.loads(loaded.text.splitlines()[-1])["report"]
-    world.names |= {
+    fixture.names |= {
         "cooperative_id": cooperative["cooperative_id"],
         "account_id": account["account_id"],
         "disabled": disabled["account_id"],
@@ -169,15 +169,15 @@ async def registry_world(world: World) -> None:
     }
     asked = {"kind": "access", "ground": "person", "reference": "2026/1"}
     asked["cooperative_ids"] = [cooperative["cooperative_id"]]
-    request = await world.done("POST", "/persons/requests", json=asked)
-    world.names["request_id"] = request["request_id"]
-    async with world.sessions.begin() as session:
+    request = await fixture.done("POST", "/persons/requests", json=asked)
+    fixture.names["request_id"] = request["request_id"]
+    async with fixture.sessions.begin() as session:
         for answer in ANSWERS:
             answered = answer(request_id=request["request_id"], kind="access")
-            await note_answer(session, answered)
+            await record_response(session, answered)
 
 
-async def ideas_world(world: World) -> None:
+async def ideas_fixture(fixture: Fixture) -> None:
     """Ideas of an account in every state, in Souss-Massa."""
     content = {
         "title": {"fr": "Argan", "ar": "أركان"},
@@ -185,23 +185,23 @@ async def ideas_world(world: World) -> None:
         "regions": ["MA-09"],
     }
     for name in ("draft", "submitted", "published"):
-        idea = await world.done("POST", "/ideas", "the account itself", json=content)
-        world.names[name] = idea["idea_id"]
+        idea = await fixture.done("POST", "/ideas", "the account itself", json=content)
+        fixture.names[name] = idea["idea_id"]
     for name in ("submitted", "published"):
-        path = f"/ideas/{world.names[name]}/submit"
-        await world.done("POST", path, "the account itself")
-    await world.done("POST", f"/ideas/{world.names['published']}/publish")
-    filed = await world.done(
-        "POST", "/ideas", json=content | {"on_behalf_of": str(world.cooperative)}
+        path = f"/ideas/{fixture.names[name]}/submit"
+        await fixture.done("POST", path, "the account itself")
+    await fixture.done("POST", f"/ideas/{fixture.names['published']}/publish")
+    filed = await fixture.done(
+        "POST", "/ideas", json=content | {"on_behalf_of": str(fixture.cooperative)}
     )
-    world.names |= {
+    fixture.names |= {
         "filed": filed["idea_id"],
-        "idea_id": world.names["submitted"],
-        "record_id": world.names["submitted"],
+        "idea_id": fixture.names["submitted"],
+        "record_id": fixture.names["submitted"],
     }
 
 
-async def funding_world(world: World) -> None:
+async def funding_fixture(fixture: Fixture) -> None:
     """A draft and an open call of the partner."""
     later = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M")
     terms = {
@@ -212,19 +212,19 @@ async def funding_world(world: World) -> None:
         "deadline": {"local": later, "zone": "Africa/Casablanca"},
     }
     for name in ("draft", "open"):
-        call = await world.done("POST", "/calls", "the partner", json=terms)
-        world.names[name] = call["call_id"]
-    await world.done("POST", f"/calls/{world.names['open']}/open", "the partner")
+        call = await fixture.done("POST", "/calls", "the partner", json=terms)
+        fixture.names[name] = call["call_id"]
+    await fixture.done("POST", f"/calls/{fixture.names['open']}/open", "the partner")
     much_later = (datetime.now(UTC) + timedelta(days=60)).strftime("%Y-%m-%dT%H:%M")
-    world.names |= {
-        "call_id": world.names["open"],
-        "record_id": world.names["open"],
+    fixture.names |= {
+        "call_id": fixture.names["open"],
+        "record_id": fixture.names["open"],
         "terms": json.dumps(terms),
         "much_later": much_later,
     }
 
 
-async def notifications_world(world: World) -> None:
+async def notifications_fixture(fixture: Fixture) -> None:
     """A cooperative that was told of a call, and a partner with a subscription and a feed."""
     sample = files("shared.contracts") / "samples" / "funding.call.opened.v1.json"
     call = CallOpened.model_validate_json(sample.read_text(encoding="utf-8"))
@@ -233,7 +233,7 @@ async def notifications_world(world: World) -> None:
     )
     call = call.model_copy(update={"call": call.call.model_copy(update={"tracks": (everyone,)})})
     record = CooperativeRecord(
-        cooperative_id=world.cooperative,
+        cooperative_id=fixture.cooperative,
         version=1,
         name_fr="Coopérative d'essai",
         region="MA-09",
@@ -243,49 +243,51 @@ async def notifications_world(world: World) -> None:
     batch = CooperativesImported(
         batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(record,)
     )
-    made = await world.done("POST", "/subscriptions", "the partner", json={})
-    async with world.sessions.begin() as session:
-        await audience_handlers.keep_imported_cooperatives(batch, session)
+    made = await fixture.done("POST", "/subscriptions", "the partner", json={})
+    async with fixture.sessions.begin() as session:
+        await audience_handlers.store_imported_cooperatives(batch, session)
         await handlers.follow_call(call, session)
         await partners_handlers.feed_partners(call, session)
         session.add(
-            Door(
+            PartnerQueue(
                 slug="oasis",
                 queue="p.oasis.walk.events",
                 username="p-oasis",
                 password_hash="x",
-                state=DoorState.READY,
+                state=PartnerQueueState.READY,
                 delivered_position=1,
                 requested_at=datetime.now(UTC),
             )
         )
-    inbox = await world.done("GET", f"/cooperatives/{world.cooperative}/alerts")
-    world.names |= {
-        "cooperative_id": str(world.cooperative),
+    inbox = await fixture.done("GET", f"/cooperatives/{fixture.cooperative}/alerts")
+    fixture.names |= {
+        "cooperative_id": str(fixture.cooperative),
         "subject_id": str(call.call_id),
         "number": str(inbox["items"][0]["number"]),
         "subscription_id": made["subscription_id"],
-        "record_id": str(world.cooperative),
+        "record_id": str(fixture.cooperative),
         "slug": "oasis",
         "partner_id": str(partner_id_of("oasis")),
     }
 
 
-async def a_replay(world: World) -> None:
+async def a_replay(fixture: Fixture) -> None:
     """A run that nobody works off."""
     run = uuid.uuid4()
-    async with world.sessions.begin() as session:
+    async with fixture.sessions.begin() as session:
         session.add(
-            ReplayRow(run=run, kind="log", queue="x.y", topics=[], asked_by="walk", reason="walk")
+            ReplayRow(
+                run=run, kind="log", queue="x.y", topics=[], requested_by="walk", reason="walk"
+            )
         )
-    world.names["run"] = str(run)
+    fixture.names["run"] = str(run)
 
 
-MAKERS: dict[str, Callable[[World], Awaitable[None]]] = {
-    "registry": registry_world,
-    "ideas": ideas_world,
-    "funding": funding_world,
-    "notifications": notifications_world,
+MAKERS: dict[str, Callable[[Fixture], Awaitable[None]]] = {
+    "registry": registry_fixture,
+    "ideas": ideas_fixture,
+    "funding": funding_fixture,
+    "notifications": notifications_fixture,
 }
 
 
@@ -295,12 +297,12 @@ def app_of(service: str, settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def world_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[World]:
+async def fixture_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[Fixture]:
     """The service with its world in one transaction that is rolled back at the end."""
-    async with pytest_plugin.api(partial(app_of, service), service, url, tokens) as door:
-        connection = door.sessions.kw["bind"]
-        world = World(service, door.app, door.http, connection, door.sessions, tokens)
-        world.names["id"] = str(uuid.UUID(int=7))
-        await a_replay(world)
-        await MAKERS[service](world)
-        yield world
+    async with pytest_plugin.api(partial(app_of, service), service, url, tokens) as api:
+        connection = api.sessions.kw["bind"]
+        fixture = Fixture(service, api.app, api.http, connection, api.sessions, tokens)
+        fixture.names["id"] = str(uuid.UUID(int=7))
+        await a_replay(fixture)
+        await MAKERS[service](fixture)
+        yield fixture

@@ -17,16 +17,16 @@ from sqlalchemy import func, select, text
 from devkit import pytest_plugin
 from shared.kernel.data.tables import AuditRow
 
-from .fixtures import PERSONAL, World, app_of, world_of
+from .fixtures import PERSONAL, Fixture, app_of, fixture_of
 from .rows import CALLERS, SERVICES, Row, rows_of
 
-Worlds = Callable[[str], Awaitable[World]]
+Fixtures = Callable[[str], Awaitable[Fixture]]
 ROWS = [row for service in SERVICES for row in rows_of(service)]
 KINDS = {401: "sign in first", 403: "forbidden", 404: "hidden"}
 
 
 @dataclass(frozen=True)
-class AuditTold:
+class AuditWritten:
     """What a route left in the audit."""
 
     number: int
@@ -35,17 +35,17 @@ class AuditTold:
 
 
 @pytest.fixture(scope="module")
-async def worlds(
+async def fixtures(
     databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
-) -> AsyncIterator[Worlds]:
+) -> AsyncIterator[Fixtures]:
     """One world per service, made when it is first walked."""
-    made: dict[str, World] = {}
+    made: dict[str, Fixture] = {}
     async with AsyncExitStack() as stack:
 
-        async def find(service: str) -> World:
+        async def find(service: str) -> Fixture:
             if service not in made:
                 url = databases.migrated(service)
-                made[service] = await stack.enter_async_context(world_of(service, url, tokens))
+                made[service] = await stack.enter_async_context(fixture_of(service, url, tokens))
             return made[service]
 
         yield find
@@ -95,12 +95,12 @@ def test_what_the_documents_show_is_walked_too() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.service} {row.method} {row.path}")
-async def test_a_route_lets_in_whom_its_row_names(row: Row, worlds: Worlds) -> None:
-    world = await worlds(row.service)
+async def test_a_route_lets_in_whom_its_row_names(row: Row, fixtures: Fixtures) -> None:
+    fixture = await fixtures(row.service)
 
     seen = {}
     for caller in CALLERS:
-        seen[caller] = await kind_of_answer(world, row, caller)
+        seen[caller] = await kind_of_answer(fixture, row, caller)
 
     wrong = {
         caller: f"{seen[caller]}, declared {row.expected[caller]}"
@@ -110,16 +110,16 @@ async def test_a_route_lets_in_whom_its_row_names(row: Row, worlds: Worlds) -> N
     assert wrong == {}, f"{row.method} {row.path}: see {row.place}"
 
 
-async def kind_of_answer(world: World, row: Row, caller: str) -> str:
+async def kind_of_answer(fixture: Fixture, row: Row, caller: str) -> str:
     """Call as this caller, look at what is left behind, and undo it."""
-    undone = await world.connection.begin_nested()
+    undone = await fixture.connection.begin_nested()
     try:
-        before = await world.connection.scalar(select(func.max(AuditRow.id))) or 0
-        answer = await call(world, row, caller)
-        left = await audit_after(world, before)
+        before = await fixture.connection.scalar(select(func.max(AuditRow.id))) or 0
+        answer = await call(fixture, row, caller)
+        left = await audit_after(fixture, before)
         if left:
-            await refuse_personal(world)
-        lost = await out_of_reach(world, left)
+            await refuse_personal(fixture)
+        lost = await out_of_reach(fixture, left)
     finally:
         await undone.rollback()
     if answer.is_success:
@@ -129,9 +129,9 @@ async def kind_of_answer(world: World, row: Row, caller: str) -> str:
     return KINDS.get(answer.status_code, f"status {answer.status_code}: {answer.text[:300]}")
 
 
-async def call(world: World, row: Row, caller: str) -> httpx.Response:
-    headers = world.headers(caller)
-    body = Template(row.body).substitute(world.names)
+async def call(fixture: Fixture, row: Row, caller: str) -> httpx.Response:
+    headers = fixture.headers(caller)
+    body = Template(row.body).substitute(fixture.names)
     content: bytes | None = body.encode() if body else None
     if body.startswith("form "):
         headers["content-type"] = "application/x-www-form-urlencoded"
@@ -141,30 +141,30 @@ async def call(world: World, row: Row, caller: str) -> httpx.Response:
         content = body.removeprefix("csv ").replace("\\n", "\n").encode()
     elif body:
         headers["content-type"] = "application/json"
-    return await world.http.request(
-        row.method, row.address(world.names), content=content, headers=headers
+    return await fixture.http.request(
+        row.method, row.address(fixture.names), content=content, headers=headers
     )
 
 
-async def audit_after(world: World, before: int) -> Sequence[AuditTold]:
+async def audit_after(fixture: Fixture, before: int) -> Sequence[AuditWritten]:
     rows = select(AuditRow.id, AuditRow.action, AuditRow.subject_id).where(AuditRow.id > before)
-    return [AuditTold(*each) for each in await world.connection.execute(rows)]
+    return [AuditWritten(*each) for each in await fixture.connection.execute(rows)]
 
 
-async def out_of_reach(world: World, rows: Sequence[AuditTold]) -> list[str]:
+async def out_of_reach(fixture: Fixture, rows: Sequence[AuditWritten]) -> list[str]:
     """Actions whose row nobody finds, for it has no subject or is not shown under it."""
     lost = []
     for row in rows:
         path = f"/audit/{row.subject_id}?limit=200"
-        answer = await world.http.get(path, headers=world.headers("operator"))
+        answer = await fixture.http.get(path, headers=fixture.headers("operator"))
         shown = answer.json().get("items", [])
         if row.number not in {each["number"] for each in shown}:
             lost.append(row.action)
     return lost
 
 
-async def refuse_personal(world: World) -> None:
+async def refuse_personal(fixture: Fixture) -> None:
     """No row of the audit holds anything of a person."""
-    rows = await world.connection.execute(text("SELECT audit::text FROM audit"))
+    rows = await fixture.connection.execute(text("SELECT audit::text FROM audit"))
     everything = "\n".join(row[0] for row in rows)
     assert [value for value in PERSONAL if value in everything] == []

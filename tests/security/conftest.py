@@ -13,16 +13,16 @@ from . import doors, samples
 
 
 @pytest.fixture(scope="session")
-def open_doors(databases: TestDatabases, tokens: Tokens) -> Iterator[dict[str, doors.Door]]:
+def running_services(databases: TestDatabases, tokens: Tokens) -> Iterator[dict[str, doors.Target]]:
     """Each service under its name, on a database of its own."""
     with contextlib.ExitStack() as stack:
         keys_url = stack.enter_context(doors.issuing(tokens))
         opened = {
             service: stack.enter_context(
-                doors.open_door(service, databases.fresh(service), keys_url)
+                doors.running_service(service, databases.fresh(service), keys_url)
             )
             for service in doors.SERVICES
         }
-        for door in opened.values():
-            samples.fill(door, tokens)
+        for target in opened.values():
+            samples.fill(target, tokens)
         yield opened

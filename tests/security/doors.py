@@ -84,7 +84,7 @@ def operations(*services: str) -> list[Operation]:
 
 
 @dataclass(frozen=True)
-class Door:
+class Target:
     """A service that answers on a socket."""
 
     service: str
@@ -99,9 +99,9 @@ class Door:
 
 
 @contextmanager
-def open_door(service: str, url: str, keys_url: str) -> Iterator[Door]:
+def running_service(service: str, url: str, keys_url: str) -> Iterator[Target]:
     """The service behind uvicorn in a thread of its own, without its broker."""
-    made: list[Door] = []
+    made: list[Target] = []
     failed: list[BaseException] = []
     ready, over = threading.Event(), threading.Event()
 
@@ -128,7 +128,7 @@ async def _serve(
     service: str,
     url: str,
     keys_url: str,
-    made: list[Door],
+    made: list[Target],
     ready: threading.Event,
     over: threading.Event,
 ) -> None:
@@ -150,7 +150,7 @@ async def _serve(
             port = server.servers[0].sockets[0].getsockname()[1]
             address = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=address, trust_env=False, timeout=PATIENCE) as http:
-                made.append(Door(service, address, runtime, asyncio.get_running_loop(), http))
+                made.append(Target(service, address, runtime, asyncio.get_running_loop(), http))
                 ready.set()
                 await asyncio.to_thread(over.wait)
             server.should_exit = True

@@ -11,7 +11,7 @@ from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
 from shared.kernel.runtime import Runtime
 
-from .doors import Door
+from .doors import Target
 
 PARTNER = "indh-agadir"
 COOPERATIVE = uuid.UUID("00000000-0000-4000-8000-00000000c001")
@@ -59,43 +59,43 @@ def _subject(caller: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, caller)
 
 
-def fill(door: Door, tokens: Tokens) -> None:
+def fill(target: Target, tokens: Tokens) -> None:
     """Put into the service what its routes ask for."""
-    _FILL[door.service](door, tokens)
+    _FILL[target.service](target, tokens)
 
 
-def _post(door: Door, caller: dict[str, str], path: str, body: Any) -> dict[str, Any]:
-    answer = door.http.post(path, json=body, headers=caller)
+def _post(target: Target, caller: dict[str, str], path: str, body: Any) -> dict[str, Any]:
+    answer = target.http.post(path, json=body, headers=caller)
     assert answer.status_code == 201, answer.text
     found = answer.json()
     assert isinstance(found, dict)
     return found
 
 
-def _registry(door: Door, tokens: Tokens) -> None:
+def _registry(target: Target, tokens: Tokens) -> None:
     operator = headers(tokens, "operator")
-    door.run(_record_callers)
-    _post(door, operator, "/partners", INSTITUTION)
-    KNOWN["account_id"] = [_account(door, operator, number) for number in range(2)]
+    target.run(_record_callers)
+    _post(target, operator, "/partners", INSTITUTION)
+    KNOWN["account_id"] = [_account(target, operator, number) for number in range(2)]
     erasure = {"kind": "erasure", "ground": "person", "reference": "1"}
     erasure |= {"account_ids": KNOWN["account_id"][1:]}
-    _post(door, operator, "/persons/requests", erasure)
-    made = _post(door, operator, "/cooperatives", ENTRY)
+    _post(target, operator, "/persons/requests", erasure)
+    made = _post(target, operator, "/cooperatives", ENTRY)
     KNOWN["cooperative_id"].append(made["cooperative_id"])
     sent = {**operator, "Content-Type": "text/csv"}
     file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
-    answer = door.http.post("/imports", content=file.encode(), headers=sent)
+    answer = target.http.post("/imports", content=file.encode(), headers=sent)
     KNOWN["import_id"] = [answer.text.split('"import_id":"')[1][:36]]
 
 
-def _account(door: Door, operator: dict[str, str], number: int) -> str:
+def _account(target: Target, operator: dict[str, str], number: int) -> str:
     body = {
         "email": f"known-{number}@taawon.example",
         "password": "a long enough pass phrase 7",
         "roles": ["delegate"],
         "provinces": ["MA-AGD"],
     }
-    made = _post(door, operator, "/accounts", body)
+    made = _post(target, operator, "/accounts", body)
     return str(made["account_id"])
 
 
@@ -118,43 +118,43 @@ async def _record_callers(runtime: Runtime) -> None:
             session.add(account)
 
 
-def _ideas(door: Door, tokens: Tokens) -> None:
+def _ideas(target: Target, tokens: Tokens) -> None:
     author = headers(tokens, "cooperative")
-    KNOWN["idea_id"] = [_post(door, author, "/ideas", IDEA)["idea_id"] for _ in range(3)]
+    KNOWN["idea_id"] = [_post(target, author, "/ideas", IDEA)["idea_id"] for _ in range(3)]
 
 
-def _funding(door: Door, tokens: Tokens) -> None:
+def _funding(target: Target, tokens: Tokens) -> None:
     funder = headers(tokens, "partner")
-    KNOWN["call_id"] = [_post(door, funder, "/calls", CALL)["call_id"] for _ in range(3)]
+    KNOWN["call_id"] = [_post(target, funder, "/calls", CALL)["call_id"] for _ in range(3)]
 
 
-def _notifications(door: Door, tokens: Tokens) -> None:
-    made = _post(door, headers(tokens, "partner"), "/subscriptions", {})
+def _notifications(target: Target, tokens: Tokens) -> None:
+    made = _post(target, headers(tokens, "partner"), "/subscriptions", {})
     KNOWN["subscription_id"] = [made["subscription_id"]]
     KNOWN["number"] = [str(n) for n in range(1, 5)]
-    KNOWN["subject_id"] = [door.run(_hear)]
+    KNOWN["subject_id"] = [target.run(_consume)]
 
 
-async def _hear(runtime: Runtime) -> str:
-    """The facts of the samples, as if they had come over the broker."""
+async def _consume(runtime: Runtime) -> str:
+    """The events of the samples, as if they had come over the broker."""
     from notifications.audience import handlers as audience_handlers  # only this door needs it
     from notifications.fanout import handlers
     from notifications.partners import handlers as partners_handlers
 
-    def fact(topic: str, **changes: Any) -> Any:
+    def event(topic: str, **changes: Any) -> Any:
         return EVENTS[topic].model_validate_json(sample(topic)).model_copy(update=changes)
 
-    batch = fact("registry.cooperatives.imported.v1")
+    batch = event("registry.cooperatives.imported.v1")
     record = batch.cooperatives[0]
     places = {"region": "MA-09", "province": "MA-AGD"}
     records = [
         record.model_copy(update={"cooperative_id": one, **places})
         for one in [COOPERATIVE, *(uuid.uuid4() for _ in range(min(5, BATCH_LIMIT)))]
     ]
-    call = fact("funding.call.opened.v1")
+    call = event("funding.call.opened.v1")
     async with runtime.sessions.begin() as session:
-        told = batch.model_copy(update={"cooperatives": tuple(records)})
-        await audience_handlers.keep_imported_cooperatives(told, session)
+        sealed_batch = batch.model_copy(update={"cooperatives": tuple(records)})
+        await audience_handlers.store_imported_cooperatives(sealed_batch, session)
     async with runtime.sessions.begin() as session:
         await handlers.follow_call(call, session)
         await partners_handlers.feed_partners(call, session)

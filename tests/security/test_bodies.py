@@ -18,7 +18,7 @@ import pytest
 from devkit.places import SERVICES
 
 from . import samples
-from .doors import Door, Operation, document, operations
+from .doors import Operation, Target, document, operations
 
 LIMIT = 256 * 1024
 JSON = {"Content-Type": "application/json"}
@@ -44,25 +44,25 @@ def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
     return samples.headers(tokens, own)
 
 
-def _send(door: Door, operation: Operation, tokens: Any, content: Any, **headers: str) -> Any:
+def _send(target: Target, operation: Operation, tokens: Any, content: Any, **headers: str) -> Any:
     given = {
         **JSON,
         **_caller(operation, tokens),
         **{k.replace("_", "-"): v for k, v in headers.items()},
     }
-    return door.http.request(operation.method, _path(operation), content=content, headers=given)
+    return target.http.request(operation.method, _path(operation), content=content, headers=given)
 
 
 def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
     """The problem in an answer, which has one of these statuses and says something useful."""
     assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:500]}"
     assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["detail"]
+    body: dict[str, Any] = answer.json()
+    assert body["detail"]
     if answer.status_code == 422:
-        assert all(error["field"] and error["message"] for error in told["errors"])
-        assert told["errors"]
-    return told
+        assert all(error["field"] and error["message"] for error in body["errors"])
+        assert body["errors"]
+    return body
 
 
 UNREADABLE: dict[str, bytes] = {
@@ -90,20 +90,20 @@ UNREADABLE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
 def test_json_that_can_be_read_in_more_than_one_way_is_refused(
-    operation: Operation, open_doors, tokens
+    operation: Operation, running_services, tokens
 ):
     for name, body in UNREADABLE.items():
-        answer = _send(open_doors[operation.service], operation, tokens, body)
+        answer = _send(running_services[operation.service], operation, tokens, body)
         (error,) = problem(answer, 422)["errors"]
         assert error["field"] == "body", name
 
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
-def test_json_of_another_shape_is_refused(operation: Operation, open_doors, tokens):
+def test_json_of_another_shape_is_refused(operation: Operation, running_services, tokens):
     for body in (b"[]", b"null", b'"x"', b"7", b"true", b"[{}]"):
         if body == b"null" and not operation.about["requestBody"].get("required"):
             continue
-        problem(_send(open_doors[operation.service], operation, tokens, body), 422)
+        problem(_send(running_services[operation.service], operation, tokens, body), 422)
 
 
 def _texts(schema: Any, components: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -136,14 +136,14 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
-def test_no_text_of_a_body_brings_a_service_down(operation: Operation, open_doors, tokens):
+def test_no_text_of_a_body_brings_a_service_down(operation: Operation, running_services, tokens):
     content = operation.about["requestBody"]["content"]["application/json"]
     components = document(operation.service)["components"]["schemas"]
     good = GOOD.get((operation.service, operation.path), {})
     places = sorted(set(_texts(content["schema"], components)))
 
     for place, (name, value) in product(places, HOSTILE.items()):
-        answer = open_doors[operation.service].http.request(
+        answer = running_services[operation.service].http.request(
             operation.method,
             _path(operation),
             json=_merged(good, _placed(place, value)),
@@ -180,35 +180,37 @@ def _merged(good: Any, change: Any) -> Any:
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
 def test_packed_foreign_and_huge_bodies_are_refused_unread(
-    operation: Operation, open_doors, tokens
+    operation: Operation, running_services, tokens
 ):
-    door = open_doors[operation.service]
+    target = running_services[operation.service]
     bomb = gzip.compress(b" " * 10_000_000)
 
     for encoding in ("gzip", "br", "deflate, gzip", "GZIP", "identity, gzip"):
-        answer = _send(door, operation, tokens, bomb, Content_Encoding=encoding)
+        answer = _send(target, operation, tokens, bomb, Content_Encoding=encoding)
         assert problem(answer, 415)["code"] == "packed-body"
     for charset in ("utf-16", "latin-1", "utf-7", "x"):
         kind = f"application/json; charset={charset}"
-        answer = _send(door, operation, tokens, b"{}", Content_Type=kind)
+        answer = _send(target, operation, tokens, b"{}", Content_Type=kind)
         assert problem(answer, 415)["code"] == "foreign-charset"
-    answer = _send(door, operation, tokens, b" " * (LIMIT + 1))
+    answer = _send(target, operation, tokens, b" " * (LIMIT + 1))
     assert problem(answer, 413)["code"] == "body-too-large"
 
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
-def test_another_content_type_says_which_one_is_taken(operation: Operation, open_doors, tokens):
+def test_another_content_type_says_which_one_is_taken(
+    operation: Operation, running_services, tokens
+):
     for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"):
         answer = _send(
-            open_doors[operation.service], operation, tokens, b'{"a": 1}', Content_Type=kind
+            running_services[operation.service], operation, tokens, b'{"a": 1}', Content_Type=kind
         )
-        told = problem(answer, 422)
-        assert "Content-Type: application/json" in told["detail"], kind
+        body = problem(answer, 422)
+        assert "Content-Type: application/json" in body["detail"], kind
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_paths_methods_and_ids_that_do_not_exist_are_problems(service, open_doors, tokens):
-    http = open_doors[service].http
+def test_paths_methods_and_ids_that_do_not_exist_are_problems(service, running_services, tokens):
+    http = running_services[service].http
 
     assert problem(http.get("/nowhere"), 404)["code"] == "no-such-path"
     assert problem(http.get("/status/"), 404)["code"] == "no-such-path"
@@ -221,28 +223,30 @@ NO_ID = ("7", "x" * 5000, "%00", "..%2f..%2fstatus", "null", "%ED%A0%80")
 
 
 @pytest.mark.parametrize("operation", BY_ID, ids=str)
-def test_an_id_that_is_none_is_a_problem(operation: Operation, open_doors, tokens):
+def test_an_id_that_is_none_is_a_problem(operation: Operation, running_services, tokens):
     caller = samples.headers(tokens, "operator")
 
     for wrong in NO_ID:
         path = re.sub(r"\{[^}]*\}", wrong, operation.path)
-        answer = open_doors[operation.service].http.get(path, headers=caller)
+        answer = running_services[operation.service].http.get(path, headers=caller)
         problem(answer, 404, 422)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("sent", ["a b", "x" * 200, "a%0d%0aSet-Cookie: b=1", "é", '"', "<b>"])
-def test_a_correlation_id_can_carry_nothing_into_headers_or_logs(service, open_doors, sent):
-    answer = open_doors[service].http.get("/healthz", headers={b"X-Correlation-ID": sent.encode()})
+def test_a_correlation_id_can_carry_nothing_into_headers_or_logs(service, running_services, sent):
+    answer = running_services[service].http.get(
+        "/healthz", headers={b"X-Correlation-ID": sent.encode()}
+    )
 
     uuid.UUID(answer.headers["x-correlation-id"])
     assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_forged_host_is_never_repeated(service, open_doors):
+def test_a_forged_host_is_never_repeated(service, running_services):
     for path in ("/status/", "/nowhere", "/openapi.json"):
-        answer = open_doors[service].http.get(path, headers={"Host": "evil.example"})
+        answer = running_services[service].http.get(path, headers={"Host": "evil.example"})
         assert "evil.example" not in answer.text + str(answer.headers)
 
 
@@ -267,16 +271,16 @@ NO_REGISTER: dict[str, bytes] = {
 }
 
 
-def _import(door: Door, tokens: Any, content: bytes, **more: str) -> httpx.Response:
+def _import(target: Target, tokens: Any, content: bytes, **more: str) -> httpx.Response:
     caller = samples.headers(tokens, "operator")
-    return door.http.post(
+    return target.http.post(
         "/imports", content=content, headers={**caller, "Content-Type": "text/csv", **more}
     )
 
 
 @pytest.mark.parametrize("name", NO_REGISTER)
-def test_a_file_that_is_no_register_is_refused_or_reported(name, open_doors, tokens):
-    answer = _import(open_doors["registry"], tokens, NO_REGISTER[name])
+def test_a_file_that_is_no_register_is_refused_or_reported(name, running_services, tokens):
+    answer = _import(running_services["registry"], tokens, NO_REGISTER[name])
 
     if answer.status_code == 200:  # found out on the way: the report says so
         report = orjson.loads(answer.text.splitlines()[-1])["report"]
@@ -286,11 +290,11 @@ def test_a_file_that_is_no_register_is_refused_or_reported(name, open_doors, tok
         assert problem(answer, 422)["errors"][0]["field"] == "file"
 
 
-def test_an_import_says_which_bodies_it_takes(open_doors, tokens):
-    door, good = open_doors["registry"], HEADER.encode()
+def test_an_import_says_which_bodies_it_takes(running_services, tokens):
+    target, good = running_services["registry"], HEADER.encode()
 
     for kind in ("application/zip", "application/json", "multipart/form-data; boundary=x"):
-        assert problem(_import(door, tokens, good, **{"Content-Type": kind}), 415, 422)
+        assert problem(_import(target, tokens, good, **{"Content-Type": kind}), 415, 422)
     for encoding in ("gzip", "br"):
-        packed = _import(door, tokens, gzip.compress(good), **{"Content-Encoding": encoding})
+        packed = _import(target, tokens, gzip.compress(good), **{"Content-Encoding": encoding})
         assert problem(packed, 415)["code"] == "packed-body"

@@ -16,7 +16,7 @@ from devkit.places import SERVICES
 from shared.kernel.web.requests import encode_cursor
 
 from . import samples
-from .doors import Door, Operation, operations
+from .doors import Operation, Target, operations
 from .test_bodies import _path, problem
 
 ASKED = [
@@ -31,8 +31,8 @@ def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
     return samples.headers(tokens, "partner" if operation.path.startswith("/feed") else "operator")
 
 
-def _ask(door: Door, operation: Operation, tokens: Any, query: Any) -> httpx.Response:
-    return door.http.get(_path(operation), params=query, headers=_caller(operation, tokens))
+def _ask(target: Target, operation: Operation, tokens: Any, query: Any) -> httpx.Response:
+    return target.http.get(_path(operation), params=query, headers=_caller(operation, tokens))
 
 
 def raw(value: object) -> str:
@@ -66,24 +66,26 @@ CURSORS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("operation", WITH_CURSOR, ids=str)
-def test_a_cursor_that_this_list_did_not_make_is_refused(operation: Operation, open_doors, tokens):
-    door = open_doors[operation.service]
+def test_a_cursor_that_this_list_did_not_make_is_refused(
+    operation: Operation, running_services, tokens
+):
+    target = running_services[operation.service]
 
     for name, cursor in CURSORS.items():
-        answer = _ask(door, operation, tokens, {"after": cursor})
+        answer = _ask(target, operation, tokens, {"after": cursor})
         if name == "empty" and answer.status_code == 200:
             continue  # the same as no cursor
-        told = problem(answer, 422)
-        assert told["errors"][0]["field"] == "after", name
+        body = problem(answer, 422)
+        assert body["errors"][0]["field"] == "after", name
 
 
 @pytest.mark.parametrize("operation", WITH_CURSOR, ids=str)
 def test_a_cursor_of_another_list_is_refused_or_shows_nothing_of_it(
-    operation: Operation, open_doors, tokens
+    operation: Operation, running_services, tokens
 ):
     """Lists of the same shape understand each other's cursors: a place, never another's rows."""
-    door = open_doors[operation.service]
-    everything = {_key(item) for item in _items(_ask(door, operation, tokens, {"limit": 200}))}
+    target = running_services[operation.service]
+    everything = {_key(item) for item in _items(_ask(target, operation, tokens, {"limit": 200}))}
     foreign = [
         encode_cursor(str(uuid.uuid4())),
         encode_cursor(5),
@@ -92,7 +94,7 @@ def test_a_cursor_of_another_list_is_refused_or_shows_nothing_of_it(
     ]
 
     for cursor in foreign:
-        answer = _ask(door, operation, tokens, {"after": cursor, "limit": 200})
+        answer = _ask(target, operation, tokens, {"after": cursor, "limit": 200})
         if answer.status_code != 200:
             problem(answer, 422)
         else:
@@ -101,8 +103,8 @@ def test_a_cursor_of_another_list_is_refused_or_shows_nothing_of_it(
 
 def _items(answer: httpx.Response) -> list[Any]:
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    return list(told["items"] if isinstance(told, dict) else told)
+    body = answer.json()
+    return list(body["items"] if isinstance(body, dict) else body)
 
 
 def _key(item: Any) -> bytes:
@@ -129,8 +131,10 @@ NUMBERS = ["-1", "99999999999999999999", "1e3", "0x10", "NaN", "", "1.5", "1;2",
 
 
 @pytest.mark.parametrize("operation", ASKED, ids=str)
-def test_a_filter_is_understood_or_refused_by_its_name(operation: Operation, open_doors, tokens):
-    door = open_doors[operation.service]
+def test_a_filter_is_understood_or_refused_by_its_name(
+    operation: Operation, running_services, tokens
+):
+    target = running_services[operation.service]
 
     for parameter in operation.parameters("query"):
         kinds = list(_kinds(parameter["schema"]))
@@ -138,30 +142,32 @@ def test_a_filter_is_understood_or_refused_by_its_name(operation: Operation, ope
         closed = any({"enum", "$ref", "format"} & kind.keys() for kind in kinds)
         moment = any(kind.get("format") == "date-time" for kind in kinds)
         for value in NUMBERS if numeric else ANYTHING:
-            answer = _ask(door, operation, tokens, {parameter["name"]: value})
+            answer = _ask(target, operation, tokens, {parameter["name"]: value})
             # A text that nothing matches, or seconds before 1970.
             if answer.status_code == 200 and not numeric and (not closed or moment):
                 continue
-            told = problem(answer, 400, 422)
-            field = told["errors"][0]["field"].partition(".")[0]
+            body = problem(answer, 400, 422)
+            field = body["errors"][0]["field"].partition(".")[0]
             assert field == parameter["name"], (parameter["name"], value)
 
 
 @pytest.mark.parametrize("operation", ASKED, ids=str)
-def test_a_parameter_given_twice_or_misspelt_is_refused(operation: Operation, open_doors, tokens):
-    door = open_doors[operation.service]
+def test_a_parameter_given_twice_or_misspelt_is_refused(
+    operation: Operation, running_services, tokens
+):
+    target = running_services[operation.service]
     name = operation.parameters("query")[0]["name"]
 
     for query in ({f"{name}s": "1"}, {"x' OR 1=1": "1"}, {"a\0": "1"}, {"x" * 3000: "1"}):
-        told = problem(_ask(door, operation, tokens, query), 422)
-        assert told["errors"][0]["field"] == next(iter(query))[:80]
-        assert "no such parameter" in told["detail"]
+        body = problem(_ask(target, operation, tokens, query), 422)
+        assert body["errors"][0]["field"] == next(iter(query))[:80]
+        assert "no such parameter" in body["detail"]
     if any(
         "array" in str(kind.get("type"))
         for kind in _kinds(operation.parameters("query")[0]["schema"])
     ):
         return
-    twice = _ask(door, operation, tokens, [(name, "1"), (name, "1")])
+    twice = _ask(target, operation, tokens, [(name, "1"), (name, "1")])
     assert twice.status_code == 422
     assert problem(twice, 422)["errors"][0]["field"] == name
 
@@ -177,20 +183,22 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("operation", "name"), MOMENTS, ids=str)
 def test_a_moment_at_the_end_of_the_calendar_is_refused(
-    operation: Operation, name: str, open_doors, tokens
+    operation: Operation, name: str, running_services, tokens
 ):
     for moment in FAR:
-        answer = _ask(open_doors[operation.service], operation, tokens, {name: moment})
+        answer = _ask(running_services[operation.service], operation, tokens, {name: moment})
         (error,) = problem(answer, 422)["errors"]
         assert (error["field"], "year" in error["message"]) == (name, True)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_facts_are_not_sent_again_since_the_beginning_of_the_calendar(service, open_doors, tokens):
-    wish = {"kind": "log", "queue": "notifications.know_partner", "reason": "x"}
+def test_events_are_not_sent_again_since_the_beginning_of_the_calendar(
+    service, running_services, tokens
+):
+    request = {"kind": "log", "queue": "notifications.store_partner", "reason": "x"}
 
     for name, moment in product(("since", "until"), FAR):
-        answer = open_doors[service].http.post(
-            "/replays", json=wish | {name: moment}, headers=samples.headers(tokens, "operator")
+        answer = running_services[service].http.post(
+            "/replays", json=request | {name: moment}, headers=samples.headers(tokens, "operator")
         )
         assert problem(answer, 422)["errors"][0]["field"] == name

@@ -25,7 +25,7 @@ from devkit.places import SERVICES
 from devkit.pytest_plugin import PATIENCE
 
 from . import samples
-from .doors import Door, Operation, document, operations, routes
+from .doors import Operation, Target, document, operations, routes
 
 CHECKS = [
     not_a_server_error,
@@ -54,8 +54,8 @@ def _cases(operation: Operation) -> st.SearchStrategy[Any]:
     return st.tuples(st.one_of(modes), st.fixed_dictionaries(known) if known else st.none())
 
 
-def _answer(case: Any, door: Door, caller: dict[str, str], streams: bool) -> requests.Response:
-    sent = case.as_transport_kwargs(base_url=door.url, headers=caller)
+def _answer(case: Any, target: Target, caller: dict[str, str], streams: bool) -> requests.Response:
+    sent = case.as_transport_kwargs(base_url=target.url, headers=caller)
     answer = SESSION.request(**sent, stream=streams, timeout=PATIENCE, allow_redirects=False)
     if streams:
         answer.close()
@@ -69,11 +69,11 @@ def _waits_for_broker(answer: requests.Response) -> bool:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_operation_bears_whatever_is_sent(
-    operation: Operation, open_doors: dict[str, Door], tokens, request
+    operation: Operation, running_services: dict[str, Target], tokens, request
 ):
-    door = open_doors[operation.service]
+    target = running_services[operation.service]
     callers = samples.CALLERS if operation.needs_token else samples.CALLERS[:1]
-    heard: Counter[int] = Counter()
+    received: Counter[int] = Counter()
 
     @given(_cases(operation), st.sampled_from(callers))
     @settings(
@@ -88,13 +88,13 @@ def test_an_operation_bears_whatever_is_sent(
         case, known = made
         if known:
             case.path_parameters = {**case.path_parameters, **known}
-        answer = _answer(case, door, samples.headers(tokens, caller), operation.streams)
-        heard[answer.status_code] += 1
+        answer = _answer(case, target, samples.headers(tokens, caller), operation.streams)
+        received[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS[1:] if _waits_for_broker(answer) else CHECKS)
 
     send()
 
-    assert sum(heard.values()) > 0, f"{operation} was never called"
+    assert sum(received.values()) > 0, f"{operation} was never called"
 
 
 @pytest.mark.parametrize("service", SERVICES)

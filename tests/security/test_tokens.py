@@ -20,7 +20,7 @@ from devkit.pytest_plugin import Tokens
 from shared.kernel.auth.tokens import ALGORITHM
 
 from . import samples
-from .doors import Door, Operation, operations
+from .doors import Operation, Target, operations
 
 HOUR = 3600
 FAR_OFF = 4102444800
@@ -132,78 +132,81 @@ FORGED: dict[str, Callable[[Tokens], str]] = {
 }
 
 
-def _get(door: Door, **more: Any) -> httpx.Response:
-    return door.http.get("/status", **more)
+def _get(target: Target, **more: Any) -> httpx.Response:
+    return target.http.get("/status", **more)
 
 
 def _refusal(answer: httpx.Response) -> dict[str, Any]:
     assert answer.status_code == 401, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["www-authenticate"] == "Bearer"
-    told: dict[str, Any] = answer.json()
-    assert "POST /token" in told["detail"]
-    del told["correlation_id"]
-    return told
+    body: dict[str, Any] = answer.json()
+    assert "POST /token" in body["detail"]
+    del body["correlation_id"]
+    return body
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_genuine_token_opens_the_door(service, open_doors, tokens):
+def test_a_genuine_token_is_accepted(service, running_services, tokens):
     for header in ({"kid": "test"}, {"kid": "test", "jku": URL, "x5u": URL, "typ": "JWT"}):
         token = _signed(tokens.key, header, _claims())
-        answer = _get(open_doors[service], headers={"Authorization": f"Bearer {token}"})
+        answer = _get(running_services[service], headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 200, (header, answer.text)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_whatever_is_wrong_with_a_token_the_answer_is_the_same(service, open_doors, tokens):
-    told = {
+def test_whatever_is_wrong_with_a_token_the_answer_is_the_same(service, running_services, tokens):
+    body = {
         name: _refusal(
             _get(
-                open_doors[service], headers={b"Authorization": b"Bearer " + forge(tokens).encode()}
+                running_services[service],
+                headers={b"Authorization": b"Bearer " + forge(tokens).encode()},
             )
         )
         for name, forge in FORGED.items()
     }
 
-    assert {tuple(answer.items()) for answer in told.values()} == {
-        tuple(next(iter(told.values())).items())
+    assert {tuple(answer.items()) for answer in body.values()} == {
+        tuple(next(iter(body.values())).items())
     }
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_expired_token_says_so_and_nothing_else(service, open_doors, tokens):
+def test_an_expired_token_says_so_and_nothing_else(service, running_services, tokens):
     token = tokens.issue("operator", exp=int(time.time()) - 60)
 
-    told = _refusal(_get(open_doors[service], headers={"Authorization": f"Bearer {token}"}))
+    body = _refusal(_get(running_services[service], headers={"Authorization": f"Bearer {token}"}))
 
-    assert (told["code"], "errors" in told) == ("expired-token", False)
+    assert (body["code"], "errors" in body) == ("expired-token", False)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_token_anywhere_but_in_its_header_is_no_token(service, open_doors, tokens):
+def test_a_token_anywhere_but_in_its_header_is_no_token(service, running_services, tokens):
     token = tokens.issue("operator")
-    door = open_doors[service]
+    target = running_services[service]
 
     for answer in (
-        _get(door, params={"access_token": token, "token": token}),
-        _get(door, headers={"Cookie": f"access_token={token}; Authorization={token}"}),
-        _get(door, headers={"Authorization": token}),
-        _get(door, headers={"Authorization": f"Basic {token}"}),
-        _get(door, headers={"Authorization": f"Token {token}"}),
-        _get(door, headers={"X-Forwarded-Authorization": f"Bearer {token}"}),
-        _get(door, headers={"Authorization": "Bearer"}),
-        _get(door, headers={"Authorization": ""}),
+        _get(target, params={"access_token": token, "token": token}),
+        _get(target, headers={"Cookie": f"access_token={token}; Authorization={token}"}),
+        _get(target, headers={"Authorization": token}),
+        _get(target, headers={"Authorization": f"Basic {token}"}),
+        _get(target, headers={"Authorization": f"Token {token}"}),
+        _get(target, headers={"X-Forwarded-Authorization": f"Bearer {token}"}),
+        _get(target, headers={"Authorization": "Bearer"}),
+        _get(target, headers={"Authorization": ""}),
     ):
         assert _refusal(answer)["code"] in {"unauthenticated", "invalid-token"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_two_tokens_are_none_whichever_is_right(service, open_doors, tokens):
+def test_two_tokens_are_none_whichever_is_right(service, running_services, tokens):
     right, wrong = f"Bearer {tokens.issue('operator')}", "Bearer x"
 
     for two in ((right, wrong), (wrong, right), (right, right)):
-        told = _refusal(_get(open_doors[service], headers=[("Authorization", one) for one in two]))
-        assert told["code"] == "several-tokens"
+        body = _refusal(
+            _get(running_services[service], headers=[("Authorization", one) for one in two])
+        )
+        assert body["code"] == "several-tokens"
 
 
 GUARDED = [operation for operation in operations() if operation.needs_token]
@@ -211,9 +214,9 @@ GUARDED = [operation for operation in operations() if operation.needs_token]
 
 @pytest.mark.parametrize("operation", GUARDED, ids=str)
 def test_no_guarded_operation_looks_at_anything_before_the_token(
-    operation: Operation, open_doors, tokens
+    operation: Operation, running_services, tokens
 ):
-    door = open_doors[operation.service]
+    target = running_services[operation.service]
     path = operation.path
     for parameter in operation.parameters("path"):
         name = parameter["name"]
@@ -221,5 +224,5 @@ def test_no_guarded_operation_looks_at_anything_before_the_token(
     forged = FORGED["an unknown key under a known kid"](tokens)
 
     for headers in ({}, {"Authorization": f"Bearer {forged}"}):
-        answer = door.http.request(operation.method, path, headers=headers)
+        answer = target.http.request(operation.method, path, headers=headers)
         assert _refusal(answer)["code"] in {"unauthenticated", "invalid-token"}

@@ -27,9 +27,9 @@ from shared.kernel.auth.tokens import Role
 from shared.kernel.installed import installed_services
 from shared.kernel.messaging import topology
 from shared.kernel.observability import logs, tracing
-from shared.kernel.service.spec import installed_reactions
+from shared.kernel.service.spec import installed_consumers
 
-PAUSES = (0.2, 0.2)
+DELAYS = (0.2, 0.2)
 QUEUE = "p.indh.0000.events"
 CALL = {
     "funder": "INDH",
@@ -65,7 +65,7 @@ def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
 
 @asynccontextmanager
 async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole process of a service, relay and reactions included, and a client of its door."""
+    """The whole process of a service, relay and consumers included, and a client of its door."""
     async with app.router.lifespan_context(app):
         app.state.runtime.verifier = tokens.verifier
         await eventually(lambda: app.state.runtime.listening)
@@ -87,7 +87,7 @@ async def prepare_partner(url: str, sessions: Any) -> None:
             "INSERT INTO partner (slug) VALUES ('indh')",
             "INSERT INTO subscription (subscription_id, slug, filter)"
             " VALUES (gen_random_uuid(), 'indh', '{}')",
-            "INSERT INTO amqp_door (slug, queue, username, password_hash, state)"
+            "INSERT INTO partner_queue (slug, queue, username, password_hash, state)"
             f" VALUES ('indh', '{QUEUE}', 'p-indh', 'x', 'ready')",
         ):
             await session.execute(text(statement))
@@ -126,7 +126,7 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(logs, "configure", lambda *_: None)
-    await topology.apply(site.admin_url, PAUSES, installed_reactions())
+    await topology.apply(site.admin_url, DELAYS, installed_consumers())
     imported = CooperativesImported.topic
     sample = CooperativesImported.model_validate_json(catalogue.sample(imported))
     async with AsyncExitStack() as stack:
@@ -137,7 +137,7 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
                     databases.fresh(name),
                     amqp_url=site.url(name),
                     amqp_partners_url=site.admin_url,
-                    retry_pauses=PAUSES,
+                    retry_delays=DELAYS,
                     relay_poll_seconds=0.1,
                 )
             )
@@ -146,15 +146,15 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
                 ("funding", create_funding),
             )
         }
-        door = [await stack.enter_async_context(running(app, tokens)) for app in apps.values()][1]
+        api = [await stack.enter_async_context(running(app, tokens)) for app in apps.values()][1]
         sessions = apps["notifications"].state.runtime.sessions
         await prepare_partner(site.admin_url, sessions)
         async with sessions.begin() as session:
-            await usecases.keep_cooperatives(session, sample.cooperatives)
-        drafted = (await door.post("/calls", json=CALL)).json()
+            await usecases.store_cooperatives(session, sample.cooperatives)
+        drafted = (await api.post("/calls", json=CALL)).json()
         spans.clear()
 
-        opened = await door.post(f"/calls/{drafted['call_id']}/open", json={})
+        opened = await api.post(f"/calls/{drafted['call_id']}/open", json={})
         assert opened.status_code < 300, opened.text
         message = await delivered(site.admin_url)
         trace = await eventually(lambda: finished(spans))
@@ -164,8 +164,8 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
     assert request.kind is SpanKind.SERVER
     written = [request.name, "create funding.call.opened.v1"]
     assert trace.way("publish taawon.events") == [*written, "publish taawon.events"]
-    told = [*written, "process notifications.follow_call", "fan out call"]
-    assert trace.way("fan out call") == told
+    alerted = [*written, "process notifications.follow_call", "fan out call"]
+    assert trace.way("fan out call") == alerted
     fed = [*written, "process notifications.feed_partners", "publish partner.out"]
     assert trace.way("publish partner.out") == fed
     assert message.headers["traceparent"].split("-")[1] == f"{request.context.trace_id:032x}"
@@ -198,9 +198,9 @@ def finished(spans: InMemorySpanExporter) -> Trace | None:
         return None
     mine = tuple(s for s in seen if s.context.trace_id == roots[0].context.trace_id)
     names = {span.name for span in mine}
-    reactions = {f"process notifications.{name}" for name in ("follow_call", "feed_partners")}
-    wanted = {"fan out call", "publish partner.out", "publish taawon.events", *reactions}
-    # The fact that a fan-out is completed leaves under the same name as the fact that caused it.
+    consumers = {f"process notifications.{name}" for name in ("follow_call", "feed_partners")}
+    wanted = {"fan out call", "publish partner.out", "publish taawon.events", *consumers}
+    # The event that a fan-out is completed leaves under the same name as the event that caused it.
     return Trace(tuple(_without_answer(mine))) if wanted <= names else None
 
 

@@ -73,16 +73,16 @@ def test_spans_reach_the_collector_that_the_variables_name(
     monkeypatch.setenv(ENDPOINT, collector.url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
 
-    tracing.configure("masonry")
+    tracing.configure("kernel")
     with tracing.span("lay a stone", {"taawon.topic": "masonry.stone.laid.v1"}):
         pass
     tracing.shut_down()
 
     (request,) = collector.taken
-    (told,) = request.resource_spans
-    names = {each.key: each.value.string_value for each in told.resource.attributes}
-    assert (names["service.namespace"], names["service.name"]) == ("taawon", "masonry")
-    assert [span.name for span in told.scope_spans[0].spans] == ["lay a stone"]
+    (alerted,) = request.resource_spans
+    names = {each.key: each.value.string_value for each in alerted.resource.attributes}
+    assert (names["service.namespace"], names["service.name"]) == ("taawon", "kernel")
+    assert [span.name for span in alerted.scope_spans[0].spans] == ["lay a stone"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_exporter_that_we_lack_is_named_with_the_remedy(monkeypatch: pytest.M
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 
     with pytest.raises(otel.UnknownExporter, match="http/protobuf"):
-        tracing.configure("masonry")
+        tracing.configure("kernel")
 
 
 def test_without_the_extra_the_service_runs_and_says_so(monkeypatch: pytest.MonkeyPatch):
@@ -114,7 +114,7 @@ def test_without_the_extra_the_service_runs_and_says_so(monkeypatch: pytest.Monk
     monkeypatch.setattr(tracing, "is_installed", lambda: False)
 
     with capture_logs() as lines:
-        tracing.configure("masonry")
+        tracing.configure("kernel")
 
     assert not tracing.is_on()
     assert "shared[otel]" in lines[0]["reason"]
@@ -150,7 +150,7 @@ def test_an_error_leaves_its_class_in_the_span_and_not_its_words(
 ):
     monkeypatch.setenv(ENDPOINT, collector.url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    tracing.configure("masonry")
+    tracing.configure("kernel")
 
     with pytest.raises(LookupError), tracing.span("lay a stone"):
         raise LookupError("Fatima has no stone")

@@ -1,4 +1,4 @@
-"""The HTTP door of funding on a real database that is rolled back after each test."""
+"""The HTTP API of funding on a real database that is rolled back after each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
 
 
 @pytest.fixture
-async def door(
+async def api(
     app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
 ) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("funding")

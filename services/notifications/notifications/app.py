@@ -1,4 +1,4 @@
-"""Wiring: settings, routes, reactions and background work of notifications."""
+"""Wiring: settings, routes, consumers and background work of notifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.kernel.settings import Settings
 from . import db_metrics, owners
 from .audience.handlers import consumers as audience_consumers
 from .contacts.handlers import consumers as contacts_consumers
-from .contacts.sealed_columns import HOLDINGS
+from .contacts.sealed_columns import SEALED_COLUMNS
 from .explanations import api as explanations
 from .fanout import api as approvals
 from .fanout.handlers import consumers as fanout_consumers
@@ -45,9 +45,9 @@ SPEC = ServiceSpec(
     consumers=Consumers.of(
         audience_consumers, fanout_consumers, partner_consumers, contacts_consumers
     ),
-    background=(partner_jobs.keep_gaps,),
+    background=(partner_jobs.store_gaps,),
     jobs=(backfill_alerts, partner_jobs.deliver_feeds, partner_jobs.trim_feeds),
-    sealed=HOLDINGS,
+    sealed=SEALED_COLUMNS,
     owner_of=owners.owner_of,
     counts=COUNTS,
     names=NAMES,

@@ -13,21 +13,22 @@ from shared.kernel.observability.metrics.scrape import Measure, gauge
 from .audience.models import audience
 from .fanout.domain.fanout_approval import EVERYTHING, ApprovalState
 from .fanout.models import fanout_approval
-from .partners.domain.partner_queue import DoorState
-from .partners.models import amqp_door
+from .partners.domain.partner_queue import PartnerQueueState
+from .partners.models import partner_queue_table
 
-# An entry that waits is the one after the last delivered; the age of the oldest such is told.
+# An entry that waits is the one after the last delivered; the age of the oldest such is alerted.
 FEED_LAG = text(
     """
-SELECT count(*) AS doors, coalesce(sum(p.last_position - d.delivered_position), 0) AS entries,
+SELECT count(*) AS partner_queues, coalesce(sum(p.last_position - d.delivered_position), 0) AS
+entries,
        coalesce(max(p.last_position - d.delivered_position), 0) AS most,
        coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0) AS oldest
-  FROM amqp_door d JOIN partner p USING (slug)
+  FROM partner_queue d JOIN partner p USING (slug)
   LEFT JOIN feed_entry e ON e.slug = d.slug AND e.position = d.delivered_position + 1
  WHERE d.state = 'ready' AND d.delivered_position < p.last_position
 """
 )
-UNTOLD = text(
+WITHOUT_FANOUT = text(
     """
 SELECT count(*) AS subjects FROM subject s
  WHERE s.state = 'open' AND s.notified_version IS NULL
@@ -40,7 +41,7 @@ GAPS = text(
     "SELECT count(*) FROM (SELECT FROM feed_gap WHERE closed_at IS NULL LIMIT 100000) open_gaps"
 )
 # Bounded: a backlog that large is no less of one for not being counted to its end.
-LATE = text(
+BACKFILL = text(
     """
 SELECT coalesce(sum(cardinality(cooperatives)), 0) AS cooperatives
   FROM (SELECT cooperatives FROM audience_change ORDER BY seq LIMIT 10000) waiting
@@ -52,7 +53,7 @@ async def _audience(session: AsyncSession) -> Iterable[Metric]:
     counted = select(func.count(), func.coalesce(func.sum(audience.c.version), 0))
     records, versions = (await session.execute(counted.select_from(audience))).one()
     return [
-        gauge("taawon_audience_cooperatives", "Cooperatives that may be told.", records),
+        gauge("taawon_audience_cooperatives", "Cooperatives that may be alerted.", records),
         gauge(
             "taawon_audience_versions",
             "Versions of all of them, added up: behind taawon_register_versions by what is not"
@@ -62,15 +63,15 @@ async def _audience(session: AsyncSession) -> Iterable[Metric]:
     ]
 
 
-async def _late(session: AsyncSession) -> Iterable[Metric]:
-    found = (await session.execute(LATE)).one()
-    told = "Changed cooperatives that are not matched against open ideas and calls yet."
-    return [gauge("taawon_late_waiting_cooperatives", told, float(found.cooperatives))]
+async def _backfill(session: AsyncSession) -> Iterable[Metric]:
+    found = (await session.execute(BACKFILL)).one()
+    help_text = "Changed cooperatives that are not matched against open ideas and calls yet."
+    return [gauge("taawon_backfill_waiting_cooperatives", help_text, float(found.cooperatives))]
 
 
 async def _feeds(session: AsyncSession) -> Iterable[Metric]:
     found = (await session.execute(FEED_LAG)).one()
-    door = ("amqp",)
+    channel = ("amqp",)
     return [
         gauge(
             "taawon_feed_gaps",
@@ -78,47 +79,52 @@ async def _feeds(session: AsyncSession) -> Iterable[Metric]:
             float(await session.scalar(GAPS) or 0),
         ),
         gauge(
-            "taawon_feed_doors_behind",
-            "Doors of partners with entries that wait.",
-            {door: found.doors},
-            ["door"],
+            "taawon_feed_partner_queues_behind",
+            "Partner queues with entries that wait.",
+            {channel: found.partner_queues},
+            ["channel"],
         ),
         gauge(
             "taawon_feed_waiting_entries",
-            "Entries of all feeds that wait at this kind of door.",
-            {door: float(found.entries)},
-            ["door"],
+            "Entries of all feeds that wait at this kind of channel.",
+            {channel: float(found.entries)},
+            ["channel"],
         ),
         gauge(
             "taawon_feed_most_waiting_entries",
-            "Entries that wait at the door that is furthest behind.",
-            {door: float(found.most)},
-            ["door"],
+            "Entries that wait for the partner queue that is furthest behind.",
+            {channel: float(found.most)},
+            ["channel"],
         ),
         gauge(
             "taawon_feed_oldest_age_seconds",
             "Age of the oldest entry that waits; 0 where none does.",
-            {door: float(found.oldest)},
-            ["door"],
+            {channel: float(found.oldest)},
+            ["channel"],
         ),
     ]
 
 
-async def _doors(session: AsyncSession) -> Iterable[Metric]:
-    states = {(state.value,): 0.0 for state in DoorState}
+async def _partner_queues(session: AsyncSession) -> Iterable[Metric]:
+    states = {(state.value,): 0.0 for state in PartnerQueueState}
     for row in await session.execute(
-        select(amqp_door.c.state, func.count().label("doors")).group_by(amqp_door.c.state)
+        select(partner_queue_table.c.state, func.count().label("partner_queues")).group_by(
+            partner_queue_table.c.state
+        )
     ):
-        states[(str(row.state),)] = float(row.doors)
-    asked = func.min(amqp_door.c.requested_at).filter(amqp_door.c.state == DoorState.REQUESTED)
+        states[(str(row.state),)] = float(row.partner_queues)
+    asked = func.min(partner_queue_table.c.requested_at).filter(
+        partner_queue_table.c.state == PartnerQueueState.REQUESTED
+    )
     age = await session.scalar(
         select(func.coalesce(func.extract("epoch", func.clock_timestamp() - asked), 0))
     )
     return [
-        gauge("taawon_doors", "Doors of partners by state.", states, ["state"]),
+        gauge("taawon_partner_queues", "Partner queues by state.", states, ["state"]),
         gauge(
-            "taawon_doors_oldest_request_age_seconds",
-            "Age of the oldest door asked for and not made; it grows while no provisioner works.",
+            "taawon_partner_queues_oldest_request_age_seconds",
+            "Age of the oldest partner queue asked for and not made; it grows while no"
+            " provisioner works.",
             float(age or 0),
         ),
     ]
@@ -132,7 +138,7 @@ async def _subjects(session: AsyncSession) -> Iterable[Metric]:
         )
     ):
         states[(str(row.state),)] = float(row.approvals)
-    untold = (await session.execute(UNTOLD, {"everything": EVERYTHING})).one()
+    without_fanout = (await session.execute(WITHOUT_FANOUT, {"everything": EVERYTHING})).one()
     return [
         gauge(
             "taawon_fanout_approvals",
@@ -141,9 +147,9 @@ async def _subjects(session: AsyncSession) -> Iterable[Metric]:
             ["state"],
         ),
         gauge(
-            "taawon_subjects_untold",
-            "Open ideas and calls that nobody was told of, and that nobody holds back.",
-            untold.subjects,
+            "taawon_subjects_without_fanout",
+            "Open ideas and calls that nobody was alerted of, and that nobody holds back.",
+            without_fanout.subjects,
         ),
     ]
 
@@ -151,8 +157,8 @@ async def _subjects(session: AsyncSession) -> Iterable[Metric]:
 MEASURES = (
     # It reads every row of the audience, so its answer is kept longer.
     Measure("audience", _audience, every=30),
-    Measure("late", _late),
+    Measure("late", _backfill),
     Measure("feeds", _feeds),
-    Measure("doors", _doors),
+    Measure("partner_queues", _partner_queues),
     Measure("subjects", _subjects),
 )

@@ -23,7 +23,8 @@ FANOUT_SECONDS = Histogram(
 FANOUTS_RUNNING = Gauge("taawon_fanouts_running", "Fan-outs that this process is working on.")
 ALERTS = Counter(
     "taawon_alerts_total",
-    "Alerts committed. Verdict: eligible, unknown (a field is missing), corrected (told before).",
+    "Alerts committed. Verdict: eligible, unknown (a field is missing), corrected (alerted"
+    " before).",
     ["kind", "verdict"],
 )
 AUDIENCE_DELAY = Histogram(
@@ -31,10 +32,12 @@ AUDIENCE_DELAY = Histogram(
     "Age of a fact of the register when the audience has it.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
 )
-DOORS_MADE = Counter("taawon_doors_made_total", "Partner doors that the provisioner made.")
+PARTNER_QUEUES_MADE = Counter(
+    "taawon_partner_queues_made_total", "Partner queues that the provisioner made."
+)
 PROVISIONED = Gauge(
-    "taawon_provisioner_turned_timestamp_seconds",
-    "When the provisioner last looked for doors to make, Unix time.",
+    "taawon_provisioner_last_run_timestamp_seconds",
+    "When the provisioner last looked for partner queues to make, Unix time.",
 )
 
 KINDS = ("idea", "call")
@@ -81,7 +84,7 @@ def _add(kind: str, numbers: Mapping[str, int]) -> None:
         ALERTS.labels(kind, verdict).inc(number)
 
 
-def audience_heard(session: AsyncSession, occurred_at: datetime) -> None:
+def observe_audience_delay(session: AsyncSession, occurred_at: datetime) -> None:
     """Say how old a fact of the register was when the audience committed it."""
 
     def count() -> None:

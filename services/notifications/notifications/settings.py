@@ -11,7 +11,7 @@ from shared.kernel.settings import Settings, with_heartbeat
 
 
 class NotificationsSettings(Settings):
-    """Partner queues and feeds, and how many may be told of what nobody confirmed."""
+    """Partner queues and feeds, and how many may be alerted of what nobody confirmed."""
 
     service_name: ClassVar[str] = "notifications"
 
@@ -28,14 +28,16 @@ class NotificationsSettings(Settings):
     confirm_above: Annotated[int | None, NoDecode] = Field(
         default=None,
         ge=0,
-        description="Most recipients that are told of an idea or call whose audience nobody"
+        description="Most recipients that are alerted of an idea or call whose audience nobody"
         " confirmed; more wait for a person. Not set: any number.",
     )
     confirm_tolerance_percent: int = Field(
-        default=10, ge=0, description="How many more than confirmed may be told, in percent of it."
+        default=10,
+        ge=0,
+        description="How many more than confirmed may be alerted, in percent of it.",
     )
     confirm_tolerance_least: int = Field(
-        default=10, ge=0, description="How many more may be told at least."
+        default=10, ge=0, description="How many more may be alerted at least."
     )
     feed_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="How long partner feeds go back."

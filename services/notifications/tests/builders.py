@@ -1,4 +1,4 @@
-"""Facts and records as the tests of notifications need them."""
+"""Events and records as the tests of notifications need them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEPTEMBER = Deadline(at=datetime(2027, 9, 1, 15, tzinfo=UTC), shown="1 septembre
 OCTOBER = Deadline(at=datetime(2027, 10, 1, 15, tzinfo=UTC), shown="1 octobre 2027 à 16 h")
 
 
-def a_record(**facts: Any) -> CooperativeRecord:
+def a_record(**profile: Any) -> CooperativeRecord:
     known = {
         "cooperative_id": uuid.uuid4(),
         "version": 1,
@@ -41,11 +41,11 @@ def a_record(**facts: Any) -> CooperativeRecord:
         "created_on": date(2020, 5, 4),
         "language": "fr",
     }
-    return CooperativeRecord.model_validate({**known, **facts})
+    return CooperativeRecord.model_validate({**known, **profile})
 
 
 def imported(*records: CooperativeRecord) -> CooperativesImported:
-    """The fact that an import wrote these records."""
+    """The event that an import wrote these records."""
     return CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
 
 

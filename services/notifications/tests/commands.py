@@ -1,4 +1,4 @@
-"""What tests of why and of the ledger of a subject do: hear facts, ask, decide on a hold."""
+"""What tests of why and of the ledger of a subject do: hear events, ask, decide on a hold."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from notifications.fanout.usecases import backfill, fanout_approval
 from .builders import imported
 
 
-async def heard(sessions, *happened):
-    """Records and facts, in the order in which they arrived."""
+async def received(sessions, *happened):
+    """Records and events, in the order in which they arrived."""
     async with sessions.begin() as session:
         for item in happened:
             if hasattr(item, "cooperative_id"):
-                await audience_handlers.keep_imported_cooperatives(imported(item), session)
+                await audience_handlers.store_imported_cooperatives(imported(item), session)
                 await backfill.backfill_alerts(session)
             elif "ideas" in item.topic:
                 await handlers.follow_idea(item, session)
@@ -29,14 +29,14 @@ async def heard(sessions, *happened):
                 await handlers.follow_call(item, session)
 
 
-async def moment(door):
+async def moment(api):
     """The present of the database, which dates what is heard."""
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         return await session.scalar(select(func.clock_timestamp()))
 
 
-async def ask(door, tokens, subject_id, record, headers=None, **parameters):
-    answer = await door.http.get(
+async def ask(api, tokens, subject_id, record, headers=None, **parameters):
+    answer = await api.http.get(
         f"/subjects/{subject_id}/why/{record.cooperative_id}",
         params=parameters,
         headers=headers or tokens.headers("operator"),
@@ -45,13 +45,13 @@ async def ask(door, tokens, subject_id, record, headers=None, **parameters):
     return answer.json()
 
 
-async def decide(door, tokens, state, reason, subject_id=None):
+async def decide(api, tokens, state, reason, subject_id=None):
     path = f"/subjects/{subject_id}/approval" if subject_id else "/approval"
-    decided = await door.http.put(
+    decided = await api.http.put(
         path, json={"state": state, "reason": reason}, headers=tokens.headers("operator")
     )
     assert decided.status_code == 200, decided.text
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         await fanout_approval.fan_out_waiting(session)
 
 
@@ -59,8 +59,8 @@ def taawon(url, *arguments):
     return commands().run(*arguments, env={**os.environ, "TAAWON_DATABASE_URL": url})
 
 
-async def read_ledger(door, tokens, subject_id):
-    answer = await door.http.get(
+async def read_ledger(api, tokens, subject_id):
+    answer = await api.http.get(
         f"/subjects/{subject_id}/ledger.csv", headers=tokens.headers("operator")
     )
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""A session and an HTTP door of notifications on a real database that is rolled back."""
+"""A session and an HTTP API of notifications on a real database that is rolled back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from devkit import pytest_plugin
 from notifications.app import create_app
-from notifications.partners.domain.partner_queue import Door, broker_hash, queue_name
+from notifications.partners.domain.partner_queue import PartnerQueue, broker_hash, queue_name
 from notifications.partners.provisioner import QUEUE_ARGUMENTS, BrokerProvisioner
 from notifications.partners.usecases import partner_queue
 from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
@@ -37,7 +37,7 @@ def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
 
 
 @pytest.fixture
-async def door(
+async def api(
     app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
 ) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("notifications")
@@ -60,7 +60,7 @@ async def served(
     )
     engine = make_engine(databases.fresh("notifications"))
     sessions = make_sessions(engine)
-    queue_of_partner = Door(
+    queue_of_partner = PartnerQueue(
         slug=slug,
         queue=queue_name(slug),
         username=f"p-{slug}",
@@ -77,6 +77,6 @@ async def served(
             {"slug": slug},
         )
         session.add(queue_of_partner)
-    assert await partner_queue.provision_doors(sessions, provisioner) == 1
+    assert await partner_queue.provision_partner_queues(sessions, provisioner) == 1
     yield Served(sessions, rabbitmq, queue_of_partner, "secret")
     await engine.dispose()

@@ -1,5 +1,5 @@
 """Owns: the register of cooperatives, partner institutions, accounts, API clients, signing keys.
 
-Announces: `registry.cooperative.*`, `registry.cooperatives.imported`, `registry.partner.*`.
-Listens to: requests of persons, and what each service answers to them.
+Publishes: `registry.cooperative.*`, `registry.cooperatives.imported`, `registry.partner.*`.
+Consumes: requests of persons, and what each service answers to them.
 """

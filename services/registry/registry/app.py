@@ -20,7 +20,7 @@ from .privacy import handlers
 from .privacy import jobs as privacy_jobs
 from .register import jobs as register_jobs
 from .register.api import cooperatives, imports
-from .sealed_columns import HOLDINGS
+from .sealed_columns import SEALED_COLUMNS
 from .settings import RegistrySettings
 
 ROUTES = (tokens, accounts, partners, api_clients, cooperatives, persons, imports)
@@ -58,12 +58,12 @@ SPEC = ServiceSpec(
     snapshots=snapshots.SNAPSHOTS,
     consumers=handlers.consumers,
     jobs=(
-        register_jobs.forget_problems,
-        identity_jobs.forget_old_failures,
-        privacy_jobs.forget_reports,
+        register_jobs.delete_problems,
+        identity_jobs.delete_old_failures,
+        privacy_jobs.delete_reports,
     ),
     keys=own_keys,
-    sealed=HOLDINGS,
+    sealed=SEALED_COLUMNS,
     measures=db_metrics.MEASURES,
     larger_bodies=larger_bodies,
     owner_of=owners.owner_of,

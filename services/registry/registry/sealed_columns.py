@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.kernel.encryption.sealed_columns import Holdings
+from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.encryption.stores import SealedColumn
 
@@ -14,7 +14,7 @@ from .console import CONSOLE
 from .identity import models
 from .identity.usecases.accounts import email_mark
 from .identity.usecases.identities import identity_marks
-from .identity.usecases.login_throttling import forget_old_failures
+from .identity.usecases.login_throttling import delete_old_failures
 from .identity.usecases.tokens import rotate_signing_key
 from .privacy import models as privacy_models
 from .register.contact_sealing import mark_of
@@ -41,7 +41,7 @@ async def _new_signing_key(session: AsyncSession, sealer: Sealer) -> str:
     return (await rotate_signing_key(session, sealer, CONSOLE)).kid
 
 
-HOLDINGS: Final = Holdings(
+SEALED_COLUMNS: Final = SealedColumns(
     columns=(
         SealedColumn(
             table=tables.cooperative,
@@ -64,10 +64,10 @@ HOLDINGS: Final = Holdings(
             follows=("subject_mark",),
             renewing=_subject_mark,
         ),
-        SealedColumn(table=privacy_models.person_answer, key="id", column="report_sealed"),
+        SealedColumn(table=privacy_models.person_response, key="id", column="report_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
     ),
     # Their marks can't be made anew.
-    afterwards=forget_old_failures,
+    afterwards=delete_old_failures,
     new_signing_key=_new_signing_key,
 )

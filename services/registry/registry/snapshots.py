@@ -30,20 +30,20 @@ async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
     if not rows:
         return Page((), 0, None)
     records = tuple(models_rows.cooperative_from(row).record() for row in rows)
-    fact = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
+    event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
     # Named after its ends: a page that is read again and ends elsewhere is another one.
     name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
-    return Page([(name, fact)], len(rows), rows[-1]["id"])
+    return Page([(name, event)], len(rows), rows[-1]["id"])
 
 
 async def partners_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next partners, a fact each."""
+    """The next partners, an event each."""
     query = select(Partner).order_by(models.partner.c.id).limit(PARTNERS_AT_ONCE)
     if after is not None:
         query = query.where(models.partner.c.id > after)
     found = (await session.scalars(query)).all()
-    facts = [(f"partner {partner.id}", partner.registered()) for partner in found]
-    return Page(facts, len(found), found[-1].id if found else None)
+    events = [(f"partner {partner.id}", partner.registered()) for partner in found]
+    return Page(events, len(found), found[-1].id if found else None)
 
 
 async def _count_cooperatives(session: AsyncSession) -> int:

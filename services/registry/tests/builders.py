@@ -70,7 +70,7 @@ def an_entry(**changes: Any) -> Entry:
 
 
 def a_body(**changes: Any) -> dict[str, Any]:
-    """A cooperative as it is sent to the HTTP door."""
+    """A cooperative as it is sent to the HTTP API."""
     return {
         "court": "TPI Tiznit",
         "local_register_no": "12/2021",
@@ -82,12 +82,12 @@ def a_body(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def recorded(door: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict[str, str]:
+async def recorded(api: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict[str, str]:
     """The headers of somebody whose account says the same as the token."""
     subject = uuid.uuid4()
-    sealer = door.runtime.sealer
+    sealer = api.runtime.sealer
     assert sealer is not None
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         session.add(
             Account(
                 id=subject,

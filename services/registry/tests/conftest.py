@@ -1,4 +1,4 @@
-"""The registry's HTTP door and its database under test."""
+"""The registry's HTTP API and its database under test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def app(databases: pytest_plugin.TestDatabases) -> FastAPI:
 
 
 @pytest.fixture
-async def door(
+async def api(
     app: FastAPI, databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
 ) -> AsyncIterator[pytest_plugin.Api]:
     url = databases.migrated("registry")
@@ -29,6 +29,6 @@ async def door(
 
 
 @pytest.fixture
-async def operator(door: pytest_plugin.Api, tokens: pytest_plugin.Tokens) -> dict[str, str]:
+async def operator(api: pytest_plugin.Api, tokens: pytest_plugin.Tokens) -> dict[str, str]:
     """The headers of an operator who has an account."""
-    return await recorded(door, tokens, "operator")
+    return await recorded(api, tokens, "operator")

@@ -1,4 +1,4 @@
-"""The HTTP door of the registry: status codes, who may what, problems, facts in the outbox."""
+"""The HTTP API of the registry: status codes, who may what, problems, events in the outbox."""
 
 from __future__ import annotations
 
@@ -42,48 +42,48 @@ class People:
 
 
 @pytest.fixture
-async def people(door: Api, operator: dict[str, str], tokens: Tokens) -> People:
-    return People(tokens, operator, await recorded(door, tokens, "partner", partner="oasis"))
+async def people(api: Api, operator: dict[str, str], tokens: Tokens) -> People:
+    return People(tokens, operator, await recorded(api, tokens, "partner", partner="oasis"))
 
 
-async def registered(door: Api, headers: dict[str, str], **changes: Any) -> Json:
-    answer = await door.http.post("/cooperatives", json=a_body(**changes), headers=headers)
+async def registered(api: Api, headers: dict[str, str], **changes: Any) -> Json:
+    answer = await api.http.post("/cooperatives", json=a_body(**changes), headers=headers)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-async def topics(door: Api) -> list[str]:
-    async with door.sessions() as session:
+async def topics(api: Api) -> list[str]:
+    async with api.sessions() as session:
         return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
 
 
-async def test_a_cooperative_entered_by_hand_is_announced_and_audited(
-    door: Api, people: People
+async def test_a_cooperative_entered_by_hand_is_published_and_audited(
+    api: Api, people: People
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
 
     assert (entered["version"], entered["region"]) == (1, "MA-09")
     assert entered["contact"]["phone"] == "+212600000001"
-    assert await topics(door) == ["registry.cooperative.registered.v1"]
-    async with door.sessions() as session:
+    assert await topics(api) == ["registry.cooperative.registered.v1"]
+    async with api.sessions() as session:
         audit = (await session.scalars(select(AuditRow))).one()
     assert audit.action == "cooperative registered"
     assert "600000001" not in str(audit.after)
 
 
 async def test_the_changes_of_a_cooperative_are_read_newest_first_page_by_page(
-    door: Api, people: People, tokens: Tokens
+    api: Api, people: People, tokens: Tokens
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
     for total in (12, 13):
-        await door.http.patch(path, json={"members_total": total}, headers=people.delegate)
+        await api.http.patch(path, json={"members_total": total}, headers=people.delegate)
     itself = tokens.headers("cooperative", cooperatives=[entered["cooperative_id"]])
 
     changes, after = [], ""
     while after is not None:
         address = f"/audit/{entered['cooperative_id']}?limit=2{after and f'&after={after}'}"
-        page = (await door.http.get(address, headers=itself)).json()
+        page = (await api.http.get(address, headers=itself)).json()
         changes += page["items"]
         after = page["next"]
 
@@ -93,34 +93,34 @@ async def test_the_changes_of_a_cooperative_are_read_newest_first_page_by_page(
         ("cooperative registered", None, ["operator"]),
     ]
     assert {each["on_behalf_of"] for each in changes} == {entered["cooperative_id"]}
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         assert len((await session.scalars(select(AuditRow))).all()) == len(changes)
 
 
-async def test_a_change_of_a_contact_says_so_and_no_more(door: Api, people: People) -> None:
-    entered = await registered(door, people.operator)
+async def test_a_change_of_a_contact_says_so_and_no_more(api: Api, people: People) -> None:
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
-    await door.http.patch(path, json={"contact": {"phone": "0611111111"}}, headers=people.operator)
+    await api.http.patch(path, json={"contact": {"phone": "0611111111"}}, headers=people.operator)
 
-    seen = await door.http.get(f"/audit/{entered['cooperative_id']}", headers=people.operator)
+    seen = await api.http.get(f"/audit/{entered['cooperative_id']}", headers=people.operator)
     assert seen.json()["items"][0]["after"] == {"contact": "changed"}
     assert "11111111" not in seen.text
 
 
-async def test_the_same_court_and_number_are_entered_only_once(door: Api, people: People) -> None:
-    first = await registered(door, people.operator)
+async def test_the_same_court_and_number_are_entered_only_once(api: Api, people: People) -> None:
+    first = await registered(api, people.operator)
 
-    again = await door.http.post("/cooperatives", json=a_body(), headers=people.operator)
+    again = await api.http.post("/cooperatives", json=a_body(), headers=people.operator)
 
     assert (again.status_code, again.json()["code"]) == (409, "already-registered")
     assert first["cooperative_id"] in again.json()["detail"]
 
 
 async def test_a_delegate_does_not_move_its_own_cooperative_into_its_delegation(
-    door: Api, people: People, tokens: Tokens
+    api: Api, people: People, tokens: Tokens
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
     both = tokens.headers(
         "delegate",
         "cooperative",
@@ -128,7 +128,7 @@ async def test_a_delegate_does_not_move_its_own_cooperative_into_its_delegation(
         cooperatives=[entered["cooperative_id"]],
     )
 
-    answer = await door.http.patch(
+    answer = await api.http.patch(
         f"/cooperatives/{entered['cooperative_id']}", json={"province": "MA-TNG"}, headers=both
     )
 
@@ -136,24 +136,24 @@ async def test_a_delegate_does_not_move_its_own_cooperative_into_its_delegation(
 
 
 async def test_a_change_is_a_new_version_and_the_same_value_is_none(
-    door: Api, people: People
+    api: Api, people: People
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
-    changed = await door.http.patch(path, json={"members_total": 12}, headers=people.delegate)
-    again = await door.http.patch(path, json={"members_total": 12}, headers=people.delegate)
+    changed = await api.http.patch(path, json={"members_total": 12}, headers=people.delegate)
+    again = await api.http.patch(path, json={"members_total": 12}, headers=people.delegate)
 
     assert (changed.json()["version"], again.json()["version"]) == (2, 2)
     assert changed.json()["provenance"]["members_total"]["source"] == "entered by hand"
-    assert (await topics(door))[1:] == ["registry.cooperative.changed.v1"]
+    assert (await topics(api))[1:] == ["registry.cooperative.changed.v1"]
 
 
-async def test_a_change_of_an_older_version_is_a_conflict(door: Api, people: People) -> None:
-    entered = await registered(door, people.operator)
+async def test_a_change_of_an_older_version_is_a_conflict(api: Api, people: People) -> None:
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
-    answer = await door.http.patch(
+    answer = await api.http.patch(
         path, json={"members_total": 12}, headers={**people.operator, "If-Match": '"7"'}
     )
 
@@ -161,12 +161,12 @@ async def test_a_change_of_an_older_version_is_a_conflict(door: Api, people: Peo
 
 
 async def test_a_change_never_takes_the_number_of_another_cooperative(
-    door: Api, people: People
+    api: Api, people: People
 ) -> None:
-    await registered(door, people.operator, local_register_no="1/2020")
-    other = await registered(door, people.operator, local_register_no="2/2020")
+    await registered(api, people.operator, local_register_no="1/2020")
+    other = await registered(api, people.operator, local_register_no="2/2020")
 
-    answer = await door.http.patch(
+    answer = await api.http.patch(
         f"/cooperatives/{other['cooperative_id']}",
         json={"local_register_no": "1 / 2020"},
         headers=people.operator,
@@ -176,25 +176,25 @@ async def test_a_change_never_takes_the_number_of_another_cooperative(
 
 
 async def test_a_delegate_can_not_move_a_cooperative_out_of_the_delegation(
-    door: Api, people: People
+    api: Api, people: People
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
-    out = await door.http.patch(path, json={"province": "MA-TNG"}, headers=people.delegate)
-    taken = await door.http.patch(path, json={"province": "MA-TNG"}, headers=people.stranger)
+    out = await api.http.patch(path, json={"province": "MA-TNG"}, headers=people.delegate)
+    taken = await api.http.patch(path, json={"province": "MA-TNG"}, headers=people.stranger)
 
     assert (out.status_code, taken.status_code) == (403, 403)
 
 
 async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_province(
-    door: Api, people: People
+    api: Api, people: People
 ) -> None:
-    entered = await registered(door, people.operator)
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
     seen = {
-        name: (await door.http.get(path, headers=getattr(people, name))).json()["contact"]
+        name: (await api.http.get(path, headers=getattr(people, name))).json()["contact"]
         for name in ("operator", "delegate", "stranger", "holder", "partner")
     }
 
@@ -217,34 +217,34 @@ async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_provinc
     ],
 )
 async def test_a_wrong_field_is_named_with_the_remedy(
-    door: Api, people: People, body: Json, field: str, words: str
+    api: Api, people: People, body: Json, field: str, words: str
 ) -> None:
-    answer = await door.http.post("/cooperatives", json=a_body(**body), headers=people.operator)
+    answer = await api.http.post("/cooperatives", json=a_body(**body), headers=people.operator)
 
     assert answer.status_code == 422
     errors = {error["field"]: error["message"] for error in answer.json()["errors"]}
     assert words in errors[field]
 
 
-async def test_null_makes_a_fact_unknown_but_never_the_province(door: Api, people: People) -> None:
-    entered = await registered(door, people.operator)
+async def test_null_makes_an_event_unknown_but_never_the_province(api: Api, people: People) -> None:
+    entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
-    unknown = await door.http.patch(path, json={"members_total": None}, headers=people.operator)
-    refused = await door.http.patch(path, json={"province": None}, headers=people.operator)
+    unknown = await api.http.patch(path, json={"members_total": None}, headers=people.operator)
+    refused = await api.http.patch(path, json={"province": None}, headers=people.operator)
 
     assert unknown.json()["members_total"] is None
     assert refused.status_code == 422
 
 
-async def test_pages_follow_each_other_without_gap_or_repeat(door: Api, people: People) -> None:
+async def test_pages_follow_each_other_without_gap_or_repeat(api: Api, people: People) -> None:
     for number in range(5):
-        await registered(door, people.operator, local_register_no=f"{number}/2020")
+        await registered(api, people.operator, local_register_no=f"{number}/2020")
 
     seen, after = [], ""
     while after is not None:
         url = f"/cooperatives?limit=2{after and f'&after={after}'}"
-        page = (await door.http.get(url, headers=people.holder)).json()
+        page = (await api.http.get(url, headers=people.holder)).json()
         seen += [each["local_register_no"] for each in page["items"]]
         after = page["next"]
 
@@ -265,14 +265,14 @@ async def test_pages_follow_each_other_without_gap_or_repeat(door: Api, people: 
     ],
 )
 async def test_lists_are_narrowed_by_each_filter(
-    door: Api, people: People, query: str, found: int
+    api: Api, people: People, query: str, found: int
 ) -> None:
     await registered(
-        door, people.operator, local_register_no="1", sector="ARGAN", name_ar="تعاونية تيزي أركان"
+        api, people.operator, local_register_no="1", sector="ARGAN", name_ar="تعاونية تيزي أركان"
     )
-    await registered(door, people.operator, local_register_no="2", name_fr="Coopérative Afra")
+    await registered(api, people.operator, local_register_no="2", name_fr="Coopérative Afra")
     await registered(
-        door,
+        api,
         people.operator,
         local_register_no="3",
         province="MA-TNG",
@@ -280,7 +280,7 @@ async def test_lists_are_narrowed_by_each_filter(
         legal_status="struck_off",
     )
 
-    page = (await door.http.get(f"/cooperatives?{query}", headers=people.holder)).json()
+    page = (await api.http.get(f"/cooperatives?{query}", headers=people.holder)).json()
 
     assert len(page["items"]) == found
 
@@ -288,17 +288,17 @@ async def test_lists_are_narrowed_by_each_filter(
 @pytest.mark.parametrize(
     "query", ["region=MA-99", "after=!", "after=WzFd", "after=WyJ4Il0", "limit=201"]
 )
-async def test_a_wrong_query_is_refused(door: Api, people: People, query: str) -> None:
-    answer = await door.http.get(f"/cooperatives?{query}", headers=people.holder)
+async def test_a_wrong_query_is_refused(api: Api, people: People, query: str) -> None:
+    answer = await api.http.get(f"/cooperatives?{query}", headers=people.holder)
 
     assert answer.status_code == 422
 
 
-async def test_totals_are_counted_by_group(door: Api, people: People) -> None:
-    await registered(door, people.operator, members_women=10)
-    await registered(door, people.operator, local_register_no="2", members_total=None)
+async def test_totals_are_counted_by_group(api: Api, people: People) -> None:
+    await registered(api, people.operator, members_women=10)
+    await registered(api, people.operator, local_register_no="2", members_total=None)
 
-    answer = await door.http.get("/cooperatives/totals?by=province", headers=people.holder)
+    answer = await api.http.get("/cooperatives/totals?by=province", headers=people.holder)
 
     assert answer.json()["items"] == [
         {
@@ -326,39 +326,39 @@ async def test_totals_are_counted_by_group(door: Api, people: People) -> None:
     ],
 )
 async def test_an_account_acts_only_for_what_exists(
-    door: Api, people: People, account: Json, status: int
+    api: Api, people: People, account: Json, status: int
 ) -> None:
-    answer = await door.http.post("/accounts", json=ACCOUNT | account, headers=people.operator)
+    answer = await api.http.post("/accounts", json=ACCOUNT | account, headers=people.operator)
 
     assert answer.status_code == status, answer.text
     assert "password" not in answer.text or status == 422
 
 
 async def test_an_address_has_only_one_account_however_it_is_written(
-    door: Api, people: People
+    api: Api, people: People
 ) -> None:
-    await door.http.post("/accounts", json=ACCOUNT, headers=people.operator)
+    await api.http.post("/accounts", json=ACCOUNT, headers=people.operator)
     shouted = ACCOUNT | {"email": ACCOUNT["email"].upper()}
 
-    again = await door.http.post("/accounts", json=shouted, headers=people.operator)
+    again = await api.http.post("/accounts", json=shouted, headers=people.operator)
 
     assert (again.status_code, again.json()["code"]) == (409, "account-exists")
 
 
-async def test_a_partner_is_announced_and_its_slug_is_taken(door: Api, people: People) -> None:
-    first = await door.http.post("/partners", json=PARTNER, headers=people.operator)
-    again = await door.http.post("/partners", json=PARTNER, headers=people.operator)
+async def test_a_partner_is_published_and_its_slug_is_taken(api: Api, people: People) -> None:
+    first = await api.http.post("/partners", json=PARTNER, headers=people.operator)
+    again = await api.http.post("/partners", json=PARTNER, headers=people.operator)
 
     assert (first.status_code, again.status_code) == (201, 409)
-    assert await topics(door) == ["registry.partner.registered.v1"]
+    assert await topics(api) == ["registry.partner.registered.v1"]
 
 
-async def test_a_partner_makes_clients_only_for_itself(door: Api, people: People) -> None:
+async def test_a_partner_makes_clients_only_for_itself(api: Api, people: People) -> None:
     for slug in ("oasis", "atlas"):
-        await door.http.post("/partners", json=PARTNER | {"slug": slug}, headers=people.operator)
+        await api.http.post("/partners", json=PARTNER | {"slug": slug}, headers=people.operator)
 
     answers = [
-        await door.http.post(
+        await api.http.post(
             f"/partners/{slug}/clients", json={"label": "sync"}, headers=people.partner
         )
         for slug in ("oasis", "atlas")
@@ -368,24 +368,24 @@ async def test_a_partner_makes_clients_only_for_itself(door: Api, people: People
     assert len(answers[0].json()["client_secret"]) > 40
 
 
-async def uploaded(door: Api, headers: dict[str, str], content: bytes) -> httpx.Response:
-    return await door.http.post(
+async def uploaded(api: Api, headers: dict[str, str], content: bytes) -> httpx.Response:
+    return await api.http.post(
         "/imports?source=test.csv", content=content, headers={**headers, "content-type": "text/csv"}
     )
 
 
-async def test_an_import_tells_its_progress_and_ends_with_the_report(
-    door: Api, people: People
+async def test_an_import_reports_its_progress_and_ends_with_the_report(
+    api: Api, people: People
 ) -> None:
     rows = [*many_rows(501, "TPI Tiznit"), a_row(local_register_no="x", province="Nowhere")]
 
-    answer = await uploaded(door, people.operator, a_file(*rows))
+    answer = await uploaded(api, people.operator, a_file(*rows))
 
     lines = [orjson.loads(line) for line in answer.content.splitlines()]
     assert [line["type"] for line in lines] == ["progress", "progress", "progress", "report"]
     report = lines[-1]["report"]
     assert (report["rows_added"], report["rows_refused"]) == (501, 1)
-    kept = await door.http.get(f"/imports/{report['import_id']}", headers=people.operator)
+    kept = await api.http.get(f"/imports/{report['import_id']}", headers=people.operator)
     assert kept.json() == report
 
 
@@ -394,18 +394,16 @@ async def test_an_import_tells_its_progress_and_ends_with_the_report(
     [(b"", "file-refused"), (b"a,b\n1,2\n", "file-refused"), (b"\xff\xfe", "file-refused")],
 )
 async def test_an_unreadable_file_is_a_problem(
-    door: Api, people: People, content: bytes, code: str
+    api: Api, people: People, content: bytes, code: str
 ) -> None:
-    answer = await uploaded(door, people.operator, content)
+    answer = await uploaded(api, people.operator, content)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 @pytest.mark.parametrize("day", ["2999-01-01", "1899-12-31"])
-async def test_a_file_is_true_as_of_a_day_that_has_come(
-    door: Api, people: People, day: str
-) -> None:
-    answer = await door.http.post(
+async def test_a_file_is_true_as_of_a_day_that_has_come(api: Api, people: People, day: str) -> None:
+    answer = await api.http.post(
         f"/imports?as_of_on={day}",
         content=a_file(a_row()),
         headers={**people.operator, "content-type": "text/csv"},
@@ -426,13 +424,13 @@ async def test_an_import_larger_than_the_limit_is_refused(
     assert answer.status_code == 413
 
 
-async def test_an_import_of_another_kind_of_body_is_refused(door: Api, people: People) -> None:
-    answer = await door.http.post("/imports", json={}, headers=people.operator)
+async def test_an_import_of_another_kind_of_body_is_refused(api: Api, people: People) -> None:
+    answer = await api.http.post("/imports", json={}, headers=people.operator)
 
     assert answer.status_code == 415
 
 
-async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(door: Api) -> None:
+async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(api: Api) -> None:
     read: list[int] = []
 
     async def parts() -> AsyncIterator[bytes]:
@@ -441,7 +439,7 @@ async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(door
             yield b" " * 128 * 1024
 
     answers = {
-        kind: await door.http.post("/imports", content=parts(), headers={"content-type": kind})
+        kind: await api.http.post("/imports", content=parts(), headers={"content-type": kind})
         for kind in ("text/csv", "multipart/form-data; boundary=x", "application/json")
     }
 

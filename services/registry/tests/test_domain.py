@@ -31,14 +31,14 @@ def a_cooperative(entry: Entry | None = None) -> Cooperative:
     return Cooperative.register(entry or an_entry(), id=ID, source="file", as_of_on=DAY)[0]
 
 
-def test_entering_a_cooperative_announces_the_whole_record() -> None:
+def test_entering_a_cooperative_publishes_the_whole_record() -> None:
     _, event = Cooperative.register(an_entry(), id=ID, source="file", as_of_on=DAY)
 
     assert (event.cooperative_id, event.cooperative.version) == (ID, 1)
     assert (event.cooperative.province, event.cooperative.region) == ("MA-TIZ", "MA-09")
 
 
-def test_every_service_can_tell_the_id_of_a_partner() -> None:
+def test_every_service_derives_the_id_of_a_partner() -> None:
     name = Localized(fr="Essai", ar="تجربة")
     partner, event = Partner.register(slug="oasis", name=name, kind="bank", language="fr")
 
@@ -46,7 +46,7 @@ def test_every_service_can_tell_the_id_of_a_partner() -> None:
     assert partner_id_of("oasis") != partner_id_of("atlas")
 
 
-def test_a_change_makes_the_next_version_and_announces_it() -> None:
+def test_a_change_makes_the_next_version_and_publishes_it() -> None:
     cooperative = a_cooperative()
 
     event = cooperative.change(
@@ -57,7 +57,7 @@ def test_a_change_makes_the_next_version_and_announces_it() -> None:
     assert (event.aggregate_version, event.cooperative.members_total) == (2, 11)
 
 
-def test_each_changed_fact_remembers_where_it_comes_from() -> None:
+def test_each_changed_field_remembers_where_it_comes_from() -> None:
     cooperative = a_cooperative()
 
     cooperative.change(an_entry(members_total=11), source="letter of the court", as_of_on=DAY)
@@ -67,7 +67,7 @@ def test_each_changed_fact_remembers_where_it_comes_from() -> None:
     }
 
 
-def test_saying_the_same_again_announces_nothing() -> None:
+def test_saying_the_same_again_publishes_nothing() -> None:
     cooperative = a_cooperative()
 
     event = cooperative.change(an_entry(), source="file", as_of_on=DAY)

@@ -31,7 +31,7 @@ from registry.register.models import rows as models_rows
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import cooperatives, imports
-from registry.sealed_columns import HOLDINGS
+from registry.sealed_columns import SEALED_COLUMNS
 from shared.kernel import encryption
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
@@ -49,7 +49,7 @@ PHASES = {"before": BEFORE, "known": FIRST, "sealing": DURING, "after": AFTER}
 EMAIL, PASSWORD = "person-of-keys@taawon.example", "correct horse battery"
 IDENTITY = {"issuer": "https://id.example", "subject": "person-of-keys"}
 ROWS = 620
-CONTACTS = HOLDINGS.columns[0]
+CONTACTS = SEALED_COLUMNS.columns[0]
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ async def sessions(url: str) -> AsyncIterator[Sessions]:
     await signed_in(sessions, BEFORE, url)
     async with sessions.begin() as session:
         body = await session.scalar(select(OutboxRow.body).limit(1))
-        await session.execute(insert(DeadLetterRow).values(a_letter(body)))
+        await session.execute(insert(DeadLetterRow).values(a_dead_letter(body)))
     yield sessions
     await engine.dispose()
 
 
-def a_letter(body: bytes | None) -> dict[str, Any]:
+def a_dead_letter(body: bytes | None) -> dict[str, Any]:
     moment = func.now()
     return {
         "queue": "registry.any",
@@ -124,15 +124,15 @@ async def is_linked(sessions: Sessions, sealer: Sealer) -> bool:
 async def rotated(
     sessions: Sessions, place: encryption.Place | None = None
 ) -> list[encryption.Step]:
-    places = [place] if place else HOLDINGS.places
+    places = [place] if place else SEALED_COLUMNS.places
     return [step for each in places async for step in encryption.rotate(sessions, DURING, each)]
 
 
 async def counts(sessions: Sessions) -> dict[str, encryption.Census]:
-    return await encryption.census(sessions, DURING, HOLDINGS.places)
+    return await encryption.census(sessions, DURING, SEALED_COLUMNS.places)
 
 
-async def facts(sessions: Sessions) -> int:
+async def events(sessions: Sessions) -> int:
     async with sessions() as session:
         return await session.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
@@ -149,17 +149,17 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
         "cooperative.contact_sealed": {AFTER.newest: ROWS},
         "account.email_sealed": {AFTER.newest: 1},
         "linked_identity.subject_sealed": {AFTER.newest: 1},
-        "person_answer.report_sealed": {},
+        "person_response.report_sealed": {},
         "signing_key.private_sealed": {AFTER.newest: 1},
         "outbox.body": {AFTER.newest: ROWS},
         "dead_letter.body": {AFTER.newest: 500},
     }
     assert await signed_in(sessions, AFTER, url) != token
     assert await is_linked(sessions, AFTER)
-    before = await facts(sessions)
+    before = await events(sessions)
     report = await imported(sessions, AFTER)
     assert (report.rows_unchanged, report.rows_changed) == (ROWS, 0)
-    assert await facts(sessions) == before
+    assert await events(sessions) == before
     async with sessions() as session:
         bodies = list(await session.scalars(select(OutboxRow.body)))
         versions = set(await session.scalars(select(tables.cooperative.c.version)))
@@ -284,7 +284,7 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
         "cooperative.contact_sealed": ROWS - 500,
         "account.email_sealed": 1,
         "linked_identity.subject_sealed": 1,
-        "person_answer.report_sealed": 0,
+        "person_response.report_sealed": 0,
         "signing_key.private_sealed": 1,
         "outbox.body": 2,
         "dead_letter.body": 1,
@@ -309,13 +309,13 @@ async def test_what_no_key_opens_is_counted_and_left_as_it_is(sessions: Sessions
     async with sessions.begin() as session:
         await session.execute(update(models.account).values(email_sealed=lost))
 
-    steps = await rotated(sessions, HOLDINGS.columns[1])
+    steps = await rotated(sessions, SEALED_COLUMNS.columns[1])
 
     assert [(step.renewed, step.unreadable) for step in steps] == [(0, 1)]
     assert (await counts(sessions))["account.email_sealed"] == {UNREADABLE: 1}
 
 
-async def test_failures_that_count_no_more_are_forgotten(sessions: Sessions) -> None:
+async def test_failures_that_count_no_more_are_deleted(sessions: Sessions) -> None:
     failures = models.sign_in_failure
     mark = email_mark(BEFORE, EMAIL)
     async with sessions.begin() as session:
@@ -323,9 +323,9 @@ async def test_failures_that_count_no_more_are_forgotten(sessions: Sessions) -> 
         await session.execute(insert(failures).values(email_mark=mark, at=old))
         await session.execute(insert(failures).values(email_mark=mark))
 
-    assert HOLDINGS.afterwards is not None
+    assert SEALED_COLUMNS.afterwards is not None
     async with sessions.begin() as session:
-        await HOLDINGS.afterwards(session)
+        await SEALED_COLUMNS.afterwards(session)
 
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(failures)) == 1

@@ -1,1 +1,2 @@
-"""What services tell each other: one class per fact, declared once by the service that owns it."""
+"""What services publish to each other: one class per event, declared once by the service that owns
+it."""

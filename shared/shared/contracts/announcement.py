@@ -1,4 +1,4 @@
-"""What people are alerted of, whatever its kind and whichever service announces it.
+"""What people are alerted of, whatever its kind and whichever service publishes it.
 
 A service that wants people alerted declares its own event beside its others and emits it:
 
@@ -62,7 +62,7 @@ class Announcement(Contract):
 
     announcement_id: UUID = Field(json_schema_extra=PUBLIC)
     service: Code = Field(
-        json_schema_extra=PUBLIC, description="The only service that announces it."
+        json_schema_extra=PUBLIC, description="The only service that publishes it."
     )
     kind: Code = Field(json_schema_extra=PUBLIC, description="Such as session, meeting, cohort.")
     version: Version = Field(json_schema_extra=PUBLIC)
@@ -98,10 +98,10 @@ class Announcement(Contract):
 
 
 class AnnouncementPublished(Event):
-    """A service announces something that people are to be alerted of, or a new version of it.
+    """A service publishes something that people are to be alerted of, or a new version of it.
 
     Every event carries the whole, so order never matters. The topic begins with the service that
-    announces.
+    publishes.
     """
 
     topic: ClassVar[str] = "service.announcement.published.v1"
@@ -109,13 +109,13 @@ class AnnouncementPublished(Event):
     aggregate_field: ClassVar[str] = "announcement_id"
 
     announcement_id: UUID = Field(json_schema_extra=PUBLIC)
-    announcement: Announcement = Field(json_schema_extra=PUBLIC)
+    published_event: Announcement = Field(json_schema_extra=PUBLIC)
 
     @model_validator(mode="after")
     def _is_of_one_aggregate(self) -> Self:
-        if self.announcement_id != self.announcement.announcement_id:
+        if self.announcement_id != self.published_event.announcement_id:
             raise ValueError("announcement_id is not that of the announcement")
-        if self.aggregate_version != self.announcement.version:
+        if self.aggregate_version != self.published_event.version:
             raise ValueError("aggregate_version is not the version of the announcement")
         if not self.is_generic() and not self.is_from(self.topic):
             raise ValueError("service is not the one of the topic")
@@ -123,4 +123,4 @@ class AnnouncementPublished(Event):
 
     def is_from(self, topic: str | None) -> bool:
         """Whether the service that it names is the one of the topic, which the broker verifies."""
-        return self.announcement.service == (topic or "").partition(".")[0]
+        return self.published_event.service == (topic or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""The base of every fact that crosses the broker, and the registry of all of them."""
+"""The base of every event that crosses the broker, and the registry of all of them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PUBLIC: dict[str, Any] = {"public": True}
 
 MOST_VERSIONS = 1_000_000
 """No aggregate changes more often; a higher version comes from a broken or hostile sender."""
-FURTHEST_LEAP = 1_000
+LARGEST_VERSION_GAP = 1_000
 """How far a version may be ahead of the newest one that a listener knows.
 
 The newest version wins for good, so one that is far off would silence every true one after it.
@@ -63,9 +63,9 @@ class ImplausibleVersion(Conflict):
     """This version is further ahead of the one known than changes can have come: see its sender."""
 
 
-def refuse_leap(known: int, heard: int) -> None:
+def refuse_version_gap(known: int, received: int) -> None:
     """Refuse a version that would silence those that truly come after the known one."""
-    if heard > known + FURTHEST_LEAP:
+    if received > known + LARGEST_VERSION_GAP:
         raise ImplausibleVersion
 
 
@@ -106,12 +106,12 @@ class LocalizedLong(Contract):
 
 
 class Event(Contract):
-    """A fact that has happened. Subclasses set `topic` and say in one sentence what is so now.
+    """An event that has happened. Subclasses set `topic` and say in one sentence what is so now.
 
     `topic` is `<service>.<aggregate>.<past participle>.v<N>`; it is also the routing key and the
     CloudEvents `type`. `event_id` is the message id on the broker and stays the same however often
-    the fact is sent. `aggregate_version` grows by one with every change of the aggregate: listeners
-    keep the newest content they have seen and never rely on the order of arrival.
+    the event is sent. `aggregate_version` grows by one with every change of the aggregate:
+    listeners keep the newest content they have seen and never rely on the order of arrival.
     """
 
     topic: ClassVar[str]
@@ -184,7 +184,7 @@ def _public_value(value: Any, data: Any) -> Any:
 
 
 def all_events() -> Iterator[type[Event]]:
-    """Every declared fact, sorted by topic. Import the contract modules first."""
+    """Every declared event, sorted by topic. Import the contract modules first."""
 
     def walk(cls: type[Event]) -> Iterator[type[Event]]:
         for child in cls.__subclasses__():

@@ -23,7 +23,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 EVENTS: dict[str, type[Event]] = {
     event.topic: event for event in all_events() if event.__module__.startswith(f"{__package__}.")
 }
-"""The class of each fact under its topic."""
+"""The class of each event under its topic."""
 
 ANSWERS: tuple[type[PersonAnswered], ...] = tuple(
     event for event in EVENTS.values() if issubclass(event, PersonAnswered)
@@ -33,12 +33,12 @@ ANSWERS: tuple[type[PersonAnswered], ...] = tuple(
 
 @cache
 def sample(topic: str) -> str:
-    """An example of the fact as it goes over the wire: made-up, and without any person."""
+    """An example of the event as it goes over the wire: made-up, and without any person."""
     return (SAMPLES / f"{topic}.json").read_text(encoding="utf-8")
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
-    """What the fact says, as JSON Schema."""
+    """What the event says, as JSON Schema."""
     return event.model_json_schema(mode="serialization")
 
 

@@ -103,7 +103,7 @@ class CriteriaIn(Criteria):
     min_share_women_or_youth: MinShareIn | None = None
 
 
-class Facts(Contract):
+class Profile(Contract):
     """What is known of an entity when criteria are applied. None means unknown, never no."""
 
     region: str | None = None

@@ -1,4 +1,4 @@
-"""What funding announces. Every fact carries the whole call, so order never matters."""
+"""What funding publishes. Every event carries the whole call, so order never matters."""
 
 from __future__ import annotations
 

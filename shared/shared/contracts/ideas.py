@@ -1,4 +1,4 @@
-"""What the idea bank announces. Every fact carries the whole idea, so order never matters."""
+"""What the idea bank publishes. Every event carries the whole idea, so order never matters."""
 
 from __future__ import annotations
 

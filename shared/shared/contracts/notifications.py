@@ -1,4 +1,4 @@
-"""What notifications announces."""
+"""What notifications publishes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FanoutCompleted(Event):
     aggregate_field: ClassVar[str] = "subject_id"
 
     subject_id: UUID
-    subject_kind: Code = Field(description="As announced: call, idea, session…")
+    subject_kind: Code = Field(description="As published: call, idea, session…")
     subject_version: int = Field(ge=1)
     eligible: int = Field(ge=0)
     unknown: int = Field(ge=0)

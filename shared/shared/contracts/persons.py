@@ -1,6 +1,6 @@
 """What persons ask for, and what each service answers.
 
-A service that must answer declares its `<service>.person.answered.v1` beside its other facts: that
+A service that must answer declares its `<service>.person.answered.v1` beside its other events: that
 is how the registry knows whom to wait for (`catalogue.ANSWERS`), also where only its own program is
 installed.
 """
@@ -69,7 +69,7 @@ class PersonAnswered(Event):
 
     request_id: UUID
     kind: Kind
-    asked_at: AwareDatetime | None = Field(
+    requested_at: AwareDatetime | None = Field(
         default=None, description="When the person asked; nothing asked before is told afterwards."
     )
     cooperative_ids: tuple[UUID, ...] = ()

@@ -1,4 +1,4 @@
-"""What the registry announces."""
+"""What the registry publishes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import Field
 
 from .base import PUBLIC, Contract, Event, LanguageCode, Localized, Text, Version
-from .criteria import ActivityStatus, ApplicantType, Facts, LegalStatus
+from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
 from .persons import Kind, PersonAnswered, PersonRequested
 
 BATCH_LIMIT = 500
@@ -20,7 +20,7 @@ class CooperativeRecord(Contract):
     """A cooperative as the register knows it. None means the register does not know.
 
     `contact_sealed` holds a person's name, phone and e-mail as ciphertext: only registry and
-    notifications have the key. Everything else is a fact about an organisation.
+    notifications have the key. Everything else is an event about an organisation.
     """
 
     cooperative_id: UUID
@@ -43,9 +43,9 @@ class CooperativeRecord(Contract):
     language: LanguageCode = "ar"
     contact_sealed: str | None = None
 
-    def facts(self) -> Facts:
+    def profile(self) -> Profile:
         """The part of the record that criteria look at."""
-        return Facts.model_validate(self.model_dump(include=set(Facts.model_fields)))
+        return Profile.model_validate(self.model_dump(include=set(Profile.model_fields)))
 
 
 class CooperativeRegistered(Event):

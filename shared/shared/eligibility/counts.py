@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.contracts.criteria import Facts, MinShare
+from shared.contracts.criteria import MinShare, Profile
 
 from .verdict import Rule
 
@@ -25,12 +25,12 @@ class Counts:
     is_either_wrong: bool
 
     @classmethod
-    def of(cls, facts: Facts) -> Counts:
-        total = facts.members_total
+    def of(cls, profile: Profile) -> Counts:
+        total = profile.members_total
         total = total if total is not None and total > 0 else None
-        women = _usable(facts.members_women, total)
-        youth = _usable(facts.members_youth, total)
-        either = facts.members_women_or_youth
+        women = _usable(profile.members_women, total)
+        youth = _usable(profile.members_youth, total)
+        either = profile.members_women_or_youth
         is_wrong = either is not None and not _agrees(either, total, women, youth)
         return cls(total, women, youth, None if is_wrong else either, is_wrong)
 

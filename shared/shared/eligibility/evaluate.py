@@ -7,28 +7,30 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from shared.contracts.criteria import Criteria, Facts, MinShare
+from shared.contracts.criteria import Criteria, MinShare, Profile
 
 from .counts import Counts, bounds, meets
 from .territory import Territory, province_of, territory_of
 from .verdict import Outcome, Rule, RuleResult, Verdict
 
 
-def evaluate(criteria: Criteria, facts: Facts, *, reference_on: date) -> Verdict:
+def evaluate(criteria: Criteria, profile: Profile, *, reference_on: date) -> Verdict:
     """Every rule of the criteria, applied to the facts as they stand on the reference day."""
-    return Verdict.of(tuple(_rules(criteria, facts, reference_on)), reference_on)
+    return Verdict.of(tuple(_rules(criteria, profile, reference_on)), reference_on)
 
 
-def excludes(criteria: Criteria, facts: Facts, *, reference_on: date) -> bool:
+def excludes(criteria: Criteria, profile: Profile, *, reference_on: date) -> bool:
     """Whether the verdict is ineligible, found without asking the rules after the first such."""
-    return any(each.outcome is Outcome.INELIGIBLE for each in _rules(criteria, facts, reference_on))
+    return any(
+        each.outcome is Outcome.INELIGIBLE for each in _rules(criteria, profile, reference_on)
+    )
 
 
-def _rules(criteria: Criteria, facts: Facts, reference_on: date) -> Iterator[RuleResult]:
-    yield from _place_rules(criteria, facts)
-    yield from _listed_rules(criteria, facts)
-    yield from _member_rules(criteria, Counts.of(facts))
-    yield from _age_rules(criteria, facts, reference_on)
+def _rules(criteria: Criteria, profile: Profile, reference_on: date) -> Iterator[RuleResult]:
+    yield from _place_rules(criteria, profile)
+    yield from _listed_rules(criteria, profile)
+    yield from _member_rules(criteria, Counts.of(profile))
+    yield from _age_rules(criteria, profile, reference_on)
 
 
 def _result(rule: Rule, is_met: bool, *fields: str) -> RuleResult:
@@ -39,15 +41,15 @@ def _open(rule: Rule, *fields: str) -> RuleResult:
     return RuleResult(rule, Outcome.UNKNOWN, fields)
 
 
-def _place_rules(criteria: Criteria, facts: Facts) -> Iterator[RuleResult]:
+def _place_rules(criteria: Criteria, profile: Profile) -> Iterator[RuleResult]:
     territory = territory_of(criteria)
     if territory is None:
         return
-    province = facts.province if facts.province is not None else province_of(facts.commune)
+    province = profile.province if profile.province is not None else province_of(profile.commune)
     if province is None:
-        yield _in_region(territory, facts.region)
+        yield _in_region(territory, profile.region)
     else:
-        yield _in_province(territory, province, facts.commune)
+        yield _in_province(territory, province, profile.commune)
 
 
 def _in_province(territory: Territory, province: str, commune: str | None) -> RuleResult:
@@ -82,8 +84,8 @@ class ListedRule:
         values: tuple[str, ...] = getattr(criteria, self.criterion)
         return values
 
-    def value(self, facts: Facts) -> str | None:
-        value: str | None = getattr(facts, self.field)
+    def value(self, profile: Profile) -> str | None:
+        value: str | None = getattr(profile, self.field)
         return value
 
 
@@ -96,10 +98,10 @@ LISTED_RULES = (
 )
 
 
-def _listed_rules(criteria: Criteria, facts: Facts) -> Iterator[RuleResult]:
+def _listed_rules(criteria: Criteria, profile: Profile) -> Iterator[RuleResult]:
     for listed in LISTED_RULES:
         allowed: Collection[str] = listed.allowed(criteria)
-        value = listed.value(facts)
+        value = listed.value(profile)
         if not allowed:
             continue
         if value is None:
@@ -183,8 +185,8 @@ class Founding:
         )
 
 
-def _age_rules(criteria: Criteria, facts: Facts, reference_on: date) -> Iterator[RuleResult]:
-    asked, created_on = Founding.asked(criteria, reference_on), facts.created_on
+def _age_rules(criteria: Criteria, profile: Profile, reference_on: date) -> Iterator[RuleResult]:
+    asked, created_on = Founding.asked(criteria, reference_on), profile.created_on
     if asked is None:
         return
     if created_on is None:

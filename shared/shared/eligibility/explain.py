@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.criteria import Criteria, Facts
+from shared.contracts.criteria import Criteria, Profile
 
 from .counts import Counts, bounds
 from .evaluate import LISTED_RULES, Founding, members_asked, shares_asked
@@ -11,49 +11,51 @@ from .verdict import Outcome, Rule, RuleResult, Verdict
 from .wording import Range, ShareSeen, Wording
 
 
-def explain(verdict: Verdict, criteria: Criteria, facts: Facts, language: str) -> list[str]:
+def explain(verdict: Verdict, criteria: Criteria, profile: Profile, language: str) -> list[str]:
     """One short sentence for each rule of the verdict, in its order; none is said twice."""
     wording = Wording(language)
     sentences = (
-        _missing(result, facts, wording)
+        _missing(result, profile, wording)
         if result.outcome is Outcome.UNKNOWN
-        else _decided(result, verdict, criteria, facts, wording)
+        else _decided(result, verdict, criteria, profile, wording)
         for result in verdict.rules
     )
     return list(dict.fromkeys(sentences))
 
 
-def _missing(result: RuleResult, facts: Facts, wording: Wording) -> str:
+def _missing(result: RuleResult, profile: Profile, wording: Wording) -> str:
     """A value that cannot be true is to be checked; one that is not there, to be filled in."""
-    stated = {field: getattr(facts, field) for field in result.fields}
+    stated = {field: getattr(profile, field) for field in result.fields}
     absent = [field for field, value in stated.items() if value is None]
     wrong = {field: value for field, value in stated.items() if isinstance(value, int)}
     return wording.missing(absent, wrong)
 
 
 def _decided(
-    result: RuleResult, verdict: Verdict, criteria: Criteria, facts: Facts, wording: Wording
+    result: RuleResult, verdict: Verdict, criteria: Criteria, profile: Profile, wording: Wording
 ) -> str:
     is_met = result.outcome is Outcome.ELIGIBLE
     if result.rule is Rule.TERRITORY:
-        return _territory(result, criteria, facts, wording)
+        return _territory(result, criteria, profile, wording)
     if result.rule is Rule.MEMBERS:
         asked = members_asked(criteria)
         assert asked is not None
-        return wording.members(is_met, facts.members_total or 0, Range(asked[0] or None, asked[1]))
+        return wording.members(
+            is_met, profile.members_total or 0, Range(asked[0] or None, asked[1])
+        )
     if result.rule is Rule.AGE:
-        return _age(is_met, verdict, criteria, facts, wording)
+        return _age(is_met, verdict, criteria, profile, wording)
     for listed in LISTED_RULES:
         if listed.rule is result.rule:
-            value = str(listed.value(facts))
+            value = str(listed.value(profile))
             return wording.listed(is_met, listed.rule, value, listed.allowed(criteria))
-    return _share(result.rule, is_met, criteria, facts, wording)
+    return _share(result.rule, is_met, criteria, profile, wording)
 
 
-def _territory(result: RuleResult, criteria: Criteria, facts: Facts, wording: Wording) -> str:
-    province = facts.province if facts.province is not None else province_of(facts.commune)
-    region = region_of(province) if province is not None else facts.region
-    commune = facts.commune if result.fields == ("commune",) else None
+def _territory(result: RuleResult, criteria: Criteria, profile: Profile, wording: Wording) -> str:
+    province = profile.province if profile.province is not None else province_of(profile.commune)
+    region = region_of(province) if province is not None else profile.region
+    commune = profile.commune if result.fields == ("commune",) else None
     if result.outcome is Outcome.ELIGIBLE:
         return wording.inside(region, province, commune)
     return wording.outside(
@@ -61,8 +63,8 @@ def _territory(result: RuleResult, criteria: Criteria, facts: Facts, wording: Wo
     )
 
 
-def _share(rule: Rule, is_met: bool, criteria: Criteria, facts: Facts, wording: Wording) -> str:
-    counts = Counts.of(facts)
+def _share(rule: Rule, is_met: bool, criteria: Criteria, profile: Profile, wording: Wording) -> str:
+    counts = Counts.of(profile)
     part = bounds(rule, counts)
     seen = ShareSeen(
         rule=rule,
@@ -75,8 +77,10 @@ def _share(rule: Rule, is_met: bool, criteria: Criteria, facts: Facts, wording: 
     return wording.share(is_met, seen, dict(shares_asked(criteria))[rule])
 
 
-def _age(is_met: bool, verdict: Verdict, criteria: Criteria, facts: Facts, wording: Wording) -> str:
+def _age(
+    is_met: bool, verdict: Verdict, criteria: Criteria, profile: Profile, wording: Wording
+) -> str:
     assert Founding.asked(criteria, verdict.reference_on) is not None
-    assert facts.created_on is not None
+    assert profile.created_on is not None
     asked = Range(criteria.min_age_months, criteria.max_age_months)
-    return wording.age(is_met, facts.created_on, asked, verdict.reference_on)
+    return wording.age(is_met, profile.created_on, asked, verdict.reference_on)

@@ -120,7 +120,7 @@ _once = lru_cache(maxsize=16)
 
 
 @_once
-def _tells_no_province(table: FromClause) -> Condition:
+def _says_no_province(table: FromClause) -> Condition:
     start = func.left(table.c.commune, PREFIX_LENGTH, type_=String)
     return or_(table.c.commune.is_(None), _is_none_of(start, province_prefixes()))
 
@@ -129,7 +129,7 @@ def _is_province_missing(territory: Territory, table: FromClause) -> Condition:
     region = table.c.region
     return and_(
         table.c.province.is_(None),
-        _tells_no_province(table),
+        _says_no_province(table),
         or_(region.is_(None), _is_none_of(region, territory.regions)),
     )
 
@@ -145,9 +145,7 @@ def _is_possible_without_province(territory: Territory, table: FromClause) -> Co
         and_(_is_one_of(start, partly), _is_one_of(commune, territory.communes)),
     )
     may_be_inside = or_(region.is_(None), _is_one_of(region, territory.regions | territory.touched))
-    return or_(
-        and_(commune.is_not(None), is_inside), and_(_tells_no_province(table), may_be_inside)
-    )
+    return or_(and_(commune.is_not(None), is_inside), and_(_says_no_province(table), may_be_inside))
 
 
 def _listed_rules(criteria: Criteria, table: FromClause) -> Iterator[_RuleSql]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from .auth.tokens import Verifier
 from .data.database import Sessions
 from .encryption.sealer import Sealer
-from .messaging.message_processor import Desk
+from .messaging.message_processor import MessageProcessor
 from .messaging.publisher import Publisher
 from .messaging.replay.sources import Snapshot
 from .outage_causes import Cause
@@ -21,11 +21,11 @@ from .settings import Settings
 class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
-    `engine`, `publisher` and `desk` are missing where a test drives the HTTP door alone. `queues`
-    are those of its reactions, `deaf_for` is why these do not listen, `snapshots` what it can tell
-    of its present state; `counts` and `names` are what its status adds: a name and the SQL that
-    counts, or lists. One at a time asks whether the database is there; it answered so by the clock
-    of the process.
+    `engine`, `publisher` and `desk` are missing where a test drives the HTTP API alone. `queues`
+    are those of its consumers, `not_consuming_because` is why these do not listen, `snapshots` what
+    it can tell of its present state; `counts` and `names` are what its status adds: a name and the
+    SQL that counts, or lists. One at a time asks whether the database is there; it answered so by
+    the clock of the process.
     """
 
     settings: Settings
@@ -34,9 +34,9 @@ class Runtime:
     sealer: Sealer | None = None
     engine: AsyncEngine | None = None
     publisher: Publisher | None = None
-    desk: Desk | None = None
+    processor: MessageProcessor | None = None
     listening: bool = field(default=False)
-    deaf_for: Cause | None = None
+    not_consuming_because: Cause | None = None
     queues: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         description="The longest transaction; what frees its locks where a process froze in the"
         " middle of a statement.",
     )
-    retry_pauses: Annotated[tuple[float, ...], NoDecode] = Field(
+    retry_delays: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(5, 30, 120, 600, 3600),
         description="Growing pauses between attempts at a message, separated by commas.",
     )
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     def _with_heartbeat(cls, url: SecretStr, known: ValidationInfo) -> SecretStr:
         return with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
 
-    @field_validator("retry_pauses", mode="before")
+    @field_validator("retry_delays", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else value

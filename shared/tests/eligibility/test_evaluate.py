@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from shared.contracts.criteria import Criteria, Facts, MinShare
+from shared.contracts.criteria import Criteria, MinShare, Profile
 from shared.eligibility.evaluate import evaluate, excludes, months_before
 from shared.eligibility.verdict import UNKNOWN_FIELDS, Outcome, Rule, fields_of, mask_of
 
@@ -18,9 +18,9 @@ def share(percent: int, *, strict: bool = False) -> MinShare:
     return MinShare(percent=percent, strict=strict)
 
 
-def outcome_of(criteria: Criteria, **facts: object) -> str:
+def outcome_of(criteria: Criteria, **profile: object) -> str:
     """`eligible`, `ineligible`, or `unknown: a, b`."""
-    known = Facts.model_validate(facts)
+    known = Profile.model_validate(profile)
     verdict = evaluate(criteria, known, reference_on=REFERENCE_ON)
     is_excluded = excludes(criteria, known, reference_on=REFERENCE_ON)
     assert is_excluded is (verdict.outcome is Outcome.INELIGIBLE)
@@ -31,7 +31,7 @@ def outcome_of(criteria: Criteria, **facts: object) -> str:
 
 
 def test_no_criteria_take_everyone():
-    verdict = evaluate(Criteria(), Facts(), reference_on=REFERENCE_ON)
+    verdict = evaluate(Criteria(), Profile(), reference_on=REFERENCE_ON)
 
     assert (verdict.outcome, verdict.rules) == (Outcome.ELIGIBLE, ())
 
@@ -39,7 +39,7 @@ def test_no_criteria_take_everyone():
 def test_a_rule_not_met_excludes_whatever_else_is_missing():
     verdict = evaluate(
         Criteria(sectors=("ARGAN",), min_members=5, max_age_months=24),
-        Facts(sector="CRAFTS"),
+        Profile(sector="CRAFTS"),
         reference_on=REFERENCE_ON,
     )
 
@@ -225,9 +225,9 @@ def test_a_share_of_youth_follows_the_same_rule():
 def test_women_plus_youth_adds_both_counts_and_needs_no_more_than_decides(women, youth, expected):
     criteria = Criteria(min_share_women_plus_youth=share(50))
 
-    facts = {"members_women": women, "members_youth": youth, "members_total": 10}
+    profile = {"members_women": women, "members_youth": youth, "members_total": 10}
 
-    assert outcome_of(criteria, **facts) == expected
+    assert outcome_of(criteria, **profile) == expected
 
 
 def test_women_plus_youth_may_pass_a_hundred_percent():

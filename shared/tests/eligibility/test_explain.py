@@ -6,15 +6,15 @@ from datetime import date
 
 import pytest
 
-from shared.contracts.criteria import Criteria, Facts, MinShare
+from shared.contracts.criteria import Criteria, MinShare, Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.explain import explain
 
 REFERENCE_ON = date(2026, 12, 31)
 
 
-def said(criteria: Criteria, language: str, **facts: object) -> list[str]:
-    known = Facts.model_validate(facts)
+def said(criteria: Criteria, language: str, **profile: object) -> list[str]:
+    known = Profile.model_validate(profile)
     verdict = evaluate(criteria, known, reference_on=REFERENCE_ON)
     return explain(verdict, criteria, known, language)
 
@@ -25,7 +25,7 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
 
 
 @pytest.mark.parametrize(
-    ("criteria", "facts", "french", "arabic"),
+    ("criteria", "profile", "french", "arabic"),
     [
         (
             Criteria(regions=("MA-09",)),
@@ -201,8 +201,8 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         ),
     ],
 )
-def test_a_rule_is_said_in_both_languages(criteria, facts, french, arabic):
-    sentences = [said(criteria, language, **facts) for language in ("fr", "ar")]
+def test_a_rule_is_said_in_both_languages(criteria, profile, french, arabic):
+    sentences = [said(criteria, language, **profile) for language in ("fr", "ar")]
 
     assert sentences == [[french], [arabic]]
 

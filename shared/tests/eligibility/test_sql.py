@@ -33,9 +33,9 @@ from shared.contracts.criteria import (
     ActivityStatus,
     ApplicantType,
     Criteria,
-    Facts,
     LegalStatus,
     MinShare,
+    Profile,
 )
 from shared.eligibility.evaluate import evaluate, months_before
 from shared.eligibility.sql import compile_track
@@ -61,13 +61,13 @@ SECTORS, BRANCHES = ("ARGAN", "FOOD", "CRAFTS"), ("BEEKEEPING", "DAIRY")
 AGES = (0, 1, 6, 12, 24, 10**6)
 COUNTS = (-1, 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13, 30, 100, 101, 2**31 - 1)
 
-FACTS = Table(
-    "facts",
+PROFILES = Table(
+    "profile",
     MetaData(),
     Column("id", Integer, primary_key=True),
     *(
         Column(name, Integer if name.startswith("members") else Text)
-        for name in Facts.model_fields
+        for name in Profile.model_fields
         if name != "created_on"
     ),
     Column("created_on", Date),
@@ -115,14 +115,14 @@ CRITERIA = st.fixed_dictionaries(
 ).map(in_order)
 
 
-def some_facts(chance: random.Random) -> Facts:
+def some_profiles(chance: random.Random) -> Profile:
     """Facts at the edges: missing, contradictory, on the threshold, on the cut-off day."""
 
     def maybe(values: tuple[Any, ...]) -> Any:
         return None if chance.random() < 0.25 else chance.choice(values)
 
     cut_off = months_before(REFERENCE_ON, chance.choice(AGES[:-1]))
-    return Facts(
+    return Profile(
         region=maybe(REGIONS),
         province=maybe(PROVINCES),
         commune=maybe(COMMUNES),
@@ -144,25 +144,25 @@ class Pool:
     """A few thousand facts, in the table and in memory; a fact's id is its place in the list."""
 
     connection: AsyncConnection
-    facts: list[Facts]
+    profile: list[Profile]
 
     async def differences(
         self, criteria: Criteria, numbers: range
-    ) -> list[tuple[Facts, str, tuple[bool, int]]]:
+    ) -> list[tuple[Profile, str, tuple[bool, int]]]:
         """Those of the numbered facts of which SQL and evaluator say different things."""
-        track = compile_track(criteria, FACTS, REFERENCE_ON)
+        track = compile_track(criteria, PROFILES, REFERENCE_ON)
         found = await self.connection.execute(
-            select(FACTS.c.id, track.possible, track.unknown).where(
-                FACTS.c.id.between(numbers.start, numbers.stop - 1)
+            select(PROFILES.c.id, track.possible, track.unknown).where(
+                PROFILES.c.id.between(numbers.start, numbers.stop - 1)
             )
         )
         rows = found.all()
         assert len(rows) == len(numbers)
         return [
-            (self.facts[number], verdict.outcome, (is_possible, mask))
+            (self.profile[number], verdict.outcome, (is_possible, mask))
             for number, is_possible, mask in rows
             if not agree(
-                verdict := evaluate(criteria, self.facts[number], reference_on=REFERENCE_ON),
+                verdict := evaluate(criteria, self.profile[number], reference_on=REFERENCE_ON),
                 is_possible,
                 mask,
             )
@@ -178,13 +178,13 @@ def agree(verdict: Verdict, is_possible: bool | None, mask: int) -> bool:
 @pytest.fixture(scope="module")
 async def pool(postgres_url: str) -> AsyncIterator[Pool]:
     chance = random.Random(112)
-    facts = [some_facts(chance) for _ in range(POOL)]
+    profile = [some_profiles(chance) for _ in range(POOL)]
     engine = create_async_engine(postgres_url)
     async with engine.connect() as connection:
-        await connection.run_sync(FACTS.create)
-        rows = [{"id": number, **item.model_dump()} for number, item in enumerate(facts)]
-        await connection.execute(insert(FACTS), rows)
-        yield Pool(connection, facts)
+        await connection.run_sync(PROFILES.create)
+        rows = [{"id": number, **item.model_dump()} for number, item in enumerate(profile)]
+        await connection.execute(insert(PROFILES), rows)
+        yield Pool(connection, profile)
         await connection.rollback()
     await engine.dispose()
 
@@ -227,7 +227,7 @@ async def test_nothing_of_the_criteria_is_written_into_the_statement():
     hostile = "x'); DROP TABLE facts; --"
     criteria = Criteria(provinces=(hostile,), communes=(hostile,), sectors=(hostile,))
 
-    track = compile_track(criteria, FACTS, REFERENCE_ON)
+    track = compile_track(criteria, PROFILES, REFERENCE_ON)
 
     assert "DROP" not in str(select(track.possible, track.unknown).compile())
 
@@ -250,7 +250,7 @@ def _explain(element: Explain, compiler: Any, **options: Any) -> str:
 async def register(postgres_url: str) -> AsyncIterator[tuple[AsyncConnection, Table]]:
     """A register of 60,000 rows over all provinces, with an index on the province."""
     engine = create_async_engine(postgres_url)
-    table = FACTS.to_metadata(MetaData(), name="register")
+    table = PROFILES.to_metadata(MetaData(), name="register")
     places = [(item.code, item.region) for item in reference.provinces()]
     async with engine.connect() as connection:
         await connection.run_sync(table.create)

@@ -41,7 +41,7 @@ def test_every_missing_setting_is_named_at_once(monkeypatch):
     ("name", "value"),
     [
         ("TAAWON_HTTP_PORT", "eighty"),
-        ("TAAWON_RETRY_PAUSES", "5,soon"),
+        ("TAAWON_RETRY_DELAYS", "5,soon"),
         ("TAAWON_RELAY_BATCH", "0"),
     ],
 )
@@ -52,10 +52,10 @@ def test_a_malformed_setting_is_named(monkeypatch, name, value):
         Settings.load("ideas")
 
 
-def test_pauses_are_read_from_a_list_with_commas(monkeypatch):
-    monkeypatch.setenv("TAAWON_RETRY_PAUSES", "1, 2.5,10")
+def test_delays_are_read_from_a_list_with_commas(monkeypatch):
+    monkeypatch.setenv("TAAWON_RETRY_DELAYS", "1, 2.5,10")
 
-    assert Settings.load("ideas").retry_pauses == (1.0, 2.5, 10.0)
+    assert Settings.load("ideas").retry_delays == (1.0, 2.5, 10.0)
 
 
 def test_a_broker_url_says_how_long_silence_may_last(monkeypatch):

@@ -44,7 +44,7 @@ async def test_a_pause_ends_work_whose_cancellation_was_swallowed(pause):
     assert task.cancelled()
 
 
-async def test_a_time_limit_that_has_passed_is_no_wish_to_end():
+async def test_a_time_limit_that_has_passed_is_no_request_to_end():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await asyncio.Event().wait()

@@ -39,7 +39,7 @@ class NothingHere(NotFound):
 
 
 @dataclass(frozen=True)
-class Doors:
+class OperatorClient:
     """The services by name, and the operator's token. `stack` is known on this machine only."""
 
     urls: Mapping[str, str]
@@ -48,7 +48,7 @@ class Doors:
     no_token: str | None = None
 
     @classmethod
-    def find(cls, urls: Sequence[str] | None, token: str | None) -> Doors:
+    def find(cls, urls: Sequence[str] | None, token: str | None) -> OperatorClient:
         """The named services, else those of this machine's stack; nothing is started."""
         if urls:
             named = dict(_named(url) for url in urls)

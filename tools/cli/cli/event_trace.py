@@ -9,7 +9,7 @@ from uuid import UUID
 
 from shared.kernel.admin.schemas import Trace
 
-from .client import Doors
+from .client import OperatorClient
 
 FURTHER = 50
 """Events that every service is asked about at once."""
@@ -40,20 +40,22 @@ class Way:
     cut: tuple[str, ...] = ()
 
 
-async def follow(doors: Doors, name: str) -> Way:
+async def follow(client: OperatorClient, name: str) -> Way:
     """Ask every service, then all of them again about the events that the first answers named."""
-    traces, silent = await _ask(doors, name, [])
-    events = sorted({str(fact.event_id) for trace in traces for fact in trace.facts})
+    traces, silent = await _ask(client, name, [])
+    events = sorted({str(event.event_id) for trace in traces for event in trace.events})
     for first in range(0, len(events), FURTHER):
-        more, missing = await _ask(doors, name, events[first : first + FURTHER])
+        more, missing = await _ask(client, name, events[first : first + FURTHER])
         traces += more
         silent |= missing
     cut = sorted({trace.service for trace in traces if trace.cut})
     return Way(tuple(steps(traces)), silent, tuple(cut))
 
 
-async def _ask(doors: Doors, name: str, events: list[str]) -> tuple[list[Trace], dict[str, str]]:
-    answers = await doors.ask(f"/trace/{name}", event=events)
+async def _ask(
+    client: OperatorClient, name: str, events: list[str]
+) -> tuple[list[Trace], dict[str, str]]:
+    answers = await client.ask(f"/trace/{name}", event=events)
     traces = [Trace.model_validate(answer.body) for answer in answers.values() if answer.ok]
     return traces, {name: a.trouble for name, a in answers.items() if not a.ok}
 
@@ -61,22 +63,22 @@ async def _ask(doors: Doors, name: str, events: list[str]) -> tuple[list[Trace],
 def steps(traces: Iterable[Trace]) -> list[Step]:
     """Everything that the services know, the earliest first; what was told twice is one step."""
     traces = list(traces)
-    topics = {fact.event_id: fact.topic for trace in traces for fact in trace.facts}
-    told = dict.fromkeys(step for trace in traces for step in _steps(trace, topics))
-    found = sorted(told, key=lambda step: step.at)
+    topics = {event.event_id: event.topic for trace in traces for event in trace.events}
+    ordered = dict.fromkeys(step for trace in traces for step in _steps(trace, topics))
+    found = sorted(ordered, key=lambda step: step.at)
     return [replace(step, after_ms=_milliseconds(found[0].at, step.at)) for step in found]
 
 
 def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
-    for fact in trace.facts:
-        about = trace.service, fact.topic, str(fact.event_id)
-        caused = f"caused by {fact.causation_id}" if fact.causation_id else ""
-        yield _step(fact.created_at, "written", about, caused)
-        tries = f"{fact.attempts} failed attempts, {fact.last_error}" if fact.attempts else ""
-        if fact.published_at:
-            yield _step(fact.published_at, "sent", about, tries)
-        elif fact.parked_at:
-            yield _step(fact.parked_at, "parked", about, tries)
+    for event in trace.events:
+        about = trace.service, event.topic, str(event.event_id)
+        caused = f"caused by {event.causation_id}" if event.causation_id else ""
+        yield _step(event.created_at, "written", about, caused)
+        tries = f"{event.attempts} failed attempts, {event.last_error}" if event.attempts else ""
+        if event.published_at:
+            yield _step(event.published_at, "sent", about, tries)
+        elif event.quarantined_at:
+            yield _step(event.quarantined_at, "quarantined", about, tries)
     for taken in trace.taken:
         about = trace.service, topics.get(taken.event_id, ""), str(taken.event_id)
         yield _step(taken.received_at, "taken", about, taken.queue)
@@ -87,10 +89,10 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
     for handed in trace.handed:
         about = trace.service, handed.topic, str(handed.event_id)
         entry = f"{handed.partner}, position {handed.position}"
-        if handed.door is None:
+        if handed.channel is None:
             yield _step(handed.at, "fed", about, entry)
         else:
-            yield _step(handed.at, "handed over", about, f"{entry}, by {handed.door}")
+            yield _step(handed.at, "handed over", about, f"{entry}, by {handed.channel}")
 
 
 def _step(at: datetime, what: str, about: tuple[str, str, str], detail: str) -> Step:

@@ -18,7 +18,7 @@ from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST, dead_queue
 from shared.kernel.messaging.management import Management, ManagementRefused
 from shared.kernel.waiting import wait_until
 
-from .client import Answer, Doors
+from .client import Answer, OperatorClient
 from .diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from .local_stack import LocalStack
 
@@ -27,42 +27,44 @@ STATISTICS_SECONDS = 7.0
 """RabbitMQ collects its counts every five seconds; a service keeps what it measured as long."""
 
 
-async def observe(doors: Doors, vhost: str = VHOST) -> Observations:
+async def observe(client: OperatorClient, vhost: str = VHOST) -> Observations:
     """Services and signing keys, looked at together; then the queues that these services need."""
     services, (sealing, sealed, silent), (keys_url, keys) = await asyncio.gather(
-        see_services(doors), _see_sealed(doors), _see_keys(doors)
+        see_services(client), _see_sealed(client), _see_keys(client)
     )
-    if any(_seems_untold(one) for one in services):
+    if any(_seems_without_fanout(one) for one in services):
         await asyncio.sleep(STATISTICS_SECONDS)
-        services = await see_services(doors)
-    reactions = reactions_of(services)
-    broker = await asyncio.to_thread(_see_broker, doors, vhost, reactions)
+        services = await see_services(client)
+    consumers = consumer_queues_of(services)
+    broker = await asyncio.to_thread(_see_broker, client, vhost, consumers)
     return Observations(
         services=tuple(
             replace(one, sealed=sealed.get(one.name), not_counted=silent.get(one.name))
             for one in services
         ),
-        reactions=reactions,
+        consumers=consumers,
         broker=broker,
         signing_keys=keys,
         keys_url=keys_url,
         sealing=sealing,
-        stopped=doors.stack.stopped() if doors.stack else (),
-        not_named=tuple(name for name in installed_services() if name not in doors.urls),
-        here=doors.stack is not None,
+        stopped=client.stack.stopped() if client.stack else (),
+        not_named=tuple(name for name in installed_services() if name not in client.urls),
+        here=client.stack is not None,
     )
 
 
-def _seems_untold(one: ServiceSeen) -> bool:
-    """A fan-out takes seconds, so a subject that nobody was told of is looked at twice."""
-    return one.status is not None and one.status.measured.get("taawon_subjects_untold", 0) > 0
+def _seems_without_fanout(one: ServiceSeen) -> bool:
+    """A fan-out takes seconds, so a subject that nobody was alerted of is looked at twice."""
+    return (
+        one.status is not None and one.status.measured.get("taawon_subjects_without_fanout", 0) > 0
+    )
 
 
-def reactions_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
+def consumer_queues_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
     """The queues that must exist: a service knows its own; for a silent one, what is installed."""
     found: list[str] = []
     for one in services:
-        found += one.status.reactions.queues if one.status else _installed(one.name)
+        found += one.status.consumers.queues if one.status else _installed(one.name)
     return tuple(found)
 
 
@@ -71,55 +73,59 @@ def _installed(service: str) -> list[str]:
 
     if service not in installed_services():
         return []
-    return [reaction.queue for reaction in spec_of(service).all_consumers]
+    return [consumer.queue for consumer in spec_of(service).all_consumers]
 
 
-async def see_services(doors: Doors) -> tuple[ServiceSeen, ...]:
+async def see_services(client: OperatorClient) -> tuple[ServiceSeen, ...]:
     """Each service: whether it lives, is ready, and what it tells of itself."""
-    alive, ready, told = await asyncio.gather(
-        doors.ask("/healthz", signed=False), doors.ask("/readyz", signed=False), _ask_status(doors)
+    alive, ready, response = await asyncio.gather(
+        client.ask("/healthz", signed=False),
+        client.ask("/readyz", signed=False),
+        _ask_status(client),
     )
     return tuple(
-        _service(doors, name, up=alive[name].ok, ready=ready[name], told=told[name])
-        for name in doors.urls
+        _service(client, name, up=alive[name].ok, ready=ready[name], response=response[name])
+        for name in client.urls
     )
 
 
-async def _ask_status(doors: Doors) -> dict[str, Answer]:
-    if doors.token is None:
-        return dict.fromkeys(doors.urls, Answer(0, {"detail": doors.no_token}))
-    return await doors.ask("/status")
+async def _ask_status(client: OperatorClient) -> dict[str, Answer]:
+    if client.token is None:
+        return dict.fromkeys(client.urls, Answer(0, {"detail": client.no_token}))
+    return await client.ask("/status")
 
 
-def _service(doors: Doors, name: str, *, up: bool, ready: Answer, told: Answer) -> ServiceSeen:
-    status, refused = _status(told)
+def _service(
+    client: OperatorClient, name: str, *, up: bool, ready: Answer, response: Answer
+) -> ServiceSeen:
+    status, refused = _status(response)
     checks = _part(ready, "checks") if up else {}
-    log = doors.stack.log_of(name) if doors.stack else None
+    log = client.stack.log_of(name) if client.stack else None
     last_line = None
     if log is not None and not up and log.exists():
         last_line = _last_line(log.read_text(errors="replace"))
     return ServiceSeen(
         name=name,
-        url=doors.urls[name],
+        url=client.urls[name],
         up=up,
         checks=checks,
         causes=_part(ready, "causes") if up else {},
         unready=None if checks else ready.trouble,
         status=status if up else None,
         refused=refused,
-        wants_token=doors.token is None or told.status in (401, 403),
-        clock_ahead_seconds=_clock_ahead(status, told),
+        wants_token=client.token is None or response.status in (401, 403),
+        clock_ahead_seconds=_clock_ahead(status, response),
         log=str(log) if log else None,
         last_line=last_line,
     )
 
 
-def _clock_ahead(status: Status | None, told: Answer) -> float | None:
+def _clock_ahead(status: Status | None, response: Answer) -> float | None:
     """How far a service's clock is from ours, as far as the time of its answer does not excuse."""
     if status is None or status.at is None:
         return None
     at = status.at.timestamp()
-    return at - min(max(at, told.asked), told.answered)
+    return at - min(max(at, response.asked), response.answered)
 
 
 def _part(ready: Answer, name: str) -> dict[str, Any]:
@@ -127,11 +133,11 @@ def _part(ready: Answer, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _status(told: Answer) -> tuple[Status | None, str | None]:
-    if not told.ok:
-        return None, told.trouble
+def _status(response: Answer) -> tuple[Status | None, str | None]:
+    if not response.ok:
+        return None, response.trouble
     try:
-        return Status.model_validate(told.body), None
+        return Status.model_validate(response.body), None
     except ValidationError:
         return None, "it answers in a form that this command does not know"
 
@@ -148,54 +154,58 @@ def _last_line(text: str) -> str | None:
 
 
 async def _see_sealed(
-    doors: Doors,
+    client: OperatorClient,
 ) -> tuple[frozenset[str], dict[str, SealedOut], dict[str, str]]:
     """Which services seal, under which keys their values rest, and why one did not say so.
 
     One that holds nothing sealed has no such route.
     """
-    if doors.token is None:
+    if client.token is None:
         return frozenset(), {}, {}
-    told = {
+    response = {
         name: answer
-        for name, answer in (await doors.ask("/sealed")).items()
+        for name, answer in (await client.ask("/sealed")).items()
         if answer.status != 404
     }
     found, silent = {}, {}
-    for name, answer in told.items():
+    for name, answer in response.items():
         try:
             found[name] = SealedOut.model_validate(answer.body if answer.ok else None)
         except ValidationError:
             silent[name] = answer.trouble
-    return frozenset(told), found, silent
+    return frozenset(response), found, silent
 
 
-async def _see_keys(doors: Doors) -> tuple[str | None, int | None]:
+async def _see_keys(client: OperatorClient) -> tuple[str | None, int | None]:
     """Where the registry's public keys are, and how many; None where it is not asked or silent."""
-    if "registry" not in doors.urls:
+    if "registry" not in client.urls:
         return None, None
-    only = Doors({"registry": doors.urls["registry"]}, doors.stack)
+    only = OperatorClient({"registry": client.urls["registry"]}, client.stack)
     answer = (await only.ask(KEYS, signed=False))["registry"]
-    url = f"{doors.urls['registry']}{KEYS}"
+    url = f"{client.urls['registry']}{KEYS}"
     if not answer.ok or not isinstance(answer.body, dict):
         return url, None
     return url, len(answer.body.get("keys", []))
 
 
-async def glance(doors: Doors, vhost: str = VHOST) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
+async def glance(
+    client: OperatorClient, vhost: str = VHOST
+) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
     """Services and queues as they seem just now; the broker's counts may be seconds old."""
     services, broker = await asyncio.gather(
-        see_services(doors), asyncio.to_thread(_see_broker, doors, vhost)
+        see_services(client), asyncio.to_thread(_see_broker, client, vhost)
     )
     return services, broker or BrokerSeen(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
 
 
-def _see_broker(doors: Doors, vhost: str, settled: Sequence[str] = ()) -> BrokerSeen | None:
+def _see_broker(
+    client: OperatorClient, vhost: str, settled: Sequence[str] = ()
+) -> BrokerSeen | None:
     """None where no management API is known. Those of `settled` are looked at until heard."""
     try:
-        management = _management(doors.stack)
+        management = _management(client.stack)
         if management is None:
-            return None if doors.stack is None else BrokerSeen(trouble="it does not run")
+            return None if client.stack is None else BrokerSeen(trouble="it does not run")
         return BrokerSeen(
             _settled_queues(management, vhost, settled),
             _queues(management, PARTNER_VHOST, or_none=True),
@@ -216,18 +226,18 @@ def alarms(management: Management) -> tuple[str, ...]:
 
 
 def _settled_queues(
-    management: Management, vhost: str, reactions: Sequence[str]
+    management: Management, vhost: str, consumers: Sequence[str]
 ) -> tuple[QueueSeen, ...]:
     """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
-    wanted = {*reactions, *map(dead_queue, reactions)}
+    wanted = {*consumers, *map(dead_queue, consumers)}
     seen: tuple[QueueSeen, ...] = ()
 
-    def all_heard() -> bool:
+    def all_received() -> bool:
         nonlocal seen
         seen = _queues(management, vhost)
         return all(queue.consumers != 0 for queue in seen if queue.name in wanted)
 
-    wait_until(all_heard, within=STATISTICS_SECONDS, every=0.5)
+    wait_until(all_received, within=STATISTICS_SECONDS, every=0.5)
     return seen
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from cli.diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
 from shared.kernel.admin.schemas import (
+    ConsumersState,
     DatabaseState,
     OutboxState,
-    ReactionsState,
     RelayState,
     Status,
 )
@@ -17,19 +17,19 @@ from shared.kernel.admin.schemas import (
 QUEUE = "masonry.lay_stones"
 
 
-CHECKS = {"database": True, "reactions": True, "not_paused": True}
+CHECKS = {"database": True, "consumers": True, "not_paused": True}
 
 
 def status(**changes: Any) -> Status:
     healthy = Status(
-        service="masonry",
+        service="kernel",
         version="1.0",
         revision="walls",
         newest_revision="walls",
         database=DatabaseState(answers=True, clock_skew_seconds=0.01),
         outbox=OutboxState(pending=3, oldest_seconds=0.5),
         dead_letters={},
-        reactions=ReactionsState(listening=True, paused=False, queues=[QUEUE]),
+        consumers=ConsumersState(listening=True, paused=False, queues=[QUEUE]),
         relay=RelayState(holds_lock=True, held_seconds=0.01),
         seals=True,
     )
@@ -38,14 +38,14 @@ def status(**changes: Any) -> Status:
 
 def service(**changes: Any) -> ServiceSeen:
     healthy = ServiceSeen(
-        "masonry", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
+        "kernel", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
     )
     return replace(healthy, **changes)
 
 
 def queues(**changes: QueueSeen | None) -> tuple[QueueSeen, ...]:
     healthy = {
-        "reaction": QueueSeen(QUEUE, messages=10, consumers=1),
+        "consumer": QueueSeen(QUEUE, messages=10, consumers=1),
         "dead": QueueSeen(f"{QUEUE}.dead", consumers=1),
         "retry": QueueSeen("taawon.retry.5000ms", consumers=0),
         "unrouted": QueueSeen("taawon.unrouted", consumers=0),
@@ -56,11 +56,11 @@ def queues(**changes: QueueSeen | None) -> tuple[QueueSeen, ...]:
 def seen(*services: ServiceSeen, **changes: Any) -> Observations:
     healthy = Observations(
         services or (service(),),
-        reactions=(QUEUE,),
+        consumers=(QUEUE,),
         broker=BrokerSeen(queues()),
         signing_keys=2,
         keys_url="http://registry/keys",
-        sealing=frozenset({"masonry"}),
+        sealing=frozenset({"kernel"}),
     )
     return replace(healthy, **changes)
 

@@ -24,10 +24,10 @@ def test_where_nothing_is_wrong_nothing_is_found():
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-LATE = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
+BACKFILL = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
 
 
-PARKED = OutboxState(parked=2, last_errors=["TooLarge"])
+QUARANTINED = OutboxState(quarantined=2, last_errors=["TooLarge"])
 
 
 AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
@@ -36,7 +36,7 @@ AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
 NO_DATABASE = {**CHECKS, "database": False}
 
 
-DEAF = {**CHECKS, "reactions": False}
+NOT_CONSUMING = {**CHECKS, "consumers": False}
 
 
 PAUSED = {**CHECKS, "not_paused": False}
@@ -45,16 +45,16 @@ PAUSED = {**CHECKS, "not_paused": False}
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
-TURNED = "taawon_relay_turned_timestamp_seconds"
+LAST_RUN = "taawon_relay_last_run_timestamp_seconds"
 
 
 def of_audience(**measured: float) -> Observations:
     """Notifications measures this of itself; `__` stands before the kind of a door."""
-    told = {re.sub("__(.*)", r"{door=\1}", name): value for name, value in measured.items()}
-    return seen(service(name="notifications", status=status(measured=told)))
+    values = {re.sub("__(.*)", r"{channel=\1}", name): value for name, value in measured.items()}
+    return seen(service(name="notifications", status=status(measured=values)))
 
 
-def telling(counts: dict[str, int], **names: list[str]) -> Observations:
+def of_notifications(counts: dict[str, int], **names: list[str]) -> Observations:
     return seen(service(name="notifications", status=status(counts=counts, names=names)))
 
 
@@ -71,28 +71,33 @@ def versions(there: float, here: float) -> Observations:
 
 CASES = {
     "queues of partners dropped events": (
-        telling({"feed_gaps": 7, "held": 0}, feed_gaps=["fm5", "indh"]),
+        of_notifications({"feed_gaps": 7, "held": 0}, feed_gaps=["fm5", "indh"]),
         (WARNING, "feed-gaps", "of fm5, indh lack 7 events", "taawon partner ledger fm5"),
     ),
     "alerts are held back": (
-        telling({"held": 2}, held=["everything", "0d9c8f9e"]),
+        of_notifications({"held": 2}, held=["everything", "0d9c8f9e"]),
         (INFO, "held-back", "2 decisions keep alerts back until", None),
     ),
     "a subject was told to nobody": (
-        of_audience(taawon_subjects_untold=1),
-        (ERROR, "subject-untold", "1 open ideas or calls", "taawon dead-letters list notif"),
+        of_audience(taawon_subjects_without_fanout=1),
+        (
+            ERROR,
+            "subject-without-fanout",
+            "1 open ideas or calls",
+            "taawon dead-letters list notif",
+        ),
     ),
     "the audience has not heard everything": (
         versions(70_000, 69_990),
         (WARNING, "audience-behind", "10 changes of the register", "taawon status"),
     ),
     "late matches wait": (
-        of_audience(taawon_late_waiting_cooperatives=3),
-        (WARNING, "late-matches-wait", "3 changed cooperatives", None),
+        of_audience(taawon_backfill_waiting_cooperatives=3),
+        (WARNING, "backfill-waits", "3 changed cooperatives", None),
     ),
-    "nobody makes the doors of partners": (
-        of_audience(taawon_doors_oldest_request_age_seconds=121),
-        (WARNING, "door-not-made", "waited 121 s for its queue", "docker compose logs"),
+    "nobody makes the partner queues": (
+        of_audience(taawon_partner_queues_oldest_request_age_seconds=121),
+        (WARNING, "partner-queue-not-made", "waited 121 s for its queue", "docker compose logs"),
     ),
     "entries of feeds wait": (
         of_audience(taawon_feed_oldest_age_seconds__amqp=301, taawon_feed_waiting_entries__amqp=4),
@@ -127,7 +132,7 @@ CASES = {
         (ERROR, "schema-behind", "is at roofs, its program is at walls", None),
     ),
     "the relay does not turn": (
-        with_status(at=NOON, measured={TURNED: NOON.timestamp() - 61}),
+        with_status(at=NOON, measured={LAST_RUN: NOON.timestamp() - 61}),
         (ERROR, "relay-still", "has not looked at its outbox for 61 s", None),
     ),
     "a snapshot failed": (
@@ -143,21 +148,22 @@ CASES = {
         (WARNING, "clocks-differ", "of carpentry is 2.1 s ahead of that of masonry", "timedatectl"),
     ),
     "the broker refuses the login": (
-        seen(service(checks=DEAF, causes={"reactions": str(outage_causes.BROKER_LOGIN)})),
+        seen(service(checks=NOT_CONSUMING, causes={"consumers": str(outage_causes.BROKER_LOGIN)})),
         (ERROR, "not-ready", "RabbitMQ refuses the login", "taawon broker users masonry"),
     ),
     "the broker lacks a queue": (
-        seen(service(checks=DEAF, causes={"reactions": str(outage_causes.BROKER_QUEUES)})),
+        seen(service(checks=NOT_CONSUMING, causes={"consumers": str(outage_causes.BROKER_QUEUES)})),
         (ERROR, "not-ready", "RabbitMQ lacks a queue", "taawon topology apply"),
     ),
     "the broker of this machine lacks a queue": (
         seen(
-            service(checks=DEAF, causes={"reactions": str(outage_causes.BROKER_QUEUES)}), here=True
+            service(checks=NOT_CONSUMING, causes={"consumers": str(outage_causes.BROKER_QUEUES)}),
+            here=True,
         ),
         (ERROR, "not-ready", "RabbitMQ lacks a queue", "taawon up"),
     ),
     "a queue is missing on this machine": (
-        replace(with_queues(reaction=None), here=True),
+        replace(with_queues(consumer=None), here=True),
         (ERROR, "queue-missing", f"the queue {QUEUE} does not exist", "taawon up"),
     ),
     "a service is down": (
@@ -185,11 +191,11 @@ CASES = {
             "rabbitmq-diagnostics alarms",
         ),
     ),
-    "no reaction listens": (
-        seen(service(checks=DEAF)),
-        (ERROR, "not-ready", "the check reactions fails", "tail -n 50 /run/masonry.log"),
+    "no consumer listens": (
+        seen(service(checks=NOT_CONSUMING)),
+        (ERROR, "not-ready", "the check consumers fails", "tail -n 50 /run/masonry.log"),
     ),
-    "a reaction is paused": (
+    "a consumer is paused": (
         seen(service(checks=PAUSED)),
         (ERROR, "not-ready", "the check not_paused fails", "tail -n 50 /run/masonry.log"),
     ),
@@ -209,13 +215,13 @@ CASES = {
         with_status(newest_revision="roofs"),
         (ERROR, "schema-behind", "is at walls, its program is at roofs", "taawon migrate masonry"),
     ),
-    "facts do not leave": (
-        with_status(outbox=LATE),
+    "events do not leave": (
+        with_status(outbox=BACKFILL),
         (ERROR, "outbox-old", "has waited 95 s (TimeoutError)", "taawon status"),
     ),
-    "facts are parked": (
-        with_status(outbox=PARKED),
-        (ERROR, "outbox-parked", "2 facts of masonry are set aside", "taawon outbox"),
+    "events are quarantined": (
+        with_status(outbox=QUARANTINED),
+        (ERROR, "outbox-quarantined", "2 events of masonry are set aside", "taawon outbox"),
     ),
     "a batch hangs": (
         with_status(relay=RelayState(holds_lock=True, held_seconds=300)),
@@ -254,7 +260,7 @@ CASES = {
         (ERROR, "broker-unreachable", "connection refused", None),
     ),
     "a queue is missing": (
-        with_queues(reaction=None),
+        with_queues(consumer=None),
         (ERROR, "queue-missing", f"the queue {QUEUE} does not exist", "taawon topology apply"),
     ),
     "the queue of the dead is missing": (
@@ -262,16 +268,21 @@ CASES = {
         (ERROR, "queue-missing", f"the queue {QUEUE}.dead does not exist", "taawon topology apply"),
     ),
     "nobody listens to a queue": (
-        with_queues(reaction=QueueSeen(QUEUE, 12, consumers=0)),
-        (ERROR, "queue-unheard", f"nobody listens to {QUEUE}, which holds 12", "taawon status"),
+        with_queues(consumer=QueueSeen(QUEUE, 12, consumers=0)),
+        (
+            ERROR,
+            "queue-without-consumer",
+            f"nobody listens to {QUEUE}, which holds 12",
+            "taawon status",
+        ),
     ),
     "a queue grows": (
-        with_queues(reaction=QueueSeen(QUEUE, BACKLOG + 1, consumers=1)),
+        with_queues(consumer=QueueSeen(QUEUE, BACKLOG + 1, consumers=1)),
         (WARNING, "queue-backlog", "holds 1001 messages", "taawon doctor"),
     ),
-    "facts had no listener": (
+    "events had no consumer": (
         with_queues(unrouted=QueueSeen("taawon.unrouted", 5, consumers=0)),
-        (INFO, "unrouted", "5 facts", None),
+        (INFO, "unrouted", "5 events", None),
     ),
     "messages wait for another attempt": (
         with_queues(retry=QueueSeen("taawon.retry.5000ms", 2, consumers=0)),
@@ -300,7 +311,7 @@ def test_one_thing_is_wrong(
 
 
 def test_counts_that_are_not_known_yet_are_no_finding():
-    observations = with_queues(reaction=QueueSeen(QUEUE, 12, consumers=None))
+    observations = with_queues(consumer=QueueSeen(QUEUE, 12, consumers=None))
 
     assert diagnose(observations) == []
 
@@ -329,18 +340,18 @@ def test_a_registry_that_is_not_ready_is_mended_before_its_keys_are():
 
 def test_what_is_measured_within_its_limits_is_no_finding():
     quiet = of_audience(
-        taawon_subjects_untold=0,
-        taawon_late_waiting_cooperatives=0,
-        taawon_doors_oldest_request_age_seconds=119,
+        taawon_subjects_without_fanout=0,
+        taawon_backfill_waiting_cooperatives=0,
+        taawon_partner_queues_oldest_request_age_seconds=119,
         taawon_feed_oldest_age_seconds__amqp=299,
     )
 
     assert [*diagnose(quiet), *diagnose(versions(70_000, 70_000))] == []
 
 
-def test_the_hold_of_everything_is_released_elsewhere_than_that_of_one_subject():
+def test_the_approval_of_everything_is_released_elsewhere_than_that_of_one_subject():
     steps = {
-        held: diagnose(telling({"held": 1}, held=[held]))[0].next_step
+        held: diagnose(of_notifications({"held": 1}, held=[held]))[0].next_step
         for held in ("everything", "0d9c8f9e")
     }
 
@@ -351,7 +362,7 @@ def test_the_hold_of_everything_is_released_elsewhere_than_that_of_one_subject()
 
 def test_the_worst_comes_first():
     observations = seen(
-        service(status=status(database=AHEAD, outbox=LATE)),
+        service(status=status(database=AHEAD, outbox=BACKFILL)),
         broker=BrokerSeen(queues(unrouted=QueueSeen("taawon.unrouted", 1))),
     )
 

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from cli import observe as observe_module
 from cli import program
-from cli.client import Answer, Doors
+from cli.client import Answer, OperatorClient
 from cli.diagnosis import diagnose
-from cli.observe import reactions_of
+from cli.observe import consumer_queues_of
 from devkit.places import Place
 from shared.errors import Invalid, NotFound
-from shared.kernel.admin.schemas import ReactionsState
+from shared.kernel.admin.schemas import ConsumersState
 from shared.kernel.installed import installed_services
 
 from .observations import seen, service, status
@@ -28,26 +28,26 @@ def test_where_nothing_was_started_the_command_says_what_to_do(monkeypatch, tmp_
     monkeypatch.setenv("TAAWON_RUN", str(tmp_path))
 
     with pytest.raises(NotFound, match="taawon up"):
-        Doors.find(None, None)
+        OperatorClient.find(None, None)
 
 
 def test_a_url_of_no_service_is_refused_with_their_names():
     known = ", ".join(installed_services())
 
     with pytest.raises(Invalid, match=f"fundng is no service; they are {known}"):
-        Doors.find(["fundng=http://127.0.0.1:8003"], None)
+        OperatorClient.find(["fundng=http://127.0.0.1:8003"], None)
 
 
 def test_the_queues_that_must_exist_are_those_that_the_services_name():
     """A container has the program of one service, and doctor looks at all of them."""
     queues = ["funding.follow_idea"]
-    told = service(
+    reported = service(
         name="funding",
-        status=status(reactions=ReactionsState(listening=True, paused=False, queues=queues)),
+        status=status(consumers=ConsumersState(listening=True, paused=False, queues=queues)),
     )
     silent = service(name="notifications", status=None)
 
-    found = reactions_of((told, silent))
+    found = consumer_queues_of((reported, silent))
 
     assert found[0] == "funding.follow_idea"
     assert "notifications.follow_call" in found[1:]
@@ -56,14 +56,14 @@ def test_the_queues_that_must_exist_are_those_that_the_services_name():
 def test_a_named_management_api_counts_also_where_a_stack_was_started(monkeypatch, tmp_path):
     monkeypatch.setenv("TAAWON_RABBIT_MANAGEMENT_URL", "http://admin:x@127.0.0.1:1")
 
-    broker = observe_module._see_broker(Doors({}, Place(tmp_path)), "taawon")
+    broker = observe_module._see_broker(OperatorClient({}, Place(tmp_path)), "taawon")
 
     assert broker is not None
     assert "refused" in (broker.trouble or "")
 
 
 @dataclass(frozen=True)
-class Answers(Doors):
+class Answers(OperatorClient):
     """One service, which answers these paths; the others get none."""
 
     known: dict[str, Answer] = field(default_factory=dict)
@@ -81,7 +81,7 @@ async def test_a_service_that_hangs_lives_and_gives_the_doctor_no_checks():
     (found,) = await observe_module.see_services(hanging)
 
     assert (found.up, found.checks, found.unready) == (True, {}, "no answer")
-    codes = [each.code for each in diagnose(seen(found, reactions=()))]
+    codes = [each.code for each in diagnose(seen(found, consumers=()))]
     assert codes == ["readiness-unknown"]
 
 
@@ -102,16 +102,16 @@ async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
 
 @pytest.mark.parametrize(("seconds", "ahead"), [(99, -1), (101, 0), (104, 2)])
 def test_a_clock_is_ahead_by_what_the_time_of_the_answer_does_not_excuse(seconds, ahead):
-    told = status(at=datetime.fromtimestamp(seconds, UTC))
+    reported = status(at=datetime.fromtimestamp(seconds, UTC))
 
-    found = observe_module._clock_ahead(told, Answer(200, None, asked=100, answered=102))
+    found = observe_module._clock_ahead(reported, Answer(200, None, asked=100, answered=102))
 
     assert found == ahead
 
 
 def test_a_url_without_a_name_is_refused_with_the_right_form():
     with pytest.raises(Invalid, match="registry=http://host:8001"):
-        Doors.find(["http://127.0.0.1:8001"], None)
+        OperatorClient.find(["http://127.0.0.1:8001"], None)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     return ("--url", "ideas=http://127.0.0.1:1", "--token", "none")
 
 
-def test_an_error_is_told_by_the_exit_code(nobody):
+def test_an_error_is_reported_by_the_exit_code(nobody):
     run = CliRunner().invoke(program.build(), ["doctor", *nobody])
 
     assert run.exit_code == 1

@@ -9,17 +9,19 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import program
-from cli.client import Doors
+from cli.client import OperatorClient
 from cli.commands import status as command
 from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
-from shared.kernel.admin.schemas import DatabaseState, OutboxState, ReactionsState, Status
+from shared.kernel.admin.schemas import ConsumersState, DatabaseState, OutboxState, Status
 
 QUEUES = ["notifications.follow_call", "notifications.follow_idea"]
-CHECKS = {"database": True, "reactions": True, "not_paused": True}
+CHECKS = {"database": True, "consumers": True, "not_paused": True}
 URL = ["--url", "registry=http://127.0.0.1:1"]
 
 
-def a_service(name: str, *, measured: dict[str, float] | None = None, **told: Any) -> ServiceSeen:
+def a_service(
+    name: str, *, measured: dict[str, float] | None = None, **reported: Any
+) -> ServiceSeen:
     status = Status(
         service=name,
         version="1.0",
@@ -28,12 +30,12 @@ def a_service(name: str, *, measured: dict[str, float] | None = None, **told: An
         database=DatabaseState(answers=True),
         outbox=OutboxState(pending=2, oldest_seconds=4.2),
         dead_letters={},
-        reactions=ReactionsState(
+        consumers=ConsumersState(
             listening=True, paused=False, queues=QUEUES if name == "notifications" else []
         ),
         seals=True,
         measured=measured or {},
-    ).model_copy(update=told)
+    ).model_copy(update=reported)
     return ServiceSeen(name, f"http://{name}:8000", checks=CHECKS, status=status)
 
 
@@ -48,8 +50,8 @@ def the_system(**behind: float) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
             "taawon_audience_versions": 69_990.0,
             "taawon_fanouts_running": 1.0,
             "taawon_fanout_approvals{state=held}": 2.0,
-            "taawon_feed_waiting_entries{door=amqp}": 7.0,
-            "taawon_feed_oldest_age_seconds{door=amqp}": 41.0,
+            "taawon_feed_waiting_entries{channel=amqp}": 7.0,
+            "taawon_feed_oldest_age_seconds{channel=amqp}": 41.0,
             **behind,
         },
     )
@@ -64,7 +66,7 @@ def the_system(**behind: float) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Any:
     def show(seen: Any, *options: str, columns: int = 300) -> str:
-        async def glance(_: Doors) -> Any:
+        async def glance(_: OperatorClient) -> Any:
             return seen
 
         monkeypatch.setattr(command, "glance", glance)
@@ -77,7 +79,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
     return show
 
 
-def test_one_row_tells_how_a_service_stands(show: Any):
+def test_one_row_shows_how_a_service_stands(show: Any):
     registry, notifications = show(the_system()).splitlines()[1:3]
 
     assert registry.split() == [
@@ -90,13 +92,13 @@ def test_one_row_tells_how_a_service_stands(show: Any):
         assert words in notifications
 
 
-def test_a_queue_that_is_missing_is_one_that_nobody_hears(show: Any):
+def test_a_queue_that_is_missing_is_one_that_nobody_consumes(show: Any):
     services, broker = the_system()
-    heard = tuple(queue for queue in broker.queues if queue.consumers)
+    received = tuple(queue for queue in broker.queues if queue.consumers)
 
-    told = show((services, BrokerSeen(heard)))
+    reported = show((services, BrokerSeen(received)))
 
-    assert " 1/2 " in told
+    assert " 1/2 " in reported
 
 
 @pytest.mark.parametrize(
@@ -115,8 +117,8 @@ def test_a_system_at_rest_shows_no_remark_that_needs_no_look(show: Any):
             "taawon_audience_versions": 70_000.0,
             "taawon_fanouts_running": 0.0,
             "taawon_fanout_approvals{state=held}": 0.0,
-            "taawon_feed_waiting_entries{door=amqp}": 0.0,
-            "taawon_feed_oldest_age_seconds{door=amqp}": 0.0,
+            "taawon_feed_waiting_entries{channel=amqp}": 0.0,
+            "taawon_feed_oldest_age_seconds{channel=amqp}": 0.0,
         }
     )
 
@@ -124,11 +126,11 @@ def test_a_system_at_rest_shows_no_remark_that_needs_no_look(show: Any):
 
 
 def test_a_narrow_terminal_shows_the_same_without_cutting_anything(show: Any):
-    told = show(the_system(), columns=80)
+    reported = show(the_system(), columns=80)
 
-    assert "…" not in told
+    assert "…" not in reported
     for words in ("notifications", "registry: 65,315 cooperatives", "10 behind", "41 s"):
-        assert words in told
+        assert words in reported
 
 
 def test_machines_get_the_queues_and_the_lag(show: Any):
@@ -144,19 +146,19 @@ def test_machines_get_the_queues_and_the_lag(show: Any):
 def test_what_cannot_be_seen_is_said_and_never_guessed(show: Any):
     services, _ = the_system()
 
-    told = show((services, BrokerSeen(trouble="it does not run")))
+    reported = show((services, BrokerSeen(trouble="it does not run")))
 
-    assert "nothing is known of the queues: it does not run" in told
-    assert "0/2" not in told
+    assert "nothing is known of the queues: it does not run" in reported
+    assert "0/2" not in reported
 
 
-def test_deaf_and_paused_reactions_stand_out(show: Any):
-    for listening, paused, word in ((False, False, "deaf"), (True, True, "paused")):
-        state = ReactionsState(listening=listening, paused=paused, queues=[])
+def test_stopped_and_paused_consumers_stand_out(show: Any):
+    for listening, paused, word in ((False, False, "not consuming"), (True, True, "paused")):
+        state = ConsumersState(listening=listening, paused=paused, queues=[])
 
-        told = show(((a_service("ideas", reactions=state),), BrokerSeen()))
+        reported = show(((a_service("ideas", consumers=state),), BrokerSeen()))
 
-        assert word in told
+        assert word in reported
 
 
 def test_watching_looks_again_and_signs_in_anew_when_refused(monkeypatch: pytest.MonkeyPatch):
@@ -165,7 +167,7 @@ def test_watching_looks_again_and_signs_in_anew_when_refused(monkeypatch: pytest
     looks = iter([(refused, broker), (services, broker)])
     found: list[str] = []
 
-    async def glance(_: Doors) -> Any:
+    async def glance(_: OperatorClient) -> Any:
         return next(looks)
 
     def rest(_: float) -> None:
@@ -173,13 +175,13 @@ def test_watching_looks_again_and_signs_in_anew_when_refused(monkeypatch: pytest
             raise KeyboardInterrupt
         found.append("rested")
 
-    def find(*_: object) -> Doors:
+    def find(*_: object) -> OperatorClient:
         found.append("signed in")
-        return Doors({})
+        return OperatorClient({})
 
     monkeypatch.setattr(command, "glance", glance)
     monkeypatch.setattr(command.time, "sleep", rest)
-    monkeypatch.setattr(Doors, "find", find)
+    monkeypatch.setattr(OperatorClient, "find", find)
 
     command.status(watch=2)
 

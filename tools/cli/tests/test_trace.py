@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from cli.client import Answer, Doors
+from cli.client import Answer, OperatorClient
 from cli.commands import trace as trace_command
 from cli.event_trace import follow, steps
-from shared.kernel.admin.schemas import Died, Fact, Handed, Taken, Trace
+from shared.kernel.admin.schemas import Died, Handed, Taken, Trace, TracedEvent
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -19,15 +19,15 @@ def later(milliseconds: int) -> datetime:
     return START + timedelta(milliseconds=milliseconds)
 
 
-def fact(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> Fact:
+def an_event(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> TracedEvent:
     row = {
-        "parked_at": None,
+        "quarantined_at": None,
         "attempts": 0,
         "last_error": None,
         "correlation_id": "wall-7",
         "causation_id": None,
     }
-    return Fact(
+    return TracedEvent(
         event_id=event_id,
         topic=topic,
         created_at=later(at),
@@ -37,13 +37,16 @@ def fact(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any) -> 
 
 
 def test_the_steps_of_an_event_are_in_the_order_of_time():
-    laid, told = uuid4(), uuid4()
-    masonry = Trace(
-        service="masonry", facts=[fact(laid, "masonry.stone.laid.v1", 0, 12)], taken=[], dead=[]
+    laid, second = uuid4(), uuid4()
+    kernel = Trace(
+        service="kernel",
+        events=[an_event(laid, "masonry.stone.laid.v1", 0, 12)],
+        taken=[],
+        dead=[],
     )
     carpentry = Trace(
         service="carpentry",
-        facts=[fact(told, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
+        events=[an_event(second, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
         taken=[Taken(queue="carpentry.saw", event_id=laid, received_at=later(20))],
         dead=[
             Died(
@@ -60,11 +63,11 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
         ],
     )
 
-    found = steps([carpentry, masonry])
+    found = steps([carpentry, kernel])
 
     assert [(s.after_ms, s.service, s.what) for s in found] == [
-        (0, "masonry", "written"),
-        (12, "masonry", "sent"),
+        (0, "kernel", "written"),
+        (12, "kernel", "sent"),
         (20, "carpentry", "taken"),
         (30, "carpentry", "written"),
         (900, "carpentry", "dead"),
@@ -75,21 +78,23 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
 
 
 def test_what_could_not_be_sent_says_why():
-    stuck = fact(uuid4(), "x.y.v1", 0, None, parked_at=later(50), attempts=3, last_error="TooLarge")
+    stuck = an_event(
+        uuid4(), "x.y.v1", 0, None, quarantined_at=later(50), attempts=3, last_error="TooLarge"
+    )
 
-    found = steps([Trace(service="x", facts=[stuck], taken=[], dead=[])])
+    found = steps([Trace(service="x", events=[stuck], taken=[], dead=[])])
 
     assert [(s.what, s.detail) for s in found] == [
         ("written", ""),
-        ("parked", "3 failed attempts, TooLarge"),
+        ("quarantined", "3 failed attempts, TooLarge"),
     ]
 
 
 def test_what_partners_got_is_on_the_way():
     event, moment = uuid4(), later(40)
     entry = {"event_id": event, "topic": "x.y.v1", "partner": "fm5", "position": 7}
-    handed = [Handed(**entry, door=None, at=moment), Handed(**entry, door="amqp", at=moment)]
-    trace = Trace(service="notifications", facts=[], taken=[], dead=[], handed=handed)
+    handed = [Handed(**entry, channel=None, at=moment), Handed(**entry, channel="amqp", at=moment)]
+    trace = Trace(service="notifications", events=[], taken=[], dead=[], handed=handed)
 
     found = steps([trace, trace])
 
@@ -100,7 +105,7 @@ def test_what_partners_got_is_on_the_way():
 
 
 @dataclass(frozen=True)
-class Archive(Doors):
+class Archive(OperatorClient):
     """A service that knows so many events of one request, and answers about fifty at once."""
 
     events: int = 0
@@ -110,9 +115,9 @@ class Archive(Doors):
         ids = [UUID(int=number) for number in range(self.events)]
         asked = {UUID(event) for event in query["event"]}
         assert len(asked) <= 50
-        told = Trace(
-            service="masonry",
-            facts=[fact(each, "x.y.v1", each.int, None) for each in ids],
+        second = Trace(
+            service="kernel",
+            events=[an_event(each, "x.y.v1", each.int, None) for each in ids],
             taken=[
                 Taken(queue="masonry.lay_stones", event_id=each, received_at=START)
                 for each in asked
@@ -120,7 +125,7 @@ class Archive(Doors):
             dead=[],
             cut=self.cut,
         )
-        return {"masonry": Answer(200, told.model_dump(mode="json"))}
+        return {"kernel": Answer(200, second.model_dump(mode="json"))}
 
 
 async def test_however_many_events_a_request_caused_all_are_followed():
@@ -131,9 +136,9 @@ async def test_however_many_events_a_request_caused_all_are_followed():
     assert way.cut == ()
 
 
-async def test_who_knows_more_than_it_told_is_named(monkeypatch, capsys):
+async def test_who_knows_more_than_it_reported_is_named(monkeypatch, capsys):
     way = await follow(Archive({}, events=1, cut=True), "wall-7")
-    assert way.cut == ("masonry",)
+    assert way.cut == ("kernel",)
 
     trace_command._show(way)
 
@@ -143,4 +148,4 @@ async def test_who_knows_more_than_it_told_is_named(monkeypatch, capsys):
 
 
 def test_nothing_known_is_no_step():
-    assert steps([Trace(service="x", facts=[], taken=[], dead=[])]) == []
+    assert steps([Trace(service="x", events=[], taken=[], dead=[])]) == []

@@ -1,4 +1,4 @@
-"""The public HTTP doors as a program uses them: signs in, calls, and says clearly what failed."""
+"""The public HTTP APIs as a program uses them: signs in, calls, and says clearly what failed."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ class Client:
             self._renew_at = time.monotonic() + answer["expires_in"] / 2
         return self._token
 
-    def forget_token(self) -> None:
+    def drop_token(self) -> None:
         """Sign in again at the next call."""
         self._renew_at = 0.0

@@ -12,7 +12,7 @@ from .client import Refused
 from .demo.cast import Cast
 from .demo.facts import NotInTime
 from .demo.screen import Screen
-from .demo.story import tell
+from .demo.story import run_story
 from .places import OPERATOR, SERVICES, stack_folder
 from .processes import NotStarted
 from .stack import Stack
@@ -33,7 +33,7 @@ def demo(
     """Tell the main job as a story: from nothing to every alert, then stop.
 
     What `taawon up` had started before goes on running.
-    The facts are also written to .run/demo.json. Told again, it makes no second alert.
+    The events are also written to .run/demo.json. Told again, it makes no second alert.
 
     Example: taawon demo --count 3000 --keep
     """
@@ -44,7 +44,7 @@ def demo(
     try:
         screen.chapter("Servers and services")
         stack.start()
-        tell(stack, count=count, seed=seed, screen=screen)
+        run_story(stack, count=count, seed=seed, screen=screen)
         screen.where_next(_next_steps(stack, time.monotonic() - started, keep=keep))
     except TROUBLE as error:
         _fail(error)
@@ -88,7 +88,7 @@ def down() -> None:
 
 def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
     lines = [
-        f"the whole story took {seconds:.0f} s; its facts: {stack.folder.parent / 'demo.json'}"
+        f"the whole story took {seconds:.0f} s; its events: {stack.folder.parent / 'demo.json'}"
     ]
     if keep:
         return [*lines, *_urls(stack), "stop it all:  make down"]

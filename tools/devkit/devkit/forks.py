@@ -33,7 +33,7 @@ class Commands:
     """A process that forks one process per command; it ends with whoever started it."""
 
     def __init__(self) -> None:
-        self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-c", _SERVE, str(theirs.fileno())]
             self._server = subprocess.Popen(
@@ -54,7 +54,7 @@ class Commands:
 
     def close(self) -> None:
         """End the process; commands that run go on."""
-        self._door.close()
+        self._socket.close()
         self._server.wait()
 
     def _ask(
@@ -62,11 +62,11 @@ class Commands:
     ) -> tuple[int, str]:
         """The exit code, or minus the signal that ended the command, and what it put out."""
         request = {"arguments": arguments, "env": dict(env), "folder": str(Path.cwd())}
-        (out, stdout), (told, answer) = os.pipe(), os.pipe()
-        with os.fdopen(out, encoding="utf-8", newline="") as output, os.fdopen(told) as ending:
+        (out, stdout), (alerted, answer) = os.pipe(), os.pipe()
+        with os.fdopen(out, encoding="utf-8", newline="") as output, os.fdopen(alerted) as ending:
             try:
                 files = [stdin, stdout, stderr, answer]
-                socket.send_fds(self._door, [json.dumps(request).encode()], files)
+                socket.send_fds(self._socket, [json.dumps(request).encode()], files)
             finally:
                 os.close(stdout)
                 os.close(answer)
@@ -88,13 +88,13 @@ def serve(number: int) -> None:
     gc.freeze()
     # Whom it forks it never waits for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=number) as door:
+    with socket.socket(fileno=number) as api:
         while True:
-            request, files, _, _ = socket.recv_fds(door, REQUEST_BYTES, 4)
+            request, files, _, _ = socket.recv_fds(api, REQUEST_BYTES, 4)
             if not request:
                 return
             if os.fork() == 0:
-                door.close()
+                api.close()
                 _watch(json.loads(request), files)
             for file in files:
                 os.close(file)

@@ -66,7 +66,7 @@ class Broker:
         )
 
     def add_service_user(self, user: BrokerUser, *, vhost: str = "/") -> None:
-        """A user that reads its own queues and announces its own facts, and nothing else."""
+        """A user that reads its own queues and publishes its own events, and nothing else."""
         put_service_user(self.management, user, self.password_of(user.service), vhost)
 
 

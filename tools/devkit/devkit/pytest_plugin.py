@@ -31,7 +31,7 @@ from shared.kernel.auth.tokens import ALGORITHM, LoadedKeys, Role, Verifier
 from shared.kernel.data import migrations
 from shared.kernel.data.tables import APPEND_ONLY_SQL, NOTIFY_SQL, REPLAY_SQL
 from shared.kernel.data.tables import metadata as messaging_metadata
-from shared.kernel.encryption.sealer import Sealer, lend
+from shared.kernel.encryption.sealer import Sealer, attach_sealer
 from shared.kernel.installed import installed_services
 from shared.kernel.messaging import topology
 from shared.kernel.runtime import Runtime
@@ -371,7 +371,7 @@ test_settings.__test__ = False  # type: ignore[attr-defined]  # a builder, not a
 
 @dataclass
 class Api:
-    """The HTTP door of a service, in process, on a database that is rolled back."""
+    """The HTTP API of a service, in process, on a database that is rolled back."""
 
     http: httpx.AsyncClient
     sessions: async_sessionmaker[AsyncSession]
@@ -391,7 +391,7 @@ async def api(
     settings = test_settings(service, database_url, **overrides)
     app = create_app(settings)
     async with rolled_back(database_url) as sessions:
-        lend(sessions, Sealer([SEAL_KEY]))
+        attach_sealer(sessions, Sealer([SEAL_KEY]))
         runtime = Runtime(
             settings=settings,
             sessions=sessions,

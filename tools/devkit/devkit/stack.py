@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from shared.kernel.data import migrations
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
-from shared.kernel.service.spec import installed_reactions, spec_of
+from shared.kernel.service.spec import installed_consumers, spec_of
 from shared.kernel.settings import Settings
 
 from .broker import stop_broker, stop_postgres
@@ -81,7 +81,7 @@ class Stack(Place):
             migrations.upgrade(service, self.database_url(service))
         self.say("databases migrated")
         names = asyncio.run(
-            topology.apply(self.broker.admin_url(VHOST), self._pauses(), installed_reactions())
+            topology.apply(self.broker.admin_url(VHOST), self._delays(), installed_consumers())
         )
         self.say(f"topology declared: {len(names)} queues")
 
@@ -186,11 +186,11 @@ class Stack(Place):
             write_atomically(path, Fernet.generate_key().decode())
         return path.read_text().strip()
 
-    def _pauses(self) -> tuple[float, ...]:
-        given = self.overrides.get("TAAWON_RETRY_PAUSES")
+    def _delays(self) -> tuple[float, ...]:
+        given = self.overrides.get("TAAWON_RETRY_DELAYS")
         if given is not None:
             return tuple(float(part) for part in given.split(","))
-        default = Settings.model_fields["retry_pauses"].default
+        default = Settings.model_fields["retry_delays"].default
         return tuple(default)
 
 

@@ -28,7 +28,7 @@ def bare(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_where_no_broker_is_to_be_had_the_ways_to_get_one_are_told(bare):
+def test_where_no_broker_is_to_be_had_the_ways_to_get_one_are_reported(bare):
     with pytest.raises(BrokerUnavailable) as refusal:
         find_broker(bare)
 

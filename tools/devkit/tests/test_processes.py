@@ -73,13 +73,13 @@ def test_killing_leaves_no_time_to_clean_up(program, tmp_path):
 
 def test_a_pid_that_another_program_has_by_now_is_never_signalled(program):
     program.record.write_text(json.dumps({"pid": os.getpid(), "born": 123.0}))
-    heard = []
-    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("TERM"))
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda *_: received.append("TERM"))
 
     program.stop()
 
     signal.signal(signal.SIGTERM, before)
-    assert heard == []
+    assert received == []
     assert not program.record.exists()
 
 
@@ -125,7 +125,7 @@ def test_the_log_of_the_last_start_is_kept_beside_the_new_one(program):
     assert "first" not in program.log.read_text()
 
 
-def test_a_program_hears_the_interrupt_that_its_parent_ignores(program):
+def test_a_program_receives_the_interrupt_that_its_parent_ignores(program):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     program.start(["sleep", "60"], env=ENV)
     signal.signal(signal.SIGINT, before)

@@ -49,7 +49,7 @@ async def publish(url: str, queue: str) -> int:
         channel = await connection.channel()
         quorum = {"x-queue-type": "quorum"}
         await channel.declare_queue(queue, durable=True, arguments=quorum)
-        message = aio_pika.Message(b"fact", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        message = aio_pika.Message(b"event", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, queue)
         seen = await channel.declare_queue(queue, passive=True)
         return seen.declaration_result.message_count or 0

@@ -57,11 +57,11 @@ def test_where_nothing_runs_the_command_says_where_to_call_it() -> None:
     with pytest.raises(MissingSettings) as stopped:
         settings_of("carpentry")
 
-    told = str(stopped.value)
-    assert "TAAWON_DATABASE_URL" in told
-    assert "TAAWON_AMQP_URL" not in told
-    assert "can't start" not in told
-    assert "docker compose exec carpentry taawon" in told
+    message = str(stopped.value)
+    assert "TAAWON_DATABASE_URL" in message
+    assert "TAAWON_AMQP_URL" not in message
+    assert "can't start" not in message
+    assert "docker compose exec carpentry taawon" in message
 
 
 def test_a_command_that_sends_needs_the_broker_too() -> None:
@@ -75,4 +75,4 @@ def test_in_the_container_of_another_service_the_command_is_refused(
     monkeypatch.setenv("TAAWON_DATABASE_URL", "postgresql+asyncpg://of-carpentry")
 
     with pytest.raises(NotInstalled, match="docker compose exec masonry taawon"):
-        settings_of("masonry")
+        settings_of("kernel")

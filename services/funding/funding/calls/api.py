@@ -1,4 +1,4 @@
-"""The HTTP door of funding."""
+"""The HTTP API of funding."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class ExtendIn(BaseModel):
 
 
 class CancelIn(BaseModel):
-    """Why the call is void; whoever was told of it will read this."""
+    """Why the call is void; whoever was alerted of it will read this."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -215,7 +215,7 @@ async def open_call(
 ) -> CallOut:
     """Take applications from now on; every matching cooperative and partner hears of it.
 
-    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
     """
     call = await usecases.open_call(
         session,
@@ -261,7 +261,7 @@ async def cancel_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Void the call; whoever was told of it hears why."""
+    """Void the call; whoever was alerted of it hears why."""
     call = await usecases.cancel_call(
         session, caller, call_id, reason=body.reason, expected=expected
     )

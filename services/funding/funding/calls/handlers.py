@@ -1,4 +1,4 @@
-"""What funding does when others announce something."""
+"""What funding does when others publish something."""
 
 from __future__ import annotations
 

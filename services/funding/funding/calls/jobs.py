@@ -9,7 +9,7 @@ from shared.kernel.runtime import Runtime
 from . import usecases
 
 PAUSE_SECONDS = 2.0
-"""How late the closing of a call may be announced; refusals at the deadline do not wait for it."""
+"""How late the closing of a call may be published; refusals at the deadline do not wait for it."""
 
 
 def close_expired_calls(runtime: Runtime) -> Job:

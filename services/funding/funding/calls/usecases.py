@@ -25,7 +25,7 @@ from .models import calls
 
 CLOSED_AT_ONCE = 100
 """Most calls that one run of the clock closes, so that its transaction stays short."""
-TOLD_AT_ONCE = 100
+CHANGES_AT_ONCE = 100
 """Most calls in a page of a snapshot."""
 
 
@@ -99,7 +99,7 @@ async def open_call(
 ) -> Call:
     """Take applications from now on: the funder or an operator, before the deadline.
 
-    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    Where many more match than the `confirmed_audience`, nobody is alerted before a person looks.
     """
     call = await _own(session, caller, call_id, expected)
     before = _picture(call)
@@ -175,13 +175,13 @@ async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
 
 
 async def calls_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next calls that ever opened, as the newest fact of each."""
+    """The next calls that ever opened, as the newest event of each."""
     query = select(Call).where(calls.c.opened_at.is_not(None))
     if after is not None:
         query = query.where(calls.c.id > after)
-    found = (await session.scalars(query.order_by(calls.c.id).limit(TOLD_AT_ONCE))).all()
-    facts = [(f"{call.id} {call.version}", call.newest_fact(at=now())) for call in found]
-    return Page(facts, len(found), found[-1].id if found else None)
+    found = (await session.scalars(query.order_by(calls.c.id).limit(CHANGES_AT_ONCE))).all()
+    events = [(f"{call.id} {call.version}", call.newest_event(at=now())) for call in found]
+    return Page(events, len(found), found[-1].id if found else None)
 
 
 async def _count_opened(session: AsyncSession) -> int:

@@ -1,4 +1,4 @@
-"""The HTTP door of funding: status codes, who may what, problems, facts in the outbox."""
+"""The HTTP API of funding: status codes, who may what, problems, events in the outbox."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ def people(tokens: Tokens) -> People:
     return People(tokens)
 
 
-async def drafted(door: Api, people: People, **changes: Any) -> Json:
-    answer = await door.http.post("/calls", json=a_payload(**changes), headers=people.funder)
+async def drafted(api: Api, people: People, **changes: Any) -> Json:
+    answer = await api.http.post("/calls", json=a_payload(**changes), headers=people.funder)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-async def opened(door: Api, people: People, **changes: Any) -> Json:
-    call = await drafted(door, people, **changes)
-    answer = await door.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
+async def opened(api: Api, people: People, **changes: Any) -> Json:
+    call = await drafted(api, people, **changes)
+    answer = await api.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def expired(door: Api, people: People) -> Json:
-    """An open call whose deadline passed a minute ago, not yet announced as closed."""
-    call = await opened(door, people)
-    async with door.sessions.begin() as session:
+async def expired(api: Api, people: People) -> Json:
+    """An open call whose deadline passed a minute ago, not yet published as closed."""
+    call = await opened(api, people)
+    async with api.sessions.begin() as session:
         moment = datetime.now(UTC) - A_MINUTE_AGO
         await session.execute(update(calls).values(closes_at=moment))
     return call
 
 
-async def facts(door: Api) -> list[tuple[str, Json]]:
-    async with door.sessions() as session:
+async def events(api: Api) -> list[tuple[str, Json]]:
+    async with api.sessions() as session:
         rows = (await session.scalars(select(OutboxRow).order_by(OutboxRow.seq))).all()
     return [(row.topic, json.loads(row.body)) for row in rows]
 
@@ -75,39 +75,39 @@ def fields_of(answer: httpx.Response) -> list[str]:
     return [error["field"] for error in answer.json()["errors"]]
 
 
-async def test_an_opened_call_leaves_one_fact_with_the_whole_call(door: Api, people: People):
-    call = await opened(door, people)
+async def test_an_opened_call_leaves_one_event_with_the_whole_call(api: Api, people: People):
+    call = await opened(api, people)
 
-    [(topic, fact)] = await facts(door)
+    [(topic, event)] = await events(api)
 
     assert topic == "funding.call.opened.v1"
-    assert (fact["aggregate_version"], fact["call"]["version"], call["version"]) == (2, 2, 2)
-    assert fact["call"]["state"] == "open"
-    assert fact["call"]["tracks"][0]["criteria"]["provinces"] == ["MA-AGD"]
-    assert fact["call"]["reference_on"] == call["reference_on"]
+    assert (event["aggregate_version"], event["call"]["version"], call["version"]) == (2, 2, 2)
+    assert event["call"]["state"] == "open"
+    assert event["call"]["tracks"][0]["criteria"]["provinces"] == ["MA-AGD"]
+    assert event["call"]["reference_on"] == call["reference_on"]
 
 
-async def test_a_confirmed_audience_is_audited_and_stays_with_every_fact(door: Api, people: People):
-    call = await drafted(door, people)
+async def test_a_confirmed_audience_is_audited_and_stays_with_every_event(api: Api, people: People):
+    call = await drafted(api, people)
     path = f"/calls/{call['call_id']}"
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"{path}/open", json={"confirmed_audience": 41}, headers=people.funder
     )
-    await door.http.post(f"{path}/cancel", json={"reason": "budget"}, headers=people.funder)
+    await api.http.post(f"{path}/cancel", json={"reason": "budget"}, headers=people.funder)
 
     assert answer.status_code == 200, answer.text
-    assert [fact["call"]["confirmed_audience"] for _, fact in await facts(door)] == [41, 41]
-    async with door.sessions() as session:
+    assert [event["call"]["confirmed_audience"] for _, event in await events(api)] == [41, 41]
+    async with api.sessions() as session:
         row = await session.scalar(select(AuditRow).where(AuditRow.action == "call opened"))
     assert (row.before["confirmed_audience"], row.after["confirmed_audience"]) == (None, 41)
 
 
 @pytest.mark.parametrize("number", [-1, 10_000_001, "many", 1.5])
-async def test_an_absurd_confirmed_audience_is_refused(door: Api, people: People, number: Any):
-    call = await drafted(door, people)
+async def test_an_absurd_confirmed_audience_is_refused(api: Api, people: People, number: Any):
+    call = await drafted(api, people)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/calls/{call['call_id']}/open", json={"confirmed_audience": number}, headers=people.funder
     )
 
@@ -115,9 +115,9 @@ async def test_an_absurd_confirmed_audience_is_refused(door: Api, people: People
 
 
 async def test_a_wall_clock_deadline_is_answered_as_instant_zone_and_words(
-    door: Api, people: People
+    api: Api, people: People
 ):
-    call = await drafted(door, people)
+    call = await drafted(api, people)
 
     assert call["deadline"] == {
         "at": "2027-09-02T15:00:00Z",
@@ -127,7 +127,7 @@ async def test_a_wall_clock_deadline_is_answered_as_instant_zone_and_words(
     }
 
 
-async def test_an_explicit_deadline_is_kept_as_published(door: Api, people: People):
+async def test_an_explicit_deadline_is_kept_as_published(api: Api, people: People):
     deadline = {
         "at": "2027-09-02T16:00:00+01:00",
         "zone": "Africa/Casablanca",
@@ -135,7 +135,7 @@ async def test_an_explicit_deadline_is_kept_as_published(door: Api, people: Peop
         "shown_ar": None,
     }
 
-    call = await drafted(door, people, deadline=deadline)
+    call = await drafted(api, people, deadline=deadline)
 
     assert call["deadline"] == {**deadline, "at": "2027-09-02T15:00:00Z"}
 
@@ -159,61 +159,59 @@ async def test_an_explicit_deadline_is_kept_as_published(door: Api, people: Peop
     ],
 )
 async def test_a_deadline_that_no_clock_shows_is_refused_with_the_remedy(
-    door: Api, people: People, deadline: Json, field: str, word: str
+    api: Api, people: People, deadline: Json, field: str, word: str
 ):
-    answer = await door.http.post(
-        "/calls", json=a_payload(deadline=deadline), headers=people.funder
-    )
+    answer = await api.http.post("/calls", json=a_payload(deadline=deadline), headers=people.funder)
 
     assert (answer.status_code, fields_of(answer)) == (422, [field])
     assert word in answer.json()["detail"]
 
 
-async def test_a_call_is_not_opened_after_its_deadline(door: Api, people: People):
-    call = await drafted(door, people, deadline={"local": "2022-09-02T16:00"})
+async def test_a_call_is_not_opened_after_its_deadline(api: Api, people: People):
+    call = await drafted(api, people, deadline={"local": "2022-09-02T16:00"})
 
-    answer = await door.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
+    answer = await api.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "deadline-passed")
-    assert await facts(door) == []
+    assert await events(api) == []
 
 
-async def test_a_draft_is_rewritten_deadline_included(door: Api, people: People):
-    call = await drafted(door, people)
+async def test_a_draft_is_rewritten_deadline_included(api: Api, people: People):
+    call = await drafted(api, people)
     body = a_payload(edition="2027", deadline=None)
 
-    answer = await door.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
+    answer = await api.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
 
     assert (answer.json()["edition"], answer.json()["deadline"]) == ("2027", None)
-    assert (answer.json()["version"], await facts(door)) == (2, [])
+    assert (answer.json()["version"], await events(api)) == (2, [])
 
 
-async def test_updating_an_open_call_says_what_changed(door: Api, people: People):
-    call = await opened(door, people)
+async def test_updating_an_open_call_says_what_changed(api: Api, people: People):
+    call = await opened(api, people)
     body = a_payload(tracks=[a_track(provinces=["MA-AGD", "MA-TIZ"])])
 
-    answer = await door.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
+    answer = await api.http.put(f"/calls/{call['call_id']}", json=body, headers=people.funder)
 
-    topic, fact = (await facts(door))[-1]
+    topic, event = (await events(api))[-1]
     assert (answer.status_code, topic) == (200, "funding.call.updated.v1")
-    assert (fact["changed"], fact["call"]["version"]) == (["tracks"], 3)
+    assert (event["changed"], event["call"]["version"]) == (["tracks"], 3)
 
 
-async def test_an_update_without_a_change_announces_nothing(door: Api, people: People):
-    call = await opened(door, people)
+async def test_an_update_without_a_change_publishes_nothing(api: Api, people: People):
+    call = await opened(api, people)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/calls/{call['call_id']}", json=a_payload(), headers=people.funder
     )
 
     assert answer.json()["version"] == 2
-    assert len(await facts(door)) == 1
+    assert len(await events(api)) == 1
 
 
-async def test_an_update_does_not_touch_the_deadline(door: Api, people: People):
-    call = await opened(door, people)
+async def test_an_update_does_not_touch_the_deadline(api: Api, people: People):
+    call = await opened(api, people)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/calls/{call['call_id']}", json=a_payload(deadline=LATER), headers=people.funder
     )
 
@@ -221,27 +219,27 @@ async def test_an_update_does_not_touch_the_deadline(door: Api, people: People):
     assert "extend" in answer.json()["detail"]
 
 
-async def test_extending_announces_the_reason_and_both_deadlines(door: Api, people: People):
-    call = await opened(door, people)
+async def test_extending_publishes_the_reason_and_both_deadlines(api: Api, people: People):
+    call = await opened(api, people)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/calls/{call['call_id']}/extend",
         json={"deadline": LATER, "reason": "intempéries"},
         headers=people.funder,
     )
 
-    topic, fact = (await facts(door))[-1]
+    topic, event = (await events(api))[-1]
     assert (answer.status_code, topic) == (200, "funding.call.deadline_extended.v1")
-    assert fact["reason"] == "intempéries"
-    assert fact["previous_deadline"]["at"] == "2027-09-02T15:00:00Z"
-    assert fact["call"]["deadline"]["at"] == "2027-09-30T15:00:00Z"
+    assert event["reason"] == "intempéries"
+    assert event["previous_deadline"]["at"] == "2027-09-02T15:00:00Z"
+    assert event["call"]["deadline"]["at"] == "2027-09-30T15:00:00Z"
 
 
-async def test_a_deadline_is_not_moved_back(door: Api, people: People):
-    call = await opened(door, people)
+async def test_a_deadline_is_not_moved_back(api: Api, people: People):
+    call = await opened(api, people)
     body = {"deadline": {"local": "2027-09-01T16:00"}, "reason": "erreur"}
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/calls/{call['call_id']}/extend", json=body, headers=people.funder
     )
 
@@ -252,61 +250,62 @@ async def test_a_deadline_is_not_moved_back(door: Api, people: People):
     ("step", "body"), [("extend", {"deadline": LATER}), ("cancel", {}), ("cancel", {"reason": " "})]
 )
 async def test_extending_and_cancelling_need_a_reason(
-    door: Api, people: People, step: str, body: Json
+    api: Api, people: People, step: str, body: Json
 ):
-    call = await opened(door, people)
+    call = await opened(api, people)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/calls/{call['call_id']}/{step}", json=body, headers=people.funder
     )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
 
-async def test_closing_and_then_cancelling_are_announced_in_turn(door: Api, people: People):
-    path = f"/calls/{(await opened(door, people))['call_id']}"
+async def test_closing_and_then_cancelling_are_published_in_turn(api: Api, people: People):
+    path = f"/calls/{(await opened(api, people))['call_id']}"
 
-    await door.http.post(f"{path}/close", headers=people.funder)
-    await door.http.post(f"{path}/cancel", json={"reason": "vice"}, headers=people.funder)
+    await api.http.post(f"{path}/close", headers=people.funder)
+    await api.http.post(f"{path}/cancel", json={"reason": "vice"}, headers=people.funder)
 
-    told = [
-        (topic, fact["call"]["state"], fact["call"]["version"]) for topic, fact in await facts(door)
+    alerted = [
+        (topic, event["call"]["state"], event["call"]["version"])
+        for topic, event in await events(api)
     ]
-    assert told == [
+    assert alerted == [
         ("funding.call.opened.v1", "open", 2),
         ("funding.call.closed.v1", "closed", 3),
         ("funding.call.cancelled.v1", "cancelled", 4),
     ]
 
 
-async def test_cancelling_a_draft_tells_nobody(door: Api, people: People):
-    call = await drafted(door, people)
+async def test_cancelling_a_draft_alerts_nobody(api: Api, people: People):
+    call = await drafted(api, people)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/calls/{call['call_id']}/cancel", json={"reason": "doublon"}, headers=people.funder
     )
 
-    assert (answer.json()["state"], await facts(door)) == ("cancelled", [])
+    assert (answer.json()["state"], await events(api)) == ("cancelled", [])
 
 
-async def test_the_clock_announces_a_call_that_is_over_once(door: Api, people: People):
-    call = await expired(door, people)
+async def test_the_clock_publishes_a_call_that_is_over_once(api: Api, people: People):
+    call = await expired(api, people)
 
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         first = await usecases.close_expired_calls(session, at=datetime.now(UTC))
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         second = await usecases.close_expired_calls(session, at=datetime.now(UTC))
 
-    topic, fact = (await facts(door))[-1]
+    topic, event = (await events(api))[-1]
     assert (first, second, topic) == (1, 0, "funding.call.closed.v1")
-    assert (fact["call_id"], fact["call"]["state"]) == (call["call_id"], "closed")
+    assert (event["call_id"], event["call"]["state"]) == (call["call_id"], "closed")
 
 
-async def test_the_clock_leaves_running_and_standing_calls_alone(door: Api, people: People):
-    await opened(door, people)
-    await opened(door, people, deadline=None)
+async def test_the_clock_leaves_running_and_standing_calls_alone(api: Api, people: People):
+    await opened(api, people)
+    await opened(api, people, deadline=None)
 
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         closed = await usecases.close_expired_calls(session, at=datetime.now(UTC))
 
     assert closed == 0
@@ -319,36 +318,36 @@ async def test_the_clock_leaves_running_and_standing_calls_alone(door: Api, peop
         ("POST", "/extend", {"deadline": LATER, "reason": "pluie"}),
     ],
 )
-async def test_the_deadline_holds_before_the_clock_has_announced_it(
-    door: Api, people: People, method: str, step: str, body: Json
+async def test_the_deadline_holds_before_the_clock_has_published_it(
+    api: Api, people: People, method: str, step: str, body: Json
 ):
-    path = f"/calls/{(await expired(door, people))['call_id']}"
+    path = f"/calls/{(await expired(api, people))['call_id']}"
 
-    answer = await door.http.request(method, path + step, json=body, headers=people.funder)
-    seen = await door.http.get(path, headers=people.reader)
+    answer = await api.http.request(method, path + step, json=body, headers=people.funder)
+    seen = await api.http.get(path, headers=people.reader)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "deadline-passed")
     assert seen.json()["state"] == "closed"
 
 
-async def test_lists_by_state_count_a_call_that_is_over_as_closed(door: Api, people: People):
-    over = await expired(door, people)
-    standing = await opened(door, people, deadline=None)
+async def test_lists_by_state_count_a_call_that_is_over_as_closed(api: Api, people: People):
+    over = await expired(api, people)
+    standing = await opened(api, people, deadline=None)
 
     async def listed(state: str) -> list[str]:
-        answer = await door.http.get(f"/calls?state={state}", headers=people.reader)
+        answer = await api.http.get(f"/calls?state={state}", headers=people.reader)
         return [call["call_id"] for call in answer.json()["items"]]
 
     assert await listed("open") == [standing["call_id"]]
     assert await listed("closed") == [over["call_id"]]
 
 
-async def test_a_draft_is_between_its_funder_and_the_operators(door: Api, people: People):
-    call = await drafted(door, people)
+async def test_a_draft_is_between_its_funder_and_the_operators(api: Api, people: People):
+    call = await drafted(api, people)
 
     async def seen_by(headers: dict[str, str]) -> tuple[int, int]:
-        one = await door.http.get(f"/calls/{call['call_id']}", headers=headers)
-        many = await door.http.get("/calls", headers=headers)
+        one = await api.http.get(f"/calls/{call['call_id']}", headers=headers)
+        many = await api.http.get("/calls", headers=headers)
         return one.status_code, len(many.json()["items"])
 
     assert await seen_by(people.funder) == await seen_by(people.operator) == (200, 1)
@@ -368,29 +367,29 @@ async def test_a_draft_is_between_its_funder_and_the_operators(door: Api, people
     ],
 )
 async def test_a_search_finds_calls_by_place_sector_state_and_funder(
-    door: Api, people: People, query: str, found: set[str]
+    api: Api, people: People, query: str, found: set[str]
 ):
     made = {
-        "agadir": await opened(door, people),
-        "national": await opened(door, people, tracks=[a_track()]),
+        "agadir": await opened(api, people),
+        "national": await opened(api, people, tracks=[a_track()]),
         "north": await opened(
-            door, people, tracks=[a_track(communes=["01.051.01.01"], sectors=["ARGAN"])]
+            api, people, tracks=[a_track(communes=["01.051.01.01"], sectors=["ARGAN"])]
         ),
     }
 
-    answer = await door.http.get(f"/calls?{query}", headers=people.reader)
+    answer = await api.http.get(f"/calls?{query}", headers=people.reader)
 
     names = {call["call_id"]: name for name, call in made.items()}
     assert {names[call["call_id"]] for call in answer.json()["items"]} == found
 
 
-async def test_pages_show_every_call_once(door: Api, people: People):
-    made = [(await drafted(door, people))["call_id"] for _ in range(5)]
+async def test_pages_show_every_call_once(api: Api, people: People):
+    made = [(await drafted(api, people))["call_id"] for _ in range(5)]
     seen: list[str] = []
     after: str | None = ""
 
     while after is not None:
-        page = (await door.http.get(f"/calls?limit=2{after}", headers=people.funder)).json()
+        page = (await api.http.get(f"/calls?limit=2{after}", headers=people.funder)).json()
         seen += [call["call_id"] for call in page["items"]]
         after = f"&after={page['next']}" if page["next"] else None
 
@@ -418,65 +417,65 @@ async def test_pages_show_every_call_once(door: Api, people: People):
     ],
 )
 async def test_a_malformed_call_is_refused_naming_the_field(
-    door: Api, people: People, wrong: Json, field: str
+    api: Api, people: People, wrong: Json, field: str
 ):
-    answer = await door.http.post("/calls", json=a_payload(**wrong), headers=people.operator)
+    answer = await api.http.post("/calls", json=a_payload(**wrong), headers=people.operator)
 
     assert (answer.status_code, fields_of(answer)) == (422, [field])
 
 
-async def test_a_near_miss_is_answered_with_the_code_that_was_meant(door: Api, people: People):
+async def test_a_near_miss_is_answered_with_the_code_that_was_meant(api: Api, people: People):
     body = a_payload(tracks=[a_track(provinces=["MA-TIZNIT"])])
 
-    answer = await door.http.post("/calls", json=body, headers=people.funder)
+    answer = await api.http.post("/calls", json=body, headers=people.funder)
 
     assert "did you mean MA-TIZ" in answer.json()["errors"][0]["message"]
 
 
-async def test_an_oversized_body_is_refused(door: Api, people: People):
+async def test_an_oversized_body_is_refused(api: Api, people: People):
     body = a_payload(source="x" * 300_000)
 
-    answer = await door.http.post("/calls", json=body, headers=people.funder)
+    answer = await api.http.post("/calls", json=body, headers=people.funder)
 
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_call_made_before(door: Api, people: People):
+async def test_the_same_key_finds_the_call_made_before(api: Api, people: People):
     headers = {**people.funder, "Idempotency-Key": str(uuid.uuid4())}
 
-    first = await door.http.post("/calls", json=a_payload(), headers=headers)
-    second = await door.http.post("/calls", json=a_payload(), headers=headers)
-    listed = await door.http.get("/calls", headers=people.funder)
+    first = await api.http.post("/calls", json=a_payload(), headers=headers)
+    second = await api.http.post("/calls", json=a_payload(), headers=headers)
+    listed = await api.http.get("/calls", headers=people.funder)
 
     assert (first.status_code, second.status_code) == (201, 200)
     assert [call["call_id"] for call in listed.json()["items"]] == [second.json()["call_id"]]
 
 
-async def test_a_partner_prepares_calls_of_its_own_institution_only(door: Api, people: People):
-    answer = await door.http.post("/calls", json=a_payload(), headers=people.rival)
+async def test_a_partner_prepares_calls_of_its_own_institution_only(api: Api, people: People):
+    answer = await api.http.post("/calls", json=a_payload(), headers=people.rival)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not-your-institution")
     assert fields_of(answer) == ["funder_slug"]
 
 
-async def test_a_call_of_a_partner_carries_its_institution_by_itself(door: Api, people: People):
-    call = await drafted(door, people, funder_slug=None)
+async def test_a_call_of_a_partner_carries_its_institution_by_itself(api: Api, people: People):
+    call = await drafted(api, people, funder_slug=None)
 
     assert call["funder_slug"] == "indh-agadir"
 
 
-async def test_a_partner_without_an_institution_prepares_nothing(door: Api, tokens: Tokens):
-    answer = await door.http.post(
+async def test_a_partner_without_an_institution_prepares_nothing(api: Api, tokens: Tokens):
+    answer = await api.http.post(
         "/calls", json=a_payload(funder_slug=None), headers=tokens.headers("partner")
     )
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not-your-institution")
 
 
-async def test_a_call_does_not_change_its_institution(door: Api, people: People):
-    call = await drafted(door, people)
+async def test_a_call_does_not_change_its_institution(api: Api, people: People):
+    call = await drafted(api, people)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/calls/{call['call_id']}",
         json=a_payload(funder_slug="indh-tiznit"),
         headers=people.operator,
@@ -485,19 +484,19 @@ async def test_a_call_does_not_change_its_institution(door: Api, people: People)
     assert (answer.status_code, fields_of(answer)) == (422, ["funder_slug"])
 
 
-async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, people: People):
-    call = await opened(door, people)
+async def test_a_step_decided_on_an_older_version_is_a_conflict(api: Api, people: People):
+    call = await opened(api, people)
     headers = {**people.funder, "If-Match": '"1"'}
 
-    answer = await door.http.post(f"/calls/{call['call_id']}/close", headers=headers)
+    answer = await api.http.post(f"/calls/{call['call_id']}/close", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
 
-async def test_an_audit_row_holds_what_differs_and_who_did_it(door: Api, people: People):
-    call = await opened(door, people, reference_on="2027-01-01")
+async def test_an_audit_row_holds_what_differs_and_who_did_it(api: Api, people: People):
+    call = await opened(api, people, reference_on="2027-01-01")
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
 
     assert [row.action for row in rows] == ["call drafted", "call opened"]
@@ -508,21 +507,21 @@ async def test_an_audit_row_holds_what_differs_and_who_did_it(door: Api, people:
     assert rows[1].subject_id == uuid.UUID(call["call_id"])
 
 
-async def test_of_two_steps_at_once_one_is_refused_and_one_fact_leaves(
+async def test_of_two_steps_at_once_one_is_refused_and_one_event_leaves(
     databases: pytest_plugin.TestDatabases, tokens: Tokens, people: People
 ):
     url = databases.fresh("funding")
     engine = make_engine(url)
-    async with pytest_plugin.api(create_app, "funding", url, tokens) as door:
-        door.runtime.sessions = make_sessions(engine)
-        path = f"/calls/{(await drafted(door, people))['call_id']}/open"
+    async with pytest_plugin.api(create_app, "funding", url, tokens) as api:
+        api.runtime.sessions = make_sessions(engine)
+        path = f"/calls/{(await drafted(api, people))['call_id']}/open"
 
         answers = await asyncio.gather(
-            door.http.post(path, headers=people.funder),
-            door.http.post(path, headers=people.operator),
+            api.http.post(path, headers=people.funder),
+            api.http.post(path, headers=people.operator),
         )
 
-        async with door.runtime.sessions() as session:
+        async with api.runtime.sessions() as session:
             rows = (await session.scalars(select(OutboxRow))).all()
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]

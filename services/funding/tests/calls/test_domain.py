@@ -35,7 +35,7 @@ from .builders import IN_A_WEEK, NOON, a_call, a_deadline, a_track, some_terms
 LATER = IN_A_WEEK + timedelta(days=7)
 
 
-def test_opening_a_draft_announces_the_whole_call():
+def test_opening_a_draft_publishes_the_whole_call():
     call = a_call()
 
     event = call.open(at=NOON)
@@ -110,7 +110,7 @@ def test_a_call_is_not_opened_after_its_deadline():
     assert call.state is State.DRAFT
 
 
-def test_an_update_announces_which_fields_changed():
+def test_an_update_publishes_which_fields_changed():
     call = a_call(state=State.OPEN)
 
     event = call.amend(some_terms(edition="2026", tracks=[a_track()]), None, at=NOON)
@@ -120,7 +120,7 @@ def test_an_update_announces_which_fields_changed():
     assert (event.call.version, event.call.deadline) == (3, a_deadline())
 
 
-def test_an_update_that_changes_nothing_announces_nothing():
+def test_an_update_that_changes_nothing_publishes_nothing():
     call = a_call(state=State.OPEN)
 
     event = call.amend(some_terms(), a_deadline(), at=NOON)
@@ -151,7 +151,7 @@ def test_an_update_does_not_end_a_standing_call():
         lambda call: call.extend(a_deadline(LATER), reason="pluie", at=IN_A_WEEK),
     ],
 )
-def test_nothing_changes_after_the_deadline_even_before_the_clock_announced_it(
+def test_nothing_changes_after_the_deadline_even_before_the_clock_published_it(
     step: Callable[[Call], object],
 ):
     call = a_call(state=State.OPEN)
@@ -160,7 +160,7 @@ def test_nothing_changes_after_the_deadline_even_before_the_clock_announced_it(
         step(call)
 
 
-def test_an_extension_announces_the_new_and_the_previous_deadline():
+def test_an_extension_publishes_the_new_and_the_previous_deadline():
     call = a_call(state=State.OPEN)
 
     event = call.extend(a_deadline(LATER, "8 décembre 2026"), reason="pluie", at=NOON)
@@ -185,7 +185,7 @@ def test_a_standing_call_has_no_deadline_to_extend():
         call.extend(a_deadline(), reason="erreur", at=NOON)
 
 
-def test_closing_announces_a_closed_call():
+def test_closing_publishes_a_closed_call():
     call = a_call(state=State.OPEN)
 
     event = call.close(at=IN_A_WEEK)
@@ -193,7 +193,7 @@ def test_closing_announces_a_closed_call():
     assert (event.call.state, event.call.version) == ("closed", 3)
 
 
-def test_a_call_past_its_deadline_reads_as_closed_before_it_is_announced():
+def test_a_call_past_its_deadline_reads_as_closed_before_it_is_published():
     call = a_call(state=State.OPEN)
 
     assert call.state_at(IN_A_WEEK - timedelta(seconds=1)) is State.OPEN
@@ -201,7 +201,7 @@ def test_a_call_past_its_deadline_reads_as_closed_before_it_is_announced():
 
 
 @pytest.mark.parametrize("start", [State.OPEN, State.CLOSED])
-def test_cancelling_a_call_that_people_were_told_of_announces_the_reason(start: State):
+def test_cancelling_a_call_that_people_were_alerted_of_publishes_the_reason(start: State):
     call = a_call(state=start)
 
     event = call.cancel(reason="budget retiré", at=NOON)
@@ -210,7 +210,7 @@ def test_cancelling_a_call_that_people_were_told_of_announces_the_reason(start: 
     assert (event.call.state, event.reason) == ("cancelled", "budget retiré")
 
 
-def test_cancelling_a_draft_announces_nothing():
+def test_cancelling_a_draft_publishes_nothing():
     call = a_call()
 
     event = call.cancel(reason="doublon", at=NOON)

@@ -23,7 +23,7 @@ from .builders import a_call
 pytestmark = pytest.mark.servers
 
 
-async def test_a_running_clock_announces_a_call_that_is_over(
+async def test_a_running_clock_publishes_a_call_that_is_over(
     databases: pytest_plugin.TestDatabases, tokens: Tokens
 ):
     url = databases.fresh("funding")
@@ -33,14 +33,14 @@ async def test_a_running_clock_announces_a_call_that_is_over(
     async with sessions.begin() as session:
         session.add(a_call(state=State.OPEN, closes_at=a_minute_ago))
 
-    async def told() -> list[str]:
+    async def alerted() -> list[str]:
         async with sessions() as session:
             return list((await session.scalars(select(OutboxRow.topic))).all())
 
-    async with pytest_plugin.api(create_app, "funding", url, tokens) as door:
-        door.runtime.sessions = sessions
-        clock = asyncio.create_task(Runner(url, [jobs.close_expired_calls(door.runtime)]).run())
-        topics = await eventually(told)
+    async with pytest_plugin.api(create_app, "funding", url, tokens) as api:
+        api.runtime.sessions = sessions
+        clock = asyncio.create_task(Runner(url, [jobs.close_expired_calls(api.runtime)]).run())
+        topics = await eventually(alerted)
         clock.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await clock

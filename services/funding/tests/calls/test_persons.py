@@ -17,17 +17,17 @@ from .builders import FUNDER, a_call
 
 
 async def answered(session, event):
-    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
-    await reaction.handler(event, session)
+    (consumer,) = [r for r in handlers.consumers.consumers if r.queue.endswith(".answer_person")]
+    await consumer.handler(event, session)
     await session.flush()
     query = select(OutboxRow.body).where(OutboxRow.topic == FundingAnswered.topic)
     body = await session.scalar(query.order_by(OutboxRow.seq.desc()).limit(1))
     return orjson.loads(body)
 
 
-async def test_access_lists_the_calls_that_the_account_wrote_and_an_erasure_leaves_them(door):
+async def test_access_lists_the_calls_that_the_account_wrote_and_an_erasure_leaves_them(api):
     mine, other = a_call(), a_call(created_by=uuid.uuid4())
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         session.add_all([mine, other])
         await session.flush()
         asked = {"request_id": uuid.uuid4(), "account_ids": (FUNDER,)}

@@ -11,7 +11,7 @@ import pytest
 
 from devkit.pytest_plugin import Api, Tokens
 from funding.calls.seeds.editions import Seed, real_calls, replayed_calls
-from shared.contracts.criteria import ApplicantType, Criteria, Facts, LegalStatus
+from shared.contracts.criteria import ApplicantType, Criteria, LegalStatus, Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.verdict import Outcome
 
@@ -21,9 +21,9 @@ REAL = {seed.seed_key: seed for seed in real_calls()}
 REPLAYED = {seed.seed_key: seed for seed in replayed_calls(TODAY)}
 
 
-def a_cooperative(**known: Any) -> Facts:
+def a_cooperative(**known: Any) -> Profile:
     """Ten members in Agadir, five of them women, two young."""
-    return Facts(
+    return Profile(
         **{
             "region": "MA-09",
             "province": "MA-AGD",
@@ -39,11 +39,11 @@ def a_cooperative(**known: Any) -> Facts:
     )
 
 
-def outcomes(seed_key: str, facts: Facts, on: date = TODAY) -> list[str]:
-    """What each track of the call says of these facts."""
+def outcomes(seed_key: str, profile: Profile, on: date = TODAY) -> list[str]:
+    """What each track of the call says of these events."""
     tracks = REAL[seed_key].payload["tracks"]
     criteria = [Criteria.model_validate(track["criteria"]) for track in tracks]
-    return [evaluate(one, facts, reference_on=on).outcome.value for one in criteria]
+    return [evaluate(one, profile, reference_on=on).outcome.value for one in criteria]
 
 
 YES, NO = Outcome.ELIGIBLE.value, Outcome.INELIGIBLE.value
@@ -119,34 +119,32 @@ def test_the_cap_of_tiznit_depends_on_the_kind_of_applicant():
 
 @pytest.mark.parametrize("seed", [pytest.param(s, id=key) for key, s in REAL.items()])
 async def test_a_historic_call_is_accepted_and_no_longer_opens_after_its_deadline(
-    door: Api, tokens: Tokens, seed: Seed
+    api: Api, tokens: Tokens, seed: Seed
 ):
     operator = tokens.headers("operator")
-    drafted = await door.http.post("/calls", json=seed.payload, headers=operator)
+    drafted = await api.http.post("/calls", json=seed.payload, headers=operator)
     assert drafted.status_code == 201, drafted.text
 
-    answer = await door.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=operator)
+    answer = await api.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=operator)
 
     assert answer.status_code == (409 if seed.payload["deadline"] else 200)
 
 
 @pytest.mark.parametrize("seed", [pytest.param(s, id=key) for key, s in REPLAYED.items()])
-async def test_a_replayed_call_opens(door: Api, tokens: Tokens, seed: Seed):
+async def test_a_replayed_call_opens(api: Api, tokens: Tokens, seed: Seed):
     headers = tokens.headers("partner", partner=seed.payload["funder_slug"])
     key = {"Idempotency-Key": str(seed.idempotency_key)}
-    drafted = await door.http.post("/calls", json=seed.payload, headers=headers | key)
+    drafted = await api.http.post("/calls", json=seed.payload, headers=headers | key)
 
-    answer = await door.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=headers)
+    answer = await api.http.post(f"/calls/{drafted.json()['call_id']}/open", headers=headers)
 
     assert (answer.status_code, answer.json()["state"]) == (200, "open"), drafted.text
 
 
-async def test_the_deadline_of_agadir_2022_is_four_in_the_afternoon_there(
-    door: Api, tokens: Tokens
-):
+async def test_the_deadline_of_agadir_2022_is_four_in_the_afternoon_there(api: Api, tokens: Tokens):
     payload = REAL["indh-agadir-2022"].payload
 
-    answer = await door.http.post("/calls", json=payload, headers=tokens.headers("operator"))
+    answer = await api.http.post("/calls", json=payload, headers=tokens.headers("operator"))
 
     assert answer.json()["deadline"] == {
         "at": "2022-09-02T15:00:00Z",

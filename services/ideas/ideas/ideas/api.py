@@ -1,4 +1,4 @@
-"""The HTTP door of the idea bank."""
+"""The HTTP API of the idea bank."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ReturnIn(BaseModel):
 
 
 class WithdrawIn(BaseModel):
-    """Why the idea is taken back; readers who were told of it will see it."""
+    """Why the idea is taken back; readers who were alerted of it will see it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -150,7 +150,7 @@ async def publish_idea(
 ) -> IdeaOut:
     """Make a submitted idea public; every matching cooperative and partner hears of it.
 
-    Where many more match than `confirmed_audience`, nobody is told before a person looks again.
+    Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
     """
     idea = await usecases.publish_idea(
         session,

@@ -98,7 +98,7 @@ class IdeaContent(Contract):
 
 @dataclass(eq=False, kw_only=True)
 class Idea:
-    """An idea of the bank. `version` grows by one with every change, announced or not.
+    """An idea of the bank. `version` grows by one with every change, published or not.
 
     `author_id` is who typed it; `on_behalf_of` is the person or cooperative that it belongs to, if
     it was filed for them. Neither may judge it, and only whom it belongs to may change it.
@@ -179,7 +179,7 @@ class Idea:
     def withdraw(
         self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
     ) -> IdeaWithdrawn | None:
-        """Take the idea back. Only a published one is announced, for only then was anyone told."""
+        """Take the idea back. Only a published one is published, for only then was anyone told."""
         self._require_author(by)
         was_public = self.state is State.PUBLISHED
         self._move_to(State.WITHDRAWN)
@@ -193,10 +193,10 @@ class Idea:
             aggregate_version=self.version,
         )
 
-    def newest_fact(self) -> IdeaPublished | IdeaWithdrawn:
-        """What whoever has to learn of this idea anew is told; only of an idea that was public.
+    def newest_event(self) -> IdeaPublished | IdeaWithdrawn:
+        """What whoever has to learn of this idea anew is alerted; only of an idea that was public.
 
-        The reason of a withdrawal is told once, and is not kept.
+        The reason of a withdrawal is alerted once, and is not kept.
         """
         assert self.published_at is not None
         if self.state is State.WITHDRAWN:

@@ -1,4 +1,4 @@
-"""What ideas does when others announce something."""
+"""What ideas does when others publish something."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from . import queries
 from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
 from .models import ideas
 
-TOLD_AT_ONCE = 100
+CHANGES_AT_ONCE = 100
 """Most ideas in a page of a snapshot."""
 
 
@@ -106,14 +106,14 @@ async def publish_idea(
 ) -> Idea:
     """Make a submitted idea public: a moderator who does not own it.
 
-    Where many more match than the `confirmed_audience`, nobody is told before a person looks.
+    Where many more match than the `confirmed_audience`, nobody is alerted before a person looks.
     """
     idea = await _moderated(session, caller, idea_id, expected)
     before = _standing(idea)
     event = idea.publish(by=caller.identities, at=now(), confirmed_audience=confirmed_audience)
     outbox.add(session, event)
     after = {**_standing(idea), "confirmed_audience": confirmed_audience}
-    _record(session, caller, idea, "idea published", before=before, after=after, judged=True)
+    _record(session, caller, idea, "idea published", before=before, after=after, verified=True)
     return idea
 
 
@@ -130,7 +130,7 @@ async def return_idea(
     before = _standing(idea)
     idea.send_back(by=caller.identities, reason=reason)
     after = _standing(idea)
-    _record(session, caller, idea, "idea returned", before=before, after=after, judged=True)
+    _record(session, caller, idea, "idea returned", before=before, after=after, verified=True)
     return idea
 
 
@@ -142,7 +142,7 @@ async def withdraw_idea(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Idea:
-    """Take an idea back: its owner only, and whoever was told hears of it."""
+    """Take an idea back: its owner only, and whoever was alerted hears of it."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
     event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
@@ -153,13 +153,13 @@ async def withdraw_idea(
 
 
 async def ideas_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next ideas that were ever public, as the newest fact of each."""
+    """The next ideas that were ever public, as the newest event of each."""
     query = select(Idea).where(ideas.c.published_at.is_not(None))
     if after is not None:
         query = query.where(ideas.c.id > after)
-    found = (await session.scalars(query.order_by(ideas.c.id).limit(TOLD_AT_ONCE))).all()
-    facts = [(f"{idea.id} {idea.version}", idea.newest_fact()) for idea in found]
-    return Page(facts, len(found), found[-1].id if found else None)
+    found = (await session.scalars(query.order_by(ideas.c.id).limit(CHANGES_AT_ONCE))).all()
+    events = [(f"{idea.id} {idea.version}", idea.newest_event()) for idea in found]
+    return Page(events, len(found), found[-1].id if found else None)
 
 
 async def _count_public(session: AsyncSession) -> int:
@@ -263,11 +263,11 @@ def _record(
     *,
     before: dict[str, object] | None = None,
     after: dict[str, object],
-    judged: bool = False,
+    verified: bool = False,
 ) -> None:
     """Whoever judges it acts for nobody; whoever files it, for its owner, unless that is them."""
     own = caller.cooperatives | {caller.subject}
-    owner = None if judged or idea.on_behalf_of in own else idea.on_behalf_of
+    owner = None if verified or idea.on_behalf_of in own else idea.on_behalf_of
     audit.record(
         session,
         caller,

@@ -1,4 +1,4 @@
-"""The HTTP door of the idea bank: status codes, who may what, problems, facts in the outbox."""
+"""The HTTP API of the idea bank: status codes, who may what, problems, events in the outbox."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ def people(tokens: Tokens) -> People:
     return People(tokens)
 
 
-async def drafted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
-    answer = await door.http.post("/ideas", json=a_payload(**changes), headers=headers)
+async def drafted(api: Api, headers: dict[str, str], **changes: Any) -> Json:
+    answer = await api.http.post("/ideas", json=a_payload(**changes), headers=headers)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-async def submitted(door: Api, headers: dict[str, str], **changes: Any) -> Json:
-    idea = await drafted(door, headers, **changes)
-    return (await door.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)).json()
+async def submitted(api: Api, headers: dict[str, str], **changes: Any) -> Json:
+    idea = await drafted(api, headers, **changes)
+    return (await api.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)).json()
 
 
-async def published(door: Api, people: People, **changes: Any) -> Json:
-    idea = await submitted(door, people.author, **changes)
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
+async def published(api: Api, people: People, **changes: Any) -> Json:
+    idea = await submitted(api, people.author, **changes)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def facts(door: Api) -> list[tuple[str, Json]]:
-    async with door.sessions() as session:
+async def events(api: Api) -> list[tuple[str, Json]]:
+    async with api.sessions() as session:
         rows = (await session.scalars(select(OutboxRow).order_by(OutboxRow.seq))).all()
     return [(row.topic, json.loads(row.body)) for row in rows]
 
@@ -67,67 +67,67 @@ def fields_of(answer: httpx.Response) -> list[str]:
     return [error["field"] for error in answer.json()["errors"]]
 
 
-async def test_a_published_idea_leaves_one_fact_with_the_whole_idea(door: Api, people: People):
-    idea = await published(door, people)
+async def test_a_published_idea_leaves_one_event_with_the_whole_idea(api: Api, people: People):
+    idea = await published(api, people)
 
-    [(topic, fact)] = await facts(door)
+    [(topic, event)] = await events(api)
 
     assert topic == "ideas.idea.published.v1"
-    assert (fact["aggregate_version"], fact["idea"]["version"], idea["version"]) == (3, 3, 3)
-    assert fact["idea"]["title"] == a_payload()["title"]
-    assert fact["idea"]["author_id"] == str(AUTHOR)
+    assert (event["aggregate_version"], event["idea"]["version"], idea["version"]) == (3, 3, 3)
+    assert event["idea"]["title"] == a_payload()["title"]
+    assert event["idea"]["author_id"] == str(AUTHOR)
 
 
-async def test_a_confirmed_audience_is_audited_and_stays_with_every_fact(door: Api, people: People):
-    idea = await submitted(door, people.author)
+async def test_a_confirmed_audience_is_audited_and_stays_with_every_event(api: Api, people: People):
+    idea = await submitted(api, people.author)
     path = f"/ideas/{idea['idea_id']}"
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"{path}/publish", json={"confirmed_audience": 7}, headers=people.operator
     )
-    await door.http.post(f"{path}/withdraw", headers=people.author)
+    await api.http.post(f"{path}/withdraw", headers=people.author)
 
     assert answer.status_code == 200, answer.text
-    assert [fact["idea"]["confirmed_audience"] for _, fact in await facts(door)] == [7, 7]
-    async with door.sessions() as session:
+    assert [event["idea"]["confirmed_audience"] for _, event in await events(api)] == [7, 7]
+    async with api.sessions() as session:
         row = await session.scalar(select(AuditRow).where(AuditRow.action == "idea published"))
     assert row.after["confirmed_audience"] == 7
 
 
-async def test_drafting_and_submitting_announce_nothing(door: Api, people: People):
-    await submitted(door, people.author)
+async def test_drafting_and_submitting_publish_nothing(api: Api, people: People):
+    await submitted(api, people.author)
 
-    assert await facts(door) == []
+    assert await events(api) == []
 
 
-async def test_a_draft_is_answered_with_its_place_and_version(door: Api, people: People):
-    answer = await door.http.post("/ideas", json=a_payload(), headers=people.author)
+async def test_a_draft_is_answered_with_its_place_and_version(api: Api, people: People):
+    answer = await api.http.post("/ideas", json=a_payload(), headers=people.author)
 
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/ideas/{answer.json()['idea_id']}"
     assert answer.headers["ETag"] == '"1"'
 
 
-async def test_an_operator_cannot_publish_their_own_idea(door: Api, people: People):
-    idea = await submitted(door, people.operator)
+async def test_an_operator_cannot_publish_their_own_idea(api: Api, people: People):
+    idea = await submitted(api, people.operator)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "own-idea")
 
 
-async def test_publishing_a_draft_is_a_conflict(door: Api, people: People):
-    idea = await drafted(door, people.author)
+async def test_publishing_a_draft_is_a_conflict(api: Api, people: People):
+    idea = await drafted(api, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.operator)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "illegal-move")
 
 
-async def test_a_delegate_publishes_an_idea_of_the_delegation(door: Api, people: People):
-    idea = await submitted(door, people.author)
+async def test_a_delegate_publishes_an_idea_of_the_delegation(api: Api, people: People):
+    idea = await submitted(api, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
 
     assert answer.json()["state"] == "published"
 
@@ -136,76 +136,76 @@ async def test_a_delegate_publishes_an_idea_of_the_delegation(door: Api, people:
     "places", [{"regions": ["MA-07"]}, {"regions": [], "provinces": []}, {"provinces": ["MA-MAR"]}]
 )
 async def test_a_delegate_does_not_publish_beyond_the_delegation(
-    door: Api, people: People, places: Json
+    api: Api, people: People, places: Json
 ):
-    idea = await submitted(door, people.author, **places)
+    idea = await submitted(api, people.author, **places)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=people.delegate)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "outside-territory")
 
 
-async def test_a_returned_idea_shows_the_reason_to_its_author(door: Api, people: People):
-    idea = await submitted(door, people.author)
+async def test_a_returned_idea_shows_the_reason_to_its_author(api: Api, people: People):
+    idea = await submitted(api, people.author)
     path = f"/ideas/{idea['idea_id']}"
 
-    await door.http.post(f"{path}/return", json={"reason": "chiffrez"}, headers=people.operator)
-    seen = (await door.http.get(path, headers=people.author)).json()
+    await api.http.post(f"{path}/return", json={"reason": "chiffrez"}, headers=people.operator)
+    seen = (await api.http.get(path, headers=people.author)).json()
 
     assert (seen["state"], seen["returned_because"], seen["version"]) == ("draft", "chiffrez", 3)
 
 
-async def test_returning_without_a_reason_names_the_field(door: Api, people: People):
-    idea = await submitted(door, people.author)
+async def test_returning_without_a_reason_names_the_field(api: Api, people: People):
+    idea = await submitted(api, people.author)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/ideas/{idea['idea_id']}/return", json={}, headers=people.operator
     )
 
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
 
-async def test_withdrawing_a_published_idea_is_announced(door: Api, people: People):
-    idea = await published(door, people)
+async def test_withdrawing_a_published_idea_is_published(api: Api, people: People):
+    idea = await published(api, people)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/ideas/{idea['idea_id']}/withdraw", json={"reason": "abandon"}, headers=people.author
     )
 
-    topic, fact = (await facts(door))[-1]
+    topic, event = (await events(api))[-1]
     assert (answer.json()["state"], topic) == ("withdrawn", "ideas.idea.withdrawn.v1")
-    assert (fact["reason"], fact["idea"]["state"], fact["idea"]["version"]) == (
+    assert (event["reason"], event["idea"]["state"], event["idea"]["version"]) == (
         "abandon",
         "withdrawn",
         4,
     )
 
 
-async def test_withdrawing_a_draft_needs_no_body_and_tells_nobody(door: Api, people: People):
-    idea = await drafted(door, people.author)
+async def test_withdrawing_a_draft_needs_no_body_and_alerts_nobody(api: Api, people: People):
+    idea = await drafted(api, people.author)
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
 
     assert answer.json()["state"] == "withdrawn"
-    assert await facts(door) == []
+    assert await events(api) == []
 
 
-async def test_a_published_idea_is_not_rewritten(door: Api, people: People):
-    idea = await published(door, people)
+async def test_a_published_idea_is_not_rewritten(api: Api, people: People):
+    idea = await published(api, people)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/ideas/{idea['idea_id']}", json=a_payload(jobs=1), headers=people.author
     )
 
     assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
 
 
-async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Api, people: People):
-    idea = await published(door, people)
+async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(api: Api, people: People):
+    idea = await published(api, people)
     path = f"/ideas/{idea['idea_id']}"
 
-    seen = await door.http.get(path, headers=people.reader)
-    answer = await door.http.post(f"{path}/withdraw", headers=people.reader)
+    seen = await api.http.get(path, headers=people.reader)
+    answer = await api.http.post(f"{path}/withdraw", headers=people.reader)
 
     assert (seen.status_code, seen.json()["author_id"]) == (200, None)
     assert (answer.status_code, answer.json()["code"]) == (403, "not-author")
@@ -216,41 +216,41 @@ async def test_a_stranger_may_read_a_published_idea_but_not_withdraw_it(door: Ap
     [(SOUSS, True), (SOUSS[1:], False), (["MA-TNG"], False)],
 )
 async def test_a_delegate_learns_who_wrote_an_idea_only_if_it_lies_in_the_delegation(
-    door: Api, people: People, tokens: Tokens, provinces: list[str], sees: bool
+    api: Api, people: People, tokens: Tokens, provinces: list[str], sees: bool
 ):
-    idea = await published(door, people)
+    idea = await published(api, people)
     delegate = tokens.headers("delegate", provinces=provinces)
 
-    one = (await door.http.get(f"/ideas/{idea['idea_id']}", headers=delegate)).json()
-    (listed,) = (await door.http.get("/ideas", headers=delegate)).json()["items"]
+    one = (await api.http.get(f"/ideas/{idea['idea_id']}", headers=delegate)).json()
+    (listed,) = (await api.http.get("/ideas", headers=delegate)).json()["items"]
 
-    told = (str(AUTHOR), str(COOPERATIVE)) if sees else (None, None)
+    alerted = (str(AUTHOR), str(COOPERATIVE)) if sees else (None, None)
     for seen in (one, listed):
-        assert (seen["author_id"], seen["on_behalf_of"]) == told
+        assert (seen["author_id"], seen["on_behalf_of"]) == alerted
 
 
-async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(door: Api, people: People):
-    idea = await published(door, people, regions=[])
+async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(api: Api, people: People):
+    idea = await published(api, people, regions=[])
 
-    seen = await door.http.get(f"/ideas/{idea['idea_id']}", headers=people.delegate)
+    seen = await api.http.get(f"/ideas/{idea['idea_id']}", headers=people.delegate)
 
     assert (seen.status_code, seen.json()["author_id"]) == (200, None)
 
 
 @pytest.mark.parametrize("is_handed_in", [False, True])
 async def test_a_draft_that_was_withdrawn_stays_its_authors_unless_it_was_ever_submitted(
-    door: Api, people: People, is_handed_in: bool
+    api: Api, people: People, is_handed_in: bool
 ):
     make = submitted if is_handed_in else drafted
-    idea_id = (await make(door, people.author))["idea_id"]
+    idea_id = (await make(api, people.author))["idea_id"]
     if is_handed_in:
-        wish = {"reason": "chiffrez"}
-        await door.http.post(f"/ideas/{idea_id}/return", json=wish, headers=people.operator)
-    gone = await door.http.post(f"/ideas/{idea_id}/withdraw", headers=people.author)
+        request = {"reason": "chiffrez"}
+        await api.http.post(f"/ideas/{idea_id}/return", json=request, headers=people.operator)
+    gone = await api.http.post(f"/ideas/{idea_id}/withdraw", headers=people.author)
 
-    shown = await door.http.get(f"/ideas/{idea_id}", headers=people.operator)
-    listed = (await door.http.get("/ideas", headers=people.operator)).json()["items"]
-    audit = await door.http.get(f"/audit/{idea_id}", headers=people.delegate)
+    shown = await api.http.get(f"/ideas/{idea_id}", headers=people.operator)
+    listed = (await api.http.get("/ideas", headers=people.operator)).json()["items"]
+    audit = await api.http.get(f"/audit/{idea_id}", headers=people.delegate)
 
     assert gone.json()["state"] == "withdrawn"
     assert (shown.status_code, len(listed), audit.status_code) == (
@@ -258,22 +258,22 @@ async def test_a_draft_that_was_withdrawn_stays_its_authors_unless_it_was_ever_s
     )
 
 
-async def test_another_persons_draft_does_not_exist_for_a_stranger(door: Api, people: People):
-    idea = await drafted(door, people.author)
+async def test_another_persons_draft_does_not_exist_for_a_stranger(api: Api, people: People):
+    idea = await drafted(api, people.author)
 
-    answer = await door.http.get(f"/ideas/{idea['idea_id']}", headers=people.reader)
+    answer = await api.http.get(f"/ideas/{idea['idea_id']}", headers=people.reader)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-idea")
 
 
-async def test_lists_show_each_reader_what_is_theirs_to_see(door: Api, people: People):
-    draft = await drafted(door, people.author)
-    here = await submitted(door, people.author)
-    elsewhere = await submitted(door, people.author, regions=["MA-01"])
-    public = await published(door, people)
+async def test_lists_show_each_reader_what_is_theirs_to_see(api: Api, people: People):
+    draft = await drafted(api, people.author)
+    here = await submitted(api, people.author)
+    elsewhere = await submitted(api, people.author, regions=["MA-01"])
+    public = await published(api, people)
 
     async def seen_by(headers: dict[str, str]) -> set[str]:
-        answer = await door.http.get("/ideas", headers=headers)
+        answer = await api.http.get("/ideas", headers=headers)
         return {idea["idea_id"] for idea in answer.json()["items"]}
 
     assert await seen_by(people.reader) == {public["idea_id"]}
@@ -303,47 +303,47 @@ async def test_lists_show_each_reader_what_is_theirs_to_see(door: Api, people: P
     ],
 )
 async def test_a_search_finds_ideas_by_place_sector_state_and_words(
-    door: Api, people: People, query: str, found: set[str]
+    api: Api, people: People, query: str, found: set[str]
 ):
     other = {"title": {"fr": "Laine 100% locale", "ar": "صوف محلي"}}
     ideas = {
-        "souss": await published(door, people),
+        "souss": await published(api, people),
         "tiznit": await published(
-            door, people, regions=[], provinces=["MA-TIZ"], sectors=["CRAFTS"], **other
+            api, people, regions=[], provinces=["MA-TIZ"], sectors=["CRAFTS"], **other
         ),
         "national": await published(
-            door, people, regions=[], sectors=[], title={"fr": "Formation", "ar": "تكوين"}
+            api, people, regions=[], sectors=[], title={"fr": "Formation", "ar": "تكوين"}
         ),
     }
 
-    answer = await door.http.get(f"/ideas?{query}", headers=people.reader)
+    answer = await api.http.get(f"/ideas?{query}", headers=people.reader)
 
     names = {idea["idea_id"]: name for name, idea in ideas.items()}
     assert {names[idea["idea_id"]] for idea in answer.json()["items"]} == found
 
 
-async def test_an_unknown_place_in_a_search_names_the_nearest_one(door: Api, people: People):
-    answer = await door.http.get("/ideas?province=MA-TZ", headers=people.reader)
+async def test_an_unknown_place_in_a_search_names_the_nearest_one(api: Api, people: People):
+    answer = await api.http.get("/ideas?province=MA-TZ", headers=people.reader)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["province"])
     assert "did you mean" in answer.json()["detail"]
 
 
-async def test_pages_show_every_idea_once(door: Api, people: People):
-    made = [(await drafted(door, people.author))["idea_id"] for _ in range(5)]
+async def test_pages_show_every_idea_once(api: Api, people: People):
+    made = [(await drafted(api, people.author))["idea_id"] for _ in range(5)]
     seen: list[str] = []
     after = ""
 
     while after is not None:
-        page = await door.http.get(f"/ideas?limit=2{after}", headers=people.author)
+        page = await api.http.get(f"/ideas?limit=2{after}", headers=people.author)
         seen += [idea["idea_id"] for idea in page.json()["items"]]
         after = f"&after={page.json()['next']}" if page.json()["next"] else None
 
     assert seen == made[::-1]
 
 
-async def test_a_cursor_of_another_list_is_refused(door: Api, people: People):
-    answer = await door.http.get("/ideas?after=nonsense", headers=people.reader)
+async def test_a_cursor_of_another_list_is_refused(api: Api, people: People):
+    answer = await api.http.get("/ideas?after=nonsense", headers=people.reader)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["after"])
 
@@ -363,71 +363,71 @@ async def test_a_cursor_of_another_list_is_refused(door: Api, people: People):
     ],
 )
 async def test_a_malformed_idea_is_refused_naming_the_field(
-    door: Api, people: People, wrong: Json, field: str
+    api: Api, people: People, wrong: Json, field: str
 ):
-    answer = await door.http.post("/ideas", json=a_payload(**wrong), headers=people.author)
+    answer = await api.http.post("/ideas", json=a_payload(**wrong), headers=people.author)
 
     assert (answer.status_code, fields_of(answer)) == (422, [field])
 
 
-async def test_a_near_miss_is_answered_with_the_code_that_was_meant(door: Api, people: People):
-    answer = await door.http.post(
+async def test_a_near_miss_is_answered_with_the_code_that_was_meant(api: Api, people: People):
+    answer = await api.http.post(
         "/ideas", json=a_payload(sectors=["ARGANE"]), headers=people.author
     )
 
     assert "did you mean ARGAN" in answer.json()["errors"][0]["message"]
 
 
-async def test_an_oversized_body_is_refused(door: Api, people: People):
+async def test_an_oversized_body_is_refused(api: Api, people: People):
     summary = {"fr": "x" * 300_000, "ar": "ملخص"}
 
-    answer = await door.http.post("/ideas", json=a_payload(summary=summary), headers=people.author)
+    answer = await api.http.post("/ideas", json=a_payload(summary=summary), headers=people.author)
 
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_idea_made_before(door: Api, people: People):
+async def test_the_same_key_finds_the_idea_made_before(api: Api, people: People):
     headers = {**people.author, "Idempotency-Key": str(uuid.uuid4())}
 
-    first = await door.http.post("/ideas", json=a_payload(), headers=headers)
-    second = await door.http.post("/ideas", json=a_payload(), headers=headers)
+    first = await api.http.post("/ideas", json=a_payload(), headers=headers)
+    second = await api.http.post("/ideas", json=a_payload(), headers=headers)
 
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json()["idea_id"] == second.json()["idea_id"]
 
 
-async def test_a_key_belongs_to_its_caller(door: Api, people: People):
+async def test_a_key_belongs_to_its_caller(api: Api, people: People):
     key = {"Idempotency-Key": str(uuid.uuid4())}
 
-    first = await door.http.post("/ideas", json=a_payload(), headers={**people.author, **key})
-    second = await door.http.post("/ideas", json=a_payload(), headers={**people.reader, **key})
+    first = await api.http.post("/ideas", json=a_payload(), headers={**people.author, **key})
+    second = await api.http.post("/ideas", json=a_payload(), headers={**people.reader, **key})
 
     assert second.status_code == 201
     assert first.json()["idea_id"] != second.json()["idea_id"]
 
 
 async def test_a_delegate_files_only_for_the_cooperative_that_its_token_acts_for(
-    door: Api, people: People
+    api: Api, people: People
 ):
     body = a_payload(on_behalf_of=str(COOPERATIVE))
 
-    answer = await door.http.post("/ideas", json=body, headers=people.delegate)
+    answer = await api.http.post("/ideas", json=body, headers=people.delegate)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not-acting-for-them")
     assert "POST /token" in answer.json()["detail"]
 
 
-async def test_the_audit_of_a_draft_tells_that_its_texts_changed_and_holds_none(
-    door: Api, tokens: Tokens
+async def test_the_audit_of_a_draft_shows_that_its_texts_changed_and_holds_none(
+    api: Api, tokens: Tokens
 ):
     """What an erasure deletes must not live on in what only ever grows."""
     author = tokens.headers("holder")
-    idea = await drafted(door, author)
+    idea = await drafted(api, author)
     newer = a_payload() | {"title": {"fr": "Tout autre chose", "ar": "شيء آخر"}}
-    revised = await door.http.put(f"/ideas/{idea['idea_id']}", json=newer, headers=author)
+    revised = await api.http.put(f"/ideas/{idea['idea_id']}", json=newer, headers=author)
     assert revised.status_code == 200, revised.text
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         _, row = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
     changed = {name for name, value in row.after.items() if row.before[name] != value}
     assert changed == {"title"}
@@ -437,12 +437,12 @@ async def test_the_audit_of_a_draft_tells_that_its_texts_changed_and_holds_none(
 
 @pytest.mark.parametrize("named", [{}, {"on_behalf_of": str(COOPERATIVE)}])
 async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(
-    door: Api, tokens: Tokens, named: Json
+    api: Api, tokens: Tokens, named: Json
 ):
     acting = tokens.headers("delegate", provinces=SOUSS, on_behalf_of=str(COOPERATIVE))
-    idea = await drafted(door, acting, **named)
+    idea = await drafted(api, acting, **named)
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         [row] = (await session.scalars(select(AuditRow))).all()
     assert (idea["on_behalf_of"], row.on_behalf_of) == (str(COOPERATIVE), COOPERATIVE)
     assert (row.action, row.subject_id) == ("idea drafted", uuid.UUID(idea["idea_id"]))
@@ -457,9 +457,9 @@ async def test_an_idea_filed_for_a_cooperative_says_so_and_is_audited(
     ],
 )
 async def test_what_only_staff_may_claim_is_refused_to_others(
-    door: Api, people: People, claim: Json, code: str
+    api: Api, people: People, claim: Json, code: str
 ):
-    answer = await door.http.post("/ideas", json=a_payload(**claim), headers=people.author)
+    answer = await api.http.post("/ideas", json=a_payload(**claim), headers=people.author)
 
     assert (answer.status_code, answer.json()["code"]) == (403, code)
 
@@ -469,34 +469,34 @@ def acting_for(tokens: Tokens, cooperative: uuid.UUID, **who: Any) -> dict[str, 
     return tokens.headers("delegate", provinces=SOUSS, on_behalf_of=str(cooperative), **who)
 
 
-async def on_whose_behalf(door: Api) -> list[tuple[str, uuid.UUID | None]]:
-    async with door.sessions() as session:
+async def on_whose_behalf(api: Api) -> list[tuple[str, uuid.UUID | None]]:
+    async with api.sessions() as session:
         rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
     return [(row.action, row.on_behalf_of) for row in rows]
 
 
 async def test_whoever_judges_an_idea_does_it_for_nobody_whatever_the_token_acts_for(
-    door: Api, people: People, tokens: Tokens
+    api: Api, people: People, tokens: Tokens
 ):
-    one, other = [await submitted(door, people.author) for _ in range(2)]
+    one, other = [await submitted(api, people.author) for _ in range(2)]
     acting = acting_for(tokens, uuid.uuid4())
 
-    published = await door.http.post(f"/ideas/{one['idea_id']}/publish", headers=acting)
-    returned = await door.http.post(
+    published = await api.http.post(f"/ideas/{one['idea_id']}/publish", headers=acting)
+    returned = await api.http.post(
         f"/ideas/{other['idea_id']}/return", json={"reason": "chiffrez"}, headers=acting
     )
 
     assert (published.status_code, returned.status_code) == (200, 200)
-    *_, publishing, returning = await on_whose_behalf(door)
+    *_, publishing, returning = await on_whose_behalf(api)
     assert (publishing, returning) == (("idea published", None), ("idea returned", None))
 
 
 async def test_whoever_acts_for_a_cooperative_does_not_judge_its_idea(
-    door: Api, people: People, tokens: Tokens
+    api: Api, people: People, tokens: Tokens
 ):
-    idea = await submitted(door, people.author)
+    idea = await submitted(api, people.author)
 
-    answer = await door.http.post(
+    answer = await api.http.post(
         f"/ideas/{idea['idea_id']}/publish", headers=acting_for(tokens, COOPERATIVE)
     )
 
@@ -504,85 +504,85 @@ async def test_whoever_acts_for_a_cooperative_does_not_judge_its_idea(
 
 
 async def test_whoever_acts_for_a_cooperative_goes_on_with_what_it_or_a_colleague_filed(
-    door: Api, people: People, tokens: Tokens
+    api: Api, people: People, tokens: Tokens
 ):
     acting = acting_for(tokens, COOPERATIVE)
-    by_itself = await drafted(door, people.author)
-    by_a_colleague = await drafted(door, acting_for(tokens, COOPERATIVE))
+    by_itself = await drafted(api, people.author)
+    by_a_colleague = await drafted(api, acting_for(tokens, COOPERATIVE))
 
     for idea in (by_itself, by_a_colleague):
         path = f"/ideas/{idea['idea_id']}"
-        revised = await door.http.put(path, json=a_payload(jobs=1), headers=acting)
-        sent = await door.http.post(f"{path}/submit", headers=acting)
-        gone = await door.http.post(f"{path}/withdraw", headers=acting)
+        revised = await api.http.put(path, json=a_payload(jobs=1), headers=acting)
+        sent = await api.http.post(f"{path}/submit", headers=acting)
+        gone = await api.http.post(f"{path}/withdraw", headers=acting)
         assert [each.status_code for each in (revised, sent, gone)] == [200, 200, 200]
 
-    told = await on_whose_behalf(door)
-    assert told[:2] == [("idea drafted", None), ("idea drafted", COOPERATIVE)]
-    assert {behalf for _, behalf in told[2:]} == {COOPERATIVE}
+    alerted = await on_whose_behalf(api)
+    assert alerted[:2] == [("idea drafted", None), ("idea drafted", COOPERATIVE)]
+    assert {behalf for _, behalf in alerted[2:]} == {COOPERATIVE}
 
 
 @pytest.mark.parametrize("now", [None, uuid.UUID(int=5)])
 async def test_a_delegate_changes_what_it_filed_for_a_cooperative_only_while_acting_for_it(
-    door: Api, tokens: Tokens, now: uuid.UUID | None
+    api: Api, tokens: Tokens, now: uuid.UUID | None
 ):
     """It may have lost the province meanwhile, and then gets no such token any more."""
-    filed = await drafted(door, acting_for(tokens, COOPERATIVE, subject=AUTHOR))
+    filed = await drafted(api, acting_for(tokens, COOPERATIVE, subject=AUTHOR))
     elsewhere = {"on_behalf_of": str(now)} if now else {}
     later = tokens.headers("delegate", subject=AUTHOR, provinces=["MA-TNG"], **elsewhere)
     path = f"/ideas/{filed['idea_id']}"
 
     answers = [
-        await door.http.put(path, json=a_payload(), headers=later),
-        await door.http.post(f"{path}/submit", headers=later),
-        await door.http.post(f"{path}/withdraw", headers=later),
+        await api.http.put(path, json=a_payload(), headers=later),
+        await api.http.post(f"{path}/submit", headers=later),
+        await api.http.post(f"{path}/withdraw", headers=later),
     ]
 
     assert {(each.status_code, each.json()["code"]) for each in answers} == {(403, "not-author")}
     assert "POST /token" in answers[0].json()["detail"]
 
 
-async def test_an_operator_goes_on_with_what_it_filed_for_a_cooperative(door: Api, people: People):
-    filed = await submitted(door, people.operator, on_behalf_of=str(COOPERATIVE))
+async def test_an_operator_goes_on_with_what_it_filed_for_a_cooperative(api: Api, people: People):
+    filed = await submitted(api, people.operator, on_behalf_of=str(COOPERATIVE))
 
     assert filed["state"] == "submitted"
-    assert {behalf for _, behalf in await on_whose_behalf(door)} == {COOPERATIVE}
+    assert {behalf for _, behalf in await on_whose_behalf(api)} == {COOPERATIVE}
 
 
 async def test_an_account_of_several_cooperatives_names_the_one_it_files_for(
-    door: Api, tokens: Tokens
+    api: Api, tokens: Tokens
 ):
     both = tokens.headers("cooperative", cooperatives=[COOPERATIVE, MODERATOR])
 
-    named = await drafted(door, both, on_behalf_of=str(MODERATOR))
-    unnamed = await drafted(door, both)
+    named = await drafted(api, both, on_behalf_of=str(MODERATOR))
+    unnamed = await drafted(api, both)
 
     assert (named["on_behalf_of"], unnamed["on_behalf_of"]) == (str(MODERATOR), None)
 
 
-async def test_a_step_decided_on_an_older_version_is_a_conflict(door: Api, people: People):
-    idea = await submitted(door, people.author)
+async def test_a_step_decided_on_an_older_version_is_a_conflict(api: Api, people: People):
+    idea = await submitted(api, people.author)
     headers = {**people.operator, "If-Match": '"1"'}
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/publish", headers=headers)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/publish", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
 
-async def test_a_malformed_version_is_refused(door: Api, people: People):
-    idea = await drafted(door, people.author)
+async def test_a_malformed_version_is_refused(api: Api, people: People):
+    idea = await drafted(api, people.author)
     headers = {**people.author, "If-Match": "three"}
 
-    answer = await door.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)
+    answer = await api.http.post(f"/ideas/{idea['idea_id']}/submit", headers=headers)
 
     assert (answer.status_code, fields_of(answer)) == (422, ["If-Match"])
 
 
-async def test_every_change_leaves_an_audit_row(door: Api, people: People):
-    idea = await published(door, people)
-    await door.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
+async def test_every_change_leaves_an_audit_row(api: Api, people: People):
+    idea = await published(api, people)
+    await api.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
 
     actions = ["idea drafted", "idea submitted", "idea published", "idea withdrawn"]
@@ -591,29 +591,29 @@ async def test_every_change_leaves_an_audit_row(door: Api, people: People):
     assert rows[2].before == {"state": "submitted", "version": 2, "returned_because": None}
 
 
-async def test_of_two_moderators_who_publish_at_once_one_is_told_that_it_is_done(
+async def test_of_two_moderators_who_publish_at_once_one_is_reported_that_it_is_done(
     databases: pytest_plugin.TestDatabases, tokens: Tokens, people: People
 ):
     url = databases.fresh("ideas")
     engine = make_engine(url)
-    async with pytest_plugin.api(create_app, "ideas", url, tokens) as door:
-        door.runtime.sessions = make_sessions(engine)
-        idea = await submitted(door, people.author)
+    async with pytest_plugin.api(create_app, "ideas", url, tokens) as api:
+        api.runtime.sessions = make_sessions(engine)
+        idea = await submitted(api, people.author)
         path = f"/ideas/{idea['idea_id']}/publish"
 
         answers = await asyncio.gather(
-            door.http.post(path, headers=people.operator),
-            door.http.post(path, headers=people.delegate),
+            api.http.post(path, headers=people.operator),
+            api.http.post(path, headers=people.delegate),
         )
 
-        async with door.runtime.sessions() as session:
+        async with api.runtime.sessions() as session:
             rows = (await session.scalars(select(OutboxRow))).all()
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(rows) == 1
 
 
-async def test_a_token_without_any_role_drafts_nothing(door: Api, tokens: Tokens):
-    answer = await door.http.post("/ideas", json=a_payload(), headers=tokens.headers())
+async def test_a_token_without_any_role_drafts_nothing(api: Api, tokens: Tokens):
+    answer = await api.http.post("/ideas", json=a_payload(), headers=tokens.headers())
 
     assert (answer.status_code, answer.json()["code"]) == (403, "missing-role")

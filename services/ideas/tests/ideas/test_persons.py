@@ -18,8 +18,8 @@ from .builders import AUTHOR, COOPERATIVE, MODERATOR, NOON, an_idea
 
 
 async def answered(session, event):
-    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
-    await reaction.handler(event, session)
+    (consumer,) = [r for r in handlers.consumers.consumers if r.queue.endswith(".answer_person")]
+    await consumer.handler(event, session)
     await session.flush()
     query = select(OutboxRow.body).where(OutboxRow.topic == IdeasAnswered.topic)
     body = await session.scalar(query.order_by(OutboxRow.seq.desc()).limit(1))
@@ -36,8 +36,8 @@ async def kept(session, *written: Idea):
     return [str(idea.id) for idea in written]
 
 
-async def test_access_lists_the_ideas_of_the_person_and_none_of_their_words(door):
-    async with door.sessions.begin() as session:
+async def test_access_lists_the_ideas_of_the_person_and_none_of_their_words(api):
+    async with api.sessions.begin() as session:
         mine = [an_idea(), an_idea(author_id=MODERATOR, on_behalf_of=AUTHOR)]
         theirs = await kept(session, *mine)
         await kept(session, an_idea(author_id=MODERATOR))
@@ -50,7 +50,7 @@ async def test_access_lists_the_ideas_of_the_person_and_none_of_their_words(door
     assert mine[0].content.title.fr not in orjson.dumps(answer).decode()
 
 
-async def test_an_erasure_deletes_what_nobody_else_was_to_read_and_nothing_more(door):
+async def test_an_erasure_deletes_what_nobody_else_was_to_read_and_nothing_more(api):
     unread = [
         an_idea(),
         an_idea(state=State.WITHDRAWN),
@@ -63,7 +63,7 @@ async def test_an_erasure_deletes_what_nobody_else_was_to_read_and_nothing_more(
         an_idea(on_behalf_of=COOPERATIVE),
         an_idea(author_id=MODERATOR),
     ]
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         gone, stays = await kept(session, *unread), await kept(session, *read)
 
         first = await answered(session, of_the_author(PersonErasureRequested))

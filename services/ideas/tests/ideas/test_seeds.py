@@ -14,14 +14,14 @@ SEEDS = [pytest.param(seed, id=seed.seed_key) for seed in demo_ideas()]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_seeded_idea_goes_from_draft_to_published(door: Api, tokens: Tokens, seed: Seed):
+async def test_a_seeded_idea_goes_from_draft_to_published(api: Api, tokens: Tokens, seed: Seed):
     author, moderator = tokens.headers("operator"), tokens.headers("operator")
     key = {"Idempotency-Key": str(seed.idempotency_key)}
-    idea = await door.http.post("/ideas", json=seed.payload, headers=author | key)
+    idea = await api.http.post("/ideas", json=seed.payload, headers=author | key)
     path = f"/ideas/{idea.json()['idea_id']}"
 
-    await door.http.post(f"{path}/submit", headers=author)
-    answer = await door.http.post(f"{path}/publish", headers=moderator)
+    await api.http.post(f"{path}/submit", headers=author)
+    answer = await api.http.post(f"{path}/publish", headers=moderator)
 
     assert (idea.status_code, answer.status_code) == (201, 200), idea.text
 

@@ -19,12 +19,12 @@ AUDIENCE = ("audience", "audience_history", "audience_change")
 
 
 @consumers.on(
-    CooperativesImported, prefetch=2, projection=AUDIENCE, queue="keep_imported_cooperatives"
+    CooperativesImported, prefetch=2, projection=AUDIENCE, queue="store_imported_cooperatives"
 )
-async def keep_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
+async def store_imported_cooperatives(event: CooperativesImported, session: AsyncSession) -> None:
     """The audience follows the register, batch by batch."""
-    await usecases.keep_cooperatives(session, event.cooperatives)
-    metrics.audience_heard(session, event.occurred_at)
+    await usecases.store_cooperatives(session, event.cooperatives)
+    metrics.observe_audience_delay(session, event.occurred_at)
 
 
 @consumers.on(
@@ -32,11 +32,11 @@ async def keep_imported_cooperatives(event: CooperativesImported, session: Async
     CooperativeChanged,
     prefetch=4,
     projection=AUDIENCE,
-    queue="keep_cooperative",
+    queue="store_cooperative",
 )
-async def keep_cooperative(
+async def store_cooperative(
     event: CooperativeRegistered | CooperativeChanged, session: AsyncSession
 ) -> None:
     """The audience follows the register, record by record."""
-    await usecases.keep_cooperatives(session, [event.cooperative])
-    metrics.audience_heard(session, event.occurred_at)
+    await usecases.store_cooperatives(session, [event.cooperative])
+    metrics.observe_audience_delay(session, event.occurred_at)

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from notifications.tables import metadata, moment
 
-FACT_COLUMNS: tuple[tuple[str, type], ...] = (
+PROFILE_COLUMNS: tuple[tuple[str, type], ...] = (
     ("applicant_type", Text),
     ("legal_status", Text),
     ("activity_status", Text),
@@ -33,8 +33,8 @@ FACT_COLUMNS: tuple[tuple[str, type], ...] = (
 )
 
 
-def _fact_columns() -> list[Column[object]]:
-    return [Column(name, kind) for name, kind in FACT_COLUMNS]
+def _profile_columns() -> list[Column[object]]:
+    return [Column(name, kind) for name, kind in PROFILE_COLUMNS]
 
 
 audience = Table(
@@ -45,7 +45,7 @@ audience = Table(
     Column("name_fr", Text),
     Column("name_ar", Text),
     Column("language", Text, nullable=False),
-    *_fact_columns(),
+    *_profile_columns(),
     Column("contact_sealed", Text),
     moment("updated_at", default=True),
     Index("ix_audience_province", "province"),
@@ -59,7 +59,7 @@ audience_history = Table(
     metadata,
     Column("cooperative_id", UUID(as_uuid=True), primary_key=True),
     Column("version", Integer, primary_key=True),
-    *_fact_columns(),
+    *_profile_columns(),
     moment("valid_from", default=True),
     moment("valid_to", nullable=True),
 )

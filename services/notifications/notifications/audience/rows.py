@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Row, exists, true
 
-from .models import FACT_COLUMNS, audience
+from .models import PROFILE_COLUMNS, audience
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-FACT_NAMES = [name for name, _ in FACT_COLUMNS]
+PROFILE_FIELDS = [name for name, _ in PROFILE_COLUMNS]
 
 Within: TypeAlias = frozenset[str] | None
 """Provinces whose cooperatives a reader sees; None: those of the whole country."""

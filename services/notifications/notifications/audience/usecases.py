@@ -11,23 +11,23 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.base import FURTHEST_LEAP, refuse_leap
+from shared.contracts.base import LARGEST_VERSION_GAP, refuse_version_gap
 from shared.contracts.registry import CooperativeRecord
 from shared.kernel.messaging import erasure
 
 from .audience_lock import lock_audience
-from .models import FACT_COLUMNS, audience
+from .models import PROFILE_COLUMNS, audience
 
 log = structlog.get_logger()
 
-_FACTS = [name for name, _ in FACT_COLUMNS]
+_PROFILE = [name for name, _ in PROFILE_COLUMNS]
 _COLUMNS = [
     "cooperative_id",
     "version",
     "name_fr",
     "name_ar",
     "language",
-    *_FACTS,
+    *_PROFILE,
     "contact_sealed",
 ]
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
@@ -45,7 +45,7 @@ WITH fresh AS (
     ON CONFLICT (cooperative_id) DO UPDATE SET
         {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])}, updated_at = now()
     WHERE audience.version < excluded.version
-    RETURNING cooperative_id, version, {", ".join(_FACTS)}
+    RETURNING cooperative_id, version, {", ".join(_PROFILE)}
 ), ended AS (
     UPDATE audience_history h SET valid_to = statement_timestamp() FROM fresh f
     WHERE h.cooperative_id = f.cooperative_id AND h.version < f.version AND h.valid_to IS NULL
@@ -53,15 +53,15 @@ WITH fresh AS (
     INSERT INTO audience_change (cooperatives)
     SELECT array_agg(cooperative_id) FROM fresh HAVING count(*) > 0
 )
-INSERT INTO audience_history (cooperative_id, version, valid_from, {", ".join(_FACTS)})
-SELECT cooperative_id, version, statement_timestamp(), {", ".join(_FACTS)} FROM fresh
+INSERT INTO audience_history (cooperative_id, version, valid_from, {", ".join(_PROFILE)})
+SELECT cooperative_id, version, statement_timestamp(), {", ".join(_PROFILE)} FROM fresh
 ON CONFLICT DO NOTHING
 RETURNING cooperative_id
 """
 )
 
 
-async def keep_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
+async def store_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
     """Keep the newest version of each record, and note whom the audience changed for.
 
     What arrives late or twice changes nothing. Nothing but this projection is written: who matches
@@ -69,15 +69,15 @@ async def keep_cooperatives(session: AsyncSession, records: Sequence[Cooperative
     """
     # The moments of the history come after those of a fan-out that is under way.
     await lock_audience(session, shared=True)
-    await _refuse_leaps(session, records)
+    await _refuse_version_gaps(session, records)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
-    newest |= await _without_forgotten(session, newest)
+    newest |= await _without_erased(session, newest)
     changed = await _upsert(session, list(newest.values()))
     if changed:
         log.info("audience kept", cooperatives=len(changed))
 
 
-async def _without_forgotten(
+async def _without_erased(
     session: AsyncSession, records: dict[UUID, CooperativeRecord]
 ) -> dict[UUID, CooperativeRecord]:
     """Records from before a person was forgotten bring no contact back, however late they come."""
@@ -89,12 +89,12 @@ async def _without_forgotten(
     }
 
 
-async def _refuse_leaps(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
+async def _refuse_version_gaps(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
     """Refuse a batch that would silence the true records of any cooperative in it."""
     far = {
         r.cooperative_id: r.version
         for r in sorted(records, key=lambda r: r.version)
-        if r.version > FURTHEST_LEAP
+        if r.version > LARGEST_VERSION_GAP
     }
     if not far:
         return
@@ -104,7 +104,7 @@ async def _refuse_leaps(session: AsyncSession, records: Sequence[CooperativeReco
         )
     )
     for cooperative_id, version in known:
-        refuse_leap(version, far[cooperative_id])
+        refuse_version_gap(version, far[cooperative_id])
 
 
 async def _upsert(session: AsyncSession, records: Sequence[CooperativeRecord]) -> list[UUID]:

@@ -25,7 +25,7 @@ async def person_part(session: AsyncSession, event: PersonRequested, sealer: Sea
     if isinstance(event, PersonAccessRequested):
         return await _held(session, event, sealer)
     await _require_newest(session, event)
-    counts = {"audience": await _forget_contacts(session, event)}
+    counts = {"audience": await _erase_contacts(session, event)}
     if isinstance(event, PersonErasureRequested):
         theirs = alert_state.c.account_id.in_(event.account_ids)
         read = await session.execute(delete(alert_state).where(theirs))
@@ -41,7 +41,7 @@ async def _require_newest(session: AsyncSession, event: PersonRequested) -> None
         raise AudienceBehind
 
 
-async def _forget_contacts(session: AsyncSession, event: PersonRequested) -> int:
+async def _erase_contacts(session: AsyncSession, event: PersonRequested) -> int:
     """The newer record said so already: only an erased contact of that very version may be left."""
     if not isinstance(event, PersonErasureRequested):
         return len(event.cooperatives)

@@ -1,4 +1,4 @@
-"""Why a cooperative was told of an idea or a call, or was not."""
+"""Why a cooperative was alerted of an idea or a call, or was not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ async def why(
         Moment | None, Query(description="As of this moment, not as of the decision.")
     ] = None,
 ) -> WhyOut:
-    """Why this cooperative was told, or why not: for anyone who may read its inbox, at any time."""
+    """Why this cooperative was alerted, or why not: for anyone who may read its inbox, at any
+    time."""
     await require_inbox(session, caller, cooperative_id)
     own = await inbox_queries.language_of(session, cooperative_id)
     known = await queries.find_why(session, subject_id, cooperative_id, at=at)

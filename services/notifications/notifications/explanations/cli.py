@@ -1,4 +1,4 @@
-"""`taawon why`: why a cooperative was told of an idea or a call, or was not."""
+"""`taawon why`: why a cooperative was alerted of an idea or a call, or was not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def why(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
 ) -> None:
-    """Say why a cooperative was told of an idea or a call, or why not, as of then.
+    """Say why a cooperative was alerted of an idea or a call, or why not, as of then.
 
     It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
 
@@ -87,14 +87,15 @@ def lines_of(found: WhyOut) -> Iterator[str]:
     for past in found.decisions[:-1]:
         yield f"  before: {past.state} by {past.by}, {past.decided_at.isoformat()}"
     for alert in found.alerts:
-        yield f"  alert {alert.number}: {alert.kind}, {alert.told_at.isoformat()}"
+        yield f"  alert {alert.number}: {alert.kind}, {alert.alerted_at.isoformat()}"
     for track in found.tracks:
         yield f"  {track.track or found.subject_kind}: {track.verdict}"
         yield from (f"    • {reason}" for reason in track.reasons)
         if track.how_to_complete:
             yield f"    → {track.how_to_complete}"
-    if found.facts:
+    if found.profile:
         known = "; ".join(
-            f"{fact.name}: {'?' if fact.label is None else fact.label}" for fact in found.facts
+            f"{field.name}: {'?' if field.label is None else field.label}"
+            for field in found.profile
         )
-        yield f"  facts v{found.facts_version}: {known}"
+        yield f"  facts v{found.profile_version}: {known}"

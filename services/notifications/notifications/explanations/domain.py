@@ -1,4 +1,4 @@
-"""Why a cooperative was told of a subject or was not, judged as of one moment."""
+"""Why a cooperative was alerted of a subject or was not, judged as of one moment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from notifications.fanout.domain.fanout_approval import Decision, standing
 from notifications.fanout.domain.subjects import STATE_OF, SubjectState, audience_tracks
 from shared.contracts.announcement import Announcement
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.verdict import Outcome, Verdict
 
@@ -18,12 +18,12 @@ from shared.eligibility.verdict import Outcome, Verdict
 class Because(StrEnum):
     """The one ground of an answer; the first that holds, in this order."""
 
-    TOLD = "told"
+    ALERTED = "alerted"
     NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
     EXCLUDED = "excluded"
     SUBJECT_NOT_OPEN = "subject_not_open"
     HELD_BACK = "held_back"
-    NOT_TOLD_YET = "not_told_yet"
+    NOT_ALERTED_YET = "not_alerted_yet"
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,34 @@ class ContentThen:
     """A subject at one version, and when that was heard."""
 
     version: int
-    announcement: Announcement
+    published_event: Announcement
     reference_on: date
-    heard_at: datetime
+    received_at: datetime
 
     def is_open(self, at: datetime) -> bool:
-        """Whether anybody may still be told: neither void nor over, the deadline to come."""
-        if STATE_OF[self.announcement.state] is not SubjectState.OPEN:
+        """Whether anybody may still be alerted: neither void nor over, the deadline to come."""
+        if STATE_OF[self.published_event.state] is not SubjectState.OPEN:
             return False
         return self._deadline is None or self._deadline > at
 
     def open_until(self, replaced_at: datetime) -> datetime | None:
-        """Until when anybody could be told of it, if newer content came then; None: never."""
-        if not self.is_open(self.heard_at):
+        """Until when anybody could be alerted of it, if newer content came then; None: never."""
+        if not self.is_open(self.received_at):
             return None
         return replaced_at if self._deadline is None else min(replaced_at, self._deadline)
 
     @property
     def _deadline(self) -> datetime | None:
-        deadline = self.announcement.deadline
+        deadline = self.published_event.deadline
         return deadline.at if deadline else None
 
 
 @dataclass(frozen=True)
-class FactsThen:
+class ProfileThen:
     """A cooperative at the version that was the newest at a moment."""
 
     version: int
-    facts: Facts
+    profile: Profile
 
 
 @dataclass(frozen=True)
@@ -69,38 +69,39 @@ class Then:
     """
 
     at: datetime
-    was_told: bool
+    was_alerted: bool
     was_fanned_out: bool
     content: ContentThen | None
-    facts: FactsThen | None
+    profile: ProfileThen | None
     decisions: tuple[Decision, ...] = ()
 
-    def kept_back_by(self) -> Decision | None:
+    def held_back_by(self) -> Decision | None:
         """What kept the fan-out back then."""
         return standing(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """How each track came out; none where content or facts had not been heard of."""
-        if self.content is None or self.facts is None:
+        if self.content is None or self.profile is None:
             return ()
         return tuple(
-            evaluate(criteria, self.facts.facts, reference_on=self.content.reference_on)
-            for criteria in audience_tracks(self.content.announcement)
+            evaluate(criteria, self.profile.profile, reference_on=self.content.reference_on)
+            for criteria in audience_tracks(self.content.published_event)
         )
 
     def because(self) -> Because:
-        """The ground. Whom a rule excludes no approval keeps back: it would not be told anyway."""
-        if self.was_told:
-            return Because.TOLD
+        """The ground. Whom a rule excludes no approval keeps back: it would not be alerted
+        anyway."""
+        if self.was_alerted:
+            return Because.ALERTED
         if self.content is None:
-            return Because.NOT_TOLD_YET
-        if self.facts is None and self.was_fanned_out:
+            return Because.NOT_ALERTED_YET
+        if self.profile is None and self.was_fanned_out:
             return Because.NOT_IN_AUDIENCE_THEN
         if best_of(self.verdicts()) is Outcome.INELIGIBLE:
             return Because.EXCLUDED
         if not self.content.is_open(self.at):
             return Because.SUBJECT_NOT_OPEN
-        return Because.HELD_BACK if self.kept_back_by() else Because.NOT_TOLD_YET
+        return Because.HELD_BACK if self.held_back_by() else Because.NOT_ALERTED_YET
 
 
 def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
@@ -114,14 +115,14 @@ def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
 
 def newest_at(contents: Sequence[ContentThen], at: datetime) -> ContentThen | None:
     """The content at a moment: what arrives late never replaces what is newer."""
-    heard = [content for content in contents if content.heard_at <= at]
-    return max(heard, key=lambda content: content.version, default=None)
+    received = [content for content in contents if content.received_at <= at]
+    return max(received, key=lambda content: content.version, default=None)
 
 
 def decisive_moment(
     contents: Sequence[ContentThen], *, fanned_out_at: datetime | None, now: datetime
 ) -> datetime:
-    """When it was settled that a cooperative is not told.
+    """When it was settled that a cooperative is not alerted.
 
     While a subject is open, records and content are matched anew with each change of either: then
     it is not settled, and what is so now counts. Of a subject that is over, what was so at its end
@@ -129,18 +130,18 @@ def decisive_moment(
     What never was open was settled when it was heard of.
     """
     turns = _newest_in_turn(contents)
-    replaced = [*(content.heard_at for content in turns[1:]), now]
+    replaced = [*(content.received_at for content in turns[1:]), now]
     spans = [turn.open_until(until) for turn, until in zip(turns, replaced, strict=True)]
     ends = [end for end in spans if end is not None]
     if not ends:
-        return turns[0].heard_at
+        return turns[0].received_at
     return max(ends[-1], fanned_out_at or ends[-1])
 
 
 def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
     """The contents that were the newest when they were heard, in that order."""
     turns: list[ContentThen] = []
-    for content in sorted(contents, key=lambda each: each.heard_at):
+    for content in sorted(contents, key=lambda each: each.received_at):
         if not turns or content.version > turns[-1].version:
             turns.append(content)
     return turns

@@ -1,4 +1,4 @@
-"""Why a cooperative was told of something, or was not, in the reader's language."""
+"""Why a cooperative was alerted of something, or was not, in the reader's language."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pydantic import BaseModel, Field
 
 from notifications.audience.rows import AnyRow
 from notifications.fanout.approval_text import (
-    ApprovalAnswer,
+    ApprovalExplanation,
     DecisionOut,
-    approval_answer,
+    approval_explanation,
     decision_out,
     ground_of,
 )
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.labels import how_to_complete, name_of_field, name_of_value
-from shared.contracts.criteria import Criteria, Facts
+from shared.contracts.criteria import Criteria, Profile
 from shared.eligibility.explain import explain
 from shared.eligibility.verdict import Outcome, Rule, Verdict
 from shared.i18n.languages import Direction, ReaderLanguage, content_language
 from shared.i18n.locales import direction
 from shared.i18n.terms import Terms
 
-from .domain import Because, ContentThen, FactsThen, Then, best_of
+from .domain import Because, ContentThen, ProfileThen, Then, best_of
 from .queries import Known
 
 
-class ToldOut(BaseModel):
+class AlertOut(BaseModel):
     """One alert that the cooperative has."""
 
     number: int
     edition: int = Field(description="0 for the first alert; else the version that it tells.")
     kind: str
     subject_version: int
-    told_at: datetime
+    alerted_at: datetime
 
 
-class TrackAnswer(BaseModel):
+class TrackExplanation(BaseModel):
     """How one track came out for this cooperative."""
 
     track: str | None = Field(description="Name of the track; null where it has none.")
@@ -51,7 +51,7 @@ class TrackAnswer(BaseModel):
     how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
 
 
-class FactOut(BaseModel):
+class ProfileFieldOut(BaseModel):
     """One fact that a rule looked at."""
 
     field: str
@@ -61,7 +61,7 @@ class FactOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """Whether this cooperative was told, and on what ground, as of one moment."""
+    """Whether this cooperative was alerted, and on what ground, as of one moment."""
 
     subject_id: UUID
     cooperative_id: UUID
@@ -69,25 +69,27 @@ class WhyOut(BaseModel):
     title: str
     language: ReaderLanguage
     dir: Direction
-    told: bool
+    alerted: bool
     because: Because
     summary: str = Field(description="The ground in one sentence.")
     verdict: Outcome | None = Field(description="The best of its tracks.")
-    alerts: list[ToldOut]
-    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back, at `as_of`.")
+    alerts: list[AlertOut]
+    approval: ApprovalExplanation | None = Field(
+        description="What keeps the fan-out back, at `as_of`."
+    )
     decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
-    tracks: list[TrackAnswer]
-    facts: list[FactOut]
+    tracks: list[TrackExplanation]
+    profile: list[ProfileFieldOut]
     subject_state: str | None = Field(description="Of the subject, at the content's version.")
     content_version: int | None
-    facts_version: int | None
+    profile_version: int | None
     as_of: datetime
 
 
 SUMMARIES = Terms(
     "explanation.because",
     (because for because in Because if because is not Because.SUBJECT_NOT_OPEN),
-    parameters=("hold",),
+    parameters=("approval",),
 )
 ENDED = Terms("explanation.ended", ("open", "closed", "cancelled", "withdrawn"))
 """By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
@@ -103,95 +105,97 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.announcement()
+    newest = known.subject.published_event()
     written = content_language(language)
     return WhyOut(
         subject_id=known.subject.subject_id,
         cooperative_id=known.cooperative_id,
         subject_kind=known.subject.kind,
-        title=(content.announcement if content else newest).title.in_language(written),
+        title=(content.published_event if content else newest).title.in_language(written),
         language=language,
         dir=direction(language),
-        told=then.was_told,
+        alerted=then.was_alerted,
         because=because,
         summary=_summary(because, then, language, for_staff=for_staff),
         verdict=best_of(verdicts),
-        alerts=[_told(row) for row in known.alerts],
-        approval=approval_answer(then.kept_back_by(), language, for_staff=for_staff),
+        alerts=[_alert_out(row) for row in known.alerts],
+        approval=approval_explanation(then.held_back_by(), language, for_staff=for_staff),
         decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
-        tracks=_tracks(content, then.facts, verdicts, language),
-        facts=_facts(then.facts, verdicts, language),
-        subject_state=content.announcement.state if content else None,
+        tracks=_tracks(content, then.profile, verdicts, language),
+        profile=_profile(then.profile, verdicts, language),
+        subject_state=content.published_event.state if content else None,
         content_version=content.version if content else None,
-        facts_version=then.facts.version if then.facts else None,
+        profile_version=then.profile.version if then.profile else None,
         as_of=then.at,
     )
 
 
 def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
     if because is Because.SUBJECT_NOT_OPEN and then.content:
-        ended = then.content.announcement
+        ended = then.content.published_event
         words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
         return words.text(language, ended.state)
-    kept = then.kept_back_by()
+    kept = then.held_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
-    return SUMMARIES.text(language, because, hold=ground)
+    return SUMMARIES.text(language, because, approval=ground)
 
 
-def _told(row: AnyRow) -> ToldOut:
-    return ToldOut(
+def _alert_out(row: AnyRow) -> AlertOut:
+    return AlertOut(
         number=row.seq,
         edition=row.edition,
         kind=row.kind,
         subject_version=row.subject_version,
-        told_at=row.created_at,
+        alerted_at=row.created_at,
     )
 
 
 def _tracks(
     content: ContentThen | None,
-    known: FactsThen | None,
+    known: ProfileThen | None,
     verdicts: tuple[Verdict, ...],
     language: str,
-) -> list[TrackAnswer]:
+) -> list[TrackExplanation]:
     if content is None or known is None:
         return []
-    announced, written = content.announcement, content_language(language)
-    names = [each.name.in_language(written) if each.name else None for each in announced.tracks]
+    published, written = content.published_event, content_language(language)
+    names = [each.name.in_language(written) if each.name else None for each in published.tracks]
     return [
-        _track(name, criteria, verdict, known.facts, language)
-        for name, criteria, verdict in zip(names, audience_tracks(announced), verdicts, strict=True)
+        _track(name, criteria, verdict, known.profile, language)
+        for name, criteria, verdict in zip(names, audience_tracks(published), verdicts, strict=True)
     ]
 
 
 def _track(
-    name: str | None, criteria: Criteria, verdict: Verdict, facts: Facts, language: str
-) -> TrackAnswer:
+    name: str | None, criteria: Criteria, verdict: Verdict, profile: Profile, language: str
+) -> TrackExplanation:
     decisive = verdict.decisive
-    return TrackAnswer(
+    return TrackExplanation(
         track=name,
         verdict=verdict.outcome,
         rules=[result.rule for result in decisive.rules],
-        reasons=explain(decisive, criteria, facts, language),
+        reasons=explain(decisive, criteria, profile, language),
         to_complete=list(verdict.unknown_fields),
         how_to_complete=how_to_complete(verdict.unknown_fields, language),
     )
 
 
-def _facts(known: FactsThen | None, verdicts: tuple[Verdict, ...], language: str) -> list[FactOut]:
+def _profile(
+    known: ProfileThen | None, verdicts: tuple[Verdict, ...], language: str
+) -> list[ProfileFieldOut]:
     """The facts that some rule of some track looked at, in the order of the register."""
     if known is None:
         return []
     used = {field for verdict in verdicts for rule in verdict.rules for field in rule.fields}
     return [
-        _fact(field, getattr(known.facts, field), language)
-        for field in Facts.model_fields
+        _profile_field(field, getattr(known.profile, field), language)
+        for field in Profile.model_fields
         if field in used
     ]
 
 
-def _fact(field: str, value: str | int | date | None, language: str) -> FactOut:
-    return FactOut(
+def _profile_field(field: str, value: str | int | date | None, language: str) -> ProfileFieldOut:
+    return ProfileFieldOut(
         field=field,
         name=name_of_field(field, language),
         value=value,

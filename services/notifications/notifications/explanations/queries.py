@@ -12,7 +12,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import audience_history
-from notifications.audience.rows import FACT_NAMES, AnyRow
+from notifications.audience.rows import PROFILE_FIELDS, AnyRow
 from notifications.database_clock import moment
 from notifications.fanout.domain.subjects import Subject
 from notifications.fanout.models import alert, subject_history
@@ -20,10 +20,10 @@ from notifications.fanout.queries.approvals import decisions_about
 from notifications.fanout.queries.totals import get_subject
 from notifications.inbox.queries import NoSuchCooperative
 from shared.contracts.announcement import Announcement
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.errors import Invalid
 
-from .domain import ContentThen, FactsThen, Then, decisive_moment, newest_at
+from .domain import ContentThen, ProfileThen, Then, decisive_moment, newest_at
 
 
 class MomentToCome(Invalid):
@@ -32,7 +32,8 @@ class MomentToCome(Invalid):
 
 @dataclass(frozen=True)
 class Known:
-    """Everything that an answer is made of. `alerts` come in the order in which they were told."""
+    """Everything that an answer is made of. `alerts` come in the order in which they were
+    alerted."""
 
     subject: Subject
     cooperative_id: UUID
@@ -43,7 +44,7 @@ class Known:
 async def find_why(
     session: AsyncSession, subject_id: UUID, cooperative_id: UUID, *, at: datetime | None
 ) -> Known:
-    """Why this cooperative was told of this subject, or why not, as of `at`.
+    """Why this cooperative was alerted of this subject, or why not, as of `at`.
 
     Without `at`: as of its first alert or, where there is none, of the decisive moment.
     """
@@ -55,10 +56,10 @@ async def find_why(
         raise MomentToCome(field="at")
     alerts = await _alerts(session, subject_id, cooperative_id, until=at or now)
     if alerts:
-        then = await _when_told(session, contents, alerts[0], at)
+        then = await _when_alerted(session, contents, alerts[0], at)
     else:
         decisive = decisive_moment(contents, fanned_out_at=found.fanned_out_at, now=now)
-        then = await _when_not_told(session, found, contents, cooperative_id, at or decisive)
+        then = await _when_not_alerted(session, found, contents, cooperative_id, at or decisive)
     decisions = await decisions_about(session, subject_id, until=then.at)
     return Known(found, cooperative_id, alerts, replace(then, decisions=decisions))
 
@@ -84,34 +85,36 @@ async def _alerts(
     return tuple(rows)
 
 
-async def _when_told(
+async def _when_alerted(
     session: AsyncSession, contents: Sequence[ContentThen], first: AnyRow, at: datetime | None
 ) -> Then:
     """The content and the facts that the first alert points at, whatever came later."""
-    facts = _facts(first.cooperative_id).where(audience_history.c.version == first.audience_version)
+    profile = _profile(first.cooperative_id).where(
+        audience_history.c.version == first.audience_version
+    )
     return Then(
         at=at or first.created_at,
-        was_told=True,
+        was_alerted=True,
         was_fanned_out=True,
         content=next(each for each in contents if each.version == first.subject_version),
-        facts=await _facts_then(session, facts),
+        profile=await _profile_then(session, profile),
     )
 
 
-async def _when_not_told(
+async def _when_not_alerted(
     session: AsyncSession,
     found: Subject,
     contents: Sequence[ContentThen],
     cooperative_id: UUID,
     at: datetime,
 ) -> Then:
-    facts = _facts(cooperative_id).where(audience_history.c.valid_from <= at)
+    profile = _profile(cooperative_id).where(audience_history.c.valid_from <= at)
     return Then(
         at=at,
-        was_told=False,
+        was_alerted=False,
         was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= at,
         content=newest_at(contents, at),
-        facts=await _facts_then(session, facts),
+        profile=await _profile_then(session, profile),
     )
 
 
@@ -123,15 +126,15 @@ async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen,
     return tuple(
         ContentThen(
             version=row.version,
-            announcement=Announcement.model_validate(row.content),
+            published_event=Announcement.model_validate(row.content),
             reference_on=row.reference_on,
-            heard_at=row.heard_at,
+            received_at=row.received_at,
         )
         for row in rows
     )
 
 
-def _facts(cooperative_id: UUID) -> Select[Any]:
+def _profile(cooperative_id: UUID) -> Select[Any]:
     """The versions of a cooperative, the newest first."""
     return (
         select(audience_history)
@@ -141,9 +144,9 @@ def _facts(cooperative_id: UUID) -> Select[Any]:
     )
 
 
-async def _facts_then(session: AsyncSession, statement: Select[Any]) -> FactsThen | None:
+async def _profile_then(session: AsyncSession, statement: Select[Any]) -> ProfileThen | None:
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         return None
-    facts = Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES})
-    return FactsThen(row.version, facts)
+    profile = Profile.model_validate({name: getattr(row, name) for name in PROFILE_FIELDS})
+    return ProfileThen(row.version, profile)

@@ -26,7 +26,7 @@ class DecisionOut(BaseModel):
     decided_at: datetime
 
 
-class ApprovalAnswer(DecisionOut):
+class ApprovalExplanation(DecisionOut):
     """The decision that keeps the fan-out back."""
 
     next: str = Field(description="What happens next, in the reader's language.")
@@ -73,11 +73,11 @@ def decision_out(decision: Decision, language: str, *, for_staff: bool) -> Decis
     )
 
 
-def approval_answer(
+def approval_explanation(
     decision: Decision | None, language: str, *, for_staff: bool
-) -> ApprovalAnswer | None:
+) -> ApprovalExplanation | None:
     """The decision with what comes next; None where nothing keeps the fan-out back."""
     if decision is None:
         return None
     out = decision_out(decision, language, for_staff=for_staff)
-    return ApprovalAnswer(**out.model_dump(), next=NEXT.text(language, decision.state))
+    return ApprovalExplanation(**out.model_dump(), next=NEXT.text(language, decision.state))

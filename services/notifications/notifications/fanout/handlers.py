@@ -30,13 +30,13 @@ async def follow_call(event: CallEvent, session: AsyncSession) -> None:
 @consumers.on(*IDEA_EVENTS, prefetch=1, queue="follow_idea")
 async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
     """Every cooperative of an idea's territory and sectors is alerted; a withdrawal corrects."""
-    announced = announcement_of_idea(
+    published = announcement_of_idea(
         event.idea, occurred_at=event.occurred_at, reason=reason_of(event)
     )
-    await follow_subject(session, announced)
+    await follow_subject(session, published)
 
 
 @consumers.on(AnnouncementPublished, prefetch=1, queue="follow_announcement")
 async def follow_announcement(event: AnnouncementPublished, session: AsyncSession) -> None:
-    """Every cooperative that matches what any service announces is alerted, and corrected."""
-    await follow_subject(session, event.announcement)
+    """Every cooperative that matches what any service publishes is alerted, and corrected."""
+    await follow_subject(session, event.published_event)

@@ -49,7 +49,7 @@ subject_history = Table(
     Column("content", JSONB, nullable=False),
     Column("reference_on", Date, nullable=False),
     Column("reason", Text),
-    moment("heard_at", default=True),
+    moment("received_at", default=True),
 )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.labels import how_to_complete
 from shared.contracts.announcement import Announcement
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.explain import explain
 from shared.eligibility.verdict import Outcome
@@ -58,7 +58,8 @@ class AlertOut(BaseModel):
 
 
 def render(alert: AlertRow, language: str) -> AlertOut:
-    """The alert with its reasons, from the content and the facts as they were when it was told."""
+    """The alert with its reasons, from the content and the facts as they were when it was
+    alerted."""
     row = alert.row
     content = Announcement.model_validate(row.content)
     before = Announcement.model_validate(row.content_before) if row.content_before else None
@@ -76,7 +77,7 @@ def render(alert: AlertRow, language: str) -> AlertOut:
         language=language,
         dir=direction(language),
         verdict=verdict_of(row),
-        why=reasons(content, alert.facts, row, language),
+        why=reasons(content, alert.profile, row, language),
         changes=changes(before, content, language) if before else [],
         reason=row.reason,
         state=row.read_state,
@@ -91,25 +92,25 @@ def verdict_of(row: Any) -> Outcome:
     return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
-def reasons(content: Announcement, facts: Facts, row: Any, language: str) -> list[TrackReason]:
-    """The reasons of each track that the alert was told for; of all, where it is for none."""
-    told = row.eligible_tracks | row.unknown_tracks or ~0
+def reasons(content: Announcement, profile: Profile, row: Any, language: str) -> list[TrackReason]:
+    """The reasons of each track that the alert was alerted for; of all, where it is for none."""
+    matched_tracks = row.eligible_tracks | row.unknown_tracks or ~0
     return [
-        _reason(content, number, facts, row.reference_on, language)
+        _reason(content, number, profile, row.reference_on, language)
         for number in range(len(audience_tracks(content)))
-        if told >> number & 1
+        if matched_tracks >> number & 1
     ]
 
 
 def _reason(
-    content: Announcement, number: int, facts: Facts, reference_on: Any, language: str
+    content: Announcement, number: int, profile: Profile, reference_on: Any, language: str
 ) -> TrackReason:
     criteria, name = audience_tracks(content)[number], content.tracks[number].name
-    verdict = evaluate(criteria, facts, reference_on=reference_on)
+    verdict = evaluate(criteria, profile, reference_on=reference_on)
     return TrackReason(
         track=name.in_language(content_language(language)) if name else None,
         verdict=verdict.outcome,
-        reasons=explain(verdict.decisive, criteria, facts, language),
+        reasons=explain(verdict.decisive, criteria, profile, language),
         to_complete=list(verdict.unknown_fields),
         how_to_complete=how_to_complete(verdict.unknown_fields, language),
     )

@@ -1,4 +1,4 @@
-"""What is different from what was told before, in the reader's language."""
+"""What is different from what was alerted before, in the reader's language."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .criteria_text import in_words, names
 
 
 class Change(BaseModel):
-    """One thing that is different from what was told before."""
+    """One thing that is different from what was alerted before."""
 
     field: str
     label: str = Field(description="What the field is called, in the reader's language.")

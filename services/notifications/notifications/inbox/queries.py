@@ -10,9 +10,9 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import audience, audience_history
-from notifications.audience.rows import FACT_NAMES, AnyRow
+from notifications.audience.rows import PROFILE_FIELDS, AnyRow
 from notifications.fanout.models import alert, subject, subject_history
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.errors import NotFound
 
 from .models import alert_state
@@ -30,12 +30,12 @@ class AlertRow:
     row: AnyRow
 
     @property
-    def facts(self) -> Facts:
-        return Facts.model_validate({name: getattr(self.row, name) for name in FACT_NAMES})
+    def profile(self) -> Profile:
+        return Profile.model_validate({name: getattr(self.row, name) for name in PROFILE_FIELDS})
 
 
 def _alerts(account_id: UUID) -> Select[Any]:
-    told_before = (
+    notified_before = (
         select(func.max(_earlier.c.subject_version))
         .where(
             _earlier.c.subject_id == alert.c.subject_id,
@@ -54,8 +54,8 @@ def _alerts(account_id: UUID) -> Select[Any]:
             subject_history.c.content,
             subject_history.c.reference_on,
             subject_history.c.reason,
-            _told.c.content.label("content_before"),
-            *(audience_history.c[name] for name in FACT_NAMES),
+            _alerted.c.content.label("content_before"),
+            *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
         .join(subject, subject.c.subject_id == alert.c.subject_id)
         .join(
@@ -69,8 +69,8 @@ def _alerts(account_id: UUID) -> Select[Any]:
             & (audience_history.c.version == alert.c.audience_version),
         )
         .outerjoin(
-            _told,
-            (_told.c.subject_id == alert.c.subject_id) & (_told.c.version == told_before),
+            _alerted,
+            (_alerted.c.subject_id == alert.c.subject_id) & (_alerted.c.version == notified_before),
         )
         .outerjoin(
             alert_state,
@@ -82,7 +82,7 @@ def _alerts(account_id: UUID) -> Select[Any]:
 
 
 _earlier = alert.alias("earlier")
-_told = subject_history.alias("told")
+_alerted = subject_history.alias("alerted")
 
 
 async def list_alerts(

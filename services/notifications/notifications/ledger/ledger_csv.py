@@ -29,18 +29,19 @@ HEADER = (
     "verdict",
     "unknown_fields",
     "subject_version",
-    "told_at",
+    "alerted_at",
     "state",
-    "told_late",
+    "is_backfill",
     "corrected",
     "tracks",
     "rules",
-    "not_told_because",
+    "not_alerted_because",
 )
 
 
 class LedgerLine(BaseModel):
-    """One alert of a cooperative; or, without `told_at`, one that matches and was not told."""
+    """One alert of a cooperative; or, without `alerted_at`, one that matches and was not
+    alerted."""
 
     cooperative_id: UUID
     name_fr: str | None
@@ -48,44 +49,47 @@ class LedgerLine(BaseModel):
     region: str | None
     province: str | None
     sector: str | None
-    edition: int | None = Field(description="0 for the first alert; null where nobody was told.")
+    edition: int | None = Field(description="0 for the first alert; null where nobody was alerted.")
     kind: str | None
     verdict: Outcome = Field(
-        description="Ineligible: told before, and corrected by content that is not for it any more."
+        description="Ineligible: alerted before, and corrected by content that is not for it any"
+        " more."
     )
     unknown_fields: list[str]
     subject_version: int | None
-    told_at: datetime | None
+    alerted_at: datetime | None
     state: Literal["unread", "read", "archived", "held", "stopped"] = Field(
         description="In the inbox, by any account of the cooperative; or what keeps it back."
     )
-    told_late: bool = Field(description="First told after the fan-out: it came to match later.")
-    corrected: bool = Field(description="Told newer content afterwards.")
+    is_backfill: bool = Field(
+        description="First alerted after the fan-out: it came to match later."
+    )
+    corrected: bool = Field(description="Alerted of newer content afterwards.")
     why: list[TrackReason] = Field(description="Matched tracks with their rules in words.")
-    not_told_because: str | None
+    not_alerted_because: str | None
 
 
 def line_of(row: LedgerRow, language: str) -> LedgerLine:
-    """The row with its reasons, from the content and the facts as they were when it was told."""
-    kept = row.untold_for
+    """The row with its reasons, from the content and the facts as they were when it was alerted."""
+    kept = row.waiting_for
     return LedgerLine(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
         name_ar=row.name_ar,
-        region=row.facts.region,
-        province=row.facts.province,
-        sector=row.facts.sector,
+        region=row.profile.region,
+        province=row.profile.province,
+        sector=row.profile.sector,
         edition=row.edition,
         kind=row.kind,
         verdict=verdict_of(row),
         unknown_fields=list(row.unknown_fields),
         subject_version=row.subject_version,
-        told_at=row.told_at,
+        alerted_at=row.alerted_at,
         state=_state(row),
-        told_late=row.told_late,
+        is_backfill=row.is_backfill,
         corrected=row.corrected,
-        why=reasons(row.content, row.facts, row, language),
-        not_told_because=ground_of(kept, language, for_staff=True) if kept else None,
+        why=reasons(row.content, row.profile, row, language),
+        not_alerted_because=ground_of(kept, language, for_staff=True) if kept else None,
     )
 
 
@@ -99,8 +103,8 @@ async def lines_of(rows: Sequence[LedgerRow], language: str) -> list[LedgerLine]
 
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
-    if row.untold_for is not None:
-        return "stopped" if row.untold_for.state is ApprovalState.STOPPED else "held"
+    if row.waiting_for is not None:
+        return "stopped" if row.waiting_for.state is ApprovalState.STOPPED else "held"
     for state in ("read", "archived"):
         if row.read_state == state:
             return state
@@ -112,9 +116,9 @@ def cells_of(line: LedgerLine) -> tuple[object, ...]:
     values = {
         **line.model_dump(mode="json", exclude={"why"}),
         "unknown_fields": " ".join(line.unknown_fields),
-        "told_late": "yes" if line.told_late else "no",
+        "is_backfill": "yes" if line.is_backfill else "no",
         "corrected": "yes" if line.corrected else "no",
-        "told_at": line.told_at.isoformat() if line.told_at else None,
+        "alerted_at": line.alerted_at.isoformat() if line.alerted_at else None,
         "tracks": "; ".join(reason.track for reason in line.why if reason.track),
         "rules": " | ".join(map(_rules, line.why)),
     }

@@ -1,4 +1,4 @@
-"""The ledger of a subject: every alert with the facts it was told for, and who waits untold."""
+"""The ledger of a subject: every alert with the facts it was alerted for, and who waits untold."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sqlalchemy import Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import audience, audience_history
-from notifications.audience.rows import FACT_NAMES, AnyRow, Within, lies_within
+from notifications.audience.rows import PROFILE_FIELDS, AnyRow, Within, lies_within
 from notifications.database_clock import moment
 from notifications.fanout.domain.fanout_approval import Decision
 from notifications.fanout.domain.subjects import Subject
 from notifications.fanout.models import alert, subject_history
-from notifications.fanout.queries.approvals import kept_back_by
+from notifications.fanout.queries.approvals import held_back_by
 from notifications.fanout.queries.totals import get_subject
 from notifications.fanout.usecases.matching import match, tracks_of
 from notifications.inbox.models import alert_state
 from shared.contracts.announcement import Announcement
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.eligibility.verdict import fields_of
 from shared.kernel.data.database import Sessions
 
@@ -32,24 +32,24 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page of the ledger begins: first those told, then those who wait untold."""
+    """Where a page of the ledger begins: first those alerted, then those who wait untold."""
 
-    is_untold: bool = False
+    is_waiting: bool = False
     after: tuple[UUID, int] | None = None
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One alert, or one cooperative that matches and was not told. The names are today's.
+    """One alert, or one cooperative that matches and was not alerted. The names are today's.
 
-    They are missing while the audience is being rebuilt. All else is as it was told. `untold_for`
-    is what keeps the fan-out back.
+    They are missing while the audience is being rebuilt. All else is as it was alerted.
+    `waiting_for` is what keeps the fan-out back.
     """
 
     cooperative_id: UUID
     name_fr: str | None
     name_ar: str | None
-    facts: Facts
+    profile: Profile
     content: Announcement
     reference_on: date
     eligible_tracks: int
@@ -58,11 +58,11 @@ class LedgerRow:
     edition: int | None = None
     kind: str | None = None
     subject_version: int | None = None
-    told_at: datetime | None = None
+    alerted_at: datetime | None = None
     read_state: str | None = None
-    told_late: bool = False
+    is_backfill: bool = False
     corrected: bool = False
-    untold_for: Decision | None = None
+    waiting_for: Decision | None = None
 
 
 async def ledger_batches(
@@ -82,45 +82,46 @@ async def ledger_page(
 ) -> tuple[list[LedgerRow], Place | None]:
     """Rows from a place on, and where the next page begins; None at the end."""
     found = await get_subject(session, subject_id)
-    if place.is_untold:
-        return await _untold(session, found, place, size, within)
+    if place.is_waiting:
+        return await _waiting_page(session, found, place, size, within)
     statement = _alerts(subject_id).where(lies_within(within, alert.c.cooperative_id))
     key = (alert.c.cooperative_id, alert.c.edition)
     if place.after is not None:
         statement = statement.where(tuple_(*key) > place.after)
     rows = list(await session.execute(statement.order_by(*key).limit(size)))
     contents = await _contents(session, subject_id)
-    told = [_told(row, contents[row.subject_version], found) for row in rows]
+    alerted = [_alerted(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
-        kept = await _keeps_back(session, found)
-        return told, Place(is_untold=True) if kept else None
-    return told, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
+        kept = await _held_back_by(session, found)
+        return alerted, Place(is_waiting=True) if kept else None
+    return alerted, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
 
 
-async def _untold(
+async def _waiting_page(
     session: AsyncSession, found: Subject, place: Place, size: int, within: Within
 ) -> tuple[list[LedgerRow], Place | None]:
-    kept = await _keeps_back(session, found)
+    kept = await _held_back_by(session, found)
     if kept is None:
         return [], None
     rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
-    content = found.announcement()
-    waiting = [_row(row, content, found.reference_on, untold_for=kept) for row in rows]
+    content = found.published_event()
+    waiting = [_row(row, content, found.reference_on, waiting_for=kept) for row in rows]
     if len(rows) < size:
         return waiting, None
-    return waiting, Place(is_untold=True, after=(rows[-1].cooperative_id, 0))
+    return waiting, Place(is_waiting=True, after=(rows[-1].cooperative_id, 0))
 
 
-async def _keeps_back(session: AsyncSession, found: Subject) -> Decision | None:
-    """What keeps back the alerts of those who may be told now; of what is over nobody may."""
+async def _held_back_by(session: AsyncSession, found: Subject) -> Decision | None:
+    """What keeps back the alerts of those who may be alerted now; of what is over nobody may."""
     if not found.may_be_alerted(await moment(session)):
         return None
-    return await kept_back_by(session, found.subject_id)
+    return await held_back_by(session, found.subject_id)
 
 
-async def count_untold(session: AsyncSession, found: Subject, *, within: Within = None) -> int:
-    """How many are kept back: they match the newest content, may be told now and have no alert."""
-    if await _keeps_back(session, found) is None:
+async def count_waiting(session: AsyncSession, found: Subject, *, within: Within = None) -> int:
+    """How many are kept back: they match the newest content, may be alerted now and have no
+    alert."""
+    if await _held_back_by(session, found) is None:
         return 0
     waiting = _waiting(found, within).subquery()
     return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
@@ -159,7 +160,7 @@ def _alerts(subject_id: UUID) -> Select[Any]:
             corrected.label("corrected"),
             audience.c.name_fr,
             audience.c.name_ar,
-            *(audience_history.c[name] for name in FACT_NAMES),
+            *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
         .outerjoin(audience, audience.c.cooperative_id == alert.c.cooperative_id)
         .join(
@@ -178,18 +179,18 @@ def _waiting(
     after: tuple[UUID, int] | None = None,
     first: int | None = None,
 ) -> Select[Any]:
-    told = exists().where(
+    alerted = exists().where(
         alert.c.subject_id == found.subject_id,
         alert.c.cooperative_id == audience.c.cooperative_id,
     )
-    when = [~told, lies_within(within, audience.c.cooperative_id)]
+    when = [~alerted, lies_within(within, audience.c.cooperative_id)]
     if after is not None:
         when.append(audience.c.cooperative_id > after[0])
     columns = (
         audience.c.cooperative_id,
         audience.c.name_fr,
         audience.c.name_ar,
-        *(audience.c[name] for name in FACT_NAMES),
+        *(audience.c[name] for name in PROFILE_FIELDS),
     )
     waiting = match(tracks_of(found), *columns, when=when, first=first)
     return select(
@@ -203,7 +204,7 @@ def _waiting(
 STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
 
 
-def _told(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
+def _alerted(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
     late = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
     return _row(
         row,
@@ -211,9 +212,9 @@ def _told(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> Le
         edition=row.edition,
         kind=row.kind,
         subject_version=row.subject_version,
-        told_at=row.created_at,
+        alerted_at=row.created_at,
         read_state=STATES[row.done],
-        told_late=row.edition == 0 and late,
+        is_backfill=row.edition == 0 and late,
         corrected=row.corrected,
     )
 
@@ -223,7 +224,7 @@ def _row(row: AnyRow, content: Announcement, reference_on: date, **more: Any) ->
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
         name_ar=row.name_ar,
-        facts=Facts.model_validate({name: getattr(row, name) for name in FACT_NAMES}),
+        profile=Profile.model_validate({name: getattr(row, name) for name in PROFILE_FIELDS}),
         content=content,
         reference_on=reference_on,
         eligible_tracks=row.eligible_tracks,

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 BATCH = 500
 
 
-async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
+async def collect_gaps(sessions: Sessions, url: str, *, pause: float) -> None:
     """Until cancelled. A message that comes twice, as after a crash, changes nothing."""
     away = False
     while True:
@@ -33,7 +33,7 @@ async def drain_dropped(sessions: Sessions, url: str, *, pause: float) -> None:
             away = False
         except Exception as error:
             if not (is_infrastructure(error) or isinstance(error, CONNECTION_ERRORS)):
-                log.exception("drain of dropped messages failed")
+                log.exception("gap collector failed")
             elif not away:
                 log.warning("dropped messages wait", cause=str(of_either(error)))
                 away = True
@@ -83,7 +83,7 @@ async def _keep(sessions: Sessions, batch: list[AbstractIncomingMessage], pause:
     drops = [drop for drop in read if drop is not None]
     if len(drops) < len(batch):
         log.warning("dropped messages that name no position", messages=len(batch) - len(drops))
-    await outlasting(sessions, partial(gaps.keep_gaps, drops=drops), pause)
+    await outlasting(sessions, partial(gaps.store_gaps, drops=drops), pause)
     failpoints.reach("gaps.between-commit-and-ack")
     # In the order of arrival, so the last one acknowledges every one before it.
     await batch[-1].ack(multiple=True)

@@ -19,7 +19,7 @@ async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> 
     await partners.feed_partners(session, event)
 
 
-@consumers.on(PartnerRegistered, prefetch=4, projection=("partner",), queue="know_partner")
-async def know_partner(event: PartnerRegistered, session: AsyncSession) -> None:
+@consumers.on(PartnerRegistered, prefetch=4, projection=("partner",), queue="store_partner")
+async def store_partner(event: PartnerRegistered, session: AsyncSession) -> None:
     """Institutions are known by the names that the registry gives them."""
-    await partners.know_partner(session, event)
+    await partners.store_partner(session, event)

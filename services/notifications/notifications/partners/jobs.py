@@ -19,8 +19,8 @@ from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.topology import user_of
 from shared.kernel.runtime import Runtime
 
-from .gap_collector import drain_dropped
-from .models import DOOR_CHANNEL, FEED_CHANNEL
+from .gap_collector import collect_gaps
+from .models import FEED_CHANNEL, PARTNER_QUEUE_CHANNEL
 from .provisioner import BrokerProvisioner
 from .usecases import feed_delivery, partner_queue, partners
 
@@ -46,10 +46,10 @@ def deliver_feeds(runtime: Runtime) -> Job | None:
     """Keep partner queues filled from the feeds."""
     settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
-        log.warning("no AMQP doors", reason="TAAWON_AMQP_PARTNERS_URL is not set")
+        log.warning("no partner queues", reason="TAAWON_AMQP_PARTNERS_URL is not set")
         return None
     publisher = Publisher(
-        settings.amqp_partners_url.get_secret_value(), settings.publish_timeout, "partner doors"
+        settings.amqp_partners_url.get_secret_value(), settings.publish_timeout, "partner queues"
     )
 
     async def step() -> bool:
@@ -59,22 +59,22 @@ def deliver_feeds(runtime: Runtime) -> Job | None:
         name="feed_delivery",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(FEED_CHANNEL, DOOR_CHANNEL),
+        wake=(FEED_CHANNEL, PARTNER_QUEUE_CHANNEL),
         close=publisher.close,
     )
 
 
-async def keep_gaps(runtime: Runtime) -> None:
+async def store_gaps(runtime: Runtime) -> None:
     """Keep what partner queues dropped as gaps of their feeds, until cancelled."""
     settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         return
     url = settings.amqp_partners_url.get_secret_value()
-    await drain_dropped(runtime.sessions, url, pause=settings.probe_seconds)
+    await collect_gaps(runtime.sessions, url, pause=settings.probe_seconds)
 
 
 def provision(settings: NotificationsSettings, sessions: Sessions, management: Management) -> Job:
-    """Make partner doors as they are asked for."""
+    """Make partner queues as they are asked for."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
@@ -85,7 +85,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
         if time.monotonic() - looked > LOOK_SECONDS:
             await _prepare(sessions, provisioner)
             looked = time.monotonic()
-        await partner_queue.provision_doors(sessions, provisioner)
+        await partner_queue.provision_partner_queues(sessions, provisioner)
         metrics.PROVISIONED.set_to_current_time()
         return False
 
@@ -93,7 +93,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
         name="provisioner",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(DOOR_CHANNEL,),
+        wake=(PARTNER_QUEUE_CHANNEL,),
         outages=(ManagementRefused,),
     )
 
@@ -101,7 +101,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
 async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
     """Everything is there; a broker may have come back without its data at any time."""
     await provisioner.prepare()
-    await partner_queue.find_lost_doors(sessions, provisioner)
+    await partner_queue.find_lost_partner_queues(sessions, provisioner)
 
 
 async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from notifications.tables import choice, mapper, metadata, moment
 
-from .domain.partner_queue import Door, DoorState
+from .domain.partner_queue import PartnerQueue, PartnerQueueState
 
 partner = Table(
     "partner",
@@ -62,14 +62,14 @@ feed_entry = Table(
 )
 
 
-amqp_door = Table(
-    "amqp_door",
+partner_queue_table = Table(
+    "partner_queue",
     metadata,
     Column("slug", Text, ForeignKey("partner.slug"), primary_key=True),
     Column("queue", Text, nullable=False, unique=True),
     Column("username", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
-    Column("state", choice(DoorState), nullable=False),
+    Column("state", choice(PartnerQueueState), nullable=False),
     Column("delivered_position", BigInteger, nullable=False, server_default=text("0")),
     moment("requested_at", default=True),
     moment("ready_at", nullable=True),
@@ -81,7 +81,7 @@ feed_delivery = Table(
     "feed_delivery",
     metadata,
     Column("slug", Text, primary_key=True),
-    Column("door", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
     Column("first_position", BigInteger, primary_key=True),
     Column("last_position", BigInteger, primary_key=True),
     Column("times", Integer, nullable=False, server_default=text("0")),
@@ -115,7 +115,7 @@ feed_replay = Table(
     Column("first_position", BigInteger, nullable=False),
     Column("last_position", BigInteger, nullable=False),
     Column("next_position", BigInteger, nullable=False),
-    moment("asked_at", default=True),
+    moment("requested_at", default=True),
     moment("done_at", nullable=True),
     Index("ix_feed_replay_waiting", "slug", unique=True, postgresql_where=text("done_at IS NULL")),
 )
@@ -124,7 +124,7 @@ feed_replay = Table(
 FEED_CHANNEL = "taawon_feed"
 
 
-DOOR_CHANNEL = "taawon_doors"
+PARTNER_QUEUE_CHANNEL = "taawon_partner_queues"
 
 
 WAKE_SQL = (
@@ -132,12 +132,13 @@ WAKE_SQL = (
 BEGIN PERFORM pg_notify('{FEED_CHANNEL}', ''); RETURN NULL; END $$""",
     """CREATE TRIGGER feed_notify AFTER INSERT ON feed_entry
 FOR EACH STATEMENT EXECUTE FUNCTION feed_notify()""",
-    f"""CREATE FUNCTION door_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_notify('{DOOR_CHANNEL}', ''); RETURN NULL; END $$""",
-    """CREATE TRIGGER door_notify AFTER INSERT OR UPDATE OF state, password_hash ON amqp_door
-FOR EACH STATEMENT EXECUTE FUNCTION door_notify()""",
+    f"""CREATE FUNCTION partner_queue_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('{PARTNER_QUEUE_CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER partner_queue_notify AFTER INSERT OR UPDATE OF state, password_hash ON
+    partner_queue
+FOR EACH STATEMENT EXECUTE FUNCTION partner_queue_notify()""",
 )
 """Wakes the delivery of feeds and the provisioner at commit; a migration runs it."""
 
 
-mapper.map_imperatively(Door, amqp_door)
+mapper.map_imperatively(PartnerQueue, partner_queue_table)

@@ -1,4 +1,4 @@
-"""The ledger of a partner as lines of a table, for the HTTP door and the command."""
+"""The ledger of a partner as lines of a table, for the HTTP API and the command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HEADER = (
     "recorded_at",
     "subscriptions",
     *(
-        f"{door}_{name}"
-        for door in ("amqp", "feed")
+        f"{channel}_{name}"
+        for channel in ("amqp", "feed")
         for name in ("first_at", "last_at", "times", "unsure")
     ),
     "dropped_because",
@@ -27,7 +27,7 @@ HEADER = (
 
 def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
     """One line of the table."""
-    went = {door.door: door for door in entry.doors}
+    went = {channel.channel: channel for channel in entry.channels}
     gap = entry.gap
     return (
         entry.position,
@@ -45,10 +45,10 @@ def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
     )
 
 
-def _cells(door: partner_ledger.Went | None) -> tuple[object, ...]:
-    if door is None:
+def _cells(channel: partner_ledger.Went | None) -> tuple[object, ...]:
+    if channel is None:
         return (None, None, 0, 0)
-    return (_moment(door.first_at), _moment(door.last_at), door.times, door.unsure)
+    return (_moment(channel.first_at), _moment(channel.last_at), channel.times, channel.unsure)
 
 
 def _moment(value: datetime | None) -> str | None:

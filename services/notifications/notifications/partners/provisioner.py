@@ -1,4 +1,4 @@
-"""The one part that may create broker users: it makes partner queues, and has no HTTP door."""
+"""The one part that may create broker users: it makes partner queues, and has no HTTP API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from shared.kernel.messaging.management import Management
 from shared.kernel.messaging.topology import NO_DELIVERY_LIMIT
 
-from .domain.partner_queue import Door
+from .domain.partner_queue import PartnerQueue
 from .usecases.partner_queue import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
 
 QUEUE_ARGUMENTS = {
@@ -48,9 +48,9 @@ class BrokerProvisioner:
         """The vhost of partners, and what notifications may do in it."""
         await asyncio.to_thread(self._prepare)
 
-    async def make(self, door: Door) -> None:
+    async def make(self, partner_queue: PartnerQueue) -> None:
         """Queue, user and rights of one partner. A user that exists gets the new password."""
-        await asyncio.to_thread(self._make, door)
+        await asyncio.to_thread(self._make, partner_queue)
 
     async def made(self) -> Made:
         """What the broker has now."""
@@ -80,17 +80,19 @@ class BrokerProvisioner:
             {user["name"]: user["password_hash"] for user in users},
         )
 
-    def _make(self, door: Door) -> None:
+    def _make(self, partner_queue: PartnerQueue) -> None:
         api = self._management
         api.put(
-            f"queues/{PARTNER_VHOST}/{door.queue}",
+            f"queues/{PARTNER_VHOST}/{partner_queue.queue}",
             {"durable": True, "arguments": self._queue_arguments},
         )
-        api.bind(PARTNER_VHOST, PARTNER_EXCHANGE, door.queue, routing_key=door.queue)
-        api.put_hashed_user(door.username, door.password_hash)
+        api.bind(
+            PARTNER_VHOST, PARTNER_EXCHANGE, partner_queue.queue, routing_key=partner_queue.queue
+        )
+        api.put_hashed_user(partner_queue.username, partner_queue.password_hash)
         # The broker asks for the password once, when a connection opens: the old one ends here.
-        api.delete(f"connections/username/{door.username}")
+        api.delete(f"connections/username/{partner_queue.username}")
         for limit, value in USER_LIMITS.items():
-            api.put(f"user-limits/{door.username}/{limit}", {"value": value})
-        pattern = "^" + door.queue.replace(".", r"\.") + "$"
-        api.put_permissions(PARTNER_VHOST, door.username, read=pattern)
+            api.put(f"user-limits/{partner_queue.username}/{limit}", {"value": value})
+        pattern = "^" + partner_queue.queue.replace(".", r"\.") + "$"
+        api.put_permissions(PARTNER_VHOST, partner_queue.username, read=pattern)

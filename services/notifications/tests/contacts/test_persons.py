@@ -42,8 +42,8 @@ def asked(kind, *touched, accounts=()):
 
 
 async def answered(session, event):
-    (reaction,) = [r for r in SPEC.consumers.reactions if r.queue.endswith(".answer_person")]
-    await reaction.handler(event, session)
+    (consumer,) = [r for r in SPEC.consumers.consumers if r.queue.endswith(".answer_person")]
+    await consumer.handler(event, session)
     await session.flush()
     query = select(OutboxRow.body).where(OutboxRow.topic == NotificationsAnswered.topic)
     body = await session.scalar(query.order_by(OutboxRow.seq.desc()).limit(1))
@@ -55,10 +55,10 @@ async def contact_of(session, record):
     return await session.scalar(query.where(audience.c.cooperative_id == record.cooperative_id))
 
 
-async def test_access_tells_the_contact_sealed_and_nothing_in_clear(door):
+async def test_access_shows_the_contact_sealed_and_nothing_in_clear(api):
     record, account = a_record(contact_sealed=sealed()), uuid.uuid4()
-    async with door.sessions.begin() as session:
-        await usecases.keep_cooperatives(session, [record])
+    async with api.sessions.begin() as session:
+        await usecases.store_cooperatives(session, [record])
         state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
         await session.execute(insert(alert_state).values({**state, "state": "read"}))
 
@@ -71,11 +71,11 @@ async def test_access_tells_the_contact_sealed_and_nothing_in_clear(door):
     assert CONTACT["email"] not in orjson.dumps(answer).decode()
 
 
-async def test_a_contact_that_no_key_opens_is_told_to_be_unreadable_and_the_others_are_told(door):
+async def test_a_contact_that_no_key_opens_is_named_unreadable_and_the_others_are_shown(api):
     lost = a_record(contact_sealed=Sealer([Fernet.generate_key().decode()]).seal(CONTACT))
     record = a_record(contact_sealed=sealed())
-    async with door.sessions.begin() as session:
-        await usecases.keep_cooperatives(session, [lost, record])
+    async with api.sessions.begin() as session:
+        await usecases.store_cooperatives(session, [lost, record])
 
         answer = await answered(session, asked(PersonAccessRequested, (lost, 1), (record, 1)))
 
@@ -88,22 +88,22 @@ async def test_a_contact_that_no_key_opens_is_told_to_be_unreadable_and_the_othe
 
 
 @pytest.mark.parametrize("kind", [PersonErasureRequested, PersonRectified])
-async def test_nothing_is_called_done_before_the_newer_record_is_heard(session, kind):
+async def test_nothing_is_called_done_before_the_newer_record_is_received(session, kind):
     record = a_record(contact_sealed=sealed())
-    await usecases.keep_cooperatives(session, [record])
+    await usecases.store_cooperatives(session, [record])
 
     with pytest.raises(AudienceBehind):
         await answered(session, asked(kind, (record, 2)))
 
-    await usecases.keep_cooperatives(session, [record.model_copy(update={"version": 2})])
+    await usecases.store_cooperatives(session, [record.model_copy(update={"version": 2})])
     assert (await answered(session, asked(kind, (record, 2))))["counts"]["audience"] == 1
 
 
 async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
     record, account = a_record(contact_sealed=sealed()), uuid.uuid4()
     gone = record.model_copy(update={"version": 2, "contact_sealed": None})
-    await usecases.keep_cooperatives(session, [record])
-    await usecases.keep_cooperatives(session, [gone])
+    await usecases.store_cooperatives(session, [record])
+    await usecases.store_cooperatives(session, [gone])
     state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
     await session.execute(insert(alert_state).values({**state, "state": "read"}))
 
@@ -116,25 +116,25 @@ async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
     assert await session.scalar(select(func.count()).select_from(alert_state).where(theirs)) == 0
 
 
-async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_forgotten(door):
+async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_erased(api):
     """The service was down: it takes the access first, and the erasure waits behind it."""
     record = a_record(contact_sealed=sealed())
     gone = record.model_copy(update={"version": 2, "contact_sealed": None})
     access = asked(PersonAccessRequested, (record, 1))
     erasure = asked(PersonErasureRequested, (record, 2))
-    async with door.sessions.begin() as session:
-        await usecases.keep_cooperatives(session, [record])
-        told = await answered(session, access)
-        await usecases.keep_cooperatives(session, [gone])
+    async with api.sessions.begin() as session:
+        await usecases.store_cooperatives(session, [record])
+        alerted = await answered(session, access)
+        await usecases.store_cooperatives(session, [gone])
 
         await answered(session, erasure)
 
         newer = await answered(session, asked(PersonAccessRequested, (gone, 2)))
         kept = await report_of(session, access), await report_of(session, erasure)
-        late = orjson.loads(await forgetting.cleaned(session, orjson.dumps(told)))
+        late = orjson.loads(await forgetting.cleaned(session, orjson.dumps(alerted)))
         fresh = orjson.loads(await forgetting.cleaned(session, orjson.dumps(newer)))
-    assert datetime.fromisoformat(told["occurred_at"]) > erasure.occurred_at
-    assert told["report_sealed"] is not None
+    assert datetime.fromisoformat(alerted["occurred_at"]) > erasure.occurred_at
+    assert alerted["report_sealed"] is not None
     assert (*kept, late["report_sealed"]) == (None, None, None)
     assert fresh["report_sealed"] == newer["report_sealed"] is not None
 
@@ -149,14 +149,14 @@ async def report_of(session, event):
 async def test_an_old_record_brings_no_contact_back_even_to_an_emptied_audience(session):
     old = a_record(contact_sealed=sealed())
     gone = old.model_copy(update={"version": 2, "contact_sealed": None})
-    await usecases.keep_cooperatives(session, [gone])
+    await usecases.store_cooperatives(session, [gone])
     await answered(session, asked(PersonErasureRequested, (old, 2)))
     await session.execute(delete(audience).where(audience.c.cooperative_id == old.cooperative_id))
 
-    await usecases.keep_cooperatives(session, [old])
+    await usecases.store_cooperatives(session, [old])
     before = await contact_of(session, old)
     new = old.model_copy(update={"version": 3})
-    await usecases.keep_cooperatives(session, [new])
+    await usecases.store_cooperatives(session, [new])
 
     assert before is None
     assert await contact_of(session, old) == new.contact_sealed

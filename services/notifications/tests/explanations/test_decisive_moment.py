@@ -1,4 +1,4 @@
-"""As of which moment a cooperative that was not told is judged, and on what ground."""
+"""As of which moment a cooperative that was not alerted is judged, and on what ground."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ import pytest
 from notifications.explanations.domain import (
     Because,
     ContentThen,
-    FactsThen,
+    ProfileThen,
     Then,
     decisive_moment,
     newest_at,
 )
 from notifications.fanout.domain.fanout_approval import ApprovalState, Decision
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.contracts.deadline import Deadline
 
-from ..builders import a_call, a_track, announced
+from ..builders import a_call, a_track, as_announcement
 
 
 def at(hour: int) -> datetime:
     return datetime(2026, 11, 24, hour, tzinfo=UTC)
 
 
-def content(version: int, heard: int, state: str = "open", deadline: int | None = None, **criteria):
+def content(
+    version: int, received: int, state: str = "open", deadline: int | None = None, **criteria
+):
     """A call at a version, heard at an hour; it ends at an hour if a deadline is given."""
     ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
     call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
-    return ContentThen(version, announced(call), date(2026, 11, 24), at(heard))
+    return ContentThen(version, as_announcement(call), date(2026, 11, 24), at(received))
 
 
 NOW = 20
@@ -96,7 +98,7 @@ def test_what_is_open_is_judged_now_and_what_is_over_as_of_its_end(contents, fan
 
 
 @pytest.mark.parametrize(("hour", "version"), [(8, None), (9, 2), (13, 4), (20, 4)])
-def test_the_content_of_a_moment_is_the_newest_that_was_heard(hour, version):
+def test_the_content_of_a_moment_is_the_newest_that_was_received(hour, version):
     found = newest_at([content(3, 14), content(2, 9), content(4, 12)], at(hour))
 
     assert (found.version if found else None) == version
@@ -115,7 +117,7 @@ FITS, MISFIT = {"sectors": ["ARGAN"]}, {"sectors": ["CRAFTS"]}
 @pytest.mark.parametrize("was_fanned_out", [True, False])
 @pytest.mark.parametrize("decisions", [(), (HELD,)])
 @pytest.mark.parametrize("state", ["open", "closed"])
-def test_whom_a_rule_excludes_no_hold_and_no_end_keeps_back(was_fanned_out, decisions, state):
+def test_whom_a_rule_excludes_no_approval_and_no_end_keeps_back(was_fanned_out, decisions, state):
     then = a_then(content(2, 9, state, **MISFIT), was_fanned_out, decisions)
 
     assert then.because() is Because.EXCLUDED
@@ -125,12 +127,12 @@ def test_whom_a_rule_excludes_no_hold_and_no_end_keeps_back(was_fanned_out, deci
     ("state", "decisions", "because"),
     [
         ("open", (HELD,), Because.HELD_BACK),
-        ("open", (), Because.NOT_TOLD_YET),
+        ("open", (), Because.NOT_ALERTED_YET),
         ("closed", (HELD,), Because.SUBJECT_NOT_OPEN),
     ],
 )
 @pytest.mark.parametrize("was_fanned_out", [True, False])
-def test_who_matches_waits_for_the_telling_unless_it_is_over(
+def test_who_matches_waits_for_the_fan_out_unless_it_is_over(
     was_fanned_out, state, decisions, because
 ):
     then = a_then(content(2, 9, state, **FITS), was_fanned_out, decisions)
@@ -142,26 +144,26 @@ def test_who_matches_waits_for_the_telling_unless_it_is_over(
     ("was_fanned_out", "because"),
     [(True, Because.NOT_IN_AUDIENCE_THEN), (False, Because.SUBJECT_NOT_OPEN)],
 )
-def test_who_came_after_the_end_was_not_there_or_it_was_told_to_nobody(was_fanned_out, because):
-    then = a_then(content(3, 9, "closed", **FITS), was_fanned_out, facts=None)
+def test_who_came_after_the_end_was_not_there_or_it_was_alerted_to_nobody(was_fanned_out, because):
+    then = a_then(content(3, 9, "closed", **FITS), was_fanned_out, profile=None)
 
     assert then.because() is because
 
 
-ARGAN = FactsThen(1, Facts(sector="ARGAN", legal_status="registered"))
+ARGAN = ProfileThen(1, Profile(sector="ARGAN", legal_status="registered"))
 
 
 def a_then(
     seen: ContentThen,
     was_fanned_out: bool,
     decisions: tuple[Decision, ...] = (),
-    facts: FactsThen | None = ARGAN,
+    profile: ProfileThen | None = ARGAN,
 ) -> Then:
     return Then(
         at=at(12),
-        was_told=False,
+        was_alerted=False,
         was_fanned_out=was_fanned_out,
         content=seen,
-        facts=facts,
+        profile=profile,
         decisions=decisions,
     )

@@ -1,4 +1,4 @@
-"""Why a cooperative was told of a subject, or not, in both languages."""
+"""Why a cooperative was alerted of a subject, or not, in both languages."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ import pytest
 from notifications.labels import how_to_complete
 
 from ..builders import a_call, a_record, a_track, an_idea, extended, opened, published
-from ..commands import ask, heard
+from ..commands import ask, received
 
 
-async def test_who_was_told_reads_the_rules_that_matched_and_the_facts_behind_them(door, tokens):
+async def test_who_was_alerted_reads_the_rules_that_matched_and_the_fields_behind_them(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"], why["verdict"]) == (True, "told", "eligible")
+    assert (why["alerted"], why["because"], why["verdict"]) == (True, "alerted", "eligible")
     (track,) = why["tracks"]
     assert track["track"] == "Coopératives"
     assert track["rules"] == ["territory", "sector", "legal_status"]
     assert "Tiznit" in track["reasons"][0]
-    assert {fact["field"]: fact["label"] for fact in why["facts"]} == {
+    assert {field["field"]: field["label"] for field in why["profile"]} == {
         "province": "Tiznit",
         "sector": "Argane",
         "legal_status": "immatriculée",
     }
     (alert,) = why["alerts"]
     assert (alert["edition"], alert["kind"], alert["subject_version"]) == (0, "opened", 2)
-    assert (why["content_version"], why["facts_version"]) == (2, 1)
-    assert why["as_of"] == alert["told_at"]
+    assert (why["content_version"], why["profile_version"]) == (2, 1)
+    assert why["as_of"] == alert["alerted_at"]
 
 
-async def test_a_field_that_would_decide_is_named(door, tokens):
+async def test_a_field_that_would_decide_is_named(api, tokens):
     record = a_record(members_youth=None)
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 50}))
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["verdict"]) == (True, "unknown")
+    assert (why["alerted"], why["verdict"]) == (True, "unknown")
     assert why["tracks"][0]["to_complete"] == ["members_youth"]
     assert "À compléter : nombre de jeunes (18-35 ans)" in why["tracks"][0]["reasons"]
     assert why["tracks"][0]["how_to_complete"] == (
         "Pour que la réponse soit sûre, demandez à votre délégation régionale de l'ODCO d'inscrire"
         " ou de corriger au registre : nombre de jeunes (18-35 ans)."
     )
-    youth = next(fact for fact in why["facts"] if fact["field"] == "members_youth")
+    youth = next(field for field in why["profile"] if field["field"] == "members_youth")
     assert (youth["value"], youth["label"]) == (None, None)
 
 
@@ -101,17 +101,17 @@ EXCLUDED = [
 
 
 @pytest.mark.parametrize(
-    ("criteria", "facts", "rule", "says"), EXCLUDED, ids=[case[2] for case in EXCLUDED]
+    ("criteria", "profile", "rule", "says"), EXCLUDED, ids=[case[2] for case in EXCLUDED]
 )
-async def test_who_was_not_told_reads_the_rule_that_excluded_it(
-    door, tokens, criteria, facts, rule, says
+async def test_who_was_not_alerted_reads_the_rule_that_excluded_it(
+    api, tokens, criteria, profile, rule, says
 ):
-    record, call = a_record(**facts), a_call(a_track(**criteria))
-    await heard(door.sessions, record, opened(call))
+    record, call = a_record(**profile), a_call(a_track(**criteria))
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"], why["verdict"]) == (False, "excluded", "ineligible")
+    assert (why["alerted"], why["because"], why["verdict"]) == (False, "excluded", "ineligible")
     (track,) = why["tracks"]
     assert (track["verdict"], track["rules"], track["to_complete"]) == ("ineligible", [rule], [])
     (reason,) = track["reasons"]
@@ -119,12 +119,12 @@ async def test_who_was_not_told_reads_the_rule_that_excluded_it(
     assert why["alerts"] == []
 
 
-async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(door, tokens):
+async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(api, tokens):
     record = a_record(language="ar")
     call = a_call(a_track(provinces=["MA-AGD"]), a_track(sectors=["CRAFTS"], min_members=50))
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
     assert (why["language"], why["dir"]) == ("ar", "rtl")
     assert [track["rules"] for track in why["tracks"]] == [["territory"], ["sector", "members"]]
@@ -132,21 +132,21 @@ async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(door
     assert [len(track["reasons"]) for track in why["tracks"]] == [1, 2]
 
 
-async def test_an_idea_has_one_track_without_a_name(door, tokens):
+async def test_an_idea_has_one_track_without_a_name(api, tokens):
     record, idea = a_record(region="MA-01", province="MA-HOC"), an_idea()
-    await heard(door.sessions, record, published(idea))
+    await received(api.sessions, record, published(idea))
 
-    why = await ask(door, tokens, idea.idea_id, record)
+    why = await ask(api, tokens, idea.idea_id, record)
 
     (track,) = why["tracks"]
     assert (why["because"], track["track"], track["rules"]) == ("excluded", None, ["territory"])
 
 
-async def test_corrections_stand_beside_the_first_alert_and_leave_its_reason(door, tokens):
+async def test_corrections_stand_beside_the_first_alert_and_leave_its_reason(api, tokens):
     record, call = a_record(), a_call()
-    await heard(door.sessions, record, opened(call), extended(call))
+    await received(api.sessions, record, opened(call), extended(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
     assert [(a["edition"], a["kind"]) for a in why["alerts"]] == [
         (0, "opened"),

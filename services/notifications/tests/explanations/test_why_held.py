@@ -1,4 +1,4 @@
-"""Why nobody was told: a hold, a stop, or an end that came first."""
+"""Why nobody was alerted: a hold, a stop, or an end that came first."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ..builders import (
     published,
     withdrawn,
 )
-from ..commands import ask, decide, heard, moment, read_ledger
+from ..commands import ask, decide, moment, read_ledger, received
 
 
-async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
+async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens):
     record, call = a_record(), a_call()
-    await decide(door, tokens, "held", "à relire", call.call_id)
-    await heard(door.sessions, record, opened(call))
+    await decide(api, tokens, "held", "à relire", call.call_id)
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
+    assert (why["reader"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
     assert why["summary"] == "L'envoi était retenu à ce moment : à relire."
     approval = why["approval"]
     assert (approval["state"], approval["by"], approval["of_everything"]) == (
@@ -42,19 +42,19 @@ async def test_of_a_subject_held_back_the_answer_names_the_hold(door, tokens):
     assert "libère" in approval["next"]
 
 
-async def test_while_it_is_held_why_and_ledger_name_the_same_ones(door, tokens):
+async def test_while_it_is_held_why_and_ledger_name_the_same_ones(api, tokens):
     call = a_call(a_track(sectors=["ARGAN"]))
     fits, misfit, changed = a_record(), a_record(sector="CRAFTS"), a_record(sector="CRAFTS")
-    await heard(door.sessions, fits, misfit, changed)
-    await decide(door, tokens, "held", "à relire", call.call_id)
-    await heard(door.sessions, opened(call))
-    await heard(door.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    await received(api.sessions, fits, misfit, changed)
+    await decide(api, tokens, "held", "à relire", call.call_id)
+    await received(api.sessions, opened(call))
+    await received(api.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
 
     because = {
-        str(each.cooperative_id): (await ask(door, tokens, call.call_id, each))["because"]
+        str(each.cooperative_id): (await ask(api, tokens, call.call_id, each))["because"]
         for each in (fits, misfit, changed)
     }
-    rows = await read_ledger(door, tokens, call.call_id)
+    rows = await read_ledger(api, tokens, call.call_id)
 
     assert list(because.values()) == ["held_back", "excluded", "held_back"]
     assert {row["cooperative_id"] for row in rows} == {
@@ -62,19 +62,19 @@ async def test_while_it_is_held_why_and_ledger_name_the_same_ones(door, tokens):
     }
 
 
-async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staff(door, tokens):
+async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staff(api, tokens):
     record = a_record()
     call = a_call(confirmed_audience=0)
-    await heard(door.sessions, record, *(a_record() for _ in range(10)), opened(call))
+    await received(api.sessions, record, *(a_record() for _ in range(10)), opened(call))
 
-    why = await ask(door, tokens, call.call_id, record, language="ar")
-    rows = await read_ledger(door, tokens, call.call_id)
+    why = await ask(api, tokens, call.call_id, record, language="ar")
+    rows = await read_ledger(api, tokens, call.call_id)
 
     assert (why["because"], why["approval"]["by"]) == ("held_back", "notifications")
     assert why["summary"] == "كان الإرسال موقوفا في ذلك الوقت: في انتظار تأكيد عدد المرسل إليهم."
     assert why["approval"]["reason"] == "recipients confirmed: 0, matching now: 11"
     assert "الإفراج" in why["approval"]["next"]
-    assert rows[0]["not_told_because"] == (
+    assert rows[0]["not_alerted_because"] == (
         "en attente d'une confirmation du nombre de destinataires"
     )
 
@@ -91,17 +91,17 @@ async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staf
     ],
 )
 async def test_a_cooperative_reads_neither_the_numbers_nor_what_an_operator_wrote(
-    door, tokens, language, own, operator
+    api, tokens, language, own, operator
 ):
     record = a_record()
     by_itself, by_hand = a_call(confirmed_audience=0), a_call(a_track(sectors=["ARGAN"]))
-    await decide(door, tokens, "held", "the funder is late", by_hand.call_id)
-    await heard(door.sessions, record, *(a_record() for _ in range(10)))
-    await heard(door.sessions, opened(by_itself), opened(by_hand))
+    await decide(api, tokens, "held", "the funder is late", by_hand.call_id)
+    await received(api.sessions, record, *(a_record() for _ in range(10)))
+    await received(api.sessions, opened(by_itself), opened(by_hand))
     headers = tokens.headers("cooperative", cooperatives=[record.cooperative_id])
 
     answers = [
-        await ask(door, tokens, call.call_id, record, headers, language=language)
+        await ask(api, tokens, call.call_id, record, headers, language=language)
         for call in (by_itself, by_hand)
     ]
 
@@ -127,52 +127,52 @@ def test_every_decision_has_a_ground_in_both_languages(by, state, language):
     assert ground_of(decision, language, for_staff=False)
 
 
-async def test_of_a_stopped_subject_nobody_will_ever_be_told(door, tokens):
+async def test_of_a_stopped_subject_nobody_will_ever_be_alerted(api, tokens):
     record, call = a_record(), a_call()
-    await decide(door, tokens, "held", "everything waits")
-    await decide(door, tokens, "stopped", "a wrong cap", call.call_id)
-    await heard(door.sessions, record, opened(call))
+    await decide(api, tokens, "held", "everything waits")
+    await decide(api, tokens, "stopped", "a wrong cap", call.call_id)
+    await received(api.sessions, record, opened(call))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
     assert (why["because"], why["approval"]["reason"]) == ("held_back", "a wrong cap")
     assert "personne d'autre" in why["approval"]["next"]
 
 
-async def test_the_history_of_holds_answers_as_of_then(door, tokens):
+async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
     record, call = a_record(), a_call()
-    await heard(door.sessions, record)
-    await decide(door, tokens, "held", "everything waits")
-    await heard(door.sessions, opened(call))
-    in_between = await moment(door)
-    await decide(door, tokens, "released", "go on")
+    await received(api.sessions, record)
+    await decide(api, tokens, "held", "everything waits")
+    await received(api.sessions, opened(call))
+    in_between = await moment(api)
+    await decide(api, tokens, "released", "go on")
 
-    then = await ask(door, tokens, call.call_id, record, at=in_between.isoformat())
-    now = await ask(door, tokens, call.call_id, record)
+    then = await ask(api, tokens, call.call_id, record, at=in_between.isoformat())
+    now = await ask(api, tokens, call.call_id, record)
 
     assert (then["because"], then["approval"]["of_everything"]) == ("held_back", True)
     assert [d["state"] for d in then["decisions"]] == ["held"]
-    assert (now["because"], now["approval"]) == ("told", None)
+    assert (now["because"], now["approval"]) == ("reader", None)
     assert [d["state"] for d in now["decisions"]] == ["held", "released"]
 
 
 @pytest.mark.parametrize("end", [cancelled, closed])
-async def test_of_a_call_that_ended_before_it_was_heard_nobody_was_told(door, tokens, end):
+async def test_of_a_call_that_ended_before_it_was_received_nobody_was_alerted(api, tokens, end):
     record, call = a_record(), a_call()
     ended = end(call)
-    await heard(door.sessions, record, ended)
+    await received(api.sessions, record, ended)
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"]) == (False, "subject_not_open")
+    assert (why["reader"], why["because"]) == (False, "subject_not_open")
     assert why["subject_state"] == ended.call.state
 
 
-async def test_of_an_idea_withdrawn_first_nobody_was_told(door, tokens):
+async def test_of_an_idea_withdrawn_first_nobody_was_alerted(api, tokens):
     record, idea = a_record(), an_idea()
-    await heard(door.sessions, record, withdrawn(idea), published(idea))
+    await received(api.sessions, record, withdrawn(idea), published(idea))
 
-    why = await ask(door, tokens, idea.idea_id, record)
+    why = await ask(api, tokens, idea.idea_id, record)
 
     assert (why["because"], why["subject_state"]) == ("subject_not_open", "withdrawn")
     assert why["summary"] == "L'idée était retirée à ce moment."

@@ -9,122 +9,131 @@ import pytest
 from notifications.explanations import queries
 
 from ..builders import a_call, a_record, a_track, closed, opened, updated
-from ..commands import ask, heard, moment
+from ..commands import ask, moment, received
 
 
-async def test_the_reason_stays_that_of_then_after_the_record_changed(door, tokens):
-    told, left_out, call = a_record(), a_record(sector="CRAFTS"), a_call(a_track(sectors=["ARGAN"]))
-    await heard(door.sessions, told, left_out, opened(call), closed(call))
+async def test_the_reason_stays_that_of_then_after_the_record_changed(api, tokens):
+    reader, left_out, call = (
+        a_record(),
+        a_record(sector="CRAFTS"),
+        a_call(a_track(sectors=["ARGAN"])),
+    )
+    await received(api.sessions, reader, left_out, opened(call), closed(call))
     swap = {"version": 2, "sector": "CRAFTS"}, {"version": 2, "sector": "ARGAN"}
-    await heard(door.sessions, told.model_copy(update=swap[0]), left_out.model_copy(update=swap[1]))
+    await received(
+        api.sessions, reader.model_copy(update=swap[0]), left_out.model_copy(update=swap[1])
+    )
 
-    answers = [await ask(door, tokens, call.call_id, record) for record in (told, left_out)]
+    answers = [await ask(api, tokens, call.call_id, record) for record in (reader, left_out)]
 
-    assert [(a["because"], a["facts_version"]) for a in answers] == [("told", 1), ("excluded", 1)]
+    assert [(a["because"], a["profile_version"]) for a in answers] == [
+        ("reader", 1),
+        ("excluded", 1),
+    ]
     assert "Argan" in answers[0]["tracks"][0]["reasons"][0]
     assert "Artisanat ; demandé : Argan" in answers[1]["tracks"][0]["reasons"][0]
 
 
-async def test_another_moment_may_be_asked_for(door, tokens):
+async def test_another_moment_may_be_asked_for(api, tokens):
     record, call = a_record(sector="CRAFTS"), a_call(a_track(sectors=["ARGAN"]))
-    before_all = await moment(door)
-    await heard(door.sessions, record)
-    before_call = await moment(door)
-    await heard(door.sessions, opened(call))
-    excluded = await moment(door)
-    await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
-    told = await moment(door)
+    before_all = await moment(api)
+    await received(api.sessions, record)
+    before_call = await moment(api)
+    await received(api.sessions, opened(call))
+    excluded = await moment(api)
+    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    reader = await moment(api)
 
     answers = [
-        await ask(door, tokens, call.call_id, record, at=at.isoformat())
-        for at in (before_all, before_call, excluded, told)
+        await ask(api, tokens, call.call_id, record, at=at.isoformat())
+        for at in (before_all, before_call, excluded, reader)
     ]
 
     assert [answer["because"] for answer in answers] == [
-        "not_told_yet",
-        "not_told_yet",
+        "not_alerted_yet",
+        "not_alerted_yet",
         "excluded",
-        "told",
+        "reader",
     ]
-    assert [answer["facts_version"] for answer in answers] == [None, 1, 1, 2]
+    assert [answer["profile_version"] for answer in answers] == [None, 1, 1, 2]
     assert datetime.fromisoformat(answers[2]["as_of"]) == excluded
 
 
-async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(door, tokens):
+async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(api, tokens):
     call, record = a_call(), a_record()
-    await heard(door.sessions, opened(call))
-    then = await moment(door)
-    await heard(door.sessions, record)
+    await received(api.sessions, opened(call))
+    then = await moment(api)
+    await received(api.sessions, record)
 
-    why = await ask(door, tokens, call.call_id, record, at=then.isoformat())
+    why = await ask(api, tokens, call.call_id, record, at=then.isoformat())
 
-    assert (why["told"], why["because"]) == (False, "not_in_audience_then")
-    assert (why["tracks"], why["facts"], why["facts_version"]) == ([], [], None)
+    assert (why["reader"], why["because"]) == (False, "not_in_audience_then")
+    assert (why["tracks"], why["profile"], why["profile_version"]) == ([], [], None)
 
 
-async def test_who_came_late_but_in_time_is_judged_by_its_newest_record(door, tokens):
+async def test_who_came_late_but_in_time_is_judged_by_its_newest_record(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await heard(door.sessions, opened(call), record)
-    await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
+    await received(api.sessions, opened(call), record)
+    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["because"], why["facts_version"]) == ("excluded", 2)
+    assert (why["because"], why["profile_version"]) == ("excluded", 2)
 
 
-async def test_who_came_after_the_end_was_not_in_the_audience_then(door, tokens):
+async def test_who_came_after_the_end_was_not_in_the_audience_then(api, tokens):
     call, record = a_call(), a_record()
-    await heard(door.sessions, opened(call), closed(call), record)
+    await received(api.sessions, opened(call), closed(call), record)
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["told"], why["because"]) == (False, "not_in_audience_then")
+    assert (why["reader"], why["because"]) == (False, "not_in_audience_then")
 
 
-async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(door, tokens):
+async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await heard(door.sessions, opened(call), record, closed(call))
-    await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
-    afterwards = await moment(door)
+    await received(api.sessions, opened(call), record, closed(call))
+    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    afterwards = await moment(api)
 
-    why = await ask(door, tokens, call.call_id, record)
-    later = await ask(door, tokens, call.call_id, record, at=afterwards.isoformat())
+    why = await ask(api, tokens, call.call_id, record)
+    later = await ask(api, tokens, call.call_id, record, at=afterwards.isoformat())
 
-    assert (why["because"], why["facts_version"]) == ("excluded", 1)
+    assert (why["because"], why["profile_version"]) == ("excluded", 1)
     assert (why["content_version"], why["subject_state"]) == (3, "closed")
     assert (later["because"], later["verdict"]) == ("subject_not_open", "eligible")
     assert later["summary"] == "L'appel était clos à ce moment."
 
 
-async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_record(door, tokens):
+async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_record(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await heard(door.sessions, record, opened(call))
-    await heard(door.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
+    await received(api.sessions, record, opened(call))
+    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["because"], why["facts_version"]) == ("excluded", 2)
+    assert (why["because"], why["profile_version"]) == ("excluded", 2)
 
 
-async def test_while_it_is_open_the_newest_criteria_count(door, tokens):
+async def test_while_it_is_open_the_newest_criteria_count(api, tokens):
     call, record = a_call(a_track(provinces=["MA-AGD"])), a_record()
-    await heard(door.sessions, record, opened(call))
-    await heard(door.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
+    await received(api.sessions, record, opened(call))
+    await received(api.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
     assert (why["because"], why["content_version"]) == ("excluded", 3)
     assert why["tracks"][0]["rules"] == ["sector"]
 
 
-async def test_who_is_told_only_after_the_criteria_changed_reads_those(door, tokens):
+async def test_who_is_alerted_only_after_the_criteria_changed_reads_those(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-AGD"]))
-    await heard(door.sessions, record, opened(call))
-    await heard(door.sessions, updated(call, tracks=(a_track(provinces=["MA-TIZ"]),)))
+    await received(api.sessions, record, opened(call))
+    await received(api.sessions, updated(call, tracks=(a_track(provinces=["MA-TIZ"]),)))
 
-    why = await ask(door, tokens, call.call_id, record)
+    why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["because"], why["content_version"]) == ("told", 3)
+    assert (why["because"], why["content_version"]) == ("reader", 3)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +143,11 @@ async def test_who_is_told_only_after_the_criteria_changed_reads_those(door, tok
         ("2026-11-24T09:00:00", "timezone"),
     ],
 )
-async def test_a_moment_to_come_or_without_a_zone_is_refused(door, tokens, at, says):
+async def test_a_moment_to_come_or_without_a_zone_is_refused(api, tokens, at, says):
     record, call = a_record(), a_call()
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    answer = await door.http.get(
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}",
         params={"at": at},
         headers=tokens.headers("operator"),
@@ -148,10 +157,10 @@ async def test_a_moment_to_come_or_without_a_zone_is_refused(door, tokens, at, s
     assert says in answer.text
 
 
-async def test_what_lies_ahead_is_told_by_the_clock_of_the_database(door, monkeypatch):
+async def test_what_lies_ahead_is_reported_by_the_clock_of_the_database(api, monkeypatch):
     record, call = a_record(), a_call()
-    await heard(door.sessions, record, opened(call))
-    in_an_hour = await moment(door) + timedelta(hours=1)
+    await received(api.sessions, record, opened(call))
+    in_an_hour = await moment(api) + timedelta(hours=1)
 
     class Ahead(datetime):
         @classmethod
@@ -160,6 +169,6 @@ async def test_what_lies_ahead_is_told_by_the_clock_of_the_database(door, monkey
 
     monkeypatch.setattr(queries.why, "datetime", Ahead)
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         with pytest.raises(queries.MomentToCome):
             await queries.find_why(session, call.call_id, record.cooperative_id, at=in_an_hour)

@@ -14,7 +14,7 @@ from notifications.explanations.explanations import WhyOut
 from shared.kernel.data.database import make_engine, make_sessions
 
 from ..builders import a_call, a_record, a_track, opened
-from ..commands import ask, heard, taawon
+from ..commands import ask, received, taawon
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ from ..commands import ask, heard, taawon
         (["juror"], True, [], 403),
     ],
 )
-async def test_who_may_read_the_inbox_may_ask_why(door, tokens, roles, own, provinces, status):
+async def test_who_may_read_the_inbox_may_ask_why(api, tokens, roles, own, provinces, status):
     record, call = a_record(), a_call()
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
     headers = tokens.headers(
         *roles, provinces=provinces, cooperatives=[record.cooperative_id] if own else []
     )
 
-    answer = await door.http.get(
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}", headers=headers
     )
 
@@ -47,12 +47,12 @@ async def test_who_may_read_the_inbox_may_ask_why(door, tokens, roles, own, prov
     ("knows_call", "knows_record", "code"),
     [(False, True, "no-such-subject"), (True, False, "no-such-cooperative")],
 )
-async def test_what_was_never_heard_of_is_not_found(door, tokens, knows_call, knows_record, code):
+async def test_what_was_never_known_is_not_found(api, tokens, knows_call, knows_record, code):
     record, call = a_record(), a_call()
     known = [record] * knows_record + [opened(call)] * knows_call
-    await heard(door.sessions, *known)
+    await received(api.sessions, *known)
 
-    answer = await door.http.get(
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}",
         headers=tokens.headers("operator"),
     )
@@ -61,8 +61,8 @@ async def test_what_was_never_heard_of_is_not_found(door, tokens, knows_call, kn
 
 
 @pytest.mark.parametrize("path", ["/subjects/{id}/why/{id}", "/subjects/{id}/ledger.csv"])
-async def test_nobody_asks_without_a_token(door, path):
-    answer = await door.http.get(path.format(id=uuid.uuid4()))
+async def test_nobody_asks_without_a_token(api, path):
+    answer = await api.http.get(path.format(id=uuid.uuid4()))
 
     assert answer.status_code == 401
 
@@ -71,15 +71,15 @@ async def test_the_command_answers_from_the_database(databases):
     url = databases.fresh("notifications")
     record, call = a_record(created_on=date(2020, 5, 4)), a_call(a_track(provinces=["MA-AGD"]))
     engine = make_engine(url, pool_size=1)
-    await heard(make_sessions(engine), record, opened(call))
+    await received(make_sessions(engine), record, opened(call))
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
 
-    told, data = taawon(url, *asked), taawon(url, *asked, "--language", "ar", "--json")
+    reader, data = taawon(url, *asked), taawon(url, *asked, "--language", "ar", "--json")
 
-    assert told.returncode == 0, told.stderr
-    assert "Appel à projets — excluded" in told.stdout
-    assert "Tiznit" in told.stdout
+    assert reader.returncode == 0, reader.stderr
+    assert "Appel à projets — excluded" in reader.stdout
+    assert "Tiznit" in reader.stdout
     assert json.loads(data.stdout)["title"] == "طلب مشاريع"
 
 
@@ -87,7 +87,7 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
     url = databases.fresh("notifications")
     record, call = a_record(language="ar"), a_call()
     engine = make_engine(url, pool_size=1)
-    await heard(make_sessions(engine), record, opened(call))
+    await received(make_sessions(engine), record, opened(call))
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
     first = taawon(url, *asked).stdout
@@ -100,11 +100,11 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
     assert moment_of("2026-11-24 09:00") == datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
-async def test_the_command_says_whom_to_ask_for_what_is_missing(door, tokens):
+async def test_the_command_says_whom_to_ask_for_what_is_missing(api, tokens):
     record, call = a_record(sector=None), a_call(a_track(sectors=["ARGAN"]))
-    await heard(door.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    lines = lines_of(WhyOut.model_validate(await ask(door, tokens, call.call_id, record)))
+    lines = lines_of(WhyOut.model_validate(await ask(api, tokens, call.call_id, record)))
 
     assert any("→ Pour que la réponse soit sûre" in line for line in lines)
 
@@ -115,4 +115,4 @@ async def test_the_command_says_what_it_does_not_know(databases):
     answered = taawon(url, "why", str(uuid.uuid4()), str(uuid.uuid4()))
 
     assert answered.returncode == 1
-    assert "has been announced here yet" in answered.stderr
+    assert "has been published here yet" in answered.stderr

@@ -1,4 +1,5 @@
-"""A kind that nobody wrote code for: as_announcement, explained, corrected, extended and withdrawn."""
+"""A kind that nobody wrote code for: as_announcement, explained, corrected, extended and
+withdrawn."""
 
 from __future__ import annotations
 
@@ -49,17 +50,17 @@ SESSION = {
 
 
 class SessionAnnounced(AnnouncementPublished):
-    """A service that notifications has never heard of announces a training session."""
+    """A service that notifications has never heard of publishes a training session."""
 
     topic: ClassVar[str] = "academy.announcement.published.v1"
 
 
 def a_session(**changes: Any) -> SessionAnnounced:
-    announced = Announcement.model_validate({**SESSION, **changes})
+    published = Announcement.model_validate({**SESSION, **changes})
     return SessionAnnounced(
-        aggregate_version=announced.version,
-        announcement_id=announced.announcement_id,
-        announcement=as_announcement,
+        aggregate_version=published.version,
+        announcement_id=published.announcement_id,
+        published_event=as_announcement,
     )
 
 
@@ -67,20 +68,20 @@ def extended_to(deadline: Deadline, version: int = 2) -> SessionAnnounced:
     return a_session(version=version, deadline=deadline.model_dump(), reason="salle trouvée")
 
 
-async def registered(door, *records):
-    async with door.sessions.begin() as session:
-        await audience_handlers.keep_imported_cooperatives(imported(*records), session)
+async def registered(api, *records):
+    async with api.sessions.begin() as session:
+        await audience_handlers.store_imported_cooperatives(imported(*records), session)
         await backfill.backfill_alerts(session)
 
 
-async def as_announcement(door, *events):
+async def as_announcement(api, *events):
     for event in events:
-        async with door.sessions.begin() as session:
+        async with api.sessions.begin() as session:
             await handlers.follow_announcement(event, session)
 
 
-async def inbox(door, tokens, record, language="fr"):
-    answer = await door.http.get(
+async def inbox(api, tokens, record, language="fr"):
+    answer = await api.http.get(
         f"/cooperatives/{record.cooperative_id}/alerts",
         params={"language": language},
         headers=tokens.headers("operator"),
@@ -89,43 +90,39 @@ async def inbox(door, tokens, record, language="fr"):
     return answer.json()["items"]
 
 
-async def test_who_matches_is_alerted_with_the_words_of_the_announcement_and_the_reasons(
-    door, tokens
-):
+async def test_who_matches_is_alerted_with_the_words_of_the_event_and_the_reasons(api, tokens):
     women, men = a_record(), a_record(members_women=1)
-    await registered(door, women, men)
+    await registered(api, women, men)
 
-    await as_announcement(door, a_session())
+    await as_announcement(api, a_session())
 
-    (alert,) = await inbox(door, tokens, women, language="ar")
+    (alert,) = await inbox(api, tokens, women, language="ar")
     assert (alert["kind"], alert["subject_kind"]) == ("published", "training_session")
     assert (alert["title"], alert["summary"]) == (SESSION["title"]["ar"], SESSION["text"]["ar"])
     assert (alert["verdict"], alert["why"][0]["track"]) == ("eligible", "تعاونيات نسائية")
-    assert await inbox(door, tokens, men) == []
+    assert await inbox(api, tokens, men) == []
 
 
-async def test_why_and_why_not_are_explained(door, tokens):
+async def test_why_and_why_not_are_explained(api, tokens):
     women, men = a_record(), a_record(members_women=1)
-    await registered(door, women, men)
-    await as_announcement(door, a_session())
+    await registered(api, women, men)
+    await as_announcement(api, a_session())
 
-    why, why_not = [
-        await ask(door, tokens, SESSION["announcement_id"], who) for who in (women, men)
-    ]
+    why, why_not = [await ask(api, tokens, SESSION["announcement_id"], who) for who in (women, men)]
 
-    assert (why["because"], why["title"]) == ("told", SESSION["title"]["fr"])
+    assert (why["because"], why["title"]) == ("reader", SESSION["title"]["fr"])
     assert (why_not["because"], why_not["verdict"]) == ("excluded", "ineligible")
 
 
-async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(door, tokens):
+async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(api, tokens):
     women, later = a_record(), a_record(province="MA-AGD")
-    await registered(door, women, later)
-    await as_announcement(door, a_session())
+    await registered(api, women, later)
+    await as_announcement(api, a_session())
     fewer = {**SESSION["details"][0], "value": 12, "shown": {"fr": "12 places", "ar": "12 مقعدا"}}
 
-    await as_announcement(door, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
+    await as_announcement(api, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
 
-    last, extension, first = await inbox(door, tokens, women)
+    last, extension, first = await inbox(api, tokens, women)
     assert [last["kind"], extension["kind"], first["kind"]] == [
         "updated",
         "deadline_extended",
@@ -141,47 +138,47 @@ async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words
         "20 places",
         "12 places",
     )
-    assert await inbox(door, tokens, later) == []
+    assert await inbox(api, tokens, later) == []
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1, 0, 2)])
 async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_withdrawn(
-    door, tokens, order
+    api, tokens, order
 ):
     record = a_record()
-    await registered(door, record)
+    await registered(api, record)
     events = [a_session(), extended_to(OCTOBER), a_session(version=3, state="withdrawn")]
 
-    await as_announcement(door, *(events[number] for number in order))
+    await as_announcement(api, *(events[number] for number in order))
 
-    kinds = [alert["kind"] for alert in await inbox(door, tokens, record)]
+    kinds = [alert["kind"] for alert in await inbox(api, tokens, record)]
     assert kinds == [] or kinds[0] == "withdrawn"
     assert len(kinds) == len(set(kinds))
     assert (kinds == []) is (order[0] == 2)
 
 
-async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(door, tokens):
-    await decide(door, tokens, "held", "à relire", SESSION["announcement_id"])
-    await as_announcement(door, a_session())
+async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(api, tokens):
+    await decide(api, tokens, "held", "à relire", SESSION["announcement_id"])
+    await as_announcement(api, a_session())
     record = a_record()
-    await registered(door, record)
+    await registered(api, record)
 
-    before = await inbox(door, tokens, record)
-    await decide(door, tokens, "released", "relu", SESSION["announcement_id"])
+    before = await inbox(api, tokens, record)
+    await decide(api, tokens, "released", "relu", SESSION["announcement_id"])
     late = a_record()
-    await registered(door, late)
+    await registered(api, late)
 
     assert before == []
-    assert [len(await inbox(door, tokens, who)) for who in (record, late)] == [1, 1]
-    assert len(await read_ledger(door, tokens, SESSION["announcement_id"])) == 2
+    assert [len(await inbox(api, tokens, who)) for who in (record, late)] == [1, 1]
+    assert len(await read_ledger(api, tokens, SESSION["announcement_id"])) == 2
 
 
-async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(door, tokens):
+async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(api, tokens):
     record = a_record()
-    await registered(door, record)
-    await as_announcement(door, a_session(version=2, state="cancelled"), a_session())
+    await registered(api, record)
+    await as_announcement(api, a_session(version=2, state="cancelled"), a_session())
 
-    why = await ask(door, tokens, SESSION["announcement_id"], record)
+    why = await ask(api, tokens, SESSION["announcement_id"], record)
 
     assert (why["because"], why["summary"]) == (
         "subject_not_open",
@@ -189,20 +186,20 @@ async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(doo
     )
 
 
-async def test_what_a_service_announced_no_other_changes(door, tokens):
+async def test_what_a_service_published_no_other_changes(api, tokens):
     record, call = a_record(), a_call()
-    await registered(door, record)
-    async with door.sessions.begin() as session:
+    await registered(api, record)
+    async with api.sessions.begin() as session:
         await handlers.follow_call(opened(call), session)
     forged = a_session(announcement_id=call.call_id, version=3, state="cancelled")
 
     with pytest.raises(OfAnotherService):
-        await as_announcement(door, forged)
+        await as_announcement(api, forged)
 
-    assert [alert["kind"] for alert in await inbox(door, tokens, record)] == ["opened"]
+    assert [alert["kind"] for alert in await inbox(api, tokens, record)] == ["opened"]
 
 
-def test_an_announcement_names_the_service_of_its_topic():
+def test_an_event_names_the_service_of_its_topic():
     event = a_session()
 
     assert event.is_from(SessionAnnounced.topic)

@@ -33,7 +33,7 @@ from ..builders import (
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "matched", "is_told"),
+    ("confirmed", "matched", "is_alerted"),
     [
         (100, 110, True),
         (100, 111, False),
@@ -45,10 +45,10 @@ from ..builders import (
         (100, 0, True),
     ],
 )
-def test_a_tenth_more_or_ten_more_is_still_what_was_confirmed(confirmed, matched, is_told):
+def test_a_tenth_more_or_ten_more_is_still_what_was_confirmed(confirmed, matched, is_alerted):
     objection = AudienceCheckRule().objection(confirmed, matched)
 
-    assert (objection is None) is is_told
+    assert (objection is None) is is_alerted
     if objection:
         assert str(confirmed) in objection
         assert str(matched) in objection
@@ -61,27 +61,27 @@ def test_without_a_confirmed_number_only_a_limit_objects():
     assert AudienceCheckRule(above=5).objection(60, 60) is None
 
 
-async def hear(door, *facts):
-    for fact in facts:
-        async with door.sessions.begin() as session:
-            handler = handlers.follow_idea if "ideas" in fact.topic else handlers.follow_call
-            await handler(fact, session)
+async def consume(api, *events):
+    for event in events:
+        async with api.sessions.begin() as session:
+            handler = handlers.follow_idea if "ideas" in event.topic else handlers.follow_call
+            await handler(event, session)
 
 
-async def registered(door, count, **facts):
-    batch = imported(*(a_record(**facts) for _ in range(count)))
-    async with door.sessions.begin() as session:
-        await audience_handlers.keep_imported_cooperatives(batch, session)
+async def registered(api, count, **profile):
+    batch = imported(*(a_record(**profile) for _ in range(count)))
+    async with api.sessions.begin() as session:
+        await audience_handlers.store_imported_cooperatives(batch, session)
 
 
-async def told(door, subject_id):
-    async with door.sessions() as session:
+async def alerted(api, subject_id):
+    async with api.sessions() as session:
         found = select(func.count()).select_from(alert).where(alert.c.subject_id == subject_id)
         return await session.scalar(found)
 
 
-async def decisions(door, subject_id):
-    async with door.sessions() as session:
+async def decisions(api, subject_id):
+    async with api.sessions() as session:
         rows = await session.execute(
             select(fanout_approval_decision.c.state, fanout_approval_decision.c.decided_by)
             .where(fanout_approval_decision.c.subject_id == subject_id)
@@ -90,8 +90,8 @@ async def decisions(door, subject_id):
         return [(row.state.value, row.decided_by is None) for row in rows]
 
 
-async def decide(door, tokens, subject_id, state):
-    answer = await door.http.put(
+async def decide(api, tokens, subject_id, state):
+    answer = await api.http.put(
         f"/subjects/{subject_id}/approval",
         json={"state": state, "reason": "looked at"},
         headers=tokens.headers("operator"),
@@ -100,148 +100,148 @@ async def decide(door, tokens, subject_id, state):
     return answer.json()
 
 
-async def test_a_match_that_was_confirmed_is_told_at_once(door):
+async def test_a_match_that_was_confirmed_is_alerted_at_once(api):
     call = a_call(confirmed_audience=12)
-    await registered(door, 12)
+    await registered(api, 12)
 
-    await hear(door, opened(call))
+    await consume(api, opened(call))
 
-    assert await told(door, call.call_id) == 12
-    assert await decisions(door, call.call_id) == []
+    assert await alerted(api, call.call_id) == 12
+    assert await decisions(api, call.call_id) == []
 
 
 @pytest.mark.parametrize("subject", ["call", "idea"])
-async def test_many_more_than_confirmed_wait_for_a_person_who_releases(door, tokens, subject):
+async def test_many_more_than_confirmed_wait_for_a_person_who_releases(api, tokens, subject):
     content = (a_call if subject == "call" else an_idea)(confirmed_audience=1)
     subject_id = content.call_id if subject == "call" else content.idea_id
-    fact = opened(content) if subject == "call" else published(content)
-    await registered(door, 12)
+    event = opened(content) if subject == "call" else published(content)
+    await registered(api, 12)
 
-    await hear(door, fact, fact)
-    before = await told(door, subject_id)
-    await decide(door, tokens, subject_id, "released")
+    await consume(api, event, event)
+    before = await alerted(api, subject_id)
+    await decide(api, tokens, subject_id, "released")
 
-    assert (before, await told(door, subject_id)) == (0, 12)
-    assert await decisions(door, subject_id) == [("held", True), ("released", False)]
-    async with door.sessions() as session:
+    assert (before, await alerted(api, subject_id)) == (0, 12)
+    assert await decisions(api, subject_id) == [("held", True), ("released", False)]
+    async with api.sessions() as session:
         rows = await session.scalars(select(AuditRow).where(AuditRow.subject_id == subject_id))
         held = next(row for row in rows if row.action == "fan-out held")
     assert held.actor_id is None
     assert held.after["reason"] == "recipients confirmed: 1, matching now: 12"
 
 
-async def test_what_waits_may_be_stopped_for_good(door, tokens):
+async def test_what_waits_may_be_stopped_for_good(api, tokens):
     call = a_call(confirmed_audience=1)
-    await registered(door, 12)
-    await hear(door, opened(call))
+    await registered(api, 12)
+    await consume(api, opened(call))
 
-    await decide(door, tokens, call.call_id, "stopped")
-    await hear(door, extended(call))
+    await decide(api, tokens, call.call_id, "stopped")
+    await consume(api, extended(call))
 
-    assert await told(door, call.call_id) == 0
+    assert await alerted(api, call.call_id) == 0
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-async def test_every_order_of_facts_ends_in_the_same_hold(door, order):
+async def test_every_order_of_events_ends_in_the_same_approval(api, order):
     call = a_call(confirmed_audience=1)
-    facts = [opened(call), extended(call), updated(call, version=4)]
-    await registered(door, 12)
+    events = [opened(call), extended(call), updated(call, version=4)]
+    await registered(api, 12)
 
-    await hear(door, *(facts[place] for place in order), *facts)
+    await consume(api, *(events[place] for place in order), *events)
 
-    assert await told(door, call.call_id) == 0
-    assert await decisions(door, call.call_id) == [("held", True)]
+    assert await alerted(api, call.call_id) == 0
+    assert await decisions(api, call.call_id) == [("held", True)]
 
 
 @pytest.mark.parametrize("narrow_first", [True, False])
-async def test_newer_content_that_fits_is_told_whichever_came_first(door, narrow_first):
+async def test_newer_content_that_fits_is_alerted_whichever_came_first(api, narrow_first):
     call = a_call(confirmed_audience=1)
     narrow = updated(call, tracks=(a_track(sectors=["CRAFTS"]),))
-    await registered(door, 12)
-    await registered(door, 2, sector="CRAFTS")
+    await registered(api, 12)
+    await registered(api, 2, sector="CRAFTS")
 
-    await hear(door, *([narrow, opened(call)] if narrow_first else [opened(call), narrow]))
+    await consume(api, *([narrow, opened(call)] if narrow_first else [opened(call), narrow]))
 
-    assert await told(door, call.call_id) == 2
+    assert await alerted(api, call.call_id) == 2
 
 
-async def test_a_person_s_hold_stays_even_where_the_numbers_fit(door, tokens):
+async def test_a_person_s_approval_stays_even_where_the_numbers_fit(api, tokens):
     call = a_call(confirmed_audience=12)
-    await registered(door, 12)
-    await decide(door, tokens, call.call_id, "held")
+    await registered(api, 12)
+    await decide(api, tokens, call.call_id, "held")
 
-    await hear(door, opened(call), extended(call))
+    await consume(api, opened(call), extended(call))
 
-    assert await told(door, call.call_id) == 0
-    assert await decisions(door, call.call_id) == [("held", False)]
+    assert await alerted(api, call.call_id) == 0
+    assert await decisions(api, call.call_id) == [("held", False)]
 
 
 @pytest.mark.parametrize("end", [cancelled, closed])
-async def test_what_ends_while_it_waits_is_never_told(door, tokens, end):
+async def test_what_ends_while_it_waits_is_never_alerted(api, tokens, end):
     call = a_call(confirmed_audience=1)
-    await registered(door, 12)
+    await registered(api, 12)
 
-    await hear(door, opened(call), end(call))
-    await decide(door, tokens, call.call_id, "released")
+    await consume(api, opened(call), end(call))
+    await decide(api, tokens, call.call_id, "released")
 
-    assert await told(door, call.call_id) == 0
+    assert await alerted(api, call.call_id) == 0
 
 
-async def held_before_its_deadline(door):
+async def held_before_its_deadline(api):
     """A call that was held back in time; the slower the machine, the farther off its deadline."""
     for seconds in (0.4, 4, 40):
         at = datetime.now(UTC) + timedelta(seconds=seconds)
         call = a_call(confirmed_audience=1, deadline=Deadline(at=at, shown="tout à l'heure"))
-        await hear(door, opened(call))
-        if await decisions(door, call.call_id) == [("held", True)]:
+        await consume(api, opened(call))
+        if await decisions(api, call.call_id) == [("held", True)]:
             return call
     raise AssertionError("not held back within 40 s")
 
 
-async def test_a_deadline_that_passes_during_a_hold_leaves_nobody_told(door, tokens):
-    """Between the deadline and the fact that the call is closed, a release tells nobody."""
+async def test_a_deadline_that_passes_during_a_approval_leaves_nobody_alerted(api, tokens):
+    """Between the deadline and the event that the call is closed, a release alerts nobody."""
     record = a_record()
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         batch = imported(record)
-        await audience_handlers.keep_imported_cooperatives(batch, session)
-    await registered(door, 11)
-    call = await held_before_its_deadline(door)
+        await audience_handlers.store_imported_cooperatives(batch, session)
+    await registered(api, 11)
+    call = await held_before_its_deadline(api)
     await pytest_plugin.eventually(
         lambda: datetime.now(UTC) > call.deadline.at + timedelta(seconds=0.02)
     )
 
-    released = await decide(door, tokens, call.call_id, "released")
-    await hear(door, closed(call))
+    released = await decide(api, tokens, call.call_id, "released")
+    await consume(api, closed(call))
 
-    why = await door.http.get(
+    why = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}", headers=tokens.headers("operator")
     )
-    assert (released["alerted"], await told(door, call.call_id)) == (0, 0)
+    assert (released["alerted"], await alerted(api, call.call_id)) == (0, 0)
     assert why.json()["because"] == "subject_not_open"
     assert why.json()["summary"] == "La date limite de l'appel était dépassée à ce moment."
 
 
-async def test_a_deadline_that_passed_during_a_hold_still_counts_when_extended(door, tokens):
+async def test_a_deadline_that_passed_during_a_approval_still_counts_when_extended(api, tokens):
     past = Deadline(at=datetime.now(UTC) - timedelta(minutes=1), shown="hier")
     call = a_call(deadline=past)
-    await registered(door, 3)
-    await decide(door, tokens, call.call_id, "held")
-    await hear(door, opened(call), extended(call))
+    await registered(api, 3)
+    await decide(api, tokens, call.call_id, "held")
+    await consume(api, opened(call), extended(call))
 
-    await decide(door, tokens, call.call_id, "released")
+    await decide(api, tokens, call.call_id, "released")
 
-    assert await told(door, call.call_id) == 3
+    assert await alerted(api, call.call_id) == 3
 
 
-async def test_an_unconfirmed_audience_above_the_limit_waits(door, databases):
+async def test_an_unconfirmed_audience_above_the_limit_waits(api, databases):
     settings = pytest_plugin.test_settings("notifications", "postgresql://unused", confirm_above=10)
-    door.sessions.configure(info=database.info_of(settings))
+    api.sessions.configure(info=database.info_of(settings))
     call, small = a_call(), a_call(a_track(sectors=["CRAFTS"]))
-    await registered(door, 11)
-    await registered(door, 1, sector="CRAFTS", province="MA-AGD")
+    await registered(api, 11)
+    await registered(api, 1, sector="CRAFTS", province="MA-AGD")
 
-    await hear(door, opened(call), opened(small))
+    await consume(api, opened(call), opened(small))
 
-    assert await told(door, call.call_id) == 0
-    assert await told(door, small.call_id) == 1
-    assert await decisions(door, call.call_id) == [("held", True)]
+    assert await alerted(api, call.call_id) == 0
+    assert await alerted(api, small.call_id) == 1
+    assert await decisions(api, call.call_id) == [("held", True)]

@@ -1,4 +1,5 @@
-"""Late matches: who is told of what is open, however many changed and however much is open."""
+"""Matches to backfill: who is alerted of what is open, however many changed and however much is
+open."""
 
 from __future__ import annotations
 
@@ -32,11 +33,11 @@ async def open_subjects(session):
 
 async def arrived(session, *records):
     batch = imported(*records)
-    await audience_handlers.keep_imported_cooperatives(batch, session)
+    await audience_handlers.store_imported_cooperatives(batch, session)
     await usecases_backfill.backfill_alerts(session)
 
 
-async def told(session, subjects):
+async def alerted(session, subjects):
     rows = await session.execute(
         select(alert.c.cooperative_id, alert.c.subject_id, alert.c.unknown_tracks)
     )
@@ -44,7 +45,7 @@ async def told(session, subjects):
 
 
 @pytest.mark.parametrize("few", [0, 50], ids=["matched in the database", "looked at before"])
-async def test_few_and_many_are_told_of_the_same_subjects(session, monkeypatch, few):
+async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatch, few):
     monkeypatch.setattr(backfill, "FEW", few)
     subjects = await open_subjects(session)
     fits = a_record(sector="ARGAN", members_total=12, members_youth=9)
@@ -55,7 +56,7 @@ async def test_few_and_many_are_told_of_the_same_subjects(session, monkeypatch, 
 
     await arrived(session, fits, small, unsure, elsewhere, gone)
 
-    assert await told(session, subjects) == {
+    assert await alerted(session, subjects) == {
         (fits.cooperative_id, "idea", 0),
         (small.cooperative_id, "idea", 0),
         (fits.cooperative_id, "argan", 0),
@@ -68,7 +69,7 @@ async def test_few_and_many_are_told_of_the_same_subjects(session, monkeypatch, 
     }
 
 
-async def test_a_change_that_concerns_one_subject_costs_one_statement_that_tells(session):
+async def test_a_change_that_concerns_one_subject_costs_one_statement_that_alerts(session):
     await open_subjects(session)
     ran: list[str] = []
     connection = (await session.connection()).sync_connection

@@ -21,8 +21,8 @@ from notifications.fanout.domain.subjects import (
 )
 from notifications.partners.domain.partner_queue import (
     MOVES,
-    Door,
-    DoorState,
+    PartnerQueue,
+    PartnerQueueState,
     broker_hash,
     queue_name,
 )
@@ -48,20 +48,20 @@ from ..builders import (
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
-def a_told_subject(call):
+def a_notified_subject(call):
     subject = Subject.first_received(as_announcement(opened(call).call))
     subject.note_alerted(at=NOW, eligible=3, unknown=1, alerted=4)
     return subject
 
 
-def test_an_open_call_is_told_to_everybody_who_matches():
+def test_an_open_call_is_alerted_to_everybody_who_matches():
     subject = Subject.first_received(as_announcement(opened(a_call()).call))
 
     assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
 @pytest.mark.parametrize("ending", [cancelled, closed])
-def test_a_call_that_ended_before_it_was_told_is_told_to_nobody(ending):
+def test_a_call_that_ended_before_it_was_alerted_is_alerted_to_nobody(ending):
     call = a_call()
     subject = Subject.first_received(as_announcement(ending(call).call))
 
@@ -80,9 +80,9 @@ def test_what_arrives_late_changes_nothing():
     assert decide(subject, None, None, at=NOW) == Step(first=AlertKind.OPENED)
 
 
-def test_those_told_are_corrected_when_the_deadline_moves():
+def test_those_alerted_are_corrected_when_the_deadline_moves():
     call = a_call()
-    subject = a_told_subject(call)
+    subject = a_notified_subject(call)
 
     subject.learn(as_announcement(extended(call).call))
 
@@ -91,9 +91,9 @@ def test_those_told_are_corrected_when_the_deadline_moves():
     )
 
 
-def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
+def test_wider_criteria_correct_those_alerted_and_alert_those_who_match_only_now():
     call = a_call()
-    subject = a_told_subject(call)
+    subject = a_notified_subject(call)
 
     subject.learn(as_announcement(updated(call, tracks=(a_track(regions=["MA-09"]),)).call))
 
@@ -104,17 +104,17 @@ def test_wider_criteria_correct_those_told_and_tell_those_who_match_only_now():
 
 def test_closing_corrects_nobody():
     call = a_call()
-    subject = a_told_subject(call)
+    subject = a_notified_subject(call)
 
     subject.learn(as_announcement(closed(call).call))
 
     assert decide(subject, as_announcement(call), None, at=NOW).is_nothing
 
 
-def test_a_subject_that_was_told_its_newest_content_needs_nothing():
+def test_a_subject_that_was_alerted_its_newest_content_needs_nothing():
     call = a_call()
 
-    assert decide(a_told_subject(call), as_announcement(call), None, at=NOW).is_nothing
+    assert decide(a_notified_subject(call), as_announcement(call), None, at=NOW).is_nothing
 
 
 def test_a_withdrawn_idea_is_called_withdrawn():
@@ -126,7 +126,7 @@ def test_a_withdrawn_idea_is_called_withdrawn():
     )
 
 
-def test_entities_that_are_no_longer_registered_are_told_of_nothing():
+def test_entities_that_are_no_longer_registered_are_alerted_of_nothing():
     (criteria,) = audience_tracks(as_announcement(an_idea()))
 
     assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
@@ -171,8 +171,8 @@ def test_an_idea_must_be_ready_enough():
     assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(sides)
 
 
-def a_door(state):
-    return Door(
+def a_partner_queue(state):
+    return PartnerQueue(
         slug="indh",
         queue="p.indh.0.events",
         username="p-indh",
@@ -183,23 +183,24 @@ def a_door(state):
 
 
 @pytest.mark.parametrize(
-    ("start", "target"), [(s, t) for s, t in product(DoorState, DoorState) if t not in MOVES[s]]
+    ("start", "target"),
+    [(s, t) for s, t in product(PartnerQueueState, PartnerQueueState) if t not in MOVES[s]],
 )
-def test_every_door_move_not_in_the_table_is_refused(start, target):
-    door = a_door(start)
+def test_every_partner_queue_move_not_in_the_table_is_refused(start, target):
+    api = a_partner_queue(start)
 
     with pytest.raises(IllegalMove):
-        door._move_to(target)
+        api._move_to(target)
 
-    assert door.state is start
+    assert api.state is start
 
 
 def test_new_credentials_ask_the_provisioner_again():
-    door = a_door(DoorState.READY)
+    api = a_partner_queue(PartnerQueueState.READY)
 
-    door.renew("y", at=NOW)
+    api.renew("y", at=NOW)
 
-    assert (door.state, door.password_hash) == (DoorState.REQUESTED, "y")
+    assert (api.state, api.password_hash) == (PartnerQueueState.REQUESTED, "y")
 
 
 def test_nobody_can_guess_the_name_of_a_queue():

@@ -1,4 +1,4 @@
-"""Facts in, alerts and feeds out: in any order, once, with the reason."""
+"""Events in, alerts and feeds out: in any order, once, with the reason."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ pytestmark = pytest.mark.servers
 
 
 async def kept(session, *records):
-    """The audience has these records, and whoever matches only now has been told."""
-    await audience_handlers.keep_imported_cooperatives(imported(*records), session)
-    await tell_all_late(session)
+    """The audience has these records, and whoever matches only now has been alerted."""
+    await audience_handlers.store_imported_cooperatives(imported(*records), session)
+    await backfill_all(session)
 
 
-async def tell_all_late(session):
+async def backfill_all(session):
     while await backfill.backfill_alerts(session):
         pass
 
@@ -73,7 +73,7 @@ async def recipients(session, subject_id, edition=0):
 async def test_an_opened_call_alerts_every_match_and_nobody_else(session):
     inside, outside = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await audience_handlers.keep_imported_cooperatives(imported(inside, outside), session)
+    await audience_handlers.store_imported_cooperatives(imported(inside, outside), session)
 
     await handlers.follow_call(opened(call), session)
 
@@ -103,14 +103,14 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
         ),
     )
     call = a_call(*tracks)
-    await audience_handlers.keep_imported_cooperatives(imported(*records), session)
+    await audience_handlers.store_imported_cooperatives(imported(*records), session)
 
     await handlers.follow_call(opened(call), session)
 
     expected = {}
     for record in records:
         verdicts = [
-            evaluate(criteria, record.facts(), reference_on=call.reference_on)
+            evaluate(criteria, record.profile(), reference_on=call.reference_on)
             for criteria in audience_tracks(as_announcement(call))
         ]
         masks = tuple(
@@ -124,9 +124,9 @@ async def test_the_alerts_are_those_of_the_pure_evaluator_with_the_matched_track
     assert any(eligible == 0 for eligible, _ in expected.values())
 
 
-async def test_the_totals_and_the_announcement_count_what_was_written(session):
+async def test_the_totals_and_the_completed_event_count_what_was_written(session):
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 10}))
-    await audience_handlers.keep_imported_cooperatives(
+    await audience_handlers.store_imported_cooperatives(
         imported(a_record(), a_record(members_youth=None), a_record(members_youth=0)), session
     )
 
@@ -143,11 +143,11 @@ async def test_the_totals_and_the_announcement_count_what_was_written(session):
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 0)])
 async def test_opened_and_extended_end_alike_in_every_order_and_number(session, order):
     record, call = a_record(), a_call()
-    facts = [opened(call), extended(call)]
-    await audience_handlers.keep_imported_cooperatives(imported(record), session)
+    events = [opened(call), extended(call)]
+    await audience_handlers.store_imported_cooperatives(imported(record), session)
 
     for place in order:
-        await handlers.follow_call(facts[place], session)
+        await handlers.follow_call(events[place], session)
 
     rows = await alerts_of(session, call.call_id)
     assert [row.edition for row in rows].count(0) == 1
@@ -157,14 +157,15 @@ async def test_opened_and_extended_end_alike_in_every_order_and_number(session, 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 async def test_after_a_cancellation_nobody_is_left_believing(session, order):
-    """Whoever was told anything is told the end; whoever was not is never told a first time."""
+    """Whoever was alerted anything is alerted the end; whoever was not is never alerted a first
+    time."""
     record, call = a_record(), a_call()
     longer = extended(call)
-    facts = [opened(call), longer, cancelled(longer.call)]
-    await audience_handlers.keep_imported_cooperatives(imported(record), session)
+    events = [opened(call), longer, cancelled(longer.call)]
+    await audience_handlers.store_imported_cooperatives(imported(record), session)
 
     for place in order:
-        await handlers.follow_call(facts[place], session)
+        await handlers.follow_call(events[place], session)
 
     rows = await alerts_of(session, call.call_id)
     cancelled_first = order[0] == 2
@@ -172,47 +173,47 @@ async def test_after_a_cancellation_nobody_is_left_believing(session, order):
     assert [row.edition for row in rows].count(0) == (0 if cancelled_first else 1)
 
 
-async def test_a_correction_reaches_exactly_those_told_before(session):
-    told, other = a_record(), a_record(province="MA-AGD")
+async def test_a_correction_reaches_exactly_those_alerted_before(session):
+    alerted, other = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await audience_handlers.keep_imported_cooperatives(imported(told, other), session)
+    await audience_handlers.store_imported_cooperatives(imported(alerted, other), session)
     await handlers.follow_call(opened(call), session)
 
     await handlers.follow_call(extended(call), session)
 
-    assert await recipients(session, call.call_id, edition=3) == {told.cooperative_id}
+    assert await recipients(session, call.call_id, edition=3) == {alerted.cooperative_id}
 
 
-async def test_a_call_that_was_over_and_is_extended_tells_who_came_to_match_meanwhile(session):
-    told, late = a_record(), a_record()
+async def test_a_call_that_was_over_and_is_extended_alerts_who_came_to_match_meanwhile(session):
+    alerted, late = a_record(), a_record()
     past = Deadline(at=datetime(2026, 11, 24, 9, 1, tzinfo=UTC), shown="hier")
     call = a_call(opened_at=datetime(2026, 11, 1, tzinfo=UTC))
-    await audience_handlers.keep_imported_cooperatives(imported(told), session)
+    await audience_handlers.store_imported_cooperatives(imported(alerted), session)
     await handlers.follow_call(opened(call), session)
     shorter = updated(call, deadline=past)
     await handlers.follow_call(shorter, session)
     await kept(session, late)
-    assert await recipients(session, call.call_id) == {told.cooperative_id}
+    assert await recipients(session, call.call_id) == {alerted.cooperative_id}
 
     await handlers.follow_call(extended(shorter.call), session)
 
-    assert await recipients(session, call.call_id) == {told.cooperative_id, late.cooperative_id}
-    assert await recipients(session, call.call_id, edition=4) == {told.cooperative_id}
+    assert await recipients(session, call.call_id) == {alerted.cooperative_id, late.cooperative_id}
+    assert await recipients(session, call.call_id, edition=4) == {alerted.cooperative_id}
 
 
-async def test_wider_criteria_tell_the_new_matches_once(session):
-    told, new = a_record(), a_record(province="MA-AGD")
+async def test_wider_criteria_alert_the_new_matches_once(session):
+    alerted, new = a_record(), a_record(province="MA-AGD")
     call = a_call()
-    await audience_handlers.keep_imported_cooperatives(imported(told, new), session)
+    await audience_handlers.store_imported_cooperatives(imported(alerted, new), session)
     await handlers.follow_call(opened(call), session)
 
     await handlers.follow_call(updated(call, tracks=(a_track(regions=["MA-09"]),)), session)
 
-    assert await recipients(session, call.call_id) == {told.cooperative_id, new.cooperative_id}
-    assert await recipients(session, call.call_id, edition=3) == {told.cooperative_id}
+    assert await recipients(session, call.call_id) == {alerted.cooperative_id, new.cooperative_id}
+    assert await recipients(session, call.call_id, edition=3) == {alerted.cooperative_id}
 
 
-async def test_a_cooperative_that_arrives_after_the_call_is_told_once(session):
+async def test_a_cooperative_that_arrives_after_the_call_is_alerted_once(session):
     call, record = a_call(), a_record()
     await handlers.follow_call(opened(call), session)
 
@@ -225,7 +226,7 @@ async def test_a_cooperative_that_arrives_after_the_call_is_told_once(session):
 
 
 @pytest.mark.parametrize("ending", [closed, cancelled])
-async def test_a_cooperative_that_arrives_after_the_end_is_not_told(session, ending):
+async def test_a_cooperative_that_arrives_after_the_end_is_not_alerted(session, ending):
     call = a_call()
     await handlers.follow_call(opened(call), session)
     await handlers.follow_call(ending(call), session)
@@ -235,19 +236,19 @@ async def test_a_cooperative_that_arrives_after_the_end_is_not_told(session, end
     assert await alerts_of(session, call.call_id) == []
 
 
-async def test_a_changed_record_that_matches_now_is_told(session):
+async def test_a_changed_record_that_matches_now_is_alerted(session):
     call, record = a_call(), a_record(province="MA-AGD")
-    await audience_handlers.keep_imported_cooperatives(imported(record), session)
+    await audience_handlers.store_imported_cooperatives(imported(record), session)
     await handlers.follow_call(opened(call), session)
     moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
 
-    await audience_handlers.keep_cooperative(
+    await audience_handlers.store_cooperative(
         CooperativeChanged(
             aggregate_version=2, cooperative_id=moved.cooperative_id, cooperative=moved
         ),
         session,
     )
-    await tell_all_late(session)
+    await backfill_all(session)
 
     assert await recipients(session, call.call_id) == {record.cooperative_id}
 
@@ -269,7 +270,7 @@ async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(d
     call, record = a_call(), a_record()
     async with sessions.begin() as session:
         await handlers.follow_call(opened(call), session)
-        await audience_handlers.keep_imported_cooperatives(imported(record), session)
+        await audience_handlers.store_imported_cooperatives(imported(record), session)
 
     async with sessions() as session:  # a process that dies before it commits
         await backfill.backfill_alerts(session)
@@ -284,7 +285,7 @@ async def test_a_note_is_gone_when_it_was_worked_on_and_stays_when_that_failed(d
     await engine.dispose()
 
 
-async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(databases):
+async def test_a_change_of_somebody_who_is_being_alerted_is_not_lost_with_the_note(databases):
     """While one works on the note of a first change, the second change of the same comes in."""
     engine = make_engine(databases.fresh("notifications"))
     sessions = make_sessions(engine)
@@ -292,16 +293,16 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
     moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
     async with sessions.begin() as session:
         await handlers.follow_call(opened(call), session)
-        await audience_handlers.keep_imported_cooperatives(imported(record), session)
+        await audience_handlers.store_imported_cooperatives(imported(record), session)
 
     async with sessions.begin() as session:
         await backfill.backfill_alerts(session)
         async with sessions.begin() as other:
-            await audience_handlers.keep_imported_cooperatives(imported(moved), other)
+            await audience_handlers.store_imported_cooperatives(imported(moved), other)
 
     async with sessions.begin() as session:
         assert await recipients(session, call.call_id) == set()
-        await tell_all_late(session)
+        await backfill_all(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
     await engine.dispose()
 
@@ -309,7 +310,7 @@ async def test_a_change_of_somebody_who_is_being_told_is_not_lost_with_the_note(
 async def test_a_published_idea_alerts_its_territory_and_sectors(session):
     idea = an_idea()
     near, other_sector = a_record(), a_record(sector="CRAFTS")
-    await audience_handlers.keep_imported_cooperatives(imported(near, other_sector), session)
+    await audience_handlers.store_imported_cooperatives(imported(near, other_sector), session)
 
     await handlers.follow_idea(published(idea), session)
     await handlers.follow_idea(withdrawn(idea), session)
@@ -325,8 +326,8 @@ async def test_an_older_record_never_replaces_a_newer_one(session):
     newer = a_record(version=3, sector="FISHERIES")
     older = newer.model_copy(update={"version": 2, "sector": "ARGAN"})
 
-    await audience_handlers.keep_imported_cooperatives(imported(newer), session)
-    await audience_handlers.keep_imported_cooperatives(imported(older), session)
+    await audience_handlers.store_imported_cooperatives(imported(newer), session)
+    await audience_handlers.store_imported_cooperatives(imported(older), session)
 
     assert (
         await session.scalar(
@@ -340,8 +341,8 @@ async def test_every_version_of_a_record_stays_in_the_history(session):
     first = a_record()
     second = first.model_copy(update={"version": 2, "members_women": 14})
 
-    await audience_handlers.keep_imported_cooperatives(imported(first), session)
-    await audience_handlers.keep_imported_cooperatives(imported(second), session)
+    await audience_handlers.store_imported_cooperatives(imported(first), session)
+    await audience_handlers.store_imported_cooperatives(imported(second), session)
 
     rows = await session.execute(
         select(audience_history.c.version, audience_history.c.members_women)
@@ -414,17 +415,17 @@ async def test_the_newest_name_of_a_partner_stays(session):
             kind="foundation",
         )
 
-    await partners_handlers.know_partner(named(2, "Fondation"), session)
-    await partners_handlers.know_partner(named(1, "Old"), session)
+    await partners_handlers.store_partner(named(2, "Fondation"), session)
+    await partners_handlers.store_partner(named(1, "Old"), session)
 
     name = await session.scalar(select(partner.c.name).where(partner.c.slug == "fm5"))
     assert name["fr"] == "Fondation"
 
 
 async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
-    """All commit for real, at the same time, again and again: every cooperative is told once.
+    """All commit for real, at the same time, again and again: every cooperative is alerted once.
 
-    Three tell late matches beside them, so that replicas meet, too.
+    Three tell matches to backfill beside them, so that replicas meet, too.
     """
     engine = make_engine(databases.fresh("notifications"), pool_size=10)
     sessions = make_sessions(engine)
@@ -445,20 +446,23 @@ async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
             if ends and not found:
                 return
 
-    tellers = [asyncio.create_task(take_notes()) for _ in range(3)]
+    backfillers = [asyncio.create_task(take_notes()) for _ in range(3)]
     await asyncio.gather(
-        *(run(audience_handlers.keep_imported_cooperatives, imported(*batch)) for batch in batches),
+        *(
+            run(audience_handlers.store_imported_cooperatives, imported(*batch))
+            for batch in batches
+        ),
         *(run(handlers.follow_call, opened(call)) for call in calls),
     )
     over.set()
-    await asyncio.gather(*tellers)
+    await asyncio.gather(*backfillers)
 
     async with sessions() as session:
-        told = await session.execute(
+        alerted = await session.execute(
             select(alert.c.subject_id, func.count()).group_by(alert.c.subject_id)
         )
         counted = await session.execute(select(subject.c.subject_id, subject.c.alerted))
-        assert dict(told.all()) == {call.call_id: 480 for call in calls}
+        assert dict(alerted.all()) == {call.call_id: 480 for call in calls}
         assert dict(counted.all()) == {call.call_id: 480 for call in calls}
     await engine.dispose()
 
@@ -497,14 +501,14 @@ async def test_twenty_writers_leave_no_hole_for_a_polling_reader(databases):
     await engine.dispose()
 
 
-LEAP = 1_001
+VERSION_GAP = 1_001
 
 
-async def test_a_version_that_leaps_silences_neither_a_subject_nor_those_after_it(session):
+async def test_a_version_that_skips_silences_neither_a_subject_nor_those_after_it(session):
     record, call = a_record(), a_call()
     await kept(session, record)
     await handlers.follow_call(opened(call), session)
-    far = call.model_copy(update={"version": call.version + LEAP})
+    far = call.model_copy(update={"version": call.version + VERSION_GAP})
 
     async with session.begin_nested() as attempt:
         with pytest.raises(ImplausibleVersion):
@@ -515,15 +519,15 @@ async def test_a_version_that_leaps_silences_neither_a_subject_nor_those_after_i
     assert [row.kind for row in await alerts_of(session, call.call_id)] == ["opened", "cancelled"]
 
 
-async def test_a_version_that_leaps_silences_no_cooperative_of_its_batch(session):
+async def test_a_version_that_skips_silences_no_cooperative_of_its_batch(session):
     record, other = a_record(), a_record()
     await kept(session, record, other)
-    far = record.model_copy(update={"version": record.version + LEAP})
+    far = record.model_copy(update={"version": record.version + VERSION_GAP})
     newer = record.model_copy(update={"version": 2, "province": "MA-AGD"})
 
     for batch in ([far], [other, far], [newer, far]):
         with pytest.raises(ImplausibleVersion):
-            await audience_handlers.keep_imported_cooperatives(imported(*batch), session)
+            await audience_handlers.store_imported_cooperatives(imported(*batch), session)
     await kept(session, newer)
 
     found = await session.execute(select(audience.c.version, audience.c.province))
@@ -548,7 +552,7 @@ def test_a_batch_holds_one_to_five_hundred(many):
         CooperativesImported(**batch, cooperatives=[a_record()] * many)
 
 
-def test_a_call_that_closes_before_it_opens_is_no_fact():
+def test_a_call_that_closes_before_it_opens_is_no_event():
     call = a_call()
     late = call.model_copy(update={"opened_at": call.deadline.at}).model_dump()
 

@@ -1,4 +1,5 @@
-"""The ledger of a subject: every recipient with state and reason, and those who were not told."""
+"""The ledger of a subject: every recipient with state and reason, and those who were not
+alerted."""
 
 from __future__ import annotations
 
@@ -19,29 +20,29 @@ from notifications.fanout import handlers
 from notifications.fanout.usecases import backfill
 from notifications.ledger import ledger_csv
 from notifications.ledger.queries import LedgerRow
-from shared.contracts.criteria import Facts
+from shared.contracts.criteria import Profile
 from shared.contracts.deadline import Deadline
 from shared.kernel.data.tables import OutboxRow
 
 from ..builders import a_call, a_record, a_track, cancelled, closed, extended, imported, opened
 
 
-async def registered(door, *records):
+async def registered(api, *records):
     batch = imported(*records)
-    async with door.sessions.begin() as session:
-        await audience_handlers.keep_imported_cooperatives(batch, session)
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
+        await audience_handlers.store_imported_cooperatives(batch, session)
+    async with api.sessions.begin() as session:
         await backfill.backfill_alerts(session)
 
 
-async def heard(door, *facts):
-    for fact in facts:
-        async with door.sessions.begin() as session:
-            await handlers.follow_call(fact, session)
+async def received(api, *events):
+    for event in events:
+        async with api.sessions.begin() as session:
+            await handlers.follow_call(event, session)
 
 
-async def decide(door, tokens, call, state):
-    answer = await door.http.put(
+async def decide(api, tokens, call, state):
+    answer = await api.http.put(
         f"/subjects/{call.call_id}/approval",
         json={"state": state, "reason": "a wrong cap"},
         headers=tokens.headers("operator"),
@@ -49,11 +50,11 @@ async def decide(door, tokens, call, state):
     assert answer.status_code == 200, answer.text
 
 
-async def lines_of(door, tokens, call, limit=200, **parameters):
+async def lines_of(api, tokens, call, limit=200, **parameters):
     """Every page of the ledger, one after the other."""
     lines, after = [], {}
     while True:
-        answer = await door.http.get(
+        answer = await api.http.get(
             f"/subjects/{call.call_id}/ledger",
             params={"limit": limit, **after, **parameters},
             headers=tokens.headers("operator"),
@@ -66,8 +67,8 @@ async def lines_of(door, tokens, call, limit=200, **parameters):
         after = {"after": page["next"]}
 
 
-async def table_of(door, tokens, call, **parameters):
-    answer = await door.http.get(
+async def table_of(api, tokens, call, **parameters):
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/ledger.csv",
         params=parameters,
         headers=tokens.headers("operator"),
@@ -80,26 +81,26 @@ def rows_in(answer):
     return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
-async def totals_of(door, tokens, call, **parameters):
-    answer = await door.http.get(
+async def totals_of(api, tokens, call, **parameters):
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/totals", params=parameters, headers=tokens.headers("operator")
     )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def test_a_recipient_has_verdict_tracks_rules_and_unknown_fields(door, tokens):
+async def test_a_recipient_has_verdict_tracks_rules_and_unknown_fields(api, tokens):
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 10}))
     sure, unsure = a_record(), a_record(members_youth=None)
-    await registered(door, sure, unsure)
-    await heard(door, opened(call))
+    await registered(api, sure, unsure)
+    await received(api, opened(call))
 
-    lines = {line["cooperative_id"]: line for line in await lines_of(door, tokens, call)}
+    lines = {line["cooperative_id"]: line for line in await lines_of(api, tokens, call)}
 
-    told, asked = lines[str(sure.cooperative_id)], lines[str(unsure.cooperative_id)]
-    assert (told["verdict"], told["state"], told["edition"]) == ("eligible", "unread", 0)
-    assert told["why"][0]["track"] == "Coopératives"
-    assert "Tiznit" in told["why"][0]["reasons"][0]
+    alerted, asked = lines[str(sure.cooperative_id)], lines[str(unsure.cooperative_id)]
+    assert (alerted["verdict"], alerted["state"], alerted["edition"]) == ("eligible", "unread", 0)
+    assert alerted["why"][0]["track"] == "Coopératives"
+    assert "Tiznit" in alerted["why"][0]["reasons"][0]
     assert (asked["verdict"], asked["unknown_fields"]) == ("unknown", ["members_youth"])
 
 
@@ -112,7 +113,7 @@ def test_the_verdict_is_that_of_the_best_track(eligible, unknown, verdict):
         cooperative_id=uuid.uuid4(),
         name_fr=None,
         name_ar=None,
-        facts=Facts(),
+        profile=Profile(),
         content=a_call(),
         reference_on=date(2026, 11, 24),
         eligible_tracks=eligible,
@@ -123,47 +124,47 @@ def test_the_verdict_is_that_of_the_best_track(eligible, unknown, verdict):
     assert ledger_csv.line_of(row, "fr").verdict == verdict
 
 
-async def test_the_language_of_the_rules_may_be_chosen(door, tokens):
+async def test_the_language_of_the_rules_may_be_chosen(api, tokens):
     call = a_call()
-    await registered(door, a_record())
-    await heard(door, opened(call))
+    await registered(api, a_record())
+    await received(api, opened(call))
 
-    (line,) = await lines_of(door, tokens, call, language="ar")
+    (line,) = await lines_of(api, tokens, call, language="ar")
 
     assert "تيزنيت" in line["why"][0]["reasons"][0]
 
 
 @pytest.mark.parametrize(("marks", "state"), [(["read"], "read"), (["archived", "read"], "read")])
-async def test_the_state_is_what_any_account_of_the_cooperative_did(door, tokens, marks, state):
+async def test_the_state_is_what_any_account_of_the_cooperative_did(api, tokens, marks, state):
     call, record, other = a_call(), a_record(), a_record()
-    await registered(door, record, other)
-    await heard(door, opened(call))
+    await registered(api, record, other)
+    await received(api, opened(call))
     reader = tokens.headers("operator")
     path = f"/cooperatives/{record.cooperative_id}/alerts"
-    (alert,) = (await door.http.get(path, headers=reader)).json()["items"]
+    (alert,) = (await api.http.get(path, headers=reader)).json()["items"]
     for mark in marks:
-        await door.http.put(
+        await api.http.put(
             f"{path}/{alert['number']}/state",
             json={"state": mark},
             headers=tokens.headers("cooperative", cooperatives=[record.cooperative_id]),
         )
 
-    lines = {line["cooperative_id"]: line["state"] for line in await lines_of(door, tokens, call)}
+    lines = {line["cooperative_id"]: line["state"] for line in await lines_of(api, tokens, call)}
 
     assert lines == {str(record.cooperative_id): state, str(other.cooperative_id): "unread"}
 
 
-async def test_corrections_and_late_ones_say_so(door, tokens):
+async def test_corrections_and_late_ones_say_so(api, tokens):
     call, first, late = a_call(), a_record(), a_record()
-    await registered(door, first)
-    await heard(door, opened(call))
-    await registered(door, late)
-    await heard(door, extended(call))
+    await registered(api, first)
+    await received(api, opened(call))
+    await registered(api, late)
+    await received(api, extended(call))
 
-    lines = await lines_of(door, tokens, call)
+    lines = await lines_of(api, tokens, call)
 
     seen = {
-        (line["cooperative_id"], line["edition"]): (line["told_late"], line["corrected"])
+        (line["cooperative_id"], line["edition"]): (line["is_backfill"], line["corrected"])
         for line in lines
     }
     assert seen == {
@@ -175,14 +176,14 @@ async def test_corrections_and_late_ones_say_so(door, tokens):
 
 
 async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobody_knows(
-    door, tokens
+    api, tokens
 ):
     call = a_call()
-    await registered(door, a_record(), a_record(region="MA-99", sector="NEW"))
-    await heard(door, opened(call))
-    await decide(door, tokens, call, "held")
+    await registered(api, a_record(), a_record(region="MA-99", sector="NEW"))
+    await received(api, opened(call))
+    await decide(api, tokens, call, "held")
 
-    totals = await totals_of(door, tokens, call, language="ar")
+    totals = await totals_of(api, tokens, call, language="ar")
 
     regions = {group["code"]: group["label"] for group in totals["by_region"]}
     assert regions == {"MA-09": "سوس-ماسة", "MA-99": "MA-99"}
@@ -191,16 +192,16 @@ async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobod
     assert "الإفراج" in totals["approval"]["next"]
 
 
-async def test_first_alerts_and_corrections_are_counted_apart(door, tokens):
+async def test_first_alerts_and_corrections_are_counted_apart(api, tokens):
     call = a_call()
-    await registered(door, a_record(), a_record(members_youth=None))
-    await heard(door, opened(call), extended(call))
+    await registered(api, a_record(), a_record(members_youth=None))
+    await received(api, opened(call), extended(call))
 
-    totals = await totals_of(door, tokens, call)
+    totals = await totals_of(api, tokens, call)
 
     assert (totals["alerted"], totals["corrected"]) == (2, 2)
     assert totals["by_verdict"] == {"eligible": 2, "unknown": 0}
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         rows = await session.scalars(select(OutboxRow).order_by(OutboxRow.seq))
         said = [json.loads(row.body) for row in rows]
     assert [(s["alerted"], s["first_alerts"], s["corrections"]) for s in said] == [
@@ -210,24 +211,31 @@ async def test_first_alerts_and_corrections_are_counted_apart(door, tokens):
 
 
 @pytest.mark.parametrize("state", ["held", "stopped"])
-async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(door, tokens, state):
-    call, told, waiting = a_call(), a_record(), a_record()
-    await registered(door, told)
-    await heard(door, opened(call))
-    await decide(door, tokens, call, state)
-    await registered(door, waiting, a_record(province="MA-AGD"))
+async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(api, tokens, state):
+    call, alerted, waiting = a_call(), a_record(), a_record()
+    await registered(api, alerted)
+    await received(api, opened(call))
+    await decide(api, tokens, call, state)
+    await registered(api, waiting, a_record(province="MA-AGD"))
 
-    lines = await lines_of(door, tokens, call, limit=1)
-    totals = await totals_of(door, tokens, call)
+    lines = await lines_of(api, tokens, call, limit=1)
+    totals = await totals_of(api, tokens, call)
 
     assert [line["cooperative_id"] for line in lines] == [
-        str(told.cooperative_id),
+        str(alerted.cooperative_id),
         str(waiting.cooperative_id),
     ]
-    untold = lines[1]
-    assert (untold["state"], untold["told_at"], untold["edition"]) == (state, None, None)
-    assert (untold["verdict"], untold["not_told_because"]) == ("eligible", "a wrong cap")
-    assert (totals["alerted"], totals["not_told"], totals["approval"]["state"]) == (1, 1, state)
+    without_fanout = lines[1]
+    assert (without_fanout["state"], without_fanout["alerted_at"], without_fanout["edition"]) == (
+        state,
+        None,
+        None,
+    )
+    assert (without_fanout["verdict"], without_fanout["not_alerted_because"]) == (
+        "eligible",
+        "a wrong cap",
+    )
+    assert (totals["alerted"], totals["not_alerted"], totals["approval"]["state"]) == (1, 1, state)
 
 
 ENDS = {
@@ -239,56 +247,56 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("state", ["held", "stopped"])
-async def test_of_what_is_over_nobody_is_kept_back(door, tokens, state, end):
+async def test_of_what_is_over_nobody_is_kept_back(api, tokens, state, end):
     past = Deadline(at=datetime.now(UTC) - timedelta(minutes=1), shown="hier")
     call = a_call(deadline=past) if end == "deadline" else a_call()
-    await decide(door, tokens, call, state)
-    await registered(door, a_record(), a_record())
-    await heard(door, opened(call), *ENDS[end](call))
+    await decide(api, tokens, call, state)
+    await registered(api, a_record(), a_record())
+    await received(api, opened(call), *ENDS[end](call))
 
-    lines = await lines_of(door, tokens, call)
-    totals = await totals_of(door, tokens, call)
+    lines = await lines_of(api, tokens, call)
+    totals = await totals_of(api, tokens, call)
 
     assert lines == []
-    assert (totals["not_told"], totals["approval"]["state"]) == (0, state)
+    assert (totals["not_alerted"], totals["approval"]["state"]) == (0, state)
 
 
-async def test_after_a_release_nobody_is_kept_back(door, tokens):
+async def test_after_a_release_nobody_is_kept_back(api, tokens):
     call = a_call()
-    await decide(door, tokens, call, "held")
-    await registered(door, a_record(), a_record())
-    await heard(door, opened(call))
-    before = await totals_of(door, tokens, call)
+    await decide(api, tokens, call, "held")
+    await registered(api, a_record(), a_record())
+    await received(api, opened(call))
+    before = await totals_of(api, tokens, call)
 
-    await decide(door, tokens, call, "released")
+    await decide(api, tokens, call, "released")
 
-    after = await totals_of(door, tokens, call)
-    assert (before["alerted"], before["not_told"]) == (0, 2)
-    assert (after["alerted"], after["not_told"], after["approval"]) == (2, 0, None)
-    assert all(line["told_at"] for line in await lines_of(door, tokens, call))
+    after = await totals_of(api, tokens, call)
+    assert (before["alerted"], before["not_alerted"]) == (0, 2)
+    assert (after["alerted"], after["not_alerted"], after["approval"]) == (2, 0, None)
+    assert all(line["alerted_at"] for line in await lines_of(api, tokens, call))
 
 
-async def test_a_name_in_arabic_alone_is_shown_in_pages_and_table(door, tokens):
+async def test_a_name_in_arabic_alone_is_shown_in_pages_and_table(api, tokens):
     call, record = a_call(), a_record(name_fr=None)
-    await registered(door, record)
-    await heard(door, opened(call))
-    await decide(door, tokens, call, "held")
-    await registered(door, a_record(name_fr=None))
+    await registered(api, record)
+    await received(api, opened(call))
+    await decide(api, tokens, call, "held")
+    await registered(api, a_record(name_fr=None))
 
-    lines = await lines_of(door, tokens, call)
-    rows = await table_of(door, tokens, call)
+    lines = await lines_of(api, tokens, call)
+    rows = await table_of(api, tokens, call)
 
-    for told, waiting in (lines, rows):
-        assert told["name_ar"] == waiting["name_ar"] == "تعاونية تيفاوين"
+    for alerted, waiting in (lines, rows):
+        assert alerted["name_ar"] == waiting["name_ar"] == "تعاونية تيفاوين"
 
 
-async def test_a_spreadsheet_sees_the_encoding_and_tells_tracks_and_rules_apart(door, tokens):
+async def test_a_spreadsheet_sees_the_encoding_and_separates_tracks_and_rules(api, tokens):
     wide = a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])
     call = a_call(wide, a_track(sectors=["CRAFTS"]), a_track(min_members=5))
-    await registered(door, a_record())
-    await heard(door, opened(call))
+    await registered(api, a_record())
+    await received(api, opened(call))
 
-    answer = await read_by(door, tokens.headers("operator"), call, "ledger.csv")
+    answer = await read_by(api, tokens.headers("operator"), call, "ledger.csv")
 
     assert answer.content.startswith(codecs.BOM_UTF8 + b"cooperative_id,")
     first, second = rows_in(answer)[0]["rules"].split(" | ")
@@ -298,10 +306,10 @@ async def test_a_spreadsheet_sees_the_encoding_and_tells_tracks_and_rules_apart(
 
 
 @pytest.mark.parametrize("place", ["ledger", "ledger.csv"])
-async def test_reasons_are_worked_out_beside_the_event_loop(door, tokens, monkeypatch, place):
+async def test_reasons_are_worked_out_beside_the_event_loop(api, tokens, monkeypatch, place):
     call, threads, line_of = a_call(), set(), ledger_csv.line_of
-    await registered(door, a_record())
-    await heard(door, opened(call))
+    await registered(api, a_record())
+    await received(api, opened(call))
 
     def noting(*given):
         threads.add(threading.current_thread())
@@ -309,34 +317,34 @@ async def test_reasons_are_worked_out_beside_the_event_loop(door, tokens, monkey
 
     monkeypatch.setattr(ledger_csv, "line_of", noting)
 
-    await read_by(door, tokens.headers("operator"), call, place)
+    await read_by(api, tokens.headers("operator"), call, place)
 
     assert threads
     assert threading.current_thread() not in threads
 
 
-async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(door, tokens):
+async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(api, tokens):
     call, record = a_call(), a_record()
-    await registered(door, record)
-    await heard(door, opened(call))
-    async with door.sessions.begin() as session:
+    await registered(api, record)
+    await received(api, opened(call))
+    async with api.sessions.begin() as session:
         await session.execute(delete(audience))
 
-    (line,) = await lines_of(door, tokens, call)
+    (line,) = await lines_of(api, tokens, call)
 
     assert line["cooperative_id"] == str(record.cooperative_id)
     assert (line["name_fr"], line["province"]) == (None, "MA-TIZ")
 
 
-async def test_pages_and_table_have_the_same_rows(door, tokens):
+async def test_pages_and_table_have_the_same_rows(api, tokens):
     call = a_call()
-    await registered(door, *(a_record() for _ in range(5)))
-    await heard(door, opened(call), extended(call))
-    await decide(door, tokens, call, "held")
-    await registered(door, a_record(name_fr="=danger"))
+    await registered(api, *(a_record() for _ in range(5)))
+    await received(api, opened(call), extended(call))
+    await decide(api, tokens, call, "held")
+    await registered(api, a_record(name_fr="=danger"))
 
-    pages = await lines_of(door, tokens, call, limit=2)
-    rows = await table_of(door, tokens, call)
+    pages = await lines_of(api, tokens, call, limit=2)
+    rows = await table_of(api, tokens, call)
 
     assert [(r["cooperative_id"], r["edition"]) for r in rows] == [
         (p["cooperative_id"], "" if p["edition"] is None else str(p["edition"])) for p in pages
@@ -347,11 +355,11 @@ async def test_pages_and_table_have_the_same_rows(door, tokens):
 
 
 @pytest.mark.parametrize("after", ["x", "WzFd", "WzAsIngiLDBd"])
-async def test_a_made_up_place_is_refused(door, tokens, after):
+async def test_a_made_up_place_is_refused(api, tokens, after):
     call = a_call()
-    await heard(door, opened(call))
+    await received(api, opened(call))
 
-    answer = await door.http.get(
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/ledger",
         params={"after": after},
         headers=tokens.headers("operator"),
@@ -360,24 +368,24 @@ async def test_a_made_up_place_is_refused(door, tokens, after):
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
 
 
-async def read_by(door, headers, call, place):
-    answer = await door.http.get(f"/subjects/{call.call_id}/{place}", headers=headers)
+async def read_by(api, headers, call, place):
+    answer = await api.http.get(f"/subjects/{call.call_id}/{place}", headers=headers)
     assert answer.status_code == 200, answer.text
     return answer
 
 
-async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(door, tokens):
+async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(api, tokens):
     call = a_call(a_track(regions=["MA-09"]))
     own, other, unplaced = a_record(), a_record(province="MA-AGD"), a_record(province=None)
-    await registered(door, own, other, unplaced)
-    await heard(door, opened(call), extended(call))
-    await decide(door, tokens, call, "held")
+    await registered(api, own, other, unplaced)
+    await received(api, opened(call), extended(call))
+    await decide(api, tokens, call, "held")
     waiting = a_record(members_youth=None)
-    await registered(door, waiting, a_record(province="MA-AGD"))
+    await registered(api, waiting, a_record(province="MA-AGD"))
     delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-TAT"])
 
-    page, table, told, totals = [
-        await read_by(door, delegate, call, place)
+    page, table, alerted, totals = [
+        await read_by(api, delegate, call, place)
         for place in ("ledger", "ledger.csv", "recipients", "totals")
     ]
 
@@ -385,7 +393,7 @@ async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(d
     first = str(own.cooperative_id)
     assert seen == [(first, 0), (first, 3)]
     following = {"after": page.json()["next"]}
-    rest = await door.http.get(
+    rest = await api.http.get(
         f"/subjects/{call.call_id}/ledger", params=following, headers=delegate
     )
     assert [line["cooperative_id"] for line in rest.json()["items"]] == [
@@ -393,23 +401,23 @@ async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(d
     ]
     rows = rows_in(table)
     assert {row["cooperative_id"] for row in rows} == {first, str(waiting.cooperative_id)}
-    assert [each["cooperative_id"] for each in told.json()["items"]] == [first]
+    assert [each["cooperative_id"] for each in alerted.json()["items"]] == [first]
     counts = totals.json()
     assert counts["provinces"] == ["MA-TAT", "MA-TIZ"]
     assert [counts[name] for name in ("matched", "alerted", "eligible", "unknown")] == [1, 1, 1, 0]
     assert counts["by_verdict"] == {"eligible": 1, "unknown": 0}
-    assert (counts["corrected"], counts["not_told"]) == (1, 1)
+    assert (counts["corrected"], counts["not_alerted"]) == (1, 1)
     assert [(g["code"], g["eligible"]) for g in counts["by_region"]] == [("MA-09", 1)]
 
 
-async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_today(door, tokens):
+async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_today(api, tokens):
     call, record = a_call(), a_record()
-    await registered(door, record)
-    await heard(door, opened(call))
-    await registered(door, record.model_copy(update={"version": 2, "province": "MA-AGD"}))
+    await registered(api, record)
+    await received(api, opened(call))
+    await registered(api, record.model_copy(update={"version": 2, "province": "MA-AGD"}))
 
     found = [
-        await read_by(door, tokens.headers("delegate", provinces=[province]), call, "ledger")
+        await read_by(api, tokens.headers("delegate", provinces=[province]), call, "ledger")
         for province in ("MA-TIZ", "MA-AGD")
     ]
 
@@ -417,13 +425,13 @@ async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_t
     assert lines == [[], ["MA-TIZ"]]
 
 
-async def test_a_delegate_without_provinces_reads_nothing_and_an_operator_everything(door, tokens):
+async def test_a_delegate_without_provinces_reads_nothing_and_an_operator_everything(api, tokens):
     call = a_call()
-    await registered(door, a_record())
-    await heard(door, opened(call))
+    await registered(api, a_record())
+    await received(api, opened(call))
 
-    none = await read_by(door, tokens.headers("delegate"), call, "totals")
-    everything = await read_by(door, tokens.headers("operator", "delegate"), call, "totals")
+    none = await read_by(api, tokens.headers("delegate"), call, "totals")
+    everything = await read_by(api, tokens.headers("operator", "delegate"), call, "totals")
 
     assert (none.json()["provinces"], none.json()["alerted"]) == ([], 0)
     assert (everything.json()["provinces"], everything.json()["alerted"]) == (None, 1)

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from devkit.forks import commands
 from devkit.pytest_plugin import PATIENCE
 from notifications.partners import handlers as partners_handlers
-from notifications.partners.gap_collector import drain_dropped
+from notifications.partners.gap_collector import collect_gaps
 from notifications.partners.queries.partner_ledger import gaps_of, partner_entries
 from notifications.partners.usecases import feed_delivery
 from notifications.partners.usecases import gaps as usecases_gaps
@@ -29,20 +29,20 @@ def partner(tokens, slug="indh"):
     return tokens.headers("partner", partner=slug)
 
 
-async def subscribed(door, tokens, slug="indh"):
-    answer = await door.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
+async def subscribed(api, tokens, slug="indh"):
+    answer = await api.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
     assert answer.status_code == 201, answer.text
     return answer.json()["subscription_id"]
 
 
-async def fed(sessions, *facts):
-    for fact in facts:
+async def fed(sessions, *events):
+    for event in events:
         async with sessions.begin() as session:
-            await partners_handlers.feed_partners(fact, session)
+            await partners_handlers.feed_partners(event, session)
 
 
-async def ledger(door, headers, slug="indh", status=200, **parameters):
-    answer = await door.http.get(f"/partners/{slug}/ledger", params=parameters, headers=headers)
+async def ledger(api, headers, slug="indh", status=200, **parameters):
+    answer = await api.http.get(f"/partners/{slug}/ledger", params=parameters, headers=headers)
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -55,13 +55,13 @@ def run_cli(url, *arguments):
 class Served:
     """A partner with a queue of four places on a real broker, and the processes that serve it."""
 
-    def __init__(self, sessions, rabbitmq, door, password):
-        self.sessions, self.door, self._password = sessions, door, password
+    def __init__(self, sessions, rabbitmq, api, password):
+        self.sessions, self.api, self._password = sessions, api, password
         self.broker = rabbitmq
         self.ours = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
-        self.theirs = rabbitmq.found.amqp_url(door.username, password, PARTNER_VHOST)
+        self.theirs = rabbitmq.found.amqp_url(api.username, password, PARTNER_VHOST)
         self.caller = Principal(
-            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=door.slug
+            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=api.slug
         )
 
     async def deliver(self):
@@ -73,8 +73,8 @@ class Served:
             await publisher.close()
 
     @contextlib.asynccontextmanager
-    async def draining(self):
-        task = asyncio.create_task(drain_dropped(self.sessions, self.ours, pause=0.05))
+    async def collecting(self):
+        task = asyncio.create_task(collect_gaps(self.sessions, self.ours, pause=0.05))
         try:
             yield
         finally:
@@ -83,19 +83,19 @@ class Served:
 
     async def gaps(self, only_open=True):
         async with self.sessions() as session:
-            found = await gaps_of(session, self.door.slug, only_open=only_open)
+            found = await gaps_of(session, self.api.slug, only_open=only_open)
         return [(gap.first_position, gap.last_position, gap.reason) for gap in found]
 
     async def entries(self):
         async with self.sessions() as session:
-            return await partner_entries(session, self.door.slug, after=0, limit=100)
+            return await partner_entries(session, self.api.slug, after=0, limit=100)
 
     async def read(self, count, *, reject=False):
         """The next messages, with the partner's own login."""
         connection = await aio_pika.connect(self.theirs)
         async with connection:
             channel = await connection.channel()
-            queue = await channel.get_queue(self.door.queue, ensure=False)
+            queue = await channel.get_queue(self.api.queue, ensure=False)
             got = []
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:

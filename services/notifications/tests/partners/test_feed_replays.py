@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devkit.pytest_plugin import eventually
-from notifications.partners.domain.partner_queue import Door, DoorState, queue_name
+from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState, queue_name
 from notifications.partners.usecases import gaps
 from notifications.partners.usecases.feed_delivery import record_handed_out
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 async def test_a_gap_is_sent_again_under_the_same_ids_and_closed(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(6)))
     await served.deliver()
-    async with served.draining():
+    async with served.collecting():
         await eventually(lambda: served.times_of_gaps())
         await eventually(lambda: has_gap(served, 1, 2))
         kept = await served.read(4)
@@ -32,7 +32,7 @@ async def test_a_gap_is_sent_again_under_the_same_ids_and_closed(served):
     assert {m.headers["cloudEvents_replay"] for m in again} == {str(replay.replay_id)}
     assert await served.gaps() == []
     assert [entry.gap.closed_by for entry in entries[:2]] == ["replay", "replay"]
-    assert [entry.doors[0].times for entry in entries] == [2, 2, 1, 1, 1, 1]
+    assert [entry.channels[0].times for entry in entries] == [2, 2, 1, 1, 1, 1]
 
 
 async def has_gap(served, first, last):
@@ -42,7 +42,7 @@ async def has_gap(served, first, last):
 async def test_a_copy_that_is_dropped_again_opens_the_gap_again(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(6)))
     await served.deliver()
-    async with served.draining():
+    async with served.collecting():
         await eventually(lambda: has_gap(served, 1, 2))
         await served.request_replay(1, 6)
         await served.deliver()
@@ -61,7 +61,7 @@ async def fell_out(served, count):
 async def test_what_a_partner_refuses_is_a_gap_that_says_so(served):
     await fed(served.sessions, opened(a_call()))
     await served.deliver()
-    async with served.draining():
+    async with served.collecting():
         await served.read(1, reject=True)
         await eventually(lambda: served.gaps())
 
@@ -71,11 +71,11 @@ async def test_what_a_partner_refuses_is_a_gap_that_says_so(served):
 async def test_reading_the_feed_closes_a_gap_and_shows_it_there(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(6)))
     await served.deliver()
-    async with served.draining():
+    async with served.collecting():
         await eventually(lambda: has_gap(served, 1, 2))
 
     async with served.sessions.begin() as session:
-        await record_handed_out(session, served.door.slug, 1, 6)
+        await record_handed_out(session, served.partner_queue.slug, 1, 6)
 
     assert await served.gaps() == []
     assert await served.gaps(only_open=False) == [(1, 2, "maxlen")]
@@ -91,39 +91,39 @@ async def test_reading_the_feed_closes_a_gap_and_shows_it_there(served):
         ({}, 422, None),
     ],
 )
-async def test_a_wrong_wish_is_refused_with_what_to_do(door, tokens, body, status, code):
-    await subscribed(door, tokens)
-    await fed(door.sessions, opened(a_call()), opened(a_call()))
-    async with door.sessions.begin() as session:
-        session.add(a_ready_door("indh", delivered=2))
+async def test_a_wrong_request_is_refused_with_what_to_do(api, tokens, body, status, code):
+    await subscribed(api, tokens)
+    await fed(api.sessions, opened(a_call()), opened(a_call()))
+    async with api.sessions.begin() as session:
+        session.add(a_ready_partner_queue("indh", delivered=2))
 
-    answer = await door.http.post("/doors/amqp/replay", json=body, headers=partner(tokens))
+    answer = await api.http.post("/partner-queue/replay", json=body, headers=partner(tokens))
 
     assert answer.status_code == status, answer.text
     if code:
         assert answer.json()["code"] == code
 
 
-def a_ready_door(slug, delivered):
-    return Door(
+def a_ready_partner_queue(slug, delivered):
+    return PartnerQueue(
         slug=slug,
         queue=queue_name(slug),
         username=f"p-{slug}",
         password_hash="x",
-        state=DoorState.READY,
+        state=PartnerQueueState.READY,
         delivered_position=delivered,
         requested_at=NOW,
     )
 
 
-async def test_a_wish_waits_for_the_one_before_and_names_what_it_sends(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, opened(a_call()), opened(a_call()))
-    async with door.sessions.begin() as session:
-        session.add(a_ready_door("indh", delivered=2))
+async def test_a_request_waits_for_the_one_before_and_names_what_it_sends(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, opened(a_call()), opened(a_call()))
+    async with api.sessions.begin() as session:
+        session.add(a_ready_partner_queue("indh", delivered=2))
 
     first, second = [
-        await door.http.post("/doors/amqp/replay", json={"first": 1}, headers=partner(tokens))
+        await api.http.post("/partner-queue/replay", json={"first": 1}, headers=partner(tokens))
         for _ in range(2)
     ]
 
@@ -131,25 +131,27 @@ async def test_a_wish_waits_for_the_one_before_and_names_what_it_sends(door, tok
     assert (second.status_code, second.json()["code"]) == (409, "being-sent-again")
 
 
-async def test_without_a_queue_there_is_nothing_to_send_again_to(door, tokens):
-    answer = await door.http.post("/doors/amqp/replay", json={"first": 1}, headers=partner(tokens))
+async def test_without_a_queue_there_is_nothing_to_send_again_to(api, tokens):
+    answer = await api.http.post(
+        "/partner-queue/replay", json={"first": 1}, headers=partner(tokens)
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "no-queue-yet")
 
 
-async def test_the_door_and_the_feed_tell_of_what_was_dropped(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, opened(a_call()), opened(a_call()), opened(a_call()))
-    made = a_ready_door("indh", delivered=3)
-    async with door.sessions.begin() as session:
+async def test_the_partner_queue_and_the_feed_report_what_was_dropped(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, opened(a_call()), opened(a_call()), opened(a_call()))
+    made = a_ready_partner_queue("indh", delivered=3)
+    async with api.sessions.begin() as session:
         session.add(made)
         await session.flush()
         drops = [gaps.Drop(made.queue, n, "expired", 0) for n in (1, 2, 2)]
-        await gaps.keep_gaps(session, drops)
+        await gaps.store_gaps(session, drops)
 
-    seen = (await door.http.get("/doors/amqp", headers=partner(tokens))).json()
-    page = (await door.http.get("/feed", headers=partner(tokens))).json()
-    after = (await door.http.get("/doors/amqp", headers=partner(tokens))).json()
+    seen = (await api.http.get("/partner-queue", headers=partner(tokens))).json()
+    page = (await api.http.get("/feed", headers=partner(tokens))).json()
+    after = (await api.http.get("/partner-queue", headers=partner(tokens))).json()
 
     (gap,) = seen["gaps"]
     assert (seen["dropped"], gap["first_position"], gap["last_position"]) == (2, 1, 2)

@@ -37,13 +37,13 @@ async def test_a_queue_whose_waiting_entries_are_all_gone_waits_for_new_ones(ser
     assert await is_up_to_date(served)
 
 
-async def test_a_new_door_begins_with_the_oldest_entry_and_has_no_gap(served):
+async def test_a_new_partner_queue_begins_with_the_oldest_entry_and_has_no_gap(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
     await aged(served)
     async with served.sessions.begin() as session:
-        await session.execute(text("DELETE FROM amqp_door"))
-        await partner_queue.open_amqp_door(session, served.caller)
-        await session.execute(text("UPDATE amqp_door SET state = 'ready'"))
+        await session.execute(text("DELETE FROM partner_queue"))
+        await partner_queue.request_partner_queue(session, served.caller)
+        await session.execute(text("UPDATE partner_queue SET state = 'ready'"))
 
     await served.deliver()
 
@@ -55,15 +55,17 @@ async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
     await served.deliver()
     async with served.sessions.begin() as session:
-        drops = [gaps.Drop(served.door.queue, position, "maxlen", 9) for position in (1, 2)]
-        await gaps.keep_gaps(session, drops)
+        drops = [
+            gaps.Drop(served.partner_queue.queue, position, "maxlen", 9) for position in (1, 2)
+        ]
+        await gaps.store_gaps(session, drops)
         await session.execute(
             text(
                 "INSERT INTO feed_replay"
                 " (slug, first_position, last_position, next_position, done_at)"
                 " VALUES (:slug, 1, 1, 2, now()), (:slug, 1, 1, 1, NULL), (:slug, 1, 2, 2, now())"
             ),
-            {"slug": served.door.slug},
+            {"slug": served.partner_queue.slug},
         )
 
     await aged(served, upto=1)
@@ -80,7 +82,7 @@ async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_
 async def test_gaps_of_a_feed_of_which_nothing_is_left_go_as_well(served):
     await fed(served.sessions, opened(a_call()))
     async with served.sessions.begin() as session:
-        await gaps.keep_gaps(session, [gaps.Drop(served.door.queue, 1, "maxlen", 0)])
+        await gaps.store_gaps(session, [gaps.Drop(served.partner_queue.queue, 1, "maxlen", 0)])
         await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
 
     await aged(served)
@@ -113,6 +115,7 @@ async def is_up_to_date(served):
     async with served.sessions() as session:
         return await session.scalar(
             text(
-                "SELECT delivered_position = last_position FROM amqp_door JOIN partner USING (slug)"
+                "SELECT delivered_position = last_position FROM partner_queue JOIN partner USING"
+                " (slug)"
             )
         )

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from devkit.pytest_plugin import closed, eventually
-from notifications.partners.gap_collector import drain_dropped
+from notifications.partners.gap_collector import collect_gaps
 from notifications.partners.usecases import gaps
 from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.data.database import make_engine, make_sessions
@@ -23,7 +23,7 @@ async def test_what_a_full_queue_drops_is_a_gap_counted_once(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(10)))
     await served.deliver()
 
-    async with served.draining():
+    async with served.collecting():
         await eventually(lambda: served.gaps())
         await eventually(lambda: is_full(served))
 
@@ -36,7 +36,7 @@ async def is_full(served):
     return sum(last - first + 1 for first, last, _ in await served.gaps()) == 6
 
 
-async def test_a_drain_killed_before_it_acknowledges_counts_nothing_twice(served, monkeypatch):
+async def test_a_collector_killed_before_it_acknowledges_counts_nothing_twice(served, monkeypatch):
     await fed(served.sessions, *(opened(a_call()) for _ in range(10)))
     await served.deliver()
     died = []
@@ -47,7 +47,7 @@ async def test_a_drain_killed_before_it_acknowledges_counts_nothing_twice(served
             raise OSError(name)
 
     monkeypatch.setattr("notifications.partners.gap_collector.failpoints.reach", die_once)
-    async with served.draining():
+    async with served.collecting():
         await eventually(lambda: bool(died) and is_full(served))
         await eventually(lambda: is_drained(served))
 
@@ -55,14 +55,14 @@ async def test_a_drain_killed_before_it_acknowledges_counts_nothing_twice(served
     assert await served.times_of_gaps() == [(n, 1) for n in range(1, 7)]
 
 
-async def test_the_drain_holds_what_was_dropped_while_the_database_is_away(served, postgres):
+async def test_the_collector_holds_what_was_dropped_while_the_database_is_away(served, postgres):
     await fed(served.sessions, *(opened(a_call()) for _ in range(10)))
     await served.deliver()
     url = served.sessions.kw["bind"].url.render_as_string(hide_password=False)
 
     async with closed(postgres, url):
         with capture_logs() as logs:
-            async with served.draining():
+            async with served.collecting():
                 await eventually(lambda: times_held(logs))
                 await eventually(after(1))  # twenty looks, each a delivery if it let go
         came = [await served.dropped() for _ in range(6)]
@@ -107,13 +107,13 @@ def test_an_unknown_reason_is_kept_as_unknown():
     assert drop == gaps.Drop("q", 7, "unknown", 0)
 
 
-async def test_dropped_messages_that_can_not_be_fetched_are_told_once_an_outage():
+async def test_dropped_messages_that_can_not_be_fetched_are_reported_once_an_outage():
     nowhere = "amqp://x:y@127.0.0.1:1/partners"
 
     sessions = make_sessions(make_engine("postgresql+asyncpg://"))
 
     with capture_logs() as logs:
-        task = asyncio.create_task(drain_dropped(sessions, nowhere, pause=0))
+        task = asyncio.create_task(collect_gaps(sessions, nowhere, pause=0))
         await eventually(lambda: logs)
         await eventually(after(0.3))
         task.cancel()

@@ -1,4 +1,4 @@
-"""What a partner was sent, by which door and when."""
+"""What a partner was sent, by which channel and when."""
 
 from __future__ import annotations
 
@@ -27,60 +27,62 @@ pytestmark = pytest.mark.servers
 
 
 async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_matched(
-    door, tokens
+    channel, tokens
 ):
-    wish = await subscribed(door, tokens)
+    request = await subscribed(channel, tokens)
     call, idea = opened(a_call()), published(an_idea())
-    await fed(door.sessions, call, idea)
+    await fed(channel.sessions, call, idea)
 
-    first, second = (await ledger(door, tokens.headers("operator")))["items"]
+    first, second = (await ledger(channel, tokens.headers("operator")))["items"]
 
     assert (first["position"], first["event_id"]) == (1, str(call.event_id))
     assert (first["subject_id"], first["topic"]) == (str(call.call_id), call.topic)
-    assert (first["subscriptions"], first["doors"], first["gap"]) == ([wish], [], None)
+    assert (first["subscriptions"], first["channels"], first["gap"]) == ([request], [], None)
     assert second["subject_id"] == str(idea.idea_id)
 
 
-async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, *(opened(a_call()) for _ in range(3)))
+async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(channel, tokens):
+    await subscribed(channel, tokens)
+    await fed(channel.sessions, *(opened(a_call()) for _ in range(3)))
     for after in ("0", "0", "1"):
-        page = await door.http.get(
+        page = await channel.http.get(
             "/feed", params={"after": after, "limit": 2}, headers=partner(tokens)
         )
         assert page.status_code == 200, page.text
-    assert (await door.http.get("/feed?after=3", headers=partner(tokens))).json()["items"] == []
+    assert (await channel.http.get("/feed?after=3", headers=partner(tokens))).json()["items"] == []
 
-    entries = (await ledger(door, partner(tokens)))["items"]
+    entries = (await ledger(channel, partner(tokens)))["items"]
 
-    assert [entry["doors"][0]["times"] for entry in entries] == [2, 3, 1]
-    assert {entry["doors"][0]["door"] for entry in entries} == {"feed"}
-    first = entries[0]["doors"][0]
+    assert [entry["channels"][0]["times"] for entry in entries] == [2, 3, 1]
+    assert {entry["channels"][0]["channel"] for entry in entries} == {"feed"}
+    first = entries[0]["channels"][0]
     assert first["first_at"] < first["last_at"]
 
 
-async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, *(opened(a_call()) for _ in range(16)))
-    async with door.sessions.begin() as session:
+async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(channel, tokens):
+    await subscribed(channel, tokens)
+    await fed(channel.sessions, *(opened(a_call()) for _ in range(16)))
+    async with channel.sessions.begin() as session:
         for first, last in combinations(range(1, 18), 2):
             await record_handed_out(session, "indh", first, last - 1)
 
-    entries = (await ledger(door, partner(tokens)))["items"]
+    entries = (await ledger(channel, partner(tokens)))["items"]
 
-    assert [entry["doors"][0]["times"] for entry in entries] == [n * (17 - n) for n in range(1, 17)]
-    async with door.sessions() as session:
+    assert [entry["channels"][0]["times"] for entry in entries] == [
+        n * (17 - n) for n in range(1, 17)
+    ]
+    async with channel.sessions() as session:
         rows = await session.scalar(select(func.count()).select_from(feed_delivery))
     assert rows <= 31
 
 
-async def test_pages_of_the_ledger_follow_each_other(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, *(opened(a_call()) for _ in range(5)))
+async def test_pages_of_the_ledger_follow_each_other(channel, tokens):
+    await subscribed(channel, tokens)
+    await fed(channel.sessions, *(opened(a_call()) for _ in range(5)))
 
     seen, after = [], {}
     while True:
-        page = await ledger(door, partner(tokens), limit=2, **after)
+        page = await ledger(channel, partner(tokens), limit=2, **after)
         seen += [entry["position"] for entry in page["items"]]
         if page["next"] is None:
             break
@@ -99,25 +101,25 @@ async def test_pages_of_the_ledger_follow_each_other(door, tokens):
         ("cooperative", {}, 403),
     ],
 )
-async def test_a_ledger_is_for_its_partner_and_for_operators(door, tokens, role, claims, status):
-    await subscribed(door, tokens)
+async def test_a_ledger_is_for_its_partner_and_for_operators(channel, tokens, role, claims, status):
+    await subscribed(channel, tokens)
 
     for path in ("/partners/indh/ledger", "/partners/indh/ledger.csv"):
-        answer = await door.http.get(path, headers=tokens.headers(role, **claims))
+        answer = await channel.http.get(path, headers=tokens.headers(role, **claims))
         assert answer.status_code == status
 
 
-async def test_the_ledger_of_nobody_is_not_found(door, tokens):
-    await ledger(door, tokens.headers("operator"), slug="nobody", status=404)
+async def test_the_ledger_of_nobody_is_not_found(channel, tokens):
+    await ledger(channel, tokens.headers("operator"), slug="nobody", status=404)
 
 
-async def test_the_table_has_one_line_per_event(door, tokens):
-    await subscribed(door, tokens)
-    await fed(door.sessions, opened(a_call()), opened(a_call()))
-    async with door.sessions.begin() as session:
+async def test_the_table_has_one_line_per_event(channel, tokens):
+    await subscribed(channel, tokens)
+    await fed(channel.sessions, opened(a_call()), opened(a_call()))
+    async with channel.sessions.begin() as session:
         await record_handed_out(session, "indh", 1, 1)
 
-    answer = await door.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
+    answer = await channel.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
 
     assert answer.headers["content-type"].startswith("text/csv")
     first, second = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
@@ -126,33 +128,33 @@ async def test_the_table_has_one_line_per_event(door, tokens):
     assert (second["feed_times"], second["feed_first_at"]) == ("0", "")
 
 
-async def test_the_way_of_an_event_ends_at_the_doors_of_partners(door, tokens):
-    await subscribed(door, tokens)
+async def test_the_way_of_an_event_ends_at_the_partner_queues(channel, tokens):
+    await subscribed(channel, tokens)
     call = opened(a_call())
-    await fed(door.sessions, call, opened(a_call()))
-    async with door.sessions.begin() as session:
+    await fed(channel.sessions, call, opened(a_call()))
+    async with channel.sessions.begin() as session:
         await record_handed_out(session, "indh", 1, 2)
 
-    answer = await door.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
+    answer = await channel.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
 
     assert answer.status_code == 200, answer.text
     assert [
-        (step["event_id"], step["partner"], step["position"], step["door"])
+        (step["event_id"], step["partner"], step["position"], step["channel"])
         for step in answer.json()["handed"]
     ] == [(str(call.event_id), "indh", 1, None), (str(call.event_id), "indh", 1, "feed")]
 
 
-async def test_the_status_names_the_partners_whose_queues_dropped_events(door, tokens):
-    await subscribed(door, tokens)
-    async with door.sessions.begin() as session:
+async def test_the_status_names_the_partners_whose_queues_dropped_events(channel, tokens):
+    await subscribed(channel, tokens)
+    async with channel.sessions.begin() as session:
         await session.execute(
             insert(feed_gap).values(slug="indh", position=1, reason="maxlen", noticed_at=NOW)
         )
-    door.runtime.counts, door.runtime.names = COUNTS, NAMES
+    channel.runtime.counts, channel.runtime.names = COUNTS, NAMES
 
-    told = (await door.http.get("/status", headers=tokens.headers("operator"))).json()
+    status = (await channel.http.get("/status", headers=tokens.headers("operator"))).json()
 
-    assert (told["counts"]["feed_gaps"], told["names"]["feed_gaps"]) == (1, ["indh"])
+    assert (status["counts"]["feed_gaps"], status["names"]["feed_gaps"]) == (1, ["indh"])
 
 
 async def test_what_the_queue_confirmed_is_in_the_ledger_with_its_time(served):
@@ -161,11 +163,15 @@ async def test_what_the_queue_confirmed_is_in_the_ledger_with_its_time(served):
     await served.deliver()
 
     entries = await served.entries()
-    assert [(d.door, d.times, d.unsure) for e in entries for d in e.doors] == [("amqp", 1, 0)] * 3
-    assert all(entry.doors[0].first_at >= entry.recorded_at for entry in entries)
+    assert [(d.channel, d.times, d.unsure) for e in entries for d in e.channels] == [
+        ("amqp", 1, 0)
+    ] * 3
+    assert all(entry.channels[0].first_at >= entry.recorded_at for entry in entries)
 
 
-async def test_a_death_between_confirm_and_mark_is_told_as_a_possible_repeat(served, monkeypatch):
+async def test_a_death_between_confirm_and_mark_is_reported_as_a_possible_repeat(
+    served, monkeypatch
+):
     await fed(served.sessions, opened(a_call()))
 
     def die(name):
@@ -180,29 +186,29 @@ async def test_a_death_between_confirm_and_mark_is_told_as_a_possible_repeat(ser
     first, repeat = await served.read(2)
     (entry,) = await served.entries()
     assert first.message_id == repeat.message_id == str(entry.event_id)
-    assert [(d.times, d.unsure) for d in entry.doors] == [(1, 1)]
+    assert [(d.times, d.unsure) for d in entry.channels] == [(1, 1)]
 
 
 async def test_a_queue_that_the_broker_lost_is_made_again_and_filled_anew(served):
     await fed(served.sessions, opened(a_call()), published(an_idea()))
     await served.deliver()
-    path = f"queues/{PARTNER_VHOST}/{served.door.queue}"
+    path = f"queues/{PARTNER_VHOST}/{served.partner_queue.queue}"
     await asyncio.to_thread(served.broker.management.delete, path)
     provisioner = BrokerProvisioner(served.broker.management, "notifications")
 
-    lost = await partner_queue.find_lost_doors(served.sessions, provisioner)
-    assert await partner_queue.provision_doors(served.sessions, provisioner) == 1
-    assert await partner_queue.find_lost_doors(served.sessions, provisioner) == 0
+    lost = await partner_queue.find_lost_partner_queues(served.sessions, provisioner)
+    assert await partner_queue.provision_partner_queues(served.sessions, provisioner) == 1
+    assert await partner_queue.find_lost_partner_queues(served.sessions, provisioner) == 0
     await served.deliver()
 
     assert lost == 1
     read = await served.read(2)
     entries = await served.entries()
     assert [message.message_id for message in read] == [str(e.event_id) for e in entries]
-    assert [d.times for entry in entries for d in entry.doors] == [2, 2]
+    assert [d.times for entry in entries for d in entry.channels] == [2, 2]
 
 
-async def test_the_command_shows_writes_and_tells_machines(served, tmp_path):
+async def test_the_command_shows_writes_and_answers_machines(served, tmp_path):
     await fed(served.sessions, opened(a_call()), published(an_idea()))
     await served.deliver()
     url = served.sessions.kw["bind"].url.render_as_string(hide_password=False)
@@ -213,18 +219,18 @@ async def test_the_command_shows_writes_and_tells_machines(served, tmp_path):
         *(
             asyncio.to_thread(run_cli, url, *arguments)
             for arguments in (
-                [served.door.slug],
-                [served.door.slug, "--json", "--after", "1"],
-                [served.door.slug, "--csv", str(file)],
+                [served.partner_queue.slug],
+                [served.partner_queue.slug, "--json", "--after", "1"],
+                [served.partner_queue.slug, "--csv", str(file)],
                 ["nobody", "--csv", str(kept)],
-                [served.door.slug, "--csv", "/dev/stdout"],
+                [served.partner_queue.slug, "--csv", "/dev/stdout"],
             )
         )
     )
 
     assert "funding.call.opened.v1" in shown.stdout, shown.stderr
     (entry,) = map(json.loads, said.stdout.splitlines())
-    assert (entry["position"], entry["doors"][0]["times"]) == (2, 1)
+    assert (entry["position"], entry["channels"][0]["times"]) == (2, 1)
     assert "2 events written" in written.stdout
     assert [row["amqp_times"] for row in csv.DictReader(file.read_text().splitlines())] == [
         "1",
@@ -244,4 +250,4 @@ async def test_without_a_broker_nothing_is_said_to_have_gone_out(served):
     assert await usecases_feed_delivery.deliver_feed(served.sessions, away) is False
 
     (entry,) = await served.entries()
-    assert entry.doors == ()
+    assert entry.channels == ()

@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from notifications.partners import jobs
 from notifications.partners.domain.partner_queue import (
-    Door,
-    DoorState,
+    PartnerQueue,
+    PartnerQueueState,
     broker_hash,
     queue_name,
     user_name,
 )
-from notifications.partners.models import amqp_door, partner
+from notifications.partners.models import partner, partner_queue_table
 from notifications.partners.provisioner import BrokerProvisioner
 from notifications.partners.usecases import partner_queue
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
@@ -39,10 +39,10 @@ class Provisioner(BrokerProvisioner):
 
     before = after = None
 
-    async def make(self, door):
-        await self._happen("before", door)
-        await super().make(door)
-        await self._happen("after", door)
+    async def make(self, partner_queue):
+        await self._happen("before", partner_queue)
+        await super().make(partner_queue)
+        await self._happen("after", partner_queue)
 
     async def made(self):
         await self._happen("before", None)
@@ -50,14 +50,14 @@ class Provisioner(BrokerProvisioner):
         await self._happen("after", None)
         return made
 
-    async def _happen(self, when, door):
+    async def _happen(self, when, partner_queue):
         happening = getattr(self, when)
         if happening:
             setattr(self, when, None)
-            await happening(door)
+            await happening(partner_queue)
 
 
-class World:
+class Fixture:
     """A database and a broker with doors that partners asked for."""
 
     def __init__(self, sessions, rabbitmq):
@@ -72,7 +72,7 @@ class World:
         async with self.sessions.begin() as session:
             await session.execute(partner.insert().values(slug=slug))
             session.add(
-                Door(
+                PartnerQueue(
                     slug=slug,
                     queue=queue_name(slug),
                     username=user_name(slug),
@@ -86,15 +86,15 @@ class World:
         async with self.sessions.begin() as session:
             # A lock that a provisioner kept would show here.
             await session.execute(text("SET LOCAL lock_timeout = '60s'"))
-            door = await session.get_one(Door, slug, with_for_update=True)
-            door.renew(broker_hash(password), at=datetime.now(UTC))
+            partner_queue = await session.get_one(PartnerQueue, slug, with_for_update=True)
+            partner_queue.renew(broker_hash(password), at=datetime.now(UTC))
 
-    async def door(self, slug):
+    async def partner_queue(self, slug):
         async with self.sessions() as session:
-            return await session.get_one(Door, slug)
+            return await session.get_one(PartnerQueue, slug)
 
     async def state(self, slug):
-        return (await self.door(slug)).state
+        return (await self.partner_queue(slug)).state
 
     async def connect(self, slug, password):
         url = self.broker.found.amqp_url(user_name(slug), password, PARTNER_VHOST)
@@ -109,30 +109,34 @@ class World:
         return True
 
     async def provision(self, provisioner=None):
-        return await partner_queue.provision_doors(self.sessions, provisioner or self.provisioner())
+        return await partner_queue.provision_partner_queues(
+            self.sessions, provisioner or self.provisioner()
+        )
 
     async def look(self, provisioner=None):
-        return await partner_queue.find_lost_doors(self.sessions, provisioner or self.provisioner())
+        return await partner_queue.find_lost_partner_queues(
+            self.sessions, provisioner or self.provisioner()
+        )
 
 
 @pytest.fixture
-async def world(databases, rabbitmq):
+async def fixture(databases, rabbitmq):
     rabbitmq.add_service_user(BrokerUser("notifications"))
     engine = make_engine(databases.fresh("notifications"))
-    world = World(make_sessions(engine), rabbitmq)
-    await world.provisioner().prepare()
-    yield world
+    fixture = Fixture(make_sessions(engine), rabbitmq)
+    await fixture.provisioner().prepare()
+    yield fixture
     await engine.dispose()
 
 
-async def test_no_transaction_is_open_while_the_broker_works(world):
-    await world.ask("a")
-    await world.ask("b")
-    working = Provisioner(world.management, "notifications")
+async def test_no_transaction_is_open_while_the_broker_works(fixture):
+    await fixture.ask("a")
+    await fixture.ask("b")
+    working = Provisioner(fixture.management, "notifications")
     seen = []
 
     async def look(_):
-        async with world.sessions() as session:
+        async with fixture.sessions() as session:
             found = await session.scalars(
                 text(
                     "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
@@ -143,105 +147,108 @@ async def test_no_transaction_is_open_while_the_broker_works(world):
 
     working.before = working.after = look
 
-    assert await world.provision(working) == 2
+    assert await fixture.provision(working) == 2
     working.before = look
-    assert await world.look(working) == 0
+    assert await fixture.look(working) == 0
     assert seen == [[], [], []]
 
 
-async def test_a_door_that_the_broker_refuses_does_not_hold_up_the_others(world):
-    first, refused, last = [await world.ask(name) for name in ("a", "b", "c")]
-    queue = (await world.door(refused)).queue
+async def test_a_partner_queue_that_the_broker_refuses_does_not_hold_up_the_others(fixture):
+    first, refused, last = [await fixture.ask(name) for name in ("a", "b", "c")]
+    queue = (await fixture.partner_queue(refused)).queue
     path = f"queues/{PARTNER_VHOST}/{queue}"
-    await asyncio.to_thread(world.management.put, path, {"durable": True, "arguments": {}})
+    await asyncio.to_thread(fixture.management.put, path, {"durable": True, "arguments": {}})
 
     with capture_logs() as logs:
-        assert await world.provision() == 2
+        assert await fixture.provision() == 2
 
     (warned,) = [log for log in logs if log["log_level"] == "warning"]
     assert (warned["partner"], warned["status"]) == (refused, 400)
-    assert (await world.door(refused)).password_hash not in str(logs)
-    assert [await world.state(slug) for slug in (first, refused, last)] == [
-        DoorState.READY,
-        DoorState.REQUESTED,
-        DoorState.READY,
+    assert (await fixture.partner_queue(refused)).password_hash not in str(logs)
+    assert [await fixture.state(slug) for slug in (first, refused, last)] == [
+        PartnerQueueState.READY,
+        PartnerQueueState.REQUESTED,
+        PartnerQueueState.READY,
     ]
-    await asyncio.to_thread(world.management.delete, path)
-    assert await world.provision() == 1
-    assert await world.lets_in(refused, "secret")
+    await asyncio.to_thread(fixture.management.delete, path)
+    assert await fixture.provision() == 1
+    assert await fixture.lets_in(refused, "secret")
 
 
-async def test_credentials_that_are_renewed_while_a_door_is_made_are_made_next(world):
-    slug = await world.ask("a", "old")
-    provisioner = world.provisioner()
+async def test_credentials_that_are_renewed_while_a_partner_queue_is_made_are_made_next(fixture):
+    slug = await fixture.ask("a", "old")
+    provisioner = fixture.provisioner()
 
-    async def renew(door):
-        await world.renew(door.slug, "new")
+    async def renew(partner_queue):
+        await fixture.renew(partner_queue.slug, "new")
 
     provisioner.after = renew
 
-    assert await world.provision(provisioner) == 0
-    assert await world.state(slug) is DoorState.REQUESTED
-    assert await world.provision(provisioner) == 1
-    assert await world.lets_in(slug, "new")
-    assert not await world.lets_in(slug, "old")
+    assert await fixture.provision(provisioner) == 0
+    assert await fixture.state(slug) is PartnerQueueState.REQUESTED
+    assert await fixture.provision(provisioner) == 1
+    assert await fixture.lets_in(slug, "new")
+    assert not await fixture.lets_in(slug, "old")
 
 
-async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_one(world):
-    slug, other = await world.ask("a", "old"), await world.ask("b", "other")
-    await world.provision()
-    holder, neighbour = await world.connect(slug, "old"), await world.connect(other, "other")
+async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_one(fixture):
+    slug, other = await fixture.ask("a", "old"), await fixture.ask("b", "other")
+    await fixture.provision()
+    holder, neighbour = await fixture.connect(slug, "old"), await fixture.connect(other, "other")
     closed = asyncio.Event()
     holder.close_callbacks.add(lambda *_: closed.set())
-    await world.renew(slug, "new")
+    await fixture.renew(slug, "new")
 
-    assert await world.provision() == 1
+    assert await fixture.provision() == 1
 
     async with asyncio.timeout(PATIENCE):
         await closed.wait()
-    assert not await world.lets_in(slug, "old")
-    assert await world.lets_in(slug, "new")
+    assert not await fixture.lets_in(slug, "old")
+    assert await fixture.lets_in(slug, "new")
     assert not neighbour.is_closed
     await neighbour.close()
 
 
-async def test_a_door_that_two_provisioners_make_at_once_becomes_ready_once(world):
-    slug = await world.ask("a")
-    provisioner, other = world.provisioner(), []
+async def test_a_partner_queue_that_two_provisioners_make_at_once_becomes_ready_once(fixture):
+    slug = await fixture.ask("a")
+    provisioner, other = fixture.provisioner(), []
 
     async def make_too(_):
-        other.append(await world.provision())
+        other.append(await fixture.provision())
 
     provisioner.before = make_too
 
-    assert (await world.provision(provisioner), other) == (0, [1])
-    assert await world.state(slug) is DoorState.READY
-    assert await world.lets_in(slug, "secret")
+    assert (await fixture.provision(provisioner), other) == (0, [1])
+    assert await fixture.state(slug) is PartnerQueueState.READY
+    assert await fixture.lets_in(slug, "secret")
 
 
-async def test_a_password_that_a_late_provisioner_wrote_over_a_newer_one_is_made_right(world):
-    slug = await world.ask("a", "old")
-    late = world.provisioner()
+async def test_a_password_that_a_late_provisioner_wrote_over_a_newer_one_is_made_right(fixture):
+    slug = await fixture.ask("a", "old")
+    late = fixture.provisioner()
 
-    async def be_overtaken(door):
-        await world.renew(door.slug, "new")
-        assert await world.provision() == 1
+    async def be_overtaken(partner_queue):
+        await fixture.renew(partner_queue.slug, "new")
+        assert await fixture.provision() == 1
 
     late.before = be_overtaken
-    assert await world.provision(late) == 0
-    assert not await world.lets_in(slug, "new")
-    sent = (await world.door(slug)).delivered_position
+    assert await fixture.provision(late) == 0
+    assert not await fixture.lets_in(slug, "new")
+    sent = (await fixture.partner_queue(slug)).delivered_position
 
-    assert (await world.look(), await world.provision()) == (1, 1)
+    assert (await fixture.look(), await fixture.provision()) == (1, 1)
 
-    assert await world.lets_in(slug, "new")
-    assert (await world.look(), (await world.door(slug)).delivered_position) == (0, sent)
+    assert await fixture.lets_in(slug, "new")
+    assert (await fixture.look(), (await fixture.partner_queue(slug)).delivered_position) == (
+        0,
+        sent,
+    )
 
 
-async def test_only_the_queue_that_is_gone_is_filled_anew(world):
-    whole, lost = await world.ask("a"), await world.ask("b")
-    await world.provision()
-    async with world.sessions.begin() as session:
+async def test_only_the_queue_that_is_gone_is_filled_anew(fixture):
+    whole, lost = await fixture.ask("a"), await fixture.ask("b")
+    await fixture.provision()
+    async with fixture.sessions.begin() as session:
         for slug in (whole, lost):
             await session.execute(
                 text(
@@ -251,39 +258,39 @@ async def test_only_the_queue_that_is_gone_is_filled_anew(world):
                 ),
                 {"slug": slug},
             )
-        await session.execute(update(amqp_door).values(delivered_position=1))
-    queue = (await world.door(lost)).queue
-    await asyncio.to_thread(world.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
-    await asyncio.to_thread(world.management.delete_user, user_name(whole))
+        await session.execute(update(partner_queue_table).values(delivered_position=1))
+    queue = (await fixture.partner_queue(lost)).queue
+    await asyncio.to_thread(fixture.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
+    await asyncio.to_thread(fixture.management.delete_user, user_name(whole))
 
-    assert (await world.look(), await world.provision()) == (2, 2)
+    assert (await fixture.look(), await fixture.provision()) == (2, 2)
 
-    async with world.sessions() as session:
-        columns = select(amqp_door.c.slug, amqp_door.c.delivered_position)
+    async with fixture.sessions() as session:
+        columns = select(partner_queue_table.c.slug, partner_queue_table.c.delivered_position)
         assert set((await session.execute(columns)).all()) == {(whole, 1), (lost, 0)}
-    assert await world.lets_in(whole, "secret")
+    assert await fixture.lets_in(whole, "secret")
 
 
-async def test_a_door_that_was_made_anew_since_the_look_is_not_lost(world):
-    slug = await world.ask("a")
-    await world.provision()
-    queue = (await world.door(slug)).queue
-    await asyncio.to_thread(world.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
-    slow = world.provisioner()
+async def test_a_partner_queue_that_was_made_anew_since_the_look_is_not_lost(fixture):
+    slug = await fixture.ask("a")
+    await fixture.provision()
+    queue = (await fixture.partner_queue(slug)).queue
+    await asyncio.to_thread(fixture.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
+    slow = fixture.provisioner()
 
     async def be_overtaken(_):
-        assert (await world.look(), await world.provision()) == (1, 1)
+        assert (await fixture.look(), await fixture.provision()) == (1, 1)
 
     slow.after = be_overtaken
 
-    assert await world.look(slow) == 0
-    assert await world.state(slug) is DoorState.READY
+    assert await fixture.look(slow) == 0
+    assert await fixture.state(slug) is PartnerQueueState.READY
 
 
 @contextlib.asynccontextmanager
-async def provisioning(world, management, sessions=None):
+async def provisioning(fixture, management, sessions=None):
     """The provisioner at work, and what it logs; it must be at work still in the end."""
-    url = world.sessions.kw["bind"].url.render_as_string(hide_password=False)
+    url = fixture.sessions.kw["bind"].url.render_as_string(hide_password=False)
     settings = test_settings(
         "notifications",
         url,
@@ -291,7 +298,7 @@ async def provisioning(world, management, sessions=None):
         relay_poll_seconds=0.01,
     )
     with capture_logs() as logs:
-        job = jobs.provision(settings, sessions or world.sessions, management)
+        job = jobs.provision(settings, sessions or fixture.sessions, management)
         work = asyncio.create_task(Runner(url, [job]).run())
         yield logs
         assert not work.done(), work.exception()
@@ -300,7 +307,7 @@ async def provisioning(world, management, sessions=None):
             await work
 
 
-async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world):
+async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(fixture):
     asked = []
 
     async def answer(reader, writer):
@@ -311,7 +318,7 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         management = Management(f"http://127.0.0.1:{port}", "admin", "secret")
-        async with provisioning(world, management) as logs:
+        async with provisioning(fixture, management) as logs:
             await eventually(lambda: len(asked) > 2)
 
     assert {(log["event"], log["error"]) for log in logs} == {
@@ -319,29 +326,29 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(world
     }
 
 
-async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(world):
-    url = world.sessions.kw["bind"].url
-    async with world.sessions.begin() as session:
+async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(fixture):
+    url = fixture.sessions.kw["bind"].url
+    async with fixture.sessions.begin() as session:
         await session.execute(text(f"ALTER DATABASE \"{url.database}\" SET lock_timeout = '10ms'"))
     engine = make_engine(url.render_as_string(hide_password=False))
-    async with world.sessions.begin() as session:
-        await session.execute(text("LOCK TABLE amqp_door"))
-        async with provisioning(world, world.management, make_sessions(engine)) as logs:
+    async with fixture.sessions.begin() as session:
+        await session.execute(text("LOCK TABLE partner_queue"))
+        async with provisioning(fixture, fixture.management, make_sessions(engine)) as logs:
             await eventually(lambda: logs)
     await engine.dispose()
 
     assert logs[0]["event"] == "background work waits"
 
 
-async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(world, monkeypatch):
+async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(fixture, monkeypatch):
     asked = []
 
     async def fail(*_):
         asked.append(1)
         raise ValueError("no JSON")
 
-    monkeypatch.setattr("notifications.partners.jobs.usecases.provision_doors", fail)
-    async with provisioning(world, world.management) as logs:
+    monkeypatch.setattr("notifications.partners.jobs.usecases.provision_partner_queues", fail)
+    async with provisioning(fixture, fixture.management) as logs:
         await eventually(lambda: len(asked) > 1)
 
     assert {(log["event"], log["log_level"]) for log in logs} == {

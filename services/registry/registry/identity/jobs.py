@@ -8,12 +8,12 @@ from shared.kernel.runtime import Runtime
 from .usecases import login_throttling
 
 
-def forget_old_failures(runtime: Runtime) -> Job:
+def delete_old_failures(runtime: Runtime) -> Job:
     """Every hour remove failed sign-ins that count no more."""
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            await login_throttling.forget_old_failures(session)
+            await login_throttling.delete_old_failures(session)
         return False
 
     return Job(name="login_failures_retention", step=step, poll_seconds=3600)

@@ -44,7 +44,7 @@ class Partner:
         return partner, partner.registered()
 
     def registered(self) -> PartnerRegistered:
-        """The one fact that there is of a partner, which never changes."""
+        """The one event that there is of a partner, which never changes."""
         return PartnerRegistered(
             partner_id=self.id,
             slug=self.slug,

@@ -76,7 +76,7 @@ def read(name: str, value: str | None) -> str | None:
         raise Invalid(f"{error.reason}: {error.suggestion or 'check it'}", field=name) from None
 
 
-class AnswerOut(BaseModel):
+class ServiceResponseOut(BaseModel):
     service: str
     answered_at: datetime
     counts: dict[str, int]
@@ -96,13 +96,13 @@ class RequestOut(BaseModel):
     cooperative_ids: list[UUID]
     account_ids: list[UUID]
     waiting_for: list[str]
-    answers: list[AnswerOut]
+    answers: list[ServiceResponseOut]
 
     @classmethod
     def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
         names = set(cls.model_fields) - {"request_id", "answers"}
         values = {name: getattr(request, name) for name in names}
-        shown = [AnswerOut.model_validate(dict(answer)) for answer in answers]
+        shown = [ServiceResponseOut.model_validate(dict(answer)) for answer in answers]
         return cls(request_id=request.id, answers=shown, **values)
 
 

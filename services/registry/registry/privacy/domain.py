@@ -125,7 +125,7 @@ class PersonRequest:
         )
         return request, event
 
-    def note_answer(self, service: str, *, at: datetime) -> None:
+    def record_response(self, service: str, *, at: datetime) -> None:
         """The last answer completes it; one that nobody waits for changes nothing."""
         if service not in self.waiting_for:
             return

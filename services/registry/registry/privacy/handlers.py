@@ -1,4 +1,4 @@
-"""What the registry does when others announce something, and when it does itself."""
+"""What the registry does when others publish something, and when it does itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ consumers = Consumers("registry")
 person_requests.answer_persons(consumers, RegistryAnswered, person_export.registry_part)
 
 
-@consumers.on(*ANSWERS, prefetch=4, queue="note_person_answer")
-async def note_person_answer(event: PersonAnswered, session: AsyncSession) -> None:
+@consumers.on(*ANSWERS, prefetch=4, queue="record_person_response")
+async def record_person_response(event: PersonAnswered, session: AsyncSession) -> None:
     """What a service answered is kept; the last answer completes the person's request."""
-    await answers.note_answer(session, event)
+    await answers.record_response(session, event)

@@ -9,13 +9,13 @@ from shared.kernel.runtime import Runtime
 from .usecases import answers
 
 
-def forget_reports(runtime: Runtime) -> Job:
+def delete_reports(runtime: Runtime) -> Job:
     """Every hour remove reports on persons that have expired."""
     days = RegistrySettings.of(runtime.settings).person_report_days
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            await answers.forget_reports(session, days)
+            await answers.delete_reports(session, days)
         return False
 
     return Job(name="person_reports_retention", step=step, poll_seconds=3600)

@@ -42,8 +42,8 @@ person_request = Table(
 )
 
 
-person_answer = Table(
-    "person_answer",
+person_response = Table(
+    "person_response",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("request_id", ForeignKey("person_request.id"), nullable=False),

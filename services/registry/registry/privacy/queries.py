@@ -45,7 +45,7 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestSeen:
     request = await session.get(PersonRequest, request_id)
     if request is None:
         raise NoSuchRequest(f"no person's request {request_id} was opened")
-    table = models.person_answer
+    table = models.person_response
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
     return RequestSeen(request=request, answers=rows)

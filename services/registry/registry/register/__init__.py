@@ -1,1 +1,1 @@
-"""The register of cooperatives: records with the source of each fact, files, imports."""
+"""The register of cooperatives: records with the source of each event, files, imports."""

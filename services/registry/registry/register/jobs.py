@@ -9,13 +9,13 @@ from shared.kernel.runtime import Runtime
 from .usecases import imports
 
 
-def forget_problems(runtime: Runtime) -> Job:
+def delete_problems(runtime: Runtime) -> Job:
     """Every hour remove what was wrong in files that were imported long enough ago."""
     days = RegistrySettings.of(runtime.settings).person_report_days
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            await imports.forget_problems(session, days)
+            await imports.delete_problems(session, days)
         return False
 
     return Job(name="import_problems_retention", step=step, poll_seconds=3600)

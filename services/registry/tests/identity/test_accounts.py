@@ -18,36 +18,36 @@ OTHER = "another long password"
 Json = dict[str, Any]
 
 
-async def made(door: Api, operator: dict[str, str], **changes: Any) -> Json:
+async def made(api: Api, operator: dict[str, str], **changes: Any) -> Json:
     body = {
         "email": f"{uuid.uuid4().hex}@taawon.example",
         "password": PASSWORD,
         "roles": ["juror"],
         **changes,
     }
-    answer = await door.http.post("/accounts", json=body, headers=operator)
+    answer = await api.http.post("/accounts", json=body, headers=operator)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-async def sign_in(door: Api, account: Json, password: str = PASSWORD) -> int:
+async def sign_in(api: Api, account: Json, password: str = PASSWORD) -> int:
     form = {"grant_type": "password", "username": account["email"], "password": password}
-    return (await door.http.post("/token", data=form)).status_code
+    return (await api.http.post("/token", data=form)).status_code
 
 
-async def actions(door: Api, operator: dict[str, str], record_id: str) -> list[str]:
-    audit = await door.http.get(f"/audit/{record_id}", headers=operator)
+async def actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
+    audit = await api.http.get(f"/audit/{record_id}", headers=operator)
     return [each["action"] for each in audit.json()["items"]]
 
 
-async def test_accounts_are_listed_page_by_page_and_by_role(door: Api, operator) -> None:
-    wanted = [await made(door, operator) for _ in range(3)]
-    await made(door, operator, roles=["reviewer"])
+async def test_accounts_are_listed_page_by_page_and_by_role(api: Api, operator) -> None:
+    wanted = [await made(api, operator) for _ in range(3)]
+    await made(api, operator, roles=["reviewer"])
 
     seen, after = [], ""
     while after is not None:
         url = f"/accounts?role=juror&limit=2{after and f'&after={after}'}"
-        page = (await door.http.get(url, headers=operator)).json()
+        page = (await api.http.get(url, headers=operator)).json()
         seen += page["items"]
         after = page["next"]
 
@@ -55,18 +55,18 @@ async def test_accounts_are_listed_page_by_page_and_by_role(door: Api, operator)
     assert all("password" not in each for each in seen)
 
 
-async def test_other_rights_hold_from_the_next_token_on(door: Api, operator) -> None:
-    account = await made(door, operator, roles=["delegate"], provinces=["MA-TIZ"])
+async def test_other_rights_hold_from_the_next_token_on(api: Api, operator) -> None:
+    account = await made(api, operator, roles=["delegate"], provinces=["MA-TIZ"])
     path = f"/accounts/{account['account_id']}"
 
-    moved = await door.http.patch(path, json={"provinces": ["MA-AGD"]}, headers=operator)
-    other = await door.http.patch(path, json={"roles": ["juror"]}, headers=operator)
-    again = await door.http.patch(path, json={"roles": ["juror"]}, headers=operator)
+    moved = await api.http.patch(path, json={"provinces": ["MA-AGD"]}, headers=operator)
+    other = await api.http.patch(path, json={"roles": ["juror"]}, headers=operator)
+    again = await api.http.patch(path, json={"roles": ["juror"]}, headers=operator)
 
     assert (moved.json()["roles"], moved.json()["provinces"]) == (["delegate"], ["MA-AGD"])
     assert (other.json()["roles"], other.json()["provinces"]) == (["juror"], [])
     assert again.status_code == 200
-    audit = await door.http.get(f"/audit/{account['account_id']}", headers=operator)
+    audit = await api.http.get(f"/audit/{account['account_id']}", headers=operator)
     newest = audit.json()["items"][0]
     assert (newest["before"]["provinces"], newest["after"]["provinces"]) == (["MA-AGD"], [])
     assert len(audit.json()["items"]) == 3
@@ -83,29 +83,29 @@ async def test_other_rights_hold_from_the_next_token_on(door: Api, operator) -> 
     ],
 )
 async def test_rights_that_do_not_fit_together_are_refused(
-    door: Api, operator, changes: Json, status: int
+    api: Api, operator, changes: Json, status: int
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
 
-    answer = await door.http.patch(
+    answer = await api.http.patch(
         f"/accounts/{account['account_id']}", json=changes, headers=operator
     )
 
     assert answer.status_code == status, answer.text
 
 
-async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(door: Api, operator) -> None:
-    account = await made(door, operator)
+async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api, operator) -> None:
+    account = await made(api, operator)
     path = f"/accounts/{account['account_id']}"
 
-    disabled = await door.http.post(f"{path}/disable", headers=operator)
-    twice = await door.http.post(f"{path}/disable", headers=operator)
-    refused = await sign_in(door, account)
-    await door.http.post(f"{path}/enable", headers=operator)
+    disabled = await api.http.post(f"{path}/disable", headers=operator)
+    twice = await api.http.post(f"{path}/disable", headers=operator)
+    refused = await sign_in(api, account)
+    await api.http.post(f"{path}/enable", headers=operator)
 
     assert (disabled.json()["state"], twice.status_code) == ("disabled", 409)
-    assert (refused, await sign_in(door, account)) == (400, 200)
-    assert await actions(door, operator, account["account_id"]) == [
+    assert (refused, await sign_in(api, account)) == (400, 200)
+    assert await actions(api, operator, account["account_id"]) == [
         "account enabled",
         "account disabled",
         "account created",
@@ -117,12 +117,12 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(door: Api
     [("POST", "/disable", None), ("PATCH", "", {"roles": ["juror"]})],
 )
 async def test_one_operator_always_stays(
-    door: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
+    api: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
 ) -> None:
-    other = await recorded(door, tokens, "operator")
+    other = await recorded(api, tokens, "operator")
 
     answers = [
-        await door.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
+        await api.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
         for who, by in ((me(other), operator), (me(operator), other), (me(operator), operator))
     ]
 
@@ -153,16 +153,16 @@ CHANGES: list[tuple[str, str, Json | None]] = [
 @pytest.mark.parametrize("fate", ["disabled", "demoted"])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 async def test_an_operator_of_yesterday_changes_nothing_with_a_token_that_still_lives(
-    door: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
+    api: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
 ) -> None:
-    former = await recorded(door, tokens, "operator")
-    own, other = f"/accounts/{me(former)}", await made(door, operator)
+    former = await recorded(api, tokens, "operator")
+    own, other = f"/accounts/{me(former)}", await made(api, operator)
     if fate == "disabled":
-        await door.http.post(f"{own}/disable", headers=operator)
+        await api.http.post(f"{own}/disable", headers=operator)
     else:
-        await door.http.patch(own, json={"roles": ["juror"]}, headers=operator)
+        await api.http.patch(own, json={"roles": ["juror"]}, headers=operator)
 
-    answer = await door.http.request(
+    answer = await api.http.request(
         method, path.format(own=me(former), other=other["account_id"]), json=body, headers=former
     )
 
@@ -170,39 +170,39 @@ async def test_an_operator_of_yesterday_changes_nothing_with_a_token_that_still_
 
 
 async def test_somebody_disabled_changes_no_password_either(
-    door: Api, operator, tokens: Tokens
+    api: Api, operator, tokens: Tokens
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
     path = f"/accounts/{account['account_id']}"
-    await door.http.post(f"{path}/disable", headers=operator)
+    await api.http.post(f"{path}/disable", headers=operator)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"{path}/password", json={"password": OTHER, "current_password": PASSWORD}, headers=own
     )
 
     assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
 
 
-async def test_a_token_of_nobody_on_record_changes_no_account(door: Api, tokens: Tokens) -> None:
+async def test_a_token_of_nobody_on_record_changes_no_account(api: Api, tokens: Tokens) -> None:
     body = {"email": "x@y.example", "password": PASSWORD, "roles": ["juror"]}
 
-    answer = await door.http.post("/accounts", json=body, headers=tokens.headers("operator"))
+    answer = await api.http.post("/accounts", json=body, headers=tokens.headers("operator"))
 
     assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
 
 
 async def test_an_erased_account_is_shown_without_its_address_and_changed_no_more(
-    door: Api, operator
+    api: Api, operator
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
     asked = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
-    await door.http.post("/persons/requests", json=asked, headers=operator)
+    await api.http.post("/persons/requests", json=asked, headers=operator)
     path = f"/accounts/{account['account_id']}"
 
-    seen = [await door.http.get(each, headers=operator) for each in ("/accounts", path)]
+    seen = [await api.http.get(each, headers=operator) for each in ("/accounts", path)]
     changes = [
-        await door.http.request(method, path + end, json=body, headers=operator)
+        await api.http.request(method, path + end, json=body, headers=operator)
         for method, end, body in (
             ("PATCH", "", {"roles": ["operator"]}),
             ("POST", "/enable", None),
@@ -219,31 +219,31 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
     }
 
 
-async def test_an_operator_resets_a_password_and_a_lock_out_ends(door: Api, operator) -> None:
-    account = await made(door, operator)
+async def test_an_operator_resets_a_password_and_a_lock_out_ends(api: Api, operator) -> None:
+    account = await made(api, operator)
     for _ in range(MOST_FAILURES):
-        await sign_in(door, account, "wrong")
-    locked = await sign_in(door, account)
+        await sign_in(api, account, "wrong")
+    locked = await sign_in(api, account)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/accounts/{account['account_id']}/password", json={"password": OTHER}, headers=operator
     )
 
     assert (locked, answer.status_code) == (429, 204)
-    assert await sign_in(door, account) == 400
-    assert await sign_in(door, account, OTHER) == 200
-    assert (await actions(door, operator, account["account_id"]))[0] == "password reset"
+    assert await sign_in(api, account) == 400
+    assert await sign_in(api, account, OTHER) == 200
+    assert (await actions(api, operator, account["account_id"]))[0] == "password reset"
 
 
 async def test_people_change_their_own_password_knowing_the_present_one(
-    door: Api, operator, tokens: Tokens
+    api: Api, operator, tokens: Tokens
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
     path = f"/accounts/{account['account_id']}/password"
 
     answers = [
-        await door.http.put(path, json=body, headers=own)
+        await api.http.put(path, json=body, headers=own)
         for body in (
             {"password": OTHER},
             {"password": OTHER, "current_password": "wrong"},
@@ -254,37 +254,35 @@ async def test_people_change_their_own_password_knowing_the_present_one(
 
     assert [answer.status_code for answer in answers] == [403, 403, 422, 204]
     assert answers[1].json()["errors"][0]["field"] == "current_password"
-    assert await sign_in(door, account, OTHER) == 200
-    assert (await actions(door, operator, account["account_id"]))[0] == "password changed"
+    assert await sign_in(api, account, OTHER) == 200
+    assert (await actions(api, operator, account["account_id"]))[0] == "password changed"
 
 
 async def test_guessing_the_present_password_ends_this_way_and_sign_ins_go_on(
-    door: Api, operator, tokens: Tokens
+    api: Api, operator, tokens: Tokens
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
     path = f"/accounts/{account['account_id']}/password"
     for _ in range(MOST_FAILURES):
-        await door.http.put(
-            path, json={"password": OTHER, "current_password": "guess"}, headers=own
-        )
+        await api.http.put(path, json={"password": OTHER, "current_password": "guess"}, headers=own)
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         path, json={"password": OTHER, "current_password": PASSWORD}, headers=own
     )
 
     assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
-    assert await sign_in(door, account) == 200
+    assert await sign_in(api, account) == 200
 
 
 async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
-    door: Api, operator, tokens: Tokens
+    api: Api, operator, tokens: Tokens
 ) -> None:
-    account = await made(door, operator)
+    account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
-    guesses = [await sign_in(door, account, "guess") for _ in range(MOST_FAILURES + 1)]
+    guesses = [await sign_in(api, account, "guess") for _ in range(MOST_FAILURES + 1)]
 
-    answer = await door.http.put(
+    answer = await api.http.put(
         f"/accounts/{account['account_id']}/password",
         json={"password": OTHER, "current_password": PASSWORD},
         headers=own,
@@ -293,38 +291,38 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     assert (guesses[-1], answer.status_code) == (429, 204)
 
 
-async def test_a_revoked_client_gets_no_token_and_is_still_shown(door: Api, operator) -> None:
+async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, operator) -> None:
     partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await door.http.post("/partners", json=partner, headers=operator)
+    await api.http.post("/partners", json=partner, headers=operator)
     made = (
-        await door.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
+        await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
     ).json()
     form = {"grant_type": "client_credentials", **made}
     path = f"/partners/oasis/clients/{made['client_id']}"
 
-    before = await door.http.post("/token", data=form)
-    revoked = [(await door.http.delete(path, headers=operator)).status_code for _ in range(2)]
-    after = await door.http.post("/token", data=form)
+    before = await api.http.post("/token", data=form)
+    revoked = [(await api.http.delete(path, headers=operator)).status_code for _ in range(2)]
+    after = await api.http.post("/token", data=form)
 
     assert (before.status_code, revoked, after.status_code) == (200, [204, 409], 401)
-    (shown,) = (await door.http.get("/partners/oasis/clients", headers=operator)).json()["items"]
+    (shown,) = (await api.http.get("/partners/oasis/clients", headers=operator)).json()["items"]
     assert shown["revoked_at"] is not None
     assert "client_secret" not in shown
-    assert (await actions(door, operator, made["client_id"]))[0] == "api client revoked"
+    assert (await actions(api, operator, made["client_id"]))[0] == "api client revoked"
 
 
-async def test_a_revoked_client_makes_itself_no_other(door: Api, operator, tokens: Tokens) -> None:
+async def test_a_revoked_client_makes_itself_no_other(api: Api, operator, tokens: Tokens) -> None:
     partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await door.http.post("/partners", json=partner, headers=operator)
+    await api.http.post("/partners", json=partner, headers=operator)
     path = "/partners/oasis/clients"
-    made = (await door.http.post(path, json={"label": "x"}, headers=operator)).json()
+    made = (await api.http.post(path, json={"label": "x"}, headers=operator)).json()
     own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
 
-    before = await door.http.post(path, json={"label": "y"}, headers=own)
-    await door.http.delete(f"{path}/{made['client_id']}", headers=own)
+    before = await api.http.post(path, json={"label": "y"}, headers=own)
+    await api.http.delete(f"{path}/{made['client_id']}", headers=own)
     after = [
-        await door.http.post(path, json={"label": "z"}, headers=own),
-        await door.http.delete(f"{path}/{before.json()['client_id']}", headers=own),
+        await api.http.post(path, json={"label": "z"}, headers=own),
+        await api.http.delete(f"{path}/{before.json()['client_id']}", headers=own),
     ]
 
     assert before.status_code == 201
@@ -333,13 +331,13 @@ async def test_a_revoked_client_makes_itself_no_other(door: Api, operator, token
     ] * 2
 
 
-async def test_a_client_of_another_partner_is_not_found(door: Api, operator) -> None:
+async def test_a_client_of_another_partner_is_not_found(api: Api, operator) -> None:
     for slug in ("oasis", "atlas"):
         partner = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-        await door.http.post("/partners", json=partner, headers=operator)
-    made = await door.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
+        await api.http.post("/partners", json=partner, headers=operator)
+    made = await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
 
-    answer = await door.http.delete(
+    answer = await api.http.delete(
         f"/partners/atlas/clients/{made.json()['client_id']}", headers=operator
     )
 

@@ -18,7 +18,7 @@ from shared.kernel.jobs.runner import Runner
 pytestmark = pytest.mark.servers
 
 
-async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(
+async def test_a_running_clock_deletes_sign_in_failures_that_count_no_more(
     databases: pytest_plugin.TestDatabases, tokens: Tokens
 ) -> None:
     url = databases.fresh("registry")
@@ -34,9 +34,9 @@ async def test_a_running_clock_forgets_sign_in_failures_that_count_no_more(
         async with sessions() as session:
             return list(await session.scalars(select(failures.c.email_mark))) == ["new"]
 
-    async with pytest_plugin.api(create_app, "registry", url, tokens) as door:
-        door.runtime.sessions = sessions
-        clock = asyncio.create_task(Runner(url, [jobs.forget_old_failures(door.runtime)]).run())
+    async with pytest_plugin.api(create_app, "registry", url, tokens) as api:
+        api.runtime.sessions = sessions
+        clock = asyncio.create_task(Runner(url, [jobs.delete_old_failures(api.runtime)]).run())
         await eventually(only_new)
         clock.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -48,18 +48,18 @@ def issuer() -> Iterator[Issuer]:
 class Here:
     """The registry with the issuer configured, and a delegate whose account is linked."""
 
-    door: Api
+    api: Api
     issuer: Issuer
     account_id: uuid.UUID
     operator: dict[str, str]
 
     async def exchange(self, token: str, **form: str) -> httpx.Response:
         known = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": JWT}
-        return await self.door.http.post("/token", data=known | form)
+        return await self.api.http.post("/token", data=known | form)
 
     async def caller(self, answer: httpx.Response) -> Principal:
         assert answer.status_code == 200, answer.text
-        return await self.door.runtime.verifier.verify(answer.json()["access_token"])
+        return await self.api.runtime.verifier.verify(answer.json()["access_token"])
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ async def here(
     issuer.is_down, issuer.claimed_url, issuer.too_much = False, issuer.url, b""
     url = databases.migrated("registry")
     given = {"oidc_issuer": issuer.url, "oidc_audience": AUDIENCE, "oidc_client_id": "taawon"}
-    async with pytest_plugin.api(create_app, "registry", url, tokens, **given) as door:
-        door.runtime.verifier = own_verifier(door)
-        async with door.sessions.begin() as session:
+    async with pytest_plugin.api(create_app, "registry", url, tokens, **given) as api:
+        api.runtime.verifier = own_verifier(api)
+        async with api.sessions.begin() as session:
             account = await accounts.create_account(
                 session,
                 Sealer([pytest_plugin.SEAL_KEY]),
@@ -90,20 +90,20 @@ async def here(
                 issuer=issuer.url,
                 subject=SUBJECT,
             )
-        made = Here(door, issuer, account.id, {})
+        made = Here(api, issuer, account.id, {})
         made.operator = await signed_in_operator(made)
         yield made
 
 
-def own_verifier(door: Api) -> Verifier:
-    settings = door.runtime.settings
-    keys = OwnKeys(door.sessions, fresh_seconds=0, least_seconds=0)
+def own_verifier(api: Api) -> Verifier:
+    settings = api.runtime.settings
+    keys = OwnKeys(api.sessions, fresh_seconds=0, least_seconds=0)
     return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
 
 async def signed_in_operator(here: Here) -> dict[str, str]:
     email = f"{uuid.uuid4().hex}@taawon.example"
-    async with here.door.sessions.begin() as session:
+    async with here.api.sessions.begin() as session:
         await accounts.create_account(
             session,
             Sealer([pytest_plugin.SEAL_KEY]),
@@ -117,7 +117,7 @@ async def signed_in_operator(here: Here) -> dict[str, str]:
 
 async def signed_in(here: Here, email: str) -> dict[str, str]:
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
-    answer = await here.door.http.post("/token", data=form)
+    answer = await here.api.http.post("/token", data=form)
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -153,7 +153,7 @@ async def test_roles_in_a_foreign_token_give_nothing(here: Here) -> None:
 
 
 async def test_rights_follow_the_record_and_not_the_link(here: Here) -> None:
-    await here.door.http.patch(
+    await here.api.http.patch(
         f"/accounts/{here.account_id}", json={"roles": ["juror"]}, headers=here.operator
     )
 
@@ -240,7 +240,7 @@ async def test_a_token_longer_than_any_real_one_is_refused(here: Here) -> None:
 
 async def test_a_key_that_the_issuer_began_to_use_meanwhile_is_found(here: Here) -> None:
     keys = DiscoveredKeys(here.issuer.url, least_seconds=0)
-    here.door.app.state.foreign_issuer = ForeignIssuer(here.issuer.url, AUDIENCE, keys=keys)
+    here.api.app.state.foreign_issuer = ForeignIssuer(here.issuer.url, AUDIENCE, keys=keys)
     await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
     before = here.issuer.keys["ES256"]
     here.issuer.keys["ES256"] = type(before).generate_key("P-256", {"kid": "new", "use": "sig"})
@@ -267,7 +267,7 @@ async def test_an_issuer_that_goes_away_is_not_needed_while_its_keys_are_fresh(h
     await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
 
 
-async def test_a_subject_that_is_linked_to_nobody_is_told_so_and_locked_out_in_the_end(
+async def test_a_login_that_is_linked_to_nobody_reads_so_and_is_locked_out_in_the_end(
     here: Here,
 ) -> None:
     answers = [await here.exchange(here.issuer.token("stranger")) for _ in range(MOST_FAILURES + 1)]
@@ -282,22 +282,22 @@ async def test_subjects_are_stored_sealed_and_marked_and_go_with_the_person(here
     """Some issuers use an e-mail for the subject."""
     subject = "person-of-links@taawon.example"
     path = f"/accounts/{here.account_id}/identities"
-    await here.door.http.post(path, json={"subject": subject}, headers=here.operator)
-    await here.door.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+    await here.api.http.post(path, json={"subject": subject}, headers=here.operator)
+    await here.api.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
     await here.exchange(here.issuer.token(subject))
-    async with here.door.sessions() as session:
+    async with here.api.sessions() as session:
         links = str((await session.execute(select(models.linked_identity))).all())
         counted = await marks_of_failures(session)
 
     asked = {"kind": "erasure", "ground": "person", "reference": "1"}
     asked |= {"account_ids": [str(here.account_id)]}
-    erased = await here.door.http.post("/persons/requests", json=asked, headers=here.operator)
+    erased = await here.api.http.post("/persons/requests", json=asked, headers=here.operator)
 
     plain = hashlib.sha256(f"identity\0{here.issuer.url}\0{subject}".encode()).hexdigest()
     (keyed,) = identity_marks(Sealer([pytest_plugin.SEAL_KEY]), here.issuer.url, subject)
     assert erased.status_code == 201, erased.text
     assert (subject in links, plain in counted, keyed in counted) == (False, False, True)
-    async with here.door.sessions() as session:
+    async with here.api.sessions() as session:
         assert keyed not in await marks_of_failures(session)
         assert await session.scalar(select(func.count()).select_from(models.linked_identity)) == 0
 
@@ -310,7 +310,7 @@ async def test_linking_ends_a_lock_out(here: Here) -> None:
     for _ in range(MOST_FAILURES):
         await here.exchange(here.issuer.token("newcomer"))
 
-    linked = await here.door.http.post(
+    linked = await here.api.http.post(
         f"/accounts/{here.account_id}/identities",
         json={"subject": "newcomer"},
         headers=here.operator,
@@ -322,9 +322,9 @@ async def test_linking_ends_a_lock_out(here: Here) -> None:
 
 async def test_a_disabled_account_gets_no_token_until_it_is_enabled(here: Here) -> None:
     path = f"/accounts/{here.account_id}"
-    await here.door.http.post(f"{path}/disable", headers=here.operator)
+    await here.api.http.post(f"{path}/disable", headers=here.operator)
     refused = await here.exchange(here.issuer.token(SUBJECT))
-    await here.door.http.post(f"{path}/enable", headers=here.operator)
+    await here.api.http.post(f"{path}/enable", headers=here.operator)
 
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert "disabled" in refused.json()["detail"]
@@ -333,13 +333,13 @@ async def test_a_disabled_account_gets_no_token_until_it_is_enabled(here: Here) 
 
 async def test_an_unlinked_subject_gets_no_token_any_more(here: Here) -> None:
     path = f"/accounts/{here.account_id}/identities"
-    (identity,) = (await here.door.http.get(path, headers=here.operator)).json()["items"]
+    (identity,) = (await here.api.http.get(path, headers=here.operator)).json()["items"]
 
-    ended = await here.door.http.delete(f"{path}/{identity['identity_id']}", headers=here.operator)
+    ended = await here.api.http.delete(f"{path}/{identity['identity_id']}", headers=here.operator)
 
     assert ended.status_code == 204
     assert (await here.exchange(here.issuer.token(SUBJECT))).json()["error"] == "invalid_grant"
-    audit = await here.door.http.get(f"/audit/{here.account_id}", headers=here.operator)
+    audit = await here.api.http.get(f"/audit/{here.account_id}", headers=here.operator)
     assert [each["action"] for each in audit.json()["items"]] == [
         "identity unlinked",
         "identity linked",
@@ -351,7 +351,7 @@ async def test_an_unlinked_subject_gets_no_token_any_more(here: Here) -> None:
 async def test_the_same_subject_of_another_issuer_is_somebody_else(here: Here) -> None:
     path = f"/accounts/{here.account_id}/identities"
     there = {"issuer": "https://id.example", "subject": "twin"}
-    await here.door.http.post(path, json=there, headers=here.operator)
+    await here.api.http.post(path, json=there, headers=here.operator)
 
     answer = await here.exchange(here.issuer.token("twin"))
 
@@ -361,13 +361,13 @@ async def test_the_same_subject_of_another_issuer_is_somebody_else(here: Here) -
 async def test_a_subject_is_linked_to_one_account_only(here: Here) -> None:
     path = f"/accounts/{here.account_id}/identities"
 
-    again = await here.door.http.post(path, json={"subject": SUBJECT}, headers=here.operator)
+    again = await here.api.http.post(path, json={"subject": SUBJECT}, headers=here.operator)
 
     assert (again.status_code, again.json()["code"]) == (409, "identity-taken")
 
 
 async def test_without_a_configured_issuer_there_is_nothing_to_exchange(here: Here) -> None:
-    here.door.app.state.foreign_issuer = None
+    here.api.app.state.foreign_issuer = None
 
     answer = await here.exchange(here.issuer.token(SUBJECT))
 
@@ -397,7 +397,7 @@ def test_only_https_and_loopback_are_asked() -> None:
 
 async def a_cooperative(here: Here, province: str) -> str:
     body = a_body(province=province, local_register_no=uuid.uuid4().hex)
-    made = await here.door.http.post("/cooperatives", json=body, headers=here.operator)
+    made = await here.api.http.post("/cooperatives", json=body, headers=here.operator)
     assert made.status_code == 201, made.text
     return str(made.json()["cooperative_id"])
 
@@ -414,7 +414,7 @@ async def test_a_delegate_gets_a_token_that_acts_for_a_cooperative_of_its_provin
 
     acting = await here.caller(await here.exchange(mine, on_behalf_of=cooperative))
 
-    own = await here.door.runtime.verifier.verify(mine)
+    own = await here.api.runtime.verifier.verify(mine)
     assert str(acting.on_behalf_of) == cooperative
     assert (acting.subject, acting.roles, acting.provinces) == (
         own.subject,
@@ -437,7 +437,7 @@ async def test_nobody_acts_for_a_cooperative_outside_the_delegation(here: Here) 
 
 async def test_a_foreign_or_withdrawn_identity_acts_for_nobody(here: Here) -> None:
     cooperative, mine = await a_cooperative(here, "MA-TIZ"), await own_token(here)
-    await here.door.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+    await here.api.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
 
     foreign = await here.exchange(here.issuer.token(SUBJECT), on_behalf_of=cooperative)
     disabled = await here.exchange(mine, on_behalf_of=cooperative)

@@ -29,7 +29,7 @@ from registry.identity.own_keys import OwnKeys
 from registry.identity.usecases import accounts, api_clients
 from registry.identity.usecases import tokens as usecases_tokens
 from registry.identity.usecases.accounts import email_marks
-from registry.identity.usecases.login_throttling import take_turn
+from registry.identity.usecases.login_throttling import wait_for_turn
 from registry.partners import usecases
 from shared.contracts.base import Localized
 from shared.kernel.auth.tokens import ALGORITHM, InvalidToken, MissingRole, Role, Verifier
@@ -51,7 +51,7 @@ def url(databases: pytest_plugin.TestDatabases) -> str:
 
 
 @pytest.fixture(scope="module")
-async def door(app: FastAPI, url: str) -> AsyncIterator[Api]:
+async def api(app: FastAPI, url: str) -> AsyncIterator[Api]:
     """The registry verifying with its own keys, as in production."""
     settings = pytest_plugin.test_settings("registry", url)
     engine = make_engine(url)
@@ -67,22 +67,22 @@ async def door(app: FastAPI, url: str) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def email(door: Api) -> str:
+async def email(api: Api) -> str:
     """The address of a fresh operator."""
     address = f"operator-{uuid.uuid4().hex}@taawon.example"
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         await accounts.create_account(
             session, SEALER, CONSOLE, email=address, password=PASSWORD, roles=[Role.OPERATOR]
         )
     return address
 
 
-async def asked(door: Api, **form: str) -> httpx.Response:
-    return await door.http.post("/token", data=form)
+async def asked(api: Api, **form: str) -> httpx.Response:
+    return await api.http.post("/token", data=form)
 
 
-async def signed_in(door: Api, email: str) -> str:
-    answer = await asked(door, grant_type="password", username=email, password=PASSWORD)
+async def signed_in(api: Api, email: str) -> str:
+    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
 
@@ -91,8 +91,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def active_key(door: Api) -> tuple[str, OKPKey]:
-    async with door.sessions.begin() as session:
+async def active_key(api: Api) -> tuple[str, OKPKey]:
+    async with api.sessions.begin() as session:
         key = await usecases_tokens.rotate_signing_key(session, SEALER, CONSOLE)
         return key.kid, OKPKey.import_key(SEALER.open(key.private_sealed))
 
@@ -109,18 +109,18 @@ def claims(**changes: Any) -> Json:
     }
 
 
-async def test_an_operator_signs_in_and_is_let_in(door: Api, email: str) -> None:
-    token = await signed_in(door, email.upper())
+async def test_an_operator_signs_in_and_is_let_in(api: Api, email: str) -> None:
+    token = await signed_in(api, email.upper())
 
-    answer = await door.http.get("/partners", headers=bearer(token))
+    answer = await api.http.get("/partners", headers=bearer(token))
 
     assert answer.status_code == 200
 
 
-async def test_a_token_carries_the_claims_of_the_account(door: Api, email: str) -> None:
-    token = await signed_in(door, email)
+async def test_a_token_carries_the_claims_of_the_account(api: Api, email: str) -> None:
+    token = await signed_in(api, email)
 
-    keys = KeySet.import_key_set((await door.http.get("/.well-known/jwks.json")).json())
+    keys = KeySet.import_key_set((await api.http.get("/.well-known/jwks.json")).json())
     decoded = jwt.decode(token, keys, algorithms=[ALGORITHM])
 
     assert decoded.header["alg"] == ALGORITHM
@@ -129,9 +129,9 @@ async def test_a_token_carries_the_claims_of_the_account(door: Api, email: str) 
     assert {"iss", "aud", "sub", "jti"} <= decoded.claims.keys()
 
 
-async def test_a_client_of_a_partner_acts_as_that_partner(door: Api) -> None:
+async def test_a_client_of_a_partner_acts_as_that_partner(api: Api) -> None:
     slug = f"p{uuid.uuid4().hex[:8]}"
-    async with door.sessions.begin() as session:
+    async with api.sessions.begin() as session:
         await usecases.register_partner(
             session,
             CONSOLE,
@@ -144,14 +144,14 @@ async def test_a_client_of_a_partner_acts_as_that_partner(door: Api) -> None:
         client, secret = await api_clients.create_api_client(session, CONSOLE, slug=slug, label="x")
 
     in_form = await asked(
-        door, grant_type="client_credentials", client_id=str(client.id), client_secret=secret
+        api, grant_type="client_credentials", client_id=str(client.id), client_secret=secret
     )
-    in_header = await door.http.post(
+    in_header = await api.http.post(
         "/token", data={"grant_type": "client_credentials"}, auth=(str(client.id), secret)
     )
 
     assert (in_form.status_code, in_header.status_code) == (200, 200)
-    caller = await door.runtime.verifier.verify(in_form.json()["access_token"])
+    caller = await api.runtime.verifier.verify(in_form.json()["access_token"])
     assert (caller.partner, caller.roles) == (slug, {Role.PARTNER})
 
 
@@ -179,110 +179,110 @@ async def test_a_client_of_a_partner_acts_as_that_partner(door: Api) -> None:
     ],
 )
 async def test_a_refused_token_is_an_oauth_error_and_a_problem(
-    door: Api, form: dict[str, str], status: int, error: str
+    api: Api, form: dict[str, str], status: int, error: str
 ) -> None:
-    answer = await asked(door, **form)
+    answer = await asked(api, **form)
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.json()["detail"]
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_an_unknown_address_takes_as_long_as_a_wrong_password(door: Api, email: str) -> None:
+async def test_an_unknown_address_takes_as_long_as_a_wrong_password(api: Api, email: str) -> None:
     seconds = []
     for username in (email, f"nobody-{uuid.uuid4().hex}@taawon.example"):
         started = time.process_time()
-        await asked(door, grant_type="password", username=username, password="wrong password")
+        await asked(api, grant_type="password", username=username, password="wrong password")
         seconds.append(time.process_time() - started)
 
     assert min(seconds) > max(seconds) / 4
 
 
 async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
     statuses = {}
     for username in (email, f"nobody-{uuid.uuid4().hex}@taawon.example"):
         for _ in range(MOST_FAILURES):
-            await asked(door, grant_type="password", username=username, password="wrong")
-        answer = await asked(door, grant_type="password", username=username, password=PASSWORD)
+            await asked(api, grant_type="password", username=username, password="wrong")
+        answer = await asked(api, grant_type="password", username=username, password=PASSWORD)
         statuses[username] = answer.status_code
 
     assert set(statuses.values()) == {429}
 
 
 @asynccontextmanager
-async def from_address(door: Api, address: str) -> AsyncIterator[Api]:
+async def from_address(api: Api, address: str) -> AsyncIterator[Api]:
     """The same door, knocked at from elsewhere."""
-    transport = httpx.ASGITransport(door.app, client=(address, 4711))
+    transport = httpx.ASGITransport(api.app, client=(address, 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        yield replace(door, http=http)
+        yield replace(api, http=http)
 
 
-async def guessed(door: Api, email: str, times: int = MOST_FAILURES, **headers: str) -> list[int]:
+async def guessed(api: Api, email: str, times: int = MOST_FAILURES, **headers: str) -> list[int]:
     """What is answered to so many wrong passwords."""
     form = {"grant_type": "password", "username": email, "password": "wrong"}
     return [
-        (await door.http.post("/token", data=form, headers=headers)).status_code
+        (await api.http.post("/token", data=form, headers=headers)).status_code
         for _ in range(times)
     ]
 
 
 async def test_who_guesses_from_elsewhere_keeps_nobody_out_and_goes_on_being_kept_out(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
-    async with from_address(door, "203.0.113.9") as elsewhere:
+    async with from_address(api, "203.0.113.9") as elsewhere:
         await guessed(elsewhere, email)
 
-        await signed_in(door, email)
+        await signed_in(api, email)
 
         assert await guessed(elsewhere, email, 1) == [429]
 
 
 async def test_guesses_from_everywhere_end_too(
-    door: Api, email: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = {"sign_in_failures_everywhere": 3, "sign_in_failures": 2}
-    monkeypatch.setattr(door.runtime, "settings", door.runtime.settings.model_copy(update=few))
+    monkeypatch.setattr(api.runtime, "settings", api.runtime.settings.model_copy(update=few))
     statuses = []
     for number in range(4):
-        async with from_address(door, f"203.0.113.{number}") as elsewhere:
+        async with from_address(api, f"203.0.113.{number}") as elsewhere:
             statuses += await guessed(elsewhere, email, 1)
 
-    answer = await asked(door, grant_type="password", username=email, password=PASSWORD)
+    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
 
     assert (statuses, answer.status_code) == ([400, 400, 400, 429], 429)
 
 
 async def test_an_address_that_no_trusted_proxy_names_is_no_other_place(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
     for number in range(MOST_FAILURES):
-        await guessed(door, email, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
-    forged = await guessed(door, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
+        await guessed(api, email, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
+    forged = await guessed(api, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
 
-    async with behind_a_proxy(door) as proxied:
+    async with behind_a_proxy(api) as proxied:
         named = await guessed(proxied, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
 
     assert (forged, named) == ([429], [400])
 
 
 @asynccontextmanager
-async def behind_a_proxy(door: Api) -> AsyncIterator[Api]:
+async def behind_a_proxy(api: Api) -> AsyncIterator[Api]:
     """The same service as it is built where the caller's address is that of a trusted proxy."""
     trusted = {"trusted_proxies": (ip_network("127.0.0.1"),)}
-    app = create_app(door.runtime.settings.model_copy(update=trusted))
-    app.state.runtime = door.runtime
+    app = create_app(api.runtime.settings.model_copy(update=trusted))
+    app.state.runtime = api.runtime
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test"
     ) as http:
-        yield replace(door, app=app, http=http)
+        yield replace(api, app=app, http=http)
 
 
-async def test_a_lock_out_says_how_long_it_lasts(door: Api, email: str) -> None:
-    await guessed(door, email)
+async def test_a_lock_out_says_how_long_it_lasts(api: Api, email: str) -> None:
+    await guessed(api, email)
 
-    answer = await asked(door, grant_type="password", username=email, password=PASSWORD)
+    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-failures")
     assert 15 * 60 - 60 < int(answer.headers["retry-after"]) <= 15 * 60
@@ -290,36 +290,36 @@ async def test_a_lock_out_says_how_long_it_lasts(door: Api, email: str) -> None:
 
 
 async def test_guesses_that_come_together_get_no_more_answers_than_one_by_one(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
     guess = {"grant_type": "password", "username": email, "password": "wrong"}
 
-    answers = await asyncio.gather(*(asked(door, **guess) for _ in range(MOST_FAILURES + 5)))
+    answers = await asyncio.gather(*(asked(api, **guess) for _ in range(MOST_FAILURES + 5)))
 
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses == {400: MOST_FAILURES, 429: 5}
 
 
 async def test_the_right_guess_is_refused_too_when_others_were_judged_meanwhile(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
     guess = {"grant_type": "password", "username": email}
     for _ in range(MOST_FAILURES - 1):
-        await asked(door, **guess, password="wrong")
+        await asked(api, **guess, password="wrong")
 
-    async with door.sessions.begin() as session:
-        await take_turn(session, email_marks(SEALER, email))
+    async with api.sessions.begin() as session:
+        await wait_for_turn(session, email_marks(SEALER, email))
         together = []
         for password in ("wrong", PASSWORD):
-            together.append(asyncio.create_task(asked(door, **guess, password=password)))
-            await eventually(lambda: waiting(door, len(together)))
+            together.append(asyncio.create_task(asked(api, **guess, password=password)))
+            await eventually(lambda: waiting(api, len(together)))
 
     assert [(await each).status_code for each in together] == [400, 429]
 
 
-async def waiting(door: Api, count: int) -> bool:
+async def waiting(api: Api, count: int) -> bool:
     """Whether so many guesses wait for their turn."""
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         connection = await session.connection()
         locks = await connection.exec_driver_sql(
             "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
@@ -328,8 +328,8 @@ async def waiting(door: Api, count: int) -> bool:
         return bool(locks.scalar_one() == count)
 
 
-async def test_neither_password_nor_address_rests_in_clear(door: Api, email: str) -> None:
-    async with door.sessions() as session:
+async def test_neither_password_nor_address_rests_in_clear(api: Api, email: str) -> None:
+    async with api.sessions() as session:
         connection = await session.connection()
         rows = (await connection.exec_driver_sql("SELECT * FROM account")).all()
         keys = (await connection.exec_driver_sql("SELECT * FROM signing_key")).all()
@@ -341,43 +341,43 @@ async def test_neither_password_nor_address_rests_in_clear(door: Api, email: str
 
 
 async def test_after_a_rotation_tokens_of_the_old_key_are_still_accepted(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
-    old = await signed_in(door, email)
-    async with door.sessions.begin() as session:
+    old = await signed_in(api, email)
+    async with api.sessions.begin() as session:
         await usecases_tokens.rotate_signing_key(session, SEALER, CONSOLE)
 
-    new = await signed_in(door, email)
+    new = await signed_in(api, email)
 
     assert jwt_header(old)["kid"] != jwt_header(new)["kid"]
     for token in (old, new):
-        assert (await door.http.get("/partners", headers=bearer(token))).status_code == 200
+        assert (await api.http.get("/partners", headers=bearer(token))).status_code == 200
 
 
-async def test_a_rotation_is_found_in_the_audit_by_the_new_key(door: Api, email: str) -> None:
-    old, _ = await active_key(door)
-    new, _ = await active_key(door)
+async def test_a_rotation_is_found_in_the_audit_by_the_new_key(api: Api, email: str) -> None:
+    old, _ = await active_key(api)
+    new, _ = await active_key(api)
 
-    headers = bearer(await signed_in(door, email))
-    seen = await door.http.get(f"/audit/{new}", headers=headers)
+    headers = bearer(await signed_in(api, email))
+    seen = await api.http.get(f"/audit/{new}", headers=headers)
 
     (row,) = seen.json()["items"]
     assert (row["action"], row["actor_id"]) == ("signing key rotated", str(CONSOLE.subject))
     assert (row["before"], row["after"]) == ({"kid": old}, {"kid": new})
 
 
-async def test_only_operators_rotate_the_signing_key(door: Api) -> None:
+async def test_only_operators_rotate_the_signing_key(api: Api) -> None:
     partner = CONSOLE.model_copy(update={"roles": frozenset({Role.PARTNER})})
 
     with pytest.raises(MissingRole):
-        async with door.sessions.begin() as session:
+        async with api.sessions.begin() as session:
             await usecases_tokens.rotate_signing_key(session, SEALER, partner)
 
 
-async def test_the_published_keys_never_hold_a_private_part(door: Api, email: str) -> None:
-    await signed_in(door, email)
+async def test_the_published_keys_never_hold_a_private_part(api: Api, email: str) -> None:
+    await signed_in(api, email)
 
-    keys = (await door.http.get("/.well-known/jwks.json")).json()["keys"]
+    keys = (await api.http.get("/.well-known/jwks.json")).json()["keys"]
 
     assert keys
     assert all("d" not in key and key["alg"] == ALGORITHM for key in keys)
@@ -399,37 +399,37 @@ def jwt_header(token: str) -> Json:
         {"exp": None},
     ],
 )
-async def test_a_token_with_wrong_claims_is_refused(door: Api, changes: Json) -> None:
-    kid, key = await active_key(door)
+async def test_a_token_with_wrong_claims_is_refused(api: Api, changes: Json) -> None:
+    kid, key = await active_key(api)
     token = jwt.encode({"alg": ALGORITHM, "kid": kid}, claims(**changes), key, [ALGORITHM])
 
-    answer = await door.http.get("/partners", headers=bearer(token))
+    answer = await api.http.get("/partners", headers=bearer(token))
 
     assert answer.status_code == 401
 
 
-async def test_a_token_of_an_unknown_key_is_refused(door: Api) -> None:
-    kid, _ = await active_key(door)
+async def test_a_token_of_an_unknown_key_is_refused(api: Api) -> None:
+    kid, _ = await active_key(api)
     strange = OKPKey.generate_key("Ed25519")
     tokens = [
         jwt.encode({"alg": ALGORITHM, "kid": name}, claims(), strange, [ALGORITHM])
         for name in (kid, "unknown")
     ]
 
-    answers = [await door.http.get("/partners", headers=bearer(token)) for token in tokens]
+    answers = [await api.http.get("/partners", headers=bearer(token)) for token in tokens]
 
     assert [answer.status_code for answer in answers] == [401, 401]
 
 
 async def test_unknown_keys_cost_one_reading_and_a_new_key_is_found_at_once(
-    door: Api, email: str
+    api: Api, email: str
 ) -> None:
     readings = 0
 
     def counted() -> AsyncSession:
         nonlocal readings
         readings += 1
-        return door.sessions()
+        return api.sessions()
 
     keys = OwnKeys(counted)  # type: ignore[arg-type]  # as much of it as is used
     verifier = Verifier(keys, issuer="taawon-registry", audience="taawon")
@@ -440,7 +440,7 @@ async def test_unknown_keys_cost_one_reading_and_a_new_key_is_found_at_once(
     ]
 
     refused = await asyncio.gather(*map(verifier.verify, forged), return_exceptions=True)
-    kid, key = await active_key(door)
+    kid, key = await active_key(api)
     token = jwt.encode({"alg": ALGORITHM, "kid": kid}, claims(), key, [ALGORITHM])
     caller = await verifier.verify(token)
 
@@ -449,22 +449,22 @@ async def test_unknown_keys_cost_one_reading_and_a_new_key_is_found_at_once(
     assert readings <= 3
 
 
-async def test_a_token_without_signature_is_refused(door: Api) -> None:
-    kid, _ = await active_key(door)
+async def test_a_token_without_signature_is_refused(api: Api) -> None:
+    kid, _ = await active_key(api)
     parts = [{"alg": "none", "kid": kid}, claims()]
     token = ".".join(
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
     )
 
-    answer = await door.http.get("/partners", headers=bearer(f"{token}."))
+    answer = await api.http.get("/partners", headers=bearer(f"{token}."))
 
     assert answer.status_code == 401
 
 
-async def test_only_one_key_signs_however_many_ask_first(door: Api, email: str) -> None:
-    await signed_in(door, email)
+async def test_only_one_key_signs_however_many_ask_first(api: Api, email: str) -> None:
+    await signed_in(api, email)
 
-    async with door.sessions() as session:
+    async with api.sessions() as session:
         connection = await session.connection()
         active = await connection.exec_driver_sql(
             "SELECT count(*) FROM signing_key WHERE state = 'active'"

@@ -49,18 +49,18 @@ CONTACT = {"president": NAME, "phone": PHONE, "email": EMAIL}
 Json = dict[str, Any]
 
 
-class Desk:
+class MessageProcessor:
     """An operator at the registry's door."""
 
-    def __init__(self, door: Api, headers: dict[str, str]) -> None:
-        self.door = door
+    def __init__(self, api: Api, headers: dict[str, str]) -> None:
+        self.api = api
         self.headers = headers
 
     async def post(self, path: str, body: Json) -> httpx.Response:
-        return await self.door.http.post(path, json=body, headers=self.headers)
+        return await self.api.http.post(path, json=body, headers=self.headers)
 
     async def get(self, path: str) -> httpx.Response:
-        return await self.door.http.get(path, headers=self.headers)
+        return await self.api.http.get(path, headers=self.headers)
 
     async def cooperative(self, number: str, **contact: Any) -> str:
         body = a_body(local_register_no=number, contact=contact or CONTACT)
@@ -83,64 +83,66 @@ class Desk:
 
     async def signs_in(self, email: str = EMAIL) -> int:
         form = {"grant_type": "password", "username": email, "password": PASSWORD}
-        return (await self.door.http.post("/token", data=form)).status_code
+        return (await self.api.http.post("/token", data=form)).status_code
 
     async def imports(self, *rows: Json) -> Any:
         lines = lines_of(io.BytesIO(a_file(*rows)))
         steps = usecases_imports.import_register(
-            self.door.sessions, SEALER, CONSOLE, lines, source="p.csv"
+            self.api.sessions, SEALER, CONSOLE, lines, source="p.csv"
         )
         async for step in steps:
             report = step.report
         return report
 
-    async def facts(self, topic: str) -> list[Any]:
-        async with self.door.sessions() as session:
+    async def events(self, topic: str) -> list[Any]:
+        async with self.api.sessions() as session:
             query = select(OutboxRow.body).where(OutboxRow.topic == topic).order_by(OutboxRow.seq)
             return [orjson.loads(body) for body in await session.scalars(query)]
 
     async def answers(self, request_id: str, *, kind: str = "access", **said: Any) -> None:
         for answer in ANSWERS:
-            async with self.door.sessions.begin() as session:
-                fact = answer(request_id=uuid.UUID(request_id), kind=kind, **said)
-                await handlers.note_person_answer(fact, session)
+            async with self.api.sessions.begin() as session:
+                event = answer(request_id=uuid.UUID(request_id), kind=kind, **said)
+                await handlers.record_person_response(event, session)
 
 
 @pytest.fixture
-def desk(door: Api, operator: dict[str, str]) -> Desk:
-    return Desk(door, operator)
+def processor(api: Api, operator: dict[str, str]) -> MessageProcessor:
+    return MessageProcessor(api, operator)
 
 
 @pytest.mark.parametrize("how", [{"email": EMAIL.upper()}, {"phone": "0600000001"}])
-async def test_an_erasure_takes_the_contact_from_every_cooperative_and_announces_it(
-    desk: Desk, how: Json
+async def test_an_erasure_takes_the_contact_from_every_cooperative_and_publishes_it(
+    processor: MessageProcessor, how: Json
 ) -> None:
-    theirs = [await desk.cooperative("1"), await desk.cooperative("2")]
-    other = await desk.cooperative("3", email="other@taawon.example", phone="+212600000009")
+    theirs = [await processor.cooperative("1"), await processor.cooperative("2")]
+    other = await processor.cooperative("3", email="other@taawon.example", phone="+212600000009")
 
-    request = await desk.asks("erasure", **how)
+    request = await processor.asks("erasure", **how)
 
     assert request["cooperative_ids"] == sorted(theirs)
-    assert [await desk.contact(each) for each in theirs] == [(2, {}), (2, {})]
-    assert (await desk.contact(other))[0] == 1
-    changed = await desk.facts(CooperativeChanged.topic)
+    assert [await processor.contact(each) for each in theirs] == [(2, {}), (2, {})]
+    assert (await processor.contact(other))[0] == 1
+    changed = await processor.events(CooperativeChanged.topic)
     assert {each["cooperative"]["contact_sealed"] for each in changed} == {None}
-    (asked,) = await desk.facts(PersonErasureRequested.topic)
+    (asked,) = await processor.events(PersonErasureRequested.topic)
     assert {(each["cooperative_id"], each["version"]) for each in asked["cooperatives"]} == {
         (each, 2) for each in theirs
     }
 
 
-async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(desk: Desk) -> None:
-    account_id = await desk.account()
-    async with desk.door.sessions.begin() as session:
+async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(
+    processor: MessageProcessor,
+) -> None:
+    account_id = await processor.account()
+    async with processor.api.sessions.begin() as session:
         failure = insert(models.sign_in_failure).values(email_mark=email_mark(SEALER, EMAIL))
         await session.execute(failure)
 
-    request = await desk.asks("erasure", email=EMAIL)
+    request = await processor.asks("erasure", email=EMAIL)
 
     assert request["account_ids"] == [account_id]
-    async with desk.door.sessions() as session:
+    async with processor.api.sessions() as session:
         table = models.account
         row = (await session.execute(select(table).where(table.c.id == account_id))).one()
         failures = models.sign_in_failure
@@ -151,19 +153,21 @@ async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(desk:
     assert (row.roles, row.password_hash, row.disabled_at is None) == ([], "", False)
     assert row.email_mark == f"forgotten:{account_id}"
     assert left == 0
-    assert await desk.signs_in() == 400
+    assert await processor.signs_in() == 400
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 async def test_whoever_gives_a_phone_alone_is_found_with_the_account_and_its_contacts(
-    desk: Desk, kind: str
+    processor: MessageProcessor, kind: str
 ) -> None:
-    by_phone = await desk.cooperative("1")
-    by_email = await desk.cooperative("2", email=EMAIL, phone="+212600000009")
-    neighbour = await desk.cooperative("3", email="other@taawon.example", phone="+212600000009")
-    account_id, other = await desk.account(), await desk.account("other@taawon.example")
+    by_phone = await processor.cooperative("1")
+    by_email = await processor.cooperative("2", email=EMAIL, phone="+212600000009")
+    neighbour = await processor.cooperative(
+        "3", email="other@taawon.example", phone="+212600000009"
+    )
+    account_id, other = await processor.account(), await processor.account("other@taawon.example")
 
-    request = await desk.asks(kind, phone=PHONE)
+    request = await processor.asks(kind, phone=PHONE)
 
     assert request["account_ids"] == [account_id]
     assert request["cooperative_ids"] == sorted([by_phone, by_email])
@@ -172,25 +176,30 @@ async def test_whoever_gives_a_phone_alone_is_found_with_the_account_and_its_con
 
 
 async def test_whoever_gives_an_account_alone_is_found_as_the_contact_under_its_e_mail(
-    desk: Desk,
+    processor: MessageProcessor,
 ) -> None:
-    cooperative_id, account_id = await desk.cooperative("1"), await desk.account(EMAIL.upper())
+    cooperative_id, account_id = (
+        await processor.cooperative("1"),
+        await processor.account(EMAIL.upper()),
+    )
 
-    request = await desk.asks("erasure", account_ids=[account_id])
+    request = await processor.asks("erasure", account_ids=[account_id])
 
     assert request["cooperative_ids"] == [cooperative_id]
-    assert await desk.contact(cooperative_id) == (2, {})
+    assert await processor.contact(cooperative_id) == (2, {})
 
 
-async def test_no_answer_fact_or_audit_row_holds_a_value_of_the_person(desk: Desk) -> None:
-    await desk.cooperative("1")
-    await desk.account()
-    answer = await desk.post(
+async def test_no_answer_event_or_audit_row_holds_a_value_of_the_person(
+    processor: MessageProcessor,
+) -> None:
+    await processor.cooperative("1")
+    await processor.account()
+    answer = await processor.post(
         "/persons/requests",
         {"kind": "erasure", "ground": "person", "reference": "2026/1", "email": EMAIL},
     )
 
-    async with desk.door.sessions() as session:
+    async with processor.api.sessions() as session:
         bodies = list(await session.scalars(select(OutboxRow.body)))
         rows = (await session.scalars(select(AuditRow))).all()
     seen = answer.text.encode() + b"".join(bodies)
@@ -211,77 +220,81 @@ async def test_no_answer_fact_or_audit_row_holds_a_value_of_the_person(desk: Des
     ],
 )
 async def test_the_audit_of_a_record_says_that_something_of_a_person_changed(
-    desk: Desk, kind: str, what: Json, of_contact: str, of_account: str
+    processor: MessageProcessor, kind: str, what: Json, of_contact: str, of_account: str
 ) -> None:
-    cooperative_id = await desk.cooperative("1")
-    account_id = await desk.account()
+    cooperative_id = await processor.cooperative("1")
+    account_id = await processor.account()
 
-    request = await desk.asks(kind, email=EMAIL, **what)
+    request = await processor.asks(kind, email=EMAIL, **what)
 
     for record_id, action in ((cooperative_id, of_contact), (account_id, of_account)):
-        seen = await desk.get(f"/audit/{record_id}")
+        seen = await processor.get(f"/audit/{record_id}")
         newest = seen.json()["items"][0]
         assert (newest["action"], newest["actor_roles"]) == (action, ["operator"])
         assert newest["after"] == {"request_id": request["request_id"]}
         assert "example" not in seen.text
 
 
-async def test_a_corrected_phone_leaves_no_row_on_the_account(desk: Desk) -> None:
-    account_id = await desk.account()
+async def test_a_corrected_phone_leaves_no_row_on_the_account(processor: MessageProcessor) -> None:
+    account_id = await processor.account()
 
-    await desk.asks("rectification", email=EMAIL, corrections={"phone": "0600000002"})
+    await processor.asks("rectification", email=EMAIL, corrections={"phone": "0600000002"})
 
-    seen = await desk.get(f"/audit/{account_id}")
+    seen = await processor.get(f"/audit/{account_id}")
     assert [each["action"] for each in seen.json()["items"]] == ["account created"]
 
 
-async def test_a_file_that_still_names_the_person_does_not_bring_them_back(desk: Desk) -> None:
+async def test_a_file_that_still_names_the_person_does_not_bring_them_back(
+    processor: MessageProcessor,
+) -> None:
     row = a_row(court="TPI Oubli", local_register_no="1", ice="")
-    await desk.imports(row)
-    request = await desk.asks("erasure", email=EMAIL)
+    await processor.imports(row)
+    request = await processor.asks("erasure", email=EMAIL)
     (cooperative_id,) = request["cooperative_ids"]
 
-    same = await desk.imports(row)
-    grown = await desk.imports(row | {"members_total": "30"})
+    same = await processor.imports(row)
+    grown = await processor.imports(row | {"members_total": "30"})
 
     assert (same.rows_unchanged, same.events) == (1, 0)
     assert grown.rows_changed == 1
-    assert await desk.contact(cooperative_id) == (3, {})
+    assert await processor.contact(cooperative_id) == (3, {})
     path = f"/persons/cooperatives/{cooperative_id}/settled-contact"
-    released = await desk.door.http.delete(path, headers=desk.headers)
-    await desk.imports(row | {"members_total": "30"})
+    released = await processor.api.http.delete(path, headers=processor.headers)
+    await processor.imports(row | {"members_total": "30"})
     assert released.status_code == 204
-    assert (await desk.contact(cooperative_id))[1]["email"] == EMAIL
+    assert (await processor.contact(cooperative_id))[1]["email"] == EMAIL
 
 
-async def test_a_rectification_corrects_everywhere_and_no_file_undoes_it(desk: Desk) -> None:
+async def test_a_rectification_corrects_everywhere_and_no_file_undoes_it(
+    processor: MessageProcessor,
+) -> None:
     row = a_row(court="TPI Oubli", local_register_no="1", ice="")
-    await desk.imports(row)
-    account_id = await desk.account()
+    await processor.imports(row)
+    account_id = await processor.account()
 
     right = {"email": "right@taawon.example"}
-    request = await desk.asks("rectification", email=EMAIL, corrections=right)
-    again = await desk.imports(row)
+    request = await processor.asks("rectification", email=EMAIL, corrections=right)
+    again = await processor.imports(row)
 
     (cooperative_id,) = request["cooperative_ids"]
     assert request["account_ids"] == [account_id]
-    assert await desk.contact(cooperative_id) == (2, {**CONTACT, **right})
+    assert await processor.contact(cooperative_id) == (2, {**CONTACT, **right})
     assert again.rows_unchanged == 1
-    assert (await desk.signs_in(right["email"]), await desk.signs_in()) == (200, 400)
+    assert (await processor.signs_in(right["email"]), await processor.signs_in()) == (200, 400)
 
 
-async def test_a_second_erasure_changes_nothing_more(desk: Desk) -> None:
-    cooperative_id = await desk.cooperative("1")
-    await desk.asks("erasure", email=EMAIL)
-    announced = len(await desk.facts(CooperativeChanged.topic))
+async def test_a_second_erasure_changes_nothing_more(processor: MessageProcessor) -> None:
+    cooperative_id = await processor.cooperative("1")
+    await processor.asks("erasure", email=EMAIL)
+    published = len(await processor.events(CooperativeChanged.topic))
 
-    by_email = await desk.asks("erasure", email=EMAIL)
-    by_id = await desk.asks("erasure", cooperative_ids=[cooperative_id])
+    by_email = await processor.asks("erasure", email=EMAIL)
+    by_id = await processor.asks("erasure", cooperative_ids=[cooperative_id])
 
     assert by_email["cooperative_ids"] == []
     assert by_id["cooperative_ids"] == [cooperative_id]
-    assert len(await desk.facts(CooperativeChanged.topic)) == announced
-    assert await desk.contact(cooperative_id) == (2, {})
+    assert len(await processor.events(CooperativeChanged.topic)) == published
+    assert await processor.contact(cooperative_id) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -293,102 +306,110 @@ async def test_a_second_erasure_changes_nothing_more(desk: Desk) -> None:
         ({"kind": "access", "email": "no address"}, "invalid"),
     ],
 )
-async def test_a_request_that_says_too_little_is_refused(desk: Desk, how: Json, code: str) -> None:
+async def test_a_request_that_says_too_little_is_refused(
+    processor: MessageProcessor, how: Json, code: str
+) -> None:
     body = {"ground": "person", "reference": "2026/1", **how}
 
-    answer = await desk.post("/persons/requests", body)
+    answer = await processor.post("/persons/requests", body)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 async def test_a_request_is_completed_by_the_last_answer_and_a_repeat_changes_nothing(
-    desk: Desk,
+    processor: MessageProcessor,
 ) -> None:
-    request = await desk.asks("access", email=EMAIL)
+    request = await processor.asks("access", email=EMAIL)
     path = f"/persons/requests/{request['request_id']}"
 
     seen = []
     for answer in ANSWERS:
         for _ in range(2):
-            fact = answer(request_id=uuid.UUID(request["request_id"]), kind="access")
-            async with desk.door.sessions.begin() as session:
-                await handlers.note_person_answer(fact, session)
-        seen.append((await desk.get(path)).json())
+            event = answer(request_id=uuid.UUID(request["request_id"]), kind="access")
+            async with processor.api.sessions.begin() as session:
+                await handlers.record_person_response(event, session)
+        seen.append((await processor.get(path)).json())
 
     assert [each["state"] for each in seen] == ["answered"] * 3 + ["completed"]
     assert [len(each["waiting_for"]) for each in seen] == [3, 2, 1, 0]
     assert len(seen[-1]["answers"]) == len(ANSWERS)
-    open_ones = (await desk.get("/persons/requests")).json()
+    open_ones = (await processor.get("/persons/requests")).json()
     assert request["request_id"] not in {each["request_id"] for each in open_ones}
 
 
-async def test_the_report_is_there_once_all_have_answered_until_it_expires(desk: Desk) -> None:
-    request = await desk.asks("access", email=EMAIL)
+async def test_the_report_is_there_once_all_have_answered_until_it_expires(
+    processor: MessageProcessor,
+) -> None:
+    request = await processor.asks("access", email=EMAIL)
     path = f"/persons/requests/{request['request_id']}/report"
-    early = await desk.post(path, {})
+    early = await processor.post(path, {})
     record = {"kind": "idea", "record_id": str(uuid.uuid4()), "state": "draft"}
     record["created_at"] = "2026-08-01T10:00:00Z"
     report = SEALER.seal({"contacts": [CONTACT]})
-    await desk.answers(request["request_id"], report_sealed=report, records=[record])
+    await processor.answers(request["request_id"], report_sealed=report, records=[record])
 
-    answer = await desk.post(path, {})
+    answer = await processor.post(path, {})
 
     assert early.status_code == 404
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["services"]["notifications"]["held"] == {"contacts": [CONTACT]}
     assert answer.json()["services"]["ideas"]["records"] == [record]
-    async with desk.door.sessions.begin() as session:
+    async with processor.api.sessions.begin() as session:
         ago = datetime.now(UTC) - timedelta(days=31)
         await session.execute(update(privacy_models.person_request).values(completed_at=ago))
-        assert await usecases_answers.forget_reports(session, 30) == len(ANSWERS)
-    assert (await desk.post(path, {})).status_code == 404
+        assert await usecases_answers.delete_reports(session, 30) == len(ANSWERS)
+    assert (await processor.post(path, {})).status_code == 404
 
 
 async def test_a_report_that_comes_after_the_erasure_is_not_kept_and_older_ones_go(
-    desk: Desk,
+    processor: MessageProcessor,
 ) -> None:
-    await desk.cooperative("1")
-    first = await desk.asks("access", email=EMAIL)
-    late = await desk.asks("access", email=EMAIL)
+    await processor.cooperative("1")
+    first = await processor.asks("access", email=EMAIL)
+    late = await processor.asks("access", email=EMAIL)
     report = SEALER.seal({"contacts": [CONTACT]})
-    await desk.answers(first["request_id"], report_sealed=report)
-    erasure = await desk.asks("erasure", email=EMAIL)
-    await desk.answers(late["request_id"], report_sealed=report)
-    await answered(desk, erasure["request_id"])
+    await processor.answers(first["request_id"], report_sealed=report)
+    erasure = await processor.asks("erasure", email=EMAIL)
+    await processor.answers(late["request_id"], report_sealed=report)
+    await answered(processor, erasure["request_id"])
 
-    async with desk.door.sessions() as session:
-        kept = set(await session.scalars(select(privacy_models.person_answer.c.report_sealed)))
+    async with processor.api.sessions() as session:
+        kept = set(await session.scalars(select(privacy_models.person_response.c.report_sealed)))
     assert kept == {None}
 
 
 async def answered(
-    desk: Desk, request_id: str, kind: type[PersonRequested] = PersonErasureRequested
+    processor: MessageProcessor,
+    request_id: str,
+    kind: type[PersonRequested] = PersonErasureRequested,
 ) -> Json:
-    """The registry's own reaction to a request, and what it answers."""
-    (fact,) = [each for each in await desk.facts(kind.topic) if each["request_id"] == request_id]
-    (reaction,) = [r for r in handlers.consumers.reactions if r.queue.endswith(".answer_person")]
-    async with desk.door.sessions.begin() as session:
-        await reaction.handler(kind.model_validate(fact), session)
-    return dict((await desk.facts(RegistryAnswered.topic))[-1])
+    """The registry's own consumer to a request, and what it answers."""
+    (event,) = [
+        each for each in await processor.events(kind.topic) if each["request_id"] == request_id
+    ]
+    (consumer,) = [r for r in handlers.consumers.consumers if r.queue.endswith(".answer_person")]
+    async with processor.api.sessions.begin() as session:
+        await consumer.handler(kind.model_validate(event), session)
+    return dict((await processor.events(RegistryAnswered.topic))[-1])
 
 
-async def test_kept_facts_and_dead_letters_are_scrubbed_of_the_person_and_of_nobody_else(
-    desk: Desk,
+async def test_kept_events_and_dead_letters_are_scrubbed_of_the_person_and_of_nobody_else(
+    processor: MessageProcessor,
 ) -> None:
     row = a_row(court="TPI Oubli", ice="", local_register_no="1")
     other = a_row(court="TPI Oubli", ice="", local_register_no="2", email="other@taawon.example")
-    await desk.imports(row, other | {"phone": "+212600000009"})
-    async with desk.door.sessions.begin() as session:
+    await processor.imports(row, other | {"phone": "+212600000009"})
+    async with processor.api.sessions.begin() as session:
         body = await session.scalar(select(OutboxRow.body))
-        letter = {"queue": "registry.x", "message_key": "1", "body": body, "headers": {}}
+        dead_letter = {"queue": "registry.x", "message_key": "1", "body": body, "headers": {}}
         moment = {"first_failed_at": func.now(), "last_failed_at": func.now()}
-        await session.execute(insert(DeadLetterRow).values({**letter, **moment, "error": "x"}))
+        await session.execute(insert(DeadLetterRow).values({**dead_letter, **moment, "error": "x"}))
 
-    request = await desk.asks("erasure", email=EMAIL)
-    answer = await answered(desk, request["request_id"])
+    request = await processor.asks("erasure", email=EMAIL)
+    answer = await answered(processor, request["request_id"])
 
     assert (answer["counts"]["outbox"], answer["counts"]["dead_letter"]) == (1, 1)
-    async with desk.door.sessions() as session:
+    async with processor.api.sessions() as session:
         bodies = [*await session.scalars(select(OutboxRow.body))]
         bodies += [*await session.scalars(select(DeadLetterRow.body))]
         late = await forgetting.cleaned(session, body or b"")
@@ -401,25 +422,25 @@ async def test_kept_facts_and_dead_letters_are_scrubbed_of_the_person_and_of_nob
     assert opened == ["other@taawon.example"] * 3
 
 
-async def test_a_dead_letter_that_is_drained_after_the_erasure_is_kept_without_the_person(
-    desk: Desk,
+async def test_a_dead_letter_that_is_collected_after_the_erasure_is_kept_without_the_person(
+    processor: MessageProcessor,
 ) -> None:
-    await desk.imports(a_row(court="TPI Oubli", ice="", local_register_no="1"))
-    async with desk.door.sessions() as session:
+    await processor.imports(a_row(court="TPI Oubli", ice="", local_register_no="1"))
+    async with processor.api.sessions() as session:
         body = await session.scalar(select(OutboxRow.body))
-    request = await desk.asks("erasure", email=EMAIL)
-    await answered(desk, request["request_id"])
+    request = await processor.asks("erasure", email=EMAIL)
+    await answered(processor, request["request_id"])
 
-    async with desk.door.sessions.begin() as session:
-        await dead_letters.keep(session, "registry.x", Drained(body or b""))  # type: ignore[arg-type]  # as much of one
+    async with processor.api.sessions.begin() as session:
+        await dead_letters.keep(session, "registry.x", Collected(body or b""))  # type: ignore[arg-type]  # as much of one
 
-    async with desk.door.sessions() as session:
+    async with processor.api.sessions() as session:
         (kept,) = await session.scalars(select(DeadLetterRow.body))
     (record,) = orjson.loads(kept)["cooperatives"]
     assert (record["version"], record["contact_sealed"]) == (1, None)
 
 
-class Drained:
+class Collected:
     """A message as the drain reads it."""
 
     def __init__(self, body: bytes) -> None:
@@ -429,92 +450,96 @@ class Drained:
         self.user_id, self.type = "registry", "registry.cooperatives.imported.v1"
 
 
-async def test_what_no_key_opens_is_told_to_be_unreadable(desk: Desk) -> None:
-    cooperative_id, account_id = await desk.cooperative("1"), await desk.account()
+async def test_what_no_key_opens_is_named_unreadable(processor: MessageProcessor) -> None:
+    cooperative_id, account_id = await processor.cooperative("1"), await processor.account()
     lost = Sealer([Fernet.generate_key().decode()]).seal(CONTACT)
-    async with desk.door.sessions.begin() as session:
+    async with processor.api.sessions.begin() as session:
         await session.execute(update(tables.cooperative).values(contact_sealed=lost))
         await session.execute(update(models.account).values(email_sealed=lost))
     ids = {"cooperative_ids": [cooperative_id], "account_ids": [account_id]}
 
-    request = await desk.asks("access", **ids)
-    answer = await answered(desk, request["request_id"], PersonAccessRequested)
+    request = await processor.asks("access", **ids)
+    answer = await answered(processor, request["request_id"], PersonAccessRequested)
 
     held = SEALER.open(answer["report_sealed"])
     assert "unreadable" in held["contacts"][0]["contact"]
     assert "unreadable" in held["accounts"][0]
 
 
-async def test_a_newer_report_outlives_a_correction_that_is_done_late(desk: Desk) -> None:
-    cooperative_id = await desk.cooperative("1")
+async def test_a_newer_report_outlives_a_correction_that_is_done_late(
+    processor: MessageProcessor,
+) -> None:
+    cooperative_id = await processor.cooperative("1")
     report = SEALER.seal({"contacts": [CONTACT]})
-    older = await desk.asks("access", cooperative_ids=[cooperative_id])
-    await desk.answers(older["request_id"], report_sealed=report)
-    erasure = await desk.asks("erasure", cooperative_ids=[cooperative_id])
-    newer = await desk.asks("access", cooperative_ids=[cooperative_id])
-    await desk.answers(newer["request_id"], report_sealed=report)
+    older = await processor.asks("access", cooperative_ids=[cooperative_id])
+    await processor.answers(older["request_id"], report_sealed=report)
+    erasure = await processor.asks("erasure", cooperative_ids=[cooperative_id])
+    newer = await processor.asks("access", cooperative_ids=[cooperative_id])
+    await processor.answers(newer["request_id"], report_sealed=report)
 
-    answer = await answered(desk, erasure["request_id"])
+    answer = await answered(processor, erasure["request_id"])
 
-    assert answer["counts"]["person_answer"] == len(ANSWERS)
-    async with desk.door.sessions() as session:
-        table = privacy_models.person_answer
+    assert answer["counts"]["person_response"] == len(ANSWERS)
+    async with processor.api.sessions() as session:
+        table = privacy_models.person_response
         kept = await session.execute(select(table.c.request_id, table.c.report_sealed))
         left = {str(row.request_id) for row in kept if row.report_sealed is not None}
     assert left == {newer["request_id"]}
 
 
-async def test_what_accounts_did_and_made_goes_with_the_report(desk: Desk) -> None:
-    cooperative_id = await desk.cooperative("1")
-    access = await desk.asks("access", cooperative_ids=[cooperative_id])
-    late = await desk.asks("access", cooperative_ids=[cooperative_id])
-    told = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
-    await desk.answers(access["request_id"], **told)
-    erasure = await desk.asks("erasure", cooperative_ids=[cooperative_id])
-    await desk.answers(late["request_id"], **told)
+async def test_what_accounts_did_and_made_goes_with_the_report(processor: MessageProcessor) -> None:
+    cooperative_id = await processor.cooperative("1")
+    access = await processor.asks("access", cooperative_ids=[cooperative_id])
+    late = await processor.asks("access", cooperative_ids=[cooperative_id])
+    alerted = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
+    await processor.answers(access["request_id"], **alerted)
+    erasure = await processor.asks("erasure", cooperative_ids=[cooperative_id])
+    await processor.answers(late["request_id"], **alerted)
 
-    await answered(desk, erasure["request_id"])
+    await answered(processor, erasure["request_id"])
 
-    async with desk.door.sessions() as session:
-        kept = await session.scalars(select(privacy_models.person_answer.c.actions))
+    async with processor.api.sessions() as session:
+        kept = await session.scalars(select(privacy_models.person_response.c.actions))
         assert [actions for actions in kept if actions] == []
 
 
-async def test_the_last_operator_is_not_forgotten_nor_two_of_them_at_once(desk: Desk) -> None:
+async def test_the_last_operator_is_not_erased_nor_two_of_them_at_once(
+    processor: MessageProcessor,
+) -> None:
     body = {"email": "o@taawon.example", "password": PASSWORD, "roles": ["operator"]}
-    assert (await desk.post("/accounts", body)).status_code == 201
-    async with desk.door.sessions() as session:
+    assert (await processor.post("/accounts", body)).status_code == 201
+    async with processor.api.sessions() as session:
         everybody = await session.scalars(select(models.account.c.id))
         ids = [str(each) for each in everybody]
     assert len(ids) == 2
     request = {"kind": "erasure", "ground": "person", "reference": "2026/1"}
 
-    both = await desk.post("/persons/requests", request | {"account_ids": ids})
-    one = await desk.post("/persons/requests", request | {"account_ids": ids[:1]})
-    last = await desk.post("/persons/requests", request | {"account_ids": ids[1:]})
+    both = await processor.post("/persons/requests", request | {"account_ids": ids})
+    one = await processor.post("/persons/requests", request | {"account_ids": ids[:1]})
+    last = await processor.post("/persons/requests", request | {"account_ids": ids[1:]})
 
     assert [each.status_code for each in (both, one, last)] == [409, 201, 409]
     assert (both.json()["code"], last.json()["code"]) == ("last-operator", "last-operator")
     assert "make another one first" in last.json()["detail"]
 
 
-async def test_a_scrape_tells_which_requests_are_to_be_answered_soon_or_are_overdue(
-    desk: Desk,
+async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_overdue(
+    processor: MessageProcessor,
 ) -> None:
     today = datetime.now(UTC).date()
     for days in (10, 2, 0, -1, -1):
-        request = await desk.asks("access", email=EMAIL)
-        async with desk.door.sessions.begin() as session:
+        request = await processor.asks("access", email=EMAIL)
+        async with processor.api.sessions.begin() as session:
             table = privacy_models.person_request
             this = update(table).where(table.c.id == request["request_id"])
             await session.execute(this.values(due_on=today + timedelta(days=days)))
-    await desk.answers((await desk.asks("access", email=EMAIL))["request_id"])
+    await processor.answers((await processor.asks("access", email=EMAIL))["request_id"])
 
-    desk.door.app.state.scrape = None  # what another test was told is of its own rows
-    told = (await desk.door.http.get("/metrics")).text
+    processor.api.app.state.scrape = None  # what another test was told is of its own rows
+    alerted = (await processor.api.http.get("/metrics")).text
 
     assert [
-        f'taawon_person_requests{{due="{due}"}} {count}' in told
+        f'taawon_person_requests{{due="{due}"}} {count}' in alerted
         for due, count in (("later", 1.0), ("soon", 2.0), ("over", 2.0))
     ] == [True] * 3
 
@@ -551,7 +576,7 @@ def test_every_move_not_in_the_table_is_refused(start: RequestState, target: Req
 def test_ten_clear_days_are_left_and_an_answer_of_nobody_changes_nothing() -> None:
     request = a_request()
 
-    request.note_answer("stranger", at=request.opened_at)
+    request.record_response("stranger", at=request.opened_at)
 
     assert request.due_on == due_on(request.opened_at) == date(2026, 1, 25)
     assert (request.state, request.waiting_for) == (RequestState.OPENED, ["ideas", "registry"])

@@ -38,7 +38,7 @@ from registry.register.register_file.reader import read_rows
 from registry.register.usecases import cooperatives, imports
 from registry.register.usecases import imports as usecases_imports
 from registry.register.usecases.imports import IMPORT_LOCK, hold_off_imports
-from registry.register.usecases.row_upsert import Batch, Intake
+from registry.register.usecases.row_upsert import Batch, RowUpsert
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import new_id, now
 from shared.contracts.registry import BATCH_LIMIT, CooperativesImported
@@ -81,7 +81,7 @@ async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
     return report
 
 
-async def announced(sessions: Sessions, report: RegisterImport) -> list[CooperativesImported]:
+async def published(sessions: Sessions, report: RegisterImport) -> list[CooperativesImported]:
     async with sessions() as session:
         rows = await session.scalars(
             select(OutboxRow.body)
@@ -111,7 +111,7 @@ async def test_good_rows_go_in_while_wrong_ones_are_reported(
     assert await stored(sessions, court) == 3
 
 
-async def test_what_was_wrong_in_a_file_is_forgotten_after_some_days_and_the_counts_stay(
+async def test_what_was_wrong_in_a_file_is_deleted_after_some_days_and_the_counts_stay(
     sessions: Sessions, court: str
 ) -> None:
     wrong = a_file(a_row(court=court, members_women="99"))
@@ -121,25 +121,25 @@ async def test_what_was_wrong_in_a_file_is_forgotten_after_some_days_and_the_cou
         table = tables.register_import
         this = update(table).where(table.c.id == old.id)
         await session.execute(this.values(started_at=now() - timedelta(days=31)))
-        forgotten = await usecases_imports.forget_problems(session, 30)
+        erased = await usecases_imports.delete_problems(session, 30)
 
     async with sessions() as session:
         found = [await queries.find_import(session, each.id) for each in (old, new)]
-    assert forgotten == 1
+    assert erased == 1
     assert [len(each.problems) for each in found] == [0, 1]
     assert [each.rows_refused for each in found] == [1, 1]
 
 
-async def test_a_batch_is_announced_once_with_at_most_500_cooperatives(
+async def test_a_batch_is_published_once_with_at_most_500_cooperatives(
     sessions: Sessions, court: str
 ) -> None:
     report = await imported(sessions, a_file(*many_rows(1_050, court)))
 
-    sizes = [len(event.cooperatives) for event in await announced(sessions, report)]
+    sizes = [len(event.cooperatives) for event in await published(sessions, report)]
     assert (sizes, report.events) == ([500, 500, 50], 3)
 
 
-async def test_importing_the_same_file_again_changes_and_announces_nothing(
+async def test_importing_the_same_file_again_changes_and_publishes_nothing(
     sessions: Sessions, court: str
 ) -> None:
     content = a_file(*many_rows(20, court))
@@ -148,10 +148,10 @@ async def test_importing_the_same_file_again_changes_and_announces_nothing(
     again = await imported(sessions, content)
 
     assert (again.rows_unchanged, again.rows_changed, again.events) == (20, 0, 0)
-    assert await announced(sessions, again) == []
+    assert await published(sessions, again) == []
 
 
-async def test_a_changed_row_makes_version_2_and_is_announced_alone(
+async def test_a_changed_row_makes_version_2_and_is_published_alone(
     sessions: Sessions, court: str
 ) -> None:
     rows = many_rows(20, court)
@@ -160,7 +160,7 @@ async def test_a_changed_row_makes_version_2_and_is_announced_alone(
 
     report = await imported(sessions, a_file(*rows))
 
-    (event,) = await announced(sessions, report)
+    (event,) = await published(sessions, report)
     assert [(each.version, each.members_total) for each in event.cooperatives] == [(2, 44)]
 
 
@@ -175,7 +175,7 @@ async def test_a_changed_phone_is_a_change_too(sessions: Sessions, court: str) -
 async def test_contacts_cross_the_broker_only_sealed(sessions: Sessions, court: str) -> None:
     report = await imported(sessions, a_file(*many_rows(1, court)))
 
-    (event,) = await announced(sessions, report)
+    (event,) = await published(sessions, report)
     body = event.model_dump_json()
     sealed = event.cooperatives[0].contact_sealed
     assert "600000001" not in body
@@ -220,7 +220,7 @@ async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequ
         (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
     ],
 )
-async def test_while_a_file_is_read_nobody_is_forgotten_for_its_rest_may_name_the_person(
+async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_person(
     sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
 ) -> None:
     rows = many_rows(BATCH_LIMIT + 1, court)
@@ -239,7 +239,7 @@ async def test_while_a_file_is_read_nobody_is_forgotten_for_its_rest_may_name_th
     assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
 
 
-async def test_no_import_begins_while_a_person_is_being_forgotten(
+async def test_no_import_begins_while_a_person_is_being_erased(
     sessions: Sessions, court: str
 ) -> None:
     async with sessions.begin() as session:
@@ -302,21 +302,21 @@ async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, 
     assert await stored(sessions, court) == 600
 
 
-async def _waiting(sessions: Sessions, content: bytes) -> tuple[Intake, Batch]:
+async def _waiting(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
-    intake = Intake(
+    upsert = RowUpsert(
         sessions=sessions, sealer=SEALER, caller=CONSOLE, report=report, as_of_on=now().date()
     )
     verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
-    return intake, await intake.prepare(verdicts)
+    return upsert, await upsert.prepare(verdicts)
 
 
 async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back(
     sessions: Sessions, court: str
 ) -> None:
     await imported(sessions, a_file(a_row(court=court)))
-    intake, batch = await _waiting(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
+    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
     async with sessions.begin() as session:
         await session.execute(
             text(
@@ -327,27 +327,27 @@ async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back
         )
 
     async with sessions.begin() as session:
-        await intake.put_in(session, batch)
+        await upsert.put_in(session, batch)
 
     async with sessions() as session:
-        told = select(tables.cooperative).where(tables.cooperative.c.court == court)
-        (row,) = (await session.execute(told)).all()
+        alerted = select(tables.cooperative).where(tables.cooperative.c.court == court)
+        (row,) = (await session.execute(alerted)).all()
     assert (row.name_fr, row.contact_sealed, row.contact_mark) == ("Un autre nom", None, None)
-    assert intake.report.rows_changed == 1
+    assert upsert.report.rows_changed == 1
 
 
-async def test_a_row_that_somebody_else_enters_while_its_batch_waits_is_no_news(
+async def test_a_row_that_somebody_else_enters_while_its_batch_waits_is_no_change(
     sessions: Sessions, court: str
 ) -> None:
     content = a_file(*many_rows(3, court))
-    intake, batch = await _waiting(sessions, content)
+    upsert, batch = await _waiting(sessions, content)
     await imported(sessions, content)
     async with sessions.begin() as session:
         before = await session.scalar(select(func.count()).select_from(OutboxRow))
-        await intake.put_in(session, batch)
+        await upsert.put_in(session, batch)
         after = await session.scalar(select(func.count()).select_from(OutboxRow))
 
-    assert (intake.report.rows_added, intake.report.rows_unchanged) == (0, 3)
+    assert (upsert.report.rows_added, upsert.report.rows_unchanged) == (0, 3)
     assert after == before
 
 
@@ -453,7 +453,7 @@ async def test_a_cooperative_that_an_import_changes_has_an_audit_row_of_what_cha
     sessions: Sessions, court: str
 ) -> None:
     rows = many_rows(3, court)
-    (event,) = await announced(sessions, await imported(sessions, a_file(*rows)))
+    (event,) = await published(sessions, await imported(sessions, a_file(*rows)))
     rows[1] |= {"members_total": "44", "sector": "", "phone": "0600000002"}
 
     report = await imported(sessions, a_file(*rows))
@@ -497,11 +497,11 @@ async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
     async with sessions.begin() as session:
         await session.execute(text(_WAITS))
         await session.execute(text(_WAITS_BEFORE_WRITING))
-    intake, batch = await _waiting(sessions, a_file(a_row(court=court, members_total="44")))
+    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, members_total="44")))
 
     async def put_in() -> None:
         async with sessions.begin() as session:
-            await intake.put_in(session, batch)
+            await upsert.put_in(session, batch)
 
     async with sessions.begin() as session:
         await session.execute(text("SELECT pg_advisory_xact_lock(1)"))
@@ -514,7 +514,7 @@ async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
 
     actions = [row.action for row in await audited(sessions, entered.id)]
     await engine.dispose()
-    assert intake.report.rows_changed == 1
+    assert upsert.report.rows_changed == 1
     assert actions == ["cooperative registered", "cooperative changed by an import"]
 
 
@@ -536,7 +536,7 @@ async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
 ) -> None:
     content = a_file(*many_rows(1, court))
     report = await imported(sessions, content)
-    (event,) = await announced(sessions, report)
+    (event,) = await published(sessions, report)
     async with sessions.begin() as session:
         await cooperatives.change_cooperative(
             session,
@@ -549,27 +549,27 @@ async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
 
     again = await imported(sessions, content)
 
-    (event,) = await announced(sessions, again)
+    (event,) = await published(sessions, again)
     assert [(each.version, each.members_total) for each in event.cooperatives] == [(3, 10)]
     assert json.loads(event.model_dump_json())["import_id"] == str(again.id)
 
 
-async def test_a_snapshot_tells_each_cooperative_once_with_its_present_version(
+async def test_a_snapshot_publishes_each_cooperative_once_with_its_present_version(
     sessions: Sessions, court: str
 ) -> None:
     await imported(sessions, a_file(*many_rows(3, court)))
     await imported(sessions, a_file(*many_rows(3, court, members_total="30")))
-    told, names, after = [], [], None
+    alerted, names, after = [], [], None
 
     async with sessions() as session:
         while (page := await cooperatives_after(session, after)).last is not None:
-            names += [name for name, _ in page.facts]
-            told += [record for _, fact in page.facts for record in fact.cooperatives]
+            names += [name for name, _ in page.events]
+            alerted += [record for _, event in page.events for record in event.cooperatives]
             after = page.last
         known = await session.scalar(select(func.count()).select_from(tables.cooperative))
 
-    assert known == len(told) == len({record.cooperative_id for record in told})
-    assert {record.version for record in told if record.members_total == 30} == {2}
+    assert known == len(alerted) == len({record.cooperative_id for record in alerted})
+    assert {record.version for record in alerted if record.members_total == 30} == {2}
     assert len(names) == len(set(names))
 
 
@@ -581,4 +581,4 @@ async def test_a_page_of_a_snapshot_has_the_same_name_when_it_is_read_again(
     async with sessions() as session:
         first, again = [await cooperatives_after(session, None) for _ in range(2)]
 
-    assert [name for name, _ in first.facts] == [name for name, _ in again.facts]
+    assert [name for name, _ in first.events] == [name for name, _ in again.events]

@@ -1,4 +1,4 @@
-"""What the kernel of every service tells a scrape: outbox, dead letters, reactions, build."""
+"""What the kernel of every service tells a scrape: outbox, dead letters, consumers, build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from shared.kernel.runtime import Runtime
 
 from .status_sql import OUTBOX, one, program_version, revision_of
 
-LETTERS = text("SELECT queue, state, count(*) AS letters FROM dead_letter GROUP BY queue, state")
+DEAD_LETTERS_SQL = text(
+    "SELECT queue, state, count(*) AS dead_letters FROM dead_letter GROUP BY queue, state"
+)
 
 
 def scrape_of(app: FastAPI) -> Scrape:
@@ -31,9 +33,9 @@ def scrape_of(app: FastAPI) -> Scrape:
 def kernel(app: FastAPI) -> tuple[Measure, ...]:
     """The questions that every service can answer."""
 
-    async def letters(session: AsyncSession) -> Iterable[Metric]:
+    async def dead_letters(session: AsyncSession) -> Iterable[Metric]:
         runtime: Runtime = app.state.runtime
-        return [await _letters(session, runtime.queues)]
+        return [await _dead_letters(session, runtime.queues)]
 
     async def schema(session: AsyncSession) -> Iterable[Metric]:
         runtime: Runtime = app.state.runtime
@@ -41,7 +43,7 @@ def kernel(app: FastAPI) -> tuple[Measure, ...]:
 
     return (
         Measure("outbox", _outbox),
-        Measure("dead_letters", letters),
+        Measure("dead_letters", dead_letters),
         Measure("schema", schema, every=30),
     )
 
@@ -49,22 +51,26 @@ def kernel(app: FastAPI) -> tuple[Measure, ...]:
 async def _outbox(session: AsyncSession) -> Iterable[Metric]:
     found = await one(session, OUTBOX)
     return [
-        gauge("taawon_outbox_pending", "Facts that have not left yet.", found.pending),
-        gauge("taawon_outbox_parked", "Facts set aside because they can't be sent.", found.parked),
+        gauge("taawon_outbox_pending", "Events that have not left yet.", found.pending),
+        gauge(
+            "taawon_outbox_quarantined",
+            "Events set aside because they can't be sent.",
+            found.quarantined,
+        ),
         gauge(
             "taawon_outbox_oldest_age_seconds",
-            "Age of the oldest fact that has not left yet; 0 where none waits.",
+            "Age of the oldest event that has not left yet; 0 where none waits.",
             float(found.oldest),
         ),
     ]
 
 
-async def _letters(session: AsyncSession, queues: Sequence[str]) -> Metric:
+async def _dead_letters(session: AsyncSession, queues: Sequence[str]) -> Metric:
     values = {(queue, "dead"): 0.0 for queue in queues}
-    for row in await session.execute(LETTERS):
-        values[row.queue, row.state] = float(row.letters)
-    told = "Messages that a reaction gave up on, by what a person decided; dead: nothing yet."
-    return gauge("taawon_dead_letters", told, values, ["queue", "state"])
+    for row in await session.execute(DEAD_LETTERS_SQL):
+        values[row.queue, row.state] = float(row.dead_letters)
+    help_text = "Messages that a consumer gave up on, by what a person decided; dead: nothing yet."
+    return gauge("taawon_dead_letters", help_text, values, ["queue", "state"])
 
 
 async def _build(session: AsyncSession, service: str) -> Metric:
@@ -82,16 +88,16 @@ async def _build(session: AsyncSession, service: str) -> Metric:
 
 def present(runtime: Runtime) -> list[Metric]:
     """What the process knows without asking anybody."""
-    waiting = runtime.desk.waiting if runtime.desk is not None else 0
+    waiting = runtime.processor.waiting if runtime.processor is not None else 0
     return [
         gauge(
-            "taawon_reactions_listening",
-            "1 where the reactions of this process hear their queues.",
+            "taawon_consumers_running",
+            "1 where the consumers of this process consume from their queues.",
             float(runtime.listening),
         ),
         gauge(
-            "taawon_deliveries_held",
-            "Messages held while something that they need is away; above 0 reactions pause.",
+            "taawon_deliveries_paused",
+            "Messages held while something that they need is away; above 0 consumers pause.",
             float(waiting),
         ),
     ]

@@ -30,27 +30,27 @@ async def healthz() -> None:
 
 @router.get("/readyz")
 async def readyz(process: Process) -> JSONResponse:
-    """Ready means: the database answers soon, the reactions listen, none of them is paused.
+    """Ready means: the database answers soon, the consumers listen, none of them is paused.
 
     For each check that fails, `causes` says why, where that is known, and what to do.
     """
     away = await _why_database_is_away(process)
     checks, why = {"database": away is None}, {"database": away}
-    if process.desk is not None:
-        checks |= {"reactions": process.listening, "not_paused": not process.desk.paused}
-        why |= {"reactions": process.deaf_for, "not_paused": process.desk.cause}
-    told = {name: str(cause) for name, cause in why.items() if cause is not None}
+    if process.processor is not None:
+        checks |= {"consumers": process.listening, "not_paused": not process.processor.paused}
+        why |= {"consumers": process.not_consuming_because, "not_paused": process.processor.cause}
+    causes = {name: str(cause) for name, cause in why.items() if cause is not None}
     ready = all(checks.values())
     return JSONResponse(
-        {"ready": ready, "checks": checks, "causes": told}, status_code=200 if ready else 503
+        {"ready": ready, "checks": checks, "causes": causes}, status_code=200 if ready else 503
     )
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, process: Process) -> Response:
     """Prometheus text format. It answers, and soon, also while the database is away."""
-    told = await scrape_of(request.app).families()
-    return Response(exposed([*present(process), *told]), media_type=CONTENT_TYPE)
+    families = await scrape_of(request.app).families()
+    return Response(exposed([*present(process), *families]), media_type=CONTENT_TYPE)
 
 
 async def _why_database_is_away(process: Process) -> Cause | None:

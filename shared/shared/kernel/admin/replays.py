@@ -52,9 +52,9 @@ class ReplayOut(BaseModel):
     sent: int
     incomplete: str | None = Field(description="What of the range can't be sent any more.")
     error: str | None
-    asked_by: str
+    requested_by: str
     reason: str
-    asked_at: datetime
+    requested_at: datetime
     ended_by: str | None
     ended_because: str | None
     ended_at: datetime | None

@@ -19,11 +19,11 @@ class DatabaseState(BaseModel):
 
 
 class OutboxState(BaseModel):
-    """Facts that have not left yet. `last_errors` are classes of errors."""
+    """Events that have not left yet. `last_errors` are classes of errors."""
 
     pending: int = 0
     oldest_seconds: float = 0.0
-    parked: int = 0
+    quarantined: int = 0
     last_errors: list[str] = []
 
 
@@ -35,12 +35,12 @@ class RelayState(BaseModel):
 
 
 class InboxState(BaseModel):
-    """Messages that reactions have dealt with."""
+    """Messages that consumers have dealt with."""
 
     last_hour: int = 0
 
 
-class ReactionsState(BaseModel):
+class ConsumersState(BaseModel):
     """`paused`: a delivery waits for something that is away."""
 
     listening: bool
@@ -79,7 +79,7 @@ class Status(BaseModel):
     outbox: OutboxState | None = None
     dead_letters: dict[str, int] | None = None
     inbox: InboxState | None = None
-    reactions: ReactionsState
+    consumers: ConsumersState
     relay: RelayState | None = None
     counts: dict[str, int] | None = None
     names: dict[str, list[str]] | None = Field(
@@ -102,14 +102,14 @@ class SealedOut(BaseModel):
     places: dict[str, dict[str, int]]
 
 
-class Fact(BaseModel):
-    """A fact of this service's outbox."""
+class TracedEvent(BaseModel):
+    """An event of this service's outbox."""
 
     event_id: UUID
     topic: str
     created_at: datetime
     published_at: datetime | None
-    parked_at: datetime | None
+    quarantined_at: datetime | None
     attempts: int
     last_error: str | None
     correlation_id: str | None
@@ -117,7 +117,7 @@ class Fact(BaseModel):
 
 
 class Taken(BaseModel):
-    """A reaction of this service has dealt with the event; the moment its transaction began."""
+    """A consumer of this service has dealt with the event; the moment its transaction began."""
 
     queue: str
     event_id: UUID
@@ -125,7 +125,7 @@ class Taken(BaseModel):
 
 
 class Died(BaseModel):
-    """A reaction of this service gave the event up."""
+    """A consumer of this service gave the event up."""
 
     number: int
     queue: str
@@ -139,13 +139,13 @@ class Died(BaseModel):
 
 
 class Handed(BaseModel):
-    """The event stands in a partner's feed; with a door: when it first went out by it."""
+    """The event stands in a partner's feed; with a channel: when it first went out by it."""
 
     event_id: UUID
     topic: str
     partner: str
     position: int
-    door: str | None
+    channel: str | None
     at: datetime
 
 
@@ -153,7 +153,7 @@ class Trace(BaseModel):
     """What one service knows of an event, or of everything with one correlation id."""
 
     service: str
-    facts: list[Fact]
+    events: list[TracedEvent]
     taken: list[Taken]
     dead: list[Died]
     handed: list[Handed] = Field(default=[], description="To partners, by their feeds.")

@@ -15,16 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import is_infrastructure
-from shared.kernel.messaging.relay import RELAY_LOCK, TURNED
+from shared.kernel.messaging.relay import LAST_RUN, RELAY_LOCK
 from shared.kernel.runtime import Runtime
 from shared.kernel.web.requests import Caller, Process
 
 from .db_metrics import present, scrape_of
 from .schemas import (
+    ConsumersState,
     DatabaseState,
     InboxState,
     OutboxState,
-    ReactionsState,
     RelayState,
     Status,
     Stored,
@@ -66,24 +66,24 @@ async def read_status(request: Request, process: Process, caller: Caller) -> Sta
     service = process.settings.service
     newest = await asyncio.to_thread(newest_revision, service)
     known = await asyncio.to_thread(known_revisions, service)
-    told = await _ask_database(process)
+    alerted = await _ask_database(process)
     measured = await scrape_of(request.app).families()
     return Status(
         service=service,
         version=program_version(service),
         at=datetime.now(UTC),
-        revision=told.revision,
+        revision=alerted.revision,
         newest_revision=newest,
-        revision_known=told.revision is None or told.revision in known,
-        database=told.state,
-        reactions=ReactionsState(
+        revision_known=alerted.revision is None or alerted.revision in known,
+        database=alerted.state,
+        consumers=ConsumersState(
             listening=process.listening,
-            paused=process.desk is not None and process.desk.paused,
+            paused=process.processor is not None and process.processor.paused,
             queues=list(process.queues),
         ),
         seals=process.sealer is not None,
-        measured=samples([*TURNED.collect(), *present(process), *measured]),
-        **(dict(told.stored) if told.stored else {}),
+        measured=samples([*LAST_RUN.collect(), *present(process), *measured]),
+        **(dict(alerted.stored) if alerted.stored else {}),
     )
 
 
@@ -125,10 +125,10 @@ async def _stored(session: AsyncSession, process: Runtime) -> Stored:
         outbox=OutboxState(
             pending=outbox.pending,
             oldest_seconds=round(float(outbox.oldest), 3),
-            parked=outbox.parked,
+            quarantined=outbox.quarantined,
             last_errors=outbox.errors,
         ),
-        dead_letters={row.queue: row.letters for row in dead},
+        dead_letters={row.queue: row.dead_letters for row in dead},
         inbox=InboxState(last_hour=inbox.messages),
         relay=RelayState(holds_lock=relay.held, held_seconds=relay.seconds),
         counts={
@@ -154,5 +154,5 @@ def samples(families: list[Metric]) -> dict[str, float]:
 
 
 def _series(name: str, labels: dict[str, str]) -> str:
-    told = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
-    return f"{name}{{{told}}}" if told else name
+    alerted = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
+    return f"{name}{{{alerted}}}" if alerted else name

@@ -12,17 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 # Served by the partial index on what is not published yet, and bounded: a backlog that large is
 # no less of one for not being counted to its end.
 OUTBOX = """
-SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending,
-       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+SELECT count(*) FILTER (WHERE quarantined_at IS NULL) AS pending,
+       count(*) FILTER (WHERE quarantined_at IS NOT NULL) AS quarantined,
        coalesce(extract(epoch FROM clock_timestamp()
-                        - min(created_at) FILTER (WHERE parked_at IS NULL)), 0) AS oldest,
+                        - min(created_at) FILTER (WHERE quarantined_at IS NULL)), 0) AS oldest,
        coalesce(array_agg(DISTINCT last_error) FILTER (WHERE last_error IS NOT NULL), '{}')
            AS errors
-  FROM (SELECT parked_at, created_at, last_error FROM outbox
+  FROM (SELECT quarantined_at, created_at, last_error FROM outbox
          WHERE published_at IS NULL ORDER BY seq LIMIT 100000) waiting
 """
 DEAD_LETTERS = """
-SELECT queue, count(*) AS letters
+SELECT queue, count(*) AS dead_letters
   FROM dead_letter WHERE state = 'dead' GROUP BY queue ORDER BY queue
 """
 INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
@@ -30,7 +30,8 @@ INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - inte
 FAILED_REPLAYS = """
 SELECT count(*) AS runs FROM replay r
  WHERE state = 'failed' AND NOT EXISTS (SELECT FROM replay later WHERE later.queue = r.queue
-                                           AND later.kind = r.kind AND later.asked_at > r.asked_at)
+                                           AND later.kind = r.kind AND later.requested_at >
+                                           r.requested_at)
 """
 # A key of 64 bits is shown in two halves.
 RELAY = """

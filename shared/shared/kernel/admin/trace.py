@@ -15,13 +15,13 @@ from shared.kernel.context import CORRELATION
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.kernel.web.requests import Caller, Process, Session
 
-from .schemas import Died, Fact, Handed, Taken, Trace
+from .schemas import Died, Handed, Taken, Trace, TracedEvent
 
 router = APIRouter(tags=["operations"])
 
 RECENT = 50_000
-"""Facts that are looked through for a correlation id, newest first: no index leads to them, and a
-question of an operator must not cost a scan of all. By its own id a fact is found at any age."""
+"""Events that are looked through for a correlation id, newest first: no index leads to them, and a
+question of an operator must not cost a scan of all. By its own id an event is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
 HandedOf = Callable[[AsyncSession, Collection[UUID], int], Awaitable[list[Handed]]]
@@ -49,18 +49,18 @@ async def read_trace(
     """The way of an event through this service, and what it caused; for operators."""
     caller.require(Role.OPERATOR)
     ids = {*event, *_as_event(name)}
-    facts = await _facts(session, name, ids)
-    ids |= {each.event_id for each in facts[:MOST]}
+    events = await _events(session, name, ids)
+    ids |= {each.event_id for each in events[:MOST]}
     taken = await _taken(session, process.queues, ids)
     dead = await _dead(session, name, ids)
     handed = await request.app.state.spec.handed_of(session, ids, MOST + 1)
     return Trace(
         service=process.settings.service,
-        facts=facts[:MOST],
+        events=events[:MOST],
         taken=taken[:MOST],
         dead=dead[:MOST],
         handed=handed[:MOST],
-        cut=max(map(len, (facts, taken, dead, handed))) > MOST,
+        cut=max(map(len, (events, taken, dead, handed))) > MOST,
     )
 
 
@@ -73,12 +73,12 @@ def _as_event(name: str) -> set[UUID]:
 
 _CORRELATION_ID = OutboxRow.headers["cloudEvents_correlationid"].astext.label("correlation_id")
 _CAUSATION_ID = OutboxRow.headers["cloudEvents_causationid"].astext.label("causation_id")
-_FACT = (
+_EVENT = (
     OutboxRow.event_id,
     OutboxRow.topic,
     OutboxRow.created_at,
     OutboxRow.published_at,
-    OutboxRow.parked_at,
+    OutboxRow.quarantined_at,
     OutboxRow.attempts,
     OutboxRow.last_error,
     _CORRELATION_ID,
@@ -86,15 +86,15 @@ _FACT = (
 )
 
 
-async def _facts(session: AsyncSession, name: str, events: set[UUID]) -> list[Fact]:
+async def _events(session: AsyncSession, name: str, events: set[UUID]) -> list[TracedEvent]:
     """The events themselves, whatever has the correlation id, and what the events caused."""
-    recent = select(*_FACT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
+    recent = select(*_EVENT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
     related = select(recent).where(
         or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
     )
-    asked = select(*_FACT).where(OutboxRow.event_id.in_(events))
+    asked = select(*_EVENT).where(OutboxRow.event_id.in_(events))
     found = await session.execute(asked.union(related).order_by("created_at").limit(MOST + 1))
-    return [Fact.model_validate(row._mapping) for row in found]
+    return [TracedEvent.model_validate(row._mapping) for row in found]
 
 
 async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]) -> list[Taken]:

@@ -129,7 +129,7 @@ def _decoded(token: str, keys: KeySet) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """What was wrong, without repeating anything that the token said."""
     claim = getattr(error, "claim", None)
-    told = {
+    reasons = {
         "ExpiredTokenError": "it has expired",
         "InvalidClaimError": f"its {claim} is not what it has to be",
         "MissingClaimError": f"it has no {claim}",
@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
         "BadSignatureError": "its signature is wrong",
         "UnsupportedAlgorithmError": f"it must be signed with one of {', '.join(ALGORITHMS)}",
     }
-    return f"the subject_token is refused: {told.get(type(error).__name__, 'it is malformed')}"
+    return f"the subject_token is refused: {reasons.get(type(error).__name__, 'it is malformed')}"
 
 
 def is_safe_url(url: str) -> bool:

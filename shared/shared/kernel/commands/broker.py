@@ -30,10 +30,10 @@ def _group() -> None:
 @app.command()
 def users(
     services: Annotated[list[str], typer.Argument(help="Every service that has a broker user.")],
-    vhost: Annotated[str, typer.Option(help="Where facts travel.")] = VHOST,
+    vhost: Annotated[str, typer.Option(help="Where events travel.")] = VHOST,
     patience: Annotated[float, typer.Option(help="Seconds to wait for a starting broker.")] = 60,
 ) -> None:
-    """Make the virtual host and a user per service that reads and announces its own. Repeatable.
+    """Make the virtual host and a user per service that reads and publishes its own. Repeatable.
 
     It acts as the administrator of TAAWON_RABBIT_MANAGEMENT_URL. The password of a service is in
     TAAWON_<SERVICE>_BROKER_PASSWORD; a user that exists gets this password.

@@ -1,4 +1,4 @@
-"""`taawon dead-letters`: messages that a reaction gave up on, and what a person decides."""
+"""`taawon dead-letters`: messages that a consumer gave up on, and what a person decides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.kernel.settings import Settings
 from .settings import settings_of
 
 app = typer.Typer(
-    help="Messages that a reaction gave up on. Looking at them changes nothing.",
+    help="Messages that a consumer gave up on. Looking at them changes nothing.",
     no_args_is_help=True,
 )
 T = TypeVar("T")
@@ -59,8 +59,10 @@ def list_(
 
     async def work(_: Settings, sessions: Sessions) -> tuple[list[dict[str, Any]], int]:
         async with sessions() as session:
-            found = await dead_letters.list_dead(session, state=state, limit=limit)
-            return [_row(row) for row in found], await dead_letters.count_dead(session, state=state)
+            found = await dead_letters.list_dead_letters(session, state=state, limit=limit)
+            return [_row(row) for row in found], await dead_letters.count_dead_letters(
+                session, state=state
+            )
 
     rows, there_are = _with_sessions(service, work)
     if there_are > len(rows):
@@ -108,7 +110,7 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
                     session,
                     publisher,
                     number,
-                    pause=settings.retry_pauses[0],
+                    pause=settings.retry_delays[0],
                     who=who,
                     reason=reason,
                 )

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.rotation import Step, census, rotate
-from shared.kernel.encryption.sealed_columns import Holdings
+from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.encryption.stores import UNREADABLE, Census, Place
 from shared.kernel.service.spec import sealed_columns_of
@@ -22,7 +22,8 @@ from shared.kernel.service.spec import sealed_columns_of
 from .settings import settings_of
 
 app = typer.Typer(
-    help="The keys of personal fields. Keys are told apart by a fingerprint; none is ever shown.",
+    help="The keys of personal fields. Keys are distinguished by a fingerprint; none is ever"
+    " shown.",
     no_args_is_help=True,
 )
 T = TypeVar("T")
@@ -97,17 +98,19 @@ def rotate_(
 
     Example: taawon keys rotate registry --signing
     """
-    holdings = sealed_columns_of(service)
+    sealed_columns = sealed_columns_of(service)
     if signing:
-        typer.echo(f"signing key {_connected(service, _new_signing_key(service, holdings))} signs")
+        typer.echo(
+            f"signing key {_connected(service, _new_signing_key(service, sealed_columns))} signs"
+        )
         return
 
     async def work(sessions: Sessions, sealer: Sealer) -> list[Step]:
         with _progress(quiet=json) as progress:
-            steps = [await _renewed(progress, sessions, sealer, p) for p in holdings.places]
-        if holdings.afterwards is not None:
+            steps = [await _renewed(progress, sessions, sealer, p) for p in sealed_columns.places]
+        if sealed_columns.afterwards is not None:
             async with sessions.begin() as session:
-                await holdings.afterwards(session)
+                await sealed_columns.afterwards(session)
         return steps
 
     steps = _connected(service, work)
@@ -122,9 +125,9 @@ def rotate_(
 
 
 def _new_signing_key(
-    service: str, holdings: Holdings
+    service: str, sealed_columns: SealedColumns
 ) -> Callable[[Sessions, Sealer], Awaitable[str]]:
-    make = holdings.new_signing_key
+    make = sealed_columns.new_signing_key
     if make is None:
         raise typer.BadParameter(f"{service} signs no tokens: the registry does")
 

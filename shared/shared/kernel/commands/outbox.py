@@ -1,4 +1,4 @@
-"""`taawon outbox`: facts that were set aside, and announcing the kept log again."""
+"""`taawon outbox`: events that were set aside, and publishing the kept log again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.kernel.messaging.republish import republish
 from .settings import settings_of
 
 app = typer.Typer(
-    help="Facts that could not be sent, and the kept log. Looking changes nothing.",
+    help="Events that could not be sent, and the kept log. Looking changes nothing.",
     no_args_is_help=True,
 )
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def list_(
 
     async def work(sessions: Sessions) -> list[dict[str, Any]]:
         async with sessions() as session:
-            return [_row(row) for row in await quarantine.list_parked(session)]
+            return [_row(row) for row in await quarantine.list_quarantined(session)]
 
     rows = _with_sessions(service, work)
     if json:
@@ -60,7 +60,7 @@ def list_(
     table = Table("event", "topic", "error", "attempts", "set aside")
     for row in rows:
         table.add_row(
-            *(str(row[k]) for k in ("event_id", "topic", "error", "attempts", "parked_at"))
+            *(str(row[k]) for k in ("event_id", "topic", "error", "attempts", "quarantined_at"))
         )
     Console().print(table if rows else "Nothing is set aside.")
 
@@ -71,10 +71,10 @@ def release(
     who: Annotated[str, typer.Option(help="Who decides; kept in the audit.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
     events: Annotated[
-        list[UUID] | None, typer.Argument(help="The facts; all, if none is named.")
+        list[UUID] | None, typer.Argument(help="The events; all, if none is named.")
     ] = None,
 ) -> None:
-    """Let the relay try these facts again, once the cause is mended.
+    """Let the relay try these events again, once the cause is mended.
 
     Example: taawon outbox release funding --who amina --reason "rights given" 0199b1c2-…
     """
@@ -84,11 +84,11 @@ def release(
             return await quarantine.release(session, events or [], who=who, reason=reason)
 
     count = _with_sessions(service, work)
-    typer.echo(f"{count} facts are on their way" if count else "Nothing is set aside.")
+    typer.echo(f"{count} events are on their way" if count else "Nothing is set aside.")
 
 
 @app.command("republish")
-def announce_again(
+def republish_log(
     service: Service,
     since: Annotated[
         datetime, typer.Option(formats=MOMENTS, help="Written since then; UTC unless it says.")
@@ -101,7 +101,7 @@ def announce_again(
 ) -> None:
     """Announce the kept log to everybody again, as after a broker lost its data.
 
-    Under the same ids: whoever has dealt with a fact does nothing. The log is as long as
+    Under the same ids: whoever has dealt with an event does nothing. The log is as long as
     TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon outbox republish funding --since 2026-11-24 --who amina --reason "broker lost"
@@ -113,15 +113,15 @@ def announce_again(
             earliest = moment - timedelta(hours=hours_before)
             return await republish(session, earliest, who=who, reason=reason)
 
-    typer.echo(f"{_with_sessions(service, work)} facts are on their way again")
+    typer.echo(f"{_with_sessions(service, work)} events are on their way again")
 
 
-def _row(row: quarantine.Parked) -> dict[str, Any]:
+def _row(row: quarantine.QuarantinedRow) -> dict[str, Any]:
     return {
         "event_id": row.event_id,
         "topic": row.topic,
         "error": row.last_error,
         "attempts": row.attempts,
         "created_at": row.created_at,
-        "parked_at": row.parked_at,
+        "quarantined_at": row.quarantined_at,
     }

@@ -13,7 +13,7 @@ from shared.kernel.installed import installed_services
 def serve(
     service: Annotated[str, typer.Argument(help="One of the installed services.")],
 ) -> None:
-    """Run a service: its HTTP door, its reactions and its relay.
+    """Run a service: its HTTP API, its consumers and its relay.
 
     Settings come from TAAWON_* variables; a missing one is named.
 

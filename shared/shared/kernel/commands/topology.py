@@ -1,4 +1,4 @@
-"""`taawon topology`: the exchanges and queues that facts travel through."""
+"""`taawon topology`: the exchanges and queues that events travel through."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from shared.kernel.messaging import topology
-from shared.kernel.service.spec import installed_reactions
+from shared.kernel.service.spec import installed_consumers
 from shared.kernel.settings import Settings
 
 app = typer.Typer(help="Exchanges and queues of the broker.", no_args_is_help=True)
@@ -25,15 +25,15 @@ def apply(
 ) -> None:
     """Declare every exchange and queue of the installed services. Safe to repeat.
 
-    Run it as an administrator of the vhost, before any service starts: a fact published before its
-    queues exist reaches nobody.
+    Run it as an administrator of the vhost, before any service starts: an event published before
+    its queues exist reaches nobody.
 
     Example: TAAWON_AMQP_URL=amqp://admin:…@host/ taawon topology apply
     """
     settings = Settings.load("topology", database_url="postgresql://unused")
     names = asyncio.run(
         topology.apply(
-            settings.amqp_url.get_secret_value(), settings.retry_pauses, installed_reactions()
+            settings.amqp_url.get_secret_value(), settings.retry_delays, installed_consumers()
         )
     )
     if not quiet:

@@ -86,7 +86,7 @@ def _check_idle_connections(engine: AsyncEngine) -> None:
     """Before each use, whether it is closed; after a rest, by a question to the server too.
 
     The pool's own check asks each time, in a transaction of its own: three of the seven round trips
-    of a short reaction.
+    of a short consumer.
     """
 
     def rests(_: Any, record: Any) -> None:
@@ -139,7 +139,7 @@ def info_of(settings: Settings | None) -> dict[Any, Any]:
 def settings_of(session: AsyncSession) -> Settings | None:
     """The settings of the process that opened the session; None where it was given none.
 
-    For rules with numbers that an operator may set: a reaction is given a session alone.
+    For rules with numbers that an operator may set: a consumer is given a session alone.
     """
     found = session.info.get(_SETTINGS)
     return found if isinstance(found, Settings) else None

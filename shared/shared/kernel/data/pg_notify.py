@@ -48,7 +48,7 @@ class Wake:
         await until(self._woken, seconds)
         self._woken.clear()
 
-    def _heard(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+    def _received(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
         self._notice(channel)
 
     def _notice(self, channel: str | None) -> None:
@@ -71,7 +71,7 @@ class Wake:
         connection.add_termination_listener(lambda *_: lost.set())
         try:
             for channel in self._channels:
-                await connection.add_listener(channel, self._heard)
+                await connection.add_listener(channel, self._received)
             self._notice(None)
             await lost.wait()
         finally:

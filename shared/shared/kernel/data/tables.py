@@ -42,7 +42,7 @@ metadata = Base.metadata
 
 
 class OutboxRow(Base):
-    """A fact written with the change that caused it, waiting to be sent or already sent."""
+    """An event written with the change that caused it, waiting to be sent or already sent."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -50,7 +50,7 @@ class OutboxRow(Base):
         Index("ix_outbox_pending", "seq", postgresql_where=text("published_at IS NULL")),
     )
 
-    # CACHE 1: numbers handed out to one session in advance would reorder an aggregate's facts.
+    # CACHE 1: numbers handed out to one session in advance would reorder an aggregate's events.
     seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True, cache=1), primary_key=True)
     event_id: Mapped[uuid.UUID] = mapped_column(PgUUID)
     topic: Mapped[str] = mapped_column(Text)
@@ -63,12 +63,12 @@ class OutboxRow(Base):
     )
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     published_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    parked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    quarantined_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None] = mapped_column(Text)
 
 
 class InboxRow(Base):
-    """A message that a reaction has dealt with; written in the transaction of its effect."""
+    """A message that a consumer has dealt with; written in the transaction of its effect."""
 
     __tablename__ = "inbox"
     __table_args__ = (Index("ix_inbox_received_at", "received_at"),)
@@ -82,7 +82,7 @@ class InboxRow(Base):
 
 
 class DeadLetterRow(Base):
-    """A message that a reaction gave up on, kept until a person decides."""
+    """A message that a consumer gave up on, kept until a person decides."""
 
     __tablename__ = "dead_letter"
     __table_args__ = (UniqueConstraint("queue", "message_key"),)
@@ -105,23 +105,23 @@ class DeadLetterRow(Base):
 
 
 class OutboxHorizonRow(Base):
-    """How far the outbox has been forgotten: facts written until then may be gone."""
+    """How far the outbox has been forgotten: events written until then may be gone."""
 
     __tablename__ = "outbox_horizon"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    forgotten_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    deleted_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class ReplayRow(Base):
-    """A run that sends facts to one queue again: what it was asked for, how far it is, its end.
+    """A run that sends events to one queue again: what it was asked for, how far it is, its end.
 
     `position` is where the next page begins, in the words of what is read.
     """
 
     __tablename__ = "replay"
     __table_args__ = (
-        Index("ix_replay_running", "asked_at", postgresql_where=text("state = 'running'")),
+        Index("ix_replay_running", "requested_at", postgresql_where=text("state = 'running'")),
     )
 
     run: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
@@ -138,9 +138,9 @@ class ReplayRow(Base):
     incomplete: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text, server_default="running")
     error: Mapped[str | None] = mapped_column(Text)
-    asked_by: Mapped[str] = mapped_column(Text)
+    requested_by: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
-    asked_at: Mapped[datetime] = mapped_column(
+    requested_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()
     )
     ended_by: Mapped[str | None] = mapped_column(Text)
@@ -192,7 +192,7 @@ END $$;
 CREATE TRIGGER replay_notify AFTER INSERT ON replay
     FOR EACH STATEMENT EXECUTE FUNCTION replay_notify();
 """
-"""Wakes whoever sends facts again, at commit."""
+"""Wakes whoever sends events again, at commit."""
 
 APPEND_ONLY_SQL = """
 CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

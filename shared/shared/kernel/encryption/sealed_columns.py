@@ -24,7 +24,7 @@ class NothingSealed(NotFound):
 
 
 @dataclass(frozen=True)
-class Holdings:
+class SealedColumns:
     """What a service declares as `sealed` in its spec.
 
     `afterwards` forgets what was marked with older keys and can't be marked anew.

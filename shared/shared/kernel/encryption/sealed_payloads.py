@@ -1,4 +1,4 @@
-"""Sealed fields inside kept facts: found by the end of their name, renewed or taken out."""
+"""Sealed fields inside kept events: found by the end of their name, renewed or taken out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAY_BE_SEALED = b'_sealed"'
 
 
 def parsed(body: bytes) -> Any:
-    """The body as JSON data; None where it is none: what no reaction could read holds no fact.
+    """The body as JSON data; None where it is none: what no consumer could read holds no event.
 
     More is read here than is taken of a message: what is kept must be found by an erasure also
     where a key stands twice, and then the last counts and the others go.

@@ -129,8 +129,8 @@ class Sealer:
 _KEPT = "sealer"
 
 
-def lend(sessions: Sessions, sealer: Sealer) -> None:
-    """Every session of these knows the keys: a reaction is given a session and nothing else."""
+def attach_sealer(sessions: Sessions, sealer: Sealer) -> None:
+    """Every session of these knows the keys: a consumer is given a session and nothing else."""
     sessions.configure(info={_KEPT: sealer})
 
 

@@ -176,7 +176,7 @@ class SealedColumn(_Rows):
 
 @dataclass(frozen=True, kw_only=True)
 class Log(_Rows):
-    """Bodies of facts that are kept: sealed fields are found by name, wherever they are."""
+    """Bodies of events that are kept: sealed fields are found by name, wherever they are."""
 
     body: str = "body"
     page: int = 20

@@ -14,7 +14,7 @@ class Job:
     process killed in the middle loses nothing. It may run in several processes at once: what it
     works on it has to claim (`shared.kernel.jobs.claim`, an advisory lock).
 
-    `wake` names the channels of `pg_notify` that announce new work; `poll_seconds` is the longest
+    `wake` names the channels of `pg_notify` that publish new work; `poll_seconds` is the longest
     time between two looks. `rest_per_work` is seconds of rest per second of work while more waits:
     1.0 leaves half of the time to others. `close` gives back what the job holds, at the end.
     `outages` are the errors of what the job needs beside database and broker when that is away.

@@ -29,7 +29,7 @@ LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 """After any other failure, which nobody may mend for hours."""
 
-TURNED = Gauge(
+LAST_RUN = Gauge(
     "taawon_job_turned_timestamp_seconds",
     "When the job last did a unit of work or found none, Unix time.",
     ["job"],
@@ -74,7 +74,7 @@ class Loop:
         if self.failures and self._outage:
             log.info("background work goes on", job=self.job.name)
         self.failures = 0
-        TURNED.labels(self.job.name).set_to_current_time()
+        LAST_RUN.labels(self.job.name).set_to_current_time()
         return more
 
     def stop(self) -> None:

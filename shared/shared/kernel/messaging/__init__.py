@@ -1,1 +1,1 @@
-"""How facts travel: outbox, relay, topic exchange, one queue per reaction, inbox, dead letters."""
+"""How events travel: outbox, relay, topic exchange, one queue per consumer, inbox, dead letters."""

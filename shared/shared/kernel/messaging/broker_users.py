@@ -1,4 +1,4 @@
-"""A service's own user, said to the broker: its queues to read, its own facts to announce."""
+"""A service's own user, said to the broker: its queues to read, its own events to publish."""
 
 from .management import Management
 from .topology import EVENTS, BrokerUser

@@ -1,4 +1,4 @@
-"""The reactions of a service: which facts it hears, on which queue, and what it does then.
+"""The consumers of a service: which events it hears, on which queue, and what it does then.
 
 What becomes of a message is the desk's business (`desk.py`).
 """
@@ -21,13 +21,13 @@ from . import topology
 
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
-Take = Callable[["Reaction", RabbitMessage], Awaitable[None]]
+Process = Callable[["Consumer", RabbitMessage], Awaitable[None]]
 """Works on one delivery until it is settled."""
 
 
 @dataclass(frozen=True)
-class Reaction:
-    """What a service does when it hears certain facts; one queue of its own."""
+class Consumer:
+    """What a service does when it hears certain events; one queue of its own."""
 
     queue: str
     events: tuple[type[Event], ...]
@@ -37,7 +37,7 @@ class Reaction:
 
     @property
     def rebuildable(self) -> bool:
-        """Whether it may hear facts again: it writes tables of its own and nothing else."""
+        """Whether it may hear events again: it writes tables of its own and nothing else."""
         return bool(self.projection)
 
     @property
@@ -47,11 +47,11 @@ class Reaction:
 
 
 class Consumers:
-    """The reactions of one service. Nothing is connected before `attach`."""
+    """The consumers of one service. Nothing is connected before `attach`."""
 
     def __init__(self, service: str) -> None:
         self.service = service
-        self.reactions: list[Reaction] = []
+        self.consumers: list[Consumer] = []
 
     def on(
         self,
@@ -72,7 +72,7 @@ class Consumers:
 
         def register(handler: H) -> H:
             self._add(
-                Reaction(
+                Consumer(
                     queue=name,
                     events=events,
                     handler=handler,
@@ -89,39 +89,39 @@ class Consumers:
     def of(cls, *capabilities: Consumers) -> Consumers:
         """The consumers of all capabilities of one service; ValueError where two share a queue."""
         service = cls(capabilities[0].service)
-        for reaction in (each for group in capabilities for each in group.reactions):
-            service._add(reaction)
+        for consumer in (each for group in capabilities for each in group.consumers):
+            service._add(consumer)
         return service
 
-    def _add(self, reaction: Reaction) -> None:
-        self._refuse_taken(reaction.queue)
-        self.reactions.append(reaction)
+    def _add(self, consumer: Consumer) -> None:
+        self._refuse_taken(consumer.queue)
+        self.consumers.append(consumer)
 
     def _refuse_taken(self, queue: str) -> None:
-        if any(known.queue == queue for known in self.reactions):
+        if any(known.queue == queue for known in self.consumers):
             raise ValueError(f"queue {queue} has a consumer already")
 
-    def attach(self, broker: RabbitBroker, take: Take) -> None:
-        """Subscribe every reaction on a broker made with `apply_types=False`; `take` does the work.
+    def attach(self, broker: RabbitBroker, process: Process) -> None:
+        """Subscribe every consumer on a broker made with `apply_types=False`; `take` does the work.
 
         Queues must exist: `taawon topology apply`.
         """
-        for reaction in self.reactions:
+        for consumer in self.consumers:
             subscriber = broker.subscriber(
-                RabbitQueue(reaction.queue, declare=False, routing_key=reaction.topics[0]),
+                RabbitQueue(consumer.queue, declare=False, routing_key=consumer.topics[0]),
                 RabbitExchange(topology.EVENTS, type=ExchangeType.TOPIC, declare=False),
-                channel=Channel(prefetch_count=reaction.prefetch),
+                channel=Channel(prefetch_count=consumer.prefetch),
                 ack_policy=AckPolicy.MANUAL,
                 no_reply=True,
-                title=reaction.queue,
-                description=reaction.handler.__doc__,
+                title=consumer.queue,
+                description=consumer.handler.__doc__,
                 decoder=_leave_whole,
             )
-            subscriber(_receiver(reaction, take))
+            subscriber(_receiver(consumer, process))
 
 
 async def _leave_whole(message: Any) -> Any:
-    """The desk parses the body itself, so that a wrong one is told apart from a failing handler.
+    """The desk parses the body itself, so that a wrong one is distinguished from a failing handler.
 
     With the whole message as what was decoded, nothing has to be injected (`apply_types=False`),
     which would cost more than reading the message.
@@ -129,8 +129,8 @@ async def _leave_whole(message: Any) -> Any:
     return message
 
 
-def _receiver(reaction: Reaction, take: Take) -> Callable[[Any], Awaitable[None]]:
+def _receiver(consumer: Consumer, process: Process) -> Callable[[Any], Awaitable[None]]:
     async def receive(message: Any) -> None:
-        await take(reaction, message)
+        await process(consumer, message)
 
     return receive

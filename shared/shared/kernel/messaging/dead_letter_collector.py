@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Drain:
+class DeadLetterCollector:
     """Moves dead letters of one service from its queues into its table."""
 
     sessions: Sessions
@@ -41,7 +41,7 @@ class Drain:
                 await self._consume(settle)
             except Exception as error:
                 if not _is_away(error):
-                    log.exception("drain failed")
+                    log.exception("dead letter collector failed")
             settle = topology.SETTLE_SECONDS
             await rest(self.pause)
 
@@ -55,9 +55,9 @@ class Drain:
             async with asyncio.TaskGroup() as group:
                 for queue in self.queues:
                     dead = await channel.get_queue(dead_queue(queue))
-                    group.create_task(self._drain(queue, dead))
+                    group.create_task(self._collect(queue, dead))
 
-    async def _drain(self, name: str, dead: AbstractQueue) -> None:
+    async def _collect(self, name: str, dead: AbstractQueue) -> None:
         messages = dead.iterator()
         async with asyncio.timeout(topology.ANSWER_SECONDS):
             await messages.consume()

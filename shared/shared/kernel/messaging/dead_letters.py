@@ -36,8 +36,8 @@ class NoSuchDeadLetter(NotFound):
     """There is no dead letter of that number: list them with `taawon dead-letters list`."""
 
 
-class ForgedLetter(Conflict):
-    """Its sender had no right to this fact: drop it, and find out who sent it."""
+class ForgedDeadLetter(Conflict):
+    """Its sender had no right to this event: drop it, and find out who sent it."""
 
 
 class AlreadyDecided(Conflict):
@@ -109,12 +109,12 @@ async def _row_of(
 
 
 def _last_death(headers: dict[str, Any]) -> datetime | None:
-    """As the reaction noted it, or the broker where it gave the message up itself."""
+    """As the consumer noted it, or the broker where it gave the message up itself."""
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     by_broker = latest.get("time") if isinstance(latest, dict) else None
-    told = map(timestamps.moment, (headers.get(failure.LAST_FAILED), by_broker))
-    return max(filter(None, told), default=None)
+    moments = map(timestamps.moment, (headers.get(failure.LAST_FAILED), by_broker))
+    return max(filter(None, moments), default=None)
 
 
 def _bare(row: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _count(value: object) -> int:
     return value if failure.is_count(value) else topology.DELIVERY_LIMIT
 
 
-async def list_dead(
+async def list_dead_letters(
     session: AsyncSession, *, state: str = "dead", limit: int = 100
 ) -> list[Listed]:
     """The newest dead letters in this state, without what they say: there may be very many."""
@@ -179,7 +179,7 @@ async def list_dead(
     return [Listed(*row) for row in await session.execute(query.limit(limit))]
 
 
-async def count_dead(session: AsyncSession, *, state: str = "dead") -> int:
+async def count_dead_letters(session: AsyncSession, *, state: str = "dead") -> int:
     """How many there are in this state."""
     query = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.state == state)
     return await session.scalar(query) or 0
@@ -208,7 +208,7 @@ async def redrive(
     """
     row = await _undecided(session, number)
     if failure.FORGED in row.error:
-        raise ForgedLetter
+        raise ForgedDeadLetter
     kept = {k: v for k, v in row.headers.items() if k.startswith(("cloudEvents_", "x-taawon-run"))}
     message = aio_pika.Message(
         row.body,
@@ -246,7 +246,7 @@ def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, rea
         session,
         None,
         action=f"dead letter {state}",
-        subject_id=_fact_of(row),
+        subject_id=_event_of(row),
         after={
             "number": row.id,
             "queue": row.queue,
@@ -257,8 +257,8 @@ def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, rea
     )
 
 
-def _fact_of(row: DeadLetterRow) -> UUID | None:
-    """The id of the fact; a wrong message may have none."""
+def _event_of(row: DeadLetterRow) -> UUID | None:
+    """The id of the event; a wrong message may have none."""
     try:
         return UUID(row.message_id or "")
     except ValueError:

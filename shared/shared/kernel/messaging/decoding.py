@@ -1,7 +1,7 @@
-"""What a message has to be before a reaction sees it; anything else is refused for good.
+"""What a message has to be before a consumer sees it; anything else is refused for good.
 
-A fact from a clock that is wrong, or a version that no change ever reached, would outrank every
-true one after it. So a fact may be as old as the platform, but hardly newer than now; and the
+An event from a clock that is wrong, or a version that no change ever reached, would outrank every
+true one after it. So an event may be as old as the platform, but hardly newer than now; and the
 versions that listeners keep grow step by step (`shared.contracts.base`).
 """
 
@@ -29,7 +29,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
-    """The fact in a message, or `WrongMessage`, or where it does not validate."""
+    """The event in a message, or `WrongMessage`, or where it does not validate."""
     raw = message.raw_message
     body = message.body
     if len(body) > MAX_BODY_BYTES:
@@ -49,7 +49,7 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 
 
 def _refuse_ambiguous(body: bytes) -> None:
-    """Where a key stands twice, another reader of the same fact could take the other value."""
+    """Where a key stands twice, another reader of the same event could take the other value."""
     try:
         json_text.refuse_ambiguous(body)
     except json_text.RepeatedKey:
@@ -97,7 +97,7 @@ def run_of(message: RabbitMessage, *, replayed: bool) -> str:
     """The run that replayed the event, or ""; `replayed` says whether the queue takes such."""
     run = header(message, topology.RUN_HEADER) or ""
     if run and not replayed:
-        raise WrongMessage("this queue takes no fact a second time: it is not rebuildable")
+        raise WrongMessage("this queue takes no event a second time: it is not rebuildable")
     if len(run) > 80 or not run.isprintable():
         raise WrongMessage(f"{topology.RUN_HEADER} is no name of a run")
     return run
@@ -109,7 +109,7 @@ def header(message: RabbitMessage, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def is_from_owner(user: str | None, topic: str | None, listener: str) -> bool:
-    """Whether a fact comes from the service that owns it, or from the listener's own retries."""
+def is_from_owner(user: str | None, topic: str | None, service: str) -> bool:
+    """Whether an event comes from the service that owns it, or from the listener's own retries."""
     owner = (topic or "").partition(".")[0]
-    return user in {owner, listener}
+    return user in {owner, service}

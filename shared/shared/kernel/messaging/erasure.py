@@ -1,4 +1,4 @@
-"""What a person had erased or corrected is taken out of kept facts, and stays out.
+"""What a person had erased or corrected is taken out of kept events, and stays out.
 
 The audit, which is never changed, remembers by ids alone: below which version the records of a
 cooperative are to hold nothing sealed, and until when asked for a report about an id is to go. What
@@ -27,14 +27,14 @@ from .relay import RELAY_LOCK
 ACTION: Final = "older sealed values forgotten"
 REPORT: Final = "report_sealed"
 _PAGE: Final = 20
-FORGETTING_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
+ERASURE_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
 """Shared by whoever keeps a body that may be sealed, held alone by whoever takes values out:
 otherwise each would miss the other's uncommitted rows for good."""
 
 
 @dataclass(frozen=True)
-class KeptFacts:
-    """A table that keeps bodies of facts."""
+class KeptEvents:
+    """A table that keeps bodies of events."""
 
     table: Table
     key: str
@@ -42,13 +42,13 @@ class KeptFacts:
 
 
 LOGS: Final = (
-    KeptFacts(OutboxRow.__table__, "seq"),  # type: ignore[arg-type]  # a Table
-    KeptFacts(DeadLetterRow.__table__, "id"),  # type: ignore[arg-type]  # a Table
+    KeptEvents(OutboxRow.__table__, "seq"),  # type: ignore[arg-type]  # a Table
+    KeptEvents(DeadLetterRow.__table__, "id"),  # type: ignore[arg-type]  # a Table
 )
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Erased:
     """Records of a cooperative below a version, and reports about an id asked for until a moment.
 
     When it was asked for counts: the answer of a service that was down comes much later.
@@ -64,9 +64,10 @@ class Forgotten:
     def covers(self, holder: Mapping[str, Any], name: str) -> bool:
         """Whether the sealed field of this name is to go."""
         if name == REPORT:
-            asked_at = _moment(holder.get("asked_at")) or _moment(holder.get("occurred_at"))
+            requested_at = _moment(holder.get("requested_at")) or _moment(holder.get("occurred_at"))
             return any(
-                asked_at is None or asked_at <= self.until[each] for each in self._about(holder)
+                requested_at is None or requested_at <= self.until[each]
+                for each in self._about(holder)
             )
         below = self.below.get(_id(holder.get("cooperative_id")) or _NOBODY)
         version = holder.get("version")
@@ -111,22 +112,22 @@ def _moment(value: object) -> datetime | None:
     return moment if moment and moment.tzinfo else None
 
 
-def remember(session: AsyncSession, forgotten: Forgotten) -> None:
+def remember(session: AsyncSession, erased: Erased) -> None:
     """One audit row per id, found again by it."""
-    for each in sorted(forgotten.ids):
-        until = forgotten.until.get(each)
-        below = forgotten.below.get(each)
+    for each in sorted(erased.ids):
+        until = erased.until.get(each)
+        below = erased.below.get(each)
         after = {"below_version": below, "until": until.isoformat() if until else None}
         audit.record(session, None, action=ACTION, subject_id=each, after=after)
 
 
-async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Forgotten:
+async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Erased:
     """What was forgotten of these, ever; found by the index of subjects."""
     wanted = set(ids)
     below: dict[UUID, int] = {}
     until: dict[UUID, datetime] = {}
     if not wanted:
-        return Forgotten()
+        return Erased()
     rows = await session.execute(
         select(AuditRow.subject_id, AuditRow.after).where(
             AuditRow.subject_id.in_(wanted), AuditRow.action == ACTION
@@ -137,33 +138,33 @@ async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Forgotten:
             below[subject] = max(below.get(subject, 0), after["below_version"])
         if moment := _moment(after.get("until")):
             until[subject] = max(until.get(subject, moment), moment)
-    return Forgotten(below, until)
+    return Erased(below, until)
 
 
 async def cleaned(session: AsyncSession, body: bytes) -> bytes:
     """A body that is about to be kept, without what was forgotten before it came."""
     if MAY_BE_SEALED not in body:
         return body
-    await session.execute(select(func.pg_advisory_xact_lock_shared(FORGETTING_LOCK)))
+    await session.execute(select(func.pg_advisory_xact_lock_shared(ERASURE_LOCK)))
     about = {each for holder, _ in sealed_fields(parsed(body)) for each in ids_of(holder)}
     return (await recall(session, about)).without(body) or body
 
 
 async def scrub(
-    session: AsyncSession, forgotten: Forgotten, logs: Sequence[KeptFacts] = LOGS
+    session: AsyncSession, erased: Erased, logs: Sequence[KeptEvents] = LOGS
 ) -> dict[str, int]:
-    """Take it out of every kept fact; how many rows of each table changed.
+    """Take it out of every kept event; how many rows of each table changed.
 
     The relay takes turns with this, so that neither waits for rows of the other.
     """
-    for lock in (RELAY_LOCK, FORGETTING_LOCK):
+    for lock in (RELAY_LOCK, ERASURE_LOCK):
         await session.execute(select(func.pg_advisory_xact_lock(lock)))
-    return {log.table.name: await _scrub_log(session, forgotten, log) for log in logs}
+    return {log.table.name: await _scrub_log(session, erased, log) for log in logs}
 
 
-async def _scrub_log(session: AsyncSession, forgotten: Forgotten, log: KeptFacts) -> int:
+async def _scrub_log(session: AsyncSession, erased: Erased, log: KeptEvents) -> int:
     key, body = log.table.c[log.key], log.table.c[log.body]
-    named = [str(each).encode() for each in forgotten.ids]
+    named = [str(each).encode() for each in erased.ids]
     given = func.unnest(cast(named, ARRAY(LargeBinary))).column_valued("given")
     names_one = select(1).where(func.position(given.op("IN")(body)) > 0).exists()
     changed, last = 0, None
@@ -175,7 +176,7 @@ async def _scrub_log(session: AsyncSession, forgotten: Forgotten, log: KeptFacts
         if not rows:
             break
         for number, held in rows:
-            if (clean := forgotten.without(held)) is not None:
+            if (clean := erased.without(held)) is not None:
                 new = update(log.table).where(key == number).values({log.body: clean})
                 await session.execute(new)
                 changed += 1

@@ -25,7 +25,7 @@ MOST_ATTEMPTS = 1000
 """A count beyond it was not written by us, so it is not believed."""
 
 
-FORGED = "the sender is not the owner of this fact"
+FORGED = "the sender is not the owner of this event"
 
 
 class WrongMessage(Exception):
@@ -72,7 +72,7 @@ def describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def parked_copy(message: RabbitMessage, failure: Failure, *, user: str) -> Message:
+def failed_copy(message: RabbitMessage, failure: Failure, *, user: str) -> Message:
     """The same message, same id, with its history in our own headers."""
     raw = message.raw_message
     return Message(

@@ -1,12 +1,12 @@
-"""The way in: a reaction is a function of a fact and a session; the desk does the rest.
+"""The way in: a consumer is a function of an event and a session; the desk does the rest.
 
 One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
 
 - infrastructure (the database or the broker is away): spends no attempt. The message is held, the
-  reaction pauses, looks again, and goes on where it was. Where the database answers each time, and
+  consumer pauses, looks again, and goes on where it was. Where the database answers each time, and
   only this message never gets through, it is the message after all, and so the third kind;
 - this message is wrong (it does not validate, or the domain refuses it): dead at once;
-- anything else, `NotFound` included, for the fact may only be early: again after growing pauses, a
+- anything else, `NotFound` included, for the event may only be early: again after growing pauses, a
   bounded number of times, then dead.
 """
 
@@ -37,8 +37,8 @@ from shared.kernel.observability import tracing
 from shared.kernel.outage_causes import Cause
 
 from . import decoding, topology
-from .consumers import Reaction
-from .failure import FORGED, Failure, WrongMessage, parked_copy
+from .consumers import Consumer
+from .failure import FORGED, Failure, WrongMessage, failed_copy
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
 
 log = structlog.get_logger()
@@ -47,11 +47,11 @@ UNSETTLED_LOOKS = 5
 """How often a message is tried that neither works nor can be sent on; then its queue parts with it.
 """
 
-VAIN_LOOKS = 20
+PROBES_IN_VAIN = 20
 """How often the database may answer at once when a message has failed as if it were away."""
 
 HANDLED = Counter(
-    "taawon_messages_total", "Messages by reaction and outcome.", ["queue", "outcome"]
+    "taawon_messages_total", "Messages by consumer and outcome.", ["queue", "outcome"]
 )
 OUTCOMES = ("done", "repeated", "retried", "dead")
 """Repeated: the inbox knew the message, so it changed nothing."""
@@ -80,13 +80,13 @@ class _Tries:
 
 
 @dataclass
-class Desk:
+class MessageProcessor:
     """Where messages are worked on: knows the database, the pauses and the way to the dead."""
 
     sessions: Sessions
     publisher: Publisher
     service: str
-    pauses: tuple[float, ...]
+    delays: tuple[float, ...]
     probe_seconds: float = 1.0
     verify_sender: bool = True
     _waiting: int = field(default=0, init=False)
@@ -107,7 +107,7 @@ class Desk:
         """Why deliveries wait; None where none does."""
         return self._cause if self.paused else None
 
-    async def take(self, reaction: Reaction, message: RabbitMessage) -> None:
+    async def process(self, consumer: Consumer, message: RabbitMessage) -> None:
         """Work on a delivery until it is settled: done, to be tried again later, or dead."""
         context = WorkContext.of(
             correlation_id=decoding.header(message, "cloudEvents_correlationid"),
@@ -115,13 +115,13 @@ class Desk:
             traceparent=decoding.header(message, "traceparent"),
         )
         raw = message.raw_message
-        seen = tracing.processing(reaction.queue, raw.type, raw.message_id, len(message.body))
+        seen = tracing.processing(consumer.queue, raw.type, raw.message_id, len(message.body))
         tries = _Tries()
-        with working(context, queue=reaction.queue, event_id=message.message_id), seen as span:
+        with working(context, queue=consumer.queue, event_id=message.message_id), seen as span:
             while True:
                 try:
-                    with MESSAGE_SECONDS.labels(reaction.queue).time():
-                        outcome = await self._settle(reaction, message, tries)
+                    with MESSAGE_SECONDS.labels(consumer.queue).time():
+                        outcome = await self._settle(consumer, message, tries)
                     span.set_attribute("taawon.outcome", outcome)
                     return
                 except Exception as error:
@@ -132,42 +132,42 @@ class Desk:
                         tries.unsettled += 1
                         if tries.unsettled >= UNSETTLED_LOOKS:
                             await message.reject(requeue=False)  # the queue's net: it is kept
-                            HANDLED.labels(reaction.queue, "rejected").inc()
+                            HANDLED.labels(consumer.queue, "rejected").inc()
                             return
                     looks = await self._wait_out(error)
                     tries.in_vain += tries.suspect and looks == 1
 
-    async def _settle(self, reaction: Reaction, message: RabbitMessage, tries: _Tries) -> str:
+    async def _settle(self, consumer: Consumer, message: RabbitMessage, tries: _Tries) -> str:
         tries.suspect = False
         try:
-            outcome = await self._work(reaction, message)
+            outcome = await self._work(consumer, message)
         except Exception as error:
             away = _is_away(error)
             tries.suspect = away and not has_no_room(error)  # no message is the reason of that
-            if away and tries.in_vain < VAIN_LOOKS:
+            if away and tries.in_vain < PROBES_IN_VAIN:
                 raise
-            outcome = await self._give_up_or_retry(reaction, message, error)
-        failpoints.reach(f"{reaction.queue}.between-commit-and-ack")
+            outcome = await self._give_up_or_retry(consumer, message, error)
+        failpoints.reach(f"{consumer.queue}.between-commit-and-ack")
         await message.ack()
-        HANDLED.labels(reaction.queue, outcome).inc()
+        HANDLED.labels(consumer.queue, outcome).inc()
         return outcome
 
-    async def _work(self, reaction: Reaction, message: RabbitMessage) -> str:
+    async def _work(self, consumer: Consumer, message: RabbitMessage) -> str:
         decoding.refuse_undecodable(message)
         self._check_sender(message)
-        event = decoding.read(reaction.events, message)
+        event = decoding.read(consumer.events, message)
         event_id = decoding.event_id(message)
-        run = decoding.run_of(message, replayed=reaction.rebuildable)
+        run = decoding.run_of(message, replayed=consumer.rebuildable)
         async with self.sessions.begin() as session:
-            if not await first_time(session, reaction.queue, event_id, run):
+            if not await first_time(session, consumer.queue, event_id, run):
                 return "repeated"
-            await reaction.handler(event, session)
+            await consumer.handler(event, session)
             await session.flush()
-            failpoints.reach(f"{reaction.queue}.before-commit")
+            failpoints.reach(f"{consumer.queue}.before-commit")
         return "done"
 
     def _check_sender(self, message: RabbitMessage) -> None:
-        """Only a service's own user announces its facts: the broker has verified the user id."""
+        """Only a service's own user publishes its events: the broker has verified the user id."""
         if not self.verify_sender:
             return
         raw = message.raw_message
@@ -175,13 +175,13 @@ class Desk:
             raise WrongMessage(FORGED)
 
     async def _give_up_or_retry(
-        self, reaction: Reaction, message: RabbitMessage, error: Exception
+        self, consumer: Consumer, message: RabbitMessage, error: Exception
     ) -> str:
         failure = Failure.of(message, error)
-        again = not _is_final(error) and failure.attempts <= len(self.pauses)
-        exchange = topology.Tier(self.pauses[failure.attempts - 1]).name if again else topology.DEAD
-        copy = parked_copy(message, failure, user=topology.user_of(self.publisher.url))
-        await self.publisher.publish_one(Outgoing(copy, exchange, reaction.queue))
+        again = not _is_final(error) and failure.attempts <= len(self.delays)
+        exchange = topology.Tier(self.delays[failure.attempts - 1]).name if again else topology.DEAD
+        copy = failed_copy(message, failure, user=topology.user_of(self.publisher.url))
+        await self.publisher.publish_one(Outgoing(copy, exchange, consumer.queue))
         if again:
             log.warning("message to be tried again", attempts=failure.attempts, error=failure.error)
             return "retried"
@@ -192,13 +192,13 @@ class Desk:
         """Hold the message while what we stand on is away; how many looks it took."""
         cause = outage_causes.of_either(error) if _is_away(error) else None  # None: it waits for us
         self._cause = cause
-        log.warning("reaction paused", error=type(error).__name__, cause=cause and str(cause))
+        log.warning("consumer paused", error=type(error).__name__, cause=cause and str(cause))
         self._waiting += 1
         try:
             looks = await until_it_answers(self.sessions, self.probe_seconds)
         finally:
             self._waiting -= 1
-        log.info("reaction goes on")
+        log.info("consumer goes on")
         return looks
 
 

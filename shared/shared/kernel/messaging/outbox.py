@@ -1,4 +1,4 @@
-"""The one way out: a fact is written in the transaction of the change that caused it."""
+"""The one way out: an event is written in the transaction of the change that caused it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.kernel.observability import tracing
 
 
 def add(session: AsyncSession, event: Event) -> None:
-    """Record the fact; the relay sends it after the commit, and nothing is sent on a rollback."""
+    """Record the event; the relay sends it after the commit, and nothing is sent on a rollback."""
     session.add(row_for(event))
 
 
 def row_for(event: Event) -> OutboxRow:
-    """The fact as it will be sent: body and headers are fixed now and never made again."""
+    """The event as it will be sent: body and headers are fixed now and never made again."""
     work = context.current()
     headers = {
         "cloudEvents_correlationid": work.correlation_id,

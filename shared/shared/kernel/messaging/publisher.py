@@ -76,7 +76,9 @@ class Publisher:
             await self._open()
         except CONNECTION_ERRORS as error:
             if not self._away:
-                log.warning("no way to the broker", door=self.name, cause=str(of_broker(error)))
+                log.warning(
+                    "no connection to the broker", publisher=self.name, cause=str(of_broker(error))
+                )
             self._away = True
             return False
         self._away = False

@@ -1,4 +1,4 @@
-"""Facts that the relay has set aside because they can't be sent, and letting them go again."""
+"""Events that the relay has set aside because they can't be sent, and letting them go again."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
 
 
 class NotSetAside(NotFound):
-    """No fact of this id is set aside: list them with `taawon outbox list`."""
+    """No event of this id is set aside: list them with `taawon outbox list`."""
 
 
-class Parked(NamedTuple):
-    """A fact that was set aside, without its content."""
+class QuarantinedRow(NamedTuple):
+    """An event that was set aside, without its content."""
 
     event_id: UUID
     topic: str
     last_error: str | None
     attempts: int
     created_at: datetime
-    parked_at: datetime | None
+    quarantined_at: datetime | None
 
 
-async def list_parked(session: AsyncSession) -> list[Parked]:
+async def list_quarantined(session: AsyncSession) -> list[QuarantinedRow]:
     """What is set aside, the oldest first."""
     rows = await session.execute(
         select(
@@ -39,12 +39,12 @@ async def list_parked(session: AsyncSession) -> list[Parked]:
             OutboxRow.last_error,
             OutboxRow.attempts,
             OutboxRow.created_at,
-            OutboxRow.parked_at,
+            OutboxRow.quarantined_at,
         )
-        .where(OutboxRow.parked_at.is_not(None), OutboxRow.published_at.is_(None))
+        .where(OutboxRow.quarantined_at.is_not(None), OutboxRow.published_at.is_(None))
         .order_by(OutboxRow.seq)
     )
-    return [Parked(*row) for row in rows]
+    return [QuarantinedRow(*row) for row in rows]
 
 
 async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, reason: str) -> int:
@@ -53,12 +53,12 @@ async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, re
     One that can't be sent still is set aside again. Nothing happens where one is not set aside.
     """
     statement = update(OutboxRow).where(
-        OutboxRow.parked_at.is_not(None), OutboxRow.published_at.is_(None)
+        OutboxRow.quarantined_at.is_not(None), OutboxRow.published_at.is_(None)
     )
     if events:
         statement = statement.where(OutboxRow.event_id.in_(events))
     released = list(
-        await session.scalars(statement.values(parked_at=None).returning(OutboxRow.event_id))
+        await session.scalars(statement.values(quarantined_at=None).returning(OutboxRow.event_id))
     )
     if missing := sorted(set(map(str, events)) - set(map(str, released))):
         raise NotSetAside(
@@ -68,7 +68,7 @@ async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, re
         audit.record(
             session,
             None,
-            action="parked fact released",
+            action="quarantined event released",
             subject_id=event_id,
             after={"who": who, "reason": reason},
         )

@@ -1,8 +1,8 @@
-"""Carries facts from the outbox to the broker: in order per aggregate, at least once, never lost.
+"""Carries events from the outbox to the broker: in order per aggregate, at least once, never lost.
 
 One relay per service is active: whoever holds a transaction-scoped advisory lock, so that a lost
-process leaves no lock behind. A crash between the broker's confirm and the mark sends a fact again
-under the same message id; inboxes drop the repeat.
+process leaves no lock behind. A crash between the broker's confirm and the mark sends an event
+again under the same message id; inboxes drop the repeat.
 """
 
 from __future__ import annotations
@@ -30,22 +30,25 @@ log = structlog.get_logger()
 
 RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; databases are apart, so one number does
 
-PUBLISHED = Counter("taawon_outbox_published_total", "Facts confirmed by the broker.")
-PARKED = Counter("taawon_outbox_parked_total", "Facts set aside because they can't be sent.")
+PUBLISHED = Counter("taawon_outbox_published_total", "Events confirmed by the broker.")
+QUARANTINED = Counter(
+    "taawon_outbox_quarantined_total", "Events set aside because they can't be sent."
+)
 FAILURES = Counter(
-    "taawon_outbox_failures_total", "Facts that the broker did not confirm; they are sent again."
+    "taawon_outbox_failures_total", "Events that the broker did not confirm; they are sent again."
 )
 BATCH_SECONDS = Histogram(
-    "taawon_relay_batch_seconds", "Time to send a batch of facts and hear that each is confirmed."
+    "taawon_relay_batch_seconds", "Time to send a batch of events and hear that each is confirmed."
 )
-TURNED = Gauge(
-    "taawon_relay_turned_timestamp_seconds", "When the relay last looked at its outbox, Unix time."
+LAST_RUN = Gauge(
+    "taawon_relay_last_run_timestamp_seconds",
+    "When the relay last looked at its outbox, Unix time.",
 )
 
 _outbox = OutboxRow.__table__
 _CLAIM = (
     select(_outbox)
-    .where(_outbox.c.published_at.is_(None), _outbox.c.parked_at.is_(None))
+    .where(_outbox.c.published_at.is_(None), _outbox.c.quarantined_at.is_(None))
     .order_by(_outbox.c.seq)
 )
 
@@ -79,7 +82,7 @@ class Relay:
                 log.exception("relay failed", service=self.service)
             self._pause = min(self._pause * 2 or 0.2, 5.0)
             return False
-        TURNED.set_to_current_time()
+        LAST_RUN.set_to_current_time()
         self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
         return sent.clean and sent.full
 
@@ -91,7 +94,7 @@ class Relay:
             await wake.wait(self.poll_seconds)
 
     async def send_batch(self) -> Sent:
-        """Claim the oldest facts, publish them together, and mark those that are safe to mark."""
+        """Claim the oldest events, publish them together, and mark those that are safe to mark."""
         async with self.engine.begin() as tx:
             if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
                 return Sent(0, clean=True)
@@ -150,12 +153,14 @@ class Relay:
             "last_error": f"{type(error).__name__}",
         }
         if own:
-            values["parked_at"] = func.clock_timestamp()
-            PARKED.inc()
-            log.error("fact parked", topic=row.topic, event_id=str(row.event_id), error=str(error))
+            values["quarantined_at"] = func.clock_timestamp()
+            QUARANTINED.inc()
+            log.error(
+                "event quarantined", topic=row.topic, event_id=str(row.event_id), error=str(error)
+            )
         elif row.attempts == 0:
             log.warning(
-                "fact not sent yet",
+                "event not sent yet",
                 topic=row.topic,
                 error=type(error).__name__,
                 cause=str(outage_causes.of_broker(error)),
@@ -165,7 +170,7 @@ class Relay:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a batch came to: facts marked as sent, whether none failed, and whether it was full."""
+    """What a batch came to: events marked as sent, whether none failed, and whether it was full."""
 
     count: int
     clean: bool
@@ -175,7 +180,7 @@ class Sent:
 def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]:
     """Confirmed rows, without those that overtook an earlier, unconfirmed row of their aggregate.
 
-    A row that can't be sent for its own sake is parked and holds nobody up.
+    A row that can't be sent for its own sake is quarantined and holds nobody up.
     """
     blocked: set[Any] = set()
     marks: list[int] = []

@@ -12,22 +12,22 @@ from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
 
 
 async def republish(session: AsyncSession, since: datetime, *, who: str, reason: str) -> int:
-    """Let the relay announce every kept fact written since then again; how many there are.
+    """Let the relay publish every kept event written since then again; how many there are.
 
-    Under the same ids and to everybody: a reaction that has dealt with a fact knows it by its
+    Under the same ids and to everybody: a consumer that has dealt with an event knows it by its
     inbox, which is kept as long as this log, and does nothing. What waits or is set aside stays so.
     """
-    announced = OutboxRow.published_at.is_not(None) & (OutboxRow.created_at >= since)
+    published = OutboxRow.published_at.is_not(None) & (OutboxRow.created_at >= since)
     result = await session.execute(
-        update(OutboxRow).where(announced).values(published_at=None, attempts=0)
+        update(OutboxRow).where(published).values(published_at=None, attempts=0)
     )
     count = int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an update
     if count:
         audit.record(
             session,
             None,
-            action="log announced again",
-            after={"since": since.isoformat(), "facts": count, "who": who, "reason": reason},
+            action="log republished",
+            after={"since": since.isoformat(), "events": count, "who": who, "reason": reason},
         )
         await session.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
     return count

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 AHEAD = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours: far more than clocks that are kept ever differ."""
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-"""Before it there was no platform that could have announced anything."""
+"""Before it there was no platform that could have published anything."""
 
 
 def moment(value: object) -> datetime | None:

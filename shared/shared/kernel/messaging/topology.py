@@ -1,16 +1,16 @@
 """Every exchange and queue, declared in one place before any relay starts.
 
-    <service> ──► taawon.events (topic) ──► <service>.<reaction>   one quorum queue per reaction
+    <service> ──► taawon.events (topic) ──► <service>.<consumer>   one quorum queue per consumer
                        │ nobody bound
                        ▼
                   taawon.unrouted
 
-    <service> ──► taawon.replay (direct) ──► <service>.<reaction>   by name and topic: replays
+    <service> ──► taawon.replay (direct) ──► <service>.<consumer>   by name and topic: replays
 
-    <service>.<reaction> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
-    <service>.<reaction> ──► taawon.dead (direct) ──► <service>.<reaction>.dead
+    <service>.<consumer> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
+    <service>.<consumer> ──► taawon.dead (direct) ──► <service>.<consumer>.dead
 
-No queue that facts pass through has a length limit: a full queue would refuse the publish although
+No queue that events pass through has a length limit: a full queue would refuse the publish although
 the other queues already hold the message. Changed arguments need a new queue name.
 """
 
@@ -32,7 +32,7 @@ DEAD = "taawon.dead"
 REPLAY = "taawon.replay"
 """Replayed events, to one rebuildable queue each; what no queue is bound for comes back."""
 RUN_HEADER = "x-taawon-run"
-"""Names the run that sends a fact again. An inbox knows a fact once per run."""
+"""Names the run that sends an event again. An inbox knows an event once per run."""
 DELIVERY_LIMIT = 200
 """Redeliveries by the broker itself (crashes, lost connections) before it gives a message up.
 
@@ -54,7 +54,7 @@ UNROUTED_LENGTH = 100_000
 
 
 class Declares(Protocol):
-    """What topology needs to know of a reaction."""
+    """What topology needs to know of a consumer."""
 
     @property
     def queue(self) -> str: ...
@@ -96,8 +96,8 @@ def _safe_quorum(**extra: Any) -> dict[str, Any]:
     }
 
 
-def reaction_arguments(queue: str) -> dict[str, Any]:
-    """Arguments of a reaction's queue; its dead letters leave through the net of the limit."""
+def consumer_arguments(queue: str) -> dict[str, Any]:
+    """Arguments of a consumer's queue; its dead letters leave through the net of the limit."""
     return _safe_quorum(
         **{
             "x-delivery-limit": DELIVERY_LIMIT,
@@ -113,16 +113,16 @@ def dead_queue_arguments() -> dict[str, Any]:
 
 
 async def declare(
-    channel: AbstractChannel, reactions: Iterable[Declares], pauses: Iterable[float]
+    channel: AbstractChannel, consumers: Iterable[Declares], delays: Iterable[float]
 ) -> list[str]:
-    """Declare exchanges, retry tiers and the reactions' queues; the names of all queues."""
+    """Declare exchanges, retry tiers and the consumers' queues; the names of all queues."""
     events = await _declare_exchanges(channel)
     names = [UNROUTED]
-    for tier in map(Tier, pauses):
+    for tier in map(Tier, delays):
         names.append(await _declare_tier(channel, tier))
     dead = await channel.get_exchange(DEAD, ensure=False)
-    for reaction in reactions:
-        names += await _declare_reaction(channel, events, dead, reaction)
+    for consumer in consumers:
+        names += await _declare_consumer(channel, events, dead, consumer)
     return names
 
 
@@ -154,33 +154,33 @@ async def _declare_tier(channel: AbstractChannel, tier: Tier) -> str:
     return tier.name
 
 
-async def _declare_reaction(
-    channel: AbstractChannel, events: AbstractExchange, dead: AbstractExchange, reaction: Declares
+async def _declare_consumer(
+    channel: AbstractChannel, events: AbstractExchange, dead: AbstractExchange, consumer: Declares
 ) -> list[str]:
-    dead_name = dead_queue(reaction.queue)
+    dead_name = dead_queue(consumer.queue)
     dead_letters = await channel.declare_queue(
         dead_name, durable=True, arguments=dead_queue_arguments()
     )
-    await dead_letters.bind(dead, routing_key=reaction.queue)
+    await dead_letters.bind(dead, routing_key=consumer.queue)
     queue = await channel.declare_queue(
-        reaction.queue, durable=True, arguments=reaction_arguments(reaction.queue)
+        consumer.queue, durable=True, arguments=consumer_arguments(consumer.queue)
     )
-    for topic in reaction.topics:
+    for topic in consumer.topics:
         await queue.bind(events, routing_key=topic)
-    await _bind_replay(queue, reaction)
-    return [reaction.queue, dead_name]
+    await _bind_replay(queue, consumer)
+    return [consumer.queue, dead_name]
 
 
-async def _bind_replay(queue: AbstractQueue, reaction: Declares) -> None:
+async def _bind_replay(queue: AbstractQueue, consumer: Declares) -> None:
     """Let a rebuildable queue take replayed events; one that is not any more, no longer."""
-    bind = queue.bind if reaction.rebuildable else queue.unbind
-    for topic in reaction.topics:
-        await bind(REPLAY, routing_key=replay_key(reaction.queue, topic))
+    bind = queue.bind if consumer.rebuildable else queue.unbind
+    for topic in consumer.topics:
+        await bind(REPLAY, routing_key=replay_key(consumer.queue, topic))
 
 
 @dataclass(frozen=True)
 class BrokerUser:
-    """What a service's own broker user may do: read its queues, tell its own facts, again too."""
+    """What a service's own broker user may do: read its queues, tell its own events, again too."""
 
     service: str
 
@@ -205,9 +205,9 @@ def user_of(amqp_url: str) -> str:
     return unquote(urlsplit(amqp_url).username or "guest")
 
 
-async def apply(amqp_url: str, pauses: Iterable[float], reactions: Iterable[Declares]) -> list[str]:
+async def apply(amqp_url: str, delays: Iterable[float], consumers: Iterable[Declares]) -> list[str]:
     """Declare everything over one connection of an administrator. Safe to repeat."""
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
-        return await declare(channel, reactions, pauses)
+        return await declare(channel, consumers, delays)

@@ -1,4 +1,4 @@
-"""A fact on the wire: CloudEvents 1.0 attributes as headers and as AMQP properties."""
+"""An event on the wire: CloudEvents 1.0 attributes as headers and as AMQP properties."""
 
 from __future__ import annotations
 

@@ -65,5 +65,5 @@ def _places(exc_info: Any) -> str:
 
 def _title(error: BaseException) -> str:
     """The class; of a database's error also its code and the name of the broken constraint."""
-    told = [getattr(error, name, None) for name in ("sqlstate", "constraint_name")]
-    return " ".join([type(error).__name__, *(part for part in told if isinstance(part, str))])
+    details = [getattr(error, name, None) for name in ("sqlstate", "constraint_name")]
+    return " ".join([type(error).__name__, *(part for part in details if isinstance(part, str))])

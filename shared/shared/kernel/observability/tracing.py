@@ -93,7 +93,7 @@ def is_asked_for(environment: Mapping[str, str]) -> bool:
 def span(
     name: str, attributes: Attributes | None = None, *, kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
-    """A step of the work at hand; facts recorded inside have it as their parent."""
+    """A step of the work at hand; events recorded inside have it as their parent."""
     if _provider is None:
         yield UNWATCHED
         return
@@ -131,7 +131,7 @@ def answered(span: Span, method: str, route: str, status: int) -> None:
 def processing(
     queue: str, topic: str | None, message_id: str | None, size: int
 ) -> AbstractContextManager[Span]:
-    """The span of a message that a reaction works on, as a child of the fact's own span."""
+    """The span of a message that a consumer works on, as a child of the event's own span."""
     attributes = {
         **_messaging("process", "process", topic, message_id),
         "messaging.destination.name": queue,
@@ -141,7 +141,7 @@ def processing(
 
 
 def recorded(topic: str, event_id: str, aggregate_id: str) -> str:
-    """The traceparent that a fact carries from now on: that of the step that recorded it."""
+    """The traceparent that an event carries from now on: that of the step that recorded it."""
     work = context.current()
     if _provider is None:
         return work.child_traceparent()

@@ -1,6 +1,6 @@
-"""How a service answers what a person asks for: one reaction, the same everywhere.
+"""How a service answers what a person asks for: one consumer, the same everywhere.
 
-Its own tables are the service's part; kept facts, dead letters and the audit are the kernel's.
+Its own tables are the service's part; kept events, dead letters and the audit are the kernel's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def answer_persons(
     answered: type[PersonAnswered],
     own_part: OwnPart,
 ) -> None:
-    """Register the reaction `answer_person` of a service."""
+    """Register the consumer `answer_person` of a service."""
 
     @consumers.on(
         PersonAccessRequested,
@@ -66,13 +66,13 @@ def answer_persons(
         if isinstance(event, PersonAccessRequested):
             counts["audit"], actions = await _actions(session, event)
         else:
-            counts |= await _forget(session, event)
+            counts |= await _erase(session, event)
         outbox.add(
             session,
             answered(
                 request_id=event.request_id,
                 kind=event.kind,
-                asked_at=event.occurred_at,
+                requested_at=event.occurred_at,
                 cooperative_ids=event.cooperative_ids,
                 account_ids=event.account_ids,
                 counts=counts,
@@ -106,7 +106,7 @@ def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
     return sealer.seal(held) if held and sealer is not None else None
 
 
-async def _forget(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
+async def _erase(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
     """Corrected values too: older ones are wrong, and nobody needs them.
 
     Until now rather than until the person asked: what was answered meanwhile told of old values.
@@ -114,9 +114,9 @@ async def _forget(session: AsyncSession, event: PersonRequested) -> dict[str, in
     below = {each.cooperative_id: each.version for each in event.cooperatives}
     moment = max(event.occurred_at, now())
     until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), moment)
-    forgotten = erasure.Forgotten(below, until)
-    erasure.remember(session, forgotten)
-    return await erasure.scrub(session, forgotten)
+    erased = erasure.Erased(below, until)
+    erasure.remember(session, erased)
+    return await erasure.scrub(session, erased)
 
 
 async def _actions(

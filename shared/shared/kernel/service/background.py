@@ -11,11 +11,11 @@ from shared.kernel.data.tables import REPLAY_CHANNEL
 from shared.kernel.jobs.job import Job
 from shared.kernel.jobs.runner import Runner
 from shared.kernel.messaging.consumers import Consumers
-from shared.kernel.messaging.dead_letter_collector import Drain
+from shared.kernel.messaging.dead_letter_collector import DeadLetterCollector
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.relay import Relay
 from shared.kernel.messaging.replay.worker import Replayer
-from shared.kernel.messaging.retention import forget_decided, forget_settled
+from shared.kernel.messaging.retention import delete_decided, delete_settled
 from shared.kernel.runtime import Runtime
 from shared.kernel.sleep import rest
 
@@ -49,10 +49,10 @@ async def relay(runtime: Runtime) -> None:
 
 async def collect_dead_letters(runtime: Runtime, consumers: Consumers) -> None:
     """Move dead letters from the queues of the service into its table until cancelled."""
-    await Drain(
+    await DeadLetterCollector(
         runtime.sessions,
         runtime.settings.amqp_url.get_secret_value(),
-        tuple(reaction.queue for reaction in consumers.reactions),
+        tuple(consumer.queue for consumer in consumers.consumers),
         runtime.settings.probe_seconds,
     ).run()
 
@@ -74,14 +74,14 @@ def replay(runtime: Runtime) -> Job:
     )
 
 
-def forget_old(runtime: Runtime) -> Job:
+def delete_old(runtime: Runtime) -> Job:
     """Every hour remove what is past its retention."""
     engine, settings = runtime.engine, runtime.settings
     assert engine is not None
 
     async def step() -> bool:
-        await forget_settled(engine, settings.outbox_retention_days)
-        await forget_decided(engine, settings.dead_letter_retention_days)
+        await delete_settled(engine, settings.outbox_retention_days)
+        await delete_decided(engine, settings.dead_letter_retention_days)
         return False
 
     return Job(name="retention", step=step, poll_seconds=3600)

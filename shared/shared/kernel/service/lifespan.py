@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.kernel.auth.tokens import Verifier
 from shared.kernel.data.database import engine_of, make_sessions
-from shared.kernel.encryption.sealer import Sealer, lend
-from shared.kernel.messaging.message_processor import Desk, begin_counting
+from shared.kernel.encryption.sealer import Sealer, attach_sealer
+from shared.kernel.messaging.message_processor import MessageProcessor, begin_counting
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.runtime import Runtime
 from shared.kernel.settings import Settings
 
-from .background import collect_dead_letters, forget_old, guarded, relay, replay, run_jobs
+from .background import collect_dead_letters, delete_old, guarded, relay, replay, run_jobs
 from .listening import listen
 from .spec import ServiceSpec
 
@@ -46,13 +46,13 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
     sessions = make_sessions(engine, settings)
     sealer = Sealer.from_settings(settings) if spec.sealed else None
     if sealer is not None:
-        lend(sessions, sealer)
+        attach_sealer(sessions, sealer)
     amqp_url = settings.amqp_url.get_secret_value()
-    desk = Desk(
+    processor = MessageProcessor(
         sessions=sessions,
         publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} desk"),
         service=settings.service,
-        pauses=settings.retry_pauses,
+        delays=settings.retry_delays,
         probe_seconds=settings.probe_seconds,
     )
     keys = spec.keys(settings, sessions)
@@ -62,10 +62,10 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
         verifier=Verifier(keys, issuer=settings.issuer, audience=settings.audience),
         sealer=sealer,
         engine=engine,
-        publisher=desk.publisher,
-        desk=desk,
+        publisher=processor.publisher,
+        processor=processor,
         listening=spec.consumers is None,  # nothing to wait for
-        queues=tuple(reaction.queue for reaction in spec.all_consumers),
+        queues=tuple(consumer.queue for consumer in spec.all_consumers),
         snapshots=tuple(spec.snapshots),
         counts=dict(spec.counts),
         names=dict(spec.names),
@@ -75,7 +75,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
 def _work(spec: ServiceSpec, runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     work: list[Coroutine[Any, Any, None]] = [
         relay(runtime),
-        run_jobs(runtime, (replay, forget_old, *spec.jobs)),
+        run_jobs(runtime, (replay, delete_old, *spec.jobs)),
     ]
     if spec.consumers is not None:
         work.append(guarded(listen, runtime, spec.consumers))

@@ -19,10 +19,10 @@ log = structlog.get_logger()
 
 
 async def listen(runtime: Runtime, consumers: Consumers) -> None:
-    """Subscribe the reactions, waiting for broker and topology for as long as it takes.
+    """Subscribe the consumers, waiting for broker and topology for as long as it takes.
 
     A lost connection is not mended but made anew: the client's own repair waits for ever where a
-    queue that has just come back gives no answer, and the reaction would be deaf.
+    queue that has just come back gives no answer, and the consumer would be not consuming.
     """
     settle = 0.0
     while True:
@@ -30,7 +30,7 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
         broker = await _started_broker(runtime, consumers, lost, settle)
         settle = topology.SETTLE_SECONDS
         if broker is not None:
-            runtime.listening, runtime.deaf_for = True, None
+            runtime.listening, runtime.not_consuming_because = True, None
             try:
                 await lost.wait()
                 log.warning("connection to the broker lost")
@@ -43,7 +43,7 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
 async def _started_broker(
     runtime: Runtime, consumers: Consumers, lost: asyncio.Event, settle: float
 ) -> Broker | None:
-    assert runtime.desk is not None
+    assert runtime.processor is not None
     settings = runtime.settings
     broker = Broker(
         settings.amqp_url.get_secret_value(),
@@ -54,16 +54,18 @@ async def _started_broker(
         reconnect_interval=settings.probe_seconds,
         on_close=[lambda *_: lost.set()],
     )
-    consumers.attach(broker, runtime.desk.take)
+    consumers.attach(broker, runtime.processor.process)
     try:
         async with asyncio.timeout(topology.ANSWER_SECONDS):
             await broker.connect()
             await rest(settle)
             await broker.start()
     except CLOSING_ERRORS as error:
-        runtime.deaf_for = outage_causes.of_broker(error)
+        runtime.not_consuming_because = outage_causes.of_broker(error)
         log.warning(
-            "broker or topology not ready", error=type(error).__name__, cause=str(runtime.deaf_for)
+            "broker or topology not ready",
+            error=type(error).__name__,
+            cause=str(runtime.not_consuming_because),
         )
         await _stop(broker, lost, settings.graceful_seconds)
         return None

@@ -25,7 +25,7 @@ def run(service: str) -> None:
     settings = spec.settings.load()
     logs.configure(service, settings.log_level)
     app = build(spec, settings)
-    door = _door(settings)
+    api = _socket(settings)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -36,24 +36,24 @@ def run(service: str) -> None:
     )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # raised once more after an orderly end
-        server.run([door])
+        server.run([api])
     if not server.started:
         raise SystemExit(f"{service} can't start: its log says why.")
 
 
-def _door(settings: Settings) -> socket.socket:
+def _socket(settings: Settings) -> socket.socket:
     """The socket that is listened on, taken before anything else is started."""
     host, port = settings.http_host, settings.http_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.socket(family)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    api = socket.socket(family)
+    api.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind((host, port))
+        api.bind((host, port))
     except OSError as error:
-        door.close()
+        api.close()
         raise SystemExit(
             f"{settings.service} can't start: it can't listen on {host}, port {port}"
             f" ({error.strerror}).\n"
             "  End what uses it, or set TAAWON_HTTP_PORT and TAAWON_HTTP_HOST to what is free."
         ) from None
-    return door
+    return api

@@ -14,10 +14,10 @@ from shared.kernel.admin.trace import HandedOf, nothing_handed
 from shared.kernel.auth.tokens import FetchedKeys, Keys
 from shared.kernel.data.audit import Owner, OwnerOf
 from shared.kernel.data.database import Sessions
-from shared.kernel.encryption.sealed_columns import Holdings, NothingSealed
+from shared.kernel.encryption.sealed_columns import NothingSealed, SealedColumns
 from shared.kernel.installed import entry_of, installed_services
 from shared.kernel.jobs.job import Job
-from shared.kernel.messaging.consumers import Consumers, Reaction
+from shared.kernel.messaging.consumers import Consumer, Consumers
 from shared.kernel.messaging.replay.sources import Snapshot
 from shared.kernel.observability.metrics.scrape import Measure
 from shared.kernel.runtime import Runtime
@@ -75,7 +75,7 @@ class ServiceSpec:
     jobs: Sequence[JobOf] = ()
     snapshots: Sequence[Snapshot] = ()
     keys: KeySource = fetched_keys
-    sealed: Holdings | None = None
+    sealed: SealedColumns | None = None
     larger_bodies: Callable[[Settings], Mapping[str, int]] = nothing_larger
     owner_of: OwnerOf = operators_only
     counts: Mapping[str, str] = field(default_factory=dict)
@@ -85,9 +85,9 @@ class ServiceSpec:
     complete: Callable[[FastAPI, Settings], None] = nothing_more
 
     @property
-    def all_consumers(self) -> tuple[Reaction, ...]:
+    def all_consumers(self) -> tuple[Consumer, ...]:
         """All consumers of the service, each with a queue of its own."""
-        return () if self.consumers is None else tuple(self.consumers.reactions)
+        return () if self.consumers is None else tuple(self.consumers.consumers)
 
 
 def spec_of(service: str) -> ServiceSpec:
@@ -102,12 +102,12 @@ def installed_specs() -> tuple[ServiceSpec, ...]:
     return tuple(spec_of(service) for service in installed_services())
 
 
-def installed_reactions() -> tuple[Reaction, ...]:
+def installed_consumers() -> tuple[Consumer, ...]:
     """The consumers of every installed service."""
-    return tuple(reaction for spec in installed_specs() for reaction in spec.all_consumers)
+    return tuple(consumer for spec in installed_specs() for consumer in spec.all_consumers)
 
 
-def sealed_columns_of(service: str) -> Holdings:
+def sealed_columns_of(service: str) -> SealedColumns:
     """What an installed service holds sealed; NothingSealed where it is nothing."""
     found = spec_of(service).sealed
     if found is None:

@@ -46,11 +46,11 @@ class Window:
 
     def headers(self) -> dict[str, str]:
         """The fields of the IETF draft `ratelimit-headers`."""
-        told = {
+        alerted = {
             "RateLimit-Policy": f'"{self.name}";q={self.limit};w=60',
             "RateLimit": f'"{self.name}";r={self.left};t={self.seconds}',
         }
-        return told | ({"Retry-After": str(max(self.seconds, 1))} if self.is_over else {})
+        return alerted | ({"Retry-After": str(max(self.seconds, 1))} if self.is_over else {})
 
 
 class TooOften(TooManyRequests):
@@ -136,9 +136,9 @@ class RateLimited:
             return
 
         async def send_with_rest(message: Message) -> None:
-            told: Window | None = scope.get("state", {}).get("rate", window)
-            if message["type"] == "http.response.start" and told is not None:
-                MutableHeaders(scope=message).update(told.headers())
+            alerted: Window | None = scope.get("state", {}).get("rate", window)
+            if message["type"] == "http.response.start" and alerted is not None:
+                MutableHeaders(scope=message).update(alerted.headers())
             await send(message)
 
         await self._app(scope, receive, send_with_rest)

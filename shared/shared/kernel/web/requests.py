@@ -1,4 +1,4 @@
-"""What every HTTP door shares: one transaction per request, the caller, pages, limits."""
+"""What every HTTP API shares: one transaction per request, the caller, pages, limits."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ QUEUE = "masonry.lay_stones"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
+    return app.build(ServiceSpec(name="kernel"), settings)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def yard(databases: TestDatabases) -> str:
 
 @pytest.fixture
 async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", yard, tokens) as made:
+    async with api(create_app, "kernel", yard, tokens) as made:
         made.http.headers.update(tokens.headers(Role.OPERATOR))
         made.runtime.queues = (QUEUE,)
         yield made
 
 
 def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
-    """A fact that waits; `correlation` and `causation` go into its headers."""
+    """An event that waits; `correlation` and `causation` go into its headers."""
     headers = {
         f"cloudEvents_{name}id": str(values.pop(name))
         for name in ("correlation", "causation")
@@ -65,7 +65,7 @@ def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
     return OutboxRow(**{**row, **values})
 
 
-def letter(message_id: UUID | None = None, **values: Any) -> DeadLetterRow:
+def dead_letter(message_id: UUID | None = None, **values: Any) -> DeadLetterRow:
     row = {
         "queue": QUEUE,
         "message_key": str(uuid4()),
@@ -121,16 +121,16 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
     assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
     assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
-        "service": "masonry",
+        "service": "kernel",
         "version": "unknown",
         "revision": None,
         "newest_revision": None,
         "revision_known": True,
         "database": {"answers": True},
-        "outbox": {"pending": 0, "oldest_seconds": 0.0, "parked": 0, "last_errors": []},
+        "outbox": {"pending": 0, "oldest_seconds": 0.0, "quarantined": 0, "last_errors": []},
         "dead_letters": {},
         "inbox": {"last_hour": 0},
-        "reactions": {"listening": False, "paused": False, "queues": [QUEUE]},
+        "consumers": {"listening": False, "paused": False, "queues": [QUEUE]},
         "relay": {"holds_lock": False, "held_seconds": None},
         "counts": {},
         "names": {},
@@ -139,14 +139,14 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
     }
 
 
-async def test_facts_that_have_not_left_are_counted(client: Api):
+async def test_events_that_have_not_left_are_counted(client: Api):
     await store(
         client,
         an_event(created_at=func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 2)),
         an_event(last_error="TimeoutError", attempts=3),
         an_event(last_error="TimeoutError", attempts=1),
-        an_event(last_error="Unserialisable", parked_at=now()),
-        an_event(last_error="Forgotten", published_at=now()),
+        an_event(last_error="Unserialisable", quarantined_at=now()),
+        an_event(last_error="Erased", published_at=now()),
     )
 
     outbox = (await status(client))["outbox"]
@@ -154,14 +154,16 @@ async def test_facts_that_have_not_left_are_counted(client: Api):
     assert 120 <= outbox.pop("oldest_seconds") < 3600
     assert outbox == {
         "pending": 3,
-        "parked": 1,
+        "quarantined": 1,
         "last_errors": ["TimeoutError", "Unserialisable"],
     }
 
 
-async def test_letters_that_wait_for_a_decision_are_counted_by_queue(client: Api):
+async def test_dead_letters_that_wait_for_a_decision_are_counted_by_queue(client: Api):
     other = "masonry.count_stones"
-    await store(client, letter(), letter(), letter(queue=other), letter(state="dropped"))
+    await store(
+        client, dead_letter(), dead_letter(), dead_letter(queue=other), dead_letter(state="dropped")
+    )
 
     found = await status(client)
 
@@ -190,7 +192,7 @@ async def test_a_relay_that_holds_its_lock_is_seen(client: Api, yard: str):
     assert 0 <= relay["held_seconds"] < 3600
 
 
-async def test_a_migrated_schema_is_told_by_its_revision(databases, tokens):
+async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
     async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
@@ -200,10 +202,10 @@ async def test_a_migrated_schema_is_told_by_its_revision(databases, tokens):
 
 
 def registry(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
+    return app.build(ServiceSpec(name="kernel"), settings)
 
 
-async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, tokens: Tokens):
+async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases, tokens: Tokens):
     async with api(registry, "registry", databases.scratch(), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
@@ -213,7 +215,7 @@ async def test_a_schema_that_was_never_made_is_told(databases: TestDatabases, to
     assert (found["database"]["answers"], found["outbox"]) == (True, None)
 
 
-async def test_a_schema_of_a_newer_program_is_told(databases: TestDatabases, tokens: Tokens):
+async def test_a_schema_of_a_newer_program_is_reported(databases: TestDatabases, tokens: Tokens):
     async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         async with client.sessions.begin() as session:
@@ -236,8 +238,8 @@ async def test_what_is_concerned_is_named(client: Api):
 
 def run_of(queue: str, state: str, minute: int) -> ReplayRow:
     return ReplayRow(
-        run=uuid4(), kind="snapshot", queue=queue, topics=[], state=state, asked_by="amina",
-        reason="lost", asked_at=now() + timedelta(minutes=minute),
+        run=uuid4(), kind="snapshot", queue=queue, topics=[], state=state, requested_by="amina",
+        reason="lost", requested_at=now() + timedelta(minutes=minute),
     )  # fmt: skip
 
 
@@ -268,15 +270,15 @@ async def hanging(client: Api) -> AsyncIterator[Api]:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/status"])
-async def test_a_database_that_hangs_is_told_before_anybody_gives_up(hanging: Api, path: str):
+async def test_a_database_that_hangs_is_alerted_before_anybody_gives_up(hanging: Api, path: str):
     answer = (await hanging.http.get(path)).json()
 
     assert DATABASE_SECONDS < TIMEOUT
-    told = answer["checks"]["database"] if path == "/readyz" else answer["database"]["answers"]
-    assert told is False
+    reported = answer["checks"]["database"] if path == "/readyz" else answer["database"]["answers"]
+    assert reported is False
 
 
-async def test_while_the_database_is_away_the_rest_is_told(client: Api):
+async def test_while_the_database_is_away_the_rest_is_reported(client: Api):
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     client.runtime.sessions = make_sessions(engine)
 
@@ -284,7 +286,7 @@ async def test_while_the_database_is_away_the_rest_is_told(client: Api):
 
     assert found["database"] == {"answers": False, "clock_skew_seconds": None}
     assert (found["outbox"], found["dead_letters"]) == (None, None)
-    assert found["reactions"]["queues"] == [QUEUE]
+    assert found["consumers"]["queues"] == [QUEUE]
 
 
 async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: Api):
@@ -297,13 +299,13 @@ async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: 
         InboxRow(queue=QUEUE, event_id=event),
         InboxRow(queue="carpentry.saw", event_id=event),
         InboxRow(queue=QUEUE, event_id=other),
-        letter(event, attempts=6),
-        letter(other),
+        dead_letter(event, attempts=6),
+        dead_letter(other),
     )
 
     found = await trace(client, event)
 
-    assert {row["event_id"] for row in found["facts"]} == {str(event), str(caused)}
+    assert {row["event_id"] for row in found["events"]} == {str(event), str(caused)}
     assert [(row["queue"], row["event_id"]) for row in found["taken"]] == [(QUEUE, str(event))]
     assert [(d["error"], d["attempts"], d["state"]) for d in found["dead"]] == [
         ("StoneTooHeavy", 6, "dead")
@@ -311,13 +313,13 @@ async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: 
     assert "somebody" not in str(found)
 
 
-async def test_a_correlation_id_leads_to_its_facts(client: Api):
+async def test_a_correlation_id_leads_to_its_events(client: Api):
     event = uuid4()
     await store(client, an_event(event, correlation="wall-9"), an_event(correlation="wall-10"))
 
     found = await trace(client, "wall-9")
 
-    (row,) = found["facts"]
+    (row,) = found["events"]
     assert (row["event_id"], row["correlation_id"]) == (str(event), "wall-9")
     assert row["published_at"] is None
 
@@ -329,7 +331,7 @@ async def test_events_of_other_services_are_looked_up_by_name(client: Api):
     found = await trace(client, "wall-11", event=[str(event)])
 
     assert [row["event_id"] for row in found["taken"]] == [str(event)]
-    assert [row["event_id"] for row in found["facts"]] == [str(caused)]
+    assert [row["event_id"] for row in found["events"]] == [str(caused)]
 
 
 async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
@@ -337,7 +339,7 @@ async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
 
     found = await trace(client, "wall-12")
 
-    assert (len(found["facts"]), found["cut"]) == (MOST, True)
+    assert (len(found["events"]), found["cut"]) == (MOST, True)
     assert (await trace(client, "wall-13"))["cut"] is False
 
 

@@ -257,9 +257,9 @@ async def test_signed_claims_of_a_wrong_shape_are_refused(tokens: Tokens, claims
 async def test_keys_are_fetched_once_for_many_tokens():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url)
+        api = verifier(issuer.url)
 
-        await asyncio.gather(*(door.verify(signed(key, "one")) for _ in range(20)))
+        await asyncio.gather(*(api.verify(signed(key, "one")) for _ in range(20)))
 
         assert issuer.asked == 1
 
@@ -267,36 +267,36 @@ async def test_keys_are_fetched_once_for_many_tokens():
 async def test_a_token_of_a_new_key_makes_the_keys_be_read_again():
     old, new = a_key("old"), a_key("new")
     async with issuing(old) as issuer:
-        door = verifier(issuer.url, least_seconds=0)
-        await door.verify(signed(old, "old"))
+        api = verifier(issuer.url, least_seconds=0)
+        await api.verify(signed(old, "old"))
         issuer.publish(old, new)
 
-        await door.verify(signed(new, "new"))
-        await door.verify(signed(old, "old"))
+        await api.verify(signed(new, "new"))
+        await api.verify(signed(old, "old"))
 
         assert issuer.asked == 2
 
 
-async def test_a_withdrawn_key_opens_no_door_once_the_keys_are_read_again():
+async def test_a_withdrawn_key_is_refused_once_the_keys_are_read_again():
     old, new = a_key("old"), a_key("new")
     async with issuing(old) as issuer:
-        door = verifier(issuer.url, least_seconds=0, fresh_seconds=0)
-        await door.verify(signed(old, "old"))
+        api = verifier(issuer.url, least_seconds=0, fresh_seconds=0)
+        await api.verify(signed(old, "old"))
         issuer.publish(new)
 
         with pytest.raises(InvalidToken):
-            await door.verify(signed(old, "old"))
+            await api.verify(signed(old, "old"))
 
 
 async def test_unknown_key_names_cost_one_fetch_and_no_more():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url)
-        await door.verify(signed(key, "one"))
+        api = verifier(issuer.url)
+        await api.verify(signed(key, "one"))
 
         for number in range(20):
             with pytest.raises(InvalidToken):
-                await door.verify(signed(key, f"unknown-{number}"))
+                await api.verify(signed(key, f"unknown-{number}"))
 
         assert issuer.asked <= 2
 
@@ -305,11 +305,11 @@ async def test_unknown_key_names_cost_one_fetch_and_no_more():
 async def test_an_unreadable_answer_keeps_the_keys_that_are_known(answer):
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
-        await door.verify(signed(key, "one"))
+        api = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
+        await api.verify(signed(key, "one"))
         issuer.answer = answer
 
-        await door.verify(signed(key, "one"))
+        await api.verify(signed(key, "one"))
 
         assert issuer.asked == 2
 
@@ -317,13 +317,13 @@ async def test_an_unreadable_answer_keeps_the_keys_that_are_known(answer):
 async def test_unknown_key_names_cost_no_more_while_the_issuer_is_down():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url, fresh_seconds=0, least_seconds=60)
-        await door.verify(signed(key, "one"))
+        api = verifier(issuer.url, fresh_seconds=0, least_seconds=60)
+        await api.verify(signed(key, "one"))
         issuer.answer = b"broken"
 
         for number in range(20):
             with pytest.raises(InvalidToken):
-                await door.verify(signed(key, f"unknown-{number}"))
+                await api.verify(signed(key, f"unknown-{number}"))
 
         assert issuer.asked == 1
 
@@ -331,11 +331,11 @@ async def test_unknown_key_names_cost_no_more_while_the_issuer_is_down():
 async def test_an_issuer_that_was_never_there_is_not_asked_for_every_token():
     async with issuing() as issuer:
         issuer.answer = b"broken"
-        door = verifier(issuer.url)
+        api = verifier(issuer.url)
 
         for number in range(20):
             with pytest.raises(KeysAway):
-                await door.verify(signed(a_key("one"), f"unknown-{number}"))
+                await api.verify(signed(a_key("one"), f"unknown-{number}"))
 
         assert issuer.asked == 1
 
@@ -351,13 +351,13 @@ async def test_without_any_keys_the_caller_is_asked_to_come_back():
 async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
-        await door.verify(signed(key, "one"))
+        api = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
+        await api.verify(signed(key, "one"))
         issuer.silence.clear()
-        asking = asyncio.create_task(door.verify(signed(key, "one")))
+        asking = asyncio.create_task(api.verify(signed(key, "one")))
         await eventually(lambda: issuer.asked == 2)
 
-        await door.verify(signed(key, "one"))
+        await api.verify(signed(key, "one"))
 
         assert not asking.done()
         issuer.silence.set()
@@ -367,15 +367,15 @@ async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
 async def test_keys_are_read_again_soon_after_an_outage():
     key = a_key("one")
     async with issuing(key) as issuer:
-        door = verifier(issuer.url, fresh_seconds=60, least_seconds=0.05)
+        api = verifier(issuer.url, fresh_seconds=60, least_seconds=0.05)
         good, issuer.answer = issuer.answer, b"broken"
         with pytest.raises(KeysAway):
-            await door.verify(signed(key, "one"))
+            await api.verify(signed(key, "one"))
         issuer.answer = good
 
         async def accepted() -> bool:
             try:
-                return bool(await door.verify(signed(key, "one")))
+                return bool(await api.verify(signed(key, "one")))
             except KeysAway:
                 return False
 

@@ -36,7 +36,7 @@ def asked(rabbitmq, monkeypatch):
         rabbitmq.management.delete_user(service)
 
 
-def test_a_service_may_read_its_own_queues_and_announce_its_own_facts(asked, rabbitmq):
+def test_a_service_may_read_its_own_queues_and_publish_its_own_events(asked, rabbitmq):
     vhost = asked("mill", "kiln")
 
     (rights,) = rabbitmq.management.get("users/mill/permissions")

@@ -27,12 +27,12 @@ class Stumbling(Wake):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "warnings"),
     [(asyncpg.InternalClientError("another operation is in progress"), 0), (LookupError(), 1)],
     ids=["the client", "a mistake"],
 )
 async def test_listening_begins_again_whatever_ended_it(
-    postgres_url: str, error: Exception, told: int
+    postgres_url: str, error: Exception, warnings: int
 ):
     wake = Stumbling(postgres_url, CHANNEL, retry_seconds=0.01)
     wake.error = error
@@ -47,4 +47,4 @@ async def test_listening_begins_again_whatever_ended_it(
             await eventually(wake._woken.is_set)
     await engine.dispose()
 
-    assert sum(line["event"] == "listening to the database failed" for line in logs) == told
+    assert sum(line["event"] == "listening to the database failed" for line in logs) == warnings

@@ -55,7 +55,7 @@ def test_a_value_is_marked_with_the_newest_key_and_found_by_the_marks_of_all():
     assert both.marks(value) == [after.mark(value), before.mark(value)]
 
 
-def test_the_key_of_a_value_is_told_by_its_fingerprint_and_no_key_is_shown():
+def test_the_key_of_a_value_is_named_by_its_fingerprint_and_no_key_is_shown():
     before, both, after = (Sealer(keys) for keys in ([OLD], [NEW, OLD], [NEW]))
 
     sealed = before.seal(CONTACT)

@@ -113,7 +113,7 @@ async def test_a_job_that_fails_backs_off_and_the_others_go_on(workshop: Worksho
 
 
 @pytest.mark.parametrize(
-    ("error", "longest", "told"),
+    ("error", "longest", "alerted"),
     [
         (ConnectionRefusedError(), LONGEST_OUTAGE_PAUSE_SECONDS, 0),
         (OperationalError("", {}, ConnectionResetError()), LONGEST_OUTAGE_PAUSE_SECONDS, 0),
@@ -121,8 +121,8 @@ async def test_a_job_that_fails_backs_off_and_the_others_go_on(workshop: Worksho
     ],
     ids=["broker", "database", "mistake"],
 )
-async def test_pauses_grow_up_to_a_limit_and_end_with_the_first_success(
-    error: Exception, longest: float, told: int
+async def test_delays_grow_up_to_a_limit_and_end_with_the_first_success(
+    error: Exception, longest: float, alerted: int
 ):
     outcomes: list[Exception | None] = [error, error, error, None]
 
@@ -143,7 +143,7 @@ async def test_pauses_grow_up_to_a_limit_and_end_with_the_first_success(
         assert await loop.turn()
 
     assert loop.failures == 0
-    assert sum(line["event"] == "background work failed" for line in logs) == told
+    assert sum(line["event"] == "background work failed" for line in logs) == alerted
 
 
 async def test_stopping_finishes_the_unit_in_hand_and_begins_no_other(workshop: Workshop):

@@ -1,4 +1,4 @@
-"""A made-up service: its facts, a desk that reacts to them, and eyes on the broker."""
+"""A made-up service: its events, a desk that reacts to them, and eyes on the broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.messaging import outbox, topology, wire
 from shared.kernel.messaging.consumers import Consumers
-from shared.kernel.messaging.message_processor import Desk
+from shared.kernel.messaging.message_processor import MessageProcessor
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.relay import Relay
 from shared.kernel.runtime import Runtime
@@ -31,7 +31,7 @@ from shared.kernel.service.lifespan import assemble
 from shared.kernel.service.listening import listen
 from shared.kernel.service.spec import ServiceSpec
 
-PAUSES = (0.1, 0.2)
+DELAYS = (0.1, 0.2)
 
 
 class StoneLaid(Event):
@@ -54,7 +54,7 @@ class StoneCut(Event):
 
 
 class BeamRaised(Event):
-    """A beam was raised: a fact of another trade, which masons may not announce."""
+    """A beam was raised: an event of another trade, which masons may not publish."""
 
     topic: ClassVar[str] = "carpentry.beam.raised.v1"
     aggregate_field: ClassVar[str] = "beam_id"
@@ -79,7 +79,7 @@ class Yard:
     relay: Relay
 
     async def write(self, *events: Event) -> None:
-        """Commit facts to the outbox, each in the order given."""
+        """Commit events to the outbox, each in the order given."""
         async with self.sessions.begin() as session:
             for event in events:
                 outbox.add(session, event)
@@ -100,8 +100,8 @@ class Yard:
     async def all_sent(self) -> bool:
         return await self.unsent() == 0
 
-    async def announce(self, *events: Event) -> None:
-        """Write facts and wait for the relay to send them all."""
+    async def publish(self, *events: Event) -> None:
+        """Write events and wait for the relay to send them all."""
         await self.write(*events)
         while (await self.relay.send_batch()).count:
             pass
@@ -110,9 +110,9 @@ class Yard:
 
 @asynccontextmanager
 async def yard(
-    admin_url: str, amqp_url: str, database_url: str, *, reactions: Iterable[Any] = (), **relay: Any
+    admin_url: str, amqp_url: str, database_url: str, *, consumers: Iterable[Any] = (), **relay: Any
 ) -> AsyncIterator[Yard]:
-    await topology.apply(admin_url, PAUSES, reactions)
+    await topology.apply(admin_url, DELAYS, consumers)
     engine = make_engine(database_url)
     publisher = Publisher(amqp_url, timeout=PATIENCE)
     try:
@@ -123,7 +123,7 @@ async def yard(
             engine=engine,
             sessions=make_sessions(engine),
             publisher=publisher,
-            relay=Relay(engine, publisher, "masonry", **{"poll_seconds": 0.1, **relay}),
+            relay=Relay(engine, publisher, "kernel", **{"poll_seconds": 0.1, **relay}),
         )
     finally:
         await publisher.close()
@@ -153,7 +153,7 @@ async def channel_of(url: str) -> AsyncIterator[AbstractChannel]:
 
 @asynccontextmanager
 async def listening(admin_url: str, topic: str = "#") -> AsyncIterator[AbstractQueue]:
-    """A queue that sees the facts announced meanwhile."""
+    """A queue that sees the events published meanwhile."""
     async with channel_of(admin_url) as channel:
         queue = await channel.declare_queue(f"seen-{uuid.uuid4().hex[:6]}", exclusive=True)
         await queue.bind(topology.EVENTS, topic)
@@ -173,7 +173,7 @@ async def numbers(queue: AbstractQueue, many: int) -> list[int]:
 
 
 @dataclass
-class House:
+class RunningService:
     """A service that listens: its runtime and the number of times each handler was called."""
 
     runtime: Runtime
@@ -184,29 +184,29 @@ class House:
     calls: list[Event] = field(default_factory=list)
 
     @property
-    def desk(self) -> Desk:
-        assert self.runtime.desk is not None
-        return self.runtime.desk
+    def processor(self) -> MessageProcessor:
+        assert self.runtime.processor is not None
+        return self.runtime.processor
 
 
 @asynccontextmanager
-async def house(
+async def running_service(
     consumers: Consumers, admin_url: str, amqp_url: str, database_url: str, **overrides: Any
-) -> AsyncIterator[House]:
-    """The service runs as in production: reactions, drain, and no relay of its own."""
-    await topology.apply(admin_url, PAUSES, consumers.reactions)
+) -> AsyncIterator[RunningService]:
+    """The service runs as in production: consumers, drain, and no relay of its own."""
+    await topology.apply(admin_url, DELAYS, consumers.consumers)
     settings = test_settings(
         consumers.service,
         database_url,
         amqp_url=amqp_url,
-        **{"retry_pauses": PAUSES, "probe_seconds": 0.1, "graceful_seconds": 60, **overrides},
+        **{"retry_delays": DELAYS, "probe_seconds": 0.1, "graceful_seconds": 60, **overrides},
     )
     engine = make_engine(database_url)
     runtime = assemble(ServiceSpec(name=settings.service, consumers=consumers), settings, engine)
     try:
         async with working(listen(runtime, consumers), collect_dead_letters(runtime, consumers)):
             await eventually(lambda: runtime.listening)
-            yield House(runtime, runtime.sessions, admin_url, amqp_url, database_url)
+            yield RunningService(runtime, runtime.sessions, admin_url, amqp_url, database_url)
     finally:
         assert runtime.publisher is not None
         await runtime.publisher.close()
@@ -214,15 +214,15 @@ async def house(
 
 
 def message_of(event: Event, **changes: Any) -> aio_pika.Message:
-    """The fact as the relay sends it; `changes` are properties that are otherwise."""
+    """The event as the relay sends it; `changes` are properties that are otherwise."""
     made = wire.message(
         event_id=event.event_id,
         topic=event.topic,
         occurred_at=event.occurred_at,
         body=event.model_dump_json().encode(),
         headers={},
-        service="masonry",
-        user="masonry",
+        service="kernel",
+        user="kernel",
     )
     for name, value in changes.items():
         setattr(made, name, value)

@@ -15,7 +15,7 @@ from shared.contracts.base import Event
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging.consumers import Consumers
 
-from .harness import Yard, house, message_of, post
+from .harness import Yard, message_of, post, running_service
 
 
 class WorkFinished(Event):
@@ -41,14 +41,14 @@ class RoofFinished(WorkFinished):
 
 
 def listening() -> tuple[Consumers, list[WorkFinished]]:
-    consumers, heard = Consumers("carpentry"), list[WorkFinished]()
+    consumers, received = Consumers("carpentry"), list[WorkFinished]()
 
     async def note_work(event: WorkFinished, session: AsyncSession) -> None:
         """Whatever is finished is noted."""
-        heard.append(event)
+        received.append(event)
 
     consumers.on(WorkFinished)(note_work)
-    return consumers, heard
+    return consumers, received
 
 
 @pytest.mark.parametrize(
@@ -72,30 +72,34 @@ def test_an_event_of_one_service_has_its_own_topic_alone():
 
 
 async def test_what_a_service_emits_under_its_own_name_is_taken(
-    masonry: Yard, site: Vhost, databases: TestDatabases
+    kernel: Yard, site: Vhost, databases: TestDatabases
 ):
-    consumers, heard = listening()
+    consumers, received = listening()
     wall = WallFinished(work_id=uuid.uuid4())
 
-    async with house(consumers, site.admin_url, site.url("carpentry"), databases.kernel()):
-        await masonry.announce(wall)
-        await eventually(lambda: heard, within=30)
+    async with running_service(
+        consumers, site.admin_url, site.url("carpentry"), databases.kernel()
+    ):
+        await kernel.publish(wall)
+        await eventually(lambda: received, within=30)
 
-    assert [(event.event_id, event.work_id) for event in heard] == [(wall.event_id, wall.work_id)]
+    assert [(event.event_id, event.work_id) for event in received] == [
+        (wall.event_id, wall.work_id)
+    ]
 
 
 async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: TestDatabases):
-    consumers, heard = listening()
+    consumers, received = listening()
     roof = RoofFinished(work_id=uuid.uuid4())
     forged = message_of(roof)
 
-    async with house(
+    async with running_service(
         consumers, site.admin_url, site.url("carpentry"), databases.kernel()
     ) as listener:
         with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await post(site.url("masonry"), forged, roof.topic)
+            await post(site.url("kernel"), forged, roof.topic)
         # Let in by the broker where the routing key is its own, the type is still another's.
-        await post(site.url("masonry"), forged, WallFinished.topic)
+        await post(site.url("kernel"), forged, WallFinished.topic)
 
         async def refused() -> str | None:
             async with listener.sessions() as session:
@@ -103,4 +107,4 @@ async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: Te
 
         error = await eventually(refused, within=30)
 
-    assert (heard, error.startswith("WrongMessage")) == ([], True)
+    assert (received, error.startswith("WrongMessage")) == ([], True)

@@ -30,7 +30,17 @@ from shared.kernel.messaging import (
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.wire import MAX_BODY_BYTES
 
-from .harness import PAUSES, House, StoneLaid, a_stone, channel_of, depth, house, message_of, post
+from .harness import (
+    DELAYS,
+    RunningService,
+    StoneLaid,
+    a_stone,
+    channel_of,
+    depth,
+    message_of,
+    post,
+    running_service,
+)
 
 SECRET = "a private value"
 QUEUE = "carpentry.take_stone"
@@ -111,7 +121,7 @@ PROPERTIES: dict[str, tuple[dict[str, Any], str]] = {
     "gzip said": ({"content_encoding": "gzip"}, "WrongMessage(bodies are plain UTF-8"),
     "UTF-16 said": ({"content_type": "application/json; charset=utf-16"}, "WrongMessage(the cont"),
     "a form": ({"content_type": "application/x-www-form-urlencoded"}, "WrongMessage(the content"),
-    "a second time": ({"headers": {"x-taawon-run": "7"}}, "WrongMessage(this queue takes no fact"),
+    "a second time": ({"headers": {"x-taawon-run": "7"}}, "WrongMessage(this queue takes no event"),
 }
 
 
@@ -123,20 +133,24 @@ def carpenters() -> Carpenters:
 @pytest.fixture
 async def at_work(carpenters: Carpenters, site: Vhost, databases: TestDatabases) -> Any:
     url = databases.kernel()
-    async with house(carpenters.consumers, site.admin_url, site.url("carpentry"), url) as h:
+    async with running_service(
+        carpenters.consumers, site.admin_url, site.url("carpentry"), url
+    ) as h:
         yield h
 
 
-async def stored_dead_letters(h: House) -> list[DeadLetterRow]:
+async def stored_dead_letters(h: RunningService) -> list[DeadLetterRow]:
     async with h.sessions() as session:
         return list(await session.scalars(select(DeadLetterRow).order_by(DeadLetterRow.id)))
 
 
 async def lay(site: Vhost, message: aio_pika.Message) -> None:
-    await post(site.url("masonry"), message, StoneLaid.topic)
+    await post(site.url("kernel"), message, StoneLaid.topic)
 
 
-async def dies(h: House, site: Vhost, carpenters: Carpenters, message: aio_pika.Message) -> Any:
+async def dies(
+    h: RunningService, site: Vhost, carpenters: Carpenters, message: aio_pika.Message
+) -> Any:
     """Send it and a good one behind it; the good one is taken, and this is the other's letter."""
     before, number = len(await stored_dead_letters(h)), len(carpenters.taken) + 1
     await lay(site, message)
@@ -157,7 +171,7 @@ def is_kept_well(row: Any, error: str) -> bool:
 
 
 async def test_a_wrong_body_is_kept_with_its_class_and_the_next_message_goes_through(
-    at_work: House, site, carpenters
+    at_work: RunningService, site, carpenters
 ):
     for name, (content, error) in BODIES.items():
         row = await dies(at_work, site, carpenters, message_of(a_stone(), body=content))
@@ -167,19 +181,21 @@ async def test_a_wrong_body_is_kept_with_its_class_and_the_next_message_goes_thr
     assert await depth(site.admin_url, QUEUE) == 0
 
 
-async def test_wrong_properties_are_kept_with_their_class(at_work: House, site, carpenters):
+async def test_wrong_properties_are_kept_with_their_class(
+    at_work: RunningService, site, carpenters
+):
     for name, (changes, error) in PROPERTIES.items():
         row = await dies(at_work, site, carpenters, message_of(a_stone(), **changes))
         assert is_kept_well(row, error), name
 
 
-async def test_a_message_without_an_id_is_kept(at_work: House, site, carpenters):
+async def test_a_message_without_an_id_is_kept(at_work: RunningService, site, carpenters):
     for message in (raw(message_id=None), raw(message_id=b"")):
         row = await dies(at_work, site, carpenters, message)
         assert is_kept_well(row, "WrongMessage(the message id is not a UUID)")
 
 
-async def test_what_is_odd_but_clear_is_taken(at_work: House, site, carpenters):
+async def test_what_is_odd_but_clear_is_taken(at_work: RunningService, site, carpenters):
     odd = {
         "just ahead of us": at(soon(minutes=4)),
         "long ago": at("2020-02-03T04:05:06+01:00"),
@@ -213,15 +229,15 @@ FORGED_ATTEMPTS = [
 
 
 @pytest.mark.parametrize("error", [NotFound()], ids=["early"])
-async def test_forged_attempts_neither_stop_a_reaction_nor_spare_or_cost_attempts(
-    at_work: House, site, carpenters, error
+async def test_forged_attempts_neither_stop_a_consumer_nor_spare_or_cost_attempts(
+    at_work: RunningService, site, carpenters, error
 ):
     carpenters.error = error
     huge = {f"h{n}": "x" * 1000 for n in range(120)}
     for forged in FORGED_ATTEMPTS:
         headers = {failure.ATTEMPTS: forged, failure.FIRST_FAILED: "x" * 900, **huge}
         row = await dies(at_work, site, carpenters, message_of(a_stone(-1), headers=headers))
-        assert (row.error, row.attempts) == ("NotFound", len(PAUSES) + 1), forged
+        assert (row.error, row.attempts) == ("NotFound", len(DELAYS) + 1), forged
         assert not [name for name in row.headers if name.startswith("h")]
 
 
@@ -260,7 +276,7 @@ class RawMessage(aio_pika.Message):
 
 def raw(**parts: bytes | None) -> RawMessage:
     made = RawMessage(a_stone(-1).model_dump_json().encode())
-    made.raw = Raw(user=b"masonry", **parts)
+    made.raw = Raw(user=b"kernel", **parts)
     return made
 
 
@@ -282,7 +298,7 @@ UNDECODABLE = {
 
 
 async def test_properties_that_the_client_cant_decode_silence_nobody(
-    at_work: House, site, carpenters
+    at_work: RunningService, site, carpenters
 ):
     for name, message in UNDECODABLE.items():
         row = await dies(at_work, site, carpenters, message)
@@ -292,32 +308,32 @@ async def test_properties_that_the_client_cant_decode_silence_nobody(
     assert at_work.runtime.listening
 
 
-async def test_the_drain_bears_them_too(at_work: House, site):
+async def test_the_collector_bears_them_too(at_work: RunningService, site):
     """Every service may write to the exchange of the dead, and the drain reads what is there."""
     for count, message in enumerate(UNDECODABLE.values(), start=1):
-        await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
+        await post(site.url("kernel"), message, QUEUE, exchange=topology.DEAD)
         await eventually(lambda count=count: _many(at_work, count))
     deep = raw(headers=nested(300))
-    await post(site.url("masonry"), deep, QUEUE, exchange=topology.DEAD)
+    await post(site.url("kernel"), deep, QUEUE, exchange=topology.DEAD)
 
     rows = await eventually(lambda: _many(at_work, len(UNDECODABLE) + 1))
     assert {row.error for row in rows[:-1]} == {failure.FORGED}
     assert (rows[-1].error, rows[-1].headers) == (dead_letters.LIMIT_REACHED, {})
 
 
-async def _many(h: House, count: int) -> list[DeadLetterRow]:
+async def _many(h: RunningService, count: int) -> list[DeadLetterRow]:
     rows = await stored_dead_letters(h)
     return rows if len(rows) >= count else []
 
 
 async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
-    at_work: House, site, carpenters, monkeypatch
+    at_work: RunningService, site, carpenters, monkeypatch
 ):
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError(SECRET)
 
     carpenters.error = NotFound()
-    monkeypatch.setattr(message_processor, "parked_copy", broken)
+    monkeypatch.setattr(message_processor, "failed_copy", broken)
 
     with capture_logs() as logs:
         row = await dies(at_work, site, carpenters, message_of(a_stone(-1)))
@@ -327,11 +343,13 @@ async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
         False,
     )
     # It waits for us, so no server is blamed.
-    assert {line["cause"] for line in logs if line["event"] == "reaction paused"} == {None}
+    assert {line["cause"] for line in logs if line["event"] == "consumer paused"} == {None}
 
 
-async def test_nobody_writes_straight_into_anothers_queue(at_work: House, site, carpenters):
-    async with channel_of(site.url("masonry")) as channel:
+async def test_nobody_writes_straight_into_anothers_queue(
+    at_work: RunningService, site, carpenters
+):
+    async with channel_of(site.url("kernel")) as channel:
         with pytest.raises((ChannelAccessRefused, AMQPError)):
             await channel.default_exchange.publish(message_of(a_stone()), QUEUE)
     await lay(site, message_of(a_stone(1)))
@@ -339,7 +357,7 @@ async def test_nobody_writes_straight_into_anothers_queue(at_work: House, site, 
     await eventually(lambda: carpenters.taken == [1])
 
 
-async def test_the_broker_refuses_anothers_name(at_work: House, site, carpenters):
+async def test_the_broker_refuses_anothers_name(at_work: RunningService, site, carpenters):
     for forged in ("carpentry", "guest", "x"):
         with pytest.raises(ChannelPreconditionFailed):
             await lay(site, message_of(a_stone(), user_id=forged))
@@ -350,11 +368,11 @@ async def test_the_broker_refuses_anothers_name(at_work: House, site, carpenters
 
 
 async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
-    at_work: House, site, carpenters
+    at_work: RunningService, site, carpenters
 ):
     topic = "masonry.stone.laid.v9"
 
-    await post(site.url("masonry"), message_of(a_stone(), type=topic), topic)
+    await post(site.url("kernel"), message_of(a_stone(), type=topic), topic)
     await lay(site, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
@@ -370,7 +388,7 @@ async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
         taken.append(event.number)
 
     url = databases.kernel()
-    async with house(consumers, site.admin_url, site.url("carpentry"), url) as h:
+    async with running_service(consumers, site.admin_url, site.url("carpentry"), url) as h:
         for name, number in ((run, 1), ("7", 2)):
             await lay(site, message_of(a_stone(number), headers={topology.RUN_HEADER: name}))
         (row,) = await eventually(lambda: stored_dead_letters(h))

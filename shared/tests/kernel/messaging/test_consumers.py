@@ -1,4 +1,4 @@
-"""Reactions on a real broker and database: one effect per fact, whatever goes wrong around it."""
+"""Consumers on a real broker and database: one effect per event, whatever goes wrong around it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.wire import MAX_BODY_BYTES
 
 from .harness import (
-    PAUSES,
+    DELAYS,
     BeamRaised,
-    House,
+    RunningService,
     StoneCut,
     StoneLaid,
     Yard,
     a_stone,
     depth,
-    house,
     message_of,
     post,
+    running_service,
     yard,
 )
 
@@ -44,7 +44,7 @@ class WallIsFull(Conflict):
 
 
 class Carpenters:
-    """A service of one reaction, and what came of it; `does` is what the handler does then."""
+    """A service of one consumer, and what came of it; `does` is what the handler does then."""
 
     def __init__(self, prefetch: int = 10) -> None:
         self.consumers = Consumers("carpentry")
@@ -72,18 +72,20 @@ QUEUE = "carpentry.raise_beam"
 @asynccontextmanager
 async def at_work(
     made: Carpenters, site: Vhost, databases: TestDatabases, **settings: Any
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningService]:
     url = databases.kernel()
-    async with house(made.consumers, site.admin_url, site.url("carpentry"), url, **settings) as h:
+    async with running_service(
+        made.consumers, site.admin_url, site.url("carpentry"), url, **settings
+    ) as h:
         yield h
 
 
-async def many(h: House, table: Any) -> int:
+async def many(h: RunningService, table: Any) -> int:
     async with h.sessions() as session:
         return int(await session.scalar(select(func.count()).select_from(table)) or 0)
 
 
-async def dead(h: House) -> DeadLetterRow:
+async def dead(h: RunningService) -> DeadLetterRow:
     """The one dead letter, once it is in the table."""
 
     async def look() -> list[DeadLetterRow]:
@@ -96,10 +98,10 @@ async def dead(h: House) -> DeadLetterRow:
 
 async def lay(site: Vhost, *stones: StoneLaid, **changes: Any) -> None:
     for stone in stones:
-        await post(site.url("masonry"), message_of(stone, **changes), stone.topic)
+        await post(site.url("kernel"), message_of(stone, **changes), stone.topic)
 
 
-async def test_a_fact_has_its_effect_inbox_row_and_next_fact_in_one_go(site, databases):
+async def test_an_event_has_its_effect_inbox_row_and_next_event_in_one_go(site, databases):
     carpenters, stone = Carpenters(), a_stone()
 
     async with at_work(carpenters, site, databases) as h:
@@ -110,14 +112,14 @@ async def test_a_fact_has_its_effect_inbox_row_and_next_fact_in_one_go(site, dat
         assert await depth(site.admin_url, QUEUE) == 0
 
 
-async def test_the_trace_goes_from_outbox_to_the_next_fact(masonry: Yard, site, databases):
+async def test_the_trace_goes_from_outbox_to_the_next_event(kernel: Yard, site, databases):
     carpenters, stone = Carpenters(), a_stone()
     work = context.WorkContext.of(correlation_id="order-8")
 
     async with at_work(carpenters, site, databases) as h:
         with context.working(work):
-            await masonry.write(stone)
-        await masonry.relay.send_batch()
+            await kernel.write(stone)
+        await kernel.relay.send_batch()
         await eventually(lambda: many(h, OutboxRow))
         async with h.sessions() as session:
             headers = await session.scalar(select(OutboxRow.headers))
@@ -127,7 +129,7 @@ async def test_the_trace_goes_from_outbox_to_the_next_fact(masonry: Yard, site, 
     assert headers["traceparent"].split("-")[1] == work.traceparent.split("-")[1]
 
 
-async def test_the_same_fact_twice_has_one_effect(site, databases):
+async def test_the_same_event_twice_has_one_effect(site, databases):
     carpenters, stone = Carpenters(), a_stone()
 
     async with at_work(carpenters, site, databases) as h:
@@ -143,15 +145,15 @@ async def test_no_more_messages_are_worked_on_at_once_than_prefetch_says(site, d
     carpenters, now, peak = Carpenters(prefetch), 0, 0
     go_on = asyncio.Event()
 
-    async def hold(event: StoneLaid, session: AsyncSession) -> None:
+    async def fanout_approval(event: StoneLaid, session: AsyncSession) -> None:
         nonlocal now, peak
         now += 1
         peak = max(peak, now)
         await go_on.wait()
         now -= 1
 
-    carpenters.does = hold
-    await topology.apply(site.admin_url, PAUSES, carpenters.consumers.reactions)
+    carpenters.does = fanout_approval
+    await topology.apply(site.admin_url, DELAYS, carpenters.consumers.consumers)
     await lay(site, *(a_stone(n) for n in range(20)))
     async with at_work(carpenters, site, databases) as h:
         await eventually(lambda: now == prefetch)
@@ -201,16 +203,16 @@ async def test_a_wrong_message_is_dead_at_once(site, databases, changes, error):
     assert SECRET not in str(row.headers)
 
 
-async def test_a_fact_announced_by_another_service_is_dead_at_once(site, databases):
+async def test_an_event_published_by_another_service_is_dead_at_once(site, databases):
     carpenters, stone = Carpenters(), a_stone()
-    forged = message_of(stone, user_id="masonry", type=BeamRaised.topic)
+    forged = message_of(stone, user_id="kernel", type=BeamRaised.topic)
     true = message_of(stone, user_id=None)
 
     async with at_work(carpenters, site, databases) as h:
         # Masons may put a message into a retry tier, but not in the name of carpenters.
-        tier = topology.Tier(PAUSES[0]).name
-        await post(site.url("masonry"), forged, QUEUE, exchange=tier)
-        await post(site.url("masonry"), true, QUEUE, exchange=tier)
+        tier = topology.Tier(DELAYS[0]).name
+        await post(site.url("kernel"), forged, QUEUE, exchange=tier)
+        await post(site.url("kernel"), true, QUEUE, exchange=tier)
         rows = await eventually(lambda: _is(many(h, DeadLetterRow), 1))
         row = await dead(h)
 
@@ -220,7 +222,7 @@ async def test_a_fact_announced_by_another_service_is_dead_at_once(site, databas
 
 
 @pytest.mark.parametrize("error", [NotFound(), RuntimeError(SECRET)], ids=["early", "unknown"])
-async def test_other_failures_are_tried_again_with_growing_pauses_then_dead(site, databases, error):
+async def test_other_failures_are_tried_again_with_growing_delays_then_dead(site, databases, error):
     carpenters, other = Carpenters(), Carpenters()
     other.consumers.on(StoneCut, queue="follow_cut")(other.raise_beam)
     carpenters.fails(error)
@@ -231,15 +233,15 @@ async def test_other_failures_are_tried_again_with_growing_pauses_then_dead(site
         row = await dead(h)
         assert await many(h, InboxRow) == 0
 
-    assert len(carpenters.calls) == len(PAUSES) + 1 == row.attempts
+    assert len(carpenters.calls) == len(DELAYS) + 1 == row.attempts
     assert row.error == type(error).__name__
     assert (row.message_id, row.topic) == (str(stone.event_id), stone.topic)
-    assert (row.last_failed_at - row.first_failed_at).total_seconds() >= sum(PAUSES)
+    assert (row.last_failed_at - row.first_failed_at).total_seconds() >= sum(DELAYS)
     assert not [name for name in row.headers if name.startswith(("x-death", "x-first", "x-last"))]
     assert SECRET not in str(row.headers)
 
 
-async def test_a_retry_is_seen_by_the_failing_reaction_alone(site, databases):
+async def test_a_retry_is_seen_by_the_failing_consumer_alone(site, databases):
     carpenters, seen = Carpenters(), []
     carpenters.fails(NotFound())
 
@@ -251,10 +253,10 @@ async def test_a_retry_is_seen_by_the_failing_reaction_alone(site, databases):
         await lay(site, a_stone())
         await dead(h)
 
-    assert (len(seen), len(carpenters.calls)) == (1, len(PAUSES) + 1)
+    assert (len(seen), len(carpenters.calls)) == (1, len(DELAYS) + 1)
 
 
-async def test_a_fact_that_was_early_has_its_effect_when_its_time_has_come(site, databases):
+async def test_an_event_that_came_early_has_its_effect_when_its_time_has_come(site, databases):
     carpenters = Carpenters()
 
     async def early_once(event: StoneLaid, session: AsyncSession) -> None:
@@ -274,14 +276,14 @@ async def test_an_outage_longer_than_the_schedule_kills_nothing(site, databases,
     async with at_work(carpenters, site, databases) as h:
         async with closed(postgres, h.database_url):
             await lay(site, *(a_stone(n) for n in range(5)))
-            await eventually(lambda: h.desk.paused)
+            await eventually(lambda: h.processor.paused)
             ready = await health.readyz(h.runtime)
             await asyncio.wait_for(_longer_than_the_schedule(h), PATIENCE)
         await eventually(lambda: _is(many(h, InboxRow), 5))
 
         assert ready.status_code == 503
         assert (await many(h, DeadLetterRow), await many(h, OutboxRow)) == (0, 5)
-        assert not h.desk.paused
+        assert not h.processor.paused
         assert (await health.readyz(h.runtime)).status_code == 200
 
 
@@ -294,7 +296,7 @@ async def test_connections_cut_in_the_middle_spend_no_attempt(site, databases):
             await drop_sessions(h.database_url)
 
     carpenters.does = cut_once
-    async with at_work(carpenters, site, databases, retry_pauses=(60.0,)) as h:
+    async with at_work(carpenters, site, databases, retry_delays=(60.0,)) as h:
         await lay(site, a_stone())
         # Looking into the database meanwhile would be cut off too.
         await eventually(lambda: len(carpenters.calls) == 2)
@@ -314,17 +316,17 @@ async def waits_too_long(event: StoneLaid, session: AsyncSession) -> None:
 async def test_a_message_that_fails_as_in_an_outage_while_the_database_answers_dies_in_the_end(
     site, databases, monkeypatch: pytest.MonkeyPatch, does
 ):
-    monkeypatch.setattr(message_processor, "VAIN_LOOKS", 2)
+    monkeypatch.setattr(message_processor, "PROBES_IN_VAIN", 2)
     carpenters = Carpenters()
     carpenters.does = does
 
     async with at_work(carpenters, site, databases) as h:
         await lay(site, a_stone())
         row = await dead(h)
-        await eventually(lambda: not h.desk.paused)
+        await eventually(lambda: not h.processor.paused)
 
         assert (await health.readyz(h.runtime)).status_code == 200
-    assert row.attempts == len(PAUSES) + 1
+    assert row.attempts == len(DELAYS) + 1
     assert len(carpenters.calls) == (2 + 1) * row.attempts
 
 
@@ -332,7 +334,7 @@ async def test_a_message_that_fails_as_in_an_outage_while_the_database_answers_d
 async def test_a_want_of_room_is_no_fault_of_the_message(
     site, databases, monkeypatch: pytest.MonkeyPatch, error: Exception
 ):
-    monkeypatch.setattr(message_processor, "VAIN_LOOKS", 2)
+    monkeypatch.setattr(message_processor, "PROBES_IN_VAIN", 2)
     carpenters = Carpenters()
 
     async def has_room_at_last(event: StoneLaid, session: AsyncSession) -> None:
@@ -352,11 +354,11 @@ async def test_a_want_of_room_is_no_fault_of_the_message(
 async def test_a_stop_waits_for_the_message_at_hand_and_leaves_the_others(site, databases):
     carpenters, started, go_on = Carpenters(1), asyncio.Event(), asyncio.Event()
 
-    async def hold(event: StoneLaid, session: AsyncSession) -> None:
+    async def fanout_approval(event: StoneLaid, session: AsyncSession) -> None:
         started.set()
         await go_on.wait()
 
-    carpenters.does = hold
+    carpenters.does = fanout_approval
     async with at_work(carpenters, site, databases) as h:
         url = h.database_url
         await lay(site, a_stone(1), a_stone(2))
@@ -377,10 +379,12 @@ async def test_a_broker_restart_with_messages_at_hand_gives_each_one_effect(own_
 
     carpenters.does = hold_first
     url = databases.kernel()
-    admin, masons = own_broker.admin_url(), own_broker.url_of("masonry")
-    async with house(carpenters.consumers, admin, own_broker.url_of("carpentry"), url) as h:
+    admin, kernels = own_broker.admin_url(), own_broker.url_of("kernel")
+    async with running_service(
+        carpenters.consumers, admin, own_broker.url_of("carpentry"), url
+    ) as h:
         for stone in [a_stone(n) for n in range(10)]:
-            await post(masons, message_of(stone), stone.topic)
+            await post(kernels, message_of(stone), stone.topic)
         await eventually(lambda: len(carpenters.calls) == 3)
         await asyncio.to_thread(own_broker.found.server.stop)
         await asyncio.to_thread(own_broker.found.server.start)
@@ -399,16 +403,16 @@ async def _empty(site: Vhost) -> bool:
     return await depth(site.admin_url, QUEUE) == 0
 
 
-async def _longer_than_the_schedule(h: House) -> None:
+async def _longer_than_the_schedule(h: RunningService) -> None:
     """Until every message has waited for more looks than the schedule has time."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + sum(PAUSES) + 0.3
-    await eventually(lambda: loop.time() > end and h.desk._waiting == 5)
+    end = loop.time() + sum(DELAYS) + 0.3
+    await eventually(lambda: loop.time() > end and h.processor._waiting == 5)
 
 
-def test_a_queue_is_named_after_service_and_reaction():
+def test_a_queue_is_named_after_service_and_consumer():
     carpenters = Carpenters()
 
-    (reaction,) = carpenters.consumers.reactions
+    (consumer,) = carpenters.consumers.consumers
 
-    assert (reaction.queue, reaction.topics) == (QUEUE, (StoneLaid.topic,))
+    assert (consumer.queue, consumer.topics) == (QUEUE, (StoneLaid.topic,))

@@ -31,13 +31,13 @@ from shared.kernel.service import background, lifespan
 from shared.kernel.service import listening as broker_listening
 from shared.kernel.service.spec import ServiceSpec
 
-from .harness import PAUSES, StoneLaid, a_stone, listening, numbers, working, yard
+from .harness import DELAYS, StoneLaid, a_stone, listening, numbers, working, yard
 
 consumers = Consumers("carpentry")
 
 
-@consumers.on(StoneLaid, queue="hear")
-async def hear(event: StoneLaid, session: object) -> None:
+@consumers.on(StoneLaid, queue="consume")
+async def consume(event: StoneLaid, session: object) -> None:
     """A stone was laid."""
 
 
@@ -64,10 +64,10 @@ def _started_anew(node: RabbitNode) -> None:
     node.start()
 
 
-async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
+async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
     own_broker: BrokerNode, databases: TestDatabases
 ):
-    url = own_broker.url_of("masonry")
+    url = own_broker.url_of("kernel")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         made.publisher.timeout = 2
         with capture_logs() as logs:
@@ -76,22 +76,22 @@ async def test_while_the_memory_alarm_is_on_facts_wait_and_none_is_lost(
                 working(made.relay.run()),
             ):
                 # A kill may take what was declared a moment before.
-                await topology.apply(made.admin_url, PAUSES)
+                await topology.apply(made.admin_url, DELAYS)
                 await made.write(*(a_stone(n) for n in range(20)))
                 await eventually(lambda: made.count(OutboxRow.attempts > 0))
                 on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
-        await topology.apply(made.admin_url, PAUSES)
+        await topology.apply(made.admin_url, DELAYS)
         async with listening(made.admin_url) as queue, working(made.relay.run()):
             await eventually(made.all_sent)
             arrived = set(await numbers(queue, 20))
 
-    told = {line["cause"] for line in logs if line["event"] == "fact not sent yet"}
-    assert told == {str(outage_causes.BROKER_SILENT)}
+    said = {line["cause"] for line in logs if line["event"] == "event not sent yet"}
+    assert said == {str(outage_causes.BROKER_SILENT)}
     assert [each.partition(" at ")[0] for each in on] == ["memory"]
     assert unsent == 20
     assert arrived == set(range(20))
-    assert await made.count(OutboxRow.parked_at.is_not(None)) == 0
+    assert await made.count(OutboxRow.quarantined_at.is_not(None)) == 0
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
         "carpentry",
         database_url,
         amqp_url=amqp_url,
-        retry_pauses=PAUSES,
+        retry_delays=DELAYS,
         probe_seconds=0.1,
         graceful_seconds=1,
     )
@@ -144,12 +144,12 @@ async def test_what_keeps_a_service_from_listening_is_named(
 ):
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), address(site)) as runtime:
-            await eventually(lambda: runtime.deaf_for)
-            status, told = await ready(runtime)
+            await eventually(lambda: runtime.not_consuming_because)
+            status, said = await ready(runtime)
 
-    assert runtime.deaf_for == cause
-    assert (status, told["checks"]["reactions"]) == (503, False)
-    assert told["causes"] == {"reactions": str(cause)}
+    assert runtime.not_consuming_because == cause
+    assert (status, said["checks"]["consumers"]) == (503, False)
+    assert said["causes"] == {"consumers": str(cause)}
     (line, *_) = [line for line in logs if line["event"] == "broker or topology not ready"]
     assert line["cause"] == str(cause)
 
@@ -167,7 +167,7 @@ async def test_what_keeps_a_service_from_listening_is_named(
         ),
     ],
 )
-def test_a_refused_login_is_told_apart(refusal: Exception, cause: outage_causes.Cause):
+def test_a_refused_login_is_distinguished(refusal: Exception, cause: outage_causes.Cause):
     # As a real broker makes the client raise it; the client leaves the socket of such a refusal to
     # the collector, so this run provokes none. The tests of docker-compose.yml do.
     assert outage_causes.of_broker(refusal) == cause
@@ -196,15 +196,15 @@ async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
 
 async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
     async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-        await eventually(lambda: runtime.deaf_for)
-        await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+        await eventually(lambda: runtime.not_consuming_because)
+        await topology.apply(site.admin_url, DELAYS, consumers.consumers)
         await eventually(lambda: runtime.listening)
 
         assert await ready(runtime) == (
             200,
             {
                 "ready": True,
-                "checks": {"database": True, "reactions": True, "not_paused": True},
+                "checks": {"database": True, "consumers": True, "not_paused": True},
                 "causes": {},
             },
         )
@@ -230,26 +230,26 @@ async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
 ):
     monkeypatch.setattr(broker_listening, "Broker", Interrupted)
     monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
-    await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+    await topology.apply(site.admin_url, DELAYS, consumers.consumers)
 
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
             await eventually(lambda: runtime.listening)
 
-    told = [line for line in logs if line["event"] == "broker or topology not ready"]
-    assert [line["error"] for line in told] == ["RuntimeError"]
+    said = [line for line in logs if line["event"] == "broker or topology not ready"]
+    assert [line["error"] for line in said] == ["RuntimeError"]
 
 
 class Stumbling(Consumers):
-    """Reactions whose first subscription fails in a way that nobody thought of."""
+    """Consumers whose first subscription fails in a way that nobody thought of."""
 
     stumbled = False
 
-    def attach(self, broker: Any, take: Any) -> None:
+    def attach(self, broker: Any, process: Any) -> None:
         if not self.stumbled:
             self.stumbled = True
             raise LookupError
-        super().attach(broker, take)
+        super().attach(broker, process)
 
 
 async def test_a_service_whose_listening_fails_says_so_and_listens_again(
@@ -257,8 +257,8 @@ async def test_a_service_whose_listening_fails_says_so_and_listens_again(
 ):
     monkeypatch.setattr(background, "RESTART_SECONDS", 0)
     stumbling = Stumbling("carpentry")
-    stumbling.on(StoneLaid, queue="hear")(hear)
-    await topology.apply(site.admin_url, PAUSES, stumbling.reactions)
+    stumbling.on(StoneLaid, queue="consume")(consume)
+    await topology.apply(site.admin_url, DELAYS, stumbling.consumers)
     settings = test_settings("carpentry", databases.kernel(), amqp_url=site.url("carpentry"))
 
     spec = ServiceSpec(name="carpentry", consumers=stumbling)
@@ -288,28 +288,28 @@ async def test_what_keeps_a_service_from_its_database_is_named(
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
         # On a machine without a moment to spare a refusal may first come too late to be heard.
-        status, told = await eventually(lambda: _named(runtime, cause))
+        status, said = await eventually(lambda: _named(runtime, cause))
 
-    assert (status, told["checks"]["database"]) == (503, False)
-    assert "guessed" not in str(told)
+    assert (status, said["checks"]["database"]) == (503, False)
+    assert "guessed" not in str(said)
 
 
 async def _named(
     runtime: Runtime, cause: outage_causes.Cause
 ) -> tuple[int, dict[str, dict[str, str]]] | tuple[()]:
-    status, told = await ready(runtime)
-    named = told["causes"].get("database") == str(cause)
-    return (status, told) if named else ()
+    status, said = await ready(runtime)
+    named = said["causes"].get("database") == str(cause)
+    return (status, said) if named else ()
 
 
-async def test_a_broker_that_can_not_be_reached_is_told_once_an_outage():
-    publisher = Publisher("amqp://x:y@127.0.0.1:1/z", name="partner doors")
+async def test_a_broker_that_can_not_be_reached_is_reported_once_an_outage():
+    publisher = Publisher("amqp://x:y@127.0.0.1:1/z", name="partner queues")
 
     with capture_logs() as logs:
         opened = [await publisher.is_open() for _ in range(3)]
 
     assert opened == [False, False, False]
-    assert [(line["event"], line["door"]) for line in logs] == [
-        ("no way to the broker", "partner doors")
+    assert [(line["event"], line["publisher"]) for line in logs] == [
+        ("no connection to the broker", "partner queues")
     ]
     assert "RabbitMQ does not answer" in logs[0]["cause"]

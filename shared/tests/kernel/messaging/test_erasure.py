@@ -23,7 +23,7 @@ BODY = orjson.dumps({"cooperative_id": str(WHO), "version": 1, "contact_sealed":
 WITHOUT = {"cooperative_id": str(WHO), "version": 1, "contact_sealed": None}
 
 
-class Letter:
+class DeadLetter:
     """A message as the drain reads it."""
 
     def __init__(self) -> None:
@@ -41,18 +41,18 @@ async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
 
 
 async def keep(session: AsyncSession) -> None:
-    letter = cast("AbstractIncomingMessage", Letter())
-    await dead_letters.keep(session, "registry.x", letter)
+    dead_letter = cast("AbstractIncomingMessage", DeadLetter())
+    await dead_letters.keep(session, "registry.x", dead_letter)
 
 
 async def erase(session: AsyncSession) -> None:
-    forgotten = erasure.Forgotten(below={WHO: 2})
-    erasure.remember(session, forgotten)
-    await erasure.scrub(session, forgotten)
+    erased = erasure.Erased(below={WHO: 2})
+    erasure.remember(session, erased)
+    await erasure.scrub(session, erased)
 
 
 @pytest.mark.parametrize(("first", "second"), [(keep, erase), (erase, keep)])
-async def test_a_letter_kept_during_an_erasure_is_kept_without_the_person(
+async def test_a_dead_letter_kept_during_an_erasure_is_kept_without_the_person(
     sessions: Sessions, first: Any, second: Any
 ):
     async def meanwhile() -> None:

@@ -23,7 +23,15 @@ from shared.kernel.messaging import outbox
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.web import problems
 
-from .harness import BeamRaised, House, StoneLaid, a_stone, house, message_of, post
+from .harness import (
+    BeamRaised,
+    RunningService,
+    StoneLaid,
+    a_stone,
+    message_of,
+    post,
+    running_service,
+)
 
 PLACE = "/small"
 STONES = 5
@@ -91,13 +99,13 @@ async def test_a_full_disk_holds_messages_up_and_loses_none(site: Vhost, small: 
     own.run("CREATE TABLE plan (plan bytea)")
     fill(own)
 
-    async with house(consumers, site.admin_url, site.url("carpentry"), url) as h:
+    async with running_service(consumers, site.admin_url, site.url("carpentry"), url) as h:
         for number in range(STONES):
             stone = a_stone(number)
-            await post(site.url("masonry"), message_of(stone), stone.topic)
-        await eventually(lambda: h.desk.waiting == STONES)
+            await post(site.url("kernel"), message_of(stone), stone.topic)
+        await eventually(lambda: h.processor.waiting == STONES)
         answer = await health.readyz(h.runtime)
-        refused = await _what_a_caller_is_told(h)
+        refused = await _what_a_caller_reads(h)
 
         assert json.loads(bytes(answer.body))["causes"] == {
             "not_paused": str(outage_causes.DISK_FULL)
@@ -111,7 +119,7 @@ async def test_a_full_disk_holds_messages_up_and_loses_none(site: Vhost, small: 
     assert own.run("SELECT count(*) FROM plan") == str(STONES)
 
 
-async def _what_a_caller_is_told(h: House) -> tuple[int, str]:
+async def _what_a_caller_reads(h: RunningService) -> tuple[int, str]:
     try:
         async with h.sessions.begin() as session:
             await store(a_stone(), session)
@@ -121,10 +129,10 @@ async def _what_a_caller_is_told(h: House) -> tuple[int, str]:
     raise AssertionError("there was room")
 
 
-async def _all_done(h: House) -> bool:
+async def _all_done(h: RunningService) -> bool:
     return await many(h, InboxRow) == STONES
 
 
-async def many(h: House, table: Any) -> int:
+async def many(h: RunningService, table: Any) -> int:
     async with h.sessions() as session:
         return int(await session.scalar(select(func.count()).select_from(table)) or 0)

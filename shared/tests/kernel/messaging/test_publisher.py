@@ -18,19 +18,19 @@ from .harness import StoneLaid, Yard, a_stone, message_of
 NOWHERE = "masonry.nobody_listens"
 
 
-def announced() -> Outgoing:
+def published() -> Outgoing:
     return Outgoing(message_of(a_stone()), topology.EVENTS, StoneLaid.topic)
 
 
-async def test_one_message_sent_two_ways_at_once_has_two_outcomes(masonry: Yard):
-    """As two reactions do that fail on one fact: it goes to two places under one id."""
+async def test_one_message_sent_two_ways_at_once_has_two_outcomes(kernel: Yard):
+    """As two consumers do that fail on one event: it goes to two places under one id."""
     message = message_of(a_stone())
     ways = [
         Outgoing(message, topology.DEAD, NOWHERE),
         Outgoing(message, topology.EVENTS, StoneLaid.topic),
     ]
 
-    lost, sent = await asyncio.gather(*(masonry.publisher.publish([way]) for way in ways))
+    lost, sent = await asyncio.gather(*(kernel.publisher.publish([way]) for way in ways))
 
     assert ([type(outcome) for outcome in lost], sent) == ([Unroutable], [None])
 
@@ -38,37 +38,37 @@ async def test_one_message_sent_two_ways_at_once_has_two_outcomes(masonry: Yard)
 class Slow(Publisher):
     """Hears of its first failure only after a while, as a batch does that waits for others."""
 
-    heard: asyncio.Event
+    received: asyncio.Event
 
     async def _publish_one(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
         try:
             await super()._publish_one(channel, outgoing)
         except ChannelNotFoundEntity:
-            await self.heard.wait()
+            await self.received.wait()
             raise
 
 
 @asynccontextmanager
 async def slow(url: str) -> AsyncIterator[Slow]:
     publisher = Slow(url, timeout=PATIENCE)
-    publisher.heard = asyncio.Event()
+    publisher.received = asyncio.Event()
     try:
         yield publisher
     finally:
-        publisher.heard.set()
+        publisher.received.set()
         await publisher.close()
 
 
-async def test_a_failure_on_an_old_channel_leaves_the_newer_one_open(masonry: Yard):
+async def test_a_failure_on_an_old_channel_leaves_the_newer_one_open(kernel: Yard):
     missing = Outgoing(message_of(a_stone()), "taawon.retry.no-such-tier", NOWHERE)
-    async with slow(masonry.amqp_url) as publisher:
+    async with slow(kernel.amqp_url) as publisher:
         old = await publisher._open()
         late = asyncio.create_task(publisher.publish([missing]))
         await eventually(lambda: old.is_closed)
-        assert await publisher.publish([announced()]) == [None]
+        assert await publisher.publish([published()]) == [None]
         newer = publisher._channel
 
-        publisher.heard.set()
+        publisher.received.set()
         (outcome,) = await late
 
         assert isinstance(outcome, ChannelNotFoundEntity)
@@ -76,10 +76,10 @@ async def test_a_failure_on_an_old_channel_leaves_the_newer_one_open(masonry: Ya
         assert (publisher._channel, newer.is_closed) == (newer, False)
 
 
-async def test_what_a_channel_that_we_closed_still_owed_is_a_lost_connection(masonry: Yard):
-    channel = await (await masonry.publisher._open()).get_underlay_channel()
+async def test_what_a_channel_that_we_closed_still_owed_is_a_lost_connection(kernel: Yard):
+    channel = await (await kernel.publisher._open()).get_underlay_channel()
 
-    sending = asyncio.create_task(masonry.publisher.publish([announced()]))
+    sending = asyncio.create_task(kernel.publisher.publish([published()]))
     await eventually(lambda: channel.confirmations, every=0)
     await channel._cancel_tasks(None)  # as its closing does where the broker does not answer
     (outcome,) = await sending

@@ -26,8 +26,8 @@ from shared.kernel.messaging.publisher import (
     is_own_fault,
     needs_singling_out,
 )
-from shared.kernel.messaging.relay import PARKED, Relay, markable
-from shared.kernel.messaging.retention import forget_settled
+from shared.kernel.messaging.relay import QUARANTINED, Relay, markable
+from shared.kernel.messaging.retention import delete_settled
 
 from .harness import (
     BeamRaised,
@@ -44,29 +44,29 @@ from .harness import (
 )
 
 
-async def test_a_fact_arrives_persistent_with_its_own_id_and_context(masonry: Yard):
+async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Yard):
     event = a_stone()
     work = context.WorkContext.of(correlation_id="order-7", causation_id="c-1")
 
-    async with listening(masonry.admin_url) as queue:
+    async with listening(kernel.admin_url) as queue:
         with context.working(work):
-            await masonry.write(event)
-        await masonry.relay.send_batch()
+            await kernel.write(event)
+        await kernel.relay.send_batch()
         message = await received(queue)
 
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
     assert (message.message_id, message.type) == (str(event.event_id), event.topic)
-    assert (message.app_id, message.user_id) == ("masonry", "masonry")
+    assert (message.app_id, message.user_id) == ("kernel", "kernel")
     assert message.headers["cloudEvents_correlationid"] == "order-7"
     assert message.headers["cloudEvents_causationid"] == "c-1"
     assert message.headers["traceparent"].split("-")[1] == work.traceparent.split("-")[1]
 
 
-async def test_the_cloudevents_sdk_reads_a_fact(masonry: Yard):
+async def test_the_cloudevents_sdk_reads_a_event(kernel: Yard):
     event = a_stone(number=7)
 
-    async with listening(masonry.admin_url) as queue:
-        await masonry.announce(event)
+    async with listening(kernel.admin_url) as queue:
+        await kernel.publish(event)
         message = await received(queue)
 
     read = amqp.from_binary_event(
@@ -80,53 +80,53 @@ async def test_the_cloudevents_sdk_reads_a_fact(masonry: Yard):
     assert read.get_data() == event.model_dump(mode="json")
 
 
-async def test_a_fact_sent_twice_keeps_its_message_id(masonry: Yard):
+async def test_an_event_sent_twice_keeps_its_message_id(kernel: Yard):
     event = a_stone()
 
-    async with listening(masonry.admin_url) as queue:
-        await masonry.announce(event)
-        async with masonry.engine.begin() as tx:
+    async with listening(kernel.admin_url) as queue:
+        await kernel.publish(event)
+        async with kernel.engine.begin() as tx:
             await tx.execute(text("UPDATE outbox SET published_at = NULL"))
-        await masonry.relay.send_batch()
+        await kernel.relay.send_batch()
         both = [await received(queue), await received(queue)]
 
     assert [message.message_id for message in both] == [str(event.event_id)] * 2
 
 
-async def test_nothing_is_sent_of_a_change_that_was_rolled_back(masonry: Yard):
-    async with listening(masonry.admin_url) as queue:
-        async with masonry.sessions() as session:
+async def test_nothing_is_sent_of_a_change_that_was_rolled_back(kernel: Yard):
+    async with listening(kernel.admin_url) as queue:
+        async with kernel.sessions() as session:
             outbox.add(session, a_stone(number=1))
             await session.flush()
             await session.rollback()
-        await masonry.announce(a_stone(number=2))
+        await kernel.publish(a_stone(number=2))
 
         assert await numbers(queue, 1) == [2]
 
 
-async def test_a_fact_that_nobody_listens_to_lands_in_the_unrouted_queue(masonry: Yard):
-    await masonry.announce(a_stone())
+async def test_an_event_that_nobody_listens_to_lands_in_the_unrouted_queue(kernel: Yard):
+    await kernel.publish(a_stone())
 
-    assert await eventually(lambda: depth(masonry.admin_url, topology.UNROUTED)) == 1
+    assert await eventually(lambda: depth(kernel.admin_url, topology.UNROUTED)) == 1
 
 
-async def test_without_an_unrouted_queue_a_fact_that_nobody_takes_stays_pending(masonry: Yard):
-    async with channel_of(masonry.admin_url) as channel:
+async def test_without_an_unrouted_queue_an_event_that_nobody_takes_stays_pending(kernel: Yard):
+    async with channel_of(kernel.admin_url) as channel:
         await channel.queue_delete(topology.UNROUTED)
-    await masonry.write(a_stone())
+    await kernel.write(a_stone())
 
-    sent = await masonry.relay.send_batch()
+    sent = await kernel.relay.send_batch()
 
-    (row,) = await masonry.rows()
+    (row,) = await kernel.rows()
     assert (sent.count, sent.clean) == (0, False)
-    assert (row.published_at, row.parked_at, row.last_error) == (None, None, "Unroutable")
+    assert (row.published_at, row.quarantined_at, row.last_error) == (None, None, "Unroutable")
 
 
-async def test_facts_of_one_aggregate_leave_in_order(masonry: Yard):
+async def test_events_of_one_aggregate_leave_in_order(kernel: Yard):
     stone = uuid.uuid4()
 
-    async with listening(masonry.admin_url) as queue:
-        await masonry.announce(*(a_stone(number, stone) for number in range(250)))
+    async with listening(kernel.admin_url) as queue:
+        await kernel.publish(*(a_stone(number, stone) for number in range(250)))
 
         assert await numbers(queue, 250) == list(range(250))
 
@@ -154,7 +154,7 @@ def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes,
 
 async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, databases):
     stone = uuid.uuid4()
-    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
+    async with yard(site.admin_url, site.url("kernel"), databases.kernel()) as made:
         async with listening(made.admin_url, "masonry.stone.laid.*"):
             async with channel_of(made.admin_url) as channel:
                 await channel.queue_delete(topology.UNROUTED)
@@ -168,38 +168,40 @@ async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, d
     assert marks == [False, False, True]
 
 
-async def test_a_fact_that_may_not_be_announced_is_parked_and_the_others_go_out(masonry: Yard):
-    before = PARKED._value.get()
+async def test_an_event_that_may_not_be_published_is_quarantined_and_the_others_go_out(
+    kernel: Yard,
+):
+    before = QUARANTINED._value.get()
 
-    async with listening(masonry.admin_url) as queue:
-        await masonry.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
-        async with working(masonry.relay.run()):
-            await eventually(lambda: masonry.count(OutboxRow.published_at.is_not(None)))
+    async with listening(kernel.admin_url) as queue:
+        await kernel.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
+        async with working(kernel.relay.run()):
+            await eventually(lambda: kernel.count(OutboxRow.published_at.is_not(None)))
             arrived = {(await numbers(queue, 1))[0]}
             while arrived != {1, 2}:  # what left before the refusal leaves once more
                 arrived |= set(await numbers(queue, 1))
 
-    parked = [row for row in await masonry.rows() if row.parked_at]
-    assert [row.topic for row in parked] == [BeamRaised.topic]
-    assert PARKED._value.get() == before + 1
+    quarantined = [row for row in await kernel.rows() if row.quarantined_at]
+    assert [row.topic for row in quarantined] == [BeamRaised.topic]
+    assert QUARANTINED._value.get() == before + 1
 
 
-async def test_a_fact_that_can_not_be_put_on_the_wire_is_parked_at_once(masonry: Yard):
-    await masonry.write(a_stone(1), a_stone(2))
-    async with masonry.engine.begin() as tx:
+async def test_an_event_that_can_not_be_put_on_the_wire_is_quarantined_at_once(kernel: Yard):
+    await kernel.write(a_stone(1), a_stone(2))
+    async with kernel.engine.begin() as tx:
         await tx.execute(text("UPDATE outbox SET topic = repeat('x', 300) WHERE seq = 1"))
 
-    await masonry.relay.send_batch()
+    await kernel.relay.send_batch()
 
-    first, second = await masonry.rows()
-    assert (first.parked_at is not None, first.published_at) == (True, None)
+    first, second = await kernel.rows()
+    assert (first.quarantined_at is not None, first.published_at) == (True, None)
     assert second.published_at is not None
 
 
-async def test_a_message_the_broker_refuses_for_its_own_sake_is_told_apart(masonry: Yard):
+async def test_a_message_the_broker_refuses_for_its_own_sake_is_distinguished(kernel: Yard):
     forged = message_of(a_stone(), user_id="carpentry")
 
-    (outcome,) = await masonry.publisher.publish([Outgoing(forged, topology.EVENTS, "masonry.x")])
+    (outcome,) = await kernel.publisher.publish([Outgoing(forged, topology.EVENTS, "masonry.x")])
 
     assert isinstance(outcome, ChannelPreconditionFailed)
     assert is_own_fault(outcome, alone=True)
@@ -207,15 +209,15 @@ async def test_a_message_the_broker_refuses_for_its_own_sake_is_told_apart(mason
     assert needs_singling_out([None, outcome])
 
 
-async def test_one_of_two_relays_sends_and_the_other_takes_over(masonry: Yard):
-    second = Publisher(masonry.amqp_url, timeout=PATIENCE)
-    standby = Relay(masonry.engine, second, "masonry", poll_seconds=0.1)
+async def test_one_of_two_relays_sends_and_the_other_takes_over(kernel: Yard):
+    second = Publisher(kernel.amqp_url, timeout=PATIENCE)
+    standby = Relay(kernel.engine, second, "kernel", poll_seconds=0.1)
 
-    async with listening(masonry.admin_url) as queue, working(standby.run()):
-        async with working(masonry.relay.run()):
-            await masonry.write(*(a_stone(n) for n in range(300)))
-            await eventually(lambda: _none_left(masonry))
-        await masonry.write(a_stone(300))
+    async with listening(kernel.admin_url) as queue, working(standby.run()):
+        async with working(kernel.relay.run()):
+            await kernel.write(*(a_stone(n) for n in range(300)))
+            await eventually(lambda: _none_left(kernel))
+        await kernel.write(a_stone(300))
         arrived = await numbers(queue, 301)
         assert await queue.get(fail=False) is None
     await second.close()
@@ -223,20 +225,20 @@ async def test_one_of_two_relays_sends_and_the_other_takes_over(masonry: Yard):
     assert sorted(arrived) == list(range(301))
 
 
-async def test_a_relay_stands_by_while_another_holds_the_lock(masonry: Yard):
-    await masonry.write(a_stone())
-    async with masonry.engine.begin() as tx:
+async def test_a_relay_stands_by_while_another_holds_the_lock(kernel: Yard):
+    await kernel.write(a_stone())
+    async with kernel.engine.begin() as tx:
         await tx.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": 0x7461_6177_6F6E})
 
-        sent = await masonry.relay.send_batch()
+        sent = await kernel.relay.send_batch()
 
-    assert (sent.count, await masonry.unsent()) == (0, 1)
+    assert (sent.count, await kernel.unsent()) == (0, 1)
 
 
 async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databases: TestDatabases):
     url = databases.kernel()
     async with (
-        yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
+        yard(site.admin_url, site.url("kernel"), url, poll_seconds=2 * PATIENCE) as made,
         listening(made.admin_url) as queue,
         working(made.relay.run()),
     ):
@@ -256,20 +258,20 @@ async def write_apart(url: str, event: Event) -> None:
     await engine.dispose()
 
 
-async def test_the_relay_recovers_from_cut_database_connections(masonry: Yard):
-    async with listening(masonry.admin_url) as queue, working(masonry.relay.run()):
-        await masonry.write(a_stone(1))
+async def test_the_relay_recovers_from_cut_database_connections(kernel: Yard):
+    async with listening(kernel.admin_url) as queue, working(kernel.relay.run()):
+        await kernel.write(a_stone(1))
         first = await numbers(queue, 1)
-        await eventually(masonry.all_sent)
-        await drop_sessions(masonry.database_url)
-        await write_apart(masonry.database_url, a_stone(2))
+        await eventually(kernel.all_sent)
+        await drop_sessions(kernel.database_url)
+        await write_apart(kernel.database_url, a_stone(2))
         second = await numbers(queue, 1)
 
     assert (first, second) == ([1], [2])
 
 
 async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, databases):
-    url = own_broker.url_of("masonry")
+    url = own_broker.url_of("kernel")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         async with channel_of(made.admin_url) as channel:
             queue = await channel.declare_queue("wall", durable=True)
@@ -305,14 +307,14 @@ async def _listens(made: Yard) -> bool:
     return bool(found)
 
 
-async def test_only_facts_sent_longer_ago_than_the_retention_are_forgotten(masonry: Yard):
-    await masonry.announce(a_stone(1), a_stone(2))
-    await masonry.write(a_stone(3))
-    async with masonry.engine.begin() as tx:
+async def test_only_events_sent_longer_ago_than_the_retention_are_deleted(kernel: Yard):
+    await kernel.publish(a_stone(1), a_stone(2))
+    await kernel.write(a_stone(3))
+    async with kernel.engine.begin() as tx:
         await tx.execute(
             text("UPDATE outbox SET published_at = now() - interval '8 days' WHERE seq = 1")
         )
 
-    assert await forget_settled(masonry.engine, days=7) == 1
+    assert await delete_settled(kernel.engine, days=7) == 1
 
-    assert [row.published_at is None for row in await masonry.rows()] == [False, True]
+    assert [row.published_at is None for row in await kernel.rows()] == [False, True]

@@ -38,20 +38,20 @@ from shared.kernel.messaging.replay.requests import ReplayRequest
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 from shared.kernel.messaging.replay.worker import BACKLOG, Replayer
 from shared.kernel.messaging.republish import republish
-from shared.kernel.messaging.retention import forget_settled
+from shared.kernel.messaging.retention import delete_settled
 
 from .harness import (
-    PAUSES,
+    DELAYS,
     BeamRaised,
-    House,
+    RunningService,
     StoneCut,
     StoneLaid,
     Yard,
     a_stone,
     depth,
-    house,
     message_of,
     post,
+    running_service,
     yard,
 )
 
@@ -60,16 +60,16 @@ QUEUE = "carpentry.measure"
 LOG = (StoneLaid.topic, StoneCut.topic)
 ASKED_WITH = 1
 """The first event of a topic, sent with the request; the run sends it again under the same id."""
-heard: list[Any] = []
+received: list[Any] = []
 
 
 async def measure(event: Any, session: Any) -> None:
-    """A reaction that keeps a projection."""
-    heard.append(event)
+    """A consumer that keeps a projection."""
+    received.append(event)
 
 
 async def invite(event: Any, session: Any) -> None:
-    """A reaction that tells people."""
+    """A consumer that tells people."""
 
 
 def carpenters() -> Consumers:
@@ -80,18 +80,20 @@ def carpenters() -> Consumers:
 
 
 @pytest.fixture
-async def masons(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
+async def kernels(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
     url = databases.kernel()
-    reactions = carpenters().reactions
-    async with yard(site.admin_url, site.url("masonry"), url, reactions=reactions) as made:
+    consumers = carpenters().consumers
+    async with yard(site.admin_url, site.url("kernel"), url, consumers=consumers) as made:
         yield made
 
 
 @pytest.fixture
-async def listener(site: Vhost, masons: Yard, databases: TestDatabases) -> AsyncIterator[House]:
-    heard.clear()
+async def listener(
+    site: Vhost, kernels: Yard, databases: TestDatabases
+) -> AsyncIterator[RunningService]:
+    received.clear()
     url = site.url("carpentry")
-    async with house(carpenters(), site.admin_url, url, databases.kernel()) as made:
+    async with running_service(carpenters(), site.admin_url, url, databases.kernel()) as made:
         yield made
 
 
@@ -101,8 +103,8 @@ def stones(*known: StoneLaid) -> Snapshot:
 
     async def page(session: Any, after: uuid.UUID | None) -> Page:
         rest = [s for s in inside if after is None or s.stone_id > after][:2]
-        facts = [(str(stone.stone_id), stone) for stone in rest]
-        return Page(facts, len(rest), rest[-1].stone_id if rest else None)
+        events = [(str(stone.stone_id), stone) for stone in rest]
+        return Page(events, len(rest), rest[-1].stone_id if rest else None)
 
     async def count(session: Any) -> int:
         return len(inside)
@@ -110,27 +112,27 @@ def stones(*known: StoneLaid) -> Snapshot:
     return Snapshot("stones", (StoneLaid.topic,), page, count)
 
 
-def replayer(masons: Yard, *snapshots: Snapshot) -> Replayer:
-    return Replayer(masons.sessions, masons.publisher, "masonry", snapshots)
+def replayer(kernels: Yard, *snapshots: Snapshot) -> Replayer:
+    return Replayer(kernels.sessions, kernels.publisher, "kernel", snapshots)
 
 
-async def ask(
-    masons: Yard,
+async def request_replay(
+    kernels: Yard,
     *snapshots: Snapshot,
     who: Principal = OPERATOR,
     through: Publisher | None = None,
     **request: Any,
 ) -> Any:
     known = {"kind": Kind.SNAPSHOT if snapshots else Kind.LOG, "queue": QUEUE, "reason": "lost"}
-    async with masons.sessions.begin() as session:
+    async with kernels.sessions.begin() as session:
         return await replay.begin(
             session,
             who,
             ReplayRequest(**{**known, **request}),
-            service="masonry",
+            service="kernel",
             log_topics=LOG,
             snapshots=snapshots,
-            publisher=through or masons.publisher,
+            publisher=through or kernels.publisher,
         )
 
 
@@ -139,15 +141,15 @@ async def work_off(sender: Replayer) -> None:
         pass
 
 
-async def seen(masons: Yard, run: ReplayRow) -> ReplayRow:
-    async with masons.sessions() as session:
+async def seen(kernels: Yard, run: ReplayRow) -> ReplayRow:
+    async with kernels.sessions() as session:
         found = await session.get(ReplayRow, run.run)
         assert found is not None
         return found
 
 
-async def settled(listener: House, marks: int) -> None:
-    """Wait until the reaction has dealt with so many messages of the queue."""
+async def settled(listener: RunningService, marks: int) -> None:
+    """Wait until the consumer has dealt with so many messages of the queue."""
 
     async def look() -> bool:
         async with listener.sessions() as session:
@@ -157,17 +159,17 @@ async def settled(listener: House, marks: int) -> None:
     await eventually(look)
 
 
-async def test_the_log_is_heard_again_by_the_one_queue_and_by_no_other(masons, listener):
-    facts = [a_stone(1), a_stone(2), a_stone(3)]
-    await masons.announce(*facts)
+async def test_the_log_is_received_again_by_the_one_queue_and_by_no_other(kernels, listener):
+    events = [a_stone(1), a_stone(2), a_stone(3)]
+    await kernels.publish(*events)
     await settled(listener, 3)
 
-    run = await ask(masons)
-    await work_off(replayer(masons))
+    run = await request_replay(kernels)
+    await work_off(replayer(kernels))
 
     await settled(listener, 6)
-    assert {e.event_id for e in heard[3:]} == {fact.event_id for fact in facts}
-    found = await seen(masons, run)
+    assert {e.event_id for e in received[3:]} == {event.event_id for event in events}
+    found = await seen(kernels, run)
     assert (found.state, found.sent, found.done, found.total) == ("finished", 3, 3, 3)
     async with listener.sessions() as session:
         rows = await session.execute(
@@ -176,175 +178,177 @@ async def test_the_log_is_heard_again_by_the_one_queue_and_by_no_other(masons, l
         assert [tuple(row) for row in rows] == [(QUEUE, str(run.run))]
 
 
-async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(masons, listener):
+async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(kernels, listener):
     """The position was never noted: the whole run is sent once more, under the same ids."""
     present = stones(*(a_stone(n) for n in range(3)))
-    run = await ask(masons, present)
-    await work_off(replayer(masons, present))
+    run = await request_replay(kernels, present)
+    await work_off(replayer(kernels, present))
     await settled(listener, 3)
 
-    async with masons.sessions.begin() as session:
+    async with kernels.sessions.begin() as session:
         lost = {"position": {}, "done": 0, "sent": 0, "state": "running"}
         await session.execute(update(ReplayRow).values(**lost))
-    await work_off(replayer(masons, present))
+    await work_off(replayer(kernels, present))
 
     last = a_stone(99)
-    await masons.announce(last)
+    await kernels.publish(last)
     await settled(listener, 4)
-    assert len(heard) == 4
-    assert (await seen(masons, run)).state == "finished"
+    assert len(received) == 4
+    assert (await seen(kernels, run)).state == "finished"
 
 
-async def test_another_run_of_the_same_snapshot_is_heard_anew(masons, listener):
+async def test_another_run_of_the_same_snapshot_is_received_anew(kernels, listener):
     present = stones(a_stone(1))
 
     for _ in range(2):
-        await ask(masons, present)
-        await work_off(replayer(masons, present))
+        await request_replay(kernels, present)
+        await work_off(replayer(kernels, present))
 
     await settled(listener, 2)
-    assert {e.number for e in heard} == {1}
+    assert {e.number for e in received} == {1}
 
 
-async def test_two_senders_at_once_send_each_page_once(masons):
+async def test_two_senders_at_once_send_each_page_once(kernels):
     present = stones(*(a_stone(n) for n in range(7)))
-    run = await ask(masons, present)
-    senders = [replayer(masons, present), replayer(masons, present)]
+    run = await request_replay(kernels, present)
+    senders = [replayer(kernels, present), replayer(kernels, present)]
 
-    while (await seen(masons, run)).state == "running":
+    while (await seen(kernels, run)).state == "running":
         for sender in senders:
             await sender.step()
 
-    found = await seen(masons, run)
+    found = await seen(kernels, run)
     assert (found.sent, found.done) == (7, 7)
-    assert await depth(masons.admin_url, QUEUE) == 7 + ASKED_WITH
+    assert await depth(kernels.admin_url, QUEUE) == 7 + ASKED_WITH
 
 
-async def test_who_does_not_get_the_lock_sends_nothing(masons):
+async def test_who_does_not_get_the_lock_sends_nothing(kernels):
     present = stones(a_stone())
-    await ask(masons, present)
-    async with masons.sessions.begin() as session:
+    await request_replay(kernels, present)
+    async with kernels.sessions.begin() as session:
         key = replay.worker.REPLAY_LOCK
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
-        assert not await replayer(masons, present).step()
+        assert not await replayer(kernels, present).step()
 
-    assert await replayer(masons, present).step()
+    assert await replayer(kernels, present).step()
 
 
 @pytest.mark.parametrize(
     ("narrowed", "numbers"),
     [
-        (lambda facts, middle: {"since": middle}, [3]),
-        (lambda facts, middle: {"until": middle}, [1, 2]),
-        (lambda facts, middle: {"event_id": facts[1].event_id}, [2]),
-        (lambda facts, middle: {"topics": (StoneLaid.topic,)}, [1, 2, 3]),
+        (lambda events, middle: {"since": middle}, [3]),
+        (lambda events, middle: {"until": middle}, [1, 2]),
+        (lambda events, middle: {"event_id": events[1].event_id}, [2]),
+        (lambda events, middle: {"topics": (StoneLaid.topic,)}, [1, 2, 3]),
     ],
     ids=["since", "until", "event", "topic"],
 )
 async def test_a_replay_is_narrowed(
-    masons: Yard, listener: House, narrowed: Callable[..., Any], numbers: list[int]
+    kernels: Yard, listener: RunningService, narrowed: Callable[..., Any], numbers: list[int]
 ) -> None:
-    facts = [a_stone(1), a_stone(2), a_stone(3)]
-    await masons.announce(*facts[:2])
-    async with masons.sessions() as session:
+    events = [a_stone(1), a_stone(2), a_stone(3)]
+    await kernels.publish(*events[:2])
+    async with kernels.sessions() as session:
         middle = await session.scalar(select(func.clock_timestamp()))
-    await masons.announce(facts[2], StoneCut(stone_id=uuid.uuid4()))
+    await kernels.publish(events[2], StoneCut(stone_id=uuid.uuid4()))
     await settled(listener, 3)
 
-    await ask(masons, **narrowed(facts, middle))
-    await work_off(replayer(masons))
+    await request_replay(kernels, **narrowed(events, middle))
+    await work_off(replayer(kernels))
 
     await settled(listener, 3 + len(numbers))
-    assert sorted(e.number for e in heard[3:]) == numbers
+    assert sorted(e.number for e in received[3:]) == numbers
 
 
-async def test_what_is_still_on_its_way_is_not_sent_twice(masons, listener):
-    await masons.write(a_stone(1))
+async def test_what_is_still_on_its_way_is_not_sent_twice(kernels, listener):
+    await kernels.write(a_stone(1))
 
-    run = await ask(masons)
-    await work_off(replayer(masons))
+    run = await request_replay(kernels)
+    await work_off(replayer(kernels))
 
-    assert (await seen(masons, run)).sent == 0
+    assert (await seen(kernels, run)).sent == 0
 
 
-async def test_a_queue_that_is_not_rebuildable_refuses_and_gets_nothing(masons):
-    await masons.announce(a_stone(1))
-    before = await depth(masons.admin_url, "carpentry.invite")
+async def test_a_queue_that_is_not_rebuildable_refuses_and_gets_nothing(kernels):
+    await kernels.publish(a_stone(1))
+    before = await depth(kernels.admin_url, "carpentry.invite")
 
     with pytest.raises(NotReplayable, match=r"dead-letters list carpentry"):
-        await ask(masons, queue="carpentry.invite")
+        await request_replay(kernels, queue="carpentry.invite")
 
-    assert await depth(masons.admin_url, "carpentry.invite") == before == 1
-    async with masons.sessions() as session:
+    assert await depth(kernels.admin_url, "carpentry.invite") == before == 1
+    async with kernels.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(ReplayRow)) == 0
 
 
-async def test_a_snapshot_to_a_queue_that_is_not_rebuildable_is_refused(masons):
+async def test_a_snapshot_to_a_queue_that_is_not_rebuildable_is_refused(kernels):
     with pytest.raises(NotReplayable):
-        await ask(masons, stones(a_stone(1)), queue="carpentry.invite")
+        await request_replay(kernels, stones(a_stone(1)), queue="carpentry.invite")
 
 
-async def test_a_queue_that_does_not_exist_refuses(masons):
+async def test_a_queue_that_does_not_exist_refuses(kernels):
     with pytest.raises(NoSuchQueue, match=r"carpentry\.dance"):
-        await ask(masons, queue="carpentry.dance")
+        await request_replay(kernels, queue="carpentry.dance")
 
 
-async def test_a_queue_that_takes_none_of_the_facts_refuses(masons):
-    await masons.announce(StoneCut(stone_id=uuid.uuid4()))
+async def test_a_queue_that_takes_none_of_the_events_refuses(kernels):
+    await kernels.publish(StoneCut(stone_id=uuid.uuid4()))
 
     with pytest.raises(NotReplayable, match=r"masonry\.stone\.cut"):
-        await ask(masons, topics=(StoneCut.topic,))
+        await request_replay(kernels, topics=(StoneCut.topic,))
 
 
-async def test_a_run_is_narrowed_to_the_topics_that_its_queue_takes(masons, listener):
+async def test_a_run_is_narrowed_to_the_topics_that_its_queue_takes(kernels, listener):
     """The log holds both; the broker has returned the other one, so the run never tries it again"""
-    await masons.announce(a_stone(1), StoneCut(stone_id=uuid.uuid4()))
+    await kernels.publish(a_stone(1), StoneCut(stone_id=uuid.uuid4()))
     await settled(listener, 1)
 
-    run = await ask(masons)
-    await work_off(replayer(masons))
+    run = await request_replay(kernels)
+    await work_off(replayer(kernels))
 
     await settled(listener, 2)
     assert run.topics == [StoneLaid.topic]
-    assert (await seen(masons, run)).total == 1
+    assert (await seen(kernels, run)).total == 1
 
 
-async def test_with_nothing_to_send_a_run_ends_at_once(masons):
-    run = await ask(masons)
-    await work_off(replayer(masons))
+async def test_with_nothing_to_send_a_run_ends_at_once(kernels):
+    run = await request_replay(kernels)
+    await work_off(replayer(kernels))
 
-    found = await seen(masons, run)
+    found = await seen(kernels, run)
     assert (found.state, found.sent, found.total) == ("finished", 0, 0)
 
 
-async def test_a_fact_of_another_service_is_refused(masons):
+async def test_an_event_of_another_service_is_refused(kernels):
     with pytest.raises(ForeignTopic, match=r"publishes no carpentry\.beam"):
-        await ask(masons, topics=(BeamRaised.topic,))
+        await request_replay(kernels, topics=(BeamRaised.topic,))
 
 
-async def test_a_service_without_a_present_state_refuses_a_snapshot(masons):
+async def test_a_service_without_a_present_state_refuses_a_snapshot(kernels):
     with pytest.raises(NoSnapshot, match="taawon replay masonry"):
-        await ask(masons, kind=Kind.SNAPSHOT)
+        await request_replay(kernels, kind=Kind.SNAPSHOT)
 
 
-async def test_a_request_that_contradicts_itself_is_refused(masons):
+async def test_a_request_that_contradicts_itself_is_refused(kernels):
     with pytest.raises(OnlyOfTheLog):
-        await ask(masons, stones(), since=now())
+        await request_replay(kernels, stones(), since=now())
     with pytest.raises(EndsBeforeItBegins):
-        await ask(masons, since=now(), until=now() - timedelta(hours=1))
+        await request_replay(kernels, since=now(), until=now() - timedelta(hours=1))
 
 
-async def test_nobody_but_an_operator_asks(masons):
+async def test_nobody_but_an_operator_asks(kernels):
     with pytest.raises(MissingRole):
-        await ask(masons, who=Principal(subject=uuid.uuid4(), roles=frozenset({Role.DELEGATE})))
+        await request_replay(
+            kernels, who=Principal(subject=uuid.uuid4(), roles=frozenset({Role.DELEGATE}))
+        )
 
 
-async def test_without_a_broker_nobody_knows_who_listens(masons):
+async def test_without_a_broker_nobody_knows_who_listens(kernels):
     away = Publisher("amqp://nobody@127.0.0.1:1/", timeout=1)
 
     with pytest.raises(BrokerUnreachable):
-        await ask(masons, through=away)
+        await request_replay(kernels, through=away)
 
 
 @pytest.mark.parametrize(
@@ -352,65 +356,65 @@ async def test_without_a_broker_nobody_knows_who_listens(masons):
     [("carpentry.invite", StoneLaid.topic), (QUEUE, StoneCut.topic)],
     ids=["not rebuildable", "not consumed"],
 )
-async def test_the_broker_itself_returns_what_a_queue_does_not_take_again(masons, queue, topic):
-    fact = message_of(a_stone(), type=topic)
+async def test_the_broker_itself_returns_what_a_queue_does_not_take_again(kernels, queue, topic):
+    event = message_of(a_stone(), type=topic)
 
     key = topology.replay_key(queue, topic)
     with pytest.raises(Unroutable):
-        await masons.publisher.publish_one(Outgoing(fact, topology.REPLAY, key))
+        await kernels.publisher.publish_one(Outgoing(event, topology.REPLAY, key))
 
 
-async def test_a_queue_that_is_not_rebuildable_any_more_is_unbound(masons, site):
+async def test_a_queue_that_is_not_rebuildable_any_more_is_unbound(kernels, site):
     consumers = Consumers("carpentry")
     consumers.on(StoneLaid, queue="measure")(measure)
-    await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+    await topology.apply(site.admin_url, DELAYS, consumers.consumers)
 
     with pytest.raises(NotReplayable):
-        await ask(masons, stones(a_stone()))
+        await request_replay(kernels, stones(a_stone()))
 
 
-async def test_a_service_cannot_send_the_facts_of_another_again(site, listener):
+async def test_a_service_cannot_send_the_events_of_another_again(site, listener):
     beam = BeamRaised(beam_id=uuid.uuid4())
     forged = message_of(a_stone(), type=BeamRaised.topic, body=beam.model_dump_json().encode())
 
     key = topology.replay_key(QUEUE, StoneLaid.topic)
-    await post(site.url("masonry"), forged, key, topology.REPLAY)
+    await post(site.url("kernel"), forged, key, topology.REPLAY)
 
     async def look() -> Any:
         async with listener.sessions() as session:
             return await session.scalar(select(DeadLetterRow.error))
 
     assert "not the owner" in await eventually(look)
-    assert heard == []
+    assert received == []
 
 
-async def test_a_run_waits_while_its_queue_is_full(masons):
+async def test_a_run_waits_while_its_queue_is_full(kernels):
     """Nobody listens: the queue gets no more than a bounded number, and the run goes on later."""
     present = stones(*(a_stone(n) for n in range(BACKLOG * 2)))
-    run = await ask(masons, present)
+    run = await request_replay(kernels, present)
 
-    await work_off(replayer(masons, present))
+    await work_off(replayer(kernels, present))
 
-    waiting = await depth(masons.admin_url, QUEUE)
+    waiting = await depth(kernels.admin_url, QUEUE)
     assert BACKLOG <= waiting < BACKLOG + 2 + ASKED_WITH
-    assert (await seen(masons, run)).state == "running"
+    assert (await seen(kernels, run)).state == "running"
 
 
-async def test_a_run_whose_queue_has_gone_fails_and_says_so(masons, site):
+async def test_a_run_whose_queue_has_gone_fails_and_says_so(kernels, site):
     present = stones(a_stone())
-    run = await ask(masons, present)
+    run = await request_replay(kernels, present)
     site.broker.management.delete(f"queues/{site.name}/{QUEUE}")
 
-    await work_off(replayer(masons, present))
+    await work_off(replayer(kernels, present))
 
-    found = await seen(masons, run)
+    found = await seen(kernels, run)
     assert (found.state, found.error) == (
         "failed",
         f"{QUEUE} is bound no longer: no route for taawon.replay {QUEUE} {StoneLaid.topic}",
     )
 
 
-async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(masons):
+async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(kernels):
     good = stones(a_stone(1), a_stone(2))
 
     async def broken(session: Any, after: Any) -> Page:
@@ -419,32 +423,32 @@ async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(masons
         return await good.page(session, after)
 
     bad = Snapshot("bad", (StoneLaid.topic,), broken, good.count)
-    run = await ask(masons, bad)
+    run = await request_replay(kernels, bad)
 
-    await work_off(replayer(masons, bad))
+    await work_off(replayer(kernels, bad))
 
-    found = await seen(masons, run)
+    found = await seen(kernels, run)
     assert found.state == "failed"
     assert "could not be read" in found.error
 
 
-async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(masons):
+async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(kernels):
     present = stones(*(a_stone(n) for n in range(5)))
-    run = await ask(masons, present)
-    sender = replayer(masons, present)
+    run = await request_replay(kernels, present)
+    sender = replayer(kernels, present)
     await sender.step()
 
-    async with masons.sessions.begin() as session:
+    async with kernels.sessions.begin() as session:
         await replay.stop(session, OPERATOR, run.run, reason="enough")
     assert not await sender.step()
 
-    found = await seen(masons, run)
+    found = await seen(kernels, run)
     assert (found.state, found.sent, found.ended_because) == ("stopped", 2, "enough")
     assert found.ended_by == str(OPERATOR.subject)
     with pytest.raises(RunIsOver):
-        async with masons.sessions.begin() as session:
+        async with kernels.sessions.begin() as session:
             await replay.stop(session, OPERATOR, run.run, reason="again")
-    async with masons.sessions() as session:
+    async with kernels.sessions() as session:
         said = await session.scalars(select(AuditRow.action).order_by(AuditRow.id))
         assert list(said) == ["snapshot replay begun", "replay stopped"]
 
@@ -462,80 +466,82 @@ def test_a_run_ends_once(before: State, after: State) -> None:
         assert run.state == before.value
 
 
-async def test_a_replay_says_what_the_retention_has_removed(masons):
-    await masons.announce(a_stone(1))
-    async with masons.sessions.begin() as session:
+async def test_a_replay_says_what_the_retention_has_removed(kernels):
+    await kernels.publish(a_stone(1))
+    async with kernels.sessions.begin() as session:
         old = now() - timedelta(days=30)
         await session.execute(update(OutboxRow).values(published_at=old, created_at=old))
-    assert await forget_settled(masons.engine, 7) == 1
-    await masons.announce(a_stone(2))
+    assert await delete_settled(kernels.engine, 7) == 1
+    await kernels.publish(a_stone(2))
 
-    whole = await ask(masons)
-    recent = await ask(masons, since=now() - timedelta(days=1))
+    whole = await request_replay(kernels)
+    recent = await request_replay(kernels, since=now() - timedelta(days=1))
 
     assert "taawon snapshot masonry --to carpentry.measure" in whole.incomplete
     assert (whole.total, recent.incomplete) == (1, None)
     with pytest.raises(NotKept):
-        await ask(masons, event_id=uuid.uuid4())
+        await request_replay(kernels, event_id=uuid.uuid4())
 
 
-async def test_a_log_that_is_all_there_is_complete(masons):
-    await masons.announce(a_stone(1))
-    await forget_settled(masons.engine, 7)
+async def test_a_log_that_is_all_there_is_complete(kernels):
+    await kernels.publish(a_stone(1))
+    await delete_settled(kernels.engine, 7)
 
-    run = await ask(masons)
+    run = await request_replay(kernels)
 
     assert (run.incomplete, run.total) == (None, 1)
 
 
-async def test_parked_facts_are_listed_and_released_with_who_and_why(masons, listener):
-    facts = [a_stone(1), a_stone(2)]
-    await masons.write(*facts)
-    async with masons.sessions.begin() as session:
-        await session.execute(update(OutboxRow).values(parked_at=now(), last_error="TooLarge"))
-    await masons.relay.send_batch()
-    async with masons.sessions() as session:
-        listed = [(row.event_id, row.last_error) for row in await quarantine.list_parked(session)]
-    assert listed == [(fact.event_id, "TooLarge") for fact in facts]
+async def test_quarantined_events_are_listed_and_released_with_who_and_why(kernels, listener):
+    events = [a_stone(1), a_stone(2)]
+    await kernels.write(*events)
+    async with kernels.sessions.begin() as session:
+        await session.execute(update(OutboxRow).values(quarantined_at=now(), last_error="TooLarge"))
+    await kernels.relay.send_batch()
+    async with kernels.sessions() as session:
+        listed = [
+            (row.event_id, row.last_error) for row in await quarantine.list_quarantined(session)
+        ]
+    assert listed == [(event.event_id, "TooLarge") for event in events]
 
-    async with masons.sessions.begin() as session:
-        await quarantine.release(session, [facts[1].event_id], who="amina", reason="mended")
-    await masons.relay.send_batch()
+    async with kernels.sessions.begin() as session:
+        await quarantine.release(session, [events[1].event_id], who="amina", reason="mended")
+    await kernels.relay.send_batch()
 
     await settled(listener, 1)
-    assert [e.number for e in heard] == [2]
+    assert [e.number for e in received] == [2]
     with pytest.raises(quarantine.NotSetAside):
-        async with masons.sessions.begin() as session:
-            await quarantine.release(session, [facts[1].event_id], who="amina", reason="again")
-    async with masons.sessions.begin() as session:
+        async with kernels.sessions.begin() as session:
+            await quarantine.release(session, [events[1].event_id], who="amina", reason="again")
+    async with kernels.sessions.begin() as session:
         assert await quarantine.release(session, [], who="amina", reason="all") == 1
-    async with masons.sessions() as session:
+    async with kernels.sessions() as session:
         row = await session.scalar(select(AuditRow).order_by(AuditRow.id))
         assert (row.subject_id, row.after) == (
-            facts[1].event_id,
+            events[1].event_id,
             {"who": "amina", "reason": "mended"},
         )
 
 
-async def test_a_log_announced_again_reaches_everybody_and_changes_nothing_twice(masons, listener):
+async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice(kernels, listener):
     old, lost, waiting = a_stone(1), a_stone(2), a_stone(3)
-    await masons.announce(old, lost)
-    async with masons.sessions.begin() as session:
+    await kernels.publish(old, lost)
+    async with kernels.sessions.begin() as session:
         before = now() - timedelta(days=2)
         await session.execute(
             update(OutboxRow).where(OutboxRow.event_id == old.event_id).values(created_at=before)
         )
     await settled(listener, 2)
-    await masons.write(waiting)
+    await kernels.write(waiting)
 
-    async with masons.sessions.begin() as session:
+    async with kernels.sessions.begin() as session:
         since = now() - timedelta(days=1)
-        announced = await republish(session, since, who="amina", reason="the broker lost its data")
-    assert (announced, await masons.unsent()) == (1, 2)
-    await masons.relay.send_batch()
+        published = await republish(session, since, who="amina", reason="the broker lost its data")
+    assert (published, await kernels.unsent()) == (1, 2)
+    await kernels.relay.send_batch()
 
     await settled(listener, 3)
-    assert sorted(e.number for e in heard) == [1, 2, 3]
-    async with masons.sessions() as session:
-        row = await session.scalar(select(AuditRow).where(AuditRow.action == "log announced again"))
-        assert (row.after["facts"], row.after["who"]) == (1, "amina")
+    assert sorted(e.number for e in received) == [1, 2, 3]
+    async with kernels.sessions() as session:
+        row = await session.scalar(select(AuditRow).where(AuditRow.action == "log republished"))
+        assert (row.after["events"], row.after["who"]) == (1, "amina")

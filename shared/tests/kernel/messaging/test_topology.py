@@ -14,7 +14,7 @@ from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import dead_queue
 from shared.kernel.messaging.consumers import Consumers
 
-from .harness import PAUSES, StoneCut, StoneLaid, a_stone, channel_of, message_of, post
+from .harness import DELAYS, StoneCut, StoneLaid, a_stone, channel_of, message_of, post
 
 QUEUE = "carpentry.measure"
 
@@ -28,7 +28,7 @@ async def queues(site: Vhost) -> dict[str, dict[str, Any]]:
     """Every queue of the virtual host, as the broker describes it."""
     consumers = Consumers("carpentry")
     consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
-    await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+    await topology.apply(site.admin_url, DELAYS, consumers.consumers)
     found = await asyncio.to_thread(site.broker.management.get, f"queues/{site.name}")
     return {queue["name"]: queue for queue in found}
 
@@ -40,7 +40,7 @@ def test_renaming_a_function_does_not_rename_its_queue():
 
     consumers.on(StoneLaid, queue="measure")(measured_otherwise)
 
-    assert [reaction.queue for reaction in consumers.reactions] == [QUEUE]
+    assert [consumer.queue for consumer in consumers.consumers] == [QUEUE]
 
 
 def test_two_consumers_do_not_share_a_queue():
@@ -51,7 +51,7 @@ def test_two_consumers_do_not_share_a_queue():
         consumers.on(StoneCut, queue="measure")
 
 
-def of_facts(queues: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def of_events(queues: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [queue for name, queue in queues.items() if name != topology.UNROUTED]
 
 
@@ -60,20 +60,20 @@ async def test_every_queue_is_a_durable_quorum_queue(queues):
     assert all(queue["durable"] for queue in queues.values())
 
 
-async def test_no_queue_that_facts_pass_through_has_a_length_limit(queues):
+async def test_no_queue_that_events_pass_through_has_a_length_limit(queues):
     limits = {"x-max-length", "x-max-length-bytes"}
 
-    assert [queue["name"] for queue in of_facts(queues) if limits & set(queue["arguments"])] == []
+    assert [queue["name"] for queue in of_events(queues) if limits & set(queue["arguments"])] == []
 
 
-async def test_facts_that_nobody_takes_are_bounded_in_time_and_number(queues):
+async def test_events_that_nobody_takes_are_bounded_in_time_and_number(queues):
     arguments = queues[topology.UNROUTED]["arguments"]
 
     assert arguments["x-message-ttl"] == topology.UNROUTED_TTL_MS
     assert arguments["x-max-length"] == topology.UNROUTED_LENGTH
 
 
-async def test_a_reaction_has_a_delivery_limit_and_a_net_below_it(queues):
+async def test_a_consumer_has_a_delivery_limit_and_a_net_below_it(queues):
     arguments = queues[QUEUE]["arguments"]
 
     assert arguments["x-delivery-limit"] == topology.DELIVERY_LIMIT
@@ -89,7 +89,7 @@ async def test_a_dead_letter_queue_gives_nothing_up_by_itself(queues):
     assert arguments == {"x-queue-type": "quorum", "x-delivery-limit": 2147483647}
 
 
-@pytest.mark.parametrize("pause", PAUSES)
+@pytest.mark.parametrize("pause", DELAYS)
 async def test_a_tier_holds_a_message_for_its_pause_and_sends_it_home(queues, pause):
     arguments = queues[topology.Tier(pause).name]["arguments"]
 
@@ -101,7 +101,7 @@ async def test_a_tier_holds_a_message_for_its_pause_and_sends_it_home(queues, pa
     assert arguments["x-dead-letter-strategy"] == "at-least-once"
 
 
-async def test_a_reaction_is_bound_to_each_of_its_topics(queues, site: Vhost):
+async def test_a_consumer_is_bound_to_each_of_its_topics(queues, site: Vhost):
     path = f"exchanges/{site.name}/{topology.EVENTS}/bindings/source"
 
     bindings = await asyncio.to_thread(site.broker.management.get, path)
@@ -114,12 +114,12 @@ async def test_declaring_everything_again_changes_nothing(queues, site: Vhost):
     consumers = Consumers("carpentry")
     consumers.on(StoneLaid, StoneCut, queue="measure")(measure)
 
-    names = await topology.apply(site.admin_url, PAUSES, consumers.reactions)
+    names = await topology.apply(site.admin_url, DELAYS, consumers.consumers)
 
     assert set(names) == set(queues)
 
 
-async def test_a_service_can_not_announce_facts_of_another(queues, site: Vhost):
+async def test_a_service_can_not_publish_events_of_another(queues, site: Vhost):
     with pytest.raises(ChannelAccessRefused):
         await post(
             site.url("carpentry"), message_of(a_stone(), user_id="carpentry"), StoneLaid.topic
@@ -127,20 +127,20 @@ async def test_a_service_can_not_announce_facts_of_another(queues, site: Vhost):
 
 
 async def test_a_service_can_not_read_the_queues_of_another(queues, site: Vhost):
-    async with channel_of(site.url("masonry")) as channel:
+    async with channel_of(site.url("kernel")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await (await channel.get_queue(QUEUE, ensure=False)).get()
 
 
 async def test_a_service_can_not_put_messages_into_a_queue_directly(queues, site: Vhost):
-    async with channel_of(site.url("masonry")) as channel:
+    async with channel_of(site.url("kernel")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await channel.default_exchange.publish(aio_pika.Message(b"x"), QUEUE)
 
 
 @pytest.mark.parametrize("name", ["masonry.own", QUEUE + ".v2", "amq.anything"])
 async def test_a_service_can_not_declare_queues(site: Vhost, name):
-    async with channel_of(site.url("masonry")) as channel:
+    async with channel_of(site.url("kernel")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await channel.declare_queue(name, durable=True)
 

@@ -46,7 +46,7 @@ async def read_stone(stone_id: str) -> str:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry", routers=(router,)), settings)
+    return app.build(ServiceSpec(name="kernel", routers=(router,)), settings)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def yard(databases: TestDatabases) -> str:
 
 @pytest.fixture
 async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", yard, tokens) as made:
+    async with api(create_app, "kernel", yard, tokens) as made:
         made.runtime.queues = (QUEUE,)
         yield made
 
@@ -80,12 +80,12 @@ def counted(name: str, **labels: str) -> float:
 async def test_what_waits_is_measured(client: Api):
     async with client.sessions.begin() as session:
         await session.execute(text("DELETE FROM outbox"))
-        session.add_all([a_fact(), a_fact(parked_at=now())])
-        session.add_all([a_letter(), a_letter(), a_letter(state="dropped")])
+        session.add_all([an_event(), an_event(quarantined_at=now())])
+        session.add_all([a_dead_letter(), a_dead_letter(), a_dead_letter(state="dropped")])
 
     found = await samples(client)
 
-    assert (found["taawon_outbox_pending"], found["taawon_outbox_parked"]) == (1, 1)
+    assert (found["taawon_outbox_pending"], found["taawon_outbox_quarantined"]) == (1, 1)
     assert 3590 < found["taawon_outbox_oldest_age_seconds"] < 7200
     assert found[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 2
     assert found[f"taawon_dead_letters{{queue={QUEUE},state=dropped}}"] == 1
@@ -94,7 +94,7 @@ async def test_what_waits_is_measured(client: Api):
     assert any(name.startswith("taawon_build_info{") for name in found)
 
 
-def a_fact(**values: Any) -> OutboxRow:
+def an_event(**values: Any) -> OutboxRow:
     row = {
         "event_id": uuid4(),
         "topic": "masonry.stone.laid.v1",
@@ -107,7 +107,7 @@ def a_fact(**values: Any) -> OutboxRow:
     return OutboxRow(**{**row, **values})
 
 
-def a_letter(**values: Any) -> DeadLetterRow:
+def a_dead_letter(**values: Any) -> DeadLetterRow:
     row = {
         "queue": QUEUE,
         "message_key": str(uuid4()),
@@ -120,7 +120,7 @@ def a_letter(**values: Any) -> DeadLetterRow:
     return DeadLetterRow(**{**row, **values})
 
 
-async def test_while_the_database_is_away_a_scrape_says_so_and_tells_the_rest(client: Api):
+async def test_while_the_database_is_away_a_scrape_says_so_and_reports_the_rest(client: Api):
     engine = make_engine(NOWHERE)
     client.runtime.sessions = make_sessions(engine)
 
@@ -129,7 +129,7 @@ async def test_while_the_database_is_away_a_scrape_says_so_and_tells_the_rest(cl
     assert found["taawon_database_up"] == 0
     assert found["taawon_measured{measure=outbox}"] == 0
     assert "taawon_outbox_pending" not in found
-    assert found["taawon_reactions_listening"] == 0
+    assert found["taawon_consumers_running"] == 0
     assert "taawon_outbox_published_total" in found
 
 
@@ -180,13 +180,13 @@ async def test_many_scrapes_ask_once_until_the_answer_is_old(client: Api):
         return [gauge("stones", "Stones.", len(asked))]
 
     watched = scrape(client, Measure("stones", ask, every=5), clock=lambda: now[0])
-    told = await asyncio.gather(*(watched.families() for _ in range(5)))
+    answers = await asyncio.gather(*(watched.families() for _ in range(5)))
     now[0] += 4.9
     still = await watched.families()
     now[0] += 0.2
     again = await watched.families()
 
-    assert [values(each)["stones"] for each in (*told, still, again)] == [1] * 6 + [2]
+    assert [values(each)["stones"] for each in (*answers, still, again)] == [1] * 6 + [2]
 
 
 async def test_what_failed_is_asked_again_soon(client: Api):
@@ -245,19 +245,19 @@ async def test_refusals_are_counted_by_their_code(client: Api):
 async def test_what_is_rolled_back_is_not_counted(yard: str):
     engine = make_engine(yard)
     sessions = make_sessions(engine)
-    told: list[str] = []
+    answers: list[str] = []
 
     async with sessions() as session:
         await session.execute(text("SELECT 1"))
-        metrics.after_commit(session, lambda: told.append("rolled back"))
+        metrics.after_commit(session, lambda: answers.append("rolled back"))
         await session.rollback()
     async with sessions.begin() as session:
         await session.execute(text("SELECT 1"))
-        metrics.after_commit(session, lambda: told.append("committed"))
-        assert told == []
+        metrics.after_commit(session, lambda: answers.append("committed"))
+        assert answers == []
     await engine.dispose()
 
-    assert told == ["committed"]
+    assert answers == ["committed"]
 
 
 async def test_names_follow_the_conventions_of_prometheus(client: Api):

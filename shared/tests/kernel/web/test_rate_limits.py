@@ -72,11 +72,11 @@ def wall(tokens: Tokens, **limits: object) -> FastAPI:
     return app
 
 
-Door = Callable[..., httpx.AsyncClient]
+PartnerQueue = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
-async def door(tokens: Tokens, clock: Clock) -> AsyncIterator[Door]:
+async def api(tokens: Tokens, clock: Clock) -> AsyncIterator[PartnerQueue]:
     clients: list[httpx.AsyncClient] = []
 
     def make(**limits: object) -> httpx.AsyncClient:
@@ -90,9 +90,9 @@ async def door(tokens: Tokens, clock: Clock) -> AsyncIterator[Door]:
 
 
 async def test_a_caller_who_asks_too_often_waits_until_the_minute_is_over(
-    door: Door, tokens: Tokens, clock: Clock
+    api: PartnerQueue, tokens: Tokens, clock: Clock
 ):
-    http, headers = door(rate_limit=2), tokens.headers("operator")
+    http, headers = api(rate_limit=2), tokens.headers("operator")
 
     answers = [await http.get("/bricks", headers=headers) for _ in range(3)]
     clock.now += 59
@@ -109,16 +109,16 @@ async def test_a_caller_who_asks_too_often_waits_until_the_minute_is_over(
     assert (answers[2].json()["code"], answers[2].json()["status"]) == ("too-often", 429)
 
 
-async def test_each_caller_has_a_limit_of_its_own(door: Door, tokens: Tokens):
-    http = door(rate_limit=1)
+async def test_each_caller_has_a_limit_of_its_own(api: PartnerQueue, tokens: Tokens):
+    http = api(rate_limit=1)
 
     answers = [await http.get("/bricks", headers=tokens.headers("operator")) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_several_tokens_of_one_account_count_together(door: Door, tokens: Tokens):
-    http, subject = door(rate_limit=1), uuid.uuid4()
+async def test_several_tokens_of_one_account_count_together(api: PartnerQueue, tokens: Tokens):
+    http, subject = api(rate_limit=1), uuid.uuid4()
 
     answers = [
         await http.get("/bricks", headers=tokens.headers("operator", subject=subject))
@@ -128,8 +128,8 @@ async def test_several_tokens_of_one_account_count_together(door: Door, tokens: 
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
-async def test_an_address_is_counted_also_without_a_token(door: Door):
-    http = door(rate_limit_address=2)
+async def test_an_address_is_counted_also_without_a_token(api: PartnerQueue):
+    http = api(rate_limit_address=2)
 
     answers = [await http.get("/bricks") for _ in range(3)]
 
@@ -138,8 +138,8 @@ async def test_an_address_is_counted_also_without_a_token(door: Door):
     assert answers[2].headers["x-correlation-id"] == answers[2].json()["correlation_id"]
 
 
-async def test_tokens_are_asked_for_less_often_than_anything_else(door: Door):
-    http = door(rate_limit_address=100, rate_limit_sign_in=1)
+async def test_tokens_are_asked_for_less_often_than_anything_else(api: PartnerQueue):
+    http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post("/token") for _ in range(2)]
     other = await http.get("/bricks")
@@ -149,16 +149,16 @@ async def test_tokens_are_asked_for_less_often_than_anything_else(door: Door):
     assert other.status_code == 401
 
 
-async def test_no_spelling_of_a_path_gets_round_its_limit(door: Door):
-    http = door(rate_limit_address=100, rate_limit_sign_in=1)
+async def test_no_spelling_of_a_path_gets_round_its_limit(api: PartnerQueue):
+    http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post(path) for path in ("/token", "/token%0A", "/token")]
 
     assert [answer.status_code for answer in answers] == [200, 404, 429]
 
 
-async def test_health_and_metrics_are_never_refused(door: Door):
-    http = door(rate_limit_address=1)
+async def test_health_and_metrics_are_never_refused(api: PartnerQueue):
+    http = api(rate_limit_address=1)
 
     answers = [await http.get(path) for path in ("/healthz", "/healthz", "/metrics", "/metrics")]
 

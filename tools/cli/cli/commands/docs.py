@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from shared.contracts import catalogue
 from shared.contracts.base import Contract, Event, is_public
 from shared.kernel.messaging import topology
-from shared.kernel.messaging.consumers import Consumers, Reaction
+from shared.kernel.messaging.consumers import Consumer, Consumers
 from shared.kernel.service.spec import installed_specs
 
 app = typer.Typer(help="Pages and schemas that are made from the code.")
@@ -30,18 +30,18 @@ app = typer.Typer(help="Pages and schemas that are made from the code.")
 HEADER = """\
 <!-- Made by `taawon docs`. Change the contracts and handlers, not this page. -->
 
-# Facts
+# Events
 
-What services tell each other. A fact is sent at least once and in any order between aggregates;
-each reaction takes it once. `✓` marks what partner institutions may see. The topic is the routing
-key on the exchange `taawon.events` and the CloudEvents `type`.
+What services publish to each other. An event is sent at least once and in any order between
+aggregates; each consumer processes it once. `✓` marks what partner institutions may see. The topic
+is the routing key on the exchange `taawon.events` and the CloudEvents `type`.
 """
 COMMON = set(Event.model_fields)
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A reaction that hears a fact."""
+class QueueDescription:
+    """A consumer that hears an event."""
 
     queue: str
     does: str
@@ -73,7 +73,7 @@ def contracts(
         bool, typer.Option("--accept", help="Store the schemas as they are now.")
     ] = False,
 ) -> None:
-    """Compare the stored schemas of facts with the code; listeners rely on them.
+    """Compare the stored schemas of events with the code; listeners rely on them.
 
     A new optional field may be accepted. Whatever takes something away needs a new topic, `….v2`.
 
@@ -97,14 +97,14 @@ def pages(root: Path) -> dict[Path, str]:
 
 
 def installed_consumers() -> list[Consumers]:
-    """The reactions of each installed service."""
+    """The consumers of each installed service."""
     return [spec.consumers for spec in installed_specs() if spec.consumers is not None]
 
 
 def events_page(groups: Iterable[Consumers]) -> str:
-    """One section per fact, one table per shape that facts carry."""
-    heard = _listeners(groups)
-    events = [_event_section(event, heard.get(event.routing_key(), [])) for event in _events()]
+    """One section per event, one table per shape that events carry."""
+    consumers = _consumers_by_topic(groups)
+    events = [_event_section(event, consumers.get(event.routing_key(), [])) for event in _events()]
     shapes = [_shape_section(shape) for shape in _shapes()]
     return "\n".join([HEADER, *events, "## Shapes\n", *shapes]).rstrip() + "\n"
 
@@ -112,8 +112,8 @@ def events_page(groups: Iterable[Consumers]) -> str:
 def asyncapi_page(group: Consumers) -> str:
     """What the service listens to, as AsyncAPI 3."""
     broker = RabbitBroker("amqp://localhost/")
-    for reaction in group.reactions:
-        _describe(broker, reaction)
+    for consumer in group.consumers:
+        _describe(broker, consumer)
     specification = AsyncAPI(
         broker, title=f"Taawon {group.service}", version="1", description=_about(group.service)
     )
@@ -149,24 +149,24 @@ def _events() -> list[type[Event]]:
     return list(catalogue.EVENTS.values())
 
 
-def _listeners(groups: Iterable[Consumers]) -> dict[str, list[Listener]]:
-    heard: dict[str, list[Listener]] = {}
-    for reaction in (reaction for group in groups for reaction in group.reactions):
-        for topic in reaction.topics:
-            listener = Listener(reaction.queue, _first_line(reaction.handler.__doc__))
-            heard.setdefault(topic, []).append(listener)
-    return heard
+def _consumers_by_topic(groups: Iterable[Consumers]) -> dict[str, list[QueueDescription]]:
+    consumers: dict[str, list[QueueDescription]] = {}
+    for consumer in (consumer for group in groups for consumer in group.consumers):
+        for topic in consumer.topics:
+            described = QueueDescription(consumer.queue, _first_line(consumer.handler.__doc__))
+            consumers.setdefault(topic, []).append(described)
+    return consumers
 
 
-def _event_section(event: type[Event], listeners: list[Listener]) -> str:
+def _event_section(event: type[Event], described: list[QueueDescription]) -> str:
     service = "any service" if event.is_generic() else event.topic.partition(".")[0]
-    heard = [f"- `{one.queue}`: {one.does}" for one in listeners] or ["- nobody yet"]
+    consumers = [f"- `{one.queue}`: {one.does}" for one in described] or ["- nobody yet"]
     lines = [
         f"## {event.__name__}\n",
-        f"`{event.topic}` · announced by **{service}** · [sample]({_sample_link(event)})\n",
+        f"`{event.topic}` · published by **{service}** · [sample]({_sample_link(event)})\n",
         f"{_paragraphs(event.__doc__)}\n",
         "Listeners:\n",
-        *heard,
+        *consumers,
         "",
         *_fields_table(event, without=COMMON),
         "",
@@ -217,7 +217,7 @@ def _linked(shape: type[BaseModel]) -> str:
 
 
 def _shapes() -> list[type[BaseModel]]:
-    """Every shape that a fact carries, once each, in the order of their names."""
+    """Every shape that an event carries, once each, in the order of their names."""
     found: dict[str, type[BaseModel]] = {}
     waiting: list[type[BaseModel]] = list(_events())
     while waiting:
@@ -236,18 +236,18 @@ def _contracts_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _contracts_in(argument)
 
 
-def _describe(broker: RabbitBroker, reaction: Reaction) -> None:
+def _describe(broker: RabbitBroker, consumer: Consumer) -> None:
     """A subscriber that is never started; the specification reads names and types from it."""
 
-    async def hear(event: Any) -> None: ...
+    async def consume(event: Any) -> None: ...
 
-    hear.__annotations__ = {"event": reduce(or_, reaction.events), "return": None}
+    consume.__annotations__ = {"event": reduce(or_, consumer.events), "return": None}
     broker.subscriber(
-        RabbitQueue(reaction.queue, routing_key=reaction.topics[0]),
+        RabbitQueue(consumer.queue, routing_key=consumer.topics[0]),
         RabbitExchange(topology.EVENTS, type=ExchangeType.TOPIC),
-        title=reaction.queue,
-        description=_first_line(reaction.handler.__doc__),
-    )(hear)
+        title=consumer.queue,
+        description=_first_line(consumer.handler.__doc__),
+    )(consume)
 
 
 def _about(service: str) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.client import Doors, Token, Urls
+from cli.client import OperatorClient, Token, Urls
 from cli.diagnosis import diagnose
 from cli.diagnosis.observations import Finding, Severity
 from cli.observe import observe
@@ -23,7 +23,7 @@ STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO:
 def doctor(
     urls: Urls = None,
     token: Token = None,
-    vhost: Annotated[str, typer.Option(help="Where facts travel.")] = VHOST,
+    vhost: Annotated[str, typer.Option(help="Where events travel.")] = VHOST,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Look for what is wrong, and say what to do next. Looking changes nothing.
@@ -33,7 +33,7 @@ def doctor(
 
     Example: taawon doctor --url registry=http://127.0.0.1:8001 --url ideas=http://127.0.0.1:8002
     """
-    findings = diagnose(asyncio.run(observe(Doors.find(urls, token), vhost)))
+    findings = diagnose(asyncio.run(observe(OperatorClient.find(urls, token), vhost)))
     if json:
         typer.echo(orjson.dumps([asdict(finding) for finding in findings]).decode())
     else:

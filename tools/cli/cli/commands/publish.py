@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import Doors, Token, Urls
+from cli.client import OperatorClient, Token, Urls
 from shared.errors import DomainError, Invalid
 
 TIMEOUT = 60.0
@@ -49,11 +49,13 @@ def preview(
 
     Example: taawon preview call 0d9c8f9e-…
     """
-    doors = Doors.find(urls, token)
+    client = OperatorClient.find(urls, token)
     asked = (
-        _read(Path(name)) if what == "file" else _criteria_of(_kind(what), _find(doors, what, name))
+        _read(Path(name))
+        if what == "file"
+        else _criteria_of(_kind(what), _find(client, what, name))
     )
-    seen = _ask(doors, "notifications", "POST", "/previews", asked)
+    seen = _ask(client, "notifications", "POST", "/previews", asked)
     _show(seen, json=json)
 
 
@@ -69,22 +71,22 @@ def publish(
 ) -> None:
     """Show the audience, ask, and open the call or publish the idea with the number confirmed.
 
-    Should many more match by then, nobody is told before a person has looked again. What is
+    Should many more match by then, nobody is alerted before a person has looked again. What is
     published is the version that was seen.
 
     Example: taawon publish call 0d9c8f9e-… --yes
     """
-    doors = Doors.find(urls, token)
-    found = _find(doors, what, name)
-    seen = _ask(doors, "notifications", "POST", "/previews", _criteria_of(what, found))
+    client = OperatorClient.find(urls, token)
+    found = _find(client, what, name)
+    seen = _ask(client, "notifications", "POST", "/previews", _criteria_of(what, found))
     if not json:
         typer.echo(found["title"]["fr"])
         _show(seen, json=False)
     if not yes:
-        typer.confirm(f"Tell these {seen['matched']} cooperatives?", abort=True, err=True)
+        typer.confirm(f"Alert these {seen['matched']} cooperatives?", abort=True, err=True)
     service, folder, step = PLACES[what]
     body = {"confirmed_audience": seen["matched"]}
-    made = _ask(doors, service, "POST", f"/{folder}/{name}/{step}", body, version=found["version"])
+    made = _ask(client, service, "POST", f"/{folder}/{name}/{step}", body, version=found["version"])
     if json:
         typer.echo(orjson.dumps({"preview": seen, "published": made}).decode())
         return
@@ -98,9 +100,9 @@ def _kind(what: str) -> Kind:
         raise Invalid(f"{what!r} can't be previewed: say call, idea or file") from None
 
 
-def _find(doors: Doors, what: str, name: str) -> dict[str, Any]:
+def _find(client: OperatorClient, what: str, name: str) -> dict[str, Any]:
     service, folder, _ = PLACES[_kind(what)]
-    found: dict[str, Any] = _ask(doors, service, "GET", f"/{folder}/{name}")
+    found: dict[str, Any] = _ask(client, service, "GET", f"/{folder}/{name}")
     return found
 
 
@@ -120,26 +122,32 @@ def _read(path: Path) -> Any:
 
 
 def _ask(
-    doors: Doors, service: str, method: str, path: str, body: Any = None, *, version: int = 0
+    client: OperatorClient,
+    service: str,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    version: int = 0,
 ) -> Any:
-    url = doors.urls.get(service)
+    url = client.urls.get(service)
     if url is None:
         raise Invalid(f"where is {service}? Name it, as in --url {service}=http://127.0.0.1:8003")
-    if doors.token is None:
-        raise Refused(doors.no_token or "no token is given: --token")
-    headers = {"Authorization": f"Bearer {doors.token}"}
+    if client.token is None:
+        raise Refused(client.no_token or "no token is given: --token")
+    headers = {"Authorization": f"Bearer {client.token}"}
     if version:
         headers["If-Match"] = f'"{version}"'
     try:
-        with httpx.Client(timeout=TIMEOUT, trust_env=doors.stack is None) as http:
+        with httpx.Client(timeout=TIMEOUT, trust_env=client.stack is None) as http:
             answer = http.request(method, f"{url}{path}", json=body, headers=headers)
-        told = answer.json()
+        details = answer.json()
     except (httpx.HTTPError, ValueError):
         raise Refused(f"{service} does not answer at {url}: see `taawon doctor`") from None
     if answer.is_error:
-        errors = "; ".join(f"{e['field']}: {e['message']}" for e in told.get("errors", []))
-        raise Refused(f"{service}: {told.get('detail', answer.status_code)} {errors}".strip())
-    return told
+        errors = "; ".join(f"{e['field']}: {e['message']}" for e in details.get("errors", []))
+        raise Refused(f"{service}: {details.get('detail', answer.status_code)} {errors}".strip())
+    return details
 
 
 def _show(seen: dict[str, Any], *, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`taawon snapshot` and `taawon replay`: have a service send facts to one queue again."""
+"""`taawon snapshot` and `taawon replay`: have a service send events to one queue again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.client import Answer, Doors, Token, Urls
+from cli.client import Answer, OperatorClient, Token, Urls
 from shared.errors import Conflict, DomainError, NotFound
 
 LOOK_SECONDS = 0.5
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 60
 """How long a service that is being started anew is waited for; the run goes on with it."""
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
-Service = Annotated[str, typer.Argument(help="The service whose facts they are.")]
+Service = Annotated[str, typer.Argument(help="The service whose events they are.")]
 Queue = Annotated[str, typer.Option("--to", help="One rebuildable queue: docs/events.md.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the run.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines; without a progress bar.")]
@@ -32,7 +32,7 @@ class ServiceRefused(DomainError):
     """The service did not do it."""
 
 
-class UnknownDoor(NotFound):
+class UnknownService(NotFound):
     """No door of this service is known."""
 
 
@@ -49,15 +49,15 @@ def snapshot(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Send what is so now, in its newest facts, to a queue whose projection has to be built again.
+    """Send what is so now, in its newest events, to a queue whose projection has to be built again.
 
-    Empty the projection first, where it is to be emptied. Live facts go on meanwhile, and a newer
+    Empty the projection first, where it is to be emptied. Live events go on meanwhile, and a newer
     one wins. Exit code 1 where it was refused or did not get to its end.
 
-    Example: taawon snapshot registry --to notifications.keep_imported_cooperatives --reason "…"
+    Example: taawon snapshot registry --to notifications.store_imported_cooperatives --reason "…"
     """
     request = {"kind": "snapshot", "queue": to, "reason": reason}
-    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
+    _carry_out(service, request, OperatorClient.find(urls, token), wait=not no_wait, as_json=json)
 
 
 def replay(
@@ -71,19 +71,19 @@ def replay(
         datetime | None, typer.Option(formats=_MOMENTS, help="Before then; now if not given.")
     ] = None,
     topics: Annotated[
-        list[str] | None, typer.Option("--topic", help="Only these facts; may be repeated.")
+        list[str] | None, typer.Option("--topic", help="Only these events; may be repeated.")
     ] = None,
-    event: Annotated[UUID | None, typer.Option(help="Only the fact of this id.")] = None,
+    event: Annotated[UUID | None, typer.Option(help="Only the event of this id.")] = None,
     urls: Urls = None,
     token: Token = None,
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Send facts of the log to a queue once more, to fill a gap.
+    """Send events of the log to a queue once more, to fill a gap.
 
     The log is as long as TAAWON_OUTBOX_RETENTION_DAYS; it says so where part of the range is gone.
 
-    Example: taawon replay registry --to notifications.know_partner --since 2026-11-24 --reason "…"
+    Example: taawon replay registry --to notifications.store_partner --since 2026-11-24 --reason "…"
     """
     request = {
         "kind": "log",
@@ -94,7 +94,7 @@ def replay(
         "topics": topics or [],
         "event_id": str(event) if event else None,
     }
-    _carry_out(service, request, Doors.find(urls, token), wait=not no_wait, as_json=json)
+    _carry_out(service, request, OperatorClient.find(urls, token), wait=not no_wait, as_json=json)
 
 
 def _aware(moment: datetime | None) -> str | None:
@@ -104,12 +104,14 @@ def _aware(moment: datetime | None) -> str | None:
 
 
 def _carry_out(
-    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, as_json: bool
+    service: str, request: dict[str, Any], client: OperatorClient, *, wait: bool, as_json: bool
 ) -> None:
-    if service not in doors.urls:
-        known = ", ".join(doors.urls)
-        raise UnknownDoor(f"no door of {service!r} is known, only of {known}: name it with --url")
-    run = asyncio.run(_follow(service, request, doors, wait=wait, quiet=as_json))
+    if service not in client.urls:
+        known = ", ".join(client.urls)
+        raise UnknownService(
+            f"no door of {service!r} is known, only of {known}: name it with --url"
+        )
+    run = asyncio.run(_follow(service, request, client, wait=wait, quiet=as_json))
     if as_json:
         typer.echo(orjson.dumps(run).decode())
     else:
@@ -119,29 +121,29 @@ def _carry_out(
 
 
 async def _follow(
-    service: str, request: dict[str, Any], doors: Doors, *, wait: bool, quiet: bool
+    service: str, request: dict[str, Any], client: OperatorClient, *, wait: bool, quiet: bool
 ) -> dict[str, Any]:
-    run = _told(service, await doors.send(service, "POST", "/replays", request))
+    run = _alerted(service, await client.send(service, "POST", "/replays", request))
     with _progress(quiet or not wait) as progress:
         task = progress.add_task(f"to {request['queue']}", total=run["total"] or None)
         while wait and run["state"] == "running":
             progress.update(task, completed=run["done"])
-            run = await _look_again(service, run["run"], doors)
+            run = await _look_again(service, run["run"], client)
         progress.update(task, completed=run["done"])
     return run
 
 
-async def _look_again(service: str, run: str, doors: Doors) -> dict[str, Any]:
+async def _look_again(service: str, run: str, client: OperatorClient) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        answer = await doors.send(service, "GET", f"/replays/{run}")
+        answer = await client.send(service, "GET", f"/replays/{run}")
         away = answer.status in {0, 429} or answer.status >= 500
         if not away or time.monotonic() > deadline:
-            return _told(service, answer)
+            return _alerted(service, answer)
 
 
-def _told(service: str, answer: Answer) -> dict[str, Any]:
+def _alerted(service: str, answer: Answer) -> dict[str, Any]:
     if not answer.ok:
         raise ServiceRefused(f"{service}: {answer.trouble}")
     assert isinstance(answer.body, dict)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Column, Table
 
-from cli.client import Doors, Token, Urls
+from cli.client import OperatorClient, Token, Urls
 from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
 from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
 from cli.observe import glance
@@ -27,9 +27,9 @@ COLUMNS = (
     "schema",
     "outbox",
     "dead",
-    "reactions",
+    "consumers",
     "messages",
-    "heard",
+    "received",
 )
 WIDE = 120
 """Columns of a terminal that has room for the remarks beside the rest; else they stand below."""
@@ -46,27 +46,29 @@ def status(
 ) -> None:
     """Show how the system stands: the services of this machine, or those named by --url.
 
-    outbox: facts that wait, and the age of the oldest; messages: ready + worked on, in the queues
-    of the service's reactions; heard: how many of the queues that it needs have a consumer. The
+    outbox: events that wait, and the age of the oldest; messages: ready + worked on, in the queues
+    of the service's consumers; heard: how many of the queues that it needs have a consumer. The
     last two need the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
 
     It only shows: the exit code is 0 whatever it sees. For checks there is `taawon doctor`.
 
     Example: taawon status --watch 2
     """
-    doors = Doors.find(urls, token)
-    seen = asyncio.run(glance(doors))
+    client = OperatorClient.find(urls, token)
+    seen = asyncio.run(glance(client))
     if json:
         typer.echo(orjson.dumps(_plain(seen)).decode())
     elif watch:
-        _keep_looking(seen, doors, urls, token, every=watch)
+        _keep_looking(seen, client, urls, token, every=watch)
     else:
         console = Console()
         console.print(_table(seen, console.width))
         _say_what_is_missing(seen)
 
 
-def _keep_looking(seen: Seen, doors: Doors, urls: Urls, token: Token, *, every: float) -> None:
+def _keep_looking(
+    seen: Seen, client: OperatorClient, urls: Urls, token: Token, *, every: float
+) -> None:
     """Until the operator has seen enough. A token lives for minutes; a refused one is renewed."""
     console = Console()
     with Live(_table(seen, console.width), console=console) as live:
@@ -74,8 +76,8 @@ def _keep_looking(seen: Seen, doors: Doors, urls: Urls, token: Token, *, every: 
             while True:
                 time.sleep(every)
                 if any(one.refused for one in seen[0]):
-                    doors = Doors.find(urls, token)
-                seen = asyncio.run(glance(doors))
+                    client = OperatorClient.find(urls, token)
+                seen = asyncio.run(glance(client))
                 live.update(_table(seen, console.width))
         except KeyboardInterrupt:
             return
@@ -92,7 +94,7 @@ def _table(seen: Seen, width: int) -> Table:
         cells = (one.name, *_cells(one), *_queue_cells(one, broker))
         table.add_row(*cells, *([remarks[one.name]] if wide else []))
     if not wide:
-        table.caption = "\n".join(f"{name}: {told}" for name, told in remarks.items() if told)
+        table.caption = "\n".join(f"{name}: {text}" for name, text in remarks.items() if text)
         table.caption_style, table.caption_justify = "", "left"
     return table
 
@@ -101,7 +103,7 @@ def _say_what_is_missing(seen: Seen) -> None:
     services, broker = seen
     for one in services:
         if one.up and one.status is None:
-            typer.echo(f"{one.name} did not tell more: {one.refused}", err=True)
+            typer.echo(f"{one.name} did not report more: {one.refused}", err=True)
     if broker.trouble:
         typer.echo(f"nothing is known of the queues: {broker.trouble}", err=True)
 
@@ -113,7 +115,7 @@ def _plain(seen: Seen) -> list[dict[str, Any]]:
             **asdict(one),
             "ready": is_ready(one),
             "status": one.status.model_dump(mode="json") if one.status else None,
-            "queues": [{**asdict(queue), "ready": queue.ready} for queue in _heard(one, broker)],
+            "queues": [{**asdict(queue), "ready": queue.ready} for queue in _received(one, broker)],
             "audience_behind": audience_behind(services) if one.name == AUDIENCE else None,
         }
         for one in services
@@ -125,17 +127,17 @@ def is_ready(one: ServiceSeen) -> bool:
 
 
 def _cells(one: ServiceSeen) -> tuple[str, ...]:
-    return (_state(one), *(_told(one.status) if one.status else ("?",) * 5))
+    return (_state(one), *(_alerted(one.status) if one.status else ("?",) * 5))
 
 
-def _told(status: Status) -> tuple[str, ...]:
+def _alerted(status: Status) -> tuple[str, ...]:
     outbox, dead = status.outbox, status.dead_letters
     return (
         status.version,
         _schema(status),
         _waiting(outbox) if outbox else "?",
         _alarming(sum(dead.values())) if dead is not None else "?",
-        _reactions(status),
+        _consumers(status),
     )
 
 
@@ -148,36 +150,36 @@ def _schema(status: Status) -> str:
 
 
 def _waiting(outbox: OutboxState) -> str:
-    parked = f" + [red]{outbox.parked} parked[/red]" if outbox.parked else ""
+    quarantined = f" + [red]{outbox.quarantined} quarantined[/red]" if outbox.quarantined else ""
     oldest = f", {outbox.oldest_seconds:.1f} s" if outbox.pending else ""
-    return f"{outbox.pending}{oldest}{parked}"
+    return f"{outbox.pending}{oldest}{quarantined}"
 
 
-def _reactions(status: Status) -> str:
-    if status.reactions.paused:
+def _consumers(status: Status) -> str:
+    if status.consumers.paused:
         return "[red]paused[/red]"
-    return "listen" if status.reactions.listening else "[red]deaf[/red]"
+    return "listen" if status.consumers.listening else "[red]not consuming[/red]"
 
 
 def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
     if broker.trouble:
         return "?", "?"
-    needed = len(one.status.reactions.queues) if one.status else 0
+    needed = len(one.status.consumers.queues) if one.status else 0
     if not needed:
         return "", ""
-    queues = _heard(one, broker)
-    heard = sum(bool(queue.consumers) for queue in queues)
-    told = f"{heard}/{needed}"
+    queues = _received(one, broker)
+    received = sum(bool(queue.consumers) for queue in queues)
+    ratio = f"{received}/{needed}"
     working = sum(queue.unacknowledged for queue in queues)
     return (
         f"{sum(queue.ready for queue in queues)} + {working}",
-        told if heard == needed else f"[red]{told}[/red]",
+        ratio if received == needed else f"[red]{ratio}[/red]",
     )
 
 
-def _heard(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
-    """The queues of a service's reactions, in the order of their names."""
-    wanted = set(one.status.reactions.queues) if one.status else set()
+def _received(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
+    """The queues of a service's consumers, in the order of their names."""
+    wanted = set(one.status.consumers.queues) if one.status else set()
     return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)
 
 
@@ -198,17 +200,17 @@ def _remarks(name: str, measured: dict[str, float], behind: int | None) -> Itera
         return
     if behind is not None:
         yield f"audience {_alarming(behind)} behind"
-    told = {
+    remarks = {
         "taawon_fanouts_running": "fan-outs run",
         "taawon_fanout_approvals{state=held}": "held",
-        "taawon_subjects_untold": "not told yet",
-        "taawon_late_waiting_cooperatives": "late to match",
-        "taawon_feed_waiting_entries{door=amqp}": "feed entries wait",
+        "taawon_subjects_without_fanout": "not alerted yet",
+        "taawon_backfill_waiting_cooperatives": "waiting for backfill",
+        "taawon_feed_waiting_entries{channel=amqp}": "feed entries wait",
     }
-    for series, words in told.items():
+    for series, words in remarks.items():
         if measured.get(series):
             yield f"{measured[series]:.0f} {words}"
-    oldest = measured.get("taawon_feed_oldest_age_seconds{door=amqp}")
+    oldest = measured.get("taawon_feed_oldest_age_seconds{channel=amqp}")
     if oldest:
         yield f"the oldest {oldest:.0f} s"
 

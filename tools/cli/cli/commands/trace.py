@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.client import Doors, Token, Urls
+from cli.client import OperatorClient, Token, Urls
 from cli.event_trace import Way, follow
 from shared.errors import DomainError, NotFound
 
@@ -35,16 +35,16 @@ def trace(
 
     To partners: "fed" into a feed, "handed over" by a door of it for the first time.
 
-    An event is "sent" when its confirmation was noted, so a quick reaction may come before. Sent
-    facts are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
+    An event is "sent" when its confirmation was noted, so a quick consumer may come before. Sent
+    events are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
     """
-    doors = Doors.find(urls, token)
-    if doors.token is None:
-        raise NobodyAnswers(f"{doors.no_token}; give the token of an operator with --token")
-    way = asyncio.run(follow(doors, name))
-    _refuse_empty(doors, name, way)
+    client = OperatorClient.find(urls, token)
+    if client.token is None:
+        raise NobodyAnswers(f"{client.no_token}; give the token of an operator with --token")
+    way = asyncio.run(follow(client, name))
+    _refuse_empty(client, name, way)
     if json:
         shown = {"steps": way.steps, "silent": way.silent, "cut": way.cut}
         typer.echo(orjson.dumps(shown).decode())
@@ -52,14 +52,15 @@ def trace(
     _show(way)
 
 
-def _refuse_empty(doors: Doors, name: str, way: Way) -> None:
+def _refuse_empty(client: OperatorClient, name: str, way: Way) -> None:
     if way.steps:
         return
     if way.silent:
         said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
         raise NobodyAnswers(f"nothing is known of {name}, but not all answered ({said})")
     raise NoTrace(
-        f"none of {', '.join(doors.urls)} knows {name}: give an event id or the X-Correlation-ID of"
+        f"none of {', '.join(client.urls)} knows {name}: give an event id or the X-Correlation-ID"
+        f" of"
         " an answer"
     )
 

@@ -1,20 +1,20 @@
-"""What is wrong with facts on their way out, and with messages that were given up."""
+"""What is wrong with events on their way out, and with messages that were given up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .observations import Finding, Observations, Rule, Severity, told
+from .observations import Finding, Observations, Rule, Severity, known_statuses
 
 OLD_SECONDS = 30.0
-"""A fact leaves within a second; one that waits this long does not leave by itself."""
+"""An event leaves within a second; one that waits this long does not leave by itself."""
 STILL_SECONDS = 60.0
 HELD_SECONDS = 60.0
 """Longest time that a batch may take: the broker is given ten seconds to confirm."""
 
 
 def _outbox(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         outbox = status.outbox
         if outbox is None:
             continue
@@ -24,29 +24,29 @@ def _outbox(seen: Observations) -> Iterator[Finding]:
                 Severity.ERROR,
                 "outbox-old",
                 name,
-                f"{outbox.pending} facts of {name} have not left; the oldest has waited"
+                f"{outbox.pending} events of {name} have not left; the oldest has waited"
                 f" {outbox.oldest_seconds:.0f} s{why}",
                 "check that RabbitMQ runs, takes the login of the service, and has every exchange"
-                " and queue; the facts leave by themselves then",
-                f"taawon outbox list {name}" if outbox.parked else "taawon status",
+                " and queue; the events leave by themselves then",
+                f"taawon outbox list {name}" if outbox.quarantined else "taawon status",
             )
-        if outbox.parked:
-            yield _parked(name, outbox.parked, why)
+        if outbox.quarantined:
+            yield _quarantined(name, outbox.quarantined, why)
 
 
-def _parked(name: str, count: int, why: str) -> Finding:
+def _quarantined(name: str, count: int, why: str) -> Finding:
     return Finding(
         Severity.ERROR,
-        "outbox-parked",
+        "outbox-quarantined",
         name,
-        f"{count} facts of {name} are set aside because they can't be sent{why}",
+        f"{count} events of {name} are set aside because they can't be sent{why}",
         "see what they are and mend the cause; then `taawon outbox release` sends them again",
         f"taawon outbox list {name}",
     )
 
 
 def _relay_stuck(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         held = status.relay.held_seconds if status.relay else None
         if held is not None and held > HELD_SECONDS:
             yield Finding(
@@ -54,13 +54,13 @@ def _relay_stuck(seen: Observations) -> Iterator[Finding]:
                 "relay-stuck",
                 name,
                 f"the relay of {name} has held its lock for {held:.0f} s over one batch",
-                "end the process that holds it and start it again; no fact is lost by that",
+                "end the process that holds it and start it again; no event is lost by that",
             )
 
 
 def _relay_still(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
-        turned = status.measured.get("taawon_relay_turned_timestamp_seconds")
+    for name, status in known_statuses(seen):
+        turned = status.measured.get("taawon_relay_last_run_timestamp_seconds")
         if not turned or status.at is None or not status.database.answers:
             continue
         still = status.at.timestamp() - turned
@@ -70,12 +70,12 @@ def _relay_still(seen: Observations) -> Iterator[Finding]:
                 "relay-still",
                 name,
                 f"the relay of {name} has not looked at its outbox for {still:.0f} s",
-                "start the service again: the facts wait in the outbox and leave then",
+                "start the service again: the events wait in the outbox and leave then",
             )
 
 
 def _failed_replays(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         if status.failed_replays:
             yield Finding(
                 Severity.WARNING,
@@ -95,7 +95,7 @@ def _url(seen: Observations, name: str) -> str:
 
 
 def _dead_letters(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         for queue, count in (status.dead_letters or {}).items():
             yield Finding(
                 Severity.ERROR,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity, told
+from .observations import Finding, Observations, Rule, ServiceSeen, Severity, known_statuses
 
 
 def _seal_keys(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         if name in seen.sealing and not status.seals:
             yield Finding(
                 Severity.ERROR,
@@ -27,7 +27,7 @@ def _sealed_values(seen: Observations) -> Iterator[Finding]:
                 Severity.WARNING,
                 "sealed-not-counted",
                 one.name,
-                f"{one.name} did not tell under which keys its values rest: {one.not_counted}",
+                f"{one.name} did not report under which keys its values rest: {one.not_counted}",
                 "count them where there is no limit of seconds",
                 f"taawon keys status {one.name}",
             )

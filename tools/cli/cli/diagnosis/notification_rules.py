@@ -13,7 +13,7 @@ from shared.kernel.admin.schemas import Status
 from .observations import Finding, Observations, Rule, ServiceSeen, Severity
 
 AUDIENCE, REGISTER = "notifications", "registry"
-DOOR_SECONDS = 120.0
+PARTNER_QUEUE_SECONDS = 120.0
 """The provisioner makes a door within a second; one that waits so long is not being made."""
 FEED_SECONDS = 300.0
 AGAIN = "look again in a minute"
@@ -24,9 +24,9 @@ def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
 
     Each service keeps its count for some seconds, so while an import runs this is about right.
     """
-    told = {one.name: one.status.measured for one in services if one.status}
-    there = told.get(REGISTER, {}).get("taawon_register_versions")
-    here = told.get(AUDIENCE, {}).get("taawon_audience_versions")
+    measured_by_service = {one.name: one.status.measured for one in services if one.status}
+    there = measured_by_service.get(REGISTER, {}).get("taawon_register_versions")
+    here = measured_by_service.get(AUDIENCE, {}).get("taawon_audience_versions")
     if there is None or here is None:
         return None
     return max(int(there - here), 0)
@@ -41,7 +41,8 @@ def _audience(seen: Observations) -> Iterator[Finding]:
             AUDIENCE,
             f"{behind} changes of the register are not in the audience",
             f"{AGAIN}: just after a change, or while an import runs, this is normal. Where the"
-            " number stays, `taawon status` shows what waits in notifications.keep_*; where nothing"
+            " number stays, `taawon status` shows what waits in notifications.store_*; where"
+            " nothing"
             " waits, have the present state sent again: docs/operations.md, TaawonAudienceBehind",
             "taawon status",
         )
@@ -53,26 +54,27 @@ def _measured(seen: Observations) -> Iterator[tuple[Status, dict[str, float]]]:
             yield one.status, one.status.measured
 
 
-def _untold(seen: Observations) -> Iterator[Finding]:
+def _waiting_page(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
-        if untold := measured.get("taawon_subjects_untold"):
+        if without_fanout := measured.get("taawon_subjects_without_fanout"):
             yield Finding(
                 Severity.ERROR,
-                "subject-untold",
+                "subject-without-fanout",
                 AUDIENCE,
-                f"{untold:.0f} open ideas or calls were told to nobody, and nobody holds them back",
+                f"{without_fanout:.0f} open ideas or calls were told to nobody, and nobody holds"
+                f" them back",
                 f"{AGAIN}: a large fan-out takes seconds. Where it stays, see the dead letters of"
                 " notifications.follow_*, and `taawon trace` of the event that opened it",
                 f"taawon dead-letters list {AUDIENCE}",
             )
 
 
-def _late(seen: Observations) -> Iterator[Finding]:
+def _backfill(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
-        if late := measured.get("taawon_late_waiting_cooperatives"):
+        if late := measured.get("taawon_backfill_waiting_cooperatives"):
             yield Finding(
                 Severity.WARNING,
-                "late-matches-wait",
+                "backfill-waits",
                 AUDIENCE,
                 f"{late:.0f} changed cooperatives are not matched against what is open",
                 f"{AGAIN}: after an import this is normal for minutes. Where the number stays, look"
@@ -80,13 +82,13 @@ def _late(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def _doors(seen: Observations) -> Iterator[Finding]:
+def _partner_queues(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
-        waits = measured.get("taawon_doors_oldest_request_age_seconds", 0)
-        if waits > DOOR_SECONDS:
+        waits = measured.get("taawon_partner_queues_oldest_request_age_seconds", 0)
+        if waits > PARTNER_QUEUE_SECONDS:
             yield Finding(
                 Severity.WARNING,
-                "door-not-made",
+                "partner-queue-not-made",
                 "partners-provisioner",
                 f"a partner has waited {waits:.0f} s for its queue",
                 "see that the partners-provisioner runs, and that the administrator's credential in"
@@ -97,9 +99,9 @@ def _doors(seen: Observations) -> Iterator[Finding]:
 
 def _feeds(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
-        oldest = measured.get("taawon_feed_oldest_age_seconds{door=amqp}", 0)
+        oldest = measured.get("taawon_feed_oldest_age_seconds{channel=amqp}", 0)
         if oldest > FEED_SECONDS:
-            count = measured.get("taawon_feed_waiting_entries{door=amqp}", 0)
+            count = measured.get("taawon_feed_waiting_entries{channel=amqp}", 0)
             yield Finding(
                 Severity.WARNING,
                 "feed-behind",
@@ -107,7 +109,7 @@ def _feeds(seen: Observations) -> Iterator[Finding]:
                 f"{count:.0f} events wait for the queues of partners, the oldest for"
                 f" {oldest:.0f} s",
                 "see that the vhost of partners can be reached with TAAWON_AMQP_PARTNERS_URL: the"
-                " log says `no way to the broker` or `door waits`, with the cause",
+                " log says `no connection to the broker` or `partner queue waits`, with the cause",
             )
 
 
@@ -123,7 +125,7 @@ def _feed_gaps(seen: Observations) -> Iterator[Finding]:
                 AUDIENCE,
                 f"queues of partners{whose} lack {gaps} events that have not gone out again",
                 "tell the partner: it reads them in its feed, or asks for them again with POST"
-                " /doors/amqp/replay; the ledger says which, why and when (trimmed: age had"
+                " /partner-queue/replay; the ledger says which, why and when (trimmed: age had"
                 " taken them from the feed as well)",
                 f"taawon partner ledger {slugs[0] if slugs else 'SLUG'}",
             )
@@ -150,4 +152,12 @@ def _held_back(seen: Observations) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Rule, ...] = (_untold, _audience, _late, _doors, _feeds, _feed_gaps, _held_back)
+RULES: tuple[Rule, ...] = (
+    _waiting_page,
+    _audience,
+    _backfill,
+    _partner_queues,
+    _feeds,
+    _feed_gaps,
+    _held_back,
+)

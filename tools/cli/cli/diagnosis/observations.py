@@ -84,14 +84,14 @@ class BrokerSeen:
 
 @dataclass(frozen=True)
 class Observations:
-    """Everything that was looked at. `reactions` are the queues that must exist.
+    """Everything that was looked at. `consumers` are the queues that must exist.
 
     `here`: it is what `taawon up` started on this machine. `not_named` are services that nobody
     asked to be looked at.
     """
 
     services: tuple[ServiceSeen, ...]
-    reactions: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
     broker: BrokerSeen | None = None
     signing_keys: int | None = None
     keys_url: str | None = None
@@ -104,7 +104,7 @@ class Observations:
 Rule = Callable[[Observations], Iterator[Finding]]
 
 
-def told(seen: Observations) -> Iterator[tuple[str, Status]]:
+def known_statuses(seen: Observations) -> Iterator[tuple[str, Status]]:
     """Each service that told how it stands."""
     for one in seen.services:
         if one.status is not None:

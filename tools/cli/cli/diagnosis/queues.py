@@ -42,8 +42,8 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
     queues = _queues(seen)
     if queues is None:
         return
-    dead = map(dead_queue, seen.reactions)
-    for name in (*seen.reactions, *dead, UNROUTED):
+    dead = map(dead_queue, seen.consumers)
+    for name in (*seen.consumers, *dead, UNROUTED):
         if name not in queues:
             yield Finding(
                 Severity.ERROR,
@@ -58,23 +58,23 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def _queues_unheard(seen: Observations) -> Iterator[Finding]:
+def _queues_without_consumer(seen: Observations) -> Iterator[Finding]:
     queues = _queues(seen) or {}
-    for reaction in seen.reactions:
-        for name in (reaction, dead_queue(reaction)):
+    for consumer in seen.consumers:
+        for name in (consumer, dead_queue(consumer)):
             queue = queues.get(name)
             if queue is None:
                 continue
             if queue.consumers == 0:
-                yield _unheard(queue)
+                yield _without_consumer(queue)
             elif queue.messages > BACKLOG:
                 yield _backlog(queue)
 
 
-def _unheard(queue: QueueSeen) -> Finding:
+def _without_consumer(queue: QueueSeen) -> Finding:
     return Finding(
         Severity.ERROR,
-        "queue-unheard",
+        "queue-without-consumer",
         queue.name,
         f"nobody listens to {queue.name}, which holds {queue.messages} messages",
         f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
@@ -103,7 +103,7 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
                 Severity.INFO,
                 "unrouted",
                 name,
-                f"{queue.messages} facts of the last 7 days had no listener",
+                f"{queue.messages} events of the last 7 days had no consumer",
                 "nothing, unless a listener is missing: docs/events.md says who listens",
             )
         elif name.startswith(f"{RETRY}."):
@@ -142,7 +142,7 @@ def _broker_alarms(seen: Observations) -> Iterator[Finding]:
             "broker-alarm",
             "broker",
             f"RabbitMQ takes no message: the {kind} alarm of {node} is on",
-            f"{ROOM[kind]}; facts wait in the outboxes meanwhile and leave by themselves",
+            f"{ROOM[kind]}; events wait in the outboxes meanwhile and leave by themselves",
             "rabbitmq-diagnostics alarms",
         )
 
@@ -151,7 +151,7 @@ RULES: tuple[Rule, ...] = (
     _broker_unknown,
     _broker_alarms,
     _queues_missing,
-    _queues_unheard,
+    _queues_without_consumer,
     _queues_waiting,
     _partners_behind,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from shared.kernel.admin.schemas import Status
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity, told
+from .observations import Finding, Observations, Rule, ServiceSeen, Severity, known_statuses
 
 SKEW_SECONDS = 2.0
 
@@ -31,8 +31,8 @@ def _services_down(seen: Observations) -> Iterator[Finding]:
 
 NOT_READY = {
     "database": "its database does not answer: check that PostgreSQL runs and takes its login",
-    "reactions": "its reactions listen to nothing: check that RabbitMQ runs and has the queues",
-    "not_paused": "a reaction waits for something that is away and goes on by itself once it is"
+    "consumers": "its consumers consume nothing: check that RabbitMQ runs and has the queues",
+    "not_paused": "a consumer waits for something that is away and goes on by itself once it is"
     " back: look which, in the log",
 }
 _COMMAND = re.compile(r"`([^`]+)`")
@@ -85,7 +85,7 @@ def _status_unknown(seen: Observations) -> Iterator[Finding]:
     for one in seen.services:
         if one.status is not None or not one.up:
             continue
-        said = f"{one.name} did not tell how it stands: {one.refused or 'no answer'}"
+        said = f"{one.name} did not report how it stands: {one.refused or 'no answer'}"
         if one.wants_token:
             yield Finding(
                 Severity.WARNING,
@@ -119,7 +119,7 @@ def _not_named(seen: Observations) -> Iterator[Finding]:
 
 
 def _schema(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         if not status.database.answers or status.revision == status.newest_revision:
             continue
         if not status.revision_known and status.outbox is not None:
@@ -154,7 +154,7 @@ def _ahead(name: str, status: Status) -> Finding:
 
 
 def _clock_skew(seen: Observations) -> Iterator[Finding]:
-    for name, status in told(seen):
+    for name, status in known_statuses(seen):
         skew = status.database.clock_skew_seconds
         if skew is not None and abs(skew) > SKEW_SECONDS:
             yield Finding(
@@ -170,11 +170,11 @@ def _clock_skew(seen: Observations) -> Iterator[Finding]:
 
 def _clocks_differ(seen: Observations) -> Iterator[Finding]:
     """Between the services: that of the machine that looks may be wrong itself."""
-    told = [(one.clock_ahead_seconds, one.name) for one in seen.services
+    offsets = [(one.clock_ahead_seconds, one.name) for one in seen.services
             if one.clock_ahead_seconds is not None]  # fmt: skip
-    if not told:
+    if not offsets:
         return
-    (behind, slow), (ahead, fast) = min(told), max(told)
+    (behind, slow), (ahead, fast) = min(offsets), max(offsets)
     if ahead - behind > SKEW_SECONDS:
         yield Finding(
             Severity.WARNING,
@@ -192,7 +192,7 @@ def _stopped(seen: Observations) -> Iterator[Finding]:
             Severity.ERROR,
             "process-stopped",
             name,
-            f"the process {name} does not run: doors of partners are neither opened nor shut",
+            f"the process {name} does not run: partner queues are neither opened nor shut",
             "start everything that does not run",
             "taawon up",
         )

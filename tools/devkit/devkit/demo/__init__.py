@@ -1,6 +1,6 @@
-"""The main job as a story: a register, partners, an idea, real calls, and who was told."""
+"""The main job as a story: a register, partners, an idea, real calls, and who was alerted."""
 
-from .facts import Facts
-from .story import tell
+from .facts import DemoResult
+from .story import run_story
 
-__all__ = ["Facts", "tell"]
+__all__ = ["DemoResult", "run_story"]

@@ -87,18 +87,18 @@ class Cast:
             client.post("notifications", "/subscriptions", card.wanted)
         return client
 
-    def door(self, client: Client, slug: str) -> Door:
+    def partner_queue(self, client: Client, slug: str) -> PartnerQueue:
         """The partner's own queue, ready to be read."""
-        kept = self.secrets / f"{slug}.door.json"
+        kept = self.secrets / f"{slug}.partner-queue.json"
         if not kept.exists():
-            write_atomically(kept, json_text.dumps(client.post("notifications", "/doors/amqp")))
-        wait_until(lambda: self._door_state(client) == "ready", within=30)
+            write_atomically(kept, json_text.dumps(client.post("notifications", "/partner-queue")))
+        wait_until(lambda: self._partner_queue_state(client) == "ready", within=30)
         made = json_text.loads(kept.read_bytes())
         url = self.system.partner_url(made["username"], made["password"])
-        return Door(slug, url, made["queue"], self.system.folder / "partners")
+        return PartnerQueue(slug, url, made["queue"], self.system.folder / "partners")
 
-    def _door_state(self, client: Client) -> str:
-        return str(client.get("notifications", "/doors/amqp")["state"])
+    def _partner_queue_state(self, client: Client) -> str:
+        return str(client.get("notifications", "/partner-queue")["state"])
 
     def _client_credentials(self, operator: Client, slug: str) -> dict[str, str]:
         kept = self.secrets / f"{slug}.client.json"
@@ -124,7 +124,7 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Door:
+class PartnerQueue:
     """A partner's side: its own AMQP login, its own store, no database."""
 
     slug: str

@@ -14,8 +14,8 @@ class NotInTime(RuntimeError):
 
 
 @dataclass
-class Told:
-    """One event and who was told. `seconds`: from the request to the last alert visible."""
+class EventAlerted:
+    """One event and who was alerted. `seconds`: from the request to the last alert visible."""
 
     id: str
     type: str
@@ -41,7 +41,7 @@ class Received:
 
 @dataclass
 class Correction:
-    """What those told before were told afterwards, and how many they are."""
+    """What those alerted before were alerted afterwards, and how many they are."""
 
     subject_id: str
     kind: str
@@ -49,7 +49,7 @@ class Correction:
 
 
 @dataclass
-class Facts:
+class DemoResult:
     """What the demo saw; written to `.run/demo.json`."""
 
     cooperatives: int = 0
@@ -57,7 +57,7 @@ class Facts:
     import_seconds: float = 0.0
     audience_seconds: float = 0.0
     register: str = ""
-    events: list[Told] = field(default_factory=list)
+    events: list[EventAlerted] = field(default_factory=list)
     partners: list[Received] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     why_not: dict[str, Any] = field(default_factory=dict)

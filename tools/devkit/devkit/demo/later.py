@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from devkit.client import Client
 from shared.kernel.waiting import wait_until
 
-from .facts import PATIENCE, Correction, NotInTime, Told
+from .facts import PATIENCE, Correction, EventAlerted, NotInTime
 from .reading import read_feed, seeds_of
 
 LOOKED_AT = 200
@@ -22,23 +22,25 @@ EXTENDED = "deadline_extended"
 
 @dataclass(frozen=True)
 class Moved:
-    """A deadline before and after, in the words that readers saw, and how many were told."""
+    """A deadline before and after, in the words that readers saw, and how many were alerted."""
 
     before: str
     after: str
     correction: Correction
 
 
-def call_of(events: list[Told], seed_key: str) -> Told:
-    """The event of the call that this seed announced: its title is known, its id is not."""
+def call_of(events: list[EventAlerted], seed_key: str) -> EventAlerted:
+    """The event of the call that this seed published: its title is known, its id is not."""
     today = datetime.now(UTC).date()
     seed = next(seed for seed in seeds_of("funding")(today) if seed.seed_key.startswith(seed_key))
-    return next(told for told in events if told.title == seed.payload["title"]["fr"])
+    return next(event for event in events if event.title == seed.payload["title"]["fr"])
 
 
-def explain_silence(operator: Client, call: Told, events: list[Told]) -> dict[str, Any]:
+def explain_silence(
+    operator: Client, call: EventAlerted, events: list[EventAlerted]
+) -> dict[str, Any]:
     """Why the call went past a cooperative that other events reached; empty if none is found."""
-    others = [told.subject_id for told in events if told.subject_id != call.subject_id]
+    others = [event.subject_id for event in events if event.subject_id != call.subject_id]
     for other in others:
         page = operator.get("notifications", f"/subjects/{other}/recipients", limit=LOOKED_AT)
         for recipient in page["items"]:
@@ -55,22 +57,22 @@ def _name(operator: Client, cooperative_id: str) -> str:
     return str(record.get("name_fr") or record.get("name_ar") or cooperative_id)
 
 
-def extend(operator: Client, partner: Client, told: Told) -> Moved:
-    """Move the deadline once, however often the demo is told, and wait until it is known."""
-    call = operator.get("funding", f"/calls/{told.subject_id}")
+def extend(operator: Client, partner: Client, event: EventAlerted) -> Moved:
+    """Move the deadline once, however often the demo is alerted, and wait until it is known."""
+    call = operator.get("funding", f"/calls/{event.subject_id}")
     wanted = _deadline(call) + LONGER
     zone = call["deadline"]["zone"]
     if datetime.fromisoformat(call["deadline"]["at"]) < wanted.replace(tzinfo=ZoneInfo(zone)):
         deadline = {"local": wanted.isoformat(timespec="minutes"), "zone": zone}
         body = {"deadline": deadline, "reason": REASON}
-        call = operator.post("funding", f"/calls/{told.subject_id}/extend", body)
-    totals = _totals_of(operator, told.subject_id, call["version"])
-    fact = _fact_of(partner, told.subject_id)
+        call = operator.post("funding", f"/calls/{event.subject_id}/extend", body)
+    totals = _totals_of(operator, event.subject_id, call["version"])
+    change = _event_of(partner, event.subject_id)
     corrected = sum(c["alerts"] for c in totals["corrections"] if c["kind"] == EXTENDED)
     return Moved(
-        before=fact["previous_deadline"]["shown"],
-        after=fact["call"]["deadline"]["shown"],
-        correction=Correction(told.subject_id, EXTENDED, corrected),
+        before=change["previous_deadline"]["shown"],
+        after=change["call"]["deadline"]["shown"],
+        correction=Correction(event.subject_id, EXTENDED, corrected),
     )
 
 
@@ -82,21 +84,21 @@ def _deadline(call: dict[str, Any]) -> datetime:
 
 
 def _totals_of(operator: Client, subject_id: str, version: int) -> dict[str, Any]:
-    """The totals once this version was told."""
+    """The totals once this version was alerted."""
     seen: dict[str, Any] = {}
 
-    def is_told() -> bool:
+    def is_alerted() -> bool:
         nonlocal seen
         seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
         return int(seen["notified_version"]) >= version
 
-    if not wait_until(is_told, within=PATIENCE, every=0.02):
-        raise NotInTime(f"the new deadline of {subject_id} was not told in {PATIENCE:.0f} s")
+    if not wait_until(is_alerted, within=PATIENCE, every=0.02):
+        raise NotInTime(f"the new deadline of {subject_id} was not alerted in {PATIENCE:.0f} s")
     return seen
 
 
-def _fact_of(partner: Client, subject_id: str) -> dict[str, Any]:
-    """The fact as a partner reads it: it is numbered into feeds apart from the alerts."""
+def _event_of(partner: Client, subject_id: str) -> dict[str, Any]:
+    """The event as a partner reads it: it is numbered into feeds apart from the alerts."""
     found: list[dict[str, Any]] = []
 
     def is_there() -> bool:
@@ -109,5 +111,5 @@ def _fact_of(partner: Client, subject_id: str) -> dict[str, Any]:
         return bool(found)
 
     if not wait_until(is_there, within=PATIENCE, every=0.1):
-        raise NotInTime(f"partners have not heard of the new deadline of {subject_id}")
+        raise NotInTime(f"partners have not received the new deadline of {subject_id}")
     return found[0]

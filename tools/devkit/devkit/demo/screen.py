@@ -18,7 +18,7 @@ from shared.kernel.waiting import wait_until
 COUNTED = ("matched", "alerted", "unknown", "twice")
 
 
-class ToldRow(Protocol):
+class EventRow(Protocol):
     title: str
     matched: int
     eligible: int
@@ -54,15 +54,15 @@ class Fanouts:
     def waiting(self, title: str) -> None:
         self._draw((_short(title), "…", "", "", "", ""))
 
-    def told(self, told: ToldRow, *, is_new: bool) -> None:
+    def row(self, row: EventRow, *, is_new: bool) -> None:
         self._rows.append(
             (
-                _short(told.title),
-                f"{told.matched:,}",
-                f"{told.alerted:,}",
-                f"{told.unknown:,}",
-                str(told.duplicates),
-                f"{told.seconds:.2f} s" if is_new else "before",
+                _short(row.title),
+                f"{row.matched:,}",
+                f"{row.alerted:,}",
+                f"{row.unknown:,}",
+                str(row.duplicates),
+                f"{row.seconds:.2f} s" if is_new else "before",
             )
         )
         self._draw()
@@ -93,7 +93,7 @@ class Screen:
         self.console.print()
         self.console.rule(title, align="left")
 
-    def until_heard(self, total: int, look: Callable[[], int], within: float) -> bool:
+    def until_received(self, total: int, look: Callable[[], int], within: float) -> bool:
         """A bar that follows the audience until it is complete; whether it came to be."""
         with Progress(
             TextColumn("  audience of notifications"),
@@ -102,7 +102,7 @@ class Screen:
             TimeElapsedColumn(),
             console=self.console,
         ) as progress:
-            task = progress.add_task("heard", total=total)
+            task = progress.add_task("received", total=total)
 
             def complete() -> bool:
                 seen = look()
@@ -111,10 +111,10 @@ class Screen:
 
             return wait_until(complete, within=within, every=0.1)
 
-    def register(self, cooperatives: int, members: int, imported: float, heard: float) -> None:
+    def register(self, cooperatives: int, members: int, imported: float, received: float) -> None:
         self.console.print(
             f"  {cooperatives:,} cooperatives with {members:,} members;"
-            f" imported in {imported:.1f} s, known to notifications after {heard:.1f} s"
+            f" imported in {imported:.1f} s, known to notifications after {received:.1f} s"
         )
 
     def partner(self, slug: str, name: str, wanted: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ class Screen:
 
     def why_not(self, answer: dict[str, Any]) -> None:
         if not answer:
-            self.say("every cooperative that was looked at was told")
+            self.say("every cooperative that was looked at was alerted")
             return
         lines = [f"[bold]{escape(answer['title'])}[/bold]", escape(answer["summary"])]
         for track in answer["tracks"]:
@@ -146,8 +146,8 @@ class Screen:
     def correction(self, title: str, moved: MovedDeadline) -> None:
         self.console.print(f"  {title}", markup=False)
         self.console.print(f"  {moved.before}  →  {moved.after}", markup=False)
-        told = moved.correction.corrected
-        self.console.print(f"  {told:,} cooperatives were told of the new deadline")
+        corrected = moved.correction.corrected
+        self.console.print(f"  {corrected:,} cooperatives were alerted of the new deadline")
 
     def received(self, partners: list[Any]) -> None:
         table = Table("partner", "events of its feed", "received over AMQP", "repeats")

@@ -1,4 +1,4 @@
-"""From an empty folder to a finished story, and its facts for machines."""
+"""From an empty folder to a finished story, and its events for machines."""
 
 from __future__ import annotations
 
@@ -15,61 +15,61 @@ from devkit.client import Client, Refused
 from devkit.state import write_atomically
 from shared.kernel.waiting import wait_until
 
-from .cast import PARTNERS, Cast, Door
-from .facts import PATIENCE, Facts, NotInTime, Received, Told
+from .cast import PARTNERS, Cast, PartnerQueue
+from .facts import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .later import call_of, explain_silence, extend
 from .reading import read_feed, seeds_of
 from .screen import Screen
 from .system import System, taawon
 
 
-def tell(system: System, *, count: int, seed: int, screen: Screen) -> Facts:
+def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoResult:
     """Tell the story on a running system. Told again, it makes no second alert."""
     cast = Cast(system)
     operator = cast.operator()
-    facts = Facts()
+    result = DemoResult()
     screen.chapter("The register")
-    import_register(system, operator, facts, count=count, seed=seed, screen=screen)
+    import_register(system, operator, result, count=count, seed=seed, screen=screen)
     screen.chapter("Partners")
-    doors = {}
+    partner_queues = {}
     clients = {}
     for card in PARTNERS:
         clients[card.slug] = cast.partner(operator, card)
-        doors[card.slug] = cast.door(clients[card.slug], card.slug)
+        partner_queues[card.slug] = cast.partner_queue(clients[card.slug], card.slug)
         screen.partner(card.slug, card.fr, card.wanted)
     screen.chapter("An idea and the real calls")
-    announce(operator, cast.moderator(operator), facts, screen)
-    keep_first_times(facts, system.folder.parent / "demo.json")
+    publish_events(operator, cast.moderator(operator), result, screen)
+    copy_first_times(result, system.folder.parent / "demo.json")
     screen.chapter("Why: three alerts as their readers see them")
-    screen.alerts(sample_alerts(operator, facts.events))
-    tell_later(operator, clients["fm5"], facts, screen)
+    screen.alerts(sample_alerts(operator, result.events))
+    extend_later(operator, clients["fm5"], result, screen)
     screen.chapter("What each partner received by its own login")
     for slug, client in clients.items():
-        facts.partners.append(receive(client, doors[slug]))
-    screen.received(facts.partners)
-    name_events(clients["fm5"], facts.events)
+        result.partners.append(receive(client, partner_queues[slug]))
+    screen.received(result.partners)
+    name_events(clients["fm5"], result.events)
     write_atomically(
         system.folder.parent / "demo.json",
-        json.dumps(asdict(facts), ensure_ascii=False, indent=2) + "\n",
+        json.dumps(asdict(result), ensure_ascii=False, indent=2) + "\n",
         mode=0o644,
     )
-    return facts
+    return result
 
 
-def tell_later(operator: Client, partner: Client, facts: Facts, screen: Screen) -> None:
-    """Answer for one cooperative that was not told, and correct those who were."""
-    call = call_of(facts.events, "indh-agadir-2023")
-    screen.chapter("Why not: one that was not told")
-    facts.why_not = explain_silence(operator, call, facts.events)
-    screen.why_not(facts.why_not)
-    screen.chapter("A deadline moves: only those who were told of it hear of it")
+def extend_later(operator: Client, partner: Client, result: DemoResult, screen: Screen) -> None:
+    """Answer for one cooperative that was not alerted, and correct those who were."""
+    call = call_of(result.events, "indh-agadir-2023")
+    screen.chapter("Why not: one that was not alerted")
+    result.why_not = explain_silence(operator, call, result.events)
+    screen.why_not(result.why_not)
+    screen.chapter("A deadline moves: only those who were alerted of it are corrected")
     moved = extend(operator, partner, call)
-    facts.corrections.append(moved.correction)
+    result.corrections.append(moved.correction)
     screen.correction(call.title, moved)
 
 
 def import_register(
-    system: System, operator: Client, facts: Facts, *, count: int, seed: int, screen: Screen
+    system: System, operator: Client, result: DemoResult, *, count: int, seed: int, screen: Screen
 ) -> None:
     """Draw the register file, import it by the command, and wait until everybody has heard."""
     register = system.folder / f"register-{count}-{seed}.csv"
@@ -85,52 +85,54 @@ def import_register(
     started = time.monotonic()
     with register.open("rb") as file:
         _must(taawon(system, "register", "import", "-", "--source", register.name, file=file))
-    facts.import_seconds = round(time.monotonic() - started, 2)
+    result.import_seconds = round(time.monotonic() - started, 2)
     (totals,) = operator.get("registry", "/cooperatives/totals")["items"]
-    heard = screen.until_heard(
+    received = screen.until_received(
         totals["cooperatives"],
         lambda: int(operator.get("notifications", "/audience")["cooperatives"]),
         PATIENCE,
     )
-    if not heard:
-        raise NotInTime("notifications has not heard of the whole register")
-    facts.audience_seconds = round(time.monotonic() - started, 2)
-    facts.register = str(register)
-    facts.cooperatives, facts.members = totals["cooperatives"], totals["members"]
-    screen.register(facts.cooperatives, facts.members, facts.import_seconds, facts.audience_seconds)
+    if not received:
+        raise NotInTime("notifications has not received the whole register")
+    result.audience_seconds = round(time.monotonic() - started, 2)
+    result.register = str(register)
+    result.cooperatives, result.members = totals["cooperatives"], totals["members"]
+    screen.register(
+        result.cooperatives, result.members, result.import_seconds, result.audience_seconds
+    )
 
 
-def announce(operator: Client, moderator: Client, facts: Facts, screen: Screen) -> None:
+def publish_events(operator: Client, moderator: Client, result: DemoResult, screen: Screen) -> None:
     """Publish an idea, open every call, one after the other, and watch each fan out."""
     idea = seeds_of("ideas")()[0]
     calls = seeds_of("funding")(datetime.now(UTC).date())
     with screen.fanouts(1 + len(calls)) as show:
-        facts.events.append(
+        result.events.append(
             watch(operator, "ideas", lambda: _publish(operator, moderator, idea), show)
         )
         for call in calls:
-            facts.events.append(
+            result.events.append(
                 watch(operator, "funding", lambda call=call: _open(operator, call), show)
             )
 
 
-def keep_first_times(facts: Facts, earlier: Path) -> None:
-    """An event is told once: a later run repeats the time that the first one measured."""
+def copy_first_times(result: DemoResult, earlier: Path) -> None:
+    """An event is alerted once: a later run repeats the time that the first one measured."""
     if not earlier.exists():
         return
     measured = {e["subject_id"]: e["seconds"] for e in json.loads(earlier.read_text())["events"]}
-    for told in facts.events:
-        told.seconds = told.seconds or measured.get(told.subject_id, 0.0)
+    for event in result.events:
+        event.seconds = event.seconds or measured.get(event.subject_id, 0.0)
 
 
-def watch(operator: Client, service: str, act: Any, show: Any) -> Told:
+def watch(operator: Client, service: str, act: Any, show: Any) -> EventAlerted:
     """Act, then look at the totals until the fan-out is visible."""
     started = time.monotonic()
     subject_id, title, is_new = act()
     show.waiting(title)
-    totals = _totals_when_told(operator, subject_id)
+    totals = _totals_when_alerted(operator, subject_id)
     elapsed = time.monotonic() - started
-    told = Told(
+    event = EventAlerted(
         id="",
         type="ideas.idea.published.v1" if service == "ideas" else "funding.call.opened.v1",
         title=title,
@@ -142,14 +144,14 @@ def watch(operator: Client, service: str, act: Any, show: Any) -> Told:
         eligible=totals["eligible"],
         unknown=totals["unknown"],
     )
-    show.told(told, is_new=is_new)
-    return told
+    show.event(event, is_new=is_new)
+    return event
 
 
-def _totals_when_told(operator: Client, subject_id: str) -> dict[str, Any]:
+def _totals_when_alerted(operator: Client, subject_id: str) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
-    def is_told() -> bool:
+    def is_alerted() -> bool:
         nonlocal seen
         try:
             seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
@@ -159,8 +161,8 @@ def _totals_when_told(operator: Client, subject_id: str) -> dict[str, Any]:
             return False
         return seen["notified_version"] is not None
 
-    if not wait_until(is_told, within=PATIENCE, every=0.01):
-        raise NotInTime(f"{subject_id} was not told within {PATIENCE:.0f} s")
+    if not wait_until(is_alerted, within=PATIENCE, every=0.01):
+        raise NotInTime(f"{subject_id} was not alerted within {PATIENCE:.0f} s")
     return seen
 
 
@@ -188,13 +190,13 @@ def _open(operator: Client, seed: Any) -> tuple[str, str, bool]:
     return call_id, title, is_new
 
 
-def sample_alerts(operator: Client, events: list[Told]) -> list[dict[str, Any]]:
+def sample_alerts(operator: Client, events: list[EventAlerted]) -> list[dict[str, Any]]:
     """Three alerts: one in Arabic, one in French, one that asks to complete the record."""
     found: dict[str, dict[str, Any]] = {}
-    for told in events:
-        page = operator.get("notifications", f"/subjects/{told.subject_id}/recipients", limit=60)
+    for event in events:
+        page = operator.get("notifications", f"/subjects/{event.subject_id}/recipients", limit=60)
         for recipient in page["items"]:
-            alert = _alert_about(operator, recipient["cooperative_id"], told.subject_id)
+            alert = _alert_about(operator, recipient["cooperative_id"], event.subject_id)
             kind = "unknown" if alert["verdict"] == "unknown" else alert["language"]
             found.setdefault(kind, alert)
             if len(found) == 3:
@@ -210,31 +212,31 @@ def _alert_about(operator: Client, cooperative_id: str, subject_id: str) -> dict
     return {**alert, "cooperative": cooperative}
 
 
-def receive(client: Client, door: Door) -> Received:
+def receive(client: Client, partner_queue: PartnerQueue) -> Received:
     """Let the partner read its queue, and compare what it has with its feed."""
     feed = read_feed(client)
-    before = {message["id"] for message in door.received}
+    before = {message["id"] for message in partner_queue.received}
     missing = [item for item in feed if item["id"] not in before]
     if missing:
-        door.read(len(missing))
-    ids = [message["id"] for message in door.received]
+        partner_queue.read(len(missing))
+    ids = [message["id"] for message in partner_queue.received]
     accepted = {item["id"] for item in feed}
     return Received(
-        slug=door.slug,
+        slug=partner_queue.slug,
         expected=len(feed),
         received=len(set(ids) & accepted),
         duplicates=len(ids) - len(set(ids)),
     )
 
 
-def name_events(client: Client, events: list[Told]) -> None:
+def name_events(client: Client, events: list[EventAlerted]) -> None:
     """Give each event its CloudEvents id, as the partner who gets everything sees it."""
     ids = {
         (item["type"], item["data"].get("call_id") or item["data"].get("idea_id")): item["id"]
         for item in read_feed(client)
     }
-    for told in events:
-        told.id = ids.get((told.type, told.subject_id), "")
+    for event in events:
+        event.id = ids.get((event.type, event.subject_id), "")
 
 
 def _must(done: subprocess.CompletedProcess[Any]) -> None:

@@ -74,7 +74,7 @@ class StandingCall(Conflict):
 
 @dataclass(eq=False, kw_only=True)
 class Call:
-    """A call of one institution. `version` grows by one with every change, announced or not.
+    """A call of one institution. `version` grows by one with every change, published or not.
 
     The deadline is an instant, the zone it was set in and the words that readers saw; the instant
     is never computed again. `regions` and `sectors` are what searches look into.
@@ -113,7 +113,7 @@ class Call:
         )
 
     def state_at(self, now: datetime) -> State:
-        """An open call is closed from its deadline on, before the clock has announced it too."""
+        """An open call is closed from its deadline on, before the clock has published it too."""
         return State.CLOSED if self.state is State.OPEN and self._is_over(now) else self.state
 
     def expect(self, version: int | None) -> None:
@@ -147,12 +147,12 @@ class Call:
         self.confirmed_audience = confirmed_audience
         if self.terms.reference_on is None:
             self._measure_ages_on_opening_day(at)
-        return CallOpened(**self._fact(at))
+        return CallOpened(**self._event(at))
 
     def amend(
         self, terms: CallTerms, deadline: Deadline | None, *, at: datetime
     ) -> CallUpdated | None:
-        """Change the terms of an open call. Nothing changed, nothing announced."""
+        """Change the terms of an open call. Nothing changed, nothing published."""
         self._require_running(at)
         if deadline is not None and deadline.at != self.closes_at:
             raise DeadlineFixed(field="deadline")
@@ -163,7 +163,7 @@ class Call:
             return None
         self._fill(terms)
         self.version += 1
-        return CallUpdated(**self._fact(at), changed=changed)
+        return CallUpdated(**self._event(at), changed=changed)
 
     def extend(self, deadline: Deadline, *, reason: str, at: datetime) -> CallDeadlineExtended:
         """Move the deadline forward, with a reason that applicants will read."""
@@ -177,23 +177,23 @@ class Call:
             )
         self._keep(deadline)
         self.version += 1
-        return CallDeadlineExtended(**self._fact(at), previous_deadline=previous, reason=reason)
+        return CallDeadlineExtended(**self._event(at), previous_deadline=previous, reason=reason)
 
     def close(self, *, at: datetime) -> CallClosed:
         """Take no more applications: by the clock at the deadline, or by the funder."""
         self._move_to(State.CLOSED)
-        return CallClosed(**self._fact(at))
+        return CallClosed(**self._event(at))
 
     def cancel(self, *, reason: str, at: datetime) -> CallCancelled | None:
-        """Void the call. One that never opened is not announced, for nobody was told of it."""
+        """Void the call. One that never opened is not published, for nobody was alerted of it."""
         self._move_to(State.CANCELLED)
         self.cancelled_because = reason
         if self.opened_at is None:
             return None
-        return CallCancelled(**self._fact(at), reason=reason)
+        return CallCancelled(**self._event(at), reason=reason)
 
     def snapshot(self) -> CallSnapshot:
-        """The whole call as every fact carries it; a draft has none."""
+        """The whole call as every event carries it; a draft has none."""
         return CallSnapshot.model_validate(
             {
                 "call_id": self.id,
@@ -206,14 +206,15 @@ class Call:
             }
         )
 
-    def newest_fact(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
-        """What whoever has to learn of this call anew is told; only of a call that has opened."""
+    def newest_event(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
+        """What whoever has to learn of this call anew is alerted; only of a call that has
+        opened."""
         if self.state is State.CANCELLED:
             assert self.cancelled_because is not None
-            return CallCancelled(**self._fact(at), reason=self.cancelled_because)
-        return (CallOpened if self.state is State.OPEN else CallClosed)(**self._fact(at))
+            return CallCancelled(**self._event(at), reason=self.cancelled_because)
+        return (CallOpened if self.state is State.OPEN else CallClosed)(**self._event(at))
 
-    def _fact(self, at: datetime) -> dict[str, object]:
+    def _event(self, at: datetime) -> dict[str, object]:
         return {
             "call_id": self.id,
             "call": self.snapshot(),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AudienceCheckRule:
-    """How many more than confirmed may be told: `percent` of them, and at least `least`.
+    """How many more than confirmed may be alerted: `percent` of them, and at least `least`.
 
-    `above`: the most that may be told where nobody confirmed a number; None: any.
+    `above`: the most that may be alerted where nobody confirmed a number; None: any.
     """
 
     percent: int = 10
@@ -21,7 +21,7 @@ class AudienceCheckRule:
         return confirmed is not None or self.above is not None
 
     def objection(self, confirmed: int | None, matched: int) -> str | None:
-        """Why so many may not be told yet, naming both numbers; None where they may."""
+        """Why so many may not be alerted yet, naming both numbers; None where they may."""
         if confirmed is not None:
             more = matched - confirmed
             if more <= self.least or more * 100 <= confirmed * self.percent:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.contracts.announcement import Announcement
-from shared.contracts.base import refuse_leap
-from shared.contracts.criteria import Criteria, Facts, LegalStatus
+from shared.contracts.base import refuse_version_gap
+from shared.contracts.criteria import Criteria, LegalStatus, Profile
 from shared.eligibility.evaluate import excludes
 from shared.errors import Conflict
 
@@ -56,9 +56,9 @@ def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
     return tuple(registered_only(track.criteria) for track in content.tracks)
 
 
-def may_concern(tracks: Sequence[Criteria], facts: Facts, *, reference_on: date) -> bool:
+def may_concern(tracks: Sequence[Criteria], profile: Profile, *, reference_on: date) -> bool:
     """Whether some track is for an entity of which this is known, or may be."""
-    return any(not excludes(criteria, facts, reference_on=reference_on) for criteria in tracks)
+    return any(not excludes(criteria, profile, reference_on=reference_on) for criteria in tracks)
 
 
 def registered_only(criteria: Criteria) -> Criteria:
@@ -81,7 +81,7 @@ class Step:
 
 
 class OfAnotherService(Conflict):
-    """Only the service that announced a subject announces it again."""
+    """Only the service that published a subject publishes it again."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -105,42 +105,42 @@ class Subject:
     """Cooperatives came to match after the fan-out, while it was held back."""
 
     @classmethod
-    def first_received(cls, announced: Announcement) -> Subject:
+    def first_received(cls, published: Announcement) -> Subject:
         return cls(
-            subject_id=announced.announcement_id,
-            service=announced.service,
-            kind=announced.kind,
-            version=announced.version,
-            state=STATE_OF[announced.state],
-            content=announced.model_dump(mode="json"),
-            reference_on=announced.reference_on,
-            closes_at=announced.deadline.at if announced.deadline else None,
+            subject_id=published.announcement_id,
+            service=published.service,
+            kind=published.kind,
+            version=published.version,
+            state=STATE_OF[published.state],
+            content=published.model_dump(mode="json"),
+            reference_on=published.reference_on,
+            closes_at=published.deadline.at if published.deadline else None,
         )
 
-    def announcement(self) -> Announcement:
-        """The newest content as it was announced."""
+    def published_event(self) -> Announcement:
+        """The newest content as it was published."""
         return Announcement.model_validate(self.content)
 
-    def learn(self, announced: Announcement) -> None:
+    def learn(self, published: Announcement) -> None:
         """Keep the newest content; what arrives late changes nothing, what leaps is refused.
 
         So is what another service says of it.
         """
-        if announced.service != self.service:
+        if published.service != self.service:
             raise OfAnotherService
-        if announced.version <= self.version:
+        if published.version <= self.version:
             return
-        refuse_leap(self.version, announced.version)
-        self.version = announced.version
-        self.state = STATE_OF[announced.state]
-        self.content = announced.model_dump(mode="json")
-        self.reference_on = announced.reference_on
-        self.closes_at = announced.deadline.at if announced.deadline else None
+        refuse_version_gap(self.version, published.version)
+        self.version = published.version
+        self.state = STATE_OF[published.state]
+        self.content = published.model_dump(mode="json")
+        self.reference_on = published.reference_on
+        self.closes_at = published.deadline.at if published.deadline else None
 
     @property
     def confirmed_audience(self) -> int | None:
         """How many recipients were seen before publishing, if whoever published said so."""
-        return self.announcement().confirmed_audience
+        return self.published_event().confirmed_audience
 
     def may_be_alerted(self, at: datetime) -> bool:
         """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
@@ -180,7 +180,7 @@ def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step
         return Step(first=first)
     if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
         return Step()
-    newest = subject.announcement()
+    newest = subject.published_event()
     is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
     return Step(
         first=first if is_wider else None,
@@ -218,7 +218,7 @@ UNSAID = frozenset(
 
 
 def changes_between(notified: Announcement, now: Announcement) -> dict[str, tuple[object, object]]:
-    """Each field and detail that differs, with its old and new value; what readers are not told
+    """Each field and detail that differs, with its old and new value; what readers are not alerted
     left out."""
     before, after = _said(notified), _said(now)
     return {

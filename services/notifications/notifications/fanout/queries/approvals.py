@@ -48,6 +48,6 @@ async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:
     return list(rows)
 
 
-async def kept_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
+async def held_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
     """What keeps the fan-out of a subject back now."""
     return standing(await decisions_about(session, subject_id))

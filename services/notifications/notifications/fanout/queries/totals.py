@@ -1,4 +1,4 @@
-"""Subjects, and who was told of each: counts and recipients."""
+"""Subjects, and who was alerted of each: counts and recipients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..models import alert, subject
 
 
 class NoSuchSubject(NotFound):
-    """No idea or call of this id has been announced here yet."""
+    """No idea or call of this id has been published here yet."""
 
 
 async def audience_totals(session: AsyncSession) -> AnyRow:
@@ -35,7 +35,7 @@ async def audience_totals(session: AsyncSession) -> AnyRow:
 async def get_subject(session: AsyncSession, subject_id: UUID) -> Subject:
     found = await session.get(Subject, subject_id)
     if found is None:
-        raise NoSuchSubject(f"no idea or call {subject_id} has been announced here yet")
+        raise NoSuchSubject(f"no idea or call {subject_id} has been published here yet")
     return found
 
 
@@ -111,7 +111,7 @@ async def repeated_alerts(session: AsyncSession, subject_id: UUID, *, within: Wi
 async def corrections_of(
     session: AsyncSession, subject_id: UUID, *, within: Within = None
 ) -> list[AnyRow]:
-    """What those told before were told afterwards: (edition, kind, alerts), in order."""
+    """What those alerted before were alerted afterwards: (edition, kind, alerts), in order."""
     rows = await session.execute(
         select(alert.c.edition, alert.c.kind, func.count().label("alerts"))
         .where(

@@ -23,7 +23,7 @@ from .matching import tracks_of
 
 log = structlog.get_logger()
 
-FITS = "as many match now as may be told"
+FITS = "as many match now as may be alerted"
 
 
 def rule_of(session: AsyncSession) -> AudienceCheckRule:
@@ -57,7 +57,7 @@ async def check_audience(
         matched = await _count_matches(session, subject)
         objection = rule.objection(subject.confirmed_audience, matched)
     if objection is not None:
-        return await _hold(session, subject.subject_id, found, objection, at=at)
+        return await _hold_back(session, subject.subject_id, found, objection, at=at)
     if found is not None and found.state is ApprovalState.HELD:
         await _decide(session, found, ApprovalState.RELEASED, FITS, at=at)
     return found
@@ -70,7 +70,7 @@ async def _count_matches(session: AsyncSession, subject: Subject) -> int:
     return int(counted or 0)
 
 
-async def _hold(
+async def _hold_back(
     session: AsyncSession,
     subject_id: UUID,
     found: FanoutApproval | None,

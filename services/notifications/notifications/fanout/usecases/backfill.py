@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications import metrics
 from notifications.audience.audience_lock import lock_audience
-from notifications.audience.models import FACT_COLUMNS, audience, audience_change
-from shared.contracts.criteria import Facts
+from notifications.audience.models import PROFILE_COLUMNS, audience, audience_change
+from shared.contracts.criteria import Profile
 from shared.kernel import failpoints
 
 from ..domain.subjects import Subject, audience_tracks, may_concern
 from ..models import subject as subject_table
 from .alerts import Counts, insert_alerts
-from .subject_conditions import is_kept_back, still_open
+from .subject_conditions import is_held_back, still_open
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ async def backfill_alerts(session: AsyncSession) -> bool:
         return False
     await lock_audience(session, shared=True)
     alerted = await backfill_matches(session, list(changed))
-    failpoints.reach("audience.late.before-commit")
+    failpoints.reach("audience.backfill.before-commit")
     log.info("audience matched", cooperatives=len(changed), alerted=alerted)
     return True
 
@@ -69,40 +69,40 @@ async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> in
     table = subject_table.c
     found = await session.scalars(
         select(Subject)
-        .where(table.notified_version.is_not(None), still_open(), ~is_kept_back())
+        .where(table.notified_version.is_not(None), still_open(), ~is_held_back())
         .order_by(table.subject_id)
     )
     await _note_missed(session)
-    few = await _facts_of(session, changed) if len(changed) <= FEW else None
+    few = await _profiles_of(session, changed) if len(changed) <= FEW else None
     alerted = 0
     for subject in found:
-        await asyncio.sleep(0)  # requests and reactions of this process go on between subjects
+        await asyncio.sleep(0)  # requests and consumers of this process go on between subjects
         only = changed if few is None else _whom(subject, few)
         if only:
             alerted += await backfill_subject(session, subject, only=only)
     return alerted
 
 
-async def _facts_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID, Facts]:
+async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID, Profile]:
     """What is known of them now. Who changes once more meanwhile is noted once more."""
-    names = [name for name, _ in FACT_COLUMNS]
+    names = [name for name, _ in PROFILE_COLUMNS]
     rows = await session.execute(
         select(audience.c.cooperative_id, *(audience.c[name] for name in names)).where(
             audience.c.cooperative_id == func.any(list(changed))
         )
     )
     return {
-        cooperative_id: Facts.model_validate(dict(zip(names, facts, strict=True)))
-        for cooperative_id, *facts in rows
+        cooperative_id: Profile.model_validate(dict(zip(names, profile, strict=True)))
+        for cooperative_id, *profile in rows
     }
 
 
-def _whom(subject: Subject, facts: dict[UUID, Facts]) -> list[UUID]:
+def _whom(subject: Subject, profile: dict[UUID, Profile]) -> list[UUID]:
     """Those whom the subject may concern; the statement that inserts the alerts decides."""
-    tracks = audience_tracks(subject.announcement())
+    tracks = audience_tracks(subject.published_event())
     return [
         cooperative_id
-        for cooperative_id, known in facts.items()
+        for cooperative_id, known in profile.items()
         if may_concern(tracks, known, reference_on=subject.reference_on)
     ]
 
@@ -126,7 +126,7 @@ async def _note_missed(session: AsyncSession) -> None:
         .where(
             table.notified_version.is_not(None),
             still_open(),
-            is_kept_back(),
+            is_held_back(),
             table.missed_matches.is_(False),
         )
         .order_by(table.subject_id)

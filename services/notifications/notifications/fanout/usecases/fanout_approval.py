@@ -22,7 +22,7 @@ from ..models import subject as subject_table
 from .audience_check import record_decision
 from .backfill import backfill_subject
 from .follow_subject import apply_subject_state
-from .subject_conditions import is_kept_back, still_open
+from .subject_conditions import is_held_back, still_open
 
 
 async def decide_approval(
@@ -95,7 +95,7 @@ async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None)
     if (await session.scalars(waiting)).first() is None:
         return False
     await lock_audience(session, shared=False)
-    again = waiting.add_columns(is_kept_back()).execution_options(populate_existing=True)
+    again = waiting.add_columns(is_held_back()).execution_options(populate_existing=True)
     found = (await session.execute(again)).first()
     if found is None:
         return False
@@ -115,22 +115,22 @@ def _waits() -> ColumnElement[bool]:
     A stop keeps back those who are new, and no correction.
     """
     table = subject_table.c
-    is_new = and_(table.notified_version.is_(None), still_open(), ~is_kept_back())
+    is_new = and_(table.notified_version.is_(None), still_open(), ~is_held_back())
     is_old = and_(
         table.notified_version < table.version,
         table.state != SubjectState.OVER,
-        ~is_kept_back(ApprovalState.HELD),
+        ~is_held_back(ApprovalState.HELD),
     )
-    is_missed = and_(table.missed_matches, still_open(), ~is_kept_back())
+    is_missed = and_(table.missed_matches, still_open(), ~is_held_back())
     return or_(is_new, is_old, is_missed)
 
 
 async def count_alerted(session: AsyncSession, subject_id: UUID) -> int:
     """How many cooperatives have an alert of this subject; how many alerts, for everything."""
     if subject_id == EVERYTHING:
-        told = select(func.sum(subject_table.c.alerted))
+        alerted = select(func.sum(subject_table.c.alerted))
     else:
-        told = select(func.count()).where(
+        alerted = select(func.count()).where(
             alert.c.subject_id == subject_id, alert.c.edition == FIRST
         )
-    return int(await session.scalar(told) or 0)
+    return int(await session.scalar(alerted) or 0)

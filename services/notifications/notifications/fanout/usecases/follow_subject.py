@@ -32,17 +32,17 @@ from .audience_check import check_audience
 log = structlog.get_logger()
 
 
-async def follow_subject(session: AsyncSession, announced: Announcement) -> None:
-    """Remember what was announced, then do what the subject's state asks for.
+async def follow_subject(session: AsyncSession, published: Announcement) -> None:
+    """Remember what was published, then do what the subject's state asks for.
 
     Versions may come in any order and more than once: the alerts are those of the newest, and
     nobody is alerted twice.
     """
     await lock_audience(session, shared=False)
-    subject = await _remember(session, announced) or Subject.first_received(announced)
+    subject = await _remember(session, published) or Subject.first_received(published)
     # Written once, with what it came to: nothing here reads it back.
     with session.no_autoflush:
-        subject.learn(announced)
+        subject.learn(published)
         await apply_subject_state(session, subject)
     session.add(subject)
 
@@ -129,24 +129,24 @@ async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: dat
         _complete(session, subject, counts, corrected, at=at)
 
 
-async def _remember(session: AsyncSession, announced: Announcement) -> Subject | None:
+async def _remember(session: AsyncSession, published: Announcement) -> Subject | None:
     """Keep this version, for alerts point at theirs; and find the subject, locked."""
     kept = (
         insert(subject_history)
         .values(
-            subject_id=announced.announcement_id,
-            version=announced.version,
-            content=announced.model_dump(mode="json"),
-            reference_on=announced.reference_on,
-            reason=announced.reason,
-            heard_at=func.statement_timestamp(),
+            subject_id=published.announcement_id,
+            version=published.version,
+            content=published.model_dump(mode="json"),
+            reference_on=published.reference_on,
+            reason=published.reason,
+            received_at=func.statement_timestamp(),
         )
         .on_conflict_do_nothing()
         .cte("kept")
     )
     found = await session.scalars(
         select(Subject)
-        .where(subject_table.c.subject_id == announced.announcement_id)
+        .where(subject_table.c.subject_id == published.announcement_id)
         .with_for_update(of=subject_table)
         .add_cte(kept)
     )

@@ -30,7 +30,7 @@ class GroupCount(BaseModel):
 
 @dataclass(frozen=True)
 class Preview:
-    """How many would be told, by verdict, region and sector."""
+    """How many would be alerted, by verdict, region and sector."""
 
     eligible: int
     unknown: int

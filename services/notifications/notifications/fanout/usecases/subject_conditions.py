@@ -19,7 +19,7 @@ def still_open() -> ColumnElement[bool]:
     )
 
 
-def is_kept_back(*states: ApprovalState) -> ColumnElement[bool]:
+def is_held_back(*states: ApprovalState) -> ColumnElement[bool]:
     """The subject, or everything, is held or stopped; or in one of these states."""
     return exists().where(
         fanout_approval.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),

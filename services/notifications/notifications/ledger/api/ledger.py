@@ -74,11 +74,11 @@ def _place(after: str | None) -> queries.Place:
         return queries.Place()
     part, cooperative_id, edition = decode_cursor(after, int, UUID, int)
     start = (cooperative_id, max(-1, min(edition, 2**31 - 1)))
-    return queries.Place(is_untold=part == 1, after=start)
+    return queries.Place(is_waiting=part == 1, after=start)
 
 
 def _cursor(place: queries.Place | None) -> str | None:
     if place is None:
         return None
     cooperative_id, edition = place.after or (UUID(int=0), -1)
-    return encode_cursor(int(place.is_untold), str(cooperative_id), edition)
+    return encode_cursor(int(place.is_waiting), str(cooperative_id), edition)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience import rows as audience_rows
-from notifications.fanout.approval_text import ApprovalAnswer, approval_answer
+from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
 from notifications.fanout.queries import approvals
 from notifications.fanout.queries import totals as queries_totals
@@ -51,7 +51,7 @@ class SubjectOut(BaseModel):
 
 
 class CorrectionOut(BaseModel):
-    """One correction: whoever had older content was told the one of this edition."""
+    """One correction: whoever had older content was alerted the one of this edition."""
 
     edition: int
     kind: str
@@ -68,9 +68,9 @@ class TotalsOut(SubjectOut):
     by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
     corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
     corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
-    approval: ApprovalAnswer | None = Field(description="What keeps the fan-out back now.")
-    not_told: int = Field(
-        description="Kept back: how many match now, may still be told and have no alert."
+    approval: ApprovalExplanation | None = Field(description="What keeps the fan-out back now.")
+    not_alerted: int = Field(
+        description="Kept back: how many match now, may still be alerted and have no alert."
     )
 
 
@@ -108,7 +108,7 @@ async def list_subjects(
 async def subject_totals(
     session: Session, caller: Caller, subject_id: UUID, language: ReaderLanguage = "fr"
 ) -> TotalsOut:
-    """Who was told: counts by verdict, region and sector, as of the moment of each alert.
+    """Who was alerted: counts by verdict, region and sector, as of the moment of each alert.
 
     To operators of all, to delegates of the cooperatives that are in their provinces today.
     """
@@ -118,7 +118,7 @@ async def subject_totals(
         CorrectionOut.model_validate(row._mapping)
         for row in await queries_totals.corrections_of(session, subject_id, within=within)
     ]
-    kept = await approvals.kept_back_by(session, subject_id)
+    kept = await approvals.held_back_by(session, subject_id)
     by_region = await _totals(session, subject_id, "region", within, language)
     shown = _subject(found, language)
     counted = shown if within is None else _counted(shown, by_region)
@@ -128,8 +128,8 @@ async def subject_totals(
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        approval=approval_answer(kept, language, for_staff=True),
-        not_told=await queries.count_untold(session, found, within=within),
+        approval=approval_explanation(kept, language, for_staff=True),
+        not_alerted=await queries.count_waiting(session, found, within=within),
         repeated=await queries_totals.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
         by_sector=await _totals(session, subject_id, "sector", within, language),
@@ -167,7 +167,7 @@ async def list_recipients(
 
 
 def _subject(found: Subject, language: str) -> SubjectOut:
-    content = found.announcement()
+    content = found.published_event()
     return SubjectOut(
         subject_id=found.subject_id,
         kind=found.kind,
@@ -186,8 +186,8 @@ def _subject(found: Subject, language: str) -> SubjectOut:
 def _counted(shown: SubjectOut, groups: Sequence[TotalOut]) -> SubjectOut:
     """The subject with the counts of these groups instead of everybody's."""
     eligible, unknown = (sum(getattr(g, name) for g in groups) for name in ("eligible", "unknown"))
-    told = eligible + unknown
-    counts = {"eligible": eligible, "unknown": unknown, "matched": told, "alerted": told}
+    alerted = eligible + unknown
+    counts = {"eligible": eligible, "unknown": unknown, "matched": alerted, "alerted": alerted}
     return shown.model_copy(update=counts)
 
 

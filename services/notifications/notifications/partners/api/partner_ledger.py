@@ -1,4 +1,4 @@
-"""The ledger of a partner: what it was sent, through which door and when."""
+"""The ledger of a partner: what it was sent, by which channel and when."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WentOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    door: str
+    channel: str
     first_at: datetime | None
     last_at: datetime | None
     times: int
@@ -75,7 +75,7 @@ class PartnerEntryOut(BaseModel):
     subject_id: UUID | None
     recorded_at: datetime
     subscriptions: list[UUID] = Field(description="Those that matched when it was recorded.")
-    doors: list[WentOut]
+    channels: list[WentOut]
     gap: GapOut | None
 
 

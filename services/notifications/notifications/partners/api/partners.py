@@ -14,7 +14,7 @@ from shared import reference
 from shared.errors import Invalid, Problem
 from shared.kernel.web.requests import Caller, Session
 
-from ..domain.partner_queue import DoorState
+from ..domain.partner_queue import PartnerQueueState
 from ..domain.subscriptions import SubscriptionFilter
 from ..queries import partner_ledger, partners
 from ..usecases import gaps as usecases_gaps
@@ -35,10 +35,10 @@ class SubscriptionOut(BaseModel):
     created_at: datetime
 
 
-class DoorOut(BaseModel):
+class PartnerQueueOut(BaseModel):
     """Where to read: `state` must be `ready` before the credentials work."""
 
-    state: DoorState
+    state: PartnerQueueState
     vhost: str
     queue: str
     username: str
@@ -90,11 +90,11 @@ async def end_subscription(session: Session, caller: Caller, subscription_id: UU
     await usecases_partners.end_subscription(session, caller, subscription_id)
 
 
-@router.post("/doors/amqp", status_code=201)
-async def open_amqp_door(session: Session, caller: Caller) -> DoorOut:
+@router.post("/partner-queue", status_code=201)
+async def request_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut:
     """Ask for your own queue, or for a new password of it. The password is shown once."""
-    made = await partner_queue.open_amqp_door(session, caller)
-    return DoorOut(
+    made = await partner_queue.request_partner_queue(session, caller)
+    return PartnerQueueOut(
         state=made.state,
         vhost=partner_queue.PARTNER_VHOST,
         queue=made.queue,
@@ -103,13 +103,13 @@ async def open_amqp_door(session: Session, caller: Caller) -> DoorOut:
     )
 
 
-@router.get("/doors/amqp")
-async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
+@router.get("/partner-queue")
+async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut | None:
     """The state of your queue; null before you asked for one."""
-    own = await partners.get_door(session, partner_of(caller))
+    own = await partners.get_partner_queue(session, partner_of(caller))
     if own is None:
         return None
-    return DoorOut(
+    return PartnerQueueOut(
         vhost=partner_queue.PARTNER_VHOST,
         dropped=await partner_ledger.count_open_gaps(session, own.slug),
         gaps=[
@@ -119,19 +119,19 @@ async def get_amqp_door(session: Session, caller: Caller) -> DoorOut | None:
     )
 
 
-@router.post("/doors/amqp/replay", status_code=202)
+@router.post("/partner-queue/replay", status_code=202)
 async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> ReplayOut:
     """Send positions of your feed to your queue again: from one on, or a gap from end to end."""
     made = await usecases_gaps.request_replay(session, caller, first=wanted.first, last=wanted.last)
     return ReplayOut(replay_id=made.replay_id, first=made.first, last=made.last)
 
 
-def _without_secret(door: Any) -> dict[str, Any]:
+def _without_secret(partner_queue: Any) -> dict[str, Any]:
     return {
-        "state": door.state,
-        "queue": door.queue,
-        "username": door.username,
-        "delivered_position": door.delivered_position,
+        "state": partner_queue.state,
+        "queue": partner_queue.queue,
+        "username": partner_queue.username,
+        "delivered_position": partner_queue.delivered_position,
     }
 
 

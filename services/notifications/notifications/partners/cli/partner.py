@@ -43,7 +43,7 @@ def provision() -> None:
 @partner.command()
 def listen(
     url: Annotated[str, typer.Argument(help="amqp://user:password@host:5672/partners")],
-    queue: Annotated[str, typer.Argument(help="Your queue, as GET /doors/amqp names it.")],
+    queue: Annotated[str, typer.Argument(help="Your queue, as GET /partner-queue names it.")],
     count: Annotated[int, typer.Option(help="Stop after so many events; 0: never.")] = 0,
     seconds: Annotated[float, typer.Option(help="Stop after so long without an event.")] = 30,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`taawon partner ledger`: what a partner was sent, through which door and when."""
+"""`taawon partner ledger`: what a partner was sent, by which channel and when."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def _show(slug: str, after: int) -> None:
 
 
 def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:
-    went = {door.door: door for door in entry.doors}
+    went = {channel.channel: channel for channel in entry.channels}
     gap = entry.gap
     dropped = f"{gap.reason}{', again by ' + gap.closed_by if gap.closed_by else ''}" if gap else ""
     return (
@@ -132,12 +132,12 @@ def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:
     )
 
 
-def _went(door: partner_ledger.Went | None) -> str:
-    if door is None:
+def _went(channel: partner_ledger.Went | None) -> str:
+    if channel is None:
         return "-"
-    times = f" x{door.times}" if door.times > 1 else ""
-    unsure = f" +{door.unsure}?" if door.unsure else ""
-    return f"{_moment(door.first_at) if door.first_at else 'yes'}{times}{unsure}"
+    times = f" x{channel.times}" if channel.times > 1 else ""
+    unsure = f" +{channel.unsure}?" if channel.unsure else ""
+    return f"{_moment(channel.first_at) if channel.first_at else 'yes'}{times}{unsure}"
 
 
 def _moment(moment: datetime) -> str:

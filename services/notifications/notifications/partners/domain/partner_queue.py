@@ -1,4 +1,4 @@
-"""The AMQP door: a queue that we host for one partner, with a user that can read it alone."""
+"""The partner queue: a queue that we host for one partner, with a user that can read it alone."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from enum import StrEnum
 from shared.lifecycle import refuse_unless_allowed
 
 
-class DoorState(StrEnum):
+class PartnerQueueState(StrEnum):
     """`requested` until the provisioner has made queue and user."""
 
     REQUESTED = "requested"
     READY = "ready"
 
 
-MOVES: dict[DoorState, set[DoorState]] = {
-    DoorState.REQUESTED: {DoorState.READY},
-    DoorState.READY: {DoorState.REQUESTED},
+MOVES: dict[PartnerQueueState, set[PartnerQueueState]] = {
+    PartnerQueueState.REQUESTED: {PartnerQueueState.READY},
+    PartnerQueueState.READY: {PartnerQueueState.REQUESTED},
 }
 
 
 @dataclass(eq=False, kw_only=True)
-class Door:
+class PartnerQueue:
     """A partner's door. Only a salted hash of the password is kept, in the broker's own form."""
 
     slug: str
     queue: str
     username: str
     password_hash: str
-    state: DoorState = DoorState.REQUESTED
+    state: PartnerQueueState = PartnerQueueState.REQUESTED
     delivered_position: int = 0
     requested_at: datetime
     ready_at: datetime | None = None
 
     def renew(self, password_hash: str, *, at: datetime) -> None:
         """New credentials for the same queue; the old ones end when the provisioner acts."""
-        if self.state is not DoorState.REQUESTED:
-            self._move_to(DoorState.REQUESTED)
+        if self.state is not PartnerQueueState.REQUESTED:
+            self._move_to(PartnerQueueState.REQUESTED)
         self.password_hash = password_hash
         self.requested_at = at
 
     def note_made(self, *, at: datetime) -> None:
         """The broker has queue and user: the partner may read."""
-        self._move_to(DoorState.READY)
+        self._move_to(PartnerQueueState.READY)
         self.ready_at = at
 
     def note_lost(self, *, delivered_position: int) -> None:
         """The broker has it no more, or not like this: made again, it is filled from there on."""
-        self._move_to(DoorState.REQUESTED)
+        self._move_to(PartnerQueueState.REQUESTED)
         self.delivered_position = delivered_position
 
-    def _move_to(self, target: DoorState) -> None:
-        refuse_unless_allowed(MOVES, "door", self.state, target)
+    def _move_to(self, target: PartnerQueueState) -> None:
+        refuse_unless_allowed(MOVES, "partner_queue", self.state, target)
         self.state = target
 
 

@@ -29,7 +29,7 @@ class Went:
     Without `first_at` it went out before times were kept.
     """
 
-    door: str
+    channel: str
     first_at: datetime | None
     last_at: datetime | None
     times: int
@@ -58,30 +58,30 @@ class PartnerEntry:
     subject_id: UUID | None
     recorded_at: datetime
     subscriptions: list[UUID]
-    doors: tuple[Went, ...]
+    channels: tuple[Went, ...]
     gap: Gap | None
 
 
-# A range is at most as wide as the batch of its door, so few rows are looked at for one entry.
+# A range is at most as wide as the batch of its channel, so few rows are looked at for one entry.
 _ENTRIES = text(
     """
 SELECT e.position, e.event_id, e.topic, e.recorded_at, e.subscriptions,
        coalesce(j.data ->> 'call_id', j.data ->> 'idea_id') AS subject_id,
        g.reason, g.noticed_at, g.closed_at, g.closed_by,
-       w.doors
+       w.channels
 FROM feed_entry e
 CROSS JOIN LATERAL (SELECT convert_from(e.body, 'UTF8')::jsonb AS data) j
 LEFT JOIN feed_gap g ON g.slug = e.slug AND g.position = e.position
 LEFT JOIN LATERAL (
-    SELECT jsonb_agg(to_jsonb(one) ORDER BY one.door) AS doors FROM (
-        SELECT d.door, min(d.first_at) AS first_at, max(d.last_at) AS last_at,
+    SELECT jsonb_agg(to_jsonb(one) ORDER BY one.channel) AS channels FROM (
+        SELECT d.channel, min(d.first_at) AS first_at, max(d.last_at) AS last_at,
                sum(d.times)::int AS times, sum(d.unsure)::int AS unsure
         FROM feed_delivery d
         WHERE d.slug = e.slug AND d.last_position >= e.position
           AND d.first_position <= e.position
-          AND ((d.door = 'amqp' AND d.first_position > e.position - 100)
-            OR (d.door = 'feed' AND d.first_position > e.position - 1000))
-        GROUP BY d.door
+          AND ((d.channel = 'amqp' AND d.first_position > e.position - 100)
+            OR (d.channel = 'feed' AND d.first_position > e.position - 1000))
+        GROUP BY d.channel
     ) one
 ) w ON true
 WHERE e.slug = :slug AND e.position > :after
@@ -170,17 +170,19 @@ def _entry(row: AnyRow) -> PartnerEntry:
         subject_id=UUID(row.subject_id) if row.subject_id else None,
         recorded_at=row.recorded_at,
         subscriptions=list(row.subscriptions),
-        doors=tuple(_went(door) for door in row.doors or ()),
+        channels=tuple(_went(channel) for channel in row.channels or ()),
         gap=_gap(row) if row.reason else None,
     )
 
 
-def _went(door: dict[str, Any]) -> Went:
+def _went(channel: dict[str, Any]) -> Went:
     moments = {
-        name: datetime.fromisoformat(door[name]) if door[name] else None
+        name: datetime.fromisoformat(channel[name]) if channel[name] else None
         for name in ("first_at", "last_at")
     }
-    return Went(door=door["door"], times=door["times"], unsure=door["unsure"], **moments)
+    return Went(
+        channel=channel["channel"], times=channel["times"], unsure=channel["unsure"], **moments
+    )
 
 
 def _gap(row: AnyRow) -> Gap:

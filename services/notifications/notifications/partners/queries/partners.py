@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from notifications.audience.rows import AnyRow
 from shared.kernel.admin.schemas import Handed
 
-from ..models import amqp_door, feed_delivery, feed_entry, partner, subscription
+from ..models import feed_delivery, feed_entry, partner, partner_queue_table, subscription
 
 
 async def read_feed(session: AsyncSession, slug: str, *, after: int, limit: int) -> list[AnyRow]:
@@ -40,20 +40,22 @@ async def list_subscriptions(session: AsyncSession, slug: str) -> list[AnyRow]:
     return list(rows)
 
 
-async def get_door(session: AsyncSession, slug: str) -> AnyRow | None:
-    rows = await session.execute(select(amqp_door).where(amqp_door.c.slug == slug))
+async def get_partner_queue(session: AsyncSession, slug: str) -> AnyRow | None:
+    rows = await session.execute(
+        select(partner_queue_table).where(partner_queue_table.c.slug == slug)
+    )
     return rows.one_or_none()
 
 
 async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) -> list[Handed]:
-    """In whose feeds these events stand, and when they first went out by which door.
+    """In whose feeds these events stand, and when they first went out by which channel.
 
     By way of the partners: the index on events begins with them.
     """
     entry, went = feed_entry.c, feed_delivery.c
     about = (entry.event_id, entry.topic, entry.slug.label("partner"), entry.position)
     fed = (
-        select(*about, null().label("door"), entry.recorded_at.label("at"))
+        select(*about, null().label("channel"), entry.recorded_at.label("at"))
         .join(partner, partner.c.slug == entry.slug)
         .where(entry.event_id.in_(events))
     )
@@ -61,11 +63,11 @@ async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) 
         went.slug == entry.slug, entry.position.between(went.first_position, went.last_position)
     )
     handed = (
-        select(*about, went.door, func.min(went.first_at).label("at"))
+        select(*about, went.channel, func.min(went.first_at).label("at"))
         .join(partner, partner.c.slug == entry.slug)
         .join(feed_delivery, covers)
         .where(entry.event_id.in_(events), went.first_at.is_not(None))
-        .group_by(*about, went.door)
+        .group_by(*about, went.channel)
     )
     rows = await session.execute(union_all(fed, handed).order_by("at").limit(most))
     return [Handed.model_validate(row._mapping) for row in rows]

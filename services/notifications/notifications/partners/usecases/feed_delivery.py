@@ -1,8 +1,8 @@
-"""What goes out of a feed, through which door and when, so that a ledger can tell it.
+"""What goes out of a feed, by which channel and when, so that a ledger can tell it.
 
-The AMQP door notes that it begins to send before it sends, in a transaction of its own: where the
-process dies between the broker's confirm and our mark, that note stays, and the ledger says that
-these entries may have gone out once more than it can prove.
+The partner queue notes that it begins to send before it sends, in a transaction of its own: where
+the process dies between the broker's confirm and our mark, that note stays, and the ledger says
+that these entries may have gone out once more than it can prove.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.messaging import topology, wire
 from shared.kernel.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
 
-from ..domain.partner_queue import DoorState
+from ..domain.partner_queue import PartnerQueueState
 from ..domain.ranges import blocks
-from ..models import amqp_door, feed_delivery, feed_entry, feed_gap, feed_replay, partner
+from ..models import feed_delivery, feed_entry, feed_gap, feed_replay, partner, partner_queue_table
 from .partner_queue import PARTNER_EXCHANGE
 
 log = structlog.get_logger()
@@ -58,93 +58,101 @@ async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
     if not await publisher.is_open():
         return False
     async with sessions.begin() as session:
-        door = await _next_door(session)
-        if door is None:
+        partner_queue = await _next_partner_queue(session)
+        if partner_queue is None:
             return False
-        replay = door.replay_id if door.delivered_position >= door.last_position else None
-        entries = await _entries(session, door, replay)
+        replay = (
+            partner_queue.replay_id
+            if partner_queue.delivered_position >= partner_queue.last_position
+            else None
+        )
+        entries = await _entries(session, partner_queue, replay)
         if replay is None:
-            if (kept := _oldest(door, entries)) > door.delivered_position + 1:
-                return await _skip_trimmed(session, door, kept)
+            if (kept := _oldest(partner_queue, entries)) > partner_queue.delivered_position + 1:
+                return await _skip_trimmed(session, partner_queue, kept)
         elif not entries:
             # Age took all that the partner asked for: that is done.
-            await _go_on(session, replay, door.replay_until)
+            await _go_on(session, replay, partner_queue.replay_until)
             return True
-        await _begin(sessions, door.slug, entries)
+        await _begin(sessions, partner_queue.slug, entries)
         user = topology.user_of(publisher.url)
         outcomes = await publisher.publish(
             [
-                Outgoing(partner_message(e, user, replay), PARTNER_EXCHANGE, door.queue)
+                Outgoing(partner_message(e, user, replay), PARTNER_EXCHANGE, partner_queue.queue)
                 for e in entries
             ]
         )
         failpoints.reach("feed.between-confirm-and-mark")
-        return await _settle(session, door, replay, entries, outcomes)
+        return await _settle(session, partner_queue, replay, entries, outcomes)
 
 
-async def _next_door(session: AsyncSession) -> AnyRow | None:
+async def _next_partner_queue(session: AsyncSession) -> AnyRow | None:
     """A ready door with something to send; others that deliver now are skipped."""
-    waiting = and_(feed_replay.c.slug == amqp_door.c.slug, feed_replay.c.done_at.is_(None))
+    waiting = and_(
+        feed_replay.c.slug == partner_queue_table.c.slug, feed_replay.c.done_at.is_(None)
+    )
     found = await session.execute(
         select(
-            amqp_door.c.slug,
-            amqp_door.c.queue,
-            amqp_door.c.delivered_position,
+            partner_queue_table.c.slug,
+            partner_queue_table.c.queue,
+            partner_queue_table.c.delivered_position,
             partner.c.last_position,
             feed_replay.c.replay_id,
             feed_replay.c.next_position,
             feed_replay.c.last_position.label("replay_until"),
         )
-        .join(partner, partner.c.slug == amqp_door.c.slug)
+        .join(partner, partner.c.slug == partner_queue_table.c.slug)
         .outerjoin(feed_replay, waiting)
         .where(
-            amqp_door.c.state == DoorState.READY,
+            partner_queue_table.c.state == PartnerQueueState.READY,
             or_(
-                amqp_door.c.delivered_position < partner.c.last_position,
+                partner_queue_table.c.delivered_position < partner.c.last_position,
                 feed_replay.c.replay_id.is_not(None),
             ),
         )
         .order_by(text("random()"))
         .limit(1)
-        .with_for_update(of=amqp_door, skip_locked=True)
+        .with_for_update(of=partner_queue_table, skip_locked=True)
     )
     return found.one_or_none()
 
 
-async def _entries(session: AsyncSession, door: AnyRow, replay: int | None) -> Sequence[AnyRow]:
+async def _entries(
+    session: AsyncSession, partner_queue: AnyRow, replay: int | None
+) -> Sequence[AnyRow]:
     """The next ones: what is new before what is wanted again."""
     position = feed_entry.c.position
     wanted = (
-        position > door.delivered_position
+        position > partner_queue.delivered_position
         if replay is None
-        else position.between(door.next_position, door.replay_until)
+        else position.between(partner_queue.next_position, partner_queue.replay_until)
     )
     rows = await session.execute(
         select(feed_entry)
-        .where(feed_entry.c.slug == door.slug, wanted)
+        .where(feed_entry.c.slug == partner_queue.slug, wanted)
         .order_by(position)
         .limit(BATCH)
     )
     return rows.all()
 
 
-def _oldest(door: AnyRow, entries: Sequence[AnyRow]) -> int:
+def _oldest(partner_queue: AnyRow, entries: Sequence[AnyRow]) -> int:
     """The next position that the feed has; a feed has no holes, so what is before it is gone."""
-    return int(entries[0].position if entries else door.last_position + 1)
+    return int(entries[0].position if entries else partner_queue.last_position + 1)
 
 
-async def _skip_trimmed(session: AsyncSession, door: AnyRow, kept: int) -> bool:
+async def _skip_trimmed(session: AsyncSession, partner_queue: AnyRow, kept: int) -> bool:
     """Go on with the oldest that is kept. What age took before it was sent is a gap."""
-    first = door.delivered_position + 1
+    first = partner_queue.delivered_position + 1
     positions = select(func.generate_series(first, kept - 1).label("position")).subquery()
-    lost = select(literal(door.slug), positions.c.position, literal(TRIMMED))
+    lost = select(literal(partner_queue.slug), positions.c.position, literal(TRIMMED))
     await session.execute(
         insert(feed_gap).from_select(["slug", "position", "reason"], lost).on_conflict_do_nothing()
     )
-    await _delivered(session, door.slug, kept - 1)
+    await _delivered(session, partner_queue.slug, kept - 1)
     log.warning(
-        "entries of a feed went before a door was sent them",
-        partner=door.slug,
+        "entries of a feed were trimmed before they were delivered",
+        partner=partner_queue.slug,
         first=first,
         last=kept - 1,
     )
@@ -158,7 +166,7 @@ async def _begin(sessions: Sessions, slug: str, entries: Sequence[AnyRow]) -> No
 
 async def _settle(
     session: AsyncSession,
-    door: AnyRow,
+    partner_queue: AnyRow,
     replay: int | None,
     entries: Sequence[AnyRow],
     outcomes: Sequence[Outcome],
@@ -166,27 +174,29 @@ async def _settle(
     """Note what the broker confirmed, up to the first entry that it did not."""
     first, last = entries[0].position, entries[-1].position
     failed = next((place for place, outcome in enumerate(outcomes) if outcome is not None), None)
-    await _note_answered(session, door.slug, first, last)
+    await _note_answered(session, partner_queue.slug, first, last)
     if failed is not None:
         outcome = outcomes[failed]
-        log.warning("door waits", partner=door.slug, error=type(outcome).__name__)
+        log.warning("partner queue waits", partner=partner_queue.slug, error=type(outcome).__name__)
         if not isinstance(outcome, Unroutable):
-            await _note_begun(session, door.slug, entries[failed].position, last)
+            await _note_begun(session, partner_queue.slug, entries[failed].position, last)
         if failed == 0:
             return False
         last = entries[failed - 1].position
-    await _note_out(session, door.slug, AMQP, first, last)
+    await _note_out(session, partner_queue.slug, AMQP, first, last)
     if replay is not None:
-        await _close_gaps(session, door.slug, first, last, by="replay", sending=replay)
+        await _close_gaps(session, partner_queue.slug, first, last, by="replay", sending=replay)
         await _go_on(session, replay, last)
     else:
-        await _delivered(session, door.slug, last)
+        await _delivered(session, partner_queue.slug, last)
     return True
 
 
 async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
     await session.execute(
-        update(amqp_door).where(amqp_door.c.slug == slug).values(delivered_position=last)
+        update(partner_queue_table)
+        .where(partner_queue_table.c.slug == slug)
+        .values(delivered_position=last)
     )
 
 
@@ -230,17 +240,17 @@ async def _note_answered(session: AsyncSession, slug: str, first: int, last: int
 
 
 def _sending(slug: str, first: int, last: int) -> dict[str, Any]:
-    return {"slug": slug, "door": AMQP, "first_position": first, "last_position": last}
+    return {"slug": slug, "channel": AMQP, "first_position": first, "last_position": last}
 
 
 _OUT = text(
     """
 INSERT INTO feed_delivery AS d
-    (slug, door, first_position, last_position, times, first_at, last_at)
-SELECT :slug, :door, b.first, b.last, 1, now.at, now.at
+    (slug, channel, first_position, last_position, times, first_at, last_at)
+SELECT :slug, :channel, b.first, b.last, 1, now.at, now.at
 FROM unnest(:firsts, :lasts) AS b(first, last), (SELECT clock_timestamp() AS at) AS now
 ORDER BY b.first
-ON CONFLICT (slug, door, first_position, last_position) DO UPDATE SET
+ON CONFLICT (slug, channel, first_position, last_position) DO UPDATE SET
     times = d.times + 1, first_at = coalesce(d.first_at, excluded.first_at),
     last_at = excluded.last_at
 """
@@ -249,11 +259,11 @@ ON CONFLICT (slug, door, first_position, last_position) DO UPDATE SET
 )
 
 
-async def _note_out(session: AsyncSession, slug: str, door: str, first: int, last: int) -> None:
-    """These are known to have gone out by this door, once more."""
+async def _note_out(session: AsyncSession, slug: str, channel: str, first: int, last: int) -> None:
+    """These are known to have gone out by this channel, once more."""
     firsts, lasts = zip(*blocks(first, last), strict=True)
     await session.execute(
-        _OUT, {"slug": slug, "door": door, "firsts": list(firsts), "lasts": list(lasts)}
+        _OUT, {"slug": slug, "channel": channel, "firsts": list(firsts), "lasts": list(lasts)}
     )
 
 

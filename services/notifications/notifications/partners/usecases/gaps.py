@@ -16,8 +16,8 @@ from shared.errors import Conflict, Invalid, NotFound
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
 
-from ..domain.partner_queue import DoorState
-from ..models import amqp_door, feed_entry, feed_replay
+from ..domain.partner_queue import PartnerQueueState
+from ..models import feed_entry, feed_replay, partner_queue_table
 from .feed_delivery import REPLAY_HEADER
 from .partners import partner_of
 
@@ -25,7 +25,7 @@ REASONS = {"maxlen", "expired", "rejected", "delivery_limit"}
 
 
 class NoQueueYet(NotFound):
-    """Your institution has no queue that is ready: ask for one with POST /doors/amqp."""
+    """Your institution has no queue that is ready: ask for one with POST /partner-queue."""
 
 
 class NotSentYet(Invalid):
@@ -72,11 +72,11 @@ INSERT INTO feed_gap (slug, position, reason, sending, noticed_at, closed_at, cl
 SELECT DISTINCT ON (d.slug, r.position) d.slug, r.position, r.reason, r.sending,
        clock_timestamp(), CASE WHEN c.by IS NOT NULL THEN clock_timestamp() END, c.by
 FROM unnest(:queues, :positions, :reasons, :sendings) AS r(queue, position, reason, sending)
-JOIN amqp_door d ON d.queue = r.queue
+JOIN partner_queue d ON d.queue = r.queue
 CROSS JOIN LATERAL (SELECT CASE
     WHEN EXISTS (SELECT FROM feed_replay s WHERE s.slug = d.slug AND s.replay_id > r.sending
                  AND r.position >= s.first_position AND r.position < s.next_position) THEN 'replay'
-    WHEN EXISTS (SELECT FROM feed_delivery f WHERE f.slug = d.slug AND f.door = 'feed'
+    WHEN EXISTS (SELECT FROM feed_delivery f WHERE f.slug = d.slug AND f.channel = 'feed'
                  AND f.first_position BETWEEN r.position - 999 AND r.position
                  AND f.last_position >= r.position) THEN 'feed'
     END AS by) c
@@ -95,7 +95,7 @@ WHERE feed_gap.sending < excluded.sending
 )
 
 
-async def keep_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
+async def store_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
     """Leave a gap for each position that a partner's queue dropped, once.
 
     It waits for a sending to the same queue, so that each knows what the other has done.
@@ -103,9 +103,9 @@ async def keep_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
     if not drops:
         return
     await session.execute(
-        select(amqp_door.c.slug)
-        .where(amqp_door.c.queue.in_({drop.queue for drop in drops}))
-        .order_by(amqp_door.c.slug)
+        select(partner_queue_table.c.slug)
+        .where(partner_queue_table.c.queue.in_({drop.queue for drop in drops}))
+        .order_by(partner_queue_table.c.slug)
         .with_for_update(read=True)
     )
     await session.execute(
@@ -133,18 +133,21 @@ async def request_replay(
 ) -> Replay:
     """Send positions of the feed to the partner's own queue again, under the same event ids."""
     slug = partner_of(caller)
-    door = (
+    partner_queue = (
         await session.execute(
-            select(amqp_door.c.delivered_position)
-            .where(amqp_door.c.slug == slug, amqp_door.c.state == DoorState.READY)
+            select(partner_queue_table.c.delivered_position)
+            .where(
+                partner_queue_table.c.slug == slug,
+                partner_queue_table.c.state == PartnerQueueState.READY,
+            )
             .with_for_update()
         )
     ).one_or_none()
-    if door is None:
+    if partner_queue is None:
         raise NoQueueYet
-    if first > door.delivered_position:
+    if first > partner_queue.delivered_position:
         raise NotSentYet(field="first")
-    until = min(last or door.delivered_position, door.delivered_position)
+    until = min(last or partner_queue.delivered_position, partner_queue.delivered_position)
     if until < first:
         raise Invalid(f"`last` is {last}: give one that is not before `first`", field="last")
     await _require_kept(session, slug, first, until)

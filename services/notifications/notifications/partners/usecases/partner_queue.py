@@ -1,4 +1,4 @@
-"""The AMQP door: asked for over HTTP, made by the provisioner."""
+"""The partner queue: asked for over HTTP, made by the provisioner."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.messaging.management import ManagementRefused
 from shared.kernel.observability.metrics.counters import after_commit
 
-from ..domain.partner_queue import Door, DoorState, broker_hash, new_password, queue_name, user_name
-from ..models import amqp_door, feed_entry, partner
+from ..domain.partner_queue import (
+    PartnerQueue,
+    PartnerQueueState,
+    broker_hash,
+    new_password,
+    queue_name,
+    user_name,
+)
+from ..models import feed_entry, partner, partner_queue_table
 from .partners import partner_of
 
 log = structlog.get_logger()
@@ -42,18 +49,18 @@ class Credentials:
     queue: str
     username: str
     password: str
-    state: DoorState
+    state: PartnerQueueState
 
 
-async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credentials:
+async def request_partner_queue(session: AsyncSession, caller: Principal) -> Credentials:
     """Ask for a queue, or for new credentials of the one there is; the old password ends."""
     slug = partner_of(caller)
     await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
     password = new_password()
-    door = await session.get(Door, slug, with_for_update=True)
+    partner_queue = await session.get(PartnerQueue, slug, with_for_update=True)
     now = datetime.now(UTC)
-    if door is None:
-        door = Door(
+    if partner_queue is None:
+        partner_queue = PartnerQueue(
             slug=slug,
             queue=queue_name(slug),
             username=user_name(slug),
@@ -61,17 +68,17 @@ async def open_amqp_door(session: AsyncSession, caller: Principal) -> Credential
             delivered_position=await _before_oldest(session, slug),
             requested_at=now,
         )
-        session.add(door)
+        session.add(partner_queue)
     else:
-        door.renew(broker_hash(password), at=now)
+        partner_queue.renew(broker_hash(password), at=now)
     audit.record(
         session,
         caller,
-        action="amqp door requested",
+        action="partner queue requested",
         subject_id=partner_id_of(slug),
-        after={"partner": slug, "queue": door.queue},
+        after={"partner": slug, "queue": partner_queue.queue},
     )
-    return Credentials(door.queue, door.username, password, door.state)
+    return Credentials(partner_queue.queue, partner_queue.username, password, partner_queue.state)
 
 
 async def _before_oldest(session: AsyncSession, slug: str) -> int:
@@ -93,88 +100,109 @@ class Made:
 class Provisioner(Protocol):
     """Makes a partner's queue and user on the broker; safe to repeat."""
 
-    async def make(self, door: Door) -> None: ...
+    async def make(self, partner_queue: PartnerQueue) -> None: ...
 
     async def made(self) -> Made:
         """What is there now."""
         ...
 
 
-async def provision_doors(sessions: Sessions, provisioner: Provisioner) -> int:
+async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
     """Make what was asked for, each door by itself, and say so; how many became ready.
 
     No transaction is open while the broker works, so two provisioners may make the same door at
     once: the same queue, user and password. One that the broker refuses waits; the others do not.
     """
     ready = 0
-    for door in await _doors(sessions, DoorState.REQUESTED):
+    for partner_queue in await _partner_queues(sessions, PartnerQueueState.REQUESTED):
         try:
-            await provisioner.make(door)
+            await provisioner.make(partner_queue)
         except ManagementRefused as refusal:
-            log.warning("the broker refuses a door", partner=door.slug, status=refusal.status)
+            log.warning(
+                "the broker refuses a partner queue",
+                partner=partner_queue.slug,
+                status=refusal.status,
+            )
             continue
-        failpoints.reach("doors.between-make-and-note")
-        ready += await _note_made(sessions, door)
+        failpoints.reach("partner_queues.between-make-and-note")
+        ready += await _note_made(sessions, partner_queue)
     return ready
 
 
-async def find_lost_doors(sessions: Sessions, provisioner: Provisioner) -> int:
+async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
     """Ask for doors again that the broker has not, or not like this; how many.
 
     A queue is gone after the broker lost its data. What it may still have held is sent again, under
     the same ids: the partner may have read it or not, and only the partner knows. A password is
     another one where a provisioner was late, and wrote it over a newer one.
     """
-    ready = await _doors(sessions, DoorState.READY)
+    ready = await _partner_queues(sessions, PartnerQueueState.READY)
     made = await provisioner.made()
     lost = 0
-    for door in ready:
-        without_queue = door.queue not in made.queues
-        if without_queue or made.password_hashes.get(door.username) != door.password_hash:
-            lost += await _ask_anew(sessions, door, without_queue=without_queue)
+    for partner_queue in ready:
+        without_queue = partner_queue.queue not in made.queues
+        if (
+            without_queue
+            or made.password_hashes.get(partner_queue.username) != partner_queue.password_hash
+        ):
+            lost += await _request_again(sessions, partner_queue, without_queue=without_queue)
     return lost
 
 
-async def _doors(sessions: Sessions, state: DoorState) -> Sequence[Door]:
+async def _partner_queues(sessions: Sessions, state: PartnerQueueState) -> Sequence[PartnerQueue]:
     """As they are at this moment: none is locked."""
     async with sessions() as session:
-        doors = await session.scalars(
-            select(Door).where(amqp_door.c.state == state).order_by(amqp_door.c.slug)
+        partner_queues = await session.scalars(
+            select(PartnerQueue)
+            .where(partner_queue_table.c.state == state)
+            .order_by(partner_queue_table.c.slug)
         )
-        return doors.all()
+        return partner_queues.all()
 
 
-async def _note_made(sessions: Sessions, made: Door) -> bool:
+async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
     """False where another was faster, or new credentials were asked for: these are made next."""
     async with sessions.begin() as session:
-        door = await session.get_one(Door, made.slug, with_for_update=True)
-        if door.state is DoorState.READY or door.password_hash != made.password_hash:
+        partner_queue = await session.get_one(PartnerQueue, made.slug, with_for_update=True)
+        if (
+            partner_queue.state is PartnerQueueState.READY
+            or partner_queue.password_hash != made.password_hash
+        ):
             return False
-        door.note_made(at=datetime.now(UTC))
-        after_commit(session, metrics.DOORS_MADE.inc)
-    log.info("door ready", partner=made.slug)
+        partner_queue.note_made(at=datetime.now(UTC))
+        after_commit(session, metrics.PARTNER_QUEUES_MADE.inc)
+    log.info("partner queue ready", partner=made.slug)
     return True
 
 
-async def _ask_anew(sessions: Sessions, seen: Door, *, without_queue: bool) -> bool:
+async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queue: bool) -> bool:
     """False where the door was asked for, or made, since it was looked at."""
     async with sessions.begin() as session:
-        door = await session.get_one(Door, seen.slug, with_for_update=True)
-        if door.state is not DoorState.READY or door.ready_at != seen.ready_at:
+        partner_queue = await session.get_one(PartnerQueue, seen.slug, with_for_update=True)
+        if (
+            partner_queue.state is not PartnerQueueState.READY
+            or partner_queue.ready_at != seen.ready_at
+        ):
             return False
-        sent = await _before_kept(session, door) if without_queue else door.delivered_position
-        door.note_lost(delivered_position=sent)
-    log.warning("a door is not as it was made", partner=seen.slug, without_queue=without_queue)
+        sent = (
+            await _before_kept(session, partner_queue)
+            if without_queue
+            else partner_queue.delivered_position
+        )
+        partner_queue.note_lost(delivered_position=sent)
+    log.warning(
+        "a partner queue is not as it was made", partner=seen.slug, without_queue=without_queue
+    )
     return True
 
 
-async def _before_kept(session: AsyncSession, door: Door) -> int:
+async def _before_kept(session: AsyncSession, partner_queue: PartnerQueue) -> int:
     """The position before the oldest entry that a queue would still keep."""
     oldest = await session.scalar(
         select(func.min(feed_entry.c.position)).where(
-            feed_entry.c.slug == door.slug,
-            feed_entry.c.position <= door.delivered_position,
+            feed_entry.c.slug == partner_queue.slug,
+            feed_entry.c.position <= partner_queue.delivered_position,
             feed_entry.c.recorded_at > func.now() - QUEUE_KEEPS,
         )
     )
-    return door.delivered_position if oldest is None else int(oldest) - 1
+    return partner_queue.delivered_position if oldest is None else int(oldest) - 1

@@ -42,7 +42,7 @@ class TooManySubscriptions(Conflict):
     """
 
 
-async def know_partner(session: AsyncSession, event: PartnerRegistered) -> None:
+async def store_partner(session: AsyncSession, event: PartnerRegistered) -> None:
     """Keep the newest name of an institution."""
     values = {
         "slug": event.slug,
@@ -204,7 +204,7 @@ WHERE e.slug = trimmed.slug AND e.position <= trimmed.upto
 
 
 # What is noted of entries goes with them; a gap is shown for a while, also one noticed that late.
-_FORGET = tuple(
+_DELETE_OLD = tuple(
     text(
         f"""
 DELETE FROM {table} n USING partner p
@@ -225,6 +225,6 @@ GAP_SHOWN = timedelta(days=7)
 async def trim_feeds(session: AsyncSession, *, days: int) -> int:
     """Take the oldest entries that are past their retention out of the feeds; how many went."""
     gone = await session.execute(_TRIM, {"days": days, "most": TRIMMED_AT_ONCE})
-    for statement in _FORGET:
+    for statement in _DELETE_OLD:
         await session.execute(statement, {"shown": GAP_SHOWN})
     return int(gone.rowcount)  # type: ignore[attr-defined]  # a cursor result, being a delete

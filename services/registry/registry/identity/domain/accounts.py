@@ -70,12 +70,12 @@ class Account:
     disabled_at: datetime | None = None
 
     @property
-    def is_forgotten(self) -> bool:
+    def is_erased(self) -> bool:
         """Its person was erased: nothing is left to be changed."""
-        return self.email_mark == self._forgotten_mark
+        return self.email_mark == self._erased_mark
 
     @property
-    def _forgotten_mark(self) -> str:
+    def _erased_mark(self) -> str:
         return f"forgotten:{self.id}"
 
     @property
@@ -92,10 +92,10 @@ class Account:
         self._require_move(AccountState.ENABLED)
         self.disabled_at = None
 
-    def forget(self, *, email_sealed: str, at: datetime) -> None:
+    def erase(self, *, email_sealed: str, at: datetime) -> None:
         """Nobody signs in with it any more; the id stays, for the audit names it."""
         self.email_sealed = email_sealed
-        self.email_mark = self._forgotten_mark
+        self.email_mark = self._erased_mark
         self.password_hash = ""
         self.roles, self.provinces, self.cooperatives, self.partner = [], [], [], None
         self.disabled_at = self.disabled_at or at

@@ -25,7 +25,7 @@ from .accounts import (
     refuse_unknown,
 )
 from .authorization import require_standing
-from .login_throttling import Attempt, forget_failures, note_failure, refuse_guessing, take_turn
+from .login_throttling import Attempt, delete_failures, note_failure, refuse_guessing, wait_for_turn
 from .passwords import check_password, hash_password, is_password
 
 
@@ -135,7 +135,7 @@ async def change_password(
     async with sessions.begin() as session:
         await require_standing(session, caller)
         account = await find_locked(session, caller.subject)
-        await take_turn(session, marks)
+        await wait_for_turn(session, marks)
         await refuse_guessing(session, attempt)
         if fits:
             return await _set_password(
@@ -156,7 +156,7 @@ async def _set_password(
 ) -> None:
     check_password(password)
     account.password_hash = await hash_password(password)
-    await forget_failures(session, _marks(sealer, account))
+    await delete_failures(session, _marks(sealer, account))
     audit.record(session, caller, action=action, subject_id=account.id)
 
 

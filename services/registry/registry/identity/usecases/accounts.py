@@ -28,7 +28,7 @@ from ..domain.accounts import (
     check_claims,
 )
 from .authorization import require_standing
-from .login_throttling import take_turn
+from .login_throttling import wait_for_turn
 from .passwords import check_password, hash_password
 
 BOOTSTRAP_LOCK = 7_462
@@ -126,7 +126,7 @@ async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) ->
 async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
     """An account that is to be changed: not one whose person was erased."""
     account = await session.get(Account, account_id, with_for_update=True)
-    if account is None or account.is_forgotten:
+    if account is None or account.is_erased:
         raise NoSuchAccount(f"there is no account {account_id}")
     return account
 
@@ -164,7 +164,7 @@ async def _new_account(
 
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
     """One account per e-mail, also between processes of which each has another key first."""
-    await take_turn(session, marks)
+    await wait_for_turn(session, marks)
     taken = select(models.account.c.id).where(models.account.c.email_mark.in_(marks))
     if await session.scalar(taken):
         raise AccountExists

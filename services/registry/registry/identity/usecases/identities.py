@@ -18,7 +18,7 @@ from .. import models
 from ..domain.accounts import Account, IdentityTaken, LinkedIdentity, NoSuchIdentity
 from .accounts import find_locked
 from .authorization import require_standing
-from .login_throttling import forget_failures, take_turn
+from .login_throttling import delete_failures, wait_for_turn
 
 
 class NoIssuer(Invalid):
@@ -50,14 +50,14 @@ async def link_identity(
         linked_at=now(),
     )
     session.add(identity)
-    await forget_failures(session, marks)
+    await delete_failures(session, marks)
     _record(session, caller, identity, "identity linked")
     return identity
 
 
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
     """Also when two operators link it at the same time."""
-    await take_turn(session, marks)
+    await wait_for_turn(session, marks)
     columns = models.linked_identity.c
     if await session.scalar(select(columns.id).where(columns.subject_mark.in_(marks))):
         raise IdentityTaken
@@ -75,7 +75,7 @@ async def unlink_identity(
     _record(session, caller, identity, "identity unlinked")
 
 
-async def forget_identities(
+async def delete_identities(
     session: AsyncSession, sealer: Sealer, account_ids: Iterable[UUID]
 ) -> None:
     """Links of accounts that are forgotten, and the failures counted under them."""
@@ -85,7 +85,7 @@ async def forget_identities(
         gone.returning(table.c.issuer, table.c.subject_sealed, table.c.subject_mark)
     )
     marks = [mark for row in rows for mark in _marks_of(sealer, *row)]
-    await forget_failures(session, marks)
+    await delete_failures(session, marks)
 
 
 def _marks_of(sealer: Sealer, issuer: str, sealed: str, mark: str) -> list[str]:

@@ -51,7 +51,7 @@ class Attempt:
     most_everywhere: int | None = None
 
 
-async def take_turn(session: AsyncSession, marks: Sequence[str]) -> None:
+async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
     """Whoever is about to judge a guess waits until those before it are judged and noted.
 
     Without it, guesses that come together would all be judged before the first one counts.
@@ -83,17 +83,17 @@ async def note_failure(session: AsyncSession, attempt: Attempt) -> None:
     await session.execute(insert(_failures).values(row))
 
 
-async def forget_failures_here(session: AsyncSession, attempt: Attempt) -> None:
+async def delete_failures_here(session: AsyncSession, attempt: Attempt) -> None:
     """Whoever signs in was the one who mistyped here; what came from elsewhere counts on."""
     theirs = _failures.c.email_mark.in_(attempt.marks) & _failures.c.place.in_(attempt.places)
     await session.execute(delete(_failures).where(theirs))
 
 
-async def forget_failures(session: AsyncSession, marks: Sequence[str]) -> None:
+async def delete_failures(session: AsyncSession, marks: Sequence[str]) -> None:
     """A lock-out ends, wherever its failures came from."""
     await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
 
 
-async def forget_old_failures(session: AsyncSession) -> None:
+async def delete_old_failures(session: AsyncSession) -> None:
     """Those that count no more, whoever they were for: nobody else comes back to them."""
     await session.execute(delete(_failures).where(_failures.c.at < now() - FAILURES_COUNT_FOR))

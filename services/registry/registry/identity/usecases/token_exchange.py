@@ -23,7 +23,7 @@ from shared.kernel.encryption.sealer import Sealer
 from ..domain.accounts import Account
 from .authorization import RightsEnded, principal_of, require_standing
 from .identities import find_linked, identity_marks
-from .login_throttling import Attempt, forget_failures_here, note_failure, refuse_guessing
+from .login_throttling import Attempt, delete_failures_here, note_failure, refuse_guessing
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
 
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -59,7 +59,7 @@ async def issue_to_linked(
         await refuse_guessing(session, attempt)
         account = await find_linked(session, attempt.marks)
         if account is not None and account.disabled_at is None:
-            await forget_failures_here(session, attempt)
+            await delete_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
         await note_failure(session, attempt)

@@ -32,10 +32,10 @@ from .api_clients import digest_secret
 from .authorization import principal_of
 from .login_throttling import (
     Attempt,
-    forget_failures_here,
+    delete_failures_here,
     note_failure,
     refuse_guessing,
-    take_turn,
+    wait_for_turn,
 )
 from .passwords import is_password
 
@@ -93,10 +93,10 @@ async def issue_to_account(
         account = (await session.execute(select(Account).where(*wanted))).scalar_one_or_none()
     fits = await is_password(password, account.password_hash if account else None)
     async with sessions.begin() as session:
-        await take_turn(session, attempt.marks)
+        await wait_for_turn(session, attempt.marks)
         await refuse_guessing(session, attempt)
         if account is not None and fits:
-            await forget_failures_here(session, attempt)
+            await delete_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
         await note_failure(session, attempt)
@@ -137,7 +137,7 @@ async def rotate_signing_key(
 ) -> SigningKey:
     """A new key signs from now on; the old one stays published. Operators only."""
     caller.require(Role.OPERATOR)
-    await _take_turn(session)
+    await _wait_for_turn(session)
     old = await _active(session)
     if old is not None:
         old.retire(at=now())
@@ -201,7 +201,7 @@ async def _signing_key(session: AsyncSession, sealer: Sealer) -> SigningKey:
     """The active key; the very first request makes it, and others wait for that one."""
     if key := await _active(session):
         return key
-    await _take_turn(session)
+    await _wait_for_turn(session)
     return await _active(session) or _new_key(session, sealer)
 
 
@@ -223,5 +223,5 @@ async def _active(session: AsyncSession) -> SigningKey | None:
     return found.scalar_one_or_none()
 
 
-async def _take_turn(session: AsyncSession) -> None:
+async def _wait_for_turn(session: AsyncSession) -> None:
     await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEYS_LOCK})

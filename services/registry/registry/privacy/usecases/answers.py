@@ -20,13 +20,13 @@ NOTHING: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed":
 """Of a report that has gone; the counts stay."""
 
 
-async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
+async def record_response(session: AsyncSession, answer: PersonAnswered) -> None:
     """Keep what a service answered; a repeat changes nothing."""
     request = await session.get(PersonRequest, answer.request_id, with_for_update=True)
     if request is None:
         raise NoSuchRequest
-    table = models.person_answer
-    told = _told(answer) if await _may_keep(session, request) else NOTHING
+    table = models.person_response
+    report = _alerted(answer) if await _may_keep(session, request) else NOTHING
     kept = await session.scalar(
         insert(table)
         .values(
@@ -34,16 +34,16 @@ async def note_answer(session: AsyncSession, answer: PersonAnswered) -> None:
             service=answer.service(),
             answered_at=answer.occurred_at,
             counts=answer.counts,
-            **told,
+            **report,
         )
         .on_conflict_do_nothing(index_elements=[table.c.request_id, table.c.service])
         .returning(table.c.id)
     )
     if kept is not None:
-        request.note_answer(answer.service(), at=now())
+        request.record_response(answer.service(), at=now())
 
 
-def _told(answer: PersonAnswered) -> dict[str, Any]:
+def _alerted(answer: PersonAnswered) -> dict[str, Any]:
     """What the person is told of."""
     return {
         "actions": [action.model_dump(mode="json") for action in answer.actions],
@@ -80,7 +80,7 @@ async def drop_reports_about(session: AsyncSession, event: PersonRequested) -> i
     return await _drop(session, theirs)
 
 
-async def forget_reports(session: AsyncSession, days: int) -> int:
+async def delete_reports(session: AsyncSession, days: int) -> int:
     """Reports of requests that were completed so many days ago."""
     requests = models.person_request
     until = func.now() - timedelta(days=days)
@@ -88,9 +88,9 @@ async def forget_reports(session: AsyncSession, days: int) -> int:
 
 
 async def _drop(session: AsyncSession, requests: Select[UUID]) -> int:
-    answers = models.person_answer
-    tells = or_(*(answers.c[name] != value for name, value in NOTHING.items()))
+    answers = models.person_response
+    reports = or_(*(answers.c[name] != value for name, value in NOTHING.items()))
     dropped = await session.execute(
-        update(answers).where(answers.c.request_id.in_(requests), tells).values(NOTHING)
+        update(answers).where(answers.c.request_id.in_(requests), reports).values(NOTHING)
     )
     return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's

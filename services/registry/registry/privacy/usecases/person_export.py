@@ -33,7 +33,7 @@ async def registry_part(
         counts={
             "cooperative": len(event.cooperatives),
             "account": len(event.account_ids),
-            "person_answer": reports,
+            "person_response": reports,
         }
     )
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry.identity import models
 from registry.identity.domain.accounts import Account, AccountExists
 from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
-from registry.identity.usecases.identities import forget_identities
-from registry.identity.usecases.login_throttling import forget_failures
+from registry.identity.usecases.identities import delete_identities
+from registry.identity.usecases.login_throttling import delete_failures
 from registry.register.contact_sealing import seal_changed
 from registry.register.domain.cooperative import Cooperative, SealedContact
 from registry.register.models import rows, tables
@@ -97,9 +97,9 @@ async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> list[tu
     """
     await refuse_last_operators(session, found.accounts)
     for account in found.accounts:
-        account.forget(email_sealed=sealer.seal({}), at=now())
-    await _forget_failures(session, sealer, found.emails)
-    await forget_identities(session, sealer, [account.id for account in found.accounts])
+        account.erase(email_sealed=sealer.seal({}), at=now())
+    await _delete_failures(session, sealer, found.emails)
+    await delete_identities(session, sealer, [account.id for account in found.accounts])
     for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
     return [(each.id, "contact erased") for each in found.cooperatives] + [
@@ -128,7 +128,7 @@ async def _correct(
         await _refuse_of_another(session, account, email_marks(sealer, email))
         account.email_sealed = sealer.seal({"email": email})
         account.email_mark = email_mark(sealer, email)
-        await _forget_failures(session, sealer, {old} if old else set())
+        await _delete_failures(session, sealer, {old} if old else set())
         await session.flush()
         changed.append((account.id, "sign-in e-mail corrected"))
     return changed
@@ -141,8 +141,8 @@ async def _refuse_of_another(session: AsyncSession, account: Account, marks: lis
         raise AccountExists
 
 
-async def _forget_failures(session: AsyncSession, sealer: Sealer, emails: Iterable[str]) -> None:
-    await forget_failures(
+async def _delete_failures(session: AsyncSession, sealer: Sealer, emails: Iterable[str]) -> None:
+    await delete_failures(
         session, [mark for email in emails for mark in email_marks(sealer, email)]
     )
 

@@ -101,7 +101,7 @@ async def import_register(
         sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
     )
     first = await anext(steps)
-    return StreamingResponse(_told(first, steps), media_type="application/x-ndjson")
+    return StreamingResponse(_alerted(first, steps), media_type="application/x-ndjson")
 
 
 @router.get("/{import_id}")
@@ -111,7 +111,7 @@ async def read_import(import_id: UUID, session: Session, caller: Caller) -> Impo
     return ImportOut.of(await queries.find_import(session, import_id))
 
 
-async def _told(
+async def _alerted(
     first: imports.Progress, steps: AsyncGenerator[imports.Progress]
 ) -> AsyncIterator[bytes]:
     step = first

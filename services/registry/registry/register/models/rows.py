@@ -16,9 +16,9 @@ from shared.reference.folding import fold
 
 from ..domain.cooperative import Cooperative, Entry, Governance, SealedContact
 
-FACTS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
+PROFILE_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
 """What is said of the organisation, and nothing of a person."""
-_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*FACTS)
+_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*PROFILE_FIELDS)
 
 
 def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
     The contact is given apart, for a copy of an entry costs more than all of its columns.
     """
     said = _said(entry)
-    values = dict(zip(FACTS, said, strict=True))
+    values = dict(zip(PROFILE_FIELDS, said, strict=True))
     values["court_key"], values["register_key"] = entry.identity
     values["region"] = entry.region
     values["search_key"] = search_key(entry.name_fr, entry.name_ar)
@@ -86,7 +86,7 @@ def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
 
 
 def _entry_from(row: Mapping[str, Any]) -> Entry:
-    values = {name: row[name] for name in FACTS}
+    values = {name: row[name] for name in PROFILE_FIELDS}
     contact = None
     if row["contact_sealed"] is not None:
         contact = SealedContact(sealed=row["contact_sealed"], mark=row["contact_mark"])

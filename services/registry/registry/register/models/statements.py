@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
-from .rows import FACTS
+from .rows import PROFILE_FIELDS
 from .tables import cooperative
 
 _KNOWN: Final = """
@@ -48,7 +48,7 @@ CHANGED_BY_IMPORT: Final = "cooperative changed by an import"
 
 def _audit_changes() -> TextClause:
     compared = ", ".join(
-        f"('{fact}', to_jsonb(c.{fact}), to_jsonb(given.{fact}))" for fact in FACTS
+        f"('{event}', to_jsonb(c.{event}), to_jsonb(given.{event}))" for event in PROFILE_FIELDS
     )
     contact = "('contact', to_jsonb(c.contact_mark), to_jsonb(given.contact_mark))"
     shown = "CASE name WHEN 'contact' THEN '\"changed\"' ELSE {} END".format
@@ -61,7 +61,7 @@ def _audit_changes() -> TextClause:
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(name, {shown("old")}) AS before,
                 jsonb_object_agg(name, {shown("new")}) AS after
-            FROM (VALUES {compared}, {contact}) AS fact (name, old, new)
+            FROM (VALUES {compared}, {contact}) AS changed_field (name, old, new)
             WHERE old IS DISTINCT FROM new
         ) AS said
         WHERE c.digest <> given.digest
@@ -78,7 +78,7 @@ def _audit_changes() -> TextClause:
 AUDIT_CHANGES: Final = _audit_changes()
 """A row for each cooperative that the given rows will change, before they do; returns their ids.
 
-It holds facts of the organisation, before and after, and of a contact only that it changed.
+It holds events of the organisation, before and after, and of a contact only that it changed.
 """
 
 

@@ -27,7 +27,7 @@ from ..models import tables
 from ..register_file.decoding import FileRefused
 from ..register_file.findings import Finding
 from ..register_file.reader import RowVerdict, read_rows
-from .row_upsert import Batch, Intake
+from .row_upsert import Batch, RowUpsert
 
 IMPORT_LOCK: Final = 7_464
 _PATIENCE: Final = (
@@ -53,7 +53,7 @@ async def import_register(
     source: str,
     as_of_on: date | None = None,
 ) -> AsyncGenerator[Progress]:
-    """Good rows go in, wrong ones are reported; equal rows change nothing and announce nothing.
+    """Good rows go in, wrong ones are reported; equal rows change nothing and publish nothing.
 
     Each batch is one transaction with at most one event. If the process dies, reading the same
     file again finishes the job, for the batches that went in are equal by then. One import at a
@@ -64,22 +64,22 @@ async def import_register(
     verdicts = await asyncio.to_thread(next, batches, ())
     async with _alone(sessions) as check_alone:
         report = await _start(sessions, caller, source)
-        intake = Intake(
+        upsert = RowUpsert(
             sessions=sessions,
             sealer=sealer,
             caller=caller,
             report=report,
             as_of_on=as_of_on or now().date(),
         )
-        batch = await intake.prepare(verdicts)
+        batch = await upsert.prepare(verdicts)
         refusal: str | None = None
         while batch.verdicts:
             check_alone()
             # The next batch is read and sealed while the database writes this one.
-            ahead = asyncio.create_task(_prepared(intake, batches))
+            ahead = asyncio.create_task(_prepared(upsert, batches))
             try:
                 async with sessions.begin() as session:
-                    findings = await intake.put_in(session, batch)
+                    findings = await upsert.put_in(session, batch)
                 failpoints.reach("registry.import.batch")
                 yield Progress(report=report, findings=findings)
             finally:
@@ -89,10 +89,10 @@ async def import_register(
 
 
 async def _prepared(
-    intake: Intake, batches: Iterator[tuple[RowVerdict, ...]]
+    upsert: RowUpsert, batches: Iterator[tuple[RowVerdict, ...]]
 ) -> tuple[Batch, str | None]:
     verdicts, refusal = await asyncio.to_thread(_next_or_refusal, batches)
-    return await intake.prepare(verdicts), refusal
+    return await upsert.prepare(verdicts), refusal
 
 
 def _next_or_refusal(
@@ -136,14 +136,14 @@ async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
         await holder.commit()
 
 
-async def forget_problems(session: AsyncSession, days: int) -> int:
+async def delete_problems(session: AsyncSession, days: int) -> int:
     """What was wrong in files that were read so many days ago; the counts stay."""
     table = tables.register_import
     old = table.c.started_at < func.now() - timedelta(days=days)
-    forgotten = await session.execute(
+    erased = await session.execute(
         update(table).where(old, table.c.problems != []).values(problems=[])
     )
-    return int(forgotten.rowcount)  # type: ignore[attr-defined]  # a cursor's
+    return int(erased.rowcount)  # type: ignore[attr-defined]  # a cursor's
 
 
 async def hold_off_imports(session: AsyncSession) -> None:

@@ -49,7 +49,7 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class News:
+class RowChange:
     """An entry that says something new, with its contact sealed, as a row."""
 
     entry: Entry
@@ -64,11 +64,11 @@ class Batch:
     verdicts: tuple[RowVerdict, ...]
     given: dict[Identity, RowVerdict]
     known: dict[Identity, Known]
-    news: dict[Identity, News]
+    changes: dict[Identity, RowChange]
 
 
 @dataclass(kw_only=True)
-class Intake:
+class RowUpsert:
     """Puts batches into the register."""
 
     sessions: Sessions
@@ -82,23 +82,23 @@ class Intake:
         given = {each.entry.identity: each for each in verdicts if each.entry is not None}
         async with self.sessions() as session:
             known = await _known(session, given, locked=False)
-        news = await asyncio.to_thread(self._news, given, known)
-        return Batch(verdicts=verdicts, given=given, known=known, news=news)
+        changes = await asyncio.to_thread(self._changes, given, known)
+        return Batch(verdicts=verdicts, given=given, known=known, changes=changes)
 
     async def put_in(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
-        """Write and announce what is news; what was changed since it was read is looked at anew."""
+        """Write and publish what is news; what was changed since it was read is looked at anew."""
         known = await _known(session, batch.given, locked=True)
         moved = {
             identity: verdict
             for identity, verdict in batch.given.items()
             if known.get(identity) != batch.known.get(identity)
         }
-        kept = {identity: each for identity, each in batch.news.items() if identity not in moved}
-        news = kept | self._news(moved, known)
+        kept = {identity: each for identity, each in batch.changes.items() if identity not in moved}
+        changes = kept | self._changes(moved, known)
         audited = await self._audit(
-            session, {identity: each for identity, each in news.items() if identity in known}
+            session, {identity: each for identity, each in changes.items() if identity in known}
         )
-        records = await self._upsert(session, news)
+        records = await self._upsert(session, changes)
         self._audit_unseen(session, audited, records)
         if records:
             outbox.add(
@@ -109,21 +109,21 @@ class Intake:
             )
         return self._count(session, batch.verdicts, records)
 
-    def _news(
+    def _changes(
         self, given: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
-    ) -> dict[Identity, News]:
+    ) -> dict[Identity, RowChange]:
         """Only rows that are new or say something new are sealed and written."""
-        news = {}
+        changes = {}
         for identity, verdict in given.items():
             entry, before = verdict.entry, known.get(identity)
             assert entry is not None
             if before is not None and before.is_settled:
                 # The person had it erased or corrected: what a file says of it is not taken.
                 if before.digest != models_rows.digest_of(entry, before.mark):
-                    news[identity] = self._as_row(entry, before.contact)
+                    changes[identity] = self._as_row(entry, before.contact)
             elif not self._says_the_same(before, entry, verdict.contact):
-                news[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
-        return news
+                changes[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
+        return changes
 
     def _says_the_same(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
         """While keys are rotated, the digest may be that of an older key's mark."""
@@ -132,7 +132,7 @@ class Intake:
         marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
         return any(known.digest == models_rows.digest_of(entry, mark) for mark in marks)
 
-    def _as_row(self, entry: Entry, contact: SealedContact | None) -> News:
+    def _as_row(self, entry: Entry, contact: SealedContact | None) -> RowChange:
         row = models_rows.entry_values(entry, contact) | {
             "id": new_id(),
             "version": 1,
@@ -140,9 +140,11 @@ class Intake:
             "as_of_on": self.as_of_on,
             "import_id": self.report.id,
         }
-        return News(entry=entry, contact=contact, row=row)
+        return RowChange(entry=entry, contact=contact, row=row)
 
-    async def _audit(self, session: AsyncSession, changes: Mapping[Identity, News]) -> set[UUID]:
+    async def _audit(
+        self, session: AsyncSession, changes: Mapping[Identity, RowChange]
+    ) -> set[UUID]:
         """Before they are written. Of what is new, the record itself names its import."""
         if not changes:
             return set()
@@ -173,15 +175,15 @@ class Intake:
                 )
 
     async def _upsert(
-        self, session: AsyncSession, news: Mapping[Identity, News]
+        self, session: AsyncSession, changes: Mapping[Identity, RowChange]
     ) -> tuple[CooperativeRecord, ...]:
-        if not news:
+        if not changes:
             return ()
-        written = await session.execute(statements.UPSERT, {"rows": _as_json(news)})
+        written = await session.execute(statements.UPSERT, {"rows": _as_json(changes)})
         return tuple(
-            record_of(told.entry, told.contact, id=row.id, version=row.version)
+            record_of(change.entry, change.contact, id=row.id, version=row.version)
             for row in written
-            for told in (news[row.court_key, row.register_key],)
+            for change in (changes[row.court_key, row.register_key],)
         )
 
     def _count(
@@ -208,8 +210,8 @@ class Intake:
         return findings
 
 
-def _as_json(news: Mapping[Identity, News]) -> str:
-    return orjson.dumps([each.row for each in news.values()]).decode()
+def _as_json(changes: Mapping[Identity, RowChange]) -> str:
+    return orjson.dumps([each.row for each in changes.values()]).decode()
 
 
 async def _known(

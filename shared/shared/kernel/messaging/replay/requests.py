@@ -86,13 +86,13 @@ async def begin(
         done=0,
         sent=0,
         state=State.RUNNING.value,
-        asked_by=str(caller.subject),
+        requested_by=str(caller.subject),
         reason=request.reason,
-        asked_at=await session.scalar(select(func.clock_timestamp())),
+        requested_at=await session.scalar(select(func.clock_timestamp())),
     )
     if run.kind == Kind.LOG:
         # Events written from now on reach the queue by themselves; so the run has an end.
-        run.until = run.until or run.asked_at
+        run.until = run.until or run.requested_at
     await _keep_consumed_topics(session, run, service, snapshots, publisher)
     await _measure(session, run, service, snapshots)
     session.add(run)
@@ -186,12 +186,14 @@ async def _measure(
     run.total = await sources.count_of_log(session, run)
     if run.event_id is not None:
         if not run.total:
-            raise NotKept(f"the log of {service} has no sent fact {run.event_id}", field="event_id")
+            raise NotKept(
+                f"the log of {service} has no sent event {run.event_id}", field="event_id"
+            )
         return
-    gone = await sources.forgotten_until(session)
+    gone = await sources.deleted_until(session)
     if gone is not None and (run.since is None or run.since <= gone):
         run.incomplete = (
-            f"facts written until {gone:%Y-%m-%d %H:%M:%S} UTC are past their retention"
+            f"events written until {gone:%Y-%m-%d %H:%M:%S} UTC are past their retention"
             " (TAAWON_OUTBOX_RETENTION_DAYS) and are missing here; what is so now comes whole with"
             f" `taawon snapshot {service} --to {run.queue}`"
         )
@@ -228,5 +230,5 @@ async def get(session: AsyncSession, caller: Principal, run_id: UUID) -> ReplayR
 async def list_runs(session: AsyncSession, caller: Principal, *, limit: int) -> list[ReplayRow]:
     """The newest runs first."""
     caller.require(Role.OPERATOR)
-    query = select(ReplayRow).order_by(ReplayRow.asked_at.desc(), ReplayRow.run).limit(limit)
+    query = select(ReplayRow).order_by(ReplayRow.requested_at.desc(), ReplayRow.run).limit(limit)
     return list(await session.scalars(query))

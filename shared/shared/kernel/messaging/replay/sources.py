@@ -21,17 +21,17 @@ from shared.kernel.messaging.outbox import row_for
 from .domain import Kind
 
 LOG_PAGE = 25
-"""Facts may be large, a batch of 500 cooperatives for one, and a page is held in memory."""
+"""Events may be large, a batch of 500 cooperatives for one, and a page is held in memory."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """So many rows in the order of their ids, as facts; `last` is the id of the last row.
+    """So many rows in the order of their ids, as events; `last` is the id of the last row.
 
-    Each fact has a name that tells it apart in its run, and is the same whenever it is read again.
+    Each event has a name that tells it apart in its run, and is the same whenever it is read again.
     """
 
-    facts: Sequence[tuple[str, Event]]
+    events: Sequence[tuple[str, Event]]
     rows: int
     last: UUID | None
 
@@ -62,16 +62,16 @@ class KeptEvent:
 
 @dataclass(frozen=True)
 class Step:
-    """The next facts of a run, where the one after begins, and whether that is all."""
+    """The next events of a run, where the one after begins, and whether that is all."""
 
-    facts: Sequence[KeptEvent] = ()
+    events: Sequence[KeptEvent] = ()
     rows: int = 0
     position: dict[str, Any] = field(default_factory=dict)
     is_last: bool = False
 
 
 def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snapshot]:
-    """The snapshots that tell any of these facts."""
+    """The snapshots that tell any of these events."""
     return [snapshot for snapshot in snapshots if set(snapshot.topics) & set(topics)]
 
 
@@ -90,7 +90,7 @@ async def first_of_each_topic(
     firsts: dict[str, KeptEvent] = {}
     for snapshot in offering(snapshots, run.topics):
         page = await snapshot.page(session, None)
-        for name, event in page.facts:
+        for name, event in page.events:
             firsts.setdefault(event.topic, _of_snapshot(name_of(run.run, name), event))
     return list(firsts.values())
 
@@ -108,12 +108,12 @@ async def next_of_snapshot(
     position: dict[str, Any] = {"snapshot": number, "after": str(page.last)}
     if page.last is None:
         position = {"snapshot": number + 1, "after": None}
-    facts = [
+    events = [
         _of_snapshot(name_of(run.run, name), event)
-        for name, event in page.facts
+        for name, event in page.events
         if event.topic in run.topics
     ]
-    return Step(facts, page.rows, position)
+    return Step(events, page.rows, position)
 
 
 def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:
@@ -123,7 +123,7 @@ def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:
 
 
 async def next_of_log(session: AsyncSession, run: ReplayRow) -> Step:
-    """The next kept facts, in the order in which they were written. None that has yet to leave."""
+    """The next kept events, in the order in which they were written. None that has yet to leave."""
     after = int(run.position.get("after", 0))
     rows = list(
         await session.scalars(
@@ -142,7 +142,7 @@ def _kept(row: OutboxRow) -> KeptEvent:
 
 
 def wanted_of_log(run: ReplayRow) -> list[ColumnElement[bool]]:
-    """Which kept facts a run is about; those still on their way reach their listeners anyway."""
+    """Which kept events a run is about; those still on their way reach their listeners anyway."""
     conditions: list[ColumnElement[bool]] = [
         OutboxRow.topic.in_(run.topics),
         OutboxRow.published_at.is_not(None),
@@ -161,9 +161,9 @@ async def count_of_log(session: AsyncSession, run: ReplayRow) -> int:
     return int(await session.scalar(query) or 0)
 
 
-async def forgotten_until(session: AsyncSession) -> datetime | None:
-    """The moment until which facts may be gone from the log; None while all are there."""
-    return await session.scalar(select(OutboxHorizonRow.forgotten_until))
+async def deleted_until(session: AsyncSession) -> datetime | None:
+    """The moment until which events may be gone from the log; None while all are there."""
+    return await session.scalar(select(OutboxHorizonRow.deleted_until))
 
 
 def correlation_of(run: UUID) -> context.WorkContext:

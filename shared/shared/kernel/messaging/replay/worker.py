@@ -33,9 +33,10 @@ log = structlog.get_logger()
 
 REPLAY_LOCK = 0x7265_706C_6179  # "replay" in ASCII
 BACKLOG = 20
-"""Messages that may wait in the queue: live facts stand behind them, and memory is the broker's."""
+"""Messages that may wait in the queue: live events stand behind them, and memory is the
+broker's."""
 
-REPLAYED = Counter("taawon_replayed_total", "Facts sent again and confirmed.", ["kind"])
+REPLAYED = Counter("taawon_replayed_total", "Events sent again and confirmed.", ["kind"])
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Replayer:
 
     async def _running(self, session: AsyncSession) -> list[UUID]:
         query = select(ReplayRow.run).where(ReplayRow.state == State.RUNNING.value)
-        return list(await session.scalars(query.order_by(ReplayRow.asked_at, ReplayRow.run)))
+        return list(await session.scalars(query.order_by(ReplayRow.requested_at, ReplayRow.run)))
 
     async def _has_room(self, run: ReplayRow) -> bool:
         waiting = await self.publisher.waiting(run.queue)
@@ -80,21 +81,21 @@ class Replayer:
             return True
         user = topology.user_of(self.publisher.url)
         outcomes = await self.publisher.publish(
-            outgoing(run, event, self.service, user) for event in step.facts
+            outgoing(run, event, self.service, user) for event in step.events
         )
         failpoints.reach("replay.between-confirm-and-mark")
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             return self._meet(run, failures)
-        REPLAYED.labels(run.kind).inc(len(step.facts))
+        REPLAYED.labels(run.kind).inc(len(step.events))
         run.position, run.done, run.sent = (
             step.position,
             run.done + step.rows,
-            run.sent + len(step.facts),
+            run.sent + len(step.events),
         )
         if step.is_last:
             end(run, State.FINISHED, at=now())
-            log.info("facts sent again", queue=run.queue, kind=run.kind, sent=run.sent)
+            log.info("events sent again", queue=run.queue, kind=run.kind, sent=run.sent)
         return True
 
     async def _next(self, session: AsyncSession, run: ReplayRow) -> Step:
@@ -111,12 +112,12 @@ class Replayer:
                 return True
             # All go the same way, so what is refused to one is refused to each.
             if is_own_fault(failure, alone=True):
-                self._fail(run, f"a fact can't be sent: {type(failure).__name__}")
+                self._fail(run, f"an event can't be sent: {type(failure).__name__}")
                 return True
-        log.warning("facts not sent again yet", error=type(failures[0]).__name__)
+        log.warning("events not sent again yet", error=type(failures[0]).__name__)
         return False
 
     def _fail(self, run: ReplayRow, why: str) -> None:
         end(run, State.FAILED, at=now())
         run.error = why
-        log.error("facts are not sent again", queue=run.queue, error=why)
+        log.error("events are not sent again", queue=run.queue, error=why)

@@ -1,4 +1,4 @@
-"""Metrics of the HTTP door, and how to count only what was committed.
+"""Metrics of the HTTP API, and how to count only what was committed.
 
 Labels are bounded: templates of routes, classes of status codes, codes of problems. Never an id,
 a path, or anything that a caller chooses.

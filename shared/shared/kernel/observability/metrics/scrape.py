@@ -28,9 +28,9 @@ Values = Mapping[Any, float] | float
 """By a tuple of label values, or one number."""
 
 
-def gauge(name: str, told: str, values: Values, labels: Sequence[str] = ()) -> Metric:
+def gauge(name: str, help_text: str, values: Values, labels: Sequence[str] = ()) -> Metric:
     """A gauge as it is now; `values` by label values, or one number where there are no labels."""
-    family = GaugeMetricFamily(name, told, labels=labels)
+    family = GaugeMetricFamily(name, help_text, labels=labels)
     pairs = values.items() if isinstance(values, Mapping) else [((), values)]
     for key, value in pairs:
         family.add_metric(list(key), value)

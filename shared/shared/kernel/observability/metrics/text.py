@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class _Told:
+class _Text:
     """Families that were asked for already, as a collector."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -23,5 +23,5 @@ class _Told:
 def exposed(families: Iterable[Metric]) -> bytes:
     """The counters of the process, its own use of the machine, and these families."""
     asked = CollectorRegistry(auto_describe=False)
-    asked.register(_Told(families))
+    asked.register(_Text(families))
     return generate_latest(REGISTRY) + generate_latest(asked)
