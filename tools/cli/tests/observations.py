@@ -22,7 +22,7 @@ CHECKS = {"database": True, "consumers": True, "not_paused": True}
 
 def status(**changes: Any) -> Status:
     healthy = Status(
-        service="kernel",
+        service="masonry",
         version="1.0",
         revision="walls",
         newest_revision="walls",
@@ -38,7 +38,7 @@ def status(**changes: Any) -> Status:
 
 def service(**changes: Any) -> ServiceSeen:
     healthy = ServiceSeen(
-        "kernel", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
+        "masonry", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
     )
     return replace(healthy, **changes)
 
@@ -60,7 +60,7 @@ def seen(*services: ServiceSeen, **changes: Any) -> Observations:
         broker=BrokerSeen(queues()),
         signing_keys=2,
         keys_url="http://registry/keys",
-        sealing=frozenset({"kernel"}),
+        sealing=frozenset({"masonry"}),
     )
     return replace(healthy, **changes)
 

@@ -39,7 +39,7 @@ def an_event(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any)
 def test_the_steps_of_an_event_are_in_the_order_of_time():
     laid, second = uuid4(), uuid4()
     kernel = Trace(
-        service="kernel",
+        service="masonry",
         events=[an_event(laid, "masonry.stone.laid.v1", 0, 12)],
         taken=[],
         dead=[],
@@ -66,8 +66,8 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
     found = steps([carpentry, kernel])
 
     assert [(s.after_ms, s.service, s.what) for s in found] == [
-        (0, "kernel", "written"),
-        (12, "kernel", "sent"),
+        (0, "masonry", "written"),
+        (12, "masonry", "sent"),
         (20, "carpentry", "taken"),
         (30, "carpentry", "written"),
         (900, "carpentry", "dead"),
@@ -116,7 +116,7 @@ class Archive(OperatorClient):
         asked = {UUID(event) for event in query["event"]}
         assert len(asked) <= 50
         second = Trace(
-            service="kernel",
+            service="masonry",
             events=[an_event(each, "x.y.v1", each.int, None) for each in ids],
             taken=[
                 Taken(queue="masonry.lay_stones", event_id=each, received_at=START)
@@ -125,7 +125,7 @@ class Archive(OperatorClient):
             dead=[],
             cut=self.cut,
         )
-        return {"kernel": Answer(200, second.model_dump(mode="json"))}
+        return {"masonry": Answer(200, second.model_dump(mode="json"))}
 
 
 async def test_however_many_events_a_request_caused_all_are_followed():
@@ -138,7 +138,7 @@ async def test_however_many_events_a_request_caused_all_are_followed():
 
 async def test_who_knows_more_than_it_reported_is_named(monkeypatch, capsys):
     way = await follow(Archive({}, events=1, cut=True), "wall-7")
-    assert way.cut == ("kernel",)
+    assert way.cut == ("masonry",)
 
     trace_command._show(way)
 

@@ -30,7 +30,7 @@ QUEUE = "masonry.lay_stones"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="kernel"), settings)
+    return app.build(ServiceSpec(name="masonry"), settings)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def yard(databases: TestDatabases) -> str:
 
 @pytest.fixture
 async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "kernel", yard, tokens) as made:
+    async with api(create_app, "masonry", yard, tokens) as made:
         made.http.headers.update(tokens.headers(Role.OPERATOR))
         made.runtime.queues = (QUEUE,)
         yield made
@@ -121,7 +121,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
     assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
     assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
-        "service": "kernel",
+        "service": "masonry",
         "version": "unknown",
         "revision": None,
         "newest_revision": None,
@@ -202,7 +202,7 @@ async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
 
 
 def registry(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="kernel"), settings)
+    return app.build(ServiceSpec(name="masonry"), settings)
 
 
 async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases, tokens: Tokens):

@@ -37,14 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
     """Masons build, carpenters listen."""
-    vhost = vhosts("kernel", "carpentry")
+    vhost = vhosts("masonry", "carpentry")
     yield vhost
     vhost.broker.management.delete_vhost(vhost.name)
 
 
 @pytest.fixture
 async def kernel(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
-    async with yard(site.admin_url, site.url("kernel"), databases.kernel()) as made:
+    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
         yield made
 
 
@@ -57,7 +57,7 @@ def own_broker(run_folder: Path) -> Iterator[Broker]:
         node.start()
         address = node.admin_url.rpartition("@")[2].partition("/")[0]
         broker = Broker(FoundBroker("own", address, node.management, node), folder / "users")
-        for name in ("kernel", "carpentry"):
+        for name in ("masonry", "carpentry"):
             broker.add_service_user(BrokerUser(name))
         yield broker
     finally:

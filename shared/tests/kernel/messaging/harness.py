@@ -123,7 +123,7 @@ async def yard(
             engine=engine,
             sessions=make_sessions(engine),
             publisher=publisher,
-            relay=Relay(engine, publisher, "kernel", **{"poll_seconds": 0.1, **relay}),
+            relay=Relay(engine, publisher, "masonry", **{"poll_seconds": 0.1, **relay}),
         )
     finally:
         await publisher.close()
@@ -221,8 +221,8 @@ def message_of(event: Event, **changes: Any) -> aio_pika.Message:
         occurred_at=event.occurred_at,
         body=event.model_dump_json().encode(),
         headers={},
-        service="kernel",
-        user="kernel",
+        service="masonry",
+        user="masonry",
     )
     for name, value in changes.items():
         setattr(made, name, value)

@@ -47,7 +47,7 @@ def listening() -> tuple[Consumers, list[WorkFinished]]:
         """Whatever is finished is noted."""
         received.append(event)
 
-    consumers.on(WorkFinished)(note_work)
+    consumers.on(WorkFinished, queue="note_work")(note_work)
     return consumers, received
 
 
@@ -97,9 +97,9 @@ async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: Te
         consumers, site.admin_url, site.url("carpentry"), databases.kernel()
     ) as listener:
         with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await post(site.url("kernel"), forged, roof.topic)
+            await post(site.url("masonry"), forged, roof.topic)
         # Let in by the broker where the routing key is its own, the type is still another's.
-        await post(site.url("kernel"), forged, WallFinished.topic)
+        await post(site.url("masonry"), forged, WallFinished.topic)
 
         async def refused() -> str | None:
             async with listener.sessions() as session:

@@ -145,7 +145,7 @@ async def stored_dead_letters(h: RunningService) -> list[DeadLetterRow]:
 
 
 async def lay(site: Vhost, message: aio_pika.Message) -> None:
-    await post(site.url("kernel"), message, StoneLaid.topic)
+    await post(site.url("masonry"), message, StoneLaid.topic)
 
 
 async def dies(
@@ -276,7 +276,7 @@ class RawMessage(aio_pika.Message):
 
 def raw(**parts: bytes | None) -> RawMessage:
     made = RawMessage(a_stone(-1).model_dump_json().encode())
-    made.raw = Raw(user=b"kernel", **parts)
+    made.raw = Raw(user=b"masonry", **parts)
     return made
 
 
@@ -311,10 +311,10 @@ async def test_properties_that_the_client_cant_decode_silence_nobody(
 async def test_the_collector_bears_them_too(at_work: RunningService, site):
     """Every service may write to the exchange of the dead, and the drain reads what is there."""
     for count, message in enumerate(UNDECODABLE.values(), start=1):
-        await post(site.url("kernel"), message, QUEUE, exchange=topology.DEAD)
+        await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
         await eventually(lambda count=count: _many(at_work, count))
     deep = raw(headers=nested(300))
-    await post(site.url("kernel"), deep, QUEUE, exchange=topology.DEAD)
+    await post(site.url("masonry"), deep, QUEUE, exchange=topology.DEAD)
 
     rows = await eventually(lambda: _many(at_work, len(UNDECODABLE) + 1))
     assert {row.error for row in rows[:-1]} == {failure.FORGED}
@@ -349,7 +349,7 @@ async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
 async def test_nobody_writes_straight_into_anothers_queue(
     at_work: RunningService, site, carpenters
 ):
-    async with channel_of(site.url("kernel")) as channel:
+    async with channel_of(site.url("masonry")) as channel:
         with pytest.raises((ChannelAccessRefused, AMQPError)):
             await channel.default_exchange.publish(message_of(a_stone()), QUEUE)
     await lay(site, message_of(a_stone(1)))
@@ -372,7 +372,7 @@ async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
 ):
     topic = "masonry.stone.laid.v9"
 
-    await post(site.url("kernel"), message_of(a_stone(), type=topic), topic)
+    await post(site.url("masonry"), message_of(a_stone(), type=topic), topic)
     await lay(site, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])

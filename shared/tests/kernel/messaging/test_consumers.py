@@ -98,7 +98,7 @@ async def dead(h: RunningService) -> DeadLetterRow:
 
 async def lay(site: Vhost, *stones: StoneLaid, **changes: Any) -> None:
     for stone in stones:
-        await post(site.url("kernel"), message_of(stone, **changes), stone.topic)
+        await post(site.url("masonry"), message_of(stone, **changes), stone.topic)
 
 
 async def test_an_event_has_its_effect_inbox_row_and_next_event_in_one_go(site, databases):
@@ -205,14 +205,14 @@ async def test_a_wrong_message_is_dead_at_once(site, databases, changes, error):
 
 async def test_an_event_published_by_another_service_is_dead_at_once(site, databases):
     carpenters, stone = Carpenters(), a_stone()
-    forged = message_of(stone, user_id="kernel", type=BeamRaised.topic)
+    forged = message_of(stone, user_id="masonry", type=BeamRaised.topic)
     true = message_of(stone, user_id=None)
 
     async with at_work(carpenters, site, databases) as h:
         # Masons may put a message into a retry tier, but not in the name of carpenters.
         tier = topology.Tier(DELAYS[0]).name
-        await post(site.url("kernel"), forged, QUEUE, exchange=tier)
-        await post(site.url("kernel"), true, QUEUE, exchange=tier)
+        await post(site.url("masonry"), forged, QUEUE, exchange=tier)
+        await post(site.url("masonry"), true, QUEUE, exchange=tier)
         rows = await eventually(lambda: _is(many(h, DeadLetterRow), 1))
         row = await dead(h)
 
@@ -379,7 +379,7 @@ async def test_a_broker_restart_with_messages_at_hand_gives_each_one_effect(own_
 
     carpenters.does = hold_first
     url = databases.kernel()
-    admin, kernels = own_broker.admin_url(), own_broker.url_of("kernel")
+    admin, kernels = own_broker.admin_url(), own_broker.url_of("masonry")
     async with running_service(
         carpenters.consumers, admin, own_broker.url_of("carpentry"), url
     ) as h:

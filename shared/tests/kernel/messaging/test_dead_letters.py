@@ -82,7 +82,7 @@ async def running_consumer(
 async def dead_letter(running_consumer: RunningService, site: Vhost) -> DeadLetterRow:
     """A stone that was refused."""
     stone = a_stone(7)
-    await post(site.url("kernel"), message_of(stone), stone.topic)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
     return await the_dead_letter(running_consumer)
 
 
@@ -144,7 +144,7 @@ async def test_a_list_ends_at_its_limit_and_says_that_there_are_more(
 ):
     let_commands_find(running_consumer, monkeypatch)
     stone = a_stone(8)
-    await post(site.url("kernel"), message_of(stone), stone.topic)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
     newer, _ = await eventually(lambda: two_dead_letters(running_consumer))
 
     some = await run("list", "carpentry", "--json", "--limit", "1")
@@ -266,7 +266,7 @@ YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 async def test_a_death_that_comes_twice_changes_no_decision(
     running_consumer: RunningService, site: Vhost, history: dict[str, Any]
 ):
-    h, kernels = running_consumer, site.url("kernel")
+    h, kernels = running_consumer, site.url("masonry")
     message = message_of(a_stone(1), headers=history)
     await post(kernels, message, QUEUE, exchange=topology.DEAD)
     first = await the_dead_letter(h)
@@ -298,7 +298,7 @@ async def test_a_decided_dead_letter_is_deleted_after_its_retention(
     dead_letter, running_consumer: RunningService, site: Vhost
 ):
     h, stone = running_consumer, a_stone(8)
-    await post(site.url("kernel"), message_of(stone), stone.topic)
+    await post(site.url("masonry"), message_of(stone), stone.topic)
     newer, _ = await eventually(lambda: two_dead_letters(h))
     async with h.sessions.begin() as session:
         await dead_letters.drop(session, dead_letter.id, who="a builder", reason="the wall is gone")
@@ -368,7 +368,7 @@ async def test_a_forged_dead_letter_replaces_no_genuine_one_and_is_never_redrive
     beam = BeamRaised(event_id=uuid.UUID(dead_letter.message_id), beam_id=uuid.uuid4())
     gate.open = True
 
-    await post(site.url("kernel"), message_of(beam), QUEUE, exchange=topology.DEAD)
+    await post(site.url("masonry"), message_of(beam), QUEUE, exchange=topology.DEAD)
     forged, genuine = await eventually(lambda: two_dead_letters(running_consumer))
 
     assert (genuine.id, genuine.body) == (dead_letter.id, dead_letter.body)
@@ -393,7 +393,7 @@ async def test_a_dead_letter_with_a_nonsense_history_does_not_stop_the_collector
     stone = a_stone(1)
     message = message_of(stone, headers=history)
 
-    await post(site.url("kernel"), message, QUEUE, exchange=topology.DEAD)
+    await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
 
     row = await the_dead_letter(running_consumer)
     assert row.attempts == topology.DELIVERY_LIMIT
@@ -410,7 +410,7 @@ async def test_a_time_that_can_not_have_been_does_not_stop_the_collector(
     history = {failure.FIRST_FAILED: moment, failure.LAST_FAILED: moment}
 
     await post(
-        site.url("kernel"), message_of(a_stone(), headers=history), QUEUE, exchange=topology.DEAD
+        site.url("masonry"), message_of(a_stone(), headers=history), QUEUE, exchange=topology.DEAD
     )
 
     row = await the_dead_letter(running_consumer)
@@ -424,7 +424,7 @@ async def test_a_consumer_passes_no_impossible_time_on(
     stone = a_stone()
     message = message_of(stone, headers={failure.FIRST_FAILED: IMPOSSIBLE[0]})
 
-    await post(site.url("kernel"), message, stone.topic)
+    await post(site.url("masonry"), message, stone.topic)
 
     row = await the_dead_letter(running_consumer)
     assert row.headers[failure.FIRST_FAILED] == row.headers[failure.LAST_FAILED]
@@ -437,7 +437,7 @@ async def test_what_the_database_refuses_is_kept_by_key_and_body(
         await session.execute(text("ALTER TABLE dead_letter ADD CHECK (headers = '{}')"))
     stone = a_stone(7)
 
-    await post(site.url("kernel"), message_of(stone), QUEUE, exchange=topology.DEAD)
+    await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
 
     row = await the_dead_letter(running_consumer)
     assert (row.message_key, row.error) == (str(stone.event_id), dead_letters.NOT_STORABLE)
@@ -454,7 +454,7 @@ async def test_the_collector_holds_a_dead_letter_while_the_database_is_away(
     stone = a_stone(1)
 
     async with closed(postgres, running_consumer.database_url):
-        await post(site.url("kernel"), message_of(stone), QUEUE, exchange=topology.DEAD)
+        await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
         with capture_logs() as logs:
             await eventually(lambda: looks(logs) == 1)
             await eventually(after(1))  # ten looks of the drain, each a delivery if it let go

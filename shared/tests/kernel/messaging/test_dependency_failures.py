@@ -67,7 +67,7 @@ def _started_anew(node: RabbitNode) -> None:
 async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
     own_broker: BrokerNode, databases: TestDatabases
 ):
-    url = own_broker.url_of("kernel")
+    url = own_broker.url_of("masonry")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         made.publisher.timeout = 2
         with capture_logs() as logs:

@@ -102,7 +102,7 @@ async def test_a_full_disk_holds_messages_up_and_loses_none(site: Vhost, small: 
     async with running_service(consumers, site.admin_url, site.url("carpentry"), url) as h:
         for number in range(STONES):
             stone = a_stone(number)
-            await post(site.url("kernel"), message_of(stone), stone.topic)
+            await post(site.url("masonry"), message_of(stone), stone.topic)
         await eventually(lambda: h.processor.waiting == STONES)
         answer = await health.readyz(h.runtime)
         refused = await _what_a_caller_reads(h)

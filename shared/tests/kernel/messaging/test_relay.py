@@ -56,7 +56,7 @@ async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Y
 
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
     assert (message.message_id, message.type) == (str(event.event_id), event.topic)
-    assert (message.app_id, message.user_id) == ("kernel", "kernel")
+    assert (message.app_id, message.user_id) == ("masonry", "masonry")
     assert message.headers["cloudEvents_correlationid"] == "order-7"
     assert message.headers["cloudEvents_causationid"] == "c-1"
     assert message.headers["traceparent"].split("-")[1] == work.traceparent.split("-")[1]
@@ -154,7 +154,7 @@ def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes,
 
 async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, databases):
     stone = uuid.uuid4()
-    async with yard(site.admin_url, site.url("kernel"), databases.kernel()) as made:
+    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
         async with listening(made.admin_url, "masonry.stone.laid.*"):
             async with channel_of(made.admin_url) as channel:
                 await channel.queue_delete(topology.UNROUTED)
@@ -211,7 +211,7 @@ async def test_a_message_the_broker_refuses_for_its_own_sake_is_distinguished(ke
 
 async def test_one_of_two_relays_sends_and_the_other_takes_over(kernel: Yard):
     second = Publisher(kernel.amqp_url, timeout=PATIENCE)
-    standby = Relay(kernel.engine, second, "kernel", poll_seconds=0.1)
+    standby = Relay(kernel.engine, second, "masonry", poll_seconds=0.1)
 
     async with listening(kernel.admin_url) as queue, working(standby.run()):
         async with working(kernel.relay.run()):
@@ -238,7 +238,7 @@ async def test_a_relay_stands_by_while_another_holds_the_lock(kernel: Yard):
 async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databases: TestDatabases):
     url = databases.kernel()
     async with (
-        yard(site.admin_url, site.url("kernel"), url, poll_seconds=2 * PATIENCE) as made,
+        yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
         listening(made.admin_url) as queue,
         working(made.relay.run()),
     ):
@@ -271,7 +271,7 @@ async def test_the_relay_recovers_from_cut_database_connections(kernel: Yard):
 
 
 async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, databases):
-    url = own_broker.url_of("kernel")
+    url = own_broker.url_of("masonry")
     async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
         async with channel_of(made.admin_url) as channel:
             queue = await channel.declare_queue("wall", durable=True)

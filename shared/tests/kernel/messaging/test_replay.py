@@ -83,7 +83,7 @@ def carpenters() -> Consumers:
 async def kernels(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
     url = databases.kernel()
     consumers = carpenters().consumers
-    async with yard(site.admin_url, site.url("kernel"), url, consumers=consumers) as made:
+    async with yard(site.admin_url, site.url("masonry"), url, consumers=consumers) as made:
         yield made
 
 
@@ -113,7 +113,7 @@ def stones(*known: StoneLaid) -> Snapshot:
 
 
 def replayer(kernels: Yard, *snapshots: Snapshot) -> Replayer:
-    return Replayer(kernels.sessions, kernels.publisher, "kernel", snapshots)
+    return Replayer(kernels.sessions, kernels.publisher, "masonry", snapshots)
 
 
 async def request_replay(
@@ -129,7 +129,7 @@ async def request_replay(
             session,
             who,
             ReplayRequest(**{**known, **request}),
-            service="kernel",
+            service="masonry",
             log_topics=LOG,
             snapshots=snapshots,
             publisher=through or kernels.publisher,
@@ -378,7 +378,7 @@ async def test_a_service_cannot_send_the_events_of_another_again(site, listener)
     forged = message_of(a_stone(), type=BeamRaised.topic, body=beam.model_dump_json().encode())
 
     key = topology.replay_key(QUEUE, StoneLaid.topic)
-    await post(site.url("kernel"), forged, key, topology.REPLAY)
+    await post(site.url("masonry"), forged, key, topology.REPLAY)
 
     async def look() -> Any:
         async with listener.sessions() as session:

@@ -127,20 +127,20 @@ async def test_a_service_can_not_publish_events_of_another(queues, site: Vhost):
 
 
 async def test_a_service_can_not_read_the_queues_of_another(queues, site: Vhost):
-    async with channel_of(site.url("kernel")) as channel:
+    async with channel_of(site.url("masonry")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await (await channel.get_queue(QUEUE, ensure=False)).get()
 
 
 async def test_a_service_can_not_put_messages_into_a_queue_directly(queues, site: Vhost):
-    async with channel_of(site.url("kernel")) as channel:
+    async with channel_of(site.url("masonry")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await channel.default_exchange.publish(aio_pika.Message(b"x"), QUEUE)
 
 
 @pytest.mark.parametrize("name", ["masonry.own", QUEUE + ".v2", "amq.anything"])
 async def test_a_service_can_not_declare_queues(site: Vhost, name):
-    async with channel_of(site.url("kernel")) as channel:
+    async with channel_of(site.url("masonry")) as channel:
         with pytest.raises(ChannelAccessRefused):
             await channel.declare_queue(name, durable=True)
 

@@ -46,7 +46,7 @@ async def read_stone(stone_id: str) -> str:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="kernel", routers=(router,)), settings)
+    return app.build(ServiceSpec(name="masonry", routers=(router,)), settings)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def yard(databases: TestDatabases) -> str:
 
 @pytest.fixture
 async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "kernel", yard, tokens) as made:
+    async with api(create_app, "masonry", yard, tokens) as made:
         made.runtime.queues = (QUEUE,)
         yield made
 

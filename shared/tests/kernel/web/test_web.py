@@ -93,7 +93,7 @@ async def read_context() -> dict[str, str]:
     return {"correlation_id": work.correlation_id, "traceparent": work.traceparent}
 
 
-SPEC = ServiceSpec(name="kernel", routers=(router,), larger_bodies=lambda _: {"/files": 2 * LIMIT})
+SPEC = ServiceSpec(name="masonry", routers=(router,), larger_bodies=lambda _: {"/files": 2 * LIMIT})
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -115,7 +115,7 @@ async def walls(databases: TestDatabases) -> str:
 
 @pytest.fixture
 async def client(walls: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "kernel", walls, tokens, max_body_bytes=LIMIT) as made:
+    async with api(create_app, "masonry", walls, tokens, max_body_bytes=LIMIT) as made:
         yield made
 
 
@@ -402,7 +402,7 @@ def written() -> Any:
     kept, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers, root.level
     quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "faststream")}
-    logs.configure("kernel")
+    logs.configure("masonry")
     stream = io.StringIO()
     root.handlers[0].setStream(stream)  # type: ignore[attr-defined]  # a StreamHandler
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -422,7 +422,7 @@ async def test_each_request_is_one_line_with_its_id_and_without_its_body(client:
     )
 
     (line,) = written()
-    assert (line["event"], line["status"], line["service"]) == ("request answered", 422, "kernel")
+    assert (line["event"], line["status"], line["service"]) == ("request answered", 422, "masonry")
     assert line["correlation_id"] == "order-9"
     assert "0600000000" not in json.dumps(line)
 
@@ -446,7 +446,7 @@ async def test_what_libraries_log_is_structured_too(written):
     assert (line["event"], line["level"], line["service"]) == (
         "something odd",
         "warning",
-        "kernel",
+        "masonry",
     )
 
 
