@@ -22,7 +22,7 @@ from shared.kernel.settings import Settings
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
 from .places import PROVISIONER, SERVICES, Place
-from .state import usable_port, write_atomically
+from .state import kept_port, usable_port, write_atomically
 
 __all__ = ["PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Stack"]
 
@@ -87,6 +87,8 @@ class Stack(Place):
 
     def start_processes(self) -> None:
         """All services and the provisioner, at once; ready afterwards."""
+        for service in SERVICES:
+            self._choose_port(service)  # before any starts: they are told where the issuer is
         for name in (*SERVICES, PROVISIONER):
             self.launch(name)
         for service in SERVICES:
@@ -99,13 +101,18 @@ class Stack(Place):
         if process.is_running():
             return
         if name in SERVICES:
-            usable_port(self.port_file(name))
+            self._choose_port(name)
         command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
         process.start(
             [sys.executable, "-m", "cli.program", *command],
             env={**self.environment(name), **extra},
             cwd=self.folder,
         )
+
+    def _choose_port(self, service: str) -> None:
+        """The port of before, unless somebody else took it while the service was stopped."""
+        if not self.process(service).is_running():
+            usable_port(self.port_file(service))
 
     def start_service(self, name: str, **extra: str) -> None:
         """Start one service and wait until it is ready."""
@@ -160,11 +167,12 @@ class Stack(Place):
     def environment(self, name: str) -> dict[str, str]:
         """What one process is given: its own database and broker user, and no more."""
         service = "notifications" if name == PROVISIONER else name
+        issuer = kept_port(self.port_file("registry"))
         known = {
             **_plain_environment(),
             "TAAWON_DATABASE_URL": self.database_url(service),
             "TAAWON_AMQP_URL": self.broker.url_of(service, vhost=VHOST),
-            "TAAWON_JWKS_URL": f"{self.url('registry')}/.well-known/jwks.json",
+            "TAAWON_JWKS_URL": f"http://127.0.0.1:{issuer}/.well-known/jwks.json",
             **RATES,
         }
         if name in SERVICES:
