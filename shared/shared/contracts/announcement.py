@@ -32,7 +32,7 @@ MOST_DETAILS = 32
 
 
 class Detail(Contract):
-    """One more thing that readers are told, with the words for it.
+    """One more detail for readers, with the words for it.
 
     Without `label` or `shown` a reader sees the words that notifications has for the code and the
     value, else these themselves.
