@@ -5,7 +5,7 @@
 FROM python:3.13-slim-bookworm AS build
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
-# What uv is told besides: docs/operations.md says how traces get into an image.
+# More arguments to uv: docs/operations.md says how traces get into an image.
 ARG EXTRAS=""
 RUN test -n "${SERVICE}" || { echo "say which service: --build-arg SERVICE=ideas" >&2; exit 1; }
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9

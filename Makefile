@@ -1,4 +1,4 @@
-# The only door. Every target sets up what it needs; nothing has to be installed before.
+# The only entrance. Every target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
 FUZZ_EXAMPLES ?= 200
 .PHONY: help setup demo up down test test-each test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
@@ -13,7 +13,7 @@ help:  ## list the targets
 setup:
 	@sh scripts/bootstrap.sh
 
-demo: setup  ## from nothing to every alert told, in one command
+demo: setup  ## from nothing to every alert, in one command
 	@$(BIN)/taawon demo $(ARGS)
 
 up: setup  ## start everything, leave it running, print the URLs
@@ -29,7 +29,7 @@ test-each: setup  ## every test file alone, as somebody does who works on it
 	@$(BIN)/python scripts/run_each_file.py $(ARGS)
 
 fuzz: setup  ## make up requests for every route, many more than in make test
-	@$(BIN)/pytest tests/abuse/test_fuzz.py --fuzz-examples $(FUZZ_EXAMPLES) --timeout 900 $(ARGS)
+	@$(BIN)/pytest tests/security/test_fuzz.py --fuzz-examples $(FUZZ_EXAMPLES) --timeout 900 $(ARGS)
 
 journeys: setup  ## only the stories across real processes
 	@$(BIN)/pytest tests/journeys $(ARGS)

@@ -36,7 +36,7 @@ class Way:
 
     @property
     def ids(self) -> str:
-        """Whom a way with one message per recipient has to tell."""
+        """Whom a way with one message per recipient has to reach."""
         return f"SELECT cooperative_id, version FROM audience WHERE {self.where}"
 
     def opened(self) -> CallOpened:

@@ -107,7 +107,7 @@ async def _compare(
                 budget=budget if way is WIDE else None,
                 sense=Sense.AT_LEAST,
                 peer=True,
-                note=f"how many times as long it takes to tell {matches:,}{scaled}",
+                note=f"how many times as long it takes to alert {matches:,}{scaled}",
             )
         )
         lab.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")

@@ -1,4 +1,4 @@
-"""What both peers do: find whom to tell, and write alert rows. No library's way is favoured."""
+"""What both peers do: find whom to alert, and write alert rows. No library's way is favoured."""
 
 from __future__ import annotations
 

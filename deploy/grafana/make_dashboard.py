@@ -117,7 +117,9 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "{{verdict}}",
             unit="ops",
         ),
-        Panel("The audience hears after, 95 %", late("taawon_audience_delay_seconds"), "", "s"),
+        Panel(
+            "The audience is current after, 95 %", late("taawon_audience_delay_seconds"), "", "s"
+        ),
         Panel("Late to match", "max(taawon_backfill_waiting_cooperatives)", "cooperatives"),
         Panel("Fan-out approvals", "max by (state) (taawon_fanout_approvals)", "{{state}}"),
         Panel(

@@ -180,11 +180,11 @@ def test_no_code_waits_in_a_way_that_swallows_a_cancellation():
         if name == "asyncio.wait_for"
     ]
 
-    assert found == [], "use `asyncio.timeout`: see shared/pauses.py"
+    assert found == [], "use `asyncio.timeout`: see shared/kernel/sleep.py"
 
 
 # These test the very use of a container engine, which not every machine has.
-NEEDS_CONTAINERS = ROOT / "shared/tests/local/test_containers.py"
+NEEDS_CONTAINERS = ROOT / "tools/devkit/tests/test_containers.py"
 
 
 def test_no_test_is_skipped_or_replaces_what_it_tests():

@@ -27,7 +27,11 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 EVERYTHING: dict[str, dict[str, Any]] = COMPOSE["services"]
 LASTING = {name: each for name, each in EVERYTHING.items() if each["restart"] != "no"}
-JOBS = {name: each for name, each in EVERYTHING.items() if each["restart"] == "no"}
+OPERATOR = "taawon"
+"""Only there when it is called: the operator's command."""
+JOBS = {
+    name: each for name, each in EVERYTHING.items() if each["restart"] == "no" and name != OPERATOR
+}
 OURS = {name: each for name, each in EVERYTHING.items() if "build" in each}
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
@@ -217,7 +221,14 @@ def test_every_image_comes_from_the_one_recipe(name):
     assert build["context"] == "."
     assert build.keys() == {"context", "args"}
     assert image == f"taawon/{build['args']['SERVICE']}:${{TAAWON_VERSION:-dev}}"
-    assert build["args"]["SERVICE"] in SERVICES
+    assert build["args"]["SERVICE"] in {*SERVICES, "cli"}
+
+
+def test_the_operators_command_starts_only_when_it_is_called():
+    assert EVERYTHING[OPERATOR]["profiles"] == ["tools"]
+    assert EVERYTHING[OPERATOR]["healthcheck"] == {"disable": True}
+    assert EVERYTHING[OPERATOR]["networks"] == ["inside"]
+    assert "ports" not in EVERYTHING[OPERATOR]
 
 
 def test_a_service_holds_its_own_credentials_and_no_others():
@@ -229,13 +240,14 @@ def test_a_service_holds_its_own_credentials_and_no_others():
         assert ("TAAWON_SEAL_KEYS" in text) == bool(spec_of(service).sealed), service
 
 
-def test_the_brokers_administrator_is_known_to_jobs_and_the_provisioner_only():
+def test_the_brokers_administrator_is_known_to_no_service():
     holders = {name for name, _, value in environment() if "TAAWON_BROKER_ADMIN_PASSWORD" in value}
 
     assert holders == {
         "rabbitmq",
         "broker-users",
         PROVISIONER,
+        OPERATOR,
         *(f"topology-{service}" for service in SERVICES),
     }
     assert "ports" not in EVERYTHING[PROVISIONER]

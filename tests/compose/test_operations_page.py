@@ -125,7 +125,7 @@ def test_a_backup_comes_back_row_for_row_in_an_empty_system(demo_run: DemoRun) -
     }
     assert demo_run.deployment.query("notifications", TWICE) == []
     assert contacts(demo_run, cooperative_id) == [["t"], ["t"]]
-    run(demo_run, "forget again")
+    run(demo_run, "erase again")
     demo_run.deployment.wait_settled()
     assert contacts(demo_run, cooperative_id) == [["f"], ["f"]]
     call_id = received_once(demo_run)

@@ -30,10 +30,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed draws the same register.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
 ) -> None:
-    """Tell the main job as a story: from nothing to every alert, then stop.
+    """Run the main job as a story: from nothing to every alert, then stop.
 
     What `taawon up` had started before goes on running.
-    The events are also written to .run/demo.json. Told again, it makes no second alert.
+    The events are also written to .run/demo.json. Run again, it makes no second alert.
 
     Example: taawon demo --count 3000 --keep
     """

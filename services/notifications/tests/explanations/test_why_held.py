@@ -31,7 +31,7 @@ async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens)
 
     why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["reader"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
+    assert (why["alerted"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
     assert why["summary"] == "L'envoi était retenu à ce moment : à relire."
     approval = why["approval"]
     assert (approval["state"], approval["by"], approval["of_everything"]) == (
@@ -152,7 +152,7 @@ async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
 
     assert (then["because"], then["approval"]["of_everything"]) == ("held_back", True)
     assert [d["state"] for d in then["decisions"]] == ["held"]
-    assert (now["because"], now["approval"]) == ("reader", None)
+    assert (now["because"], now["approval"]) == ("alerted", None)
     assert [d["state"] for d in now["decisions"]] == ["held", "released"]
 
 
@@ -164,7 +164,7 @@ async def test_of_a_call_that_ended_before_it_was_received_nobody_was_alerted(ap
 
     why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["reader"], why["because"]) == (False, "subject_not_open")
+    assert (why["alerted"], why["because"]) == (False, "subject_not_open")
     assert why["subject_state"] == ended.call.state
 
 

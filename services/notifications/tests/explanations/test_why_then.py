@@ -27,7 +27,7 @@ async def test_the_reason_stays_that_of_then_after_the_record_changed(api, token
     answers = [await ask(api, tokens, call.call_id, record) for record in (reader, left_out)]
 
     assert [(a["because"], a["profile_version"]) for a in answers] == [
-        ("reader", 1),
+        ("alerted", 1),
         ("excluded", 1),
     ]
     assert "Argan" in answers[0]["tracks"][0]["reasons"][0]
@@ -53,7 +53,7 @@ async def test_another_moment_may_be_asked_for(api, tokens):
         "not_alerted_yet",
         "not_alerted_yet",
         "excluded",
-        "reader",
+        "alerted",
     ]
     assert [answer["profile_version"] for answer in answers] == [None, 1, 1, 2]
     assert datetime.fromisoformat(answers[2]["as_of"]) == excluded
@@ -67,7 +67,7 @@ async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(api, to
 
     why = await ask(api, tokens, call.call_id, record, at=then.isoformat())
 
-    assert (why["reader"], why["because"]) == (False, "not_in_audience_then")
+    assert (why["alerted"], why["because"]) == (False, "not_in_audience_then")
     assert (why["tracks"], why["profile"], why["profile_version"]) == ([], [], None)
 
 
@@ -87,7 +87,7 @@ async def test_who_came_after_the_end_was_not_in_the_audience_then(api, tokens):
 
     why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["reader"], why["because"]) == (False, "not_in_audience_then")
+    assert (why["alerted"], why["because"]) == (False, "not_in_audience_then")
 
 
 async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(api, tokens):
@@ -133,7 +133,7 @@ async def test_who_is_alerted_only_after_the_criteria_changed_reads_those(api, t
 
     why = await ask(api, tokens, call.call_id, record)
 
-    assert (why["because"], why["content_version"]) == ("reader", 3)
+    assert (why["because"], why["content_version"]) == ("alerted", 3)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_what_lies_ahead_is_reported_by_the_clock_of_the_database(api, mon
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(hours=2)
 
-    monkeypatch.setattr(queries.why, "datetime", Ahead)
+    monkeypatch.setattr(queries, "datetime", Ahead)
 
     async with api.sessions() as session:
         with pytest.raises(queries.MomentToCome):

@@ -99,7 +99,7 @@ def republish_log(
         float, typer.Option(min=0, help="Begin so many hours earlier, to be on the safe side.")
     ] = 0,
 ) -> None:
-    """Announce the kept log to everybody again, as after a broker lost its data.
+    """Publish the kept log to every queue again, as after a broker lost its data.
 
     Under the same ids: whoever has dealt with an event does nothing. The log is as long as
     TAAWON_OUTBOX_RETENTION_DAYS.

@@ -1,6 +1,6 @@
 """A command line whose subcommands are offered by installed packages, each loaded when it is run.
 
-`taawon-service` lists what a service's image needs; `taawon` (`shared/cli.py`) lists everything.
+`taawon-service` lists what a service's image needs; `taawon` (`tools/cli`) lists everything.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from faststream.specification import AsyncAPI
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cli.commands_page import commands_page
 from shared.contracts import catalogue
 from shared.contracts.base import Contract, Event, is_public
 from shared.kernel.messaging import topology
@@ -41,7 +42,7 @@ COMMON = set(Event.model_fields)
 
 @dataclass(frozen=True)
 class QueueDescription:
-    """A consumer that hears an event."""
+    """A queue that takes an event, and what its consumer does."""
 
     queue: str
     does: str
@@ -58,7 +59,7 @@ def docs(
         bool, typer.Option("--check", help="Change nothing; fail with a diff where a page is old.")
     ] = False,
 ) -> None:
-    """Write docs/events.md and docs/asyncapi/<service>.json.
+    """Write docs/events.md, docs/commands.md and docs/asyncapi/<service>.json.
 
     Example: taawon docs && git diff docs
     """
@@ -73,7 +74,7 @@ def contracts(
         bool, typer.Option("--accept", help="Store the schemas as they are now.")
     ] = False,
 ) -> None:
-    """Compare the stored schemas of events with the code; listeners rely on them.
+    """Compare the stored schemas of events with the code; consumers rely on them.
 
     A new optional field may be accepted. Whatever takes something away needs a new topic, `….v2`.
 
@@ -90,7 +91,10 @@ def contracts(
 def pages(root: Path) -> dict[Path, str]:
     """Every generated page and what it must say."""
     groups = installed_consumers()
-    made = {root / "docs" / "events.md": events_page(groups)}
+    made = {
+        root / "docs" / "events.md": events_page(groups),
+        root / "docs" / "commands.md": commands_page(),
+    }
     for group in groups:
         made[root / "docs" / "asyncapi" / f"{group.service}.json"] = asyncapi_page(group)
     return made
@@ -110,7 +114,7 @@ def events_page(groups: Iterable[Consumers]) -> str:
 
 
 def asyncapi_page(group: Consumers) -> str:
-    """What the service listens to, as AsyncAPI 3."""
+    """What the service consumes, as AsyncAPI 3."""
     broker = RabbitBroker("amqp://localhost/")
     for consumer in group.consumers:
         _describe(broker, consumer)
@@ -160,12 +164,12 @@ def _consumers_by_topic(groups: Iterable[Consumers]) -> dict[str, list[QueueDesc
 
 def _event_section(event: type[Event], described: list[QueueDescription]) -> str:
     service = "any service" if event.is_generic() else event.topic.partition(".")[0]
-    consumers = [f"- `{one.queue}`: {one.does}" for one in described] or ["- nobody yet"]
+    consumers = [f"- `{one.queue}`: {one.does}" for one in described] or ["- none yet"]
     lines = [
         f"## {event.__name__}\n",
         f"`{event.topic}` · published by **{service}** · [sample]({_sample_link(event)})\n",
         f"{_paragraphs(event.__doc__)}\n",
-        "Listeners:\n",
+        "Consumers:\n",
         *consumers,
         "",
         *_fields_table(event, without=COMMON),
