@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from .calls import WIDE
 from .fanout import FanoutRuns

@@ -17,8 +17,8 @@ from shared.contracts.base import now
 from ..journeys.stories import Partner, Story
 from . import faults as strikes
 from .faults import FaultKind, Field, Lines
-from .listening import StreamReader
 from .load import Chances, Load
+from .partner_reader import StreamReader
 from .processes import TARGETS, Processes
 from .verdict import Inspector
 from .verification import Verdict
@@ -165,15 +165,15 @@ class Campaign:
         await self.processes.start()
         await self.load.prepare()
         await self._invite()
-        listening = [asyncio.create_task(one.listen()) for one in self.readers]
+        reading = [asyncio.create_task(one.read()) for one in self.readers]
         try:
             async with self._stack, self.load.running():
                 yield self
                 await self._take_leave()
         finally:
-            for task in listening:
+            for task in reading:
                 task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
+            await asyncio.gather(*reading, return_exceptions=True)
 
     async def _invite(self) -> None:
         for request in REQUESTS:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from .stories import Story, a_call, unique
 

@@ -35,7 +35,7 @@ class Runtime:
     engine: AsyncEngine | None = None
     publisher: Publisher | None = None
     processor: MessageProcessor | None = None
-    listening: bool = field(default=False)
+    consuming: bool = field(default=False)
     not_consuming_because: Cause | None = None
     queues: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()

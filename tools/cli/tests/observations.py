@@ -29,7 +29,7 @@ def status(**changes: Any) -> Status:
         database=DatabaseState(answers=True, clock_skew_seconds=0.01),
         outbox=OutboxState(pending=3, oldest_seconds=0.5),
         dead_letters={},
-        consumers=ConsumersState(listening=True, paused=False, queues=[QUEUE]),
+        consumers=ConsumersState(consuming=True, paused=False, queues=[QUEUE]),
         relay=RelayState(holds_lock=True, held_seconds=0.01),
         seals=True,
     )

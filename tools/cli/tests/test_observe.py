@@ -16,7 +16,7 @@ from cli import program
 from cli.client import Answer, OperatorClient
 from cli.diagnosis import diagnose
 from cli.observe import consumer_queues_of
-from devkit.places import Place
+from devkit.stack_layout import Place
 from shared.errors import Invalid, NotFound
 from shared.kernel.admin.schemas import ConsumersState
 from shared.kernel.installed import installed_services
@@ -43,7 +43,7 @@ def test_the_queues_that_must_exist_are_those_that_the_services_name():
     queues = ["funding.follow_idea"]
     reported = service(
         name="funding",
-        status=status(consumers=ConsumersState(listening=True, paused=False, queues=queues)),
+        status=status(consumers=ConsumersState(consuming=True, paused=False, queues=queues)),
     )
     silent = service(name="notifications", status=None)
 

@@ -31,7 +31,7 @@ def a_service(
         outbox=OutboxState(pending=2, oldest_seconds=4.2),
         dead_letters={},
         consumers=ConsumersState(
-            listening=True, paused=False, queues=QUEUES if name == "notifications" else []
+            consuming=True, paused=False, queues=QUEUES if name == "notifications" else []
         ),
         seals=True,
         measured=measured or {},
@@ -153,8 +153,8 @@ def test_what_cannot_be_seen_is_said_and_never_guessed(show: Any):
 
 
 def test_stopped_and_paused_consumers_stand_out(show: Any):
-    for listening, paused, word in ((False, False, "not consuming"), (True, True, "paused")):
-        state = ConsumersState(listening=listening, paused=paused, queues=[])
+    for consuming, paused, word in ((False, False, "not consuming"), (True, True, "paused")):
+        state = ConsumersState(consuming=consuming, paused=paused, queues=[])
 
         reported = show(((a_service("ideas", consumers=state),), BrokerSeen()))
 

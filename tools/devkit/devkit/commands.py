@@ -10,12 +10,12 @@ import typer
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo.cast import Cast
-from .demo.facts import NotInTime
+from .demo.results import NotInTime
 from .demo.screen import Screen
 from .demo.story import run_story
-from .places import OPERATOR, SERVICES, stack_folder
 from .processes import NotStarted
 from .stack import Stack
+from .stack_layout import OPERATOR, SERVICES, stack_folder
 
 PUBLISHED_COOPERATIVES = 65_315
 """Cooperatives at the end of November 2025, as ODCO published it."""

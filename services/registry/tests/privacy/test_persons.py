@@ -22,7 +22,7 @@ from registry.identity.usecases.accounts import email_mark
 from registry.privacy import handlers
 from registry.privacy import models as privacy_models
 from registry.privacy.domain import MOVES, Ground, PersonRequest, RequestKind, RequestState, due_on
-from registry.privacy.usecases import answers as usecases_answers
+from registry.privacy.usecases import person_responses
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import imports as usecases_imports
@@ -357,7 +357,7 @@ async def test_the_report_is_there_once_all_have_answered_until_it_expires(
     async with processor.api.sessions.begin() as session:
         ago = datetime.now(UTC) - timedelta(days=31)
         await session.execute(update(privacy_models.person_request).values(completed_at=ago))
-        assert await usecases_answers.delete_reports(session, 30) == len(ANSWERS)
+        assert await person_responses.delete_reports(session, 30) == len(ANSWERS)
     assert (await processor.post(path, {})).status_code == 404
 
 

@@ -37,7 +37,7 @@ async def readyz(process: Process) -> JSONResponse:
     away = await _why_database_is_away(process)
     checks, why = {"database": away is None}, {"database": away}
     if process.processor is not None:
-        checks |= {"consumers": process.listening, "not_paused": not process.processor.paused}
+        checks |= {"consumers": process.consuming, "not_paused": not process.processor.paused}
         why |= {"consumers": process.not_consuming_because, "not_paused": process.processor.cause}
     causes = {name: str(cause) for name, cause in why.items() if cause is not None}
     ready = all(checks.values())

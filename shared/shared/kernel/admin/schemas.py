@@ -43,7 +43,7 @@ class InboxState(BaseModel):
 class ConsumersState(BaseModel):
     """`paused`: a delivery waits for something that is away."""
 
-    listening: bool
+    consuming: bool
     paused: bool
     queues: list[str]
 

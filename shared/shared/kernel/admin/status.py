@@ -77,7 +77,7 @@ async def read_status(request: Request, process: Process, caller: Caller) -> Sta
         revision_known=alerted.revision is None or alerted.revision in known,
         database=alerted.state,
         consumers=ConsumersState(
-            listening=process.listening,
+            consuming=process.consuming,
             paused=process.processor is not None and process.processor.paused,
             queues=list(process.queues),
         ),

@@ -130,7 +130,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
         "outbox": {"pending": 0, "oldest_seconds": 0.0, "quarantined": 0, "last_errors": []},
         "dead_letters": {},
         "inbox": {"last_hour": 0},
-        "consumers": {"listening": False, "paused": False, "queues": [QUEUE]},
+        "consumers": {"consuming": False, "paused": False, "queues": [QUEUE]},
         "relay": {"holds_lock": False, "held_seconds": None},
         "counts": {},
         "names": {},

@@ -16,9 +16,9 @@ from devkit.state import write_atomically
 from shared.kernel.waiting import wait_until
 
 from .cast import PARTNERS, Cast, PartnerQueue
-from .facts import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .later import call_of, explain_silence, extend
 from .reading import read_feed, seeds_of
+from .results import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .screen import Screen
 from .system import System, taawon
 
