@@ -15,7 +15,7 @@ from notifications.partners.domain.subscriptions import SubscriptionFilter
 from shared.contracts.base import now
 
 from ..journeys.stories import Partner, Story
-from . import faults as strikes
+from . import faults
 from .faults import FaultKind, Field, Lines
 from .load import Chances, Load
 from .partner_reader import StreamReader
@@ -51,11 +51,11 @@ class Fault:
 
 
 def _kill(target: str) -> Fault:
-    return Fault("kill -9", target, lambda c: strikes.kill(c.field, target), "kills")
+    return Fault("kill -9", target, lambda c: faults.kill(c.field, target), "kills")
 
 
 def _freeze(target: str) -> Fault:
-    return Fault("frozen", target, lambda c: strikes.freeze(c.field, target), "freezes")
+    return Fault("frozen", target, lambda c: faults.freeze(c.field, target), "freezes")
 
 
 def _outage(server: str, how: str) -> Fault:
@@ -63,13 +63,13 @@ def _outage(server: str, how: str) -> Fault:
         stack = campaign.field.story.stack
         found = stack.broker.found if server == "RabbitMQ" else stack.postgres.found
         assert found.server is not None
-        return await strikes.outage(campaign.field, found.server, how)
+        return await faults.outage(campaign.field, found.server, how)
 
     return Fault("stopped" if how == "stop" else "kill -9", server, inject, "outages")
 
 
 def _line(target: str, where: str, how: str) -> Fault:
-    act = strikes.cut if how == "cut" else strikes.half_open
+    act = faults.cut if how == "cut" else faults.half_open
     name = "line cut in mid-frame" if how == "cut" else "line half open"
     sort = "cuts" if how == "cut" else "freezes"
     return Fault(

@@ -162,7 +162,7 @@ class Inspector:
                 )
             for row in rows:
                 if row["topic"] in CONTRACTS:
-                    content = _announced_by(_parsed(row))
+                    content = _announcement_of(_parsed(row))
                     found[content.announcement_id].append(content)
         return found
 
@@ -257,7 +257,7 @@ def _alerted(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UU
     return alerts
 
 
-def _announced_by(event: CallEvent | IdeaEvent) -> Announcement:
+def _announcement_of(event: CallEvent | IdeaEvent) -> Announcement:
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
         return announcement_of_idea(event.idea, occurred_at=event.occurred_at)
     return announcement_of_call(event.call)

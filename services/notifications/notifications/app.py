@@ -22,7 +22,7 @@ from .ledger.api import ledger, totals
 from .partners import jobs as partner_jobs
 from .partners.api import feeds, partner_ledger, partners
 from .partners.handlers import consumers as partner_consumers
-from .partners.queries.partners import handed_of
+from .partners.queries.partners import partner_deliveries
 from .settings import NotificationsSettings
 
 ROUTES = (inbox, totals, explanations, ledger, approvals, partners, feeds, partner_ledger)
@@ -52,7 +52,7 @@ SPEC = ServiceSpec(
     counts=COUNTS,
     names=NAMES,
     measures=db_metrics.MEASURES,
-    handed_of=handed_of,
+    partner_deliveries=partner_deliveries,
 )
 
 

@@ -44,7 +44,7 @@ class Detail(Contract):
     shown: LocalizedLong | None = Field(default=None, json_schema_extra=PUBLIC)
 
 
-class AnnouncedTrack(Contract):
+class AnnouncementTrack(Contract):
     """One way in: whom it is for, and what it gives. Without a name it is the only one."""
 
     name: Localized | None = Field(default=None, json_schema_extra=PUBLIC)
@@ -69,7 +69,7 @@ class Announcement(Contract):
     state: AnnouncementState = Field(json_schema_extra=PUBLIC)
     title: Localized = Field(json_schema_extra=PUBLIC)
     text: LocalizedLong = Field(json_schema_extra=PUBLIC)
-    tracks: tuple[AnnouncedTrack, ...] = Field(
+    tracks: tuple[AnnouncementTrack, ...] = Field(
         min_length=1, max_length=16, json_schema_extra=PUBLIC
     )
     reference_on: date = Field(json_schema_extra=PUBLIC)

@@ -41,5 +41,5 @@ class Runtime:
     snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    asking_database: asyncio.Lock = field(default_factory=asyncio.Lock)
-    database_answered: float = float("-inf")
+    database_check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    database_answered_at: float = float("-inf")

@@ -59,7 +59,7 @@ def deliver_feeds(runtime: Runtime) -> Job | None:
         name="feed_delivery",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(FEED_CHANNEL, PARTNER_QUEUE_CHANNEL),
+        notify_channels=(FEED_CHANNEL, PARTNER_QUEUE_CHANNEL),
         close=publisher.close,
     )
 
@@ -93,7 +93,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
         name="provisioner",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(PARTNER_QUEUE_CHANNEL,),
+        notify_channels=(PARTNER_QUEUE_CHANNEL,),
         outages=(ManagementRefused,),
     )
 

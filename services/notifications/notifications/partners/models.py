@@ -127,7 +127,7 @@ FEED_CHANNEL = "taawon_feed"
 PARTNER_QUEUE_CHANNEL = "taawon_partner_queues"
 
 
-WAKE_SQL = (
+NOTIFY_SQL = (
     f"""CREATE FUNCTION feed_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('{FEED_CHANNEL}', ''); RETURN NULL; END $$""",
     """CREATE TRIGGER feed_notify AFTER INSERT ON feed_entry

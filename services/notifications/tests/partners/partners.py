@@ -16,8 +16,7 @@ from devkit.pytest_plugin import PATIENCE
 from notifications.partners import handlers as partners_handlers
 from notifications.partners.gap_collector import collect_gaps
 from notifications.partners.queries.partner_ledger import gaps_of, partner_entries
-from notifications.partners.usecases import feed_delivery
-from notifications.partners.usecases import gaps as usecases_gaps
+from notifications.partners.usecases import feed_delivery, gaps
 from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.messaging.publisher import Publisher
@@ -117,7 +116,7 @@ class Served:
 
     async def request_replay(self, first, last=None):
         async with self.sessions.begin() as session:
-            return await usecases_gaps.request_replay(session, self.caller, first=first, last=last)
+            return await gaps.request_replay(session, self.caller, first=first, last=last)
 
     async def times_of_gaps(self):
         async with self.sessions() as session:

@@ -14,9 +14,8 @@ from sqlalchemy import func, insert, select
 from notifications.app import COUNTS, NAMES
 from notifications.partners.models import feed_delivery, feed_gap
 from notifications.partners.provisioner import BrokerProvisioner
-from notifications.partners.usecases import feed_delivery as usecases_feed_delivery
 from notifications.partners.usecases import partner_queue
-from notifications.partners.usecases.feed_delivery import record_handed_out
+from notifications.partners.usecases.feed_delivery import deliver_feed, record_handed_out
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
 
@@ -140,7 +139,7 @@ async def test_the_way_of_an_event_ends_at_the_partner_queues(channel, tokens):
     assert answer.status_code == 200, answer.text
     assert [
         (step["event_id"], step["partner"], step["position"], step["channel"])
-        for step in answer.json()["handed"]
+        for step in answer.json()["partner_deliveries"]
     ] == [(str(call.event_id), "indh", 1, None), (str(call.event_id), "indh", 1, "feed")]
 
 
@@ -247,7 +246,7 @@ async def test_without_a_broker_nothing_is_said_to_have_gone_out(served):
     await fed(served.sessions, opened(a_call()))
     away = Publisher("amqp://nobody:x@127.0.0.1:1/", 1, "test")
 
-    assert await usecases_feed_delivery.deliver_feed(served.sessions, away) is False
+    assert await deliver_feed(served.sessions, away) is False
 
     (entry,) = await served.entries()
     assert entry.channels == ()

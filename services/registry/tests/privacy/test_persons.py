@@ -25,7 +25,7 @@ from registry.privacy.domain import MOVES, Ground, PersonRequest, RequestKind, R
 from registry.privacy.usecases import person_responses
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
-from registry.register.usecases import imports as usecases_imports
+from registry.register.usecases import imports
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.persons import PersonRequested
 from shared.contracts.registry import (
@@ -37,8 +37,7 @@ from shared.contracts.registry import (
 from shared.errors import IllegalMove
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.kernel.encryption.sealer import Sealer
-from shared.kernel.messaging import dead_letters
-from shared.kernel.messaging import erasure as forgetting
+from shared.kernel.messaging import dead_letters, erasure
 
 from ..builders import a_body, a_file, a_row
 
@@ -87,9 +86,7 @@ class MessageProcessor:
 
     async def imports(self, *rows: Json) -> Any:
         lines = lines_of(io.BytesIO(a_file(*rows)))
-        steps = usecases_imports.import_register(
-            self.api.sessions, SEALER, CONSOLE, lines, source="p.csv"
-        )
+        steps = imports.import_register(self.api.sessions, SEALER, CONSOLE, lines, source="p.csv")
         async for step in steps:
             report = step.report
         return report
@@ -412,7 +409,7 @@ async def test_kept_events_and_dead_letters_are_scrubbed_of_the_person_and_of_no
     async with processor.api.sessions() as session:
         bodies = [*await session.scalars(select(OutboxRow.body))]
         bodies += [*await session.scalars(select(DeadLetterRow.body))]
-        late = await forgetting.cleaned(session, body or b"")
+        late = await erasure.cleaned(session, body or b"")
     opened = [
         SEALER.open(each["contact_sealed"])["email"]
         for kept in (*bodies, late)

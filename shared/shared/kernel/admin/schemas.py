@@ -95,11 +95,14 @@ class Status(BaseModel):
 
 
 class SealedOut(BaseModel):
-    """Counts by place and by fingerprint of a key; `unreadable` are those that no key opens."""
+    """Counts by store (a column, or the bodies of a log) and by fingerprint of a key.
+
+    `unreadable` are those that no key opens.
+    """
 
     newest: str
     keys: list[str]
-    places: dict[str, dict[str, int]]
+    stores: dict[str, dict[str, int]]
 
 
 class TracedEvent(BaseModel):
@@ -116,7 +119,7 @@ class TracedEvent(BaseModel):
     causation_id: str | None
 
 
-class Taken(BaseModel):
+class ProcessedEvent(BaseModel):
     """A consumer of this service has dealt with the event; the moment its transaction began."""
 
     queue: str
@@ -124,7 +127,7 @@ class Taken(BaseModel):
     received_at: datetime
 
 
-class Died(BaseModel):
+class DeadLetterOut(BaseModel):
     """A consumer of this service gave the event up."""
 
     number: int
@@ -138,7 +141,7 @@ class Died(BaseModel):
     state: str
 
 
-class Handed(BaseModel):
+class PartnerDelivery(BaseModel):
     """The event stands in a partner's feed; with a channel: when it first went out by it."""
 
     event_id: UUID
@@ -154,7 +157,9 @@ class Trace(BaseModel):
 
     service: str
     events: list[TracedEvent]
-    taken: list[Taken]
-    dead: list[Died]
-    handed: list[Handed] = Field(default=[], description="To partners, by their feeds.")
+    processed: list[ProcessedEvent]
+    dead_letters: list[DeadLetterOut]
+    partner_deliveries: list[PartnerDelivery] = Field(
+        default=[], description="To partners, by their feeds."
+    )
     cut: bool = Field(default=False, description="There is more of a kind than one answer holds.")

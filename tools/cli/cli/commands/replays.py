@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.client import Answer, OperatorClient, Token, Urls
+from cli.client import OperatorClient, ServiceResponse, Token, Urls
 from shared.errors import Conflict, DomainError, NotFound
 
 LOOK_SECONDS = 0.5
@@ -143,7 +143,7 @@ async def _look_again(service: str, run: str, client: OperatorClient) -> dict[st
             return _alerted(service, answer)
 
 
-def _alerted(service: str, answer: Answer) -> dict[str, Any]:
+def _alerted(service: str, answer: ServiceResponse) -> dict[str, Any]:
     if not answer.ok:
         raise ServiceRefused(f"{service}: {answer.trouble}")
     assert isinstance(answer.body, dict)

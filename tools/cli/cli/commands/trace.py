@@ -21,7 +21,7 @@ class NoTrace(NotFound):
     """No service knows this event or correlation id."""
 
 
-class NobodyAnswers(DomainError):
+class NoServiceAnswered(DomainError):
     """No service told anything: see `taawon doctor`."""
 
 
@@ -42,7 +42,7 @@ def trace(
     """
     client = OperatorClient.find(urls, token)
     if client.token is None:
-        raise NobodyAnswers(f"{client.no_token}; give the token of an operator with --token")
+        raise NoServiceAnswered(f"{client.no_token}; give the token of an operator with --token")
     way = asyncio.run(follow(client, name))
     _refuse_empty(client, name, way)
     if json:
@@ -57,7 +57,7 @@ def _refuse_empty(client: OperatorClient, name: str, way: Way) -> None:
         return
     if way.silent:
         said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
-        raise NobodyAnswers(f"nothing is known of {name}, but not all answered ({said})")
+        raise NoServiceAnswered(f"nothing is known of {name}, but not all answered ({said})")
     raise NoTrace(
         f"none of {', '.join(client.urls)} knows {name}: give an event id or the X-Correlation-ID"
         f" of"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from shared.kernel.admin.schemas import Status
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity
+from .observations import Finding, Observations, Rule, ServiceObservation, Severity
 
 AUDIENCE, REGISTER = "notifications", "registry"
 PARTNER_QUEUE_SECONDS = 120.0
@@ -19,7 +19,7 @@ FEED_SECONDS = 300.0
 AGAIN = "look again in a minute"
 
 
-def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
+def audience_behind(services: Sequence[ServiceObservation]) -> int | None:
     """How many changes of the register the audience has not heard; None where nobody tells.
 
     Each service keeps its count for some seconds, so while an import runs this is about right.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shared.kernel.messaging.addresses import RETRY, UNROUTED, dead_queue
 
-from .observations import Finding, Observations, QueueSeen, Rule, Severity
+from .observations import Finding, Observations, QueueObservation, Rule, Severity
 
 BACKLOG = 1000
 """Messages that a listened-to queue may hold while a large import passes."""
@@ -31,7 +31,7 @@ def _broker_unknown(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def _queues(seen: Observations) -> dict[str, QueueSeen] | None:
+def _queues(seen: Observations) -> dict[str, QueueObservation] | None:
     """By name; None where nothing could be seen, for then nothing is known to be missing."""
     if seen.broker is None or seen.broker.trouble is not None:
         return None
@@ -71,7 +71,7 @@ def _queues_without_consumer(seen: Observations) -> Iterator[Finding]:
                 yield _backlog(queue)
 
 
-def _without_consumer(queue: QueueSeen) -> Finding:
+def _without_consumer(queue: QueueObservation) -> Finding:
     return Finding(
         Severity.ERROR,
         "queue-without-consumer",
@@ -82,7 +82,7 @@ def _without_consumer(queue: QueueSeen) -> Finding:
     )
 
 
-def _backlog(queue: QueueSeen) -> Finding:
+def _backlog(queue: QueueObservation) -> Finding:
     return Finding(
         Severity.WARNING,
         "queue-backlog",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from shared.kernel.admin.schemas import Status
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity, known_statuses
+from .observations import Finding, Observations, Rule, ServiceObservation, Severity, known_statuses
 
 SKEW_SECONDS = 2.0
 
@@ -58,7 +58,7 @@ def _services_not_ready(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def _remedy(remedy: str, one: ServiceSeen, *, here: bool) -> str:
+def _remedy(remedy: str, one: ServiceObservation, *, here: bool) -> str:
     """The command that the remedy names; where the cause is not known, a look at the log."""
     if found := _COMMAND.search(remedy):
         if here and found[1] in MENDED_BY_UP:
