@@ -17,7 +17,7 @@ from shared.kernel.web.requests import encode_cursor
 
 from . import samples
 from .running_services import Operation, Target, operations
-from .test_bodies import _path, problem
+from .test_request_bodies import _path, problem
 
 ASKED = [
     operation

@@ -326,13 +326,13 @@ async def test_two_who_subscribe_at_once_do_not_both_take_the_last_place(
         api.runtime.sessions = sessions = make_sessions(engine)
         await api.http.post("/subscriptions", json={}, headers=partner(tokens))
 
-        async with sessions.begin() as session, sessions() as watching:
+        async with sessions.begin() as session, sessions() as observer:
             await subscribe(session, caller, SubscriptionFilter())
             second = asyncio.create_task(
                 api.http.post("/subscriptions", json={}, headers=partner(tokens))
             )
             waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            await pytest_plugin.eventually(lambda: second.done() or watching.scalar(waits))
+            await pytest_plugin.eventually(lambda: second.done() or observer.scalar(waits))
         answer = await second
 
     await engine.dispose()

@@ -2,7 +2,7 @@
 
 A service that wants people alerted declares its own event beside its others and emits it:
 
-    class SessionAnnounced(AnnouncementPublished):
+    class SessionPublished(AnnouncementPublished):
         topic: ClassVar[str] = "programmes.announcement.published.v1"
 
 Notifications consumes `*.announcement.published.v1`, so it takes a new service or a new kind

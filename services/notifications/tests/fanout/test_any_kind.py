@@ -49,22 +49,22 @@ SESSION = {
 }
 
 
-class SessionAnnounced(AnnouncementPublished):
+class SessionPublished(AnnouncementPublished):
     """A service that notifications has never heard of publishes a training session."""
 
     topic: ClassVar[str] = "academy.announcement.published.v1"
 
 
-def a_session(**changes: Any) -> SessionAnnounced:
+def a_session(**changes: Any) -> SessionPublished:
     published = Announcement.model_validate({**SESSION, **changes})
-    return SessionAnnounced(
+    return SessionPublished(
         aggregate_version=published.version,
         announcement_id=published.announcement_id,
         published_event=as_announcement,
     )
 
 
-def extended_to(deadline: Deadline, version: int = 2) -> SessionAnnounced:
+def extended_to(deadline: Deadline, version: int = 2) -> SessionPublished:
     return a_session(version=version, deadline=deadline.model_dump(), reason="salle trouvée")
 
 
@@ -202,7 +202,7 @@ async def test_what_a_service_published_no_other_changes(api, tokens):
 def test_an_event_names_the_service_of_its_topic():
     event = a_session()
 
-    assert event.is_from(SessionAnnounced.topic)
+    assert event.is_from(SessionPublished.topic)
     assert not event.is_from("funding.announcement.published.v1")
     with pytest.raises(ValidationError, match="service is not the one of the topic"):
         a_session(service="funding")

@@ -15,9 +15,10 @@ class Job:
     works on it has to claim (`shared.kernel.jobs.claim`, an advisory lock).
 
     `notify_channels` are the PostgreSQL channels that notify of new work; `poll_seconds` is the
-    longest time between two looks. `rest_per_work` is seconds of rest per second of work while more waits:
-    1.0 leaves half of the time to others. `close` gives back what the job holds, at the end.
-    `outages` are the errors of what the job needs beside database and broker when that is away.
+    longest time between two looks. `rest_per_work` is seconds of rest per second of work while
+    more waits: 1.0 leaves half of the time to others. `close` gives back what the job holds, at the
+    end. `outages` are the errors of what the job needs beside database and broker, when that is
+    away.
     """
 
     name: str
