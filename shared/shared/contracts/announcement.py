@@ -109,13 +109,13 @@ class AnnouncementPublished(Event):
     aggregate_field: ClassVar[str] = "announcement_id"
 
     announcement_id: UUID = Field(json_schema_extra=PUBLIC)
-    published_event: Announcement = Field(json_schema_extra=PUBLIC)
+    announcement: Announcement = Field(json_schema_extra=PUBLIC)
 
     @model_validator(mode="after")
     def _is_of_one_aggregate(self) -> Self:
-        if self.announcement_id != self.published_event.announcement_id:
+        if self.announcement_id != self.announcement.announcement_id:
             raise ValueError("announcement_id is not that of the announcement")
-        if self.aggregate_version != self.published_event.version:
+        if self.aggregate_version != self.announcement.version:
             raise ValueError("aggregate_version is not the version of the announcement")
         if not self.is_generic() and not self.is_from(self.topic):
             raise ValueError("service is not the one of the topic")
@@ -123,4 +123,4 @@ class AnnouncementPublished(Event):
 
     def is_from(self, topic: str | None) -> bool:
         """Whether the service that it names is the one of the topic, which the broker verifies."""
-        return self.published_event.service == (topic or "").partition(".")[0]
+        return self.announcement.service == (topic or "").partition(".")[0]

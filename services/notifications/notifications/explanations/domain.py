@@ -31,13 +31,13 @@ class ContentThen:
     """A subject at one version, and when that was heard."""
 
     version: int
-    published_event: Announcement
+    announcement: Announcement
     reference_on: date
     received_at: datetime
 
     def is_open(self, at: datetime) -> bool:
         """Whether anybody may still be alerted: neither void nor over, the deadline to come."""
-        if STATE_OF[self.published_event.state] is not SubjectState.OPEN:
+        if STATE_OF[self.announcement.state] is not SubjectState.OPEN:
             return False
         return self._deadline is None or self._deadline > at
 
@@ -49,7 +49,7 @@ class ContentThen:
 
     @property
     def _deadline(self) -> datetime | None:
-        deadline = self.published_event.deadline
+        deadline = self.announcement.deadline
         return deadline.at if deadline else None
 
 
@@ -85,7 +85,7 @@ class Then:
             return ()
         return tuple(
             evaluate(criteria, self.profile.profile, reference_on=self.content.reference_on)
-            for criteria in audience_tracks(self.content.published_event)
+            for criteria in audience_tracks(self.content.announcement)
         )
 
     def because(self) -> Because:

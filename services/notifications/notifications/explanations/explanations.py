@@ -105,13 +105,13 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
     """
     then, content = known.then, known.then.content
     because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.published_event()
+    newest = known.subject.announcement()
     written = content_language(language)
     return WhyOut(
         subject_id=known.subject.subject_id,
         cooperative_id=known.cooperative_id,
         subject_kind=known.subject.kind,
-        title=(content.published_event if content else newest).title.in_language(written),
+        title=(content.announcement if content else newest).title.in_language(written),
         language=language,
         dir=direction(language),
         alerted=then.was_alerted,
@@ -123,7 +123,7 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
         decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
         tracks=_tracks(content, then.profile, verdicts, language),
         profile=_profile(then.profile, verdicts, language),
-        subject_state=content.published_event.state if content else None,
+        subject_state=content.announcement.state if content else None,
         content_version=content.version if content else None,
         profile_version=then.profile.version if then.profile else None,
         as_of=then.at,
@@ -132,7 +132,7 @@ def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
 
 def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
     if because is Because.SUBJECT_NOT_OPEN and then.content:
-        ended = then.content.published_event
+        ended = then.content.announcement
         words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
         return words.text(language, ended.state)
     kept = then.held_back_by()
@@ -158,7 +158,7 @@ def _tracks(
 ) -> list[TrackExplanation]:
     if content is None or known is None:
         return []
-    published, written = content.published_event, content_language(language)
+    published, written = content.announcement, content_language(language)
     names = [each.name.in_language(written) if each.name else None for each in published.tracks]
     return [
         _track(name, criteria, verdict, known.profile, language)

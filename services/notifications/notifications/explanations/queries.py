@@ -126,7 +126,7 @@ async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen,
     return tuple(
         ContentThen(
             version=row.version,
-            published_event=Announcement.model_validate(row.content),
+            announcement=Announcement.model_validate(row.content),
             reference_on=row.reference_on,
             received_at=row.received_at,
         )

@@ -39,4 +39,4 @@ async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
 @consumers.on(AnnouncementPublished, prefetch=1, queue="follow_announcement")
 async def follow_announcement(event: AnnouncementPublished, session: AsyncSession) -> None:
     """Every cooperative that matches what any service publishes is alerted, and corrected."""
-    await follow_subject(session, event.published_event)
+    await follow_subject(session, event.announcement)

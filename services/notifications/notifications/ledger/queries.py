@@ -104,7 +104,7 @@ async def _waiting_page(
     if kept is None:
         return [], None
     rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
-    content = found.published_event()
+    content = found.announcement()
     waiting = [_row(row, content, found.reference_on, waiting_for=kept) for row in rows]
     if len(rows) < size:
         return waiting, None

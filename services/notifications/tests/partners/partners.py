@@ -28,8 +28,8 @@ def partner(tokens, slug="indh"):
     return tokens.headers("partner", partner=slug)
 
 
-async def subscribed(api, tokens, slug="indh"):
-    answer = await api.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
+async def subscribed(partner_queue, tokens, slug="indh"):
+    answer = await partner_queue.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
     assert answer.status_code == 201, answer.text
     return answer.json()["subscription_id"]
 
@@ -40,8 +40,10 @@ async def fed(sessions, *events):
             await partners_handlers.feed_partners(event, session)
 
 
-async def ledger(api, headers, slug="indh", status=200, **parameters):
-    answer = await api.http.get(f"/partners/{slug}/ledger", params=parameters, headers=headers)
+async def ledger(partner_queue, headers, slug="indh", status=200, **parameters):
+    answer = await partner_queue.http.get(
+        f"/partners/{slug}/ledger", params=parameters, headers=headers
+    )
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -54,13 +56,13 @@ def run_cli(url, *arguments):
 class Served:
     """A partner with a queue of four places on a real broker, and the processes that serve it."""
 
-    def __init__(self, sessions, rabbitmq, api, password):
-        self.sessions, self.api, self._password = sessions, api, password
+    def __init__(self, sessions, rabbitmq, partner_queue, password):
+        self.sessions, self.partner_queue, self._password = sessions, partner_queue, password
         self.broker = rabbitmq
         self.ours = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
-        self.theirs = rabbitmq.found.amqp_url(api.username, password, PARTNER_VHOST)
+        self.theirs = rabbitmq.found.amqp_url(partner_queue.username, password, PARTNER_VHOST)
         self.caller = Principal(
-            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=api.slug
+            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=partner_queue.slug
         )
 
     async def deliver(self):
@@ -82,19 +84,19 @@ class Served:
 
     async def gaps(self, only_open=True):
         async with self.sessions() as session:
-            found = await gaps_of(session, self.api.slug, only_open=only_open)
+            found = await gaps_of(session, self.partner_queue.slug, only_open=only_open)
         return [(gap.first_position, gap.last_position, gap.reason) for gap in found]
 
     async def entries(self):
         async with self.sessions() as session:
-            return await partner_entries(session, self.api.slug, after=0, limit=100)
+            return await partner_entries(session, self.partner_queue.slug, after=0, limit=100)
 
     async def read(self, count, *, reject=False):
         """The next messages, with the partner's own login."""
         connection = await aio_pika.connect(self.theirs)
         async with connection:
             channel = await connection.channel()
-            queue = await channel.get_queue(self.api.queue, ensure=False)
+            queue = await channel.get_queue(self.partner_queue.queue, ensure=False)
             got = []
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:

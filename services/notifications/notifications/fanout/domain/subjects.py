@@ -117,7 +117,7 @@ class Subject:
             closes_at=published.deadline.at if published.deadline else None,
         )
 
-    def published_event(self) -> Announcement:
+    def announcement(self) -> Announcement:
         """The newest content as it was published."""
         return Announcement.model_validate(self.content)
 
@@ -140,7 +140,7 @@ class Subject:
     @property
     def confirmed_audience(self) -> int | None:
         """How many recipients were seen before publishing, if whoever published said so."""
-        return self.published_event().confirmed_audience
+        return self.announcement().confirmed_audience
 
     def may_be_alerted(self, at: datetime) -> bool:
         """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
@@ -180,7 +180,7 @@ def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step
         return Step(first=first)
     if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
         return Step()
-    newest = subject.published_event()
+    newest = subject.announcement()
     is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
     return Step(
         first=first if is_wider else None,

@@ -99,7 +99,7 @@ async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[U
 
 def _whom(subject: Subject, profile: dict[UUID, Profile]) -> list[UUID]:
     """Those whom the subject may concern; the statement that inserts the alerts decides."""
-    tracks = audience_tracks(subject.published_event())
+    tracks = audience_tracks(subject.announcement())
     return [
         cooperative_id
         for cooperative_id, known in profile.items()

@@ -30,7 +30,7 @@ def tracks_of(subject: Subject) -> list[TrackSql]:
     """Whom each track is for, over the audience."""
     return [
         compile_track(criteria, audience, subject.reference_on)
-        for criteria in audience_tracks(subject.published_event())
+        for criteria in audience_tracks(subject.announcement())
     ]
 
 

@@ -167,7 +167,7 @@ async def list_recipients(
 
 
 def _subject(found: Subject, language: str) -> SubjectOut:
-    content = found.published_event()
+    content = found.announcement()
     return SubjectOut(
         subject_id=found.subject_id,
         kind=found.kind,
