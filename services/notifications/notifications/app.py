@@ -30,7 +30,7 @@ COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
     "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
 }
-"""What an operator should see of notifications beside what every service tells."""
+"""What an operator should see of notifications beside what every service reports."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
     "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"

@@ -60,4 +60,4 @@ SNAPSHOTS: Final = (
     ),
     Snapshot("partners", (PartnerRegistered.topic,), partners_after, _count_partners),
 )
-"""What the registry tells of its present state."""
+"""The snapshots of the registry: its present state."""

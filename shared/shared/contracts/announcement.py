@@ -26,13 +26,13 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 AnnouncementState = Literal["open", "closed", "cancelled", "withdrawn"]
 """`open`: whoever matches is alerted. `closed`: nobody new is. `cancelled` and `withdrawn`: whoever
-was alerted is told so."""
+was alerted is alerted of it."""
 
 MOST_DETAILS = 32
 
 
 class Detail(Contract):
-    """One more thing that readers are told, with the words for it.
+    """One more thing that readers are shown, with the words for it.
 
     Without `label` or `shown` a reader sees the words that notifications has for the code and the
     value, else these themselves.

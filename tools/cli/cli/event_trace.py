@@ -61,7 +61,7 @@ async def _ask(
 
 
 def steps(traces: Iterable[Trace]) -> list[Step]:
-    """Everything that the services know, the earliest first; what was told twice is one step."""
+    """Everything that the services know, earliest first; what was reported twice is one step."""
     traces = list(traces)
     topics = {event.event_id: event.topic for trace in traces for event in trace.events}
     ordered = dict.fromkeys(step for trace in traces for step in _steps(trace, topics))

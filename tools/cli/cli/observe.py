@@ -82,7 +82,7 @@ def _installed(service: str) -> list[str]:
 
 
 async def see_services(client: OperatorClient) -> tuple[ServiceObservation, ...]:
-    """Each service: whether it lives, is ready, and what it tells of itself."""
+    """Each service: whether it lives, is ready, and what it reports of itself."""
     alive, ready, response = await asyncio.gather(
         client.ask("/healthz", signed=False),
         client.ask("/readyz", signed=False),
@@ -211,7 +211,7 @@ async def glance(
 def _see_broker(
     client: OperatorClient, vhost: str, settled: Sequence[str] = ()
 ) -> BrokerObservation | None:
-    """None where no management API is known. Those of `settled` are looked at until heard."""
+    """None where no management API is known. `settled` ones are read until they have a consumer."""
     try:
         management = _management(client.stack)
         if management is None:

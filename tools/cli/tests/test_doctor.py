@@ -78,7 +78,7 @@ CASES = {
         of_notifications({"held": 2}, held=["everything", "0d9c8f9e"]),
         (INFO, "held-back", "2 decisions keep alerts back until", None),
     ),
-    "a subject was told to nobody": (
+    "nobody was alerted of a subject": (
         of_audience(taawon_subjects_without_fanout=1),
         (
             ERROR,
@@ -267,12 +267,12 @@ CASES = {
         with_queues(dead=None),
         (ERROR, "queue-missing", f"the queue {QUEUE}.dead does not exist", "taawon topology apply"),
     ),
-    "nobody listens to a queue": (
+    "nobody consumes a queue": (
         with_queues(consumer=QueueObservation(QUEUE, 12, consumers=0)),
         (
             ERROR,
             "queue-without-consumer",
-            f"nobody listens to {QUEUE}, which holds 12",
+            f"nobody consumes {QUEUE}, which holds 12",
             "taawon status",
         ),
     ),

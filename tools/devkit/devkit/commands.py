@@ -96,7 +96,7 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
         *lines,
         "keep it running and look around:  make up",
         "how an event travels:  docs/architecture.md",
-        "every event and who listens:  docs/events.md",
+        "every event and who consumes:  docs/events.md",
     ]
 
 

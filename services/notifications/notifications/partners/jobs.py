@@ -1,4 +1,4 @@
-"""Work beside requests and consumers: backfill, partner feeds and doors."""
+"""Work beside requests and consumers: backfill, partner feeds and partner queues."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -
 
 @contextmanager
 def measured_at(settings: NotificationsSettings) -> Iterator[None]:
-    """Where a port is set, metrics are answered there and nothing else is: not on any door."""
+    """Where a port is set, metrics are answered there and nothing else is: on no other port."""
     if not settings.metrics_port:
         yield
         return

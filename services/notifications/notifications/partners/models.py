@@ -76,7 +76,7 @@ partner_queue_table = Table(
 )
 
 
-# What went out through a door, by ranges: `times` confirmed, `unsure` begun and not known.
+# What went out by a channel, by ranges: `times` confirmed, `unsure` begun and not known.
 feed_delivery = Table(
     "feed_delivery",
     metadata,

@@ -28,8 +28,8 @@ def partner(tokens, slug="indh"):
     return tokens.headers("partner", partner=slug)
 
 
-async def subscribed(partner_queue, tokens, slug="indh"):
-    answer = await partner_queue.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
+async def subscribed(api, tokens, slug="indh"):
+    answer = await api.http.post("/subscriptions", json={}, headers=partner(tokens, slug))
     assert answer.status_code == 201, answer.text
     return answer.json()["subscription_id"]
 
@@ -40,10 +40,8 @@ async def fed(sessions, *events):
             await partners_handlers.feed_partners(event, session)
 
 
-async def ledger(partner_queue, headers, slug="indh", status=200, **parameters):
-    answer = await partner_queue.http.get(
-        f"/partners/{slug}/ledger", params=parameters, headers=headers
-    )
+async def ledger(api, headers, slug="indh", status=200, **parameters):
+    answer = await api.http.get(f"/partners/{slug}/ledger", params=parameters, headers=headers)
     assert answer.status_code == status, answer.text
     return answer.json()
 

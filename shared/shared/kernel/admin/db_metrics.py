@@ -1,4 +1,4 @@
-"""What the kernel of every service tells a scrape: outbox, dead letters, consumers, build."""
+"""What the kernel of every service reports to a scrape: outbox, dead letters, consumers, build."""
 
 from __future__ import annotations
 

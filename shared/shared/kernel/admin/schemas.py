@@ -1,6 +1,6 @@
-"""What services tell operators: the answers of `/status`, `/sealed` and `/trace/{id}`.
+"""What services report to operators: the responses of `/status`, `/sealed` and `/trace/{id}`.
 
-They stand apart from what gives them, for the commands that read them need nothing else of it.
+They are apart from what gives them, because the commands that read them need nothing else of it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ConsumersState(BaseModel):
 
 
 class Stored(BaseModel):
-    """What only the tables can tell."""
+    """What only the tables can show."""
 
     outbox: OutboxState
     dead_letters: dict[str, int]
@@ -63,7 +63,7 @@ class Stored(BaseModel):
 class Status(BaseModel):
     """How a service stands.
 
-    What the database would have to tell is null while it is away, and what a schema of another
+    What the database would have to say is null while it is away, and what a schema of another
     program does not have is null too.
     """
 

@@ -52,7 +52,7 @@ DATABASE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class _Database:
-    """What the database told. `stored` is missing where the tables are not those of the program."""
+    """What the database answered. `stored` is missing where the schema is not the program's."""
 
     state: DatabaseState
     revision: str | None = None

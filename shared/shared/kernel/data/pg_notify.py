@@ -44,7 +44,7 @@ class NotifyListener:
             await self._task
 
     async def wait(self, seconds: float) -> None:
-        """Until something is heard that was not waited for before, or so long."""
+        """Until a notification that was not waited for before, or so many seconds."""
         await until(self._notified, seconds)
         self._notified.clear()
 

@@ -27,7 +27,7 @@ class NothingSealed(NotFound):
 class SealedColumns:
     """What a service declares as `sealed` in its spec.
 
-    `afterwards` forgets what was marked with older keys and can't be marked anew.
+    `afterwards` removes what was marked with older keys and can't be marked anew.
     """
 
     columns: tuple[SealedColumn, ...]

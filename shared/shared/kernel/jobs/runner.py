@@ -51,7 +51,7 @@ class Loop:
         FAILURES.labels(self.job.name)  # a series that begins at 0 shows its first rise
 
     async def run(self) -> None:
-        """Turn until told to stop. The unit in hand is finished first."""
+        """Turn until stopped. The unit in hand is finished first."""
         while not self.stopping.is_set():
             began = time.monotonic()
             more = await self.turn()

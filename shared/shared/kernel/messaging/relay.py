@@ -38,7 +38,7 @@ FAILURES = Counter(
     "taawon_outbox_failures_total", "Events that the broker did not confirm; they are sent again."
 )
 BATCH_SECONDS = Histogram(
-    "taawon_relay_batch_seconds", "Time to send a batch of events and hear that each is confirmed."
+    "taawon_relay_batch_seconds", "Time to send a batch of events until each is confirmed."
 )
 LAST_RUN = Gauge(
     "taawon_relay_last_run_timestamp_seconds",

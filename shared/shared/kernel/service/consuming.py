@@ -22,7 +22,7 @@ async def keep_consuming(runtime: Runtime, consumers: Consumers) -> None:
     """Subscribe the consumers, waiting for broker and topology for as long as it takes.
 
     A lost connection is not mended but made anew: the client's own repair waits for ever where a
-    queue that has just come back gives no answer, and the consumer would be not consuming.
+    queue that has just come back gives no answer, and the consumer would receive nothing.
     """
     settle = 0.0
     while True:

@@ -50,7 +50,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
     amqp_url = settings.amqp_url.get_secret_value()
     processor = MessageProcessor(
         sessions=sessions,
-        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} desk"),
+        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} processor"),
         service=settings.service,
         delays=settings.retry_delays,
         probe_seconds=settings.probe_seconds,

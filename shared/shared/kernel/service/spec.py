@@ -55,9 +55,9 @@ def nothing_more(_: FastAPI, __: Settings) -> None:
 class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; nothing is connected by it.
 
-    `settings` is its own class of settings. `routers` have its routes, `consumers` hear events,
+    `settings` is its own class of settings. `routers` have its routes, `consumers` take events,
     `jobs` are its work beside requests and messages, in units; `background` is what does not come
-    in units. `snapshots` tell its present state to whoever lost it. `keys`
+    in units. `snapshots` publish its present state to whoever lost it. `keys`
     says where the keys that verify tokens come from. `sealed` are the columns that it holds sealed:
     a service with any is given the key of personal fields, all others are not. `larger_bodies`
     gives single paths a body limit of their own, in bytes. `owner_of` says who, beside the

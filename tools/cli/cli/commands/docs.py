@@ -41,7 +41,7 @@ COMMON = set(Event.model_fields)
 
 @dataclass(frozen=True)
 class QueueDescription:
-    """A consumer that hears an event."""
+    """A consumer of an event."""
 
     queue: str
     does: str
@@ -73,7 +73,7 @@ def contracts(
         bool, typer.Option("--accept", help="Store the schemas as they are now.")
     ] = False,
 ) -> None:
-    """Compare the stored schemas of events with the code; listeners rely on them.
+    """Compare the stored schemas of events with the code; consumers rely on them.
 
     A new optional field may be accepted. Whatever takes something away needs a new topic, `….v2`.
 
@@ -110,7 +110,7 @@ def events_page(groups: Iterable[Consumers]) -> str:
 
 
 def asyncapi_page(group: Consumers) -> str:
-    """What the service listens to, as AsyncAPI 3."""
+    """What the service consumes, as AsyncAPI 3."""
     broker = RabbitBroker("amqp://localhost/")
     for consumer in group.consumers:
         _describe(broker, consumer)

@@ -33,7 +33,7 @@ class ServiceRefused(DomainError):
 
 
 class UnknownService(NotFound):
-    """No door of this service is known."""
+    """No URL of this service is known."""
 
 
 class NotAllSent(Conflict):
@@ -108,9 +108,7 @@ def _carry_out(
 ) -> None:
     if service not in client.urls:
         known = ", ".join(client.urls)
-        raise UnknownService(
-            f"no door of {service!r} is known, only of {known}: name it with --url"
-        )
+        raise UnknownService(f"no URL of {service!r} is known, only of {known}: name it with --url")
     run = asyncio.run(_follow(service, request, client, wait=wait, quiet=as_json))
     if as_json:
         typer.echo(orjson.dumps(run).decode())

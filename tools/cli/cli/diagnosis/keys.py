@@ -74,7 +74,7 @@ def _signing_keys(seen: Observations) -> Iterator[Finding]:
         f"the list of signing keys at {seen.keys_url} {state}: no token will be accepted",
         "start the registry again; it makes a key where there is none"
         if works
-        else "mend what else is wrong with the registry: it tells its keys again then",
+        else "mend what else is wrong with the registry: it publishes its keys again then",
         f"curl -i {seen.keys_url}",
     )
 

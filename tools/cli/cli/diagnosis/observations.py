@@ -10,7 +10,7 @@ from shared.kernel.admin.schemas import SealedOut, Status
 
 
 class Severity(StrEnum):
-    """Error: somebody is not told, or will not be. Warning: look soon. Info: good to know."""
+    """Error: somebody is not alerted, or will not be. Warning: look soon. Info: good to know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -105,7 +105,7 @@ Rule = Callable[[Observations], Iterator[Finding]]
 
 
 def known_statuses(seen: Observations) -> Iterator[tuple[str, Status]]:
-    """Each service that told how it stands."""
+    """Each service that reported how it stands."""
     for one in seen.services:
         if one.status is not None:
             yield one.name, one.status

@@ -53,7 +53,7 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
                 "declare every queue: `taawon up` does so, and leaves what runs as it is"
                 if seen.here
                 else "declare every queue, as an administrator of the vhost, with the program of"
-                " the service that listens; compose does so at each `docker compose up -d`",
+                " the service that consumes; compose does so at each `docker compose up -d`",
                 "taawon up" if seen.here else "taawon topology apply",
             )
 
@@ -76,7 +76,7 @@ def _without_consumer(queue: QueueObservation) -> Finding:
         Severity.ERROR,
         "queue-without-consumer",
         queue.name,
-        f"nobody listens to {queue.name}, which holds {queue.messages} messages",
+        f"nobody consumes {queue.name}, which holds {queue.messages} messages",
         f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
         "taawon status",
     )
@@ -94,7 +94,7 @@ def _backlog(queue: QueueObservation) -> Finding:
 
 
 def _queues_waiting(seen: Observations) -> Iterator[Finding]:
-    """Messages that stand aside: they are where they should be, and tell of something."""
+    """Messages that stand aside: they are where they should be, and are worth a look."""
     for name, queue in (_queues(seen) or {}).items():
         if not queue.messages:
             continue
@@ -104,7 +104,7 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
                 "unrouted",
                 name,
                 f"{queue.messages} events of the last 7 days had no consumer",
-                "nothing, unless a listener is missing: docs/events.md says who listens",
+                "nothing, unless a consumer is missing: docs/events.md says who consumes",
             )
         elif name.startswith(f"{RETRY}."):
             yield Finding(
@@ -124,7 +124,7 @@ def _partners_behind(seen: Observations) -> Iterator[Finding]:
                 "partner-behind",
                 queue.name,
                 f"a partner has not fetched {queue.messages} events of its queue {queue.name}",
-                "nothing of ours is wrong; tell the partner where the number keeps growing",
+                "nothing of ours is wrong; write to the partner where the number keeps growing",
             )
 
 

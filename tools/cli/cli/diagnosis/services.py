@@ -76,7 +76,7 @@ def _silent_about_readiness(seen: Observations) -> Iterator[Finding]:
                 one.name,
                 f"{one.name} lives, but does not say whether it is ready: {one.unready}",
                 "see whether its database hangs (a full disk, locks, no connection left):"
-                " PostgreSQL's log and pg_stat_activity tell; then read the log of the service",
+                " see PostgreSQL's log and pg_stat_activity; then read the log of the service",
                 f"tail -n 50 {one.log}" if one.log else f"curl -i {one.url}/readyz",
             )
 

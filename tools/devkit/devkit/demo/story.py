@@ -71,7 +71,7 @@ def extend_later(operator: Client, partner: Client, result: DemoResult, screen: 
 def import_register(
     system: System, operator: Client, result: DemoResult, *, count: int, seed: int, screen: Screen
 ) -> None:
-    """Draw the register file, import it by the command, and wait until everybody has heard."""
+    """Draw the register file, import it by the command, and wait until the audience is complete."""
     register = system.folder / f"register-{count}-{seed}.csv"
     if not register.exists():
         screen.say(f"drawing {count:,} made-up cooperatives after the published figures")

@@ -98,7 +98,7 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 async def list_subjects(
     session: Session, caller: Caller, language: ReaderLanguage = "fr", limit: Limit = 50
 ) -> list[SubjectOut]:
-    """Ideas and calls, the latest told first, with the counts of the whole country."""
+    """Ideas and calls, those alerted last first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     found = await stored_totals.list_subjects(session, limit=limit)
     return [_subject(each, language) for each in found]

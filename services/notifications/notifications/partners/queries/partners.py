@@ -1,4 +1,4 @@
-"""Feeds, subscriptions and doors of partner institutions."""
+"""Feeds, subscriptions and partner queues of partner institutions."""
 
 from __future__ import annotations
 

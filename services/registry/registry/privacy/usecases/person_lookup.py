@@ -134,7 +134,7 @@ def _accounts(sealer: Sealer, who: Who, wanted: Any) -> Select[Any]:
 
 
 def opened(sealer: Sealer, sealed: str | None) -> Contact:
-    """What no key opens can't be anybody's; `taawon doctor` tells of it."""
+    """What no key opens can't be anybody's; `taawon doctor` reports it."""
     try:
         return open_contact(sealer, sealed)
     except Unreadable:
@@ -142,7 +142,7 @@ def opened(sealer: Sealer, sealed: str | None) -> Contact:
 
 
 def email_in(sealer: Sealer, sealed: str) -> str | None:
-    """The e-mail of an account; None where it was forgotten, or where no key opens it."""
+    """The e-mail of an account; None where it was erased, or where no key opens it."""
     try:
         return sealer.open(sealed).get("email")
     except Unreadable:

@@ -1,6 +1,6 @@
-"""What only the database can tell: asked at a scrape, bounded in time, kept for some seconds.
+"""What only the database knows: asked at a scrape, bounded in time, kept for some seconds.
 
-A scrape never fails for the database being away: what it would have told is left out then, and
+A scrape never fails for the database being away: what it would have reported is left out then, and
 `taawon_database_up` is 0.
 """
 
@@ -66,7 +66,7 @@ class Scrape:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def families(self) -> list[Metric]:
-        """Every family that the database told just now or a moment ago, and whether it did."""
+        """Every family that the database reported just now or a moment ago, and whether it did."""
         async with self._lock:
             await self._ask_again()
             answers = dict(self._answers)
