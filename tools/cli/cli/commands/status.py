@@ -158,7 +158,7 @@ def _waiting(outbox: OutboxState) -> str:
 def _consumers(status: Status) -> str:
     if status.consumers.paused:
         return "[red]paused[/red]"
-    return "listen" if status.consumers.consuming else "[red]not consuming[/red]"
+    return "consume" if status.consumers.consuming else "[red]not consuming[/red]"
 
 
 def _queue_cells(one: ServiceObservation, broker: BrokerObservation) -> tuple[str, str]:
