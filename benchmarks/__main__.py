@@ -18,8 +18,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from devkit.places import SERVICES
 from devkit.stack import Stack
+from devkit.stack_layout import SERVICES
 
 from . import page
 from .lab import QUICK, Lab, Sizes

@@ -21,7 +21,7 @@ from shared.kernel.messaging.consumers import Consumer, Consumers
 from shared.kernel.messaging.message_processor import MessageProcessor
 from shared.kernel.messaging.publisher import Publisher
 
-from . import line
+from . import bench_kernel
 from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain
 from .rows import Row, Sense, compared
 
@@ -46,8 +46,8 @@ QUEUE = consumers.consumers[0].queue
 
 async def measure(lab: Lab) -> list[Row]:
     """Rates of both, each on a full queue."""
-    await line.made(lab, consumers)
-    async with lab.database(line.DATABASE) as database:
+    await bench_kernel.made(lab, consumers)
+    async with lab.database(bench_kernel.DATABASE) as database:
 
         async def ours() -> float:
             return await _rate(lab, database, lambda: _ours(lab))
@@ -72,9 +72,9 @@ async def measure(lab: Lab) -> list[Row]:
 async def _rate(
     lab: Lab, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
 ) -> float:
-    await line.emptied(lab, database, QUEUE)
+    await bench_kernel.emptied(lab, database, QUEUE)
     async with lab.publisher("registry", BENCH_VHOST) as publisher:
-        events = [line.outgoing(line.event()) for _ in range(lab.sizes.messages)]
+        events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(lab.sizes.messages)]
         for start in range(0, len(events), 500):
             await publisher.publish(events[start : start + 500])
     seconds = await consume()
@@ -86,9 +86,11 @@ async def _rate(
 async def _ours(lab: Lab) -> float:
     """Our consumer, as a service attaches it."""
     url = lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
-    engine = make_engine(lab.database_url(line.DATABASE))
-    publisher = Publisher(url, name="benchmark desk")
-    processor = MessageProcessor(make_sessions(engine), publisher, "notifications", line.DELAYS)
+    engine = make_engine(lab.database_url(bench_kernel.DATABASE))
+    publisher = Publisher(url, name="benchmark processor")
+    processor = MessageProcessor(
+        make_sessions(engine), publisher, "notifications", bench_kernel.DELAYS
+    )
     broker = RabbitBroker(url, logger=None, apply_types=False)
     left, finished = lab.sizes.messages, asyncio.Event()
 
@@ -114,7 +116,7 @@ async def _ours(lab: Lab) -> float:
 async def _by_hand(lab: Lab) -> float:
     """What somebody writes who needs this one consumer and nothing else."""
     connection = await aio_pika.connect(lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST))
-    database_url = plain(lab.database_url(line.DATABASE))
+    database_url = plain(lab.database_url(bench_kernel.DATABASE))
     async with connection, asyncpg.create_pool(database_url, min_size=PREFETCH) as pool:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=PREFETCH)
@@ -127,7 +129,7 @@ async def _by_hand(lab: Lab) -> float:
             event_id = UUID(message.message_id)
             async with pool.acquire() as database, database.transaction():
                 if await database.fetchval(_INBOX, QUEUE, event_id):
-                    await database.execute(line.NOTE, event_id, event.slug)
+                    await database.execute(bench_kernel.NOTE, event_id, event.slug)
             await message.ack()
             left -= 1
             if not left:

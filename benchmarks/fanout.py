@@ -26,7 +26,7 @@ BUDGET = 1.4
 a thousand recipients has no budget of its own: its row shows what is added."""
 
 
-def published_event(event: CallOpened) -> Outgoing:
+def outgoing_event(event: CallOpened) -> Outgoing:
     """The event as funding's relay sends it."""
     message = wire.message(
         event_id=event.event_id,
@@ -68,7 +68,7 @@ class FanoutRuns:
         """Through the real process: publish the event, hear the commit."""
         await self._clean()
         event = way.opened()
-        message = published_event(event)
+        message = outgoing_event(event)
         began = time.perf_counter()
         await self.funding.publish_one(message)
         ended = await self.commits.first_that(lambda: self._count(event.call_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from .calls import NARROW
-from .fanout import FanoutRuns, published_event
+from .fanout import FanoutRuns, outgoing_event
 from .lab import Lab, until
 from .rows import Row, compared
 
@@ -49,7 +49,7 @@ async def _once(fanout_runs: FanoutRuns, partners: int) -> float:
     database = fanout_runs.database
     before = await database.fetchval("SELECT count(*) FROM feed_entry")
     event = NARROW.opened()
-    message = published_event(event)
+    message = outgoing_event(event)
     began = time.perf_counter()
     await fanout_runs.funding.publish_one(message)
 

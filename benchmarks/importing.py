@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 
 from registry.console import CONSOLE
 from registry.register.domain.cooperative import Entry
-from registry.register.models import rows as models_rows
+from registry.register.models import rows as cooperative_rows
 from registry.register.register_file.decoding import lines_of
 from registry.register.register_file.reader import read_rows
 from registry.register.usecases import imports
@@ -107,7 +107,7 @@ def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
         entry = verdict.entry
         if entry is not None:
             said = [getattr(entry, name) for name in _FIELDS]
-            search_key = models_rows.search_key(entry.name_fr, entry.name_ar)
+            search_key = cooperative_rows.search_key(entry.name_fr, entry.name_ar)
             court, number = entry.identity
             yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
 

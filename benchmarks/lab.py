@@ -13,8 +13,8 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from devkit.places import SERVICES
 from devkit.stack import Stack
+from devkit.stack_layout import SERVICES
 from shared.kernel.data.tables import NOTIFY_CHANNEL
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import VHOST

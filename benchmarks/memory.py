@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from .calls import WIDE
 from .fanout import FanoutRuns
@@ -47,17 +47,17 @@ async def measure(lab: Lab) -> list[Row]:
 async def _watched(lab: Lab, fanout_runs: FanoutRuns) -> dict[str, float]:
     most = dict.fromkeys(SERVICES, 0.0)
 
-    async def watch() -> None:
+    async def sample() -> None:
         while True:
             for service in SERVICES:
                 most[service] = max(most[service], _resident(lab, service))
             await asyncio.sleep(0.01)
 
-    watching = asyncio.create_task(watch())
+    sampling = asyncio.create_task(sample())
     began = time.monotonic()
     while time.monotonic() - began < 2:
         await fanout_runs.ours(WIDE)
-    watching.cancel()
+    sampling.cancel()
     return most
 
 

@@ -12,7 +12,7 @@ from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.relay import Relay
 
-from . import line
+from . import bench_kernel
 from .consuming import QUEUE, consumers
 from .lab import BENCH_VHOST, Broken, Lab, in_turns
 from .rows import Row, compared
@@ -22,8 +22,8 @@ BATCH = 100
 
 async def measure(lab: Lab) -> list[Row]:
     """Rates of both, with the same messages in flight at once."""
-    await line.made(lab, consumers)
-    async with lab.database(line.DATABASE) as database:
+    await bench_kernel.made(lab, consumers)
+    async with lab.database(bench_kernel.DATABASE) as database:
         rates, bare = await in_turns(
             lab, lab.sizes.rounds, lambda: _ours(lab, database), lambda: _bare(lab, database)
         )
@@ -40,11 +40,11 @@ async def measure(lab: Lab) -> list[Row]:
 
 async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
     """Read, publish and mark, batch by batch, as the relay of a service does."""
-    await line.emptied(lab, database, QUEUE)
-    engine = make_engine(lab.database_url(line.DATABASE))
+    await bench_kernel.emptied(lab, database, QUEUE)
+    engine = make_engine(lab.database_url(bench_kernel.DATABASE))
     async with make_sessions(engine).begin() as session:
         for _ in range(lab.sizes.messages):
-            outbox.add(session, line.event())
+            outbox.add(session, bench_kernel.event())
     sent = 0
     async with lab.publisher("registry", BENCH_VHOST) as publisher:
         relay = Relay(engine, publisher, "registry", batch=BATCH)
@@ -60,8 +60,8 @@ async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
 
 async def _bare(lab: Lab, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
-    await line.emptied(lab, database, QUEUE)
-    events = [line.outgoing(line.event()) for _ in range(lab.sizes.messages)]
+    await bench_kernel.emptied(lab, database, QUEUE)
+    events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(lab.sizes.messages)]
     url = lab.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)
     async with connection:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from . import (
+    backfill,
     consuming,
     disk,
     fanout,
@@ -17,7 +18,6 @@ from . import (
     growth,
     hop,
     importing,
-    late,
     memory,
     peering,
     relaying,
@@ -44,7 +44,7 @@ GROUPS = {
     "relay": Group(relaying.measure),
     "import": Group(importing.measure, ("registry", "notifications")),
     "growth": Group(growth.measure, ("notifications",)),
-    "late": Group(late.measure, ("notifications",)),
+    "backfill": Group(backfill.measure, ("notifications",)),
     "feeds": Group(feeds.measure, ("notifications",)),
     "disk": Group(disk.measure, ("notifications",)),
     "memory": Group(memory.measure, SERVICES),

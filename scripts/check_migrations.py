@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from devkit.nodes import postgres_for_tests
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from shared.kernel.data import migrations
 
 

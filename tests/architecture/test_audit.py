@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from devkit import pytest_plugin
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from devkit.databases import psql
 from devkit.nodes import Postgres
-from devkit.places import PROVISIONER, SERVICES
+from devkit.stack_layout import PROVISIONER, SERVICES
 from shared.kernel.data.database import OVERFLOW, POOL
 from shared.kernel.service.spec import spec_of
 

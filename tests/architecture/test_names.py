@@ -1,8 +1,8 @@
 """Names follow docs/glossary.md: no word that it avoids is part of a name that people meet.
 
-Looked at are identifiers of Python, routes and fields of the APIs, tables and columns, queues and
-exchanges, metrics, settings, commands and their options, and the messages of logs. Sentences in
-docstrings, comments and pages are free.
+A module has no name of its table of retired modules. Looked at besides are identifiers of Python,
+routes and fields of the APIs, tables and columns, queues and exchanges, metrics, settings, commands
+and their options, and the messages of logs. Sentences in docstrings, comments and pages are free.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pytest
 
 from devkit.pytest_plugin import test_settings
 from shared.kernel.messaging.addresses import dead_queue
-from shared.kernel.service.spec import installed_consumers
+from shared.kernel.service.app import build
+from shared.kernel.service.spec import installed_consumers, spec_of
 
 NO_DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,13 +42,33 @@ class Found(NamedTuple):
 def avoided() -> dict[str, str]:
     """Each word that the glossary avoids, and the term to use instead."""
     words: dict[str, str] = {}
-    for line in GLOSSARY.read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not line.startswith("|") or set(line) <= set("|- "):
-            continue
+    for cells in rows(*sections("Terms", "Retired names")):
         old, use = (cells[2], cells[0]) if len(cells) == 3 else (cells[0], cells[-1])
         words |= {words_of(word): use for word in re.findall(r"`([^`]+)`", old)}
     return words
+
+
+def retired_modules() -> dict[str, str]:
+    """Each name that no module may have, and the name to use instead."""
+    return {
+        name: new
+        for old, new in rows(*sections("Retired modules"))
+        for name in re.findall(r"`([^`]+)`", old)
+    }
+
+
+def sections(*titles: str) -> list[str]:
+    """The lines of these sections of the glossary."""
+    parts = re.split(r"^## (.+)$", GLOSSARY.read_text(), flags=re.MULTILINE)
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return [line for title in titles for line in found[title].splitlines()]
+
+
+def rows(*lines: str) -> Iterator[list[str]]:
+    """The cells of each row of a table, its rule left out."""
+    for line in lines:
+        if line.startswith("|") and not set(line) <= set("|- "):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def words_of(name: str) -> str:
@@ -80,6 +101,13 @@ def sources() -> list[Path]:
         if not {".venv", "node_modules", "__pycache__"} & set(path.parts)
         and path != Path(__file__).resolve()
     )
+
+
+def modules() -> Iterator[Found]:
+    """Each module and folder of Python under its own name, the prefix of a test left out."""
+    for path in sources():
+        yield Found(str(path.relative_to(ROOT)), path.stem.removeprefix("test_"))
+        yield Found(str(path.parent.relative_to(ROOT)), path.parent.name)
 
 
 def parsed() -> Iterator[tuple[str, ast.Module]]:
@@ -164,7 +192,7 @@ def settings() -> Iterator[Found]:
 def routes() -> Iterator[Found]:
     """Paths, parameters, schemas and fields of the OpenAPI document of each service."""
     for entry in entry_points(group="taawon.services"):
-        app = entry.load()(test_settings(entry.name, NO_DATABASE))
+        app = build(spec_of(entry.name), test_settings(entry.name, NO_DATABASE))
         document = app.openapi()
         for path, operations in document.get("paths", {}).items():
             yield Found(f"{entry.name} API", path)
@@ -223,6 +251,17 @@ def test_no_name_has_a_word_that_the_glossary_avoids(kind: str) -> None:
 
     assert found, f"nothing was looked at for {kind}"
     assert complaints(found) == []
+
+
+def test_no_module_has_a_retired_name() -> None:
+    retired = retired_modules()
+
+    assert [
+        f"{place}: the glossary says {retired[name]}"
+        for place, name in sorted(set(modules()))
+        if name in retired
+    ] == []
+    assert retired["parked"].startswith("`quarantine`")
 
 
 def test_the_glossary_names_words_to_avoid_and_what_to_use() -> None:

@@ -46,8 +46,8 @@ from shared.kernel.data.database import engine_of
 from shared.kernel.messaging import outbox, topology
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.relay import Relay
+from shared.kernel.service.consuming import keep_consuming
 from shared.kernel.service.lifespan import assemble
-from shared.kernel.service.listening import listen
 from shared.kernel.service.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +150,7 @@ def caller_of(frame: FrameType, file: str) -> str | None:
 def recorded() -> Iterator[Way]:
     """What is entered meanwhile, until the alerts are inserted."""
     way = Way()
-    event.listen(Engine, "before_cursor_execute", way.end_at_alerts)
+    event.keep_consuming(Engine, "before_cursor_execute", way.end_at_alerts)
     before = sys.getprofile()
     sys.setprofile(way.profile)
     try:
@@ -224,7 +224,7 @@ async def way(
         running(
             "notifications", databases.fresh("notifications"), vhost.url("notifications")
         ) as receiver,
-        at_work(listen(receiver, consumers)),
+        at_work(keep_consuming(receiver, consumers)),
         http_of(sender, tokens) as http,
     ):
         async with receiver.sessions.begin() as session:
@@ -232,7 +232,7 @@ async def way(
                 batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=(A_COOPERATIVE,)
             )
             await audience_handlers.store_imported_cooperatives(known, session)
-        await pytest_plugin.eventually(lambda: receiver.listening, within=60)
+        await pytest_plugin.eventually(lambda: receiver.consuming, within=60)
         drafted = await http.post("/calls", json=A_CALL)
         relay = Relay(sender.engine, sender.publisher, "funding")
         with recorded() as way:

@@ -16,10 +16,10 @@ from benchmarks.rows import Sense, compared, limited
 from benchmarks.run import GROUPS, run, services_of
 
 from devkit.nodes import Broker, Postgres
-from devkit.places import SERVICES
 from devkit.stack import Stack
+from devkit.stack_layout import SERVICES
 
-TIMED = ["fanout", "consumer", "relay", "late", "feeds", "disk"]
+TIMED = ["fanout", "consumer", "relay", "backfill", "feeds", "disk"]
 
 
 @pytest.fixture(scope="module")

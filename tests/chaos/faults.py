@@ -12,15 +12,15 @@ from random import Random
 from uuid import UUID
 
 from devkit.broker import Server
-from devkit.places import PROVISIONER
+from devkit.stack_layout import PROVISIONER
 from shared.contracts.base import now
 
-from ..journeys.leftovers import Leftovers
-from ..journeys.line import Line
 from ..journeys.stories import Story, a_track
+from ..journeys.tcp_proxy import TcpProxy
+from ..journeys.unfinished_work import UnfinishedWork
 from .load import Load, Subject, key_of
 from .processes import Member, Processes
-from .windows import DELIVERY, FANOUT, KEEPING, KINDS, PARTNER_QUEUE, PUBLISH, FaultWindow
+from .stop_moments import DELIVERY, FANOUT, KEEPING, KINDS, PARTNER_QUEUE, PUBLISH, FaultWindow
 
 RECOVERY_SECONDS = 120.0
 DELAY = 0.8
@@ -74,11 +74,11 @@ class Field:
     processes: Processes
     load: Load
     chances: Random
-    left: Leftovers = field(init=False)
+    left: UnfinishedWork = field(init=False)
     row_began: datetime = field(default_factory=now)
 
     def __post_init__(self) -> None:
-        self.left = Leftovers(self.story)
+        self.left = UnfinishedWork(self.story)
 
     def window(self, target: str) -> FaultWindow:
         return FaultWindow(self.story, self.processes, target, Random(self.chances.getrandbits(64)))
@@ -230,8 +230,8 @@ class Lines:
 
     async def _lay(self, member: Member) -> None:
         known = await asyncio.to_thread(member.stack.environment, member.service)
-        broker = await self.stack.enter_async_context(Line.to(known["TAAWON_AMQP_URL"]))
-        database = await self.stack.enter_async_context(Line.to(known["TAAWON_DATABASE_URL"]))
+        broker = await self.stack.enter_async_context(TcpProxy.to(known["TAAWON_AMQP_URL"]))
+        database = await self.stack.enter_async_context(TcpProxy.to(known["TAAWON_DATABASE_URL"]))
         member.lines = {"broker": broker, "database": database}
         member.settings["TAAWON_AMQP_URL"] = broker.url
         member.settings["TAAWON_DATABASE_URL"] = database.url
@@ -259,7 +259,7 @@ async def half_open(field: Field, target: str, where: str) -> FaultKind:
     so; later whoever asks anew is heard."""
     async with standing(field, target) as it:
         line = it.member.lines[where]
-        line.go_dead()
+        line.drop_all()
     try:
         taken_over = await _silence(field, target)
     finally:

@@ -15,10 +15,10 @@ from notifications.partners.domain.subscriptions import SubscriptionFilter
 from shared.contracts.base import now
 
 from ..journeys.stories import Partner, Story
-from . import faults as strikes
+from . import faults
 from .faults import FaultKind, Field, Lines
-from .listening import StreamReader
 from .load import Chances, Load
+from .partner_reader import StreamReader
 from .processes import TARGETS, Processes
 from .verdict import Inspector
 from .verification import Verdict
@@ -51,11 +51,11 @@ class Fault:
 
 
 def _kill(target: str) -> Fault:
-    return Fault("kill -9", target, lambda c: strikes.kill(c.field, target), "kills")
+    return Fault("kill -9", target, lambda c: faults.kill(c.field, target), "kills")
 
 
 def _freeze(target: str) -> Fault:
-    return Fault("frozen", target, lambda c: strikes.freeze(c.field, target), "freezes")
+    return Fault("frozen", target, lambda c: faults.freeze(c.field, target), "freezes")
 
 
 def _outage(server: str, how: str) -> Fault:
@@ -63,13 +63,13 @@ def _outage(server: str, how: str) -> Fault:
         stack = campaign.field.story.stack
         found = stack.broker.found if server == "RabbitMQ" else stack.postgres.found
         assert found.server is not None
-        return await strikes.outage(campaign.field, found.server, how)
+        return await faults.outage(campaign.field, found.server, how)
 
     return Fault("stopped" if how == "stop" else "kill -9", server, inject, "outages")
 
 
 def _line(target: str, where: str, how: str) -> Fault:
-    act = strikes.cut if how == "cut" else strikes.half_open
+    act = faults.cut if how == "cut" else faults.half_open
     name = "line cut in mid-frame" if how == "cut" else "line half open"
     sort = "cuts" if how == "cut" else "freezes"
     return Fault(
@@ -165,15 +165,15 @@ class Campaign:
         await self.processes.start()
         await self.load.prepare()
         await self._invite()
-        listening = [asyncio.create_task(one.listen()) for one in self.readers]
+        reading = [asyncio.create_task(one.read()) for one in self.readers]
         try:
             async with self._stack, self.load.running():
                 yield self
                 await self._take_leave()
         finally:
-            for task in listening:
+            for task in reading:
                 task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
+            await asyncio.gather(*reading, return_exceptions=True)
 
     async def _invite(self) -> None:
         for request in REQUESTS:

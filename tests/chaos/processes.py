@@ -12,13 +12,13 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from devkit.places import PROVISIONER, SERVICES
 from devkit.processes import Process
 from devkit.stack import Stack
+from devkit.stack_layout import PROVISIONER, SERVICES
 from devkit.state import usable_port
 from shared.kernel.waiting import wait_until
 
-from ..journeys.line import Line
+from ..journeys.tcp_proxy import TcpProxy
 
 TARGETS = (*SERVICES, PROVISIONER)
 AVOIDED_SECONDS = 5.0
@@ -35,7 +35,7 @@ class Member:
         self.process: Process = stack.process(self.name)
         self.settings: dict[str, str] = {}
         self.avoided_until = 0.0
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, TcpProxy] = {}
         """What carries its words to the broker and to the database, where it was given lines."""
         self._pid: int | None = None
         """Kept, for the moment to freeze it is short; a child of ours that died has it still."""

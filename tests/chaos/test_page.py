@@ -15,8 +15,8 @@ from .faults import FaultKind
 from .matrix import MATRIX, Result
 from .processes import TARGETS
 from .report import BEGIN, COLUMNS, END, Circumstances, Run
+from .stop_moments import KINDS
 from .verification import Verdict
-from .windows import KINDS
 
 ROOT = Path(__file__).parents[2]
 MADE = Circumstances(

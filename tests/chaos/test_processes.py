@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from devkit.places import PROVISIONER
 from devkit.processes import NotStarted
 from devkit.stack import Stack
+from devkit.stack_layout import PROVISIONER
 
-from ..journeys.line import Line
+from ..journeys.tcp_proxy import TcpProxy
 from .processes import Member, Processes
 
 
@@ -59,7 +59,7 @@ async def server() -> AsyncIterator[tuple[str, list[int]]]:
 
 
 @asynccontextmanager
-async def a_call(line: Line) -> AsyncIterator[None]:
+async def a_call(line: TcpProxy) -> AsyncIterator[None]:
     port = int(line.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -96,7 +96,7 @@ async def test_behind_a_line_a_member_has_the_port_that_the_server_sees(
 ):
     url, callers = server
     _, behind = processes.members
-    async with Line.to(url) as line:
+    async with TcpProxy.to(url) as line:
         behind.lines = {"database": line}
         async with a_call(line):
             assert processes.talker(PROVISIONER, callers[0]) is behind

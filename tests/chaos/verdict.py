@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from notifications.audience.models import PROFILE_COLUMNS
 from notifications.fanout.announcements import (
     CALL_EVENTS,
@@ -34,11 +34,11 @@ from shared.contracts.criteria import Profile
 from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.contracts.registry import CooperativeRecord
 
-from ..journeys.leftovers import Leftovers
 from ..journeys.register_files import matching
 from ..journeys.stories import Story
-from .listening import StreamReader
+from ..journeys.unfinished_work import UnfinishedWork
 from .load import Subject
+from .partner_reader import StreamReader
 from .verification import AlertsWritten, Verdict, due, verify
 
 CONTRACTS: dict[str, type[CallEvent | IdeaEvent]] = {
@@ -66,7 +66,7 @@ class Inspector:
     def __init__(self, story: Story, readers: list[StreamReader]) -> None:
         self.story = story
         self.readers = readers
-        self.left = Leftovers(story)
+        self.left = UnfinishedWork(story)
         self.started_at = now()
         self._filters: dict[str, SubscriptionFilter] = {}
         self._received_at: dict[str, int] = {}
@@ -91,16 +91,16 @@ class Inspector:
         await self._alerts(verdict, subjects, register)
 
     async def _settle(self, verdict: Verdict) -> None:
-        leftovers: list[str] = []
+        unfinished: list[str] = []
 
         async def look() -> bool:
-            leftovers[:] = [left async for left in self.left.everything()]
-            return not leftovers
+            unfinished[:] = [left async for left in self.left.everything()]
+            return not unfinished
 
         try:
             await self.story.eventually(look, within=60)
         except AssertionError:
-            verdict.wrong += leftovers
+            verdict.wrong += unfinished
 
     # The register and its copy
 
@@ -162,7 +162,7 @@ class Inspector:
                 )
             for row in rows:
                 if row["topic"] in CONTRACTS:
-                    content = _announced_by(_parsed(row))
+                    content = _announcement_of(_parsed(row))
                     found[content.announcement_id].append(content)
         return found
 
@@ -257,7 +257,7 @@ def _alerted(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UU
     return alerts
 
 
-def _announced_by(event: CallEvent | IdeaEvent) -> Announcement:
+def _announcement_of(event: CallEvent | IdeaEvent) -> Announcement:
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
         return announcement_of_idea(event.idea, occurred_at=event.occurred_at)
     return announcement_of_call(event.call)

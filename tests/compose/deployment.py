@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from devkit.state import free_port
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST

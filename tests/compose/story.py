@@ -9,8 +9,8 @@ from typing import Any
 from devkit.client import Client, Refused
 from devkit.demo import story
 from devkit.demo.cast import PARTNERS, Cast, PartnerQueue
-from devkit.demo.facts import PATIENCE, DemoResult
 from devkit.demo.reading import seeds_of
+from devkit.demo.results import PATIENCE, DemoResult
 from devkit.demo.screen import Screen
 from shared.kernel.waiting import wait_until
 

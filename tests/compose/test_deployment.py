@@ -11,7 +11,7 @@ import httpx
 
 from devkit.demo.cast import PartnerQueue
 from devkit.demo.reading import read_feed
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until
 

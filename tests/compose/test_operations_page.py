@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from devkit.demo.facts import PATIENCE
 from devkit.demo.reading import read_feed, seeds_of
-from devkit.places import OPERATOR, SERVICES
+from devkit.demo.results import PATIENCE
+from devkit.stack_layout import OPERATOR, SERVICES
 from devkit.state import is_free
 from shared.kernel.waiting import wait_until
 

@@ -10,7 +10,7 @@ import pytest
 
 from devkit.stack import Stack
 
-from .breaking import breakable, breakage, breaker
+from .outages import breakable, breakage, breaker
 from .stories import Story, end, started
 
 __all__ = ["breakable", "breakage", "breaker"]

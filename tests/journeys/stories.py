@@ -20,9 +20,9 @@ from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.engine import make_url
 
 from devkit.forks import commands
-from devkit.places import SERVICES
 from devkit.pytest_plugin import PATIENCE, eventually
 from devkit.stack import Stack
+from devkit.stack_layout import SERVICES
 from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
 from shared.contracts.base import Event, now

@@ -11,7 +11,7 @@ import pytest
 from ..chaos.matrix import MATRIX, Campaign, Fault
 from ..chaos.processes import Processes
 from ..chaos.verification import Verdict
-from .breaking import Breakage
+from .outages import Breakage
 from .stories import Story
 
 SEED = 7

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from .breaking import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breakage, end_of
-from .line import Line
+from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breakage, end_of
 from .stories import Partner, PartnerQueue, Story
+from .tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -107,11 +107,11 @@ async def test_an_import_whose_consumer_is_killed_reaches_the_whole_audience(
 async def test_a_relay_killed_with_its_claim_open_leaves_no_lock_and_loses_nothing(
     breakable: Story, breakage: Breakage
 ) -> None:
-    async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
         await breakage.restart("funding", TAAWON_AMQP_URL=line.url)
         first = await breakable.open_call(A_TRACK)
         await breakable.until_alerted(first)
-        line.stop_reading()
+        line.drop_replies()
         second = await breakable.open_call(A_TRACK)
         await breakable.eventually(lambda: line.lost_bytes)
         assert await breakage.relays_under_way("funding") != []

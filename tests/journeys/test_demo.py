@@ -20,8 +20,8 @@ import pytest
 from devkit.client import Client
 from devkit.demo.cast import PARTNERS
 from devkit.demo.reading import read_feed
-from devkit.places import OPERATOR, PROVISIONER, SERVICES
 from devkit.stack import Stack
+from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES
 from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
 from shared.contracts.criteria import Criteria

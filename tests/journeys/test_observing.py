@@ -17,7 +17,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from shared.errors import DomainError
 
 from .stories import Story

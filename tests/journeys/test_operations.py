@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from .stories import Story, a_call, unique
 
@@ -63,16 +63,16 @@ async def test_an_event_is_followed_from_its_outbox_to_its_inbox(story: Story, a
 
     steps = by_correlation["steps"]
     moments = [(each["service"], each["what"], each["topic"]) for each in steps]
-    opened, until_alerted = "funding.call.opened.v1", "notifications.fanout.completed.v1"
+    opened, fanned_out = "funding.call.opened.v1", "notifications.fanout.completed.v1"
     assert moments[0] == ("funding", "written", opened)
-    assert ("notifications", "taken", opened) in moments
-    assert ("notifications", "written", until_alerted) in moments
+    assert ("notifications", "processed", opened) in moments
+    assert ("notifications", "written", fanned_out) in moments
     assert "notifications.follow_call" in {each["detail"] for each in steps}
     assert by_correlation["silent"] == {}
     _, by_event = await ask("trace", steps[0]["event_id"])
     assert {(each["service"], each["what"]) for each in by_event["steps"]} >= {
         ("funding", "written"),
-        ("notifications", "taken"),
+        ("notifications", "processed"),
     }
 
 

@@ -13,9 +13,9 @@ from devkit.broker import Server
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 
-from .breaking import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breakage
-from .line import Line
+from .outages import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breakage
 from .stories import SHORT_DELAYS, Story, a_call
+from .tcp_proxy import TcpProxy
 
 OUTAGE_SECONDS = 2 * sum(DELAYS)
 SEVERAL_LOOKS = 5 * float(SHORT_DELAYS["TAAWON_RELAY_POLL_SECONDS"])
@@ -80,11 +80,11 @@ async def test_a_restarted_broker_gets_every_event_again_and_nobody_is_alerted_t
     breakable: Story, breakage: Breakage, how: str
 ) -> None:
     repeated = await breakage.counted("repeated")
-    async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
         await breakage.restart("funding", TAAWON_AMQP_URL=line.url)
         await breakable.until_alerted(await breakable.open_call(A_TRACK))
         async with breakage.fanouts_blocked():
-            line.stop_reading()
+            line.drop_replies()
             call_id = await breakable.open_call(A_TRACK)
             await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL))
             await breakable.eventually(lambda: line.lost_bytes)
@@ -103,11 +103,11 @@ async def test_a_restarted_broker_gets_every_event_again_and_nobody_is_alerted_t
 async def test_of_two_funding_processes_one_relays_and_the_other_takes_over(
     breakable: Story, breakage: Breakage
 ) -> None:
-    async with Line.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
         settings = {"TAAWON_AMQP_URL": line.url, "TAAWON_PUBLISH_TIMEOUT": "120"}
         await breakage.restart("funding", **settings)
         await breakable.until_alerted(await breakable.open_call(A_TRACK))
-        line.stop_reading()
+        line.drop_replies()
         first = await breakable.open_call(A_TRACK)
         await breakable.eventually(lambda: line.lost_bytes)
         (relay,) = await breakage.relays_under_way("funding")

@@ -18,8 +18,8 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 
-from devkit.places import SERVICES
 from devkit.stack import Stack
+from devkit.stack_layout import SERVICES
 from shared.kernel.encryption.sealer import Sealer, Unreadable
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management

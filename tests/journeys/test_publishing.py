@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from .stories import Story, a_call, an_idea
 

@@ -19,7 +19,7 @@ from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 
-from .breaking import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breakage
+from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breakage
 from .stories import Story, a_track, unique
 
 STORE_PARTNER = "notifications.store_partner"

@@ -23,7 +23,7 @@ from notifications.fanout import handlers
 from notifications.partners import handlers as partners_handlers
 from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState
 from registry.identity.domain.accounts import Account
-from registry.privacy.usecases.answers import record_response
+from registry.privacy.usecases.person_responses import record_response
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.funding import CallOpened
 from shared.contracts.registry import CooperativeRecord, CooperativesImported, partner_id_of

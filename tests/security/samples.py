@@ -11,7 +11,7 @@ from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
 from shared.kernel.runtime import Runtime
 
-from .doors import Target
+from .running_services import Target
 
 PARTNER = "indh-agadir"
 COOPERATIVE = uuid.UUID("00000000-0000-4000-8000-00000000c001")

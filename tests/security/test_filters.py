@@ -12,12 +12,12 @@ import httpx
 import orjson
 import pytest
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from shared.kernel.web.requests import encode_cursor
 
 from . import samples
-from .doors import Operation, Target, operations
-from .test_bodies import _path, problem
+from .running_services import Operation, Target, operations
+from .test_request_bodies import _path, problem
 
 ASKED = [
     operation

@@ -21,11 +21,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from devkit.places import SERVICES
 from devkit.pytest_plugin import PATIENCE
+from devkit.stack_layout import SERVICES
 
 from . import samples
-from .doors import Operation, Target, document, operations, routes
+from .running_services import Operation, Target, document, operations, routes
 
 CHECKS = [
     not_a_server_error,

@@ -15,12 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
-from devkit.places import SERVICES
 from devkit.pytest_plugin import Tokens
+from devkit.stack_layout import SERVICES
 from shared.kernel.auth.tokens import ALGORITHM
 
 from . import samples
-from .doors import Operation, Target, operations
+from .running_services import Operation, Target, operations
 
 HOUR = 3600
 FAR_OFF = 4102444800

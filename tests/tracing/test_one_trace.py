@@ -68,7 +68,7 @@ async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClie
     """The whole process of a service, relay and consumers included, and a client of its door."""
     async with app.router.lifespan_context(app):
         app.state.runtime.verifier = tokens.verifier
-        await eventually(lambda: app.state.runtime.listening)
+        await eventually(lambda: app.state.runtime.consuming)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             http.headers.update(tokens.headers(Role.OPERATOR))

@@ -22,7 +22,7 @@ from .ledger.api import ledger, totals
 from .partners import jobs as partner_jobs
 from .partners.api import feeds, partner_ledger, partners
 from .partners.handlers import consumers as partner_consumers
-from .partners.queries.partners import handed_of
+from .partners.queries.partners import partner_deliveries
 from .settings import NotificationsSettings
 
 ROUTES = (inbox, totals, explanations, ledger, approvals, partners, feeds, partner_ledger)
@@ -30,7 +30,7 @@ COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
     "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
 }
-"""What an operator should see of notifications beside what every service tells."""
+"""What an operator should see of notifications beside what every service reports."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
     "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
@@ -52,7 +52,7 @@ SPEC = ServiceSpec(
     counts=COUNTS,
     names=NAMES,
     measures=db_metrics.MEASURES,
-    handed_of=handed_of,
+    partner_deliveries=partner_deliveries,
 )
 
 

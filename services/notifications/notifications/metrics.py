@@ -1,4 +1,4 @@
-"""What notifications counts: fan-outs, alerts, and how late the audience hears."""
+"""What notifications counts: fan-outs, alerts, and the delay of the audience."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALERTS = Counter(
 )
 AUDIENCE_DELAY = Histogram(
     "taawon_audience_delay_seconds",
-    "Age of a fact of the register when the audience has it.",
+    "Age of a change of the register when the audience has it.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
 )
 PARTNER_QUEUES_MADE = Counter(
@@ -85,7 +85,7 @@ def _add(kind: str, numbers: Mapping[str, int]) -> None:
 
 
 def observe_audience_delay(session: AsyncSession, occurred_at: datetime) -> None:
-    """Say how old a fact of the register was when the audience committed it."""
+    """Say how old a change of the register was when the audience committed it."""
 
     def count() -> None:
         age = (datetime.now(UTC) - occurred_at).total_seconds()

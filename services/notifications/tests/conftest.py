@@ -60,7 +60,7 @@ async def served(
     )
     engine = make_engine(databases.fresh("notifications"))
     sessions = make_sessions(engine)
-    queue_of_partner = PartnerQueue(
+    new_queue = PartnerQueue(
         slug=slug,
         queue=queue_name(slug),
         username=f"p-{slug}",
@@ -76,7 +76,7 @@ async def served(
             ),
             {"slug": slug},
         )
-        session.add(queue_of_partner)
+        session.add(new_queue)
     assert await partner_queue.provision_partner_queues(sessions, provisioner) == 1
-    yield Served(sessions, rabbitmq, queue_of_partner, "secret")
+    yield Served(sessions, rabbitmq, new_queue, "secret")
     await engine.dispose()

@@ -18,7 +18,7 @@ from notifications.partners.api import feeds
 from notifications.partners.domain.subscriptions import SubscriptionFilter
 from notifications.partners.models import feed_entry
 from notifications.partners.usecases import partners
-from notifications.partners.usecases import partners as usecases_partners
+from notifications.partners.usecases.partners import subscribe, trim_feeds
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.data.tables import AuditRow
@@ -326,13 +326,13 @@ async def test_two_who_subscribe_at_once_do_not_both_take_the_last_place(
         api.runtime.sessions = sessions = make_sessions(engine)
         await api.http.post("/subscriptions", json={}, headers=partner(tokens))
 
-        async with sessions.begin() as session, sessions() as watching:
-            await usecases_partners.subscribe(session, caller, SubscriptionFilter())
+        async with sessions.begin() as session, sessions() as observer:
+            await subscribe(session, caller, SubscriptionFilter())
             second = asyncio.create_task(
                 api.http.post("/subscriptions", json={}, headers=partner(tokens))
             )
             waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            await pytest_plugin.eventually(lambda: second.done() or watching.scalar(waits))
+            await pytest_plugin.eventually(lambda: second.done() or observer.scalar(waits))
         answer = await second
 
     await engine.dispose()
@@ -443,7 +443,7 @@ async def fed_since(api, *ages):
 
 async def trimmed(api, days=400):
     async with api.sessions.begin() as session:
-        return await usecases_partners.trim_feeds(session, days=days)
+        return await trim_feeds(session, days=days)
 
 
 async def positions(api, tokens, **parameters):

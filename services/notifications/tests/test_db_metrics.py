@@ -21,26 +21,26 @@ from notifications.partners import jobs
 from .builders import a_call, a_record, a_track, cancelled, imported, opened
 
 
-async def consume(channel: Any, handler: Any, *events: Any) -> None:
+async def consume(api: Any, handler: Any, *events: Any) -> None:
     for event in events:
-        async with channel.sessions.begin() as session:
+        async with api.sessions.begin() as session:
             await handler(event, session)
 
 
-async def registered(channel: Any, *records: Any) -> None:
+async def registered(api: Any, *records: Any) -> None:
     batch = imported(*records)
-    await consume(channel, audience_handlers.store_imported_cooperatives, batch)
+    await consume(api, audience_handlers.store_imported_cooperatives, batch)
 
 
-async def run(channel: Any, *statements: str) -> None:
-    async with channel.sessions.begin() as session:
+async def run(api: Any, *statements: str) -> None:
+    async with api.sessions.begin() as session:
         for statement in statements:
             await session.execute(text(statement))
 
 
-async def measured(channel: Any) -> dict[str, float]:
-    channel.app.state.scrape = None  # what another test was alerted is of its own rows
-    answer = await channel.http.get("/metrics")
+async def measured(api: Any) -> dict[str, float]:
+    api.app.state.scrape = None  # what another test was alerted is of its own rows
+    answer = await api.http.get("/metrics")
     found = {}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples:
@@ -53,30 +53,28 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_a_fan_out_is_timed_and_its_alerts_are_counted_by_verdict(channel):
+async def test_a_fan_out_is_timed_and_its_alerts_are_counted_by_verdict(api):
     def alerts() -> list[float]:
         verdicts = ("eligible", "unknown", "corrected")
         return [counted("taawon_alerts_total", kind="call", verdict=v) for v in verdicts]
 
-    await registered(
-        channel, a_record(sector="ARGAN"), a_record(sector=None), a_record(sector="OLIVE")
-    )
+    await registered(api, a_record(sector="ARGAN"), a_record(sector=None), a_record(sector="OLIVE"))
     call = a_call(a_track(sectors=["ARGAN"]))
     before, times = alerts(), counted("taawon_fanout_seconds_count", kind="call")
 
-    await consume(channel, handlers.follow_call, opened(call))
-    await consume(channel, handlers.follow_call, cancelled(call))
+    await consume(api, handlers.follow_call, opened(call))
+    await consume(api, handlers.follow_call, cancelled(call))
 
     assert [now - then for now, then in zip(alerts(), before, strict=True)] == [1, 1, 2]
     assert counted("taawon_fanout_seconds_count", kind="call") == times + 2
     assert counted("taawon_fanouts_running") == 0
 
 
-async def test_a_fan_out_that_is_rolled_back_alerted_nobody(channel):
-    await registered(channel, a_record())
+async def test_a_fan_out_that_is_rolled_back_alerted_nobody(api):
+    await registered(api, a_record())
     before = counted("taawon_alerts_total", kind="call", verdict="eligible")
 
-    async with channel.sessions() as session:
+    async with api.sessions() as session:
         await handlers.follow_call(opened(a_call()), session)
         await session.rollback()
 
@@ -84,19 +82,19 @@ async def test_a_fan_out_that_is_rolled_back_alerted_nobody(channel):
     assert counted("taawon_fanouts_running") == 0
 
 
-async def test_the_audience_shows_how_much_it_knows_and_how_late(channel):
+async def test_the_audience_shows_how_much_it_knows_and_how_late(api):
     received = counted("taawon_audience_delay_seconds_count")
 
-    await registered(channel, a_record(version=3), a_record(version=4))
+    await registered(api, a_record(version=3), a_record(version=4))
 
-    found = await measured(channel)
+    found = await measured(api)
     assert found["taawon_audience_cooperatives"] == 2
     assert found["taawon_audience_versions"] == 7
     assert found["taawon_backfill_waiting_cooperatives"] == 2
     assert counted("taawon_audience_delay_seconds_count") == received + 1
 
 
-async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(channel):
+async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(api):
     row = (
         "INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on,"
         " closes_at)"
@@ -104,7 +102,7 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(chan
     )
     held = uuid.uuid4()
     await run(
-        channel,
+        api,
         row.format(uuid.uuid4(), "open", "now() + interval '1 day'"),
         row.format(uuid.uuid4(), "open", "now() - interval '1 day'"),
         row.format(uuid.uuid4(), "cancelled", "NULL"),
@@ -113,7 +111,7 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(chan
         f" VALUES ('{held}', 'held', 'a wrong cap', '{uuid.uuid4()}')",
     )
 
-    found = await measured(channel)
+    found = await measured(api)
 
     assert found["taawon_subjects_without_fanout"] == 1
     assert (found["taawon_fanout_approvals held"], found["taawon_fanout_approvals stopped"]) == (
@@ -122,17 +120,17 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(chan
     )
 
 
-async def test_feeds_that_wait_are_measured_by_channel_and_never_by_partner(channel):
+async def test_feeds_that_wait_are_measured_by_channel_and_never_by_partner(api):
     channels = (("indh", 3, 1), ("crdh", 5, 5), ("ocp", 9, 0))
     for slug, last, delivered in channels:
         await run(
-            channel,
+            api,
             f"INSERT INTO partner (slug, last_position) VALUES ('{slug}', {last})",
             "INSERT INTO partner_queue (slug, queue, username, password_hash, state,"
             f" delivered_position) VALUES ('{slug}', 'q-{slug}', 'u', 'x', 'ready', {delivered})",
         )
     await run(
-        channel,
+        api,
         "INSERT INTO feed_entry (slug, position, event_id, topic, occurred_at, recorded_at,"
         " headers, body, subscriptions) VALUES ('indh', 2, gen_random_uuid(), 't', now(),"
         " now() - interval '10 minutes', '{}', '', '{}')",
@@ -140,7 +138,7 @@ async def test_feeds_that_wait_are_measured_by_channel_and_never_by_partner(chan
         " WHERE slug = 'ocp'",
     )
 
-    found = await measured(channel)
+    found = await measured(api)
 
     assert found["taawon_feed_partner_queues_behind amqp"] == 1
     assert found["taawon_feed_waiting_entries amqp"] == 2

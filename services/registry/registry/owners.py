@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.kernel.data.audit import Owner
 
 from .identity import models as identity_models
-from .partners import models as partners_models
+from .partners import models as partner_models
 from .register.models import tables
 
 
@@ -20,7 +20,7 @@ async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
     province = await session.scalar(select(columns.province).where(columns.id == record_id))
     if province is not None:
         return Owner(identities=frozenset({record_id}), provinces=frozenset({province}))
-    clients, partners = identity_models.api_client.c, partners_models.partner.c
+    clients, partners = identity_models.api_client.c, partner_models.partner.c
     of_client = select(clients.partner_id).where(clients.id == record_id).scalar_subquery()
     slug = await session.scalar(
         select(partners.slug).where(or_(partners.id == record_id, partners.id == of_client))

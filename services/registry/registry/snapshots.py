@@ -14,7 +14,7 @@ from shared.kernel.messaging.replay.sources import Page, Snapshot
 
 from .partners import models
 from .partners.domain import Partner
-from .register.models import rows as models_rows
+from .register.models import rows as cooperative_rows
 from .register.models import tables
 
 PARTNERS_AT_ONCE: Final = 100
@@ -29,7 +29,7 @@ async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
     if not rows:
         return Page((), 0, None)
-    records = tuple(models_rows.cooperative_from(row).record() for row in rows)
+    records = tuple(cooperative_rows.cooperative_from(row).record() for row in rows)
     event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
     # Named after its ends: a page that is read again and ends elsewhere is another one.
     name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
@@ -60,4 +60,4 @@ SNAPSHOTS: Final = (
     ),
     Snapshot("partners", (PartnerRegistered.topic,), partners_after, _count_partners),
 )
-"""What the registry tells of its present state."""
+"""The snapshots of the registry: its present state."""

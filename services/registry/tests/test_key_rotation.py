@@ -27,7 +27,7 @@ from registry.identity.usecases.accounts import email_mark
 from registry.identity.usecases.identities import find_linked, identity_marks
 from registry.register import queries as register_queries
 from registry.register.domain.imports import RegisterImport
-from registry.register.models import rows as models_rows
+from registry.register.models import rows as cooperative_rows
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import cooperatives, imports
@@ -122,14 +122,14 @@ async def is_linked(sessions: Sessions, sealer: Sealer) -> bool:
 
 
 async def rotated(
-    sessions: Sessions, place: encryption.Place | None = None
+    sessions: Sessions, store: encryption.Store | None = None
 ) -> list[encryption.Step]:
-    places = [place] if place else SEALED_COLUMNS.places
-    return [step for each in places async for step in encryption.rotate(sessions, DURING, each)]
+    stores = [store] if store else SEALED_COLUMNS.stores
+    return [step for each in stores async for step in encryption.rotate(sessions, DURING, each)]
 
 
 async def counts(sessions: Sessions) -> dict[str, encryption.Census]:
-    return await encryption.census(sessions, DURING, SEALED_COLUMNS.places)
+    return await encryption.census(sessions, DURING, SEALED_COLUMNS.stores)
 
 
 async def events(sessions: Sessions) -> int:
@@ -145,7 +145,7 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
     await rotated(sessions)
 
     found = await counts(sessions)
-    assert {place: dict(each) for place, each in found.items()} == {
+    assert {store: dict(each) for store, each in found.items()} == {
         "cooperative.contact_sealed": {AFTER.newest: ROWS},
         "account.email_sealed": {AFTER.newest: 1},
         "linked_identity.subject_sealed": {AFTER.newest: 1},
@@ -262,9 +262,9 @@ async def test_a_change_between_reading_and_writing_is_not_lost(sessions: Sessio
     assert batch.missed == (changed,)
     async with sessions() as session:
         row = await register_queries.find_cooperative(session, changed)
-    entry = models_rows.cooperative_from(row).entry
+    entry = cooperative_rows.cooperative_from(row).entry
     assert (row["members_total"], row["version"]) == (44, 2)
-    assert row["digest"] == models_rows.digest_of(entry, row["contact_mark"])
+    assert row["digest"] == cooperative_rows.digest_of(entry, row["contact_mark"])
     assert DURING.key_of(row["contact_sealed"]) == AFTER.newest
 
 
@@ -280,7 +280,7 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
 
     assert (killed, dict(half)) == (-9, {AFTER.newest: 500, BEFORE.newest: ROWS - 500})
     assert (waits, code) == (2, 0)
-    assert {each["place"]: each["renewed"] for each in json.loads(out)} == {
+    assert {each["store"]: each["renewed"] for each in json.loads(out)} == {
         "cooperative.contact_sealed": ROWS - 500,
         "account.email_sealed": 1,
         "linked_identity.subject_sealed": 1,
@@ -290,8 +290,8 @@ async def test_a_rotation_that_was_killed_goes_on_when_it_is_run_again(
         "dead_letter.body": 1,
     }
     done, shown = await command(url, "status", "registry", "--json")
-    places = json.loads(shown)["places"]
-    assert (done, {each[BEFORE.newest] for each in places.values()}) == (0, {0})
+    stores = json.loads(shown)["stores"]
+    assert (done, {each[BEFORE.newest] for each in stores.values()}) == (0, {0})
     assert OLD not in shown
     assert NEW not in shown
 

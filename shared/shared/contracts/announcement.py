@@ -2,7 +2,7 @@
 
 A service that wants people alerted declares its own event beside its others and emits it:
 
-    class SessionAnnounced(AnnouncementPublished):
+    class SessionPublished(AnnouncementPublished):
         topic: ClassVar[str] = "programmes.announcement.published.v1"
 
 Notifications consumes `*.announcement.published.v1`, so it takes a new service or a new kind
@@ -26,13 +26,13 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 AnnouncementState = Literal["open", "closed", "cancelled", "withdrawn"]
 """`open`: whoever matches is alerted. `closed`: nobody new is. `cancelled` and `withdrawn`: whoever
-was alerted is told so."""
+was alerted is alerted of it."""
 
 MOST_DETAILS = 32
 
 
 class Detail(Contract):
-    """One more detail for readers, with the words for it.
+    """One more thing that readers are shown, with the words for it.
 
     Without `label` or `shown` a reader sees the words that notifications has for the code and the
     value, else these themselves.
@@ -44,7 +44,7 @@ class Detail(Contract):
     shown: LocalizedLong | None = Field(default=None, json_schema_extra=PUBLIC)
 
 
-class AnnouncedTrack(Contract):
+class AnnouncementTrack(Contract):
     """One way in: whom it is for, and what it gives. Without a name it is the only one."""
 
     name: Localized | None = Field(default=None, json_schema_extra=PUBLIC)
@@ -69,7 +69,7 @@ class Announcement(Contract):
     state: AnnouncementState = Field(json_schema_extra=PUBLIC)
     title: Localized = Field(json_schema_extra=PUBLIC)
     text: LocalizedLong = Field(json_schema_extra=PUBLIC)
-    tracks: tuple[AnnouncedTrack, ...] = Field(
+    tracks: tuple[AnnouncementTrack, ...] = Field(
         min_length=1, max_length=16, json_schema_extra=PUBLIC
     )
     reference_on: date = Field(json_schema_extra=PUBLIC)

@@ -51,7 +51,7 @@ PUBLIC: dict[str, Any] = {"public": True}
 MOST_VERSIONS = 1_000_000
 """No aggregate changes more often; a higher version comes from a broken or hostile sender."""
 LARGEST_VERSION_GAP = 1_000
-"""How far a version may be ahead of the newest one that a listener knows.
+"""How far a version may be ahead of the newest one that a consumer knows.
 
 The newest version wins for good, so one that is far off would silence every true one after it.
 """

@@ -1,4 +1,4 @@
-"""Every contract of the platform, imported: the one list that documents, checks and doors use."""
+"""Every contract of the platform, imported: the one list that documents, checks and APIs use."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ class FanoutCompleted(Event):
     """Every cooperative that matches a subject has its alert; the counts are those of the commit.
 
     `matched` = `eligible` + `unknown`. This fan-out wrote `first_alerts` to cooperatives that were
-    told for the first time, and `corrections` to those told older content; `alerted` is their sum.
+    alerted for the first time, and `corrections` to those alerted of older content; `alerted` is
+    their sum.
     """
 
     topic: ClassVar[str] = "notifications.fanout.completed.v1"

@@ -93,7 +93,7 @@ class PartnerRegistered(Event):
 
 
 def partner_id_of(slug: str) -> UUID:
-    """The id of a partner. A slug is taken once and for all, so every service can tell it."""
+    """The id of a partner. A slug is taken once and for all, so every service can compute it."""
     return uuid5(NAMESPACE_URL, f"taawon:partner:{slug}")
 
 
@@ -112,7 +112,7 @@ class PersonRectified(PersonRequested):
 
 
 class PersonErasureRequested(PersonRequested):
-    """A person's data is to be erased: older records of these cooperatives still name them."""
+    """A person is to be erased: older records of these cooperatives still name them."""
 
     topic: ClassVar[str] = "registry.person.erasure_requested.v1"
     kind: ClassVar[Kind] = "erasure"

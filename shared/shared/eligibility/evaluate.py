@@ -1,4 +1,4 @@
-"""Says whether an entity may take a track: yes, no, or which missing field would tell."""
+"""Says whether an entity may take a track: yes, no, or which missing field would decide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .verdict import Outcome, Rule, RuleResult, Verdict
 
 
 def evaluate(criteria: Criteria, profile: Profile, *, reference_on: date) -> Verdict:
-    """Every rule of the criteria, applied to the facts as they stand on the reference day."""
+    """Every rule of the criteria, applied to the profile as it stands on the reference day."""
     return Verdict.of(tuple(_rules(criteria, profile, reference_on)), reference_on)
 
 

@@ -8,7 +8,7 @@ from .counts import Counts, bounds
 from .evaluate import LISTED_RULES, Founding, members_asked, shares_asked
 from .territory import province_of, region_of
 from .verdict import Outcome, Rule, RuleResult, Verdict
-from .wording import Range, ShareSeen, Wording
+from .wording import Range, ShareCounts, Wording
 
 
 def explain(verdict: Verdict, criteria: Criteria, profile: Profile, language: str) -> list[str]:
@@ -66,7 +66,7 @@ def _territory(result: RuleResult, criteria: Criteria, profile: Profile, wording
 def _share(rule: Rule, is_met: bool, criteria: Criteria, profile: Profile, wording: Wording) -> str:
     counts = Counts.of(profile)
     part = bounds(rule, counts)
-    seen = ShareSeen(
+    seen = ShareCounts(
         rule=rule,
         low=part.low,
         high=part.high,

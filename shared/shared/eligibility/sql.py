@@ -1,4 +1,4 @@
-"""The evaluator's twin: the same criteria as one SQL condition over a table of facts."""
+"""The evaluator's twin: the same criteria as one SQL condition over a table of profiles."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _is_province_missing(territory: Territory, table: FromClause) -> Condition:
 
 
 def _is_possible_without_province(territory: Territory, table: FromClause) -> Condition:
-    """By the province that the commune's code tells, else by the region."""
+    """By the province that the commune's code names, else by the region."""
     region, commune = table.c.region, table.c.commune
     start = func.left(commune, PREFIX_LENGTH, type_=String)
     whole = [p for p, code in province_prefixes().items() if code in territory.whole]

@@ -54,7 +54,7 @@ def _territory(
 
 @cache
 def province_prefixes() -> dict[str, str]:
-    """The start of every commune's code, `09.581.`, and the province it tells."""
+    """The start of every commune's code, `09.581.`, and the province it names."""
     return {f"{item.hcp_code}.": item.code for item in reference.provinces()}
 
 
@@ -64,7 +64,7 @@ def _regions_by_province() -> dict[str, str]:
 
 
 def province_of(commune: str | None) -> str | None:
-    """The province that a commune's code tells, if it tells one."""
+    """The province that a commune's code names, if it names one."""
     return province_prefixes().get(commune[:PREFIX_LENGTH]) if commune is not None else None
 
 

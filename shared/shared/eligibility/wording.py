@@ -73,7 +73,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class ShareSeen:
+class ShareCounts:
     """The counts behind a share; `low` and `high` differ when a count is missing."""
 
     rule: Rule
@@ -121,7 +121,7 @@ class Wording:
         wanted = self._short([self._value(rule, item) for item in asked])
         return translate(self.language, "listed.unmet", title=title, value=shown, asked=wanted)
 
-    def share(self, is_met: bool, seen: ShareSeen, asked: MinShare) -> str:
+    def share(self, is_met: bool, seen: ShareCounts, asked: MinShare) -> str:
         code = f"{'met' if is_met else 'unmet'}_{'above' if asked.strict else 'least'}"
         part = self._part(is_met, seen)
         return THRESHOLDS.text(self.language, code, part=part, percent=asked.percent)
@@ -169,13 +169,13 @@ class Wording:
             self.language, "between", least=asked.least, count=asked.most, **parameters
         )
 
-    def _part(self, is_met: bool, seen: ShareSeen) -> str:
+    def _part(self, is_met: bool, seen: ShareCounts) -> str:
         if seen.low == seen.high and seen.rule is Rule.SHARE_WOMEN_PLUS_YOUTH:
             return self._both(seen)
         part = self._counted(seen) if seen.low == seen.high else self._bound(is_met, seen)
         return translate(self.language, "share.of_members", part=part, count=seen.total)
 
-    def _both(self, seen: ShareSeen) -> str:
+    def _both(self, seen: ShareCounts) -> str:
         return translate(
             self.language,
             "share.women_plus_youth",
@@ -184,14 +184,14 @@ class Wording:
             count=seen.total,
         )
 
-    def _counted(self, seen: ShareSeen) -> str:
+    def _counted(self, seen: ShareCounts) -> str:
         if seen.rule is Rule.SHARE_WOMEN:
             return translate(self.language, "count.women", count=seen.low)
         if seen.rule is Rule.SHARE_YOUTH:
             return translate(self.language, "count.youth", count=seen.low)
         return translate(self.language, "count.women_or_youth", count=seen.low)
 
-    def _bound(self, is_met: bool, seen: ShareSeen) -> str:
+    def _bound(self, is_met: bool, seen: ShareCounts) -> str:
         if is_met:
             return BOUNDS.text(self.language, f"least_{seen.rule}", count=seen.low)
         return BOUNDS.text(self.language, f"most_{seen.rule}", count=seen.high)

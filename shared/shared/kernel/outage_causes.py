@@ -118,7 +118,7 @@ def of_broker(error: BaseException) -> Cause:
 
 
 def of_either(error: BaseException) -> Cause:
-    """Where the error alone must tell which of the two it was."""
+    """Where the error alone must show which of the two it was."""
     return _known(error) or AWAY
 
 

@@ -21,11 +21,12 @@ from .settings import Settings
 class Runtime:
     """Built once at start and passed down; nothing here is a global.
 
-    `engine`, `publisher` and `desk` are missing where a test drives the HTTP API alone. `queues`
-    are those of its consumers, `not_consuming_because` is why these do not listen, `snapshots` what
-    it can tell of its present state; `counts` and `names` are what its status adds: a name and the
-    SQL that counts, or lists. One at a time asks whether the database is there; it answered so by
-    the clock of the process.
+    `engine`, `publisher` and `processor` are missing where a test drives the HTTP API alone.
+    `queues` are those of its consumers; `not_consuming_because` is why these do not consume;
+    `snapshots` are what it can publish of its present state. `counts` and `names` are what its
+    status adds: a name, and the SQL that counts or lists. `database_check_lock` lets one task at a
+    time check the database; `database_answered_at` is the last success, in seconds of the monotonic
+    clock.
     """
 
     settings: Settings
@@ -35,11 +36,11 @@ class Runtime:
     engine: AsyncEngine | None = None
     publisher: Publisher | None = None
     processor: MessageProcessor | None = None
-    listening: bool = field(default=False)
+    consuming: bool = field(default=False)
     not_consuming_because: Cause | None = None
     queues: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     counts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    asking_database: asyncio.Lock = field(default_factory=asyncio.Lock)
-    database_answered: float = float("-inf")
+    database_check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    database_answered_at: float = float("-inf")

@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     def load(cls, service: str | None = None, **overrides: Any) -> Self:
         """Read the environment, or stop the process naming every variable that is wrong.
 
-        `service` is told to the kernel's own settings alone; a service's are of that service.
+        `service` is given to the kernel's own settings alone; a service's are of that service.
         """
         service = service or cls.service_name
         try:

@@ -65,17 +65,19 @@ class OperatorClient:
         token, trouble = _sign_in(stack)
         return cls(found, stack, token, trouble)
 
-    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
+    async def ask(
+        self, path: str, *, signed: bool = True, **query: Any
+    ) -> dict[str, ServiceResponse]:
         """What each service answers to this question, all asked at once."""
         headers = {"Authorization": f"Bearer {self.token}"} if signed and self.token else {}
         async with self._http(headers) as http:
             asked = (_get(http, f"{url}{path}", query) for url in self.urls.values())
             return dict(zip(self.urls, await asyncio.gather(*asked), strict=True))
 
-    async def send(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+    async def send(self, service: str, method: str, path: str, body: Any = None) -> ServiceResponse:
         """What one service answers to this request of the operator."""
         if self.token is None:
-            return Answer(0, {"detail": f"{self.no_token}; give the token of an operator"})
+            return ServiceResponse(0, {"detail": f"{self.no_token}; give the token of an operator"})
         async with self._http({"Authorization": f"Bearer {self.token}"}) as http:
             return await _ask(http, method, f"{self.urls[service]}{path}", json=body)
 
@@ -85,7 +87,7 @@ class OperatorClient:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceResponse:
     """The JSON of an answer, or why there is none; status 0 means that there was no answer.
 
     `asked` and `answered` are moments by the clock of this machine.
@@ -108,20 +110,20 @@ class Answer:
         return f"{self.status} {detail or ''}".strip()
 
 
-async def _get(http: httpx.AsyncClient, url: str, query: dict[str, Any]) -> Answer:
+async def _get(http: httpx.AsyncClient, url: str, query: dict[str, Any]) -> ServiceResponse:
     return await _ask(http, "GET", url, params=query)
 
 
-async def _ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) -> Answer:
+async def _ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) -> ServiceResponse:
     asked = time.time()
     try:
         response = await http.request(method, url, **content)
     except (httpx.HTTPError, httpx.InvalidURL):
-        return Answer(0, None, asked, time.time())
+        return ServiceResponse(0, None, asked, time.time())
     try:
-        return Answer(response.status_code, response.json(), asked, time.time())
+        return ServiceResponse(response.status_code, response.json(), asked, time.time())
     except ValueError:
-        return Answer(response.status_code, None, asked, time.time())
+        return ServiceResponse(response.status_code, None, asked, time.time())
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -61,7 +61,7 @@ async def _ask(
 
 
 def steps(traces: Iterable[Trace]) -> list[Step]:
-    """Everything that the services know, the earliest first; what was told twice is one step."""
+    """Everything that the services know, earliest first; what was reported twice is one step."""
     traces = list(traces)
     topics = {event.event_id: event.topic for trace in traces for event in trace.events}
     ordered = dict.fromkeys(step for trace in traces for step in _steps(trace, topics))
@@ -79,20 +79,22 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
             yield _step(event.published_at, "sent", about, tries)
         elif event.quarantined_at:
             yield _step(event.quarantined_at, "quarantined", about, tries)
-    for taken in trace.taken:
-        about = trace.service, topics.get(taken.event_id, ""), str(taken.event_id)
-        yield _step(taken.received_at, "taken", about, taken.queue)
-    for died in trace.dead:
-        about = trace.service, died.topic or "", died.message_id or ""
-        what = f"letter {died.number} of {died.queue}, {died.attempts} attempts: {died.error}"
-        yield _step(died.last_failed_at, died.state, about, what)
-    for handed in trace.handed:
-        about = trace.service, handed.topic, str(handed.event_id)
-        entry = f"{handed.partner}, position {handed.position}"
-        if handed.channel is None:
-            yield _step(handed.at, "fed", about, entry)
+    for processed in trace.processed:
+        about = trace.service, topics.get(processed.event_id, ""), str(processed.event_id)
+        yield _step(processed.received_at, "processed", about, processed.queue)
+    for letter in trace.dead_letters:
+        about = trace.service, letter.topic or "", letter.message_id or ""
+        what = (
+            f"letter {letter.number} of {letter.queue}, {letter.attempts} attempts: {letter.error}"
+        )
+        yield _step(letter.last_failed_at, letter.state, about, what)
+    for delivery in trace.partner_deliveries:
+        about = trace.service, delivery.topic, str(delivery.event_id)
+        entry = f"{delivery.partner}, position {delivery.position}"
+        if delivery.channel is None:
+            yield _step(delivery.at, "fed", about, entry)
         else:
-            yield _step(handed.at, "handed over", about, f"{entry}, by {handed.channel}")
+            yield _step(delivery.at, "handed over", about, f"{entry}, by {delivery.channel}")
 
 
 def _step(at: datetime, what: str, about: tuple[str, str, str], detail: str) -> Step:

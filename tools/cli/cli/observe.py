@@ -18,8 +18,13 @@ from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST, dead_queue
 from shared.kernel.messaging.management import Management, ManagementRefused
 from shared.kernel.waiting import wait_until
 
-from .client import Answer, OperatorClient
-from .diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
+from .client import OperatorClient, ServiceResponse
+from .diagnosis.observations import (
+    BrokerObservation,
+    Observations,
+    QueueObservation,
+    ServiceObservation,
+)
 from .local_stack import LocalStack
 
 KEYS = "/.well-known/jwks.json"
@@ -53,14 +58,14 @@ async def observe(client: OperatorClient, vhost: str = VHOST) -> Observations:
     )
 
 
-def _seems_without_fanout(one: ServiceSeen) -> bool:
+def _seems_without_fanout(one: ServiceObservation) -> bool:
     """A fan-out takes seconds, so a subject that nobody was alerted of is looked at twice."""
     return (
         one.status is not None and one.status.measured.get("taawon_subjects_without_fanout", 0) > 0
     )
 
 
-def consumer_queues_of(services: Iterable[ServiceSeen]) -> tuple[str, ...]:
+def consumer_queues_of(services: Iterable[ServiceObservation]) -> tuple[str, ...]:
     """The queues that must exist: a service knows its own; for a silent one, what is installed."""
     found: list[str] = []
     for one in services:
@@ -76,8 +81,8 @@ def _installed(service: str) -> list[str]:
     return [consumer.queue for consumer in spec_of(service).all_consumers]
 
 
-async def see_services(client: OperatorClient) -> tuple[ServiceSeen, ...]:
-    """Each service: whether it lives, is ready, and what it tells of itself."""
+async def see_services(client: OperatorClient) -> tuple[ServiceObservation, ...]:
+    """Each service: whether it lives, is ready, and what it reports of itself."""
     alive, ready, response = await asyncio.gather(
         client.ask("/healthz", signed=False),
         client.ask("/readyz", signed=False),
@@ -89,22 +94,27 @@ async def see_services(client: OperatorClient) -> tuple[ServiceSeen, ...]:
     )
 
 
-async def _ask_status(client: OperatorClient) -> dict[str, Answer]:
+async def _ask_status(client: OperatorClient) -> dict[str, ServiceResponse]:
     if client.token is None:
-        return dict.fromkeys(client.urls, Answer(0, {"detail": client.no_token}))
+        return dict.fromkeys(client.urls, ServiceResponse(0, {"detail": client.no_token}))
     return await client.ask("/status")
 
 
 def _service(
-    client: OperatorClient, name: str, *, up: bool, ready: Answer, response: Answer
-) -> ServiceSeen:
+    client: OperatorClient,
+    name: str,
+    *,
+    up: bool,
+    ready: ServiceResponse,
+    response: ServiceResponse,
+) -> ServiceObservation:
     status, refused = _status(response)
     checks = _part(ready, "checks") if up else {}
     log = client.stack.log_of(name) if client.stack else None
     last_line = None
     if log is not None and not up and log.exists():
         last_line = _last_line(log.read_text(errors="replace"))
-    return ServiceSeen(
+    return ServiceObservation(
         name=name,
         url=client.urls[name],
         up=up,
@@ -120,7 +130,7 @@ def _service(
     )
 
 
-def _clock_ahead(status: Status | None, response: Answer) -> float | None:
+def _clock_ahead(status: Status | None, response: ServiceResponse) -> float | None:
     """How far a service's clock is from ours, as far as the time of its answer does not excuse."""
     if status is None or status.at is None:
         return None
@@ -128,12 +138,12 @@ def _clock_ahead(status: Status | None, response: Answer) -> float | None:
     return at - min(max(at, response.asked), response.answered)
 
 
-def _part(ready: Answer, name: str) -> dict[str, Any]:
+def _part(ready: ServiceResponse, name: str) -> dict[str, Any]:
     found = ready.body.get(name) if isinstance(ready.body, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def _status(response: Answer) -> tuple[Status | None, str | None]:
+def _status(response: ServiceResponse) -> tuple[Status | None, str | None]:
     if not response.ok:
         return None, response.trouble
     try:
@@ -190,29 +200,29 @@ async def _see_keys(client: OperatorClient) -> tuple[str | None, int | None]:
 
 async def glance(
     client: OperatorClient, vhost: str = VHOST
-) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
+) -> tuple[tuple[ServiceObservation, ...], BrokerObservation]:
     """Services and queues as they seem just now; the broker's counts may be seconds old."""
     services, broker = await asyncio.gather(
         see_services(client), asyncio.to_thread(_see_broker, client, vhost)
     )
-    return services, broker or BrokerSeen(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
+    return services, broker or BrokerObservation(trouble="TAAWON_RABBIT_MANAGEMENT_URL is not set")
 
 
 def _see_broker(
     client: OperatorClient, vhost: str, settled: Sequence[str] = ()
-) -> BrokerSeen | None:
-    """None where no management API is known. Those of `settled` are looked at until heard."""
+) -> BrokerObservation | None:
+    """None where no management API is known. `settled` ones are read until they have a consumer."""
     try:
         management = _management(client.stack)
         if management is None:
-            return None if client.stack is None else BrokerSeen(trouble="it does not run")
-        return BrokerSeen(
+            return None if client.stack is None else BrokerObservation(trouble="it does not run")
+        return BrokerObservation(
             _settled_queues(management, vhost, settled),
             _queues(management, PARTNER_VHOST, or_none=True),
             alarms=alarms(management),
         )
     except (OSError, ManagementRefused) as error:
-        return BrokerSeen(trouble=str(error)[:300] or type(error).__name__)
+        return BrokerObservation(trouble=str(error)[:300] or type(error).__name__)
 
 
 def alarms(management: Management) -> tuple[str, ...]:
@@ -227,10 +237,10 @@ def alarms(management: Management) -> tuple[str, ...]:
 
 def _settled_queues(
     management: Management, vhost: str, consumers: Sequence[str]
-) -> tuple[QueueSeen, ...]:
+) -> tuple[QueueObservation, ...]:
     """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
     wanted = {*consumers, *map(dead_queue, consumers)}
-    seen: tuple[QueueSeen, ...] = ()
+    seen: tuple[QueueObservation, ...] = ()
 
     def all_received() -> bool:
         nonlocal seen
@@ -249,7 +259,9 @@ def _management(stack: LocalStack | None) -> Management | None:
     return None if stack is None else stack.management()
 
 
-def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tuple[QueueSeen, ...]:
+def _queues(
+    management: Management, vhost: str, *, or_none: bool = False
+) -> tuple[QueueObservation, ...]:
     try:
         found = management.get(f"queues/{quote(vhost, safe='')}")
     except ManagementRefused as refusal:
@@ -257,7 +269,7 @@ def _queues(management: Management, vhost: str, *, or_none: bool = False) -> tup
             return ()
         raise
     return tuple(
-        QueueSeen(
+        QueueObservation(
             queue["name"],
             queue.get("messages", 0),
             queue.get("consumers"),

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cli.diagnosis.observations import BrokerSeen, Observations, QueueSeen, ServiceSeen
+from cli.diagnosis.observations import (
+    BrokerObservation,
+    Observations,
+    QueueObservation,
+    ServiceObservation,
+)
 from shared.kernel.admin.schemas import (
     ConsumersState,
     DatabaseState,
@@ -29,35 +34,35 @@ def status(**changes: Any) -> Status:
         database=DatabaseState(answers=True, clock_skew_seconds=0.01),
         outbox=OutboxState(pending=3, oldest_seconds=0.5),
         dead_letters={},
-        consumers=ConsumersState(listening=True, paused=False, queues=[QUEUE]),
+        consumers=ConsumersState(consuming=True, paused=False, queues=[QUEUE]),
         relay=RelayState(holds_lock=True, held_seconds=0.01),
         seals=True,
     )
     return healthy.model_copy(update=changes)
 
 
-def service(**changes: Any) -> ServiceSeen:
-    healthy = ServiceSeen(
+def service(**changes: Any) -> ServiceObservation:
+    healthy = ServiceObservation(
         "masonry", "http://masonry:8000", checks=CHECKS, status=status(), log="/run/masonry.log"
     )
     return replace(healthy, **changes)
 
 
-def queues(**changes: QueueSeen | None) -> tuple[QueueSeen, ...]:
+def queues(**changes: QueueObservation | None) -> tuple[QueueObservation, ...]:
     healthy = {
-        "consumer": QueueSeen(QUEUE, messages=10, consumers=1),
-        "dead": QueueSeen(f"{QUEUE}.dead", consumers=1),
-        "retry": QueueSeen("taawon.retry.5000ms", consumers=0),
-        "unrouted": QueueSeen("taawon.unrouted", consumers=0),
+        "consumer": QueueObservation(QUEUE, messages=10, consumers=1),
+        "dead": QueueObservation(f"{QUEUE}.dead", consumers=1),
+        "retry": QueueObservation("taawon.retry.5000ms", consumers=0),
+        "unrouted": QueueObservation("taawon.unrouted", consumers=0),
     }
     return tuple(queue for queue in (healthy | changes).values() if queue is not None)
 
 
-def seen(*services: ServiceSeen, **changes: Any) -> Observations:
+def seen(*services: ServiceObservation, **changes: Any) -> Observations:
     healthy = Observations(
         services or (service(),),
         consumers=(QUEUE,),
-        broker=BrokerSeen(queues()),
+        broker=BrokerObservation(queues()),
         signing_keys=2,
         keys_url="http://registry/keys",
         sealing=frozenset({"masonry"}),
@@ -69,5 +74,5 @@ def with_status(**changes: Any) -> Observations:
     return seen(service(status=status(**changes)))
 
 
-def with_queues(**changes: QueueSeen | None) -> Observations:
-    return seen(broker=BrokerSeen(queues(**changes)))
+def with_queues(**changes: QueueObservation | None) -> Observations:
+    return seen(broker=BrokerObservation(queues(**changes)))

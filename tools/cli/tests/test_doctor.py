@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.diagnosis import diagnose
-from cli.diagnosis.observations import BrokerSeen, Observations, QueueSeen, Severity
+from cli.diagnosis.observations import BrokerObservation, Observations, QueueObservation, Severity
 from cli.diagnosis.queues import BACKLOG
 from shared.kernel import outage_causes
 from shared.kernel.admin.schemas import DatabaseState, OutboxState, RelayState, SealedOut
@@ -78,7 +78,7 @@ CASES = {
         of_notifications({"held": 2}, held=["everything", "0d9c8f9e"]),
         (INFO, "held-back", "2 decisions keep alerts back until", None),
     ),
-    "a subject was told to nobody": (
+    "nobody was alerted of a subject": (
         of_audience(taawon_subjects_without_fanout=1),
         (
             ERROR,
@@ -183,7 +183,7 @@ CASES = {
         (ERROR, "not-ready", "database fails: PostgreSQL refuses the login", "tail -n 50"),
     ),
     "an alarm of the broker is on": (
-        seen(broker=BrokerSeen(queues(), alarms=("memory at rabbit@one",))),
+        seen(broker=BrokerObservation(queues(), alarms=("memory at rabbit@one",))),
         (
             ERROR,
             "broker-alarm",
@@ -204,11 +204,11 @@ CASES = {
         (WARNING, "status-unknown", "403 this needs the role operator", None),
     ),
     "values rest under an old key": (
-        seen(service(sealed=SealedOut(newest="n", keys=["n", "o"], places={"t.c": {"o": 3}}))),
+        seen(service(sealed=SealedOut(newest="n", keys=["n", "o"], stores={"t.c": {"o": 3}}))),
         (WARNING, "sealed-under-old-key", "3 values in t.c", "taawon keys rotate masonry"),
     ),
     "values open with no key": (
-        seen(service(sealed=SealedOut(newest="n", keys=["n"], places={"t": {"unreadable": 2}}))),
+        seen(service(sealed=SealedOut(newest="n", keys=["n"], stores={"t": {"unreadable": 2}}))),
         (ERROR, "sealed-unreadable", "2 values in t of masonry", "taawon keys status masonry"),
     ),
     "the schema is behind": (
@@ -256,7 +256,7 @@ CASES = {
         (INFO, "broker-not-asked", "queues were not looked at", None),
     ),
     "the management API does not answer": (
-        seen(broker=BrokerSeen(trouble="connection refused")),
+        seen(broker=BrokerObservation(trouble="connection refused")),
         (ERROR, "broker-unreachable", "connection refused", None),
     ),
     "a queue is missing": (
@@ -267,29 +267,31 @@ CASES = {
         with_queues(dead=None),
         (ERROR, "queue-missing", f"the queue {QUEUE}.dead does not exist", "taawon topology apply"),
     ),
-    "nobody listens to a queue": (
-        with_queues(consumer=QueueSeen(QUEUE, 12, consumers=0)),
+    "nobody consumes a queue": (
+        with_queues(consumer=QueueObservation(QUEUE, 12, consumers=0)),
         (
             ERROR,
             "queue-without-consumer",
-            f"nobody listens to {QUEUE}, which holds 12",
+            f"nobody consumes {QUEUE}, which holds 12",
             "taawon status",
         ),
     ),
     "a queue grows": (
-        with_queues(consumer=QueueSeen(QUEUE, BACKLOG + 1, consumers=1)),
+        with_queues(consumer=QueueObservation(QUEUE, BACKLOG + 1, consumers=1)),
         (WARNING, "queue-backlog", "holds 1001 messages", "taawon doctor"),
     ),
     "events had no consumer": (
-        with_queues(unrouted=QueueSeen("taawon.unrouted", 5, consumers=0)),
+        with_queues(unrouted=QueueObservation("taawon.unrouted", 5, consumers=0)),
         (INFO, "unrouted", "5 events", None),
     ),
     "messages wait for another attempt": (
-        with_queues(retry=QueueSeen("taawon.retry.5000ms", 2, consumers=0)),
+        with_queues(retry=QueueObservation("taawon.retry.5000ms", 2, consumers=0)),
         (WARNING, "retries-waiting", "2 messages wait in taawon.retry.5000ms", None),
     ),
     "a partner is behind": (
-        seen(broker=BrokerSeen(queues(), (QueueSeen("partner.indh", 9, consumers=0),))),
+        seen(
+            broker=BrokerObservation(queues(), (QueueObservation("partner.indh", 9, consumers=0),))
+        ),
         (INFO, "partner-behind", "has not fetched 9 events", None),
     ),
 }
@@ -311,7 +313,7 @@ def test_one_thing_is_wrong(
 
 
 def test_counts_that_are_not_known_yet_are_no_finding():
-    observations = with_queues(consumer=QueueSeen(QUEUE, 12, consumers=None))
+    observations = with_queues(consumer=QueueObservation(QUEUE, 12, consumers=None))
 
     assert diagnose(observations) == []
 
@@ -363,7 +365,7 @@ def test_the_approval_of_everything_is_released_elsewhere_than_that_of_one_subje
 def test_the_worst_comes_first():
     observations = seen(
         service(status=status(database=AHEAD, outbox=BACKFILL)),
-        broker=BrokerSeen(queues(unrouted=QueueSeen("taawon.unrouted", 1))),
+        broker=BrokerObservation(queues(unrouted=QueueObservation("taawon.unrouted", 1))),
     )
 
     severities = [finding.severity for finding in diagnose(observations)]

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from cli import observe as observe_module
 from cli import program
-from cli.client import Answer, OperatorClient
+from cli.client import OperatorClient, ServiceResponse
 from cli.diagnosis import diagnose
 from cli.observe import consumer_queues_of
-from devkit.places import Place
+from devkit.stack_layout import Place
 from shared.errors import Invalid, NotFound
 from shared.kernel.admin.schemas import ConsumersState
 from shared.kernel.installed import installed_services
@@ -43,7 +43,7 @@ def test_the_queues_that_must_exist_are_those_that_the_services_name():
     queues = ["funding.follow_idea"]
     reported = service(
         name="funding",
-        status=status(consumers=ConsumersState(listening=True, paused=False, queues=queues)),
+        status=status(consumers=ConsumersState(consuming=True, paused=False, queues=queues)),
     )
     silent = service(name="notifications", status=None)
 
@@ -63,20 +63,20 @@ def test_a_named_management_api_counts_also_where_a_stack_was_started(monkeypatc
 
 
 @dataclass(frozen=True)
-class Answers(OperatorClient):
+class FakeClient(OperatorClient):
     """One service, which answers these paths; the others get none."""
 
-    known: dict[str, Answer] = field(default_factory=dict)
+    known: dict[str, ServiceResponse] = field(default_factory=dict)
 
-    async def ask(self, path: str, *, signed: bool = True, **_: Any) -> dict[str, Answer]:
-        return {name: self.known.get(path, Answer(0)) for name in self.urls}
+    async def ask(self, path: str, *, signed: bool = True, **_: Any) -> dict[str, ServiceResponse]:
+        return {name: self.known.get(path, ServiceResponse(0)) for name in self.urls}
 
 
 REGISTRY = {"registry": "http://registry:8000"}
 
 
 async def test_a_service_that_hangs_lives_and_gives_the_doctor_no_checks():
-    hanging = Answers(REGISTRY, token="t", known={"/healthz": Answer(204)})
+    hanging = FakeClient(REGISTRY, token="t", known={"/healthz": ServiceResponse(204)})
 
     (found,) = await observe_module.see_services(hanging)
 
@@ -87,15 +87,18 @@ async def test_a_service_that_hangs_lives_and_gives_the_doctor_no_checks():
 
 @pytest.mark.parametrize(("code", "wants"), [(401, True), (403, True), (500, False), (503, False)])
 async def test_a_token_is_asked_for_where_one_would_help(code: int, wants: bool):
-    answers = {"/healthz": Answer(204), "/status": Answer(code, {"detail": "why"})}
+    answers = {
+        "/healthz": ServiceResponse(204),
+        "/status": ServiceResponse(code, {"detail": "why"}),
+    }
 
-    (found,) = await observe_module.see_services(Answers(REGISTRY, token="t", known=answers))
+    (found,) = await observe_module.see_services(FakeClient(REGISTRY, token="t", known=answers))
 
     assert (found.wants_token, found.refused) == (wants, f"{code} why")
 
 
 async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
-    sealing, found, silent = await observe_module._see_sealed(Answers(REGISTRY, token="t"))
+    sealing, found, silent = await observe_module._see_sealed(FakeClient(REGISTRY, token="t"))
 
     assert (sealing, found, silent) == ({"registry"}, {}, {"registry": "no answer"})
 
@@ -104,7 +107,9 @@ async def test_sealed_values_that_take_too_long_to_count_are_not_passed_over():
 def test_a_clock_is_ahead_by_what_the_time_of_the_answer_does_not_excuse(seconds, ahead):
     reported = status(at=datetime.fromtimestamp(seconds, UTC))
 
-    found = observe_module._clock_ahead(reported, Answer(200, None, asked=100, answered=102))
+    found = observe_module._clock_ahead(
+        reported, ServiceResponse(200, None, asked=100, answered=102)
+    )
 
     assert found == ahead
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli import program
 from cli.client import OperatorClient
 from cli.commands import status as command
-from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
+from cli.diagnosis.observations import BrokerObservation, QueueObservation, ServiceObservation
 from shared.kernel.admin.schemas import ConsumersState, DatabaseState, OutboxState, Status
 
 QUEUES = ["notifications.follow_call", "notifications.follow_idea"]
@@ -21,7 +21,7 @@ URL = ["--url", "registry=http://127.0.0.1:1"]
 
 def a_service(
     name: str, *, measured: dict[str, float] | None = None, **reported: Any
-) -> ServiceSeen:
+) -> ServiceObservation:
     status = Status(
         service=name,
         version="1.0",
@@ -31,15 +31,15 @@ def a_service(
         outbox=OutboxState(pending=2, oldest_seconds=4.2),
         dead_letters={},
         consumers=ConsumersState(
-            listening=True, paused=False, queues=QUEUES if name == "notifications" else []
+            consuming=True, paused=False, queues=QUEUES if name == "notifications" else []
         ),
         seals=True,
         measured=measured or {},
     ).model_copy(update=reported)
-    return ServiceSeen(name, f"http://{name}:8000", checks=CHECKS, status=status)
+    return ServiceObservation(name, f"http://{name}:8000", checks=CHECKS, status=status)
 
 
-def the_system(**behind: float) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
+def the_system(**behind: float) -> tuple[tuple[ServiceObservation, ...], BrokerObservation]:
     registry = a_service(
         "registry",
         measured={"taawon_register_cooperatives": 65_315.0, "taawon_register_versions": 70_000.0},
@@ -56,11 +56,11 @@ def the_system(**behind: float) -> tuple[tuple[ServiceSeen, ...], BrokerSeen]:
         },
     )
     queues = (
-        QueueSeen(QUEUES[0], messages=5, consumers=1, unacknowledged=2),
-        QueueSeen(QUEUES[1], messages=1, consumers=0),
-        QueueSeen("notifications.follow_call.dead", messages=9, consumers=1),
+        QueueObservation(QUEUES[0], messages=5, consumers=1, unacknowledged=2),
+        QueueObservation(QUEUES[1], messages=1, consumers=0),
+        QueueObservation("notifications.follow_call.dead", messages=9, consumers=1),
     )
-    return (registry, notifications), BrokerSeen(queues)
+    return (registry, notifications), BrokerObservation(queues)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_queue_that_is_missing_is_one_that_nobody_consumes(show: Any):
     services, broker = the_system()
     received = tuple(queue for queue in broker.queues if queue.consumers)
 
-    reported = show((services, BrokerSeen(received)))
+    reported = show((services, BrokerObservation(received)))
 
     assert " 1/2 " in reported
 
@@ -108,7 +108,7 @@ def test_a_queue_that_is_missing_is_one_that_nobody_consumes(show: Any):
 def test_a_schema_is_current_behind_or_ahead(show: Any, revision: str, known: bool, word: str):
     found = a_service("ideas", revision=revision, revision_known=known)
 
-    assert show(((found,), BrokerSeen())).splitlines()[1].split()[3] == word
+    assert show(((found,), BrokerObservation())).splitlines()[1].split()[3] == word
 
 
 def test_a_system_at_rest_shows_no_remark_that_needs_no_look(show: Any):
@@ -146,24 +146,24 @@ def test_machines_get_the_queues_and_the_lag(show: Any):
 def test_what_cannot_be_seen_is_said_and_never_guessed(show: Any):
     services, _ = the_system()
 
-    reported = show((services, BrokerSeen(trouble="it does not run")))
+    reported = show((services, BrokerObservation(trouble="it does not run")))
 
     assert "nothing is known of the queues: it does not run" in reported
     assert "0/2" not in reported
 
 
 def test_stopped_and_paused_consumers_stand_out(show: Any):
-    for listening, paused, word in ((False, False, "not consuming"), (True, True, "paused")):
-        state = ConsumersState(listening=listening, paused=paused, queues=[])
+    for consuming, paused, word in ((False, False, "not consuming"), (True, True, "paused")):
+        state = ConsumersState(consuming=consuming, paused=paused, queues=[])
 
-        reported = show(((a_service("ideas", consumers=state),), BrokerSeen()))
+        reported = show(((a_service("ideas", consumers=state),), BrokerObservation()))
 
         assert word in reported
 
 
 def test_watching_looks_again_and_signs_in_anew_when_refused(monkeypatch: pytest.MonkeyPatch):
     services, broker = the_system()
-    refused = (ServiceSeen("ideas", "http://ideas:8000", refused="401"), *services)
+    refused = (ServiceObservation("ideas", "http://ideas:8000", refused="401"), *services)
     looks = iter([(refused, broker), (services, broker)])
     found: list[str] = []
 

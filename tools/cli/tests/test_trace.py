@@ -7,10 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from cli.client import Answer, OperatorClient
+from cli.client import OperatorClient, ServiceResponse
 from cli.commands import trace as trace_command
 from cli.event_trace import follow, steps
-from shared.kernel.admin.schemas import Died, Handed, Taken, Trace, TracedEvent
+from shared.kernel.admin.schemas import (
+    DeadLetterOut,
+    PartnerDelivery,
+    ProcessedEvent,
+    Trace,
+    TracedEvent,
+)
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -41,15 +47,15 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
     kernel = Trace(
         service="masonry",
         events=[an_event(laid, "masonry.stone.laid.v1", 0, 12)],
-        taken=[],
-        dead=[],
+        processed=[],
+        dead_letters=[],
     )
     carpentry = Trace(
         service="carpentry",
         events=[an_event(second, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
-        taken=[Taken(queue="carpentry.saw", event_id=laid, received_at=later(20))],
-        dead=[
-            Died(
+        processed=[ProcessedEvent(queue="carpentry.saw", event_id=laid, received_at=later(20))],
+        dead_letters=[
+            DeadLetterOut(
                 number=4,
                 queue="carpentry.glue",
                 message_id=str(laid),
@@ -68,7 +74,7 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
     assert [(s.after_ms, s.service, s.what) for s in found] == [
         (0, "masonry", "written"),
         (12, "masonry", "sent"),
-        (20, "carpentry", "taken"),
+        (20, "carpentry", "processed"),
         (30, "carpentry", "written"),
         (900, "carpentry", "dead"),
     ]
@@ -82,7 +88,7 @@ def test_what_could_not_be_sent_says_why():
         uuid4(), "x.y.v1", 0, None, quarantined_at=later(50), attempts=3, last_error="TooLarge"
     )
 
-    found = steps([Trace(service="x", events=[stuck], taken=[], dead=[])])
+    found = steps([Trace(service="x", events=[stuck], processed=[], dead_letters=[])])
 
     assert [(s.what, s.detail) for s in found] == [
         ("written", ""),
@@ -93,8 +99,17 @@ def test_what_could_not_be_sent_says_why():
 def test_what_partners_got_is_on_the_way():
     event, moment = uuid4(), later(40)
     entry = {"event_id": event, "topic": "x.y.v1", "partner": "fm5", "position": 7}
-    handed = [Handed(**entry, channel=None, at=moment), Handed(**entry, channel="amqp", at=moment)]
-    trace = Trace(service="notifications", events=[], taken=[], dead=[], handed=handed)
+    deliveries = [
+        PartnerDelivery(**entry, channel=None, at=moment),
+        PartnerDelivery(**entry, channel="amqp", at=moment),
+    ]
+    trace = Trace(
+        service="notifications",
+        events=[],
+        processed=[],
+        dead_letters=[],
+        partner_deliveries=deliveries,
+    )
 
     found = steps([trace, trace])
 
@@ -111,28 +126,30 @@ class Archive(OperatorClient):
     events: int = 0
     cut: bool = False
 
-    async def ask(self, path: str, *, signed: bool = True, **query: Any) -> dict[str, Answer]:
+    async def ask(
+        self, path: str, *, signed: bool = True, **query: Any
+    ) -> dict[str, ServiceResponse]:
         ids = [UUID(int=number) for number in range(self.events)]
         asked = {UUID(event) for event in query["event"]}
         assert len(asked) <= 50
         second = Trace(
             service="masonry",
             events=[an_event(each, "x.y.v1", each.int, None) for each in ids],
-            taken=[
-                Taken(queue="masonry.lay_stones", event_id=each, received_at=START)
+            processed=[
+                ProcessedEvent(queue="masonry.lay_stones", event_id=each, received_at=START)
                 for each in asked
             ],
-            dead=[],
+            dead_letters=[],
             cut=self.cut,
         )
-        return {"masonry": Answer(200, second.model_dump(mode="json"))}
+        return {"masonry": ServiceResponse(200, second.model_dump(mode="json"))}
 
 
 async def test_however_many_events_a_request_caused_all_are_followed():
     way = await follow(Archive({}, events=120), "wall-7")
 
-    taken = [step for step in way.steps if step.what == "taken"]
-    assert (len(way.steps), len({step.event_id for step in taken})) == (240, 120)
+    processed = [step for step in way.steps if step.what == "processed"]
+    assert (len(way.steps), len({step.event_id for step in processed})) == (240, 120)
     assert way.cut == ()
 
 
@@ -148,4 +165,4 @@ async def test_who_knows_more_than_it_reported_is_named(monkeypatch, capsys):
 
 
 def test_nothing_known_is_no_step():
-    assert steps([Trace(service="x", events=[], taken=[], dead=[])]) == []
+    assert steps([Trace(service="x", events=[], processed=[], dead_letters=[])]) == []

@@ -168,7 +168,7 @@ def _first(ways: Ways[Found], folder: Path, otherwise: tuple[type[Exception], st
 def _ways_for_tests(
     given: Ways[Found], private: Ways[Found], contained: Ways[Found]
 ) -> Ways[Found]:
-    """Told nothing, an engine that answers is preferred; a given server only when told so."""
+    """By default an engine that answers is preferred; a given server only when asked for."""
     ways = {
         "auto": (*contained, *private),
         "containers": contained,

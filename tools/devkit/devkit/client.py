@@ -11,7 +11,7 @@ import httpx
 
 
 class Refused(RuntimeError):
-    """A door answered with an error; the message is what it said."""
+    """A service answered with an error; the message is what it said."""
 
     def __init__(self, method: str, url: str, response: httpx.Response) -> None:
         try:

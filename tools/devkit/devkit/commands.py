@@ -10,12 +10,12 @@ import typer
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo.cast import Cast
-from .demo.facts import NotInTime
+from .demo.results import NotInTime
 from .demo.screen import Screen
 from .demo.story import run_story
-from .places import OPERATOR, SERVICES, stack_folder
 from .processes import NotStarted
 from .stack import Stack
+from .stack_layout import OPERATOR, SERVICES, stack_folder
 
 PUBLISHED_COOPERATIVES = 65_315
 """Cooperatives at the end of November 2025, as ODCO published it."""
@@ -96,7 +96,7 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
         *lines,
         "keep it running and look around:  make up",
         "how an event travels:  docs/architecture.md",
-        "every event and who listens:  docs/events.md",
+        "every event and who consumes:  docs/events.md",
     ]
 
 

@@ -101,7 +101,7 @@ def serve(number: int) -> None:
 
 
 def _watch(request: dict[str, Any], files: list[int]) -> None:
-    """Fork once more: the command goes on in the fork, and this process tells how it ended."""
+    """Fork once more: the command goes on in the fork, and this process reports how it ended."""
     *standard, answer = files
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()

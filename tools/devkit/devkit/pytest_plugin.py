@@ -67,13 +67,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def swept() -> Iterator[None]:
-    """What a module leaves to the collector is told of that module, and of no other."""
+    """What a module leaves to the collector is reported of that module, and of no other."""
     yield
     gc.collect()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long to look for input that a door can't bear."""
+    """How long to look for input that an API can't bear."""
     parser.addoption(
         "--fuzz-examples",
         type=int,

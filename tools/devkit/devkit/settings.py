@@ -5,8 +5,8 @@ from __future__ import annotations
 from shared.kernel.messaging.addresses import VHOST
 
 from .broker import running_databases, running_management
-from .places import stack_folder
 from .stack import Stack
+from .stack_layout import stack_folder
 
 
 def settings_here(service: str, needs_broker: bool) -> dict[str, str]:

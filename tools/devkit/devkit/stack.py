@@ -21,7 +21,7 @@ from shared.kernel.settings import Settings
 
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
-from .places import PROVISIONER, SERVICES, Place
+from .stack_layout import PROVISIONER, SERVICES, Place
 from .state import kept_port, usable_port, write_atomically
 
 __all__ = ["PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Stack"]

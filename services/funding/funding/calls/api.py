@@ -213,7 +213,7 @@ async def open_call(
     expected: Expected,
     body: OpenIn | None = None,
 ) -> CallOut:
-    """Take applications from now on; every matching cooperative and partner hears of it.
+    """Take applications from now on; every matching cooperative and partner is alerted of it.
 
     Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
     """
@@ -261,7 +261,7 @@ async def cancel_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Void the call; whoever was alerted of it hears why."""
+    """Void the call; whoever was alerted of it is alerted why."""
     call = await usecases.cancel_call(
         session, caller, call_id, reason=body.reason, expected=expected
     )

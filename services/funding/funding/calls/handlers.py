@@ -6,7 +6,7 @@ from shared.contracts.funding import FundingAnswered
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.privacy import person_requests
 
-from .persons import person_part
+from .person_export import person_part
 
 consumers = Consumers("funding")
 person_requests.answer_persons(consumers, FundingAnswered, person_part)

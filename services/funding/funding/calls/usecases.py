@@ -197,7 +197,7 @@ SNAPSHOTS = (
         _count_opened,
     ),
 )
-"""What funding tells of its present state."""
+"""The snapshots of funding: its present state."""
 
 
 async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:

@@ -148,7 +148,7 @@ async def publish_idea(
     expected: Expected,
     body: PublishIn | None = None,
 ) -> IdeaOut:
-    """Make a submitted idea public; every matching cooperative and partner hears of it.
+    """Make a submitted idea public; every matching cooperative and partner is alerted of it.
 
     Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
     """

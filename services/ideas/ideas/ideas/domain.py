@@ -25,7 +25,7 @@ from shared.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, P
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 MOST_CENTIMES = 10**13
-"""A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
+"""A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class State(StrEnum):
@@ -179,7 +179,9 @@ class Idea:
     def withdraw(
         self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
     ) -> IdeaWithdrawn | None:
-        """Take the idea back. Only a published one is published, for only then was anyone told."""
+        """Take the idea back. The event is published only if the idea was, for only then was anyone
+        alerted.
+        """
         self._require_author(by)
         was_public = self.state is State.PUBLISHED
         self._move_to(State.WITHDRAWN)

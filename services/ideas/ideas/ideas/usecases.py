@@ -142,7 +142,7 @@ async def withdraw_idea(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Idea:
-    """Take an idea back: its owner only, and whoever was alerted hears of it."""
+    """Take an idea back: its owner only, and whoever was alerted is alerted of it."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
     event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
@@ -170,7 +170,7 @@ async def _count_public(session: AsyncSession) -> int:
 SNAPSHOTS = (
     Snapshot("ideas", (IdeaPublished.topic, IdeaWithdrawn.topic), ideas_after, _count_public),
 )
-"""What the idea bank tells of its present state."""
+"""The snapshots of the idea bank: its present state."""
 
 
 def _files_for(caller: Principal) -> UUID | None:

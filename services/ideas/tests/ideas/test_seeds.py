@@ -1,4 +1,4 @@
-"""The seeded ideas are accepted by the door that the demonstration uses."""
+"""The seeded ideas are accepted by the API that the demonstration uses."""
 
 from __future__ import annotations
 

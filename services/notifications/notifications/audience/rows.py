@@ -1,4 +1,4 @@
-"""What all reads share: a row, the names of the facts, and whose rows a reader sees."""
+"""What all reads share: a row, the names of the fields, and whose rows a reader sees."""
 
 from __future__ import annotations
 

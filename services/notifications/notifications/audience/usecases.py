@@ -80,7 +80,7 @@ async def store_cooperatives(session: AsyncSession, records: Sequence[Cooperativ
 async def _without_erased(
     session: AsyncSession, records: dict[UUID, CooperativeRecord]
 ) -> dict[UUID, CooperativeRecord]:
-    """Records from before a person was forgotten bring no contact back, however late they come."""
+    """Records from before a person was erased bring no contact back, however late they come."""
     below = (await erasure.recall(session, records)).below
     return {
         each: records[each].model_copy(update={"contact_sealed": None})

@@ -17,7 +17,7 @@ from shared.kernel.privacy.person_requests import Part, opened
 
 
 class AudienceBehind(NotFound):
-    """The audience has not heard yet what the registry changed: it is tried again."""
+    """The audience has not received yet what the registry changed: it is tried again."""
 
 
 async def person_part(session: AsyncSession, event: PersonRequested, sealer: Sealer | None) -> Part:

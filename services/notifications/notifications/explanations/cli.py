@@ -98,4 +98,4 @@ def lines_of(found: WhyOut) -> Iterator[str]:
             f"{field.name}: {'?' if field.label is None else field.label}"
             for field in found.profile
         )
-        yield f"  facts v{found.profile_version}: {known}"
+        yield f"  profile v{found.profile_version}: {known}"

@@ -28,7 +28,7 @@ class Because(StrEnum):
 
 @dataclass(frozen=True)
 class ContentThen:
-    """A subject at one version, and when that was heard."""
+    """A subject at one version, and when that was received."""
 
     version: int
     announcement: Announcement
@@ -63,7 +63,7 @@ class ProfileThen:
 
 @dataclass(frozen=True)
 class Then:
-    """What was so at a moment. None: it had not been heard of.
+    """What was so at a moment. None: nothing had been received.
 
     `decisions` are those about the subject and about everything up to then, in order.
     """
@@ -80,7 +80,7 @@ class Then:
         return standing(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """How each track came out; none where content or facts had not been heard of."""
+        """How each track came out; none where content or profile had not been received."""
         if self.content is None or self.profile is None:
             return ()
         return tuple(
@@ -127,7 +127,7 @@ def decisive_moment(
     While a subject is open, records and content are matched anew with each change of either: then
     it is not settled, and what is so now counts. Of a subject that is over, what was so at its end
     counts, for nothing was matched after it: its deadline, or that it was closed or cancelled.
-    What never was open was settled when it was heard of.
+    What never was open was settled when it was received.
     """
     turns = _newest_in_turn(contents)
     replaced = [*(content.received_at for content in turns[1:]), now]
@@ -139,7 +139,7 @@ def decisive_moment(
 
 
 def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
-    """The contents that were the newest when they were heard, in that order."""
+    """The contents that were the newest when they were received, in that order."""
     turns: list[ContentThen] = []
     for content in sorted(contents, key=lambda each: each.received_at):
         if not turns or content.version > turns[-1].version:

@@ -32,7 +32,7 @@ class AlertOut(BaseModel):
     """One alert that the cooperative has."""
 
     number: int
-    edition: int = Field(description="0 for the first alert; else the version that it tells.")
+    edition: int = Field(description="0 for the first alert; else the version that it is about.")
     kind: str
     subject_version: int
     alerted_at: datetime
@@ -52,7 +52,7 @@ class TrackExplanation(BaseModel):
 
 
 class ProfileFieldOut(BaseModel):
-    """One fact that a rule looked at."""
+    """One field that a rule looked at."""
 
     field: str
     name: str
@@ -99,7 +99,7 @@ WITH_OWN_WORDS = frozenset({"call", "idea"})
 
 
 def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
-    """The answer with the sentences, the facts and the versions that it stands on.
+    """The explanation with the sentences, the fields and the versions that it stands on.
 
     `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
     """
@@ -183,7 +183,7 @@ def _track(
 def _profile(
     known: ProfileThen | None, verdicts: tuple[Verdict, ...], language: str
 ) -> list[ProfileFieldOut]:
-    """The facts that some rule of some track looked at, in the order of the register."""
+    """The fields that some rule of some track looked at, in the order of the register."""
     if known is None:
         return []
     used = {field for verdict in verdicts for rule in verdict.rules for field in rule.fields}

@@ -1,4 +1,4 @@
-"""What is known of one cooperative and one subject, as of a moment: content, facts and alerts."""
+"""What is known of one cooperative and one subject, as of a moment: content, profile and alerts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def _alerts(
 async def _when_alerted(
     session: AsyncSession, contents: Sequence[ContentThen], first: AnyRow, at: datetime | None
 ) -> Then:
-    """The content and the facts that the first alert points at, whatever came later."""
+    """The content and the profile that the first alert points at, whatever came later."""
     profile = _profile(first.cooperative_id).where(
         audience_history.c.version == first.audience_version
     )
@@ -119,7 +119,7 @@ async def _when_not_alerted(
 
 
 async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen, ...]:
-    """Every version of a subject that was heard."""
+    """Every version of a subject that was received."""
     rows = await session.execute(
         select(subject_history).where(subject_history.c.subject_id == found.subject_id)
     )

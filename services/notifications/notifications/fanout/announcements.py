@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from shared.contracts.announcement import AnnouncedTrack, Announcement, Detail
+from shared.contracts.announcement import Announcement, AnnouncementTrack, Detail
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import (
     CallCancelled,
@@ -64,8 +64,8 @@ def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Annou
     )
 
 
-def _track(track: Track) -> AnnouncedTrack:
-    return AnnouncedTrack(
+def _track(track: Track) -> AnnouncementTrack:
+    return AnnouncementTrack(
         name=track.name, criteria=track.criteria, details=tuple(_details(track, TRACK_DETAILS))
     )
 
@@ -83,7 +83,7 @@ def announcement_of_idea(
         state="open" if idea.state == "published" else "withdrawn",
         title=idea.title,
         text=idea.summary,
-        tracks=(AnnouncedTrack(criteria=criteria),),
+        tracks=(AnnouncementTrack(criteria=criteria),),
         reference_on=(idea.published_at or occurred_at).date(),
         details=tuple(_details(idea, IDEA_DETAILS)),
         reason=reason,

@@ -23,7 +23,7 @@ def backfill_alerts(runtime: Runtime) -> Job:
         name="backfill",
         step=step,
         poll_seconds=runtime.settings.relay_poll_seconds,
-        wake=(CHANGE_CHANNEL,),
+        notify_channels=(CHANGE_CHANNEL,),
     )
 
 

@@ -58,7 +58,7 @@ class AlertOut(BaseModel):
 
 
 def render(alert: AlertRow, language: str) -> AlertOut:
-    """The alert with its reasons, from the content and the facts as they were when it was
+    """The alert with its reasons, from the content and the profile as they were when it was
     alerted."""
     row = alert.row
     content = Announcement.model_validate(row.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from notifications.labels import name_of_value
-from shared.contracts.announcement import AnnouncedTrack
+from shared.contracts.announcement import AnnouncementTrack
 from shared.contracts.criteria import Criteria, MinShare
 from shared.i18n.catalogues import translate
 from shared.i18n.languages import content_language
@@ -24,7 +24,7 @@ CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "coun
 CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
 
 
-def in_words(track: AnnouncedTrack, language: str) -> str:
+def in_words(track: AnnouncementTrack, language: str) -> str:
     """The name, and in brackets whatever the track states."""
     stated = [*_gifts(track, language), *_asked(track.criteria, language)]
     words = translate(language, "list.semicolon").join(stated)
@@ -40,7 +40,7 @@ def names(field: str, codes: tuple[str, ...], language: str) -> str:
     return translate(language, "list.comma").join(shown)
 
 
-def _gifts(track: AnnouncedTrack, language: str) -> Iterator[str]:
+def _gifts(track: AnnouncementTrack, language: str) -> Iterator[str]:
     written = content_language(language)
     for detail in track.details:
         if detail.label and detail.shown:

@@ -1,4 +1,4 @@
-"""Inboxes: alerts with the content and the facts that they told."""
+"""Inboxes: alerts with the content and the profile that they are about."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NoSuchCooperative(NotFound):
 
 @dataclass(frozen=True)
 class AlertRow:
-    """An alert with what it told: the content at its version, the facts at its version."""
+    """An alert with what it is about: the content at its version, the profile at its version."""
 
     row: AnyRow
 

@@ -70,7 +70,7 @@ class LedgerLine(BaseModel):
 
 
 def line_of(row: LedgerRow, language: str) -> LedgerLine:
-    """The row with its reasons, from the content and the facts as they were when it was alerted."""
+    """The row with its reasons, from content and profile as they were when it was alerted."""
     kept = row.waiting_for
     return LedgerLine(
         cooperative_id=row.cooperative_id,

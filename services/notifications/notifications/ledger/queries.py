@@ -1,4 +1,4 @@
-"""The ledger of a subject: every alert with the facts it was alerted for, and who waits untold."""
+"""The ledger of a subject: every alert with its profile, and who is not alerted yet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page of the ledger begins: first those alerted, then those who wait untold."""
+    """Where a page of the ledger begins: first those alerted, then those not alerted yet."""
 
     is_waiting: bool = False
     after: tuple[UUID, int] | None = None

@@ -1,4 +1,4 @@
-"""Work beside requests and consumers: backfill, partner feeds and doors."""
+"""Work beside requests and consumers: backfill, partner feeds and partner queues."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def deliver_feeds(runtime: Runtime) -> Job | None:
         name="feed_delivery",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(FEED_CHANNEL, PARTNER_QUEUE_CHANNEL),
+        notify_channels=(FEED_CHANNEL, PARTNER_QUEUE_CHANNEL),
         close=publisher.close,
     )
 
@@ -93,7 +93,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
         name="provisioner",
         step=step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(PARTNER_QUEUE_CHANNEL,),
+        notify_channels=(PARTNER_QUEUE_CHANNEL,),
         outages=(ManagementRefused,),
     )
 
@@ -119,7 +119,7 @@ async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -
 
 @contextmanager
 def measured_at(settings: NotificationsSettings) -> Iterator[None]:
-    """Where a port is set, metrics are answered there and nothing else is: not on any door."""
+    """Where a port is set, metrics are answered there and nothing else is: on no other port."""
     if not settings.metrics_port:
         yield
         return

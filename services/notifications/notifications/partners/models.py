@@ -76,7 +76,7 @@ partner_queue_table = Table(
 )
 
 
-# What went out through a door, by ranges: `times` confirmed, `unsure` begun and not known.
+# What went out by a channel, by ranges: `times` confirmed, `unsure` begun and not known.
 feed_delivery = Table(
     "feed_delivery",
     metadata,
@@ -127,7 +127,7 @@ FEED_CHANNEL = "taawon_feed"
 PARTNER_QUEUE_CHANNEL = "taawon_partner_queues"
 
 
-WAKE_SQL = (
+NOTIFY_SQL = (
     f"""CREATE FUNCTION feed_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('{FEED_CHANNEL}', ''); RETURN NULL; END $$""",
     """CREATE TRIGGER feed_notify AFTER INSERT ON feed_entry

@@ -21,7 +21,6 @@ from shared.contracts.persons import CooperativeOfPerson
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.encryption.sealer import Sealer
-from shared.kernel.messaging import erasure as forgetting
 
 from ..builders import a_record
 
@@ -131,8 +130,8 @@ async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_era
 
         newer = await answered(session, asked(PersonAccessRequested, (gone, 2)))
         kept = await report_of(session, access), await report_of(session, erasure)
-        late = orjson.loads(await forgetting.cleaned(session, orjson.dumps(alerted)))
-        fresh = orjson.loads(await forgetting.cleaned(session, orjson.dumps(newer)))
+        late = orjson.loads(await erasure.cleaned(session, orjson.dumps(alerted)))
+        fresh = orjson.loads(await erasure.cleaned(session, orjson.dumps(newer)))
     assert datetime.fromisoformat(alerted["occurred_at"]) > erasure.occurred_at
     assert alerted["report_sealed"] is not None
     assert (*kept, late["report_sealed"]) == (None, None, None)

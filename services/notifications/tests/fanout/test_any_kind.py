@@ -49,22 +49,22 @@ SESSION = {
 }
 
 
-class SessionAnnounced(AnnouncementPublished):
-    """A service that notifications does not know publishes a training session."""
+class SessionPublished(AnnouncementPublished):
+    """A service unknown to notifications publishes a training session."""
 
     topic: ClassVar[str] = "academy.announcement.published.v1"
 
 
-def a_session(**changes: Any) -> SessionAnnounced:
+def a_session(**changes: Any) -> SessionPublished:
     published = Announcement.model_validate({**SESSION, **changes})
-    return SessionAnnounced(
+    return SessionPublished(
         aggregate_version=published.version,
         announcement_id=published.announcement_id,
         announcement=published,
     )
 
 
-def extended_to(deadline: Deadline, version: int = 2) -> SessionAnnounced:
+def extended_to(deadline: Deadline, version: int = 2) -> SessionPublished:
     return a_session(version=version, deadline=deadline.model_dump(), reason="salle trouvée")
 
 
@@ -74,7 +74,7 @@ async def registered(api, *records):
         await backfill.backfill_alerts(session)
 
 
-async def receive(api, *events):
+async def follow(api, *events):
     for event in events:
         async with api.sessions.begin() as session:
             await handlers.follow_announcement(event, session)
@@ -94,7 +94,7 @@ async def test_who_matches_is_alerted_with_the_words_of_the_event_and_the_reason
     women, men = a_record(), a_record(members_women=1)
     await registered(api, women, men)
 
-    await receive(api, a_session())
+    await follow(api, a_session())
 
     (alert,) = await inbox(api, tokens, women, language="ar")
     assert (alert["kind"], alert["subject_kind"]) == ("published", "training_session")
@@ -106,7 +106,7 @@ async def test_who_matches_is_alerted_with_the_words_of_the_event_and_the_reason
 async def test_why_and_why_not_are_explained(api, tokens):
     women, men = a_record(), a_record(members_women=1)
     await registered(api, women, men)
-    await receive(api, a_session())
+    await follow(api, a_session())
 
     why, why_not = [await ask(api, tokens, SESSION["announcement_id"], who) for who in (women, men)]
 
@@ -117,10 +117,10 @@ async def test_why_and_why_not_are_explained(api, tokens):
 async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(api, tokens):
     women, later = a_record(), a_record(province="MA-AGD")
     await registered(api, women, later)
-    await receive(api, a_session())
+    await follow(api, a_session())
     fewer = {**SESSION["details"][0], "value": 12, "shown": {"fr": "12 places", "ar": "12 مقعدا"}}
 
-    await receive(api, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
+    await follow(api, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
 
     last, extension, first = await inbox(api, tokens, women)
     assert [last["kind"], extension["kind"], first["kind"]] == [
@@ -149,7 +149,7 @@ async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_wit
     await registered(api, record)
     events = [a_session(), extended_to(OCTOBER), a_session(version=3, state="withdrawn")]
 
-    await receive(api, *(events[number] for number in order))
+    await follow(api, *(events[number] for number in order))
 
     kinds = [alert["kind"] for alert in await inbox(api, tokens, record)]
     assert kinds == [] or kinds[0] == "withdrawn"
@@ -159,7 +159,7 @@ async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_wit
 
 async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(api, tokens):
     await decide(api, tokens, "held", "à relire", SESSION["announcement_id"])
-    await receive(api, a_session())
+    await follow(api, a_session())
     record = a_record()
     await registered(api, record)
 
@@ -176,7 +176,7 @@ async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(api, tokens
 async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(api, tokens):
     record = a_record()
     await registered(api, record)
-    await receive(api, a_session(version=2, state="cancelled"), a_session())
+    await follow(api, a_session(version=2, state="cancelled"), a_session())
 
     why = await ask(api, tokens, SESSION["announcement_id"], record)
 
@@ -194,7 +194,7 @@ async def test_what_a_service_published_no_other_changes(api, tokens):
     forged = a_session(announcement_id=call.call_id, version=3, state="cancelled")
 
     with pytest.raises(OfAnotherService):
-        await receive(api, forged)
+        await follow(api, forged)
 
     assert [alert["kind"] for alert in await inbox(api, tokens, record)] == ["opened"]
 
@@ -202,7 +202,7 @@ async def test_what_a_service_published_no_other_changes(api, tokens):
 def test_an_event_names_the_service_of_its_topic():
     event = a_session()
 
-    assert event.is_from(SessionAnnounced.topic)
+    assert event.is_from(SessionPublished.topic)
     assert not event.is_from("funding.announcement.published.v1")
     with pytest.raises(ValidationError, match="service is not the one of the topic"):
         a_session(service="funding")

@@ -1,4 +1,4 @@
-"""A fan-out that would tell many more than were confirmed waits for a person, by itself."""
+"""A fan-out that would alert many more than were confirmed waits for a person, by itself."""
 
 from __future__ import annotations
 

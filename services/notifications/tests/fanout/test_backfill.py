@@ -10,7 +10,7 @@ from notifications.audience import handlers as audience_handlers
 from notifications.fanout import handlers
 from notifications.fanout.models import alert
 from notifications.fanout.usecases import backfill
-from notifications.fanout.usecases import backfill as usecases_backfill
+from notifications.fanout.usecases.backfill import backfill_alerts
 
 from ..builders import a_call, a_record, a_track, an_idea, imported, opened, published
 
@@ -34,7 +34,7 @@ async def open_subjects(session):
 async def arrived(session, *records):
     batch = imported(*records)
     await audience_handlers.store_imported_cooperatives(batch, session)
-    await usecases_backfill.backfill_alerts(session)
+    await backfill_alerts(session)
 
 
 async def alerted(session, subjects):

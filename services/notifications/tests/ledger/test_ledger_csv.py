@@ -13,11 +13,11 @@ from ..builders import a_call, a_record, a_track, extended, opened
 from ..commands import read_ledger, received
 
 
-async def test_totals_count_corrections_apart_from_first_alerts(channel, tokens):
+async def test_totals_count_corrections_apart_from_first_alerts(api, tokens):
     call = a_call()
-    await received(channel.sessions, a_record(), a_record(), opened(call), extended(call))
+    await received(api.sessions, a_record(), a_record(), opened(call), extended(call))
 
-    answer = await channel.http.get(
+    answer = await api.http.get(
         f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
     )
 
@@ -26,13 +26,13 @@ async def test_totals_count_corrections_apart_from_first_alerts(channel, tokens)
     assert totals["corrections"] == [{"edition": 3, "kind": "deadline_extended", "alerts": 2}]
 
 
-async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(channel, tokens):
+async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(api, tokens):
     sure, unsure = a_record(), a_record(sector=None, name_fr="Coopérative, dite « Amal »")
     call = a_call(a_track(sectors=["ARGAN"]))
-    await received(channel.sessions, sure, unsure, opened(call), extended(call))
-    await received(channel.sessions, sure.model_copy(update={"version": 2, "province": "MA-AGD"}))
+    await received(api.sessions, sure, unsure, opened(call), extended(call))
+    await received(api.sessions, sure.model_copy(update={"version": 2, "province": "MA-AGD"}))
 
-    rows = await read_ledger(channel, tokens, call.call_id)
+    rows = await read_ledger(api, tokens, call.call_id)
 
     assert list(rows[0]) == list(HEADER)
     assert {
@@ -57,22 +57,20 @@ async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(channel
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(A1)", "+212", "-2+3", "@SUM(A1)"])
-async def test_a_name_never_becomes_a_formula(channel, tokens, name):
+async def test_a_name_never_becomes_a_formula(api, tokens, name):
     record, call = a_record(name_fr=name), a_call()
-    await received(channel.sessions, record, opened(call))
+    await received(api.sessions, record, opened(call))
 
-    (row,) = await read_ledger(channel, tokens, call.call_id)
+    (row,) = await read_ledger(api, tokens, call.call_id)
 
     assert row["name_fr"] == f"'{name}"
 
 
-async def test_batches_of_the_ledger_follow_each_other_without_gap_or_repeat(channel):
+async def test_batches_of_the_ledger_follow_each_other_without_gap_or_repeat(api):
     call, records = a_call(), [a_record() for _ in range(5)]
-    await received(channel.sessions, *records, opened(call), extended(call))
+    await received(api.sessions, *records, opened(call), extended(call))
 
-    batches = [
-        batch async for batch in queries.ledger_batches(channel.sessions, call.call_id, size=3)
-    ]
+    batches = [batch async for batch in queries.ledger_batches(api.sessions, call.call_id, size=3)]
 
     keys = [(row.cooperative_id, row.edition) for batch in batches for row in batch]
     assert [len(batch) for batch in batches] == [3, 3, 3, 1]
@@ -80,8 +78,8 @@ async def test_batches_of_the_ledger_follow_each_other_without_gap_or_repeat(cha
 
 
 @pytest.mark.parametrize("role", ["cooperative", "partner", "holder", "reviewer"])
-async def test_the_ledger_is_for_operators_and_delegates(channel, tokens, role):
-    answer = await channel.http.get(
+async def test_the_ledger_is_for_operators_and_delegates(api, tokens, role):
+    answer = await api.http.get(
         f"/subjects/{uuid.uuid4()}/ledger.csv", headers=tokens.headers(role)
     )
 

@@ -16,8 +16,7 @@ from devkit.pytest_plugin import PATIENCE
 from notifications.partners import handlers as partners_handlers
 from notifications.partners.gap_collector import collect_gaps
 from notifications.partners.queries.partner_ledger import gaps_of, partner_entries
-from notifications.partners.usecases import feed_delivery
-from notifications.partners.usecases import gaps as usecases_gaps
+from notifications.partners.usecases import feed_delivery, gaps
 from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.messaging.publisher import Publisher
@@ -55,13 +54,13 @@ def run_cli(url, *arguments):
 class Served:
     """A partner with a queue of four places on a real broker, and the processes that serve it."""
 
-    def __init__(self, sessions, rabbitmq, api, password):
-        self.sessions, self.api, self._password = sessions, api, password
+    def __init__(self, sessions, rabbitmq, partner_queue, password):
+        self.sessions, self.partner_queue, self._password = sessions, partner_queue, password
         self.broker = rabbitmq
         self.ours = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
-        self.theirs = rabbitmq.found.amqp_url(api.username, password, PARTNER_VHOST)
+        self.theirs = rabbitmq.found.amqp_url(partner_queue.username, password, PARTNER_VHOST)
         self.caller = Principal(
-            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=api.slug
+            subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=partner_queue.slug
         )
 
     async def deliver(self):
@@ -83,19 +82,19 @@ class Served:
 
     async def gaps(self, only_open=True):
         async with self.sessions() as session:
-            found = await gaps_of(session, self.api.slug, only_open=only_open)
+            found = await gaps_of(session, self.partner_queue.slug, only_open=only_open)
         return [(gap.first_position, gap.last_position, gap.reason) for gap in found]
 
     async def entries(self):
         async with self.sessions() as session:
-            return await partner_entries(session, self.api.slug, after=0, limit=100)
+            return await partner_entries(session, self.partner_queue.slug, after=0, limit=100)
 
     async def read(self, count, *, reject=False):
         """The next messages, with the partner's own login."""
         connection = await aio_pika.connect(self.theirs)
         async with connection:
             channel = await connection.channel()
-            queue = await channel.get_queue(self.api.queue, ensure=False)
+            queue = await channel.get_queue(self.partner_queue.queue, ensure=False)
             got = []
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
@@ -117,7 +116,7 @@ class Served:
 
     async def request_replay(self, first, last=None):
         async with self.sessions.begin() as session:
-            return await usecases_gaps.request_replay(session, self.caller, first=first, last=last)
+            return await gaps.request_replay(session, self.caller, first=first, last=last)
 
     async def times_of_gaps(self):
         async with self.sessions() as session:

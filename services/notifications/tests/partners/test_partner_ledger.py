@@ -14,9 +14,8 @@ from sqlalchemy import func, insert, select
 from notifications.app import COUNTS, NAMES
 from notifications.partners.models import feed_delivery, feed_gap
 from notifications.partners.provisioner import BrokerProvisioner
-from notifications.partners.usecases import feed_delivery as usecases_feed_delivery
 from notifications.partners.usecases import partner_queue
-from notifications.partners.usecases.feed_delivery import record_handed_out
+from notifications.partners.usecases.feed_delivery import deliver_feed, record_handed_out
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
 
@@ -27,13 +26,13 @@ pytestmark = pytest.mark.servers
 
 
 async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_matched(
-    channel, tokens
+    api, tokens
 ):
-    request = await subscribed(channel, tokens)
+    request = await subscribed(api, tokens)
     call, idea = opened(a_call()), published(an_idea())
-    await fed(channel.sessions, call, idea)
+    await fed(api.sessions, call, idea)
 
-    first, second = (await ledger(channel, tokens.headers("operator")))["items"]
+    first, second = (await ledger(api, tokens.headers("operator")))["items"]
 
     assert (first["position"], first["event_id"]) == (1, str(call.event_id))
     assert (first["subject_id"], first["topic"]) == (str(call.call_id), call.topic)
@@ -41,17 +40,17 @@ async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_
     assert second["subject_id"] == str(idea.idea_id)
 
 
-async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(channel, tokens):
-    await subscribed(channel, tokens)
-    await fed(channel.sessions, *(opened(a_call()) for _ in range(3)))
+async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, *(opened(a_call()) for _ in range(3)))
     for after in ("0", "0", "1"):
-        page = await channel.http.get(
+        page = await api.http.get(
             "/feed", params={"after": after, "limit": 2}, headers=partner(tokens)
         )
         assert page.status_code == 200, page.text
-    assert (await channel.http.get("/feed?after=3", headers=partner(tokens))).json()["items"] == []
+    assert (await api.http.get("/feed?after=3", headers=partner(tokens))).json()["items"] == []
 
-    entries = (await ledger(channel, partner(tokens)))["items"]
+    entries = (await ledger(api, partner(tokens)))["items"]
 
     assert [entry["channels"][0]["times"] for entry in entries] == [2, 3, 1]
     assert {entry["channels"][0]["channel"] for entry in entries} == {"feed"}
@@ -59,30 +58,30 @@ async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(channel,
     assert first["first_at"] < first["last_at"]
 
 
-async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(channel, tokens):
-    await subscribed(channel, tokens)
-    await fed(channel.sessions, *(opened(a_call()) for _ in range(16)))
-    async with channel.sessions.begin() as session:
+async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, *(opened(a_call()) for _ in range(16)))
+    async with api.sessions.begin() as session:
         for first, last in combinations(range(1, 18), 2):
             await record_handed_out(session, "indh", first, last - 1)
 
-    entries = (await ledger(channel, partner(tokens)))["items"]
+    entries = (await ledger(api, partner(tokens)))["items"]
 
     assert [entry["channels"][0]["times"] for entry in entries] == [
         n * (17 - n) for n in range(1, 17)
     ]
-    async with channel.sessions() as session:
+    async with api.sessions() as session:
         rows = await session.scalar(select(func.count()).select_from(feed_delivery))
     assert rows <= 31
 
 
-async def test_pages_of_the_ledger_follow_each_other(channel, tokens):
-    await subscribed(channel, tokens)
-    await fed(channel.sessions, *(opened(a_call()) for _ in range(5)))
+async def test_pages_of_the_ledger_follow_each_other(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, *(opened(a_call()) for _ in range(5)))
 
     seen, after = [], {}
     while True:
-        page = await ledger(channel, partner(tokens), limit=2, **after)
+        page = await ledger(api, partner(tokens), limit=2, **after)
         seen += [entry["position"] for entry in page["items"]]
         if page["next"] is None:
             break
@@ -101,25 +100,25 @@ async def test_pages_of_the_ledger_follow_each_other(channel, tokens):
         ("cooperative", {}, 403),
     ],
 )
-async def test_a_ledger_is_for_its_partner_and_for_operators(channel, tokens, role, claims, status):
-    await subscribed(channel, tokens)
+async def test_a_ledger_is_for_its_partner_and_for_operators(api, tokens, role, claims, status):
+    await subscribed(api, tokens)
 
     for path in ("/partners/indh/ledger", "/partners/indh/ledger.csv"):
-        answer = await channel.http.get(path, headers=tokens.headers(role, **claims))
+        answer = await api.http.get(path, headers=tokens.headers(role, **claims))
         assert answer.status_code == status
 
 
-async def test_the_ledger_of_nobody_is_not_found(channel, tokens):
-    await ledger(channel, tokens.headers("operator"), slug="nobody", status=404)
+async def test_the_ledger_of_nobody_is_not_found(api, tokens):
+    await ledger(api, tokens.headers("operator"), slug="nobody", status=404)
 
 
-async def test_the_table_has_one_line_per_event(channel, tokens):
-    await subscribed(channel, tokens)
-    await fed(channel.sessions, opened(a_call()), opened(a_call()))
-    async with channel.sessions.begin() as session:
+async def test_the_table_has_one_line_per_event(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, opened(a_call()), opened(a_call()))
+    async with api.sessions.begin() as session:
         await record_handed_out(session, "indh", 1, 1)
 
-    answer = await channel.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
+    answer = await api.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
 
     assert answer.headers["content-type"].startswith("text/csv")
     first, second = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
@@ -128,31 +127,31 @@ async def test_the_table_has_one_line_per_event(channel, tokens):
     assert (second["feed_times"], second["feed_first_at"]) == ("0", "")
 
 
-async def test_the_way_of_an_event_ends_at_the_partner_queues(channel, tokens):
-    await subscribed(channel, tokens)
+async def test_the_way_of_an_event_ends_at_the_partner_queues(api, tokens):
+    await subscribed(api, tokens)
     call = opened(a_call())
-    await fed(channel.sessions, call, opened(a_call()))
-    async with channel.sessions.begin() as session:
+    await fed(api.sessions, call, opened(a_call()))
+    async with api.sessions.begin() as session:
         await record_handed_out(session, "indh", 1, 2)
 
-    answer = await channel.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
+    answer = await api.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
 
     assert answer.status_code == 200, answer.text
     assert [
         (step["event_id"], step["partner"], step["position"], step["channel"])
-        for step in answer.json()["handed"]
+        for step in answer.json()["partner_deliveries"]
     ] == [(str(call.event_id), "indh", 1, None), (str(call.event_id), "indh", 1, "feed")]
 
 
-async def test_the_status_names_the_partners_whose_queues_dropped_events(channel, tokens):
-    await subscribed(channel, tokens)
-    async with channel.sessions.begin() as session:
+async def test_the_status_names_the_partners_whose_queues_dropped_events(api, tokens):
+    await subscribed(api, tokens)
+    async with api.sessions.begin() as session:
         await session.execute(
             insert(feed_gap).values(slug="indh", position=1, reason="maxlen", noticed_at=NOW)
         )
-    channel.runtime.counts, channel.runtime.names = COUNTS, NAMES
+    api.runtime.counts, api.runtime.names = COUNTS, NAMES
 
-    status = (await channel.http.get("/status", headers=tokens.headers("operator"))).json()
+    status = (await api.http.get("/status", headers=tokens.headers("operator"))).json()
 
     assert (status["counts"]["feed_gaps"], status["names"]["feed_gaps"]) == (1, ["indh"])
 
@@ -247,7 +246,7 @@ async def test_without_a_broker_nothing_is_said_to_have_gone_out(served):
     await fed(served.sessions, opened(a_call()))
     away = Publisher("amqp://nobody:x@127.0.0.1:1/", 1, "test")
 
-    assert await usecases_feed_delivery.deliver_feed(served.sessions, away) is False
+    assert await deliver_feed(served.sessions, away) is False
 
     (entry,) = await served.entries()
     assert entry.channels == ()

@@ -20,7 +20,7 @@ from shared.kernel.auth.oidc import is_safe_url
 
 from . import queries
 from .usecases import accounts, tokens
-from .usecases import identities as usecases_identities
+from .usecases.identities import link_identity, unlink_identity
 
 app = typer.Typer(
     help="The first operator account, identities of another issuer, and the keys that sign tokens.",
@@ -129,7 +129,7 @@ def identities(
 async def _link(email: str, issuer: str | None, subject: str) -> UUID:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         account = await accounts.account_of_email(session, sealer, email)
-        made = await usecases_identities.link_identity(
+        made = await link_identity(
             session, sealer, CONSOLE, account.id, issuer=issuer, subject=subject
         )
         return made.id
@@ -138,7 +138,7 @@ async def _link(email: str, issuer: str | None, subject: str) -> UUID:
 async def _unlink(email: str, identity: UUID) -> None:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         account = await accounts.account_of_email(session, sealer, email)
-        await usecases_identities.unlink_identity(session, CONSOLE, account.id, identity)
+        await unlink_identity(session, CONSOLE, account.id, identity)
 
 
 async def _identities(email: str) -> list[dict[str, str]]:

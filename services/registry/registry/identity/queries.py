@@ -50,7 +50,7 @@ async def list_accounts(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IdentitySeen:
+class IdentityInClear:
     """A subject of another issuer, in clear."""
 
     id: UUID
@@ -61,13 +61,13 @@ class IdentitySeen:
 
 async def list_identities(
     session: AsyncSession, sealer: Sealer, account_id: UUID
-) -> Sequence[IdentitySeen]:
+) -> Sequence[IdentityInClear]:
     """What an account is linked to, oldest first."""
     columns = models.linked_identity.c
     query = select(LinkedIdentity).where(columns.account_id == account_id)
     found = await session.scalars(query.order_by(columns.linked_at, columns.id))
     return [
-        IdentitySeen(
+        IdentityInClear(
             id=each.id,
             issuer=each.issuer,
             subject=sealer.open(each.subject_sealed)["subject"],

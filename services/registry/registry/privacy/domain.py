@@ -1,4 +1,4 @@
-"""What a person asks of us: to know what is held, to have it corrected, or to be forgotten."""
+"""What a person asks of us: to know what is held, to have it corrected, or to be erased."""
 
 from __future__ import annotations
 

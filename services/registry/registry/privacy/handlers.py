@@ -10,7 +10,7 @@ from shared.contracts.registry import RegistryAnswered
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.privacy import person_requests
 
-from .usecases import answers, person_export
+from .usecases import person_export, person_responses
 
 consumers = Consumers("registry")
 person_requests.answer_persons(consumers, RegistryAnswered, person_export.registry_part)
@@ -19,4 +19,4 @@ person_requests.answer_persons(consumers, RegistryAnswered, person_export.regist
 @consumers.on(*ANSWERS, prefetch=4, queue="record_person_response")
 async def record_person_response(event: PersonAnswered, session: AsyncSession) -> None:
     """What a service answered is kept; the last answer completes the person's request."""
-    await answers.record_response(session, event)
+    await person_responses.record_response(session, event)

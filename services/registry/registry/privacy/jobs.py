@@ -6,7 +6,7 @@ from registry.settings import RegistrySettings
 from shared.kernel.jobs.job import Job
 from shared.kernel.runtime import Runtime
 
-from .usecases import answers
+from .usecases import person_responses
 
 
 def delete_reports(runtime: Runtime) -> Job:
@@ -15,7 +15,7 @@ def delete_reports(runtime: Runtime) -> Job:
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
-            await answers.delete_reports(session, days)
+            await person_responses.delete_reports(session, days)
         return False
 
     return Job(name="person_reports_retention", step=step, poll_seconds=3600)

@@ -21,7 +21,7 @@ from .domain import NoReport, NoSuchRequest, PersonRequest, RequestKind, Request
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RequestSeen:
+class RequestWithResponses:
     """A person's request, and what each service answered."""
 
     request: PersonRequest
@@ -41,14 +41,14 @@ async def list_requests(
     return (await session.execute(query.order_by(columns.id))).scalars().all()
 
 
-async def find_request(session: AsyncSession, request_id: UUID) -> RequestSeen:
+async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithResponses:
     request = await session.get(PersonRequest, request_id)
     if request is None:
         raise NoSuchRequest(f"no person's request {request_id} was opened")
     table = models.person_response
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
-    return RequestSeen(request=request, answers=rows)
+    return RequestWithResponses(request=request, answers=rows)
 
 
 async def report(

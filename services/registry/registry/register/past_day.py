@@ -21,4 +21,4 @@ def _past_day(value: date) -> date:
 
 
 PastDay = Annotated[date, AfterValidator(_past_day)]
-"""A day with the bounds that register files have, so that both doors take and refuse the same."""
+"""A day with the bounds that register files have, so that API and import accept the same."""

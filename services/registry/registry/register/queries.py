@@ -14,7 +14,7 @@ from registry.tables import Row
 
 from .domain.cooperative import NotInTheRegister
 from .domain.imports import NoSuchImport, RegisterImport
-from .models import rows as models_rows
+from .models import rows as cooperative_rows
 from .models import tables
 
 Grouping = Literal["region", "province", "sector", "legal_status", "activity_status"]
@@ -38,7 +38,7 @@ class Filters:
             columns[name] == value for name in exact if (value := getattr(self, name)) is not None
         ]
         # One condition per word: the words of a name are found in any order.
-        words = models_rows.search_key(self.search).split()
+        words = cooperative_rows.search_key(self.search).split()
         return found + [columns.search_key.contains(word, autoescape=True) for word in words]
 
 

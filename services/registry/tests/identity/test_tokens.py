@@ -27,9 +27,9 @@ from registry.app import create_app
 from registry.console import CONSOLE
 from registry.identity.own_keys import OwnKeys
 from registry.identity.usecases import accounts, api_clients
-from registry.identity.usecases import tokens as usecases_tokens
 from registry.identity.usecases.accounts import email_marks
 from registry.identity.usecases.login_throttling import wait_for_turn
+from registry.identity.usecases.tokens import rotate_signing_key
 from registry.partners import usecases
 from shared.contracts.base import Localized
 from shared.kernel.auth.tokens import ALGORITHM, InvalidToken, MissingRole, Role, Verifier
@@ -93,7 +93,7 @@ def bearer(token: str) -> dict[str, str]:
 
 async def active_key(api: Api) -> tuple[str, OKPKey]:
     async with api.sessions.begin() as session:
-        key = await usecases_tokens.rotate_signing_key(session, SEALER, CONSOLE)
+        key = await rotate_signing_key(session, SEALER, CONSOLE)
         return key.kid, OKPKey.import_key(SEALER.open(key.private_sealed))
 
 
@@ -345,7 +345,7 @@ async def test_after_a_rotation_tokens_of_the_old_key_are_still_accepted(
 ) -> None:
     old = await signed_in(api, email)
     async with api.sessions.begin() as session:
-        await usecases_tokens.rotate_signing_key(session, SEALER, CONSOLE)
+        await rotate_signing_key(session, SEALER, CONSOLE)
 
     new = await signed_in(api, email)
 
@@ -371,7 +371,7 @@ async def test_only_operators_rotate_the_signing_key(api: Api) -> None:
 
     with pytest.raises(MissingRole):
         async with api.sessions.begin() as session:
-            await usecases_tokens.rotate_signing_key(session, SEALER, partner)
+            await rotate_signing_key(session, SEALER, partner)
 
 
 async def test_the_published_keys_never_hold_a_private_part(api: Api, email: str) -> None:

@@ -22,10 +22,10 @@ from registry.identity.usecases.accounts import email_mark
 from registry.privacy import handlers
 from registry.privacy import models as privacy_models
 from registry.privacy.domain import MOVES, Ground, PersonRequest, RequestKind, RequestState, due_on
-from registry.privacy.usecases import answers as usecases_answers
+from registry.privacy.usecases import person_responses
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
-from registry.register.usecases import imports as usecases_imports
+from registry.register.usecases import imports
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.persons import PersonRequested
 from shared.contracts.registry import (
@@ -37,8 +37,7 @@ from shared.contracts.registry import (
 from shared.errors import IllegalMove
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.kernel.encryption.sealer import Sealer
-from shared.kernel.messaging import dead_letters
-from shared.kernel.messaging import erasure as forgetting
+from shared.kernel.messaging import dead_letters, erasure
 
 from ..builders import a_body, a_file, a_row
 
@@ -49,8 +48,8 @@ CONTACT = {"president": NAME, "phone": PHONE, "email": EMAIL}
 Json = dict[str, Any]
 
 
-class MessageProcessor:
-    """An operator at the registry's door."""
+class PrivacyClient:
+    """The HTTP API of the registry, used by an operator for requests of persons."""
 
     def __init__(self, api: Api, headers: dict[str, str]) -> None:
         self.api = api
@@ -87,9 +86,7 @@ class MessageProcessor:
 
     async def imports(self, *rows: Json) -> Any:
         lines = lines_of(io.BytesIO(a_file(*rows)))
-        steps = usecases_imports.import_register(
-            self.api.sessions, SEALER, CONSOLE, lines, source="p.csv"
-        )
+        steps = imports.import_register(self.api.sessions, SEALER, CONSOLE, lines, source="p.csv")
         async for step in steps:
             report = step.report
         return report
@@ -107,42 +104,42 @@ class MessageProcessor:
 
 
 @pytest.fixture
-def processor(api: Api, operator: dict[str, str]) -> MessageProcessor:
-    return MessageProcessor(api, operator)
+def privacy(api: Api, operator: dict[str, str]) -> PrivacyClient:
+    return PrivacyClient(api, operator)
 
 
 @pytest.mark.parametrize("how", [{"email": EMAIL.upper()}, {"phone": "0600000001"}])
 async def test_an_erasure_takes_the_contact_from_every_cooperative_and_publishes_it(
-    processor: MessageProcessor, how: Json
+    privacy: PrivacyClient, how: Json
 ) -> None:
-    theirs = [await processor.cooperative("1"), await processor.cooperative("2")]
-    other = await processor.cooperative("3", email="other@taawon.example", phone="+212600000009")
+    theirs = [await privacy.cooperative("1"), await privacy.cooperative("2")]
+    other = await privacy.cooperative("3", email="other@taawon.example", phone="+212600000009")
 
-    request = await processor.asks("erasure", **how)
+    request = await privacy.asks("erasure", **how)
 
     assert request["cooperative_ids"] == sorted(theirs)
-    assert [await processor.contact(each) for each in theirs] == [(2, {}), (2, {})]
-    assert (await processor.contact(other))[0] == 1
-    changed = await processor.events(CooperativeChanged.topic)
+    assert [await privacy.contact(each) for each in theirs] == [(2, {}), (2, {})]
+    assert (await privacy.contact(other))[0] == 1
+    changed = await privacy.events(CooperativeChanged.topic)
     assert {each["cooperative"]["contact_sealed"] for each in changed} == {None}
-    (asked,) = await processor.events(PersonErasureRequested.topic)
+    (asked,) = await privacy.events(PersonErasureRequested.topic)
     assert {(each["cooperative_id"], each["version"]) for each in asked["cooperatives"]} == {
         (each, 2) for each in theirs
     }
 
 
 async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    account_id = await processor.account()
-    async with processor.api.sessions.begin() as session:
+    account_id = await privacy.account()
+    async with privacy.api.sessions.begin() as session:
         failure = insert(models.sign_in_failure).values(email_mark=email_mark(SEALER, EMAIL))
         await session.execute(failure)
 
-    request = await processor.asks("erasure", email=EMAIL)
+    request = await privacy.asks("erasure", email=EMAIL)
 
     assert request["account_ids"] == [account_id]
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         table = models.account
         row = (await session.execute(select(table).where(table.c.id == account_id))).one()
         failures = models.sign_in_failure
@@ -153,21 +150,19 @@ async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(
     assert (row.roles, row.password_hash, row.disabled_at is None) == ([], "", False)
     assert row.email_mark == f"forgotten:{account_id}"
     assert left == 0
-    assert await processor.signs_in() == 400
+    assert await privacy.signs_in() == 400
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 async def test_whoever_gives_a_phone_alone_is_found_with_the_account_and_its_contacts(
-    processor: MessageProcessor, kind: str
+    privacy: PrivacyClient, kind: str
 ) -> None:
-    by_phone = await processor.cooperative("1")
-    by_email = await processor.cooperative("2", email=EMAIL, phone="+212600000009")
-    neighbour = await processor.cooperative(
-        "3", email="other@taawon.example", phone="+212600000009"
-    )
-    account_id, other = await processor.account(), await processor.account("other@taawon.example")
+    by_phone = await privacy.cooperative("1")
+    by_email = await privacy.cooperative("2", email=EMAIL, phone="+212600000009")
+    neighbour = await privacy.cooperative("3", email="other@taawon.example", phone="+212600000009")
+    account_id, other = await privacy.account(), await privacy.account("other@taawon.example")
 
-    request = await processor.asks(kind, phone=PHONE)
+    request = await privacy.asks(kind, phone=PHONE)
 
     assert request["account_ids"] == [account_id]
     assert request["cooperative_ids"] == sorted([by_phone, by_email])
@@ -176,30 +171,30 @@ async def test_whoever_gives_a_phone_alone_is_found_with_the_account_and_its_con
 
 
 async def test_whoever_gives_an_account_alone_is_found_as_the_contact_under_its_e_mail(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     cooperative_id, account_id = (
-        await processor.cooperative("1"),
-        await processor.account(EMAIL.upper()),
+        await privacy.cooperative("1"),
+        await privacy.account(EMAIL.upper()),
     )
 
-    request = await processor.asks("erasure", account_ids=[account_id])
+    request = await privacy.asks("erasure", account_ids=[account_id])
 
     assert request["cooperative_ids"] == [cooperative_id]
-    assert await processor.contact(cooperative_id) == (2, {})
+    assert await privacy.contact(cooperative_id) == (2, {})
 
 
 async def test_no_answer_event_or_audit_row_holds_a_value_of_the_person(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    await processor.cooperative("1")
-    await processor.account()
-    answer = await processor.post(
+    await privacy.cooperative("1")
+    await privacy.account()
+    answer = await privacy.post(
         "/persons/requests",
         {"kind": "erasure", "ground": "person", "reference": "2026/1", "email": EMAIL},
     )
 
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         bodies = list(await session.scalars(select(OutboxRow.body)))
         rows = (await session.scalars(select(AuditRow))).all()
     seen = answer.text.encode() + b"".join(bodies)
@@ -220,81 +215,81 @@ async def test_no_answer_event_or_audit_row_holds_a_value_of_the_person(
     ],
 )
 async def test_the_audit_of_a_record_says_that_something_of_a_person_changed(
-    processor: MessageProcessor, kind: str, what: Json, of_contact: str, of_account: str
+    privacy: PrivacyClient, kind: str, what: Json, of_contact: str, of_account: str
 ) -> None:
-    cooperative_id = await processor.cooperative("1")
-    account_id = await processor.account()
+    cooperative_id = await privacy.cooperative("1")
+    account_id = await privacy.account()
 
-    request = await processor.asks(kind, email=EMAIL, **what)
+    request = await privacy.asks(kind, email=EMAIL, **what)
 
     for record_id, action in ((cooperative_id, of_contact), (account_id, of_account)):
-        seen = await processor.get(f"/audit/{record_id}")
+        seen = await privacy.get(f"/audit/{record_id}")
         newest = seen.json()["items"][0]
         assert (newest["action"], newest["actor_roles"]) == (action, ["operator"])
         assert newest["after"] == {"request_id": request["request_id"]}
         assert "example" not in seen.text
 
 
-async def test_a_corrected_phone_leaves_no_row_on_the_account(processor: MessageProcessor) -> None:
-    account_id = await processor.account()
+async def test_a_corrected_phone_leaves_no_row_on_the_account(privacy: PrivacyClient) -> None:
+    account_id = await privacy.account()
 
-    await processor.asks("rectification", email=EMAIL, corrections={"phone": "0600000002"})
+    await privacy.asks("rectification", email=EMAIL, corrections={"phone": "0600000002"})
 
-    seen = await processor.get(f"/audit/{account_id}")
+    seen = await privacy.get(f"/audit/{account_id}")
     assert [each["action"] for each in seen.json()["items"]] == ["account created"]
 
 
 async def test_a_file_that_still_names_the_person_does_not_bring_them_back(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     row = a_row(court="TPI Oubli", local_register_no="1", ice="")
-    await processor.imports(row)
-    request = await processor.asks("erasure", email=EMAIL)
+    await privacy.imports(row)
+    request = await privacy.asks("erasure", email=EMAIL)
     (cooperative_id,) = request["cooperative_ids"]
 
-    same = await processor.imports(row)
-    grown = await processor.imports(row | {"members_total": "30"})
+    same = await privacy.imports(row)
+    grown = await privacy.imports(row | {"members_total": "30"})
 
     assert (same.rows_unchanged, same.events) == (1, 0)
     assert grown.rows_changed == 1
-    assert await processor.contact(cooperative_id) == (3, {})
+    assert await privacy.contact(cooperative_id) == (3, {})
     path = f"/persons/cooperatives/{cooperative_id}/settled-contact"
-    released = await processor.api.http.delete(path, headers=processor.headers)
-    await processor.imports(row | {"members_total": "30"})
+    released = await privacy.api.http.delete(path, headers=privacy.headers)
+    await privacy.imports(row | {"members_total": "30"})
     assert released.status_code == 204
-    assert (await processor.contact(cooperative_id))[1]["email"] == EMAIL
+    assert (await privacy.contact(cooperative_id))[1]["email"] == EMAIL
 
 
 async def test_a_rectification_corrects_everywhere_and_no_file_undoes_it(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     row = a_row(court="TPI Oubli", local_register_no="1", ice="")
-    await processor.imports(row)
-    account_id = await processor.account()
+    await privacy.imports(row)
+    account_id = await privacy.account()
 
     right = {"email": "right@taawon.example"}
-    request = await processor.asks("rectification", email=EMAIL, corrections=right)
-    again = await processor.imports(row)
+    request = await privacy.asks("rectification", email=EMAIL, corrections=right)
+    again = await privacy.imports(row)
 
     (cooperative_id,) = request["cooperative_ids"]
     assert request["account_ids"] == [account_id]
-    assert await processor.contact(cooperative_id) == (2, {**CONTACT, **right})
+    assert await privacy.contact(cooperative_id) == (2, {**CONTACT, **right})
     assert again.rows_unchanged == 1
-    assert (await processor.signs_in(right["email"]), await processor.signs_in()) == (200, 400)
+    assert (await privacy.signs_in(right["email"]), await privacy.signs_in()) == (200, 400)
 
 
-async def test_a_second_erasure_changes_nothing_more(processor: MessageProcessor) -> None:
-    cooperative_id = await processor.cooperative("1")
-    await processor.asks("erasure", email=EMAIL)
-    published = len(await processor.events(CooperativeChanged.topic))
+async def test_a_second_erasure_changes_nothing_more(privacy: PrivacyClient) -> None:
+    cooperative_id = await privacy.cooperative("1")
+    await privacy.asks("erasure", email=EMAIL)
+    published = len(await privacy.events(CooperativeChanged.topic))
 
-    by_email = await processor.asks("erasure", email=EMAIL)
-    by_id = await processor.asks("erasure", cooperative_ids=[cooperative_id])
+    by_email = await privacy.asks("erasure", email=EMAIL)
+    by_id = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
 
     assert by_email["cooperative_ids"] == []
     assert by_id["cooperative_ids"] == [cooperative_id]
-    assert len(await processor.events(CooperativeChanged.topic)) == published
-    assert await processor.contact(cooperative_id) == (2, {})
+    assert len(await privacy.events(CooperativeChanged.topic)) == published
+    assert await privacy.contact(cooperative_id) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -307,112 +302,112 @@ async def test_a_second_erasure_changes_nothing_more(processor: MessageProcessor
     ],
 )
 async def test_a_request_that_says_too_little_is_refused(
-    processor: MessageProcessor, how: Json, code: str
+    privacy: PrivacyClient, how: Json, code: str
 ) -> None:
     body = {"ground": "person", "reference": "2026/1", **how}
 
-    answer = await processor.post("/persons/requests", body)
+    answer = await privacy.post("/persons/requests", body)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 async def test_a_request_is_completed_by_the_last_answer_and_a_repeat_changes_nothing(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    request = await processor.asks("access", email=EMAIL)
+    request = await privacy.asks("access", email=EMAIL)
     path = f"/persons/requests/{request['request_id']}"
 
     seen = []
     for answer in ANSWERS:
         for _ in range(2):
             event = answer(request_id=uuid.UUID(request["request_id"]), kind="access")
-            async with processor.api.sessions.begin() as session:
+            async with privacy.api.sessions.begin() as session:
                 await handlers.record_person_response(event, session)
-        seen.append((await processor.get(path)).json())
+        seen.append((await privacy.get(path)).json())
 
     assert [each["state"] for each in seen] == ["answered"] * 3 + ["completed"]
     assert [len(each["waiting_for"]) for each in seen] == [3, 2, 1, 0]
     assert len(seen[-1]["answers"]) == len(ANSWERS)
-    open_ones = (await processor.get("/persons/requests")).json()
+    open_ones = (await privacy.get("/persons/requests")).json()
     assert request["request_id"] not in {each["request_id"] for each in open_ones}
 
 
 async def test_the_report_is_there_once_all_have_answered_until_it_expires(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    request = await processor.asks("access", email=EMAIL)
+    request = await privacy.asks("access", email=EMAIL)
     path = f"/persons/requests/{request['request_id']}/report"
-    early = await processor.post(path, {})
+    early = await privacy.post(path, {})
     record = {"kind": "idea", "record_id": str(uuid.uuid4()), "state": "draft"}
     record["created_at"] = "2026-08-01T10:00:00Z"
     report = SEALER.seal({"contacts": [CONTACT]})
-    await processor.answers(request["request_id"], report_sealed=report, records=[record])
+    await privacy.answers(request["request_id"], report_sealed=report, records=[record])
 
-    answer = await processor.post(path, {})
+    answer = await privacy.post(path, {})
 
     assert early.status_code == 404
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["services"]["notifications"]["held"] == {"contacts": [CONTACT]}
     assert answer.json()["services"]["ideas"]["records"] == [record]
-    async with processor.api.sessions.begin() as session:
+    async with privacy.api.sessions.begin() as session:
         ago = datetime.now(UTC) - timedelta(days=31)
         await session.execute(update(privacy_models.person_request).values(completed_at=ago))
-        assert await usecases_answers.delete_reports(session, 30) == len(ANSWERS)
-    assert (await processor.post(path, {})).status_code == 404
+        assert await person_responses.delete_reports(session, 30) == len(ANSWERS)
+    assert (await privacy.post(path, {})).status_code == 404
 
 
 async def test_a_report_that_comes_after_the_erasure_is_not_kept_and_older_ones_go(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    await processor.cooperative("1")
-    first = await processor.asks("access", email=EMAIL)
-    late = await processor.asks("access", email=EMAIL)
+    await privacy.cooperative("1")
+    first = await privacy.asks("access", email=EMAIL)
+    late = await privacy.asks("access", email=EMAIL)
     report = SEALER.seal({"contacts": [CONTACT]})
-    await processor.answers(first["request_id"], report_sealed=report)
-    erasure = await processor.asks("erasure", email=EMAIL)
-    await processor.answers(late["request_id"], report_sealed=report)
-    await answered(processor, erasure["request_id"])
+    await privacy.answers(first["request_id"], report_sealed=report)
+    erasure = await privacy.asks("erasure", email=EMAIL)
+    await privacy.answers(late["request_id"], report_sealed=report)
+    await answered(privacy, erasure["request_id"])
 
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         kept = set(await session.scalars(select(privacy_models.person_response.c.report_sealed)))
     assert kept == {None}
 
 
 async def answered(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
     request_id: str,
     kind: type[PersonRequested] = PersonErasureRequested,
 ) -> Json:
     """The registry's own consumer to a request, and what it answers."""
     (event,) = [
-        each for each in await processor.events(kind.topic) if each["request_id"] == request_id
+        each for each in await privacy.events(kind.topic) if each["request_id"] == request_id
     ]
     (consumer,) = [r for r in handlers.consumers.consumers if r.queue.endswith(".answer_person")]
-    async with processor.api.sessions.begin() as session:
+    async with privacy.api.sessions.begin() as session:
         await consumer.handler(kind.model_validate(event), session)
-    return dict((await processor.events(RegistryAnswered.topic))[-1])
+    return dict((await privacy.events(RegistryAnswered.topic))[-1])
 
 
 async def test_kept_events_and_dead_letters_are_scrubbed_of_the_person_and_of_nobody_else(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     row = a_row(court="TPI Oubli", ice="", local_register_no="1")
     other = a_row(court="TPI Oubli", ice="", local_register_no="2", email="other@taawon.example")
-    await processor.imports(row, other | {"phone": "+212600000009"})
-    async with processor.api.sessions.begin() as session:
+    await privacy.imports(row, other | {"phone": "+212600000009"})
+    async with privacy.api.sessions.begin() as session:
         body = await session.scalar(select(OutboxRow.body))
         dead_letter = {"queue": "registry.x", "message_key": "1", "body": body, "headers": {}}
         moment = {"first_failed_at": func.now(), "last_failed_at": func.now()}
         await session.execute(insert(DeadLetterRow).values({**dead_letter, **moment, "error": "x"}))
 
-    request = await processor.asks("erasure", email=EMAIL)
-    answer = await answered(processor, request["request_id"])
+    request = await privacy.asks("erasure", email=EMAIL)
+    answer = await answered(privacy, request["request_id"])
 
     assert (answer["counts"]["outbox"], answer["counts"]["dead_letter"]) == (1, 1)
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         bodies = [*await session.scalars(select(OutboxRow.body))]
         bodies += [*await session.scalars(select(DeadLetterRow.body))]
-        late = await forgetting.cleaned(session, body or b"")
+        late = await erasure.cleaned(session, body or b"")
     opened = [
         SEALER.open(each["contact_sealed"])["email"]
         for kept in (*bodies, late)
@@ -423,18 +418,18 @@ async def test_kept_events_and_dead_letters_are_scrubbed_of_the_person_and_of_no
 
 
 async def test_a_dead_letter_that_is_collected_after_the_erasure_is_kept_without_the_person(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    await processor.imports(a_row(court="TPI Oubli", ice="", local_register_no="1"))
-    async with processor.api.sessions() as session:
+    await privacy.imports(a_row(court="TPI Oubli", ice="", local_register_no="1"))
+    async with privacy.api.sessions() as session:
         body = await session.scalar(select(OutboxRow.body))
-    request = await processor.asks("erasure", email=EMAIL)
-    await answered(processor, request["request_id"])
+    request = await privacy.asks("erasure", email=EMAIL)
+    await answered(privacy, request["request_id"])
 
-    async with processor.api.sessions.begin() as session:
+    async with privacy.api.sessions.begin() as session:
         await dead_letters.keep(session, "registry.x", Collected(body or b""))  # type: ignore[arg-type]  # as much of one
 
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         (kept,) = await session.scalars(select(DeadLetterRow.body))
     (record,) = orjson.loads(kept)["cooperatives"]
     assert (record["version"], record["contact_sealed"]) == (1, None)
@@ -450,16 +445,16 @@ class Collected:
         self.user_id, self.type = "registry", "registry.cooperatives.imported.v1"
 
 
-async def test_what_no_key_opens_is_named_unreadable(processor: MessageProcessor) -> None:
-    cooperative_id, account_id = await processor.cooperative("1"), await processor.account()
+async def test_what_no_key_opens_is_named_unreadable(privacy: PrivacyClient) -> None:
+    cooperative_id, account_id = await privacy.cooperative("1"), await privacy.account()
     lost = Sealer([Fernet.generate_key().decode()]).seal(CONTACT)
-    async with processor.api.sessions.begin() as session:
+    async with privacy.api.sessions.begin() as session:
         await session.execute(update(tables.cooperative).values(contact_sealed=lost))
         await session.execute(update(models.account).values(email_sealed=lost))
     ids = {"cooperative_ids": [cooperative_id], "account_ids": [account_id]}
 
-    request = await processor.asks("access", **ids)
-    answer = await answered(processor, request["request_id"], PersonAccessRequested)
+    request = await privacy.asks("access", **ids)
+    answer = await answered(privacy, request["request_id"], PersonAccessRequested)
 
     held = SEALER.open(answer["report_sealed"])
     assert "unreadable" in held["contacts"][0]["contact"]
@@ -467,56 +462,56 @@ async def test_what_no_key_opens_is_named_unreadable(processor: MessageProcessor
 
 
 async def test_a_newer_report_outlives_a_correction_that_is_done_late(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
-    cooperative_id = await processor.cooperative("1")
+    cooperative_id = await privacy.cooperative("1")
     report = SEALER.seal({"contacts": [CONTACT]})
-    older = await processor.asks("access", cooperative_ids=[cooperative_id])
-    await processor.answers(older["request_id"], report_sealed=report)
-    erasure = await processor.asks("erasure", cooperative_ids=[cooperative_id])
-    newer = await processor.asks("access", cooperative_ids=[cooperative_id])
-    await processor.answers(newer["request_id"], report_sealed=report)
+    older = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    await privacy.answers(older["request_id"], report_sealed=report)
+    erasure = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
+    newer = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    await privacy.answers(newer["request_id"], report_sealed=report)
 
-    answer = await answered(processor, erasure["request_id"])
+    answer = await answered(privacy, erasure["request_id"])
 
     assert answer["counts"]["person_response"] == len(ANSWERS)
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         table = privacy_models.person_response
         kept = await session.execute(select(table.c.request_id, table.c.report_sealed))
         left = {str(row.request_id) for row in kept if row.report_sealed is not None}
     assert left == {newer["request_id"]}
 
 
-async def test_what_accounts_did_and_made_goes_with_the_report(processor: MessageProcessor) -> None:
-    cooperative_id = await processor.cooperative("1")
-    access = await processor.asks("access", cooperative_ids=[cooperative_id])
-    late = await processor.asks("access", cooperative_ids=[cooperative_id])
+async def test_what_accounts_did_and_made_goes_with_the_report(privacy: PrivacyClient) -> None:
+    cooperative_id = await privacy.cooperative("1")
+    access = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    late = await privacy.asks("access", cooperative_ids=[cooperative_id])
     alerted = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
-    await processor.answers(access["request_id"], **alerted)
-    erasure = await processor.asks("erasure", cooperative_ids=[cooperative_id])
-    await processor.answers(late["request_id"], **alerted)
+    await privacy.answers(access["request_id"], **alerted)
+    erasure = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
+    await privacy.answers(late["request_id"], **alerted)
 
-    await answered(processor, erasure["request_id"])
+    await answered(privacy, erasure["request_id"])
 
-    async with processor.api.sessions() as session:
+    async with privacy.api.sessions() as session:
         kept = await session.scalars(select(privacy_models.person_response.c.actions))
         assert [actions for actions in kept if actions] == []
 
 
 async def test_the_last_operator_is_not_erased_nor_two_of_them_at_once(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     body = {"email": "o@taawon.example", "password": PASSWORD, "roles": ["operator"]}
-    assert (await processor.post("/accounts", body)).status_code == 201
-    async with processor.api.sessions() as session:
+    assert (await privacy.post("/accounts", body)).status_code == 201
+    async with privacy.api.sessions() as session:
         everybody = await session.scalars(select(models.account.c.id))
         ids = [str(each) for each in everybody]
     assert len(ids) == 2
     request = {"kind": "erasure", "ground": "person", "reference": "2026/1"}
 
-    both = await processor.post("/persons/requests", request | {"account_ids": ids})
-    one = await processor.post("/persons/requests", request | {"account_ids": ids[:1]})
-    last = await processor.post("/persons/requests", request | {"account_ids": ids[1:]})
+    both = await privacy.post("/persons/requests", request | {"account_ids": ids})
+    one = await privacy.post("/persons/requests", request | {"account_ids": ids[:1]})
+    last = await privacy.post("/persons/requests", request | {"account_ids": ids[1:]})
 
     assert [each.status_code for each in (both, one, last)] == [409, 201, 409]
     assert (both.json()["code"], last.json()["code"]) == ("last-operator", "last-operator")
@@ -524,19 +519,19 @@ async def test_the_last_operator_is_not_erased_nor_two_of_them_at_once(
 
 
 async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_overdue(
-    processor: MessageProcessor,
+    privacy: PrivacyClient,
 ) -> None:
     today = datetime.now(UTC).date()
     for days in (10, 2, 0, -1, -1):
-        request = await processor.asks("access", email=EMAIL)
-        async with processor.api.sessions.begin() as session:
+        request = await privacy.asks("access", email=EMAIL)
+        async with privacy.api.sessions.begin() as session:
             table = privacy_models.person_request
             this = update(table).where(table.c.id == request["request_id"])
             await session.execute(this.values(due_on=today + timedelta(days=days)))
-    await processor.answers((await processor.asks("access", email=EMAIL))["request_id"])
+    await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
 
-    processor.api.app.state.scrape = None  # what another test was told is of its own rows
-    alerted = (await processor.api.http.get("/metrics")).text
+    privacy.api.app.state.scrape = None  # what another test was told is of its own rows
+    alerted = (await privacy.api.http.get("/metrics")).text
 
     assert [
         f'taawon_person_requests{{due="{due}"}} {count}' in alerted

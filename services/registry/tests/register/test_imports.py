@@ -31,13 +31,17 @@ from registry.register.domain.imports import (
     RegisterImport,
     RegisterInMotion,
 )
-from registry.register.models import rows as models_rows
+from registry.register.models import rows as cooperative_rows
 from registry.register.models import tables
 from registry.register.register_file.decoding import FileRefused, lines_of
 from registry.register.register_file.reader import read_rows
 from registry.register.usecases import cooperatives, imports
-from registry.register.usecases import imports as usecases_imports
-from registry.register.usecases.imports import IMPORT_LOCK, hold_off_imports
+from registry.register.usecases.imports import (
+    IMPORT_LOCK,
+    delete_problems,
+    hold_off_imports,
+    import_register,
+)
 from registry.register.usecases.row_upsert import Batch, RowUpsert
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import new_id, now
@@ -74,9 +78,7 @@ def court() -> str:
 
 async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
     lines = lines_of(io.BytesIO(content))
-    async for step in usecases_imports.import_register(
-        sessions, SEALER, CONSOLE, lines, source="test.csv"
-    ):
+    async for step in import_register(sessions, SEALER, CONSOLE, lines, source="test.csv"):
         report = step.report
     return report
 
@@ -121,7 +123,7 @@ async def test_what_was_wrong_in_a_file_is_deleted_after_some_days_and_the_count
         table = tables.register_import
         this = update(table).where(table.c.id == old.id)
         await session.execute(this.values(started_at=now() - timedelta(days=31)))
-        erased = await usecases_imports.delete_problems(session, 30)
+        erased = await delete_problems(session, 30)
 
     async with sessions() as session:
         found = [await queries.find_import(session, each.id) for each in (old, new)]
@@ -226,7 +228,7 @@ async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_p
     rows = many_rows(BATCH_LIMIT + 1, court)
     rows[-1]["email"] = LAST
     lines = lines_of(io.BytesIO(a_file(*rows)))
-    steps = usecases_imports.import_register(sessions, SEALER, CONSOLE, lines, source="test.csv")
+    steps = import_register(sessions, SEALER, CONSOLE, lines, source="test.csv")
     await anext(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
@@ -270,9 +272,7 @@ async def test_an_import_of_a_file_that_comes_slowly_gives_signs_of_life(
                     signs.acquire()
             yield line
 
-    steps = usecases_imports.import_register(
-        make_sessions(engine), SEALER, CONSOLE, slow(), source="test.csv"
-    )
+    steps = import_register(make_sessions(engine), SEALER, CONSOLE, slow(), source="test.csv")
     report = [step.report async for step in steps][-1]
     await engine.dispose()
 
@@ -378,7 +378,7 @@ async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
     sessions: Sessions, court: str
 ) -> None:
     lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
-    steps = usecases_imports.import_register(sessions, SEALER, CONSOLE, lines, source="died.csv")
+    steps = import_register(sessions, SEALER, CONSOLE, lines, source="died.csv")
     died = (await anext(steps)).report
     await steps.aclose()
 
@@ -420,7 +420,7 @@ async def test_an_unreadable_file_is_refused_before_anything_is_written(
 
 async def test_only_operators_import(sessions: Sessions) -> None:
     delegate = Principal(subject=uuid.uuid4(), roles=frozenset({Role.DELEGATE}))
-    steps = usecases_imports.import_register(sessions, SEALER, delegate, [], source="x")
+    steps = import_register(sessions, SEALER, delegate, [], source="x")
 
     with pytest.raises(MissingRole):
         await anext(steps)
@@ -483,7 +483,9 @@ async def test_a_cooperative_names_the_import_that_entered_it_whatever_changes_i
         row = (await session.execute(select(table).where(table.c.court == court))).one()
     assert (row.version, row.import_id) == (2, first.id)
     assert (
-        models_rows.cooperative_values(models_rows.cooperative_from(row._mapping))["import_id"]
+        cooperative_rows.cooperative_values(cooperative_rows.cooperative_from(row._mapping))[
+            "import_id"
+        ]
         == first.id
     )
 

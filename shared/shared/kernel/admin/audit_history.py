@@ -57,7 +57,7 @@ async def read_audit(
 ) -> Page[Change]:
     """The changes of one record, newest first. Reading them is logged and changes nothing.
 
-    Records are found by their own id. What a partner did to its doors and feed is found by the
+    Records are found by their own id. What a partner did to its queue and feed is found by the
     `partner_id` that `GET /partners/{slug}` of the registry answers; a rotation of signing keys, in
     the registry, by the id of the new key.
     """

@@ -1,4 +1,4 @@
-"""What the kernel of every service tells a scrape: outbox, dead letters, consumers, build."""
+"""What the kernel of every service reports to a scrape: outbox, dead letters, consumers, build."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def present(runtime: Runtime) -> list[Metric]:
         gauge(
             "taawon_consumers_running",
             "1 where the consumers of this process consume from their queues.",
-            float(runtime.listening),
+            float(runtime.consuming),
         ),
         gauge(
             "taawon_deliveries_paused",

@@ -20,7 +20,7 @@ from .status import DATABASE_SECONDS
 
 router = APIRouter(tags=["operations"])
 
-ANSWER_HOLDS = 1.0
+ANSWER_VALID_SECONDS = 1.0
 
 
 @router.get("/healthz", status_code=204)
@@ -37,7 +37,7 @@ async def readyz(process: Process) -> JSONResponse:
     away = await _why_database_is_away(process)
     checks, why = {"database": away is None}, {"database": away}
     if process.processor is not None:
-        checks |= {"consumers": process.listening, "not_paused": not process.processor.paused}
+        checks |= {"consumers": process.consuming, "not_paused": not process.processor.paused}
         why |= {"consumers": process.not_consuming_because, "not_paused": process.processor.cause}
     causes = {name: str(cause) for name, cause in why.items() if cause is not None}
     ready = all(checks.values())
@@ -56,12 +56,12 @@ async def metrics(request: Request, process: Process) -> Response:
 async def _why_database_is_away(process: Process) -> Cause | None:
     """Anybody may ask, so a database that answers is asked once a second, and by one at a time."""
     try:
-        async with asyncio.timeout(DATABASE_SECONDS), process.asking_database:
-            if time.monotonic() - process.database_answered < ANSWER_HOLDS:
+        async with asyncio.timeout(DATABASE_SECONDS), process.database_check_lock:
+            if time.monotonic() - process.database_answered_at < ANSWER_VALID_SECONDS:
                 return None
             async with process.sessions() as session:
                 await session.execute(text("SELECT 1"))
-            process.database_answered = time.monotonic()
+            process.database_answered_at = time.monotonic()
     except Exception as error:
         if not is_infrastructure(error):
             raise

@@ -1,6 +1,6 @@
-"""What services tell operators: the answers of `/status`, `/sealed` and `/trace/{id}`.
+"""What services report to operators: the responses of `/status`, `/sealed` and `/trace/{id}`.
 
-They stand apart from what gives them, for the commands that read them need nothing else of it.
+They are apart from what gives them, because the commands that read them need nothing else of it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class InboxState(BaseModel):
 class ConsumersState(BaseModel):
     """`paused`: a delivery waits for something that is away."""
 
-    listening: bool
+    consuming: bool
     paused: bool
     queues: list[str]
 
 
 class Stored(BaseModel):
-    """What only the tables can tell."""
+    """What only the tables can show."""
 
     outbox: OutboxState
     dead_letters: dict[str, int]
@@ -63,7 +63,7 @@ class Stored(BaseModel):
 class Status(BaseModel):
     """How a service stands.
 
-    What the database would have to tell is null while it is away, and what a schema of another
+    What the database would have to say is null while it is away, and what a schema of another
     program does not have is null too.
     """
 
@@ -95,11 +95,14 @@ class Status(BaseModel):
 
 
 class SealedOut(BaseModel):
-    """Counts by place and by fingerprint of a key; `unreadable` are those that no key opens."""
+    """Counts by store (a column, or the bodies of a log) and by fingerprint of a key.
+
+    `unreadable` are those that no key opens.
+    """
 
     newest: str
     keys: list[str]
-    places: dict[str, dict[str, int]]
+    stores: dict[str, dict[str, int]]
 
 
 class TracedEvent(BaseModel):
@@ -116,7 +119,7 @@ class TracedEvent(BaseModel):
     causation_id: str | None
 
 
-class Taken(BaseModel):
+class ProcessedEvent(BaseModel):
     """A consumer of this service has dealt with the event; the moment its transaction began."""
 
     queue: str
@@ -124,7 +127,7 @@ class Taken(BaseModel):
     received_at: datetime
 
 
-class Died(BaseModel):
+class DeadLetterOut(BaseModel):
     """A consumer of this service gave the event up."""
 
     number: int
@@ -138,7 +141,7 @@ class Died(BaseModel):
     state: str
 
 
-class Handed(BaseModel):
+class PartnerDelivery(BaseModel):
     """The event stands in a partner's feed; with a channel: when it first went out by it."""
 
     event_id: UUID
@@ -154,7 +157,9 @@ class Trace(BaseModel):
 
     service: str
     events: list[TracedEvent]
-    taken: list[Taken]
-    dead: list[Died]
-    handed: list[Handed] = Field(default=[], description="To partners, by their feeds.")
+    processed: list[ProcessedEvent]
+    dead_letters: list[DeadLetterOut]
+    partner_deliveries: list[PartnerDelivery] = Field(
+        default=[], description="To partners, by their feeds."
+    )
     cut: bool = Field(default=False, description="There is more of a kind than one answer holds.")

@@ -19,9 +19,9 @@ async def read_sealed(request: Request, process: Process, caller: Caller) -> Sea
     caller.require(Role.OPERATOR)
     sealer = process.sealer
     assert sealer is not None
-    found = await census(process.sessions, sealer, request.app.state.spec.sealed.places)
+    found = await census(process.sessions, sealer, request.app.state.spec.sealed.stores)
     return SealedOut(
         newest=sealer.newest,
         keys=sealer.fingerprints,
-        places={place: dict(counts) for place, counts in found.items()},
+        stores={store: dict(counts) for store, counts in found.items()},
     )

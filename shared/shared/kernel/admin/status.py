@@ -52,7 +52,7 @@ DATABASE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class _Database:
-    """What the database told. `stored` is missing where the tables are not those of the program."""
+    """What the database answered. `stored` is missing where the schema is not the program's."""
 
     state: DatabaseState
     revision: str | None = None
@@ -77,7 +77,7 @@ async def read_status(request: Request, process: Process, caller: Caller) -> Sta
         revision_known=alerted.revision is None or alerted.revision in known,
         database=alerted.state,
         consumers=ConsumersState(
-            listening=process.listening,
+            consuming=process.consuming,
             paused=process.processor is not None and process.processor.paused,
             queues=list(process.queues),
         ),

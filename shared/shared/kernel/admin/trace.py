@@ -15,7 +15,7 @@ from shared.kernel.context import CORRELATION
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.kernel.web.requests import Caller, Process, Session
 
-from .schemas import Died, Handed, Taken, Trace, TracedEvent
+from .schemas import DeadLetterOut, PartnerDelivery, ProcessedEvent, Trace, TracedEvent
 
 router = APIRouter(tags=["operations"])
 
@@ -24,13 +24,15 @@ RECENT = 50_000
 question of an operator must not cost a scan of all. By its own id an event is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
-HandedOf = Callable[[AsyncSession, Collection[UUID], int], Awaitable[list[Handed]]]
+PartnerDeliveries = Callable[
+    [AsyncSession, Collection[UUID], int], Awaitable[list[PartnerDelivery]]
+]
 """What partners got of these events, so many rows at most."""
 
 
-async def nothing_handed(
+async def no_partner_deliveries(
     session: AsyncSession, events: Collection[UUID], most: int
-) -> list[Handed]:
+) -> list[PartnerDelivery]:
     """For a service that has no partners."""
     return []
 
@@ -51,16 +53,16 @@ async def read_trace(
     ids = {*event, *_as_event(name)}
     events = await _events(session, name, ids)
     ids |= {each.event_id for each in events[:MOST]}
-    taken = await _taken(session, process.queues, ids)
-    dead = await _dead(session, name, ids)
-    handed = await request.app.state.spec.handed_of(session, ids, MOST + 1)
+    processed = await _processed(session, process.queues, ids)
+    dead_letters = await _dead_letters(session, name, ids)
+    deliveries = await request.app.state.spec.partner_deliveries(session, ids, MOST + 1)
     return Trace(
         service=process.settings.service,
         events=events[:MOST],
-        taken=taken[:MOST],
-        dead=dead[:MOST],
-        handed=handed[:MOST],
-        cut=max(map(len, (events, taken, dead, handed))) > MOST,
+        processed=processed[:MOST],
+        dead_letters=dead_letters[:MOST],
+        partner_deliveries=deliveries[:MOST],
+        cut=max(map(len, (events, processed, dead_letters, deliveries))) > MOST,
     )
 
 
@@ -97,7 +99,9 @@ async def _events(session: AsyncSession, name: str, events: set[UUID]) -> list[T
     return [TracedEvent.model_validate(row._mapping) for row in found]
 
 
-async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]) -> list[Taken]:
+async def _processed(
+    session: AsyncSession, queues: Sequence[str], events: set[UUID]
+) -> list[ProcessedEvent]:
     """By the primary key, which begins with the queue."""
     statement = (
         select(InboxRow.queue, InboxRow.event_id, InboxRow.received_at)
@@ -105,10 +109,10 @@ async def _taken(session: AsyncSession, queues: Sequence[str], events: set[UUID]
         .order_by(InboxRow.received_at)
         .limit(MOST + 1)
     )
-    return [Taken.model_validate(row._mapping) for row in await session.execute(statement)]
+    return [ProcessedEvent.model_validate(row._mapping) for row in await session.execute(statement)]
 
 
-async def _dead(session: AsyncSession, name: str, events: set[UUID]) -> list[Died]:
+async def _dead_letters(session: AsyncSession, name: str, events: set[UUID]) -> list[DeadLetterOut]:
     correlation = DeadLetterRow.headers["cloudEvents_correlationid"].astext
     statement = (
         select(
@@ -126,4 +130,4 @@ async def _dead(session: AsyncSession, name: str, events: set[UUID]) -> list[Die
         .order_by(DeadLetterRow.last_failed_at)
         .limit(MOST + 1)
     )
-    return [Died.model_validate(row._mapping) for row in await session.execute(statement)]
+    return [DeadLetterOut.model_validate(row._mapping) for row in await session.execute(statement)]

@@ -16,7 +16,7 @@ from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.rotation import Step, census, rotate
 from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
-from shared.kernel.encryption.stores import UNREADABLE, Census, Place
+from shared.kernel.encryption.stores import UNREADABLE, Census, Store
 from shared.kernel.service.spec import sealed_columns_of
 
 from .settings import settings_of
@@ -43,13 +43,13 @@ def status(service: Service, json: Json = False) -> None:
     """
 
     async def work(sessions: Sessions, sealer: Sealer) -> tuple[Sealer, dict[str, Census]]:
-        return sealer, await census(sessions, sealer, sealed_columns_of(service).places)
+        return sealer, await census(sessions, sealer, sealed_columns_of(service).stores)
 
     sealer, found = _connected(service, work)
     keys = [*sealer.fingerprints, UNREADABLE]
     if json:
-        counts = {place: {key: each[key] for key in keys} for place, each in found.items()}
-        typer.echo(orjson.dumps({"newest": sealer.newest, "places": counts}).decode())
+        counts = {store: {key: each[key] for key in keys} for store, each in found.items()}
+        typer.echo(orjson.dumps({"newest": sealer.newest, "stores": counts}).decode())
     else:
         _show_census(sealer, found, keys)
     total = sum(found.values(), Census())
@@ -60,8 +60,8 @@ def status(service: Service, json: Json = False) -> None:
 def _show_census(sealer: Sealer, found: dict[str, Census], keys: list[str]) -> None:
     console = Console()
     table = Table("where", *(f"{key} (newest)" if key == sealer.newest else key for key in keys))
-    for place, each in found.items():
-        table.add_row(place, *(str(each[key]) for key in keys))
+    for store, each in found.items():
+        table.add_row(store, *(str(each[key]) for key in keys))
     console.print(table)
     console.print(_advice(sealer, sum(found.values(), Census())))
 
@@ -107,7 +107,7 @@ def rotate_(
 
     async def work(sessions: Sessions, sealer: Sealer) -> list[Step]:
         with _progress(quiet=json) as progress:
-            steps = [await _renewed(progress, sessions, sealer, p) for p in sealed_columns.places]
+            steps = [await _renewed(progress, sessions, sealer, p) for p in sealed_columns.stores]
         if sealed_columns.afterwards is not None:
             async with sessions.begin() as session:
                 await sealed_columns.afterwards(session)
@@ -115,7 +115,7 @@ def rotate_(
 
     steps = _connected(service, work)
     if json:
-        rows = [{"place": s.place, "renewed": s.renewed, "unreadable": s.unreadable,
+        rows = [{"store": s.store, "renewed": s.renewed, "unreadable": s.unreadable,
                  "left": s.left} for s in steps]  # fmt: skip
         typer.echo(orjson.dumps(rows).decode())
     else:
@@ -138,16 +138,16 @@ def _new_signing_key(
     return work
 
 
-async def _renewed(progress: Progress, sessions: Sessions, sealer: Sealer, place: Place) -> Step:
+async def _renewed(progress: Progress, sessions: Sessions, sealer: Sealer, store: Store) -> Step:
     async with sessions() as session:
-        total = await place.size(session)
-    task, renewed, unreadable, left = progress.add_task(place.name, total=total), 0, 0, 0
-    async for step in rotate(sessions, sealer, place):
+        total = await store.size(session)
+    task, renewed, unreadable, left = progress.add_task(store.name, total=total), 0, 0, 0
+    async for step in rotate(sessions, sealer, store):
         progress.advance(task, step.looked_at)
         renewed += step.renewed
         unreadable += step.unreadable
         left = step.left
-    return Step(place=place.name, renewed=renewed, unreadable=unreadable, left=left)
+    return Step(store=store.name, renewed=renewed, unreadable=unreadable, left=left)
 
 
 def _progress(*, quiet: bool) -> Progress:
@@ -164,7 +164,7 @@ def _progress(*, quiet: bool) -> Progress:
 def _show(steps: list[Step]) -> None:
     table = Table("where", "sealed anew", "open with no key", "held by others")
     for step in steps:
-        table.add_row(step.place, str(step.renewed), str(step.unreadable), str(step.left))
+        table.add_row(step.store, str(step.renewed), str(step.unreadable), str(step.left))
     Console().print(table)
 
 

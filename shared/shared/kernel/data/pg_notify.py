@@ -17,7 +17,7 @@ from .database import is_infrastructure
 log = structlog.get_logger()
 
 
-class Wake:
+class NotifyListener:
     """Listens on channels of a database while it is entered; the connection is kept up."""
 
     def __init__(self, database_url: str, *channels: str, retry_seconds: float = 1.0) -> None:
@@ -25,10 +25,10 @@ class Wake:
         self._url = url.render_as_string(hide_password=False)
         self._channels = channels
         self._retry = retry_seconds
-        self._woken = asyncio.Event()
+        self._notified = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Wake:
+    async def __aenter__(self) -> NotifyListener:
         self._task = asyncio.create_task(self._listen())
         return self
 
@@ -44,16 +44,16 @@ class Wake:
             await self._task
 
     async def wait(self, seconds: float) -> None:
-        """Until something is heard that was not waited for before, or so long."""
-        await until(self._woken, seconds)
-        self._woken.clear()
+        """Until a notification that was not waited for before, or so many seconds."""
+        await until(self._notified, seconds)
+        self._notified.clear()
 
     def _received(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
         self._notice(channel)
 
     def _notice(self, channel: str | None) -> None:
         """A notification; None where some may have been missed, for it listens only from now on."""
-        self._woken.set()
+        self._notified.set()
 
     async def _listen(self) -> None:
         while True:

@@ -105,7 +105,7 @@ class DeadLetterRow(Base):
 
 
 class OutboxHorizonRow(Base):
-    """How far the outbox has been forgotten: events written until then may be gone."""
+    """How far the outbox has been trimmed: events written until then may be gone."""
 
     __tablename__ = "outbox_horizon"
 

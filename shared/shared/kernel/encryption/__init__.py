@@ -2,16 +2,16 @@
 
 from .rotation import Step, census, rotate
 from .sealed_columns import NothingSealed, SealedColumns
-from .stores import Census, Log, Place, SealedColumn
+from .stores import Census, Log, SealedColumn, Store
 
 __all__ = [
     "Census",
     "Log",
     "NothingSealed",
-    "Place",
     "SealedColumn",
     "SealedColumns",
     "Step",
+    "Store",
     "census",
     "rotate",
 ]

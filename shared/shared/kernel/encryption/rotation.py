@@ -15,7 +15,7 @@ from shared.kernel import failpoints
 from shared.kernel.data.database import Sessions
 
 from .sealer import Sealer
-from .stores import Batch, Census, Place
+from .stores import Batch, Census, Store
 
 ATTEMPTS: Final = 50
 PAUSE_SECONDS: Final = 0.2
@@ -23,12 +23,12 @@ PAUSE_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """After one batch: how many rows of the place were looked at, and what came of them.
+    """After one batch: how many rows of the store were looked at, and what came of them.
 
     `left` were held by others all the time: run the rotation again.
     """
 
-    place: str
+    store: str
     looked_at: int = 0
     renewed: int = 0
     unreadable: int = 0
@@ -36,41 +36,41 @@ class Step:
 
 
 async def census(
-    sessions: Sessions, sealer: Sealer, places: tuple[Place, ...]
+    sessions: Sessions, sealer: Sealer, stores: tuple[Store, ...]
 ) -> dict[str, Census]:
-    """How many values of each place rest under which key."""
+    """How many values of each store rest under which key."""
     found: dict[str, Census] = {}
-    for place in places:
-        counts = found.setdefault(place.name, Census())
-        async for rows in place.batches(sessions):
-            counts += await asyncio.to_thread(place.count, rows, sealer)
-        found[place.name] = counts
+    for store in stores:
+        counts = found.setdefault(store.name, Census())
+        async for rows in store.batches(sessions):
+            counts += await asyncio.to_thread(store.count, rows, sealer)
+        found[store.name] = counts
     return found
 
 
-async def rotate(sessions: Sessions, sealer: Sealer, place: Place) -> AsyncGenerator[Step]:
-    """Renew one place, batch by batch."""
+async def rotate(sessions: Sessions, sealer: Sealer, store: Store) -> AsyncGenerator[Step]:
+    """Renew one store, batch by batch."""
     missed: list[object] = []
-    async for rows in place.batches(sessions):
-        batch = await place.renew(sessions, rows, sealer)
-        failpoints.reach(f"keys.rotate.{place.name}")
+    async for rows in store.batches(sessions):
+        batch = await store.renew(sessions, rows, sealer)
+        failpoints.reach(f"keys.rotate.{store.name}")
         missed += batch.missed
-        yield _step(place, batch, looked_at=batch.rows)
+        yield _step(store, batch, looked_at=batch.rows)
     for _ in range(ATTEMPTS):
         if not missed:
             return
         await asyncio.sleep(PAUSE_SECONDS)
         async with sessions() as session:
-            rows = await place.again(session, missed)
-        batch = await place.renew(sessions, rows, sealer)
+            rows = await store.again(session, missed)
+        batch = await store.renew(sessions, rows, sealer)
         missed = list(batch.missed)
-        yield _step(place, batch)
-    yield Step(place=place.name, left=len(missed))
+        yield _step(store, batch)
+    yield Step(store=store.name, left=len(missed))
 
 
-def _step(place: Place, batch: Batch, *, looked_at: int = 0) -> Step:
+def _step(store: Store, batch: Batch, *, looked_at: int = 0) -> Step:
     return Step(
-        place=place.name,
+        store=store.name,
         looked_at=looked_at,
         renewed=batch.renewed,
         unreadable=batch.unreadable,

@@ -11,9 +11,9 @@ from shared.errors import NotFound
 from shared.kernel.data.tables import DeadLetterRow, OutboxRow
 
 from .sealer import Sealer
-from .stores import Log, Place, SealedColumn
+from .stores import Log, SealedColumn, Store
 
-LOGS: tuple[Place, ...] = (
+LOGS: tuple[Store, ...] = (
     Log(table=OutboxRow.__table__, key="seq"),  # type: ignore[arg-type]  # a Table
     Log(table=DeadLetterRow.__table__, key="id"),  # type: ignore[arg-type]  # a Table
 )
@@ -27,7 +27,7 @@ class NothingSealed(NotFound):
 class SealedColumns:
     """What a service declares as `sealed` in its spec.
 
-    `afterwards` forgets what was marked with older keys and can't be marked anew.
+    `afterwards` removes what was marked with older keys and can't be marked anew.
     """
 
     columns: tuple[SealedColumn, ...]
@@ -35,5 +35,5 @@ class SealedColumns:
     new_signing_key: Callable[[AsyncSession, Sealer], Awaitable[str]] | None = None
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def stores(self) -> tuple[Store, ...]:
         return (*self.columns, *LOGS)

@@ -110,7 +110,7 @@ class Sealer:
 
     @property
     def newest(self) -> str:
-        """The fingerprint of the key that seals: it tells keys apart and nothing of them."""
+        """The fingerprint of the key that seals: it identifies a key and reveals nothing of it."""
         return self._keys[0].fingerprint
 
     @property

@@ -1,4 +1,4 @@
-"""A place is a column of a table, or the bodies of a log; each is read and renewed in batches."""
+"""A store is a column of a table, or the bodies of a log; each is read and renewed in batches."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Batch:
     missed: tuple[Any, ...] = ()
 
 
-class Place(Protocol):
-    """Somewhere in a service's database where sealed values rest."""
+class Store(Protocol):
+    """Where sealed values of a service rest: a column, or the bodies of a log."""
 
     @property
     def name(self) -> str: ...

@@ -14,16 +14,17 @@ class Job:
     process killed in the middle loses nothing. It may run in several processes at once: what it
     works on it has to claim (`shared.kernel.jobs.claim`, an advisory lock).
 
-    `wake` names the channels of `pg_notify` that publish new work; `poll_seconds` is the longest
-    time between two looks. `rest_per_work` is seconds of rest per second of work while more waits:
-    1.0 leaves half of the time to others. `close` gives back what the job holds, at the end.
-    `outages` are the errors of what the job needs beside database and broker when that is away.
+    `notify_channels` are the PostgreSQL channels that notify of new work; `poll_seconds` is the
+    longest time between two looks. `rest_per_work` is seconds of rest per second of work while
+    more waits: 1.0 leaves half of the time to others. `close` gives back what the job holds, at the
+    end. `outages` are the errors of what the job needs beside database and broker, when that is
+    away.
     """
 
     name: str
     step: Callable[[], Awaitable[bool]]
     poll_seconds: float
-    wake: tuple[str, ...] = ()
+    notify_channels: tuple[str, ...] = ()
     rest_per_work: float = 0.0
     close: Callable[[], Awaitable[None]] | None = None
     outages: tuple[type[Exception], ...] = ()

@@ -1,4 +1,4 @@
-"""The one loop that runs jobs: woken or by the clock, backing off after failures, stopping cleanly.
+"""The one loop that runs jobs: on notification or by the clock, with back-off and graceful stop.
 
 Every job has a task of its own, so that one that fails or is slow keeps no other waiting.
 """
@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from shared.kernel.data.database import is_infrastructure
-from shared.kernel.data.pg_notify import Wake
+from shared.kernel.data.pg_notify import NotifyListener
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 from shared.kernel.sleep import until
 
@@ -42,7 +42,7 @@ class Loop:
     """One job's turns: when the next is, and what is done about failures."""
 
     job: Job
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    notified: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
     _outage: bool = False
@@ -51,7 +51,7 @@ class Loop:
         FAILURES.labels(self.job.name)  # a series that begins at 0 shows its first rise
 
     async def run(self) -> None:
-        """Turn until told to stop. The unit in hand is finished first."""
+        """Turn until stopped. The unit in hand is finished first."""
         while not self.stopping.is_set():
             began = time.monotonic()
             more = await self.turn()
@@ -61,11 +61,11 @@ class Loop:
                 await self._leave_time_to_others(time.monotonic() - began)
             else:
                 # Waking and stopping set the same event, so there is one thing to wait for.
-                await until(self.woken, self.job.poll_seconds)
+                await until(self.notified, self.job.poll_seconds)
 
     async def turn(self) -> bool:
         """One unit; whether more waits. A failure is logged and counted, never raised."""
-        self.woken.clear()  # before the look: what is committed during it wakes the next
+        self.notified.clear()  # before the look: what is committed during it wakes the next
         try:
             more = await self.job.step()
         except Exception as error:
@@ -80,7 +80,7 @@ class Loop:
     def stop(self) -> None:
         """No further turn; a pause ends now."""
         self.stopping.set()
-        self.woken.set()
+        self.notified.set()
 
     @property
     def pause_seconds(self) -> float:
@@ -107,18 +107,18 @@ class Loop:
             await asyncio.sleep(0)
 
 
-class JobWake(Wake):
+class JobNotifyListener(NotifyListener):
     """One connection that listens for all jobs and wakes those that a channel concerns."""
 
     def __init__(self, database_url: str, loops: Sequence[Loop]) -> None:
-        channels = sorted({channel for loop in loops for channel in loop.job.wake})
+        channels = sorted({channel for loop in loops for channel in loop.job.notify_channels})
         super().__init__(database_url, *channels)
         self._loops = loops
 
     def _notice(self, channel: str | None) -> None:
         for loop in self._loops:
-            if channel is None or channel in loop.job.wake:
-                loop.woken.set()
+            if channel is None or channel in loop.job.notify_channels:
+                loop.notified.set()
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Runner:
         if not self.jobs:
             return
         loops = [Loop(job) for job in self.jobs]
-        async with JobWake(self.database_url, loops):
+        async with JobNotifyListener(self.database_url, loops):
             tasks = [asyncio.create_task(loop.run(), name=loop.job.name) for loop in loops]
             try:
                 await asyncio.wait(tasks)

@@ -1,6 +1,6 @@
-"""The consumers of a service: which events it hears, on which queue, and what it does then.
+"""The consumers of a service: which events it takes, from which queue, and what it does then.
 
-What becomes of a message is the desk's business (`desk.py`).
+What becomes of a message is up to the processor (`message_processor.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Process = Callable[["Consumer", RabbitMessage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Consumer:
-    """What a service does when it hears certain events; one queue of its own."""
+    """What a service does with certain events; it has a queue of its own."""
 
     queue: str
     events: tuple[type[Event], ...]
@@ -37,7 +37,7 @@ class Consumer:
 
     @property
     def rebuildable(self) -> bool:
-        """Whether it may hear events again: it writes tables of its own and nothing else."""
+        """Whether it may receive events again: it writes tables of its own and nothing else."""
         return bool(self.projection)
 
     @property
@@ -121,7 +121,7 @@ class Consumers:
 
 
 async def _leave_whole(message: Any) -> Any:
-    """The desk parses the body itself, so that a wrong one is distinguished from a failing handler.
+    """The processor parses the body itself, so that a wrong body differs from a failing handler.
 
     With the whole message as what was decoded, nothing has to be injected (`apply_types=False`),
     which would cost more than reading the message.

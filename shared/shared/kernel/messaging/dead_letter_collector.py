@@ -1,7 +1,7 @@
 """Moves dead letters from their queues into the table: insert, commit, then acknowledge.
 
 A dead-letter queue read by get and requeue loses messages after some looks. While the database is
-away the drain holds what it has taken.
+away the collector holds what it has taken.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class AlreadyDecided(Conflict):
 
 
 class Listed(NamedTuple):
-    """A dead letter as a list tells it."""
+    """A dead letter as a list shows it."""
 
     id: int
     queue: str
@@ -239,7 +239,7 @@ async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
 
 
 def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, reason: str) -> None:
-    """The row tells the last decision, the audit all of them."""
+    """The row has the last decision, the audit all of them."""
     row.state, row.decided_at = state, datetime.now(UTC)
     row.decided_by, row.decision_reason = who, reason
     audit.record(

@@ -110,6 +110,6 @@ def header(message: RabbitMessage, name: str) -> str | None:
 
 
 def is_from_owner(user: str | None, topic: str | None, service: str) -> bool:
-    """Whether an event comes from the service that owns it, or from the listener's own retries."""
+    """Whether an event comes from the service that owns it, or from the consumer's own retries."""
     owner = (topic or "").partition(".")[0]
     return user in {owner, service}

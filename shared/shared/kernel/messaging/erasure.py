@@ -24,7 +24,7 @@ from shared.kernel.encryption.sealed_payloads import MAY_BE_SEALED, parsed, seal
 
 from .relay import RELAY_LOCK
 
-ACTION: Final = "older sealed values forgotten"
+ACTION: Final = "older sealed values erased"
 REPORT: Final = "report_sealed"
 _PAGE: Final = 20
 ERASURE_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
@@ -122,7 +122,7 @@ def remember(session: AsyncSession, erased: Erased) -> None:
 
 
 async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Erased:
-    """What was forgotten of these, ever; found by the index of subjects."""
+    """What was erased of these, ever; found by the index of subjects."""
     wanted = set(ids)
     below: dict[UUID, int] = {}
     until: dict[UUID, datetime] = {}
@@ -142,7 +142,7 @@ async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Erased:
 
 
 async def cleaned(session: AsyncSession, body: bytes) -> bytes:
-    """A body that is about to be kept, without what was forgotten before it came."""
+    """A body that is about to be kept, without what was erased before it came."""
     if MAY_BE_SEALED not in body:
         return body
     await session.execute(select(func.pg_advisory_xact_lock_shared(ERASURE_LOCK)))

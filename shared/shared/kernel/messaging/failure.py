@@ -1,4 +1,4 @@
-"""What a failed message carries on its way to another attempt, or to the dead."""
+"""What a failed message carries on its way to another attempt, or to the dead letters."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class ManagementAway(OSError):
 
 
 class ManagementRefused(RuntimeError):
-    """The broker answered with an error; `status` tells which."""
+    """The broker answered with an error; `status` says which."""
 
     def __init__(self, method: str, path: str, status: int, body: str) -> None:
         super().__init__(f"{method} {path} was answered with {status}: {body}")

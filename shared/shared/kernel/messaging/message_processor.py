@@ -1,4 +1,4 @@
-"""The way in: a consumer is a function of an event and a session; the desk does the rest.
+"""A consumer is a function of an event and a session; the message processor does the rest.
 
 One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
 
@@ -81,7 +81,7 @@ class _Tries:
 
 @dataclass
 class MessageProcessor:
-    """Where messages are worked on: knows the database, the pauses and the way to the dead."""
+    """Processes deliveries: it has the database, the retry delays and the publisher."""
 
     sessions: Sessions
     publisher: Publisher

@@ -70,7 +70,7 @@ class Publisher:
     async def is_open(self) -> bool:
         """Whether there is a channel now, opened if need be; without one nothing was sent.
 
-        The log tells once that there is none, until there is one again.
+        The log says once that there is none, until there is one again.
         """
         try:
             await self._open()

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.kernel import failpoints, outage_causes
 from shared.kernel.data.database import is_infrastructure
-from shared.kernel.data.pg_notify import Wake
+from shared.kernel.data.pg_notify import NotifyListener
 from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
 from shared.kernel.sleep import rest
 
@@ -38,7 +38,7 @@ FAILURES = Counter(
     "taawon_outbox_failures_total", "Events that the broker did not confirm; they are sent again."
 )
 BATCH_SECONDS = Histogram(
-    "taawon_relay_batch_seconds", "Time to send a batch of events and hear that each is confirmed."
+    "taawon_relay_batch_seconds", "Time to send a batch of events until each is confirmed."
 )
 LAST_RUN = Gauge(
     "taawon_relay_last_run_timestamp_seconds",
@@ -66,12 +66,14 @@ class Relay:
     _singles: int = field(default=0, repr=False)
 
     async def run(self) -> None:
-        """Send what waits, sleep until woken or polled, survive every outage; until cancelled."""
+        """Send what waits, sleep until notified or polled, survive outages; until cancelled."""
         database_url = self.engine.url.render_as_string(hide_password=False)
-        async with Wake(database_url, NOTIFY_CHANNEL, retry_seconds=self.poll_seconds) as wake:
+        async with NotifyListener(
+            database_url, NOTIFY_CHANNEL, retry_seconds=self.poll_seconds
+        ) as listener:
             while True:
                 if not await self._turn():
-                    await self._rest(wake)
+                    await self._rest(listener)
 
     async def _turn(self) -> bool:
         """One batch; whether more is waiting: what is committed meanwhile wakes us itself."""
@@ -86,12 +88,12 @@ class Relay:
         self._pause = 0.0 if sent.clean else min(self._pause * 2 or 0.2, 5.0)
         return sent.clean and sent.full
 
-    async def _rest(self, wake: Wake) -> None:
+    async def _rest(self, listener: NotifyListener) -> None:
         """After trouble a growing pause, otherwise until the next commit or look."""
         if self._pause:
             await rest(self._pause)
         else:
-            await wake.wait(self.poll_seconds)
+            await listener.wait(self.poll_seconds)
 
     async def send_batch(self) -> Sent:
         """Claim the oldest events, publish them together, and mark those that are safe to mark."""

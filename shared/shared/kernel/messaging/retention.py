@@ -34,7 +34,7 @@ WHERE state <> 'dead' AND decided_at < now() - make_interval(days => :days)
 async def delete_settled(engine: AsyncEngine, days: int) -> int:
     """Remove events sent longer ago than the retention, and older inbox marks; how many events.
 
-    How far the log has been forgotten is noted: whoever sends it again can tell that part is gone.
+    How far the log has been trimmed is noted: whoever replays it can see that part is gone.
     """
     async with engine.begin() as tx:
         sent = await tx.scalar(_DELETE_OLD, {"days": days})

@@ -1,4 +1,4 @@
-"""Which times that another process tells are believed.
+"""Which times given by another process are believed.
 
 It may have said them as long ago as there has been a platform, but hardly later than now.
 """

@@ -108,7 +108,7 @@ def consumer_arguments(queue: str) -> dict[str, Any]:
 
 
 def dead_queue_arguments() -> dict[str, Any]:
-    """Arguments of the queue of the dead: it gives nothing up, for nothing is behind it."""
+    """Arguments of a dead-letter queue: it gives nothing up, for nothing is behind it."""
     return {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
 
 
@@ -180,7 +180,7 @@ async def _bind_replay(queue: AbstractQueue, consumer: Declares) -> None:
 
 @dataclass(frozen=True)
 class BrokerUser:
-    """What a service's own broker user may do: read its queues, tell its own events, again too."""
+    """What a service's broker user may do: read its queues, publish and replay its events."""
 
     service: str
 

@@ -2,9 +2,9 @@
 
 AMQP texts may hold any bytes, its times any 64 bits, its tables any depth. The client library takes
 a header that it can't decode for a broken connection and closes it, whereupon the broker delivers
-the same message again: one such message would silence every consumer of a service, and the drain of
-its dead letters for good. So the header's size is kept, its properties are put aside, and the
-message is refused like any other wrong one.
+the same message again: one such message would stop every consumer of a service, and the
+collector of its dead letters, for good. So the header's size is kept, its properties are put
+aside, and the message is refused like any other wrong one.
 
 This replaces a method of pamqp 4.0, for which it has no hook. The fault was reported at
 https://github.com/gmr/pamqp/issues/32, and is mended there for the bytes of texts, not for times,

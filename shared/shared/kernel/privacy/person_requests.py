@@ -33,7 +33,7 @@ from shared.kernel.messaging.consumers import Consumers
 class Part:
     """What a service did or found: rows by table, and for access what it found.
 
-    Values are sealed, so only a service with a key has any; records are told by their ids.
+    Values are sealed, so only a service with a key has any; records are named by their ids.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
 async def _erase(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
     """Corrected values too: older ones are wrong, and nobody needs them.
 
-    Until now rather than until the person asked: what was answered meanwhile told of old values.
+    Until now rather than until the person asked: what was answered meanwhile contained old values.
     """
     below = {each.cooperative_id: each.version for each in event.cooperatives}
     moment = max(event.occurred_at, now())

@@ -68,7 +68,7 @@ def replay(runtime: Runtime) -> Job:
         name="replay",
         step=replayer.step,
         poll_seconds=settings.relay_poll_seconds,
-        wake=(REPLAY_CHANNEL,),
+        notify_channels=(REPLAY_CHANNEL,),
         rest_per_work=1.0,  # half of the time belongs to the relay, the requests and the consumers
         close=publisher.close,
     )

@@ -18,7 +18,7 @@ from shared.kernel.runtime import Runtime
 from shared.kernel.settings import Settings
 
 from .background import collect_dead_letters, delete_old, guarded, relay, replay, run_jobs
-from .listening import listen
+from .consuming import keep_consuming
 from .spec import ServiceSpec
 
 
@@ -50,7 +50,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
     amqp_url = settings.amqp_url.get_secret_value()
     processor = MessageProcessor(
         sessions=sessions,
-        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} desk"),
+        publisher=Publisher(amqp_url, settings.publish_timeout, f"{settings.service} processor"),
         service=settings.service,
         delays=settings.retry_delays,
         probe_seconds=settings.probe_seconds,
@@ -64,7 +64,7 @@ def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runt
         engine=engine,
         publisher=processor.publisher,
         processor=processor,
-        listening=spec.consumers is None,  # nothing to wait for
+        consuming=spec.consumers is None,  # nothing to wait for
         queues=tuple(consumer.queue for consumer in spec.all_consumers),
         snapshots=tuple(spec.snapshots),
         counts=dict(spec.counts),
@@ -78,6 +78,6 @@ def _work(spec: ServiceSpec, runtime: Runtime) -> list[Coroutine[Any, Any, None]
         run_jobs(runtime, (replay, delete_old, *spec.jobs)),
     ]
     if spec.consumers is not None:
-        work.append(guarded(listen, runtime, spec.consumers))
+        work.append(guarded(keep_consuming, runtime, spec.consumers))
         work.append(collect_dead_letters(runtime, spec.consumers))
     return work + [guarded(job, runtime) for job in spec.background]

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.kernel.admin.trace import HandedOf, nothing_handed
+from shared.kernel.admin.trace import PartnerDeliveries, no_partner_deliveries
 from shared.kernel.auth.tokens import FetchedKeys, Keys
 from shared.kernel.data.audit import Owner, OwnerOf
 from shared.kernel.data.database import Sessions
@@ -55,16 +55,16 @@ def nothing_more(_: FastAPI, __: Settings) -> None:
 class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; nothing is connected by it.
 
-    `settings` is its own class of settings. `routers` have its routes, `consumers` hear events,
+    `settings` is its own class of settings. `routers` have its routes, `consumers` take events,
     `jobs` are its work beside requests and messages, in units; `background` is what does not come
-    in units. `snapshots` tell its present state to whoever lost it. `keys`
+    in units. `snapshots` publish its present state to whoever lost it. `keys`
     says where the keys that verify tokens come from. `sealed` are the columns that it holds sealed:
     a service with any is given the key of personal fields, all others are not. `larger_bodies`
     gives single paths a body limit of their own, in bytes. `owner_of` says who, beside the
     operators, may read the audit of a record. `counts` adds numbers to the status, each by an SQL
     statement that counts, `names` what is concerned, each by one that lists texts. `measures` are
-    what a scrape asks the database, `handed_of` is what partners got of events. `complete` adds to
-    the built application what no other field can say.
+    what a scrape asks the database, `partner_deliveries` reads what partners received of
+    events. `complete` adds to the built application what no other field can say.
     """
 
     name: str
@@ -81,7 +81,7 @@ class ServiceSpec:
     counts: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
-    handed_of: HandedOf = nothing_handed
+    partner_deliveries: PartnerDeliveries = no_partner_deliveries
     complete: Callable[[FastAPI, Settings], None] = nothing_more
 
     @property

@@ -14,7 +14,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet run a cell instead of showing it."""
 
 
-def csv_answer(lines: AsyncIterator[str], name: str) -> StreamingResponse:
+def csv_response(lines: AsyncIterator[str], name: str) -> StreamingResponse:
     """The lines as a file of this name."""
     return StreamingResponse(
         _marked(lines),

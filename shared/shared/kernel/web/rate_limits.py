@@ -101,9 +101,9 @@ _PEER: Final = "taawon.peer"
 
 
 class RateLimited:
-    """Refuses addresses that ask too often, and tells everybody what is left.
+    """Refuses addresses that ask too often, and says in every response what is left.
 
-    The nearest limit is told: that of the caller where the token said who calls, which `web`
+    The nearest limit is reported: that of the caller where the token said who calls, which `web`
     leaves in the scope, else that of the address.
 
     Who the client is, uvicorn says: it reads `X-Forwarded-For` from the right, as far as trusted

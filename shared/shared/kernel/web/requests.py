@@ -76,7 +76,7 @@ async def principal(
 
 
 def _count(request: Request, caller: Principal) -> None:
-    """One more request of this caller; the middleware tells what is left (`rates`)."""
+    """One more request of this caller; the middleware reports what is left (`rates`)."""
     rates: Rates = request.app.state.rates
     window = rates.count_caller(caller.subject)
     if window is not None:

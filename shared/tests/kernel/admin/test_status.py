@@ -130,7 +130,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
         "outbox": {"pending": 0, "oldest_seconds": 0.0, "quarantined": 0, "last_errors": []},
         "dead_letters": {},
         "inbox": {"last_hour": 0},
-        "consumers": {"listening": False, "paused": False, "queues": [QUEUE]},
+        "consumers": {"consuming": False, "paused": False, "queues": [QUEUE]},
         "relay": {"holds_lock": False, "held_seconds": None},
         "counts": {},
         "names": {},
@@ -306,8 +306,8 @@ async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: 
     found = await trace(client, event)
 
     assert {row["event_id"] for row in found["events"]} == {str(event), str(caused)}
-    assert [(row["queue"], row["event_id"]) for row in found["taken"]] == [(QUEUE, str(event))]
-    assert [(d["error"], d["attempts"], d["state"]) for d in found["dead"]] == [
+    assert [(row["queue"], row["event_id"]) for row in found["processed"]] == [(QUEUE, str(event))]
+    assert [(d["error"], d["attempts"], d["state"]) for d in found["dead_letters"]] == [
         ("StoneTooHeavy", 6, "dead")
     ]
     assert "somebody" not in str(found)
@@ -330,7 +330,7 @@ async def test_events_of_other_services_are_looked_up_by_name(client: Api):
 
     found = await trace(client, "wall-11", event=[str(event)])
 
-    assert [row["event_id"] for row in found["taken"]] == [str(event)]
+    assert [row["event_id"] for row in found["processed"]] == [str(event)]
     assert [row["event_id"] for row in found["events"]] == [str(caused)]
 
 

@@ -354,14 +354,14 @@ async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
         api = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
         await api.verify(signed(key, "one"))
         issuer.silence.clear()
-        asking = asyncio.create_task(api.verify(signed(key, "one")))
+        verifying = asyncio.create_task(api.verify(signed(key, "one")))
         await eventually(lambda: issuer.asked == 2)
 
         await api.verify(signed(key, "one"))
 
-        assert not asking.done()
+        assert not verifying.done()
         issuer.silence.set()
-        await asking
+        await verifying
 
 
 async def test_keys_are_read_again_soon_after_an_outage():

@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 
 from devkit.pytest_plugin import eventually
 from shared.kernel.data.database import make_engine
-from shared.kernel.data.pg_notify import Wake
+from shared.kernel.data.pg_notify import NotifyListener
 
 CHANNEL = "stones"
 
 
-class Stumbling(Wake):
+class Stumbling(NotifyListener):
     """Its first listening ends by an error."""
 
     error: Exception | None
@@ -34,17 +34,17 @@ class Stumbling(Wake):
 async def test_listening_begins_again_whatever_ended_it(
     postgres_url: str, error: Exception, warnings: int
 ):
-    wake = Stumbling(postgres_url, CHANNEL, retry_seconds=0.01)
-    wake.error = error
+    listener = Stumbling(postgres_url, CHANNEL, retry_seconds=0.01)
+    listener.error = error
     engine = make_engine(postgres_url)
 
     with capture_logs() as logs:
-        async with wake:
-            await eventually(wake._woken.is_set)  # it listens
-            wake._woken.clear()
+        async with listener:
+            await eventually(listener._notified.is_set)  # it listens
+            listener._notified.clear()
             async with engine.begin() as tx:
                 await tx.execute(select(func.pg_notify(CHANNEL, "")))
-            await eventually(wake._woken.is_set)
+            await eventually(listener._notified.is_set)
     await engine.dispose()
 
     assert sum(line["event"] == "listening to the database failed" for line in logs) == warnings

@@ -1,4 +1,4 @@
-"""The loop of jobs: woken, by the clock, after failures, and at the end."""
+"""The loop of jobs: notified, by the clock, after failures, and at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def working_at(workshop: Workshop, name: str = "work", poll_seconds: float = HOU
         async with workshop.sessions.begin() as session:
             return await work_once(session) > 0
 
-    return Job(name=name, step=step, poll_seconds=poll_seconds, wake=(CHANNEL,))
+    return Job(name=name, step=step, poll_seconds=poll_seconds, notify_channels=(CHANNEL,))
 
 
 def a_job(step: Callable[[], Awaitable[bool]], **more: object) -> AnyJob:

@@ -27,8 +27,8 @@ from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.messaging.relay import Relay
 from shared.kernel.runtime import Runtime
 from shared.kernel.service.background import collect_dead_letters
+from shared.kernel.service.consuming import keep_consuming
 from shared.kernel.service.lifespan import assemble
-from shared.kernel.service.listening import listen
 from shared.kernel.service.spec import ServiceSpec
 
 DELAYS = (0.1, 0.2)
@@ -152,7 +152,7 @@ async def channel_of(url: str) -> AsyncIterator[AbstractChannel]:
 
 
 @asynccontextmanager
-async def listening(admin_url: str, topic: str = "#") -> AsyncIterator[AbstractQueue]:
+async def open_queue(admin_url: str, topic: str = "#") -> AsyncIterator[AbstractQueue]:
     """A queue that sees the events published meanwhile."""
     async with channel_of(admin_url) as channel:
         queue = await channel.declare_queue(f"seen-{uuid.uuid4().hex[:6]}", exclusive=True)
@@ -204,8 +204,10 @@ async def running_service(
     engine = make_engine(database_url)
     runtime = assemble(ServiceSpec(name=settings.service, consumers=consumers), settings, engine)
     try:
-        async with working(listen(runtime, consumers), collect_dead_letters(runtime, consumers)):
-            await eventually(lambda: runtime.listening)
+        async with working(
+            keep_consuming(runtime, consumers), collect_dead_letters(runtime, consumers)
+        ):
+            await eventually(lambda: runtime.consuming)
             yield RunningService(runtime, runtime.sessions, admin_url, amqp_url, database_url)
     finally:
         assert runtime.publisher is not None

@@ -40,7 +40,7 @@ class RoofFinished(WorkFinished):
     topic: ClassVar[str] = "carpentry.work.finished.v1"
 
 
-def listening() -> tuple[Consumers, list[WorkFinished]]:
+def finished_work_consumer() -> tuple[Consumers, list[WorkFinished]]:
     consumers, received = Consumers("carpentry"), list[WorkFinished]()
 
     async def note_work(event: WorkFinished, session: AsyncSession) -> None:
@@ -74,7 +74,7 @@ def test_an_event_of_one_service_has_its_own_topic_alone():
 async def test_what_a_service_emits_under_its_own_name_is_taken(
     kernel: Yard, site: Vhost, databases: TestDatabases
 ):
-    consumers, received = listening()
+    consumers, received = finished_work_consumer()
     wall = WallFinished(work_id=uuid.uuid4())
 
     async with running_service(
@@ -89,20 +89,20 @@ async def test_what_a_service_emits_under_its_own_name_is_taken(
 
 
 async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: TestDatabases):
-    consumers, received = listening()
+    consumers, received = finished_work_consumer()
     roof = RoofFinished(work_id=uuid.uuid4())
     forged = message_of(roof)
 
     async with running_service(
         consumers, site.admin_url, site.url("carpentry"), databases.kernel()
-    ) as listener:
+    ) as receiver:
         with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
             await post(site.url("masonry"), forged, roof.topic)
         # Let in by the broker where the routing key is its own, the type is still another's.
         await post(site.url("masonry"), forged, WallFinished.topic)
 
         async def refused() -> str | None:
-            async with listener.sessions() as session:
+            async with receiver.sessions() as session:
                 return await session.scalar(select(DeadLetterRow.error))
 
         error = await eventually(refused, within=30)

@@ -305,7 +305,7 @@ async def test_properties_that_the_client_cant_decode_silence_nobody(
         assert row.error.startswith(("WrongMessage(properties or headers", failure.FORGED)), name
         assert StoneLaid.model_validate_json(row.body).number == -1, name
 
-    assert at_work.runtime.listening
+    assert at_work.runtime.consuming
 
 
 async def test_the_collector_bears_them_too(at_work: RunningService, site):

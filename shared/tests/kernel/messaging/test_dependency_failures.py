@@ -27,11 +27,10 @@ from shared.kernel.messaging.broker import Broker
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.publisher import Publisher
 from shared.kernel.runtime import Runtime
-from shared.kernel.service import background, lifespan
-from shared.kernel.service import listening as broker_listening
+from shared.kernel.service import background, consuming, lifespan
 from shared.kernel.service.spec import ServiceSpec
 
-from .harness import DELAYS, StoneLaid, a_stone, listening, numbers, working, yard
+from .harness import DELAYS, StoneLaid, a_stone, numbers, open_queue, working, yard
 
 consumers = Consumers("carpentry")
 
@@ -82,7 +81,7 @@ async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
                 on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
         await topology.apply(made.admin_url, DELAYS)
-        async with listening(made.admin_url) as queue, working(made.relay.run()):
+        async with open_queue(made.admin_url) as queue, working(made.relay.run()):
             await eventually(made.all_sent)
             arrived = set(await numbers(queue, 20))
 
@@ -110,7 +109,7 @@ async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
         ServiceSpec(name="carpentry", consumers=consumers), settings, engine
     )
     try:
-        async with working(broker_listening.listen(runtime, consumers)):
+        async with working(consuming.keep_consuming(runtime, consumers)):
             yield runtime
     finally:
         assert runtime.publisher is not None
@@ -198,7 +197,7 @@ async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: Tes
     async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
         await eventually(lambda: runtime.not_consuming_because)
         await topology.apply(site.admin_url, DELAYS, consumers.consumers)
-        await eventually(lambda: runtime.listening)
+        await eventually(lambda: runtime.consuming)
 
         assert await ready(runtime) == (
             200,
@@ -228,13 +227,13 @@ class Interrupted(Broker):
 async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
     site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(broker_listening, "Broker", Interrupted)
+    monkeypatch.setattr(consuming, "Broker", Interrupted)
     monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
     await topology.apply(site.admin_url, DELAYS, consumers.consumers)
 
     with capture_logs() as logs:
         async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
-            await eventually(lambda: runtime.listening)
+            await eventually(lambda: runtime.consuming)
 
     said = [line for line in logs if line["event"] == "broker or topology not ready"]
     assert [line["error"] for line in said] == ["RuntimeError"]
@@ -265,9 +264,11 @@ async def test_a_service_whose_listening_fails_says_so_and_listens_again(
 
     with capture_logs() as logs:
         async with lifespan.running(spec, settings) as r:
-            await eventually(lambda: r.listening)
+            await eventually(lambda: r.consuming)
 
-    assert [line["job"] for line in logs if line["event"] == "background work failed"] == ["listen"]
+    assert [line["job"] for line in logs if line["event"] == "background work failed"] == [
+        "keep_consuming"
+    ]
 
 
 def with_password(url: str, password: str) -> str:

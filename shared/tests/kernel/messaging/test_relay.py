@@ -35,9 +35,9 @@ from .harness import (
     a_stone,
     channel_of,
     depth,
-    listening,
     message_of,
     numbers,
+    open_queue,
     received,
     working,
     yard,
@@ -48,7 +48,7 @@ async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Y
     event = a_stone()
     work = context.WorkContext.of(correlation_id="order-7", causation_id="c-1")
 
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         with context.working(work):
             await kernel.write(event)
         await kernel.relay.send_batch()
@@ -65,7 +65,7 @@ async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Y
 async def test_the_cloudevents_sdk_reads_a_event(kernel: Yard):
     event = a_stone(number=7)
 
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         await kernel.publish(event)
         message = await received(queue)
 
@@ -83,7 +83,7 @@ async def test_the_cloudevents_sdk_reads_a_event(kernel: Yard):
 async def test_an_event_sent_twice_keeps_its_message_id(kernel: Yard):
     event = a_stone()
 
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         await kernel.publish(event)
         async with kernel.engine.begin() as tx:
             await tx.execute(text("UPDATE outbox SET published_at = NULL"))
@@ -94,7 +94,7 @@ async def test_an_event_sent_twice_keeps_its_message_id(kernel: Yard):
 
 
 async def test_nothing_is_sent_of_a_change_that_was_rolled_back(kernel: Yard):
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         async with kernel.sessions() as session:
             outbox.add(session, a_stone(number=1))
             await session.flush()
@@ -125,7 +125,7 @@ async def test_without_an_unrouted_queue_an_event_that_nobody_takes_stays_pendin
 async def test_events_of_one_aggregate_leave_in_order(kernel: Yard):
     stone = uuid.uuid4()
 
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         await kernel.publish(*(a_stone(number, stone) for number in range(250)))
 
         assert await numbers(queue, 250) == list(range(250))
@@ -155,7 +155,7 @@ def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes,
 async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, databases):
     stone = uuid.uuid4()
     async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
-        async with listening(made.admin_url, "masonry.stone.laid.*"):
+        async with open_queue(made.admin_url, "masonry.stone.laid.*"):
             async with channel_of(made.admin_url) as channel:
                 await channel.queue_delete(topology.UNROUTED)
             await made.write(a_stone(1, stone), a_stone(2, stone), a_stone(3))
@@ -173,7 +173,7 @@ async def test_an_event_that_may_not_be_published_is_quarantined_and_the_others_
 ):
     before = QUARANTINED._value.get()
 
-    async with listening(kernel.admin_url) as queue:
+    async with open_queue(kernel.admin_url) as queue:
         await kernel.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
         async with working(kernel.relay.run()):
             await eventually(lambda: kernel.count(OutboxRow.published_at.is_not(None)))
@@ -213,7 +213,7 @@ async def test_one_of_two_relays_sends_and_the_other_takes_over(kernel: Yard):
     second = Publisher(kernel.amqp_url, timeout=PATIENCE)
     standby = Relay(kernel.engine, second, "masonry", poll_seconds=0.1)
 
-    async with listening(kernel.admin_url) as queue, working(standby.run()):
+    async with open_queue(kernel.admin_url) as queue, working(standby.run()):
         async with working(kernel.relay.run()):
             await kernel.write(*(a_stone(n) for n in range(300)))
             await eventually(lambda: _none_left(kernel))
@@ -239,7 +239,7 @@ async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databa
     url = databases.kernel()
     async with (
         yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
-        listening(made.admin_url) as queue,
+        open_queue(made.admin_url) as queue,
         working(made.relay.run()),
     ):
         await eventually(lambda: _listens(made))
@@ -259,7 +259,7 @@ async def write_apart(url: str, event: Event) -> None:
 
 
 async def test_the_relay_recovers_from_cut_database_connections(kernel: Yard):
-    async with listening(kernel.admin_url) as queue, working(kernel.relay.run()):
+    async with open_queue(kernel.admin_url) as queue, working(kernel.relay.run()):
         await kernel.write(a_stone(1))
         first = await numbers(queue, 1)
         await eventually(kernel.all_sent)

@@ -88,7 +88,7 @@ async def kernels(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
 
 
 @pytest.fixture
-async def listener(
+async def receiver(
     site: Vhost, kernels: Yard, databases: TestDatabases
 ) -> AsyncIterator[RunningService]:
     received.clear()
@@ -148,42 +148,42 @@ async def seen(kernels: Yard, run: ReplayRow) -> ReplayRow:
         return found
 
 
-async def settled(listener: RunningService, marks: int) -> None:
+async def settled(receiver: RunningService, marks: int) -> None:
     """Wait until the consumer has dealt with so many messages of the queue."""
 
     async def look() -> bool:
-        async with listener.sessions() as session:
+        async with receiver.sessions() as session:
             query = select(func.count()).select_from(InboxRow).where(InboxRow.queue == QUEUE)
             return bool(await session.scalar(query) == marks)
 
     await eventually(look)
 
 
-async def test_the_log_is_received_again_by_the_one_queue_and_by_no_other(kernels, listener):
+async def test_the_log_is_received_again_by_the_one_queue_and_by_no_other(kernels, receiver):
     events = [a_stone(1), a_stone(2), a_stone(3)]
     await kernels.publish(*events)
-    await settled(listener, 3)
+    await settled(receiver, 3)
 
     run = await request_replay(kernels)
     await work_off(replayer(kernels))
 
-    await settled(listener, 6)
+    await settled(receiver, 6)
     assert {e.event_id for e in received[3:]} == {event.event_id for event in events}
     found = await seen(kernels, run)
     assert (found.state, found.sent, found.done, found.total) == ("finished", 3, 3, 3)
-    async with listener.sessions() as session:
+    async with receiver.sessions() as session:
         rows = await session.execute(
             select(InboxRow.queue, InboxRow.run).where(InboxRow.run != "").distinct()
         )
         assert [tuple(row) for row in rows] == [(QUEUE, str(run.run))]
 
 
-async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(kernels, listener):
+async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(kernels, receiver):
     """The position was never noted: the whole run is sent once more, under the same ids."""
     present = stones(*(a_stone(n) for n in range(3)))
     run = await request_replay(kernels, present)
     await work_off(replayer(kernels, present))
-    await settled(listener, 3)
+    await settled(receiver, 3)
 
     async with kernels.sessions.begin() as session:
         lost = {"position": {}, "done": 0, "sent": 0, "state": "running"}
@@ -192,19 +192,19 @@ async def test_a_page_that_is_sent_again_after_a_crash_changes_nothing(kernels, 
 
     last = a_stone(99)
     await kernels.publish(last)
-    await settled(listener, 4)
+    await settled(receiver, 4)
     assert len(received) == 4
     assert (await seen(kernels, run)).state == "finished"
 
 
-async def test_another_run_of_the_same_snapshot_is_received_anew(kernels, listener):
+async def test_another_run_of_the_same_snapshot_is_received_anew(kernels, receiver):
     present = stones(a_stone(1))
 
     for _ in range(2):
         await request_replay(kernels, present)
         await work_off(replayer(kernels, present))
 
-    await settled(listener, 2)
+    await settled(receiver, 2)
     assert {e.number for e in received} == {1}
 
 
@@ -245,23 +245,23 @@ async def test_who_does_not_get_the_lock_sends_nothing(kernels):
     ids=["since", "until", "event", "topic"],
 )
 async def test_a_replay_is_narrowed(
-    kernels: Yard, listener: RunningService, narrowed: Callable[..., Any], numbers: list[int]
+    kernels: Yard, receiver: RunningService, narrowed: Callable[..., Any], numbers: list[int]
 ) -> None:
     events = [a_stone(1), a_stone(2), a_stone(3)]
     await kernels.publish(*events[:2])
     async with kernels.sessions() as session:
         middle = await session.scalar(select(func.clock_timestamp()))
     await kernels.publish(events[2], StoneCut(stone_id=uuid.uuid4()))
-    await settled(listener, 3)
+    await settled(receiver, 3)
 
     await request_replay(kernels, **narrowed(events, middle))
     await work_off(replayer(kernels))
 
-    await settled(listener, 3 + len(numbers))
+    await settled(receiver, 3 + len(numbers))
     assert sorted(e.number for e in received[3:]) == numbers
 
 
-async def test_what_is_still_on_its_way_is_not_sent_twice(kernels, listener):
+async def test_what_is_still_on_its_way_is_not_sent_twice(kernels, receiver):
     await kernels.write(a_stone(1))
 
     run = await request_replay(kernels)
@@ -299,15 +299,15 @@ async def test_a_queue_that_takes_none_of_the_events_refuses(kernels):
         await request_replay(kernels, topics=(StoneCut.topic,))
 
 
-async def test_a_run_is_narrowed_to_the_topics_that_its_queue_takes(kernels, listener):
+async def test_a_run_is_narrowed_to_the_topics_that_its_queue_takes(kernels, receiver):
     """The log holds both; the broker has returned the other one, so the run never tries it again"""
     await kernels.publish(a_stone(1), StoneCut(stone_id=uuid.uuid4()))
-    await settled(listener, 1)
+    await settled(receiver, 1)
 
     run = await request_replay(kernels)
     await work_off(replayer(kernels))
 
-    await settled(listener, 2)
+    await settled(receiver, 2)
     assert run.topics == [StoneLaid.topic]
     assert (await seen(kernels, run)).total == 1
 
@@ -373,7 +373,7 @@ async def test_a_queue_that_is_not_rebuildable_any_more_is_unbound(kernels, site
         await request_replay(kernels, stones(a_stone()))
 
 
-async def test_a_service_cannot_send_the_events_of_another_again(site, listener):
+async def test_a_service_cannot_send_the_events_of_another_again(site, receiver):
     beam = BeamRaised(beam_id=uuid.uuid4())
     forged = message_of(a_stone(), type=BeamRaised.topic, body=beam.model_dump_json().encode())
 
@@ -381,7 +381,7 @@ async def test_a_service_cannot_send_the_events_of_another_again(site, listener)
     await post(site.url("masonry"), forged, key, topology.REPLAY)
 
     async def look() -> Any:
-        async with listener.sessions() as session:
+        async with receiver.sessions() as session:
             return await session.scalar(select(DeadLetterRow.error))
 
     assert "not the owner" in await eventually(look)
@@ -492,7 +492,7 @@ async def test_a_log_that_is_all_there_is_complete(kernels):
     assert (run.incomplete, run.total) == (None, 1)
 
 
-async def test_quarantined_events_are_listed_and_released_with_who_and_why(kernels, listener):
+async def test_quarantined_events_are_listed_and_released_with_who_and_why(kernels, receiver):
     events = [a_stone(1), a_stone(2)]
     await kernels.write(*events)
     async with kernels.sessions.begin() as session:
@@ -508,7 +508,7 @@ async def test_quarantined_events_are_listed_and_released_with_who_and_why(kerne
         await quarantine.release(session, [events[1].event_id], who="amina", reason="mended")
     await kernels.relay.send_batch()
 
-    await settled(listener, 1)
+    await settled(receiver, 1)
     assert [e.number for e in received] == [2]
     with pytest.raises(quarantine.NotSetAside):
         async with kernels.sessions.begin() as session:
@@ -523,7 +523,7 @@ async def test_quarantined_events_are_listed_and_released_with_who_and_why(kerne
         )
 
 
-async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice(kernels, listener):
+async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice(kernels, receiver):
     old, lost, waiting = a_stone(1), a_stone(2), a_stone(3)
     await kernels.publish(old, lost)
     async with kernels.sessions.begin() as session:
@@ -531,7 +531,7 @@ async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice
         await session.execute(
             update(OutboxRow).where(OutboxRow.event_id == old.event_id).values(created_at=before)
         )
-    await settled(listener, 2)
+    await settled(receiver, 2)
     await kernels.write(waiting)
 
     async with kernels.sessions.begin() as session:
@@ -540,7 +540,7 @@ async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice
     assert (published, await kernels.unsent()) == (1, 2)
     await kernels.relay.send_batch()
 
-    await settled(listener, 3)
+    await settled(receiver, 3)
     assert sorted(e.number for e in received) == [1, 2, 3]
     async with kernels.sessions() as session:
         row = await session.scalar(select(AuditRow).where(AuditRow.action == "log republished"))

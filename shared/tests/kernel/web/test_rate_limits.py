@@ -72,11 +72,11 @@ def wall(tokens: Tokens, **limits: object) -> FastAPI:
     return app
 
 
-PartnerQueue = Callable[..., httpx.AsyncClient]
+ClientFactory = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
-async def api(tokens: Tokens, clock: Clock) -> AsyncIterator[PartnerQueue]:
+async def api(tokens: Tokens, clock: Clock) -> AsyncIterator[ClientFactory]:
     clients: list[httpx.AsyncClient] = []
 
     def make(**limits: object) -> httpx.AsyncClient:
@@ -90,7 +90,7 @@ async def api(tokens: Tokens, clock: Clock) -> AsyncIterator[PartnerQueue]:
 
 
 async def test_a_caller_who_asks_too_often_waits_until_the_minute_is_over(
-    api: PartnerQueue, tokens: Tokens, clock: Clock
+    api: ClientFactory, tokens: Tokens, clock: Clock
 ):
     http, headers = api(rate_limit=2), tokens.headers("operator")
 
@@ -109,7 +109,7 @@ async def test_a_caller_who_asks_too_often_waits_until_the_minute_is_over(
     assert (answers[2].json()["code"], answers[2].json()["status"]) == ("too-often", 429)
 
 
-async def test_each_caller_has_a_limit_of_its_own(api: PartnerQueue, tokens: Tokens):
+async def test_each_caller_has_a_limit_of_its_own(api: ClientFactory, tokens: Tokens):
     http = api(rate_limit=1)
 
     answers = [await http.get("/bricks", headers=tokens.headers("operator")) for _ in range(3)]
@@ -117,7 +117,7 @@ async def test_each_caller_has_a_limit_of_its_own(api: PartnerQueue, tokens: Tok
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_several_tokens_of_one_account_count_together(api: PartnerQueue, tokens: Tokens):
+async def test_several_tokens_of_one_account_count_together(api: ClientFactory, tokens: Tokens):
     http, subject = api(rate_limit=1), uuid.uuid4()
 
     answers = [
@@ -128,7 +128,7 @@ async def test_several_tokens_of_one_account_count_together(api: PartnerQueue, t
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
-async def test_an_address_is_counted_also_without_a_token(api: PartnerQueue):
+async def test_an_address_is_counted_also_without_a_token(api: ClientFactory):
     http = api(rate_limit_address=2)
 
     answers = [await http.get("/bricks") for _ in range(3)]
@@ -138,7 +138,7 @@ async def test_an_address_is_counted_also_without_a_token(api: PartnerQueue):
     assert answers[2].headers["x-correlation-id"] == answers[2].json()["correlation_id"]
 
 
-async def test_tokens_are_asked_for_less_often_than_anything_else(api: PartnerQueue):
+async def test_tokens_are_asked_for_less_often_than_anything_else(api: ClientFactory):
     http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post("/token") for _ in range(2)]
@@ -149,7 +149,7 @@ async def test_tokens_are_asked_for_less_often_than_anything_else(api: PartnerQu
     assert other.status_code == 401
 
 
-async def test_no_spelling_of_a_path_gets_round_its_limit(api: PartnerQueue):
+async def test_no_spelling_of_a_path_gets_round_its_limit(api: ClientFactory):
     http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post(path) for path in ("/token", "/token%0A", "/token")]
@@ -157,7 +157,7 @@ async def test_no_spelling_of_a_path_gets_round_its_limit(api: PartnerQueue):
     assert [answer.status_code for answer in answers] == [200, 404, 429]
 
 
-async def test_health_and_metrics_are_never_refused(api: PartnerQueue):
+async def test_health_and_metrics_are_never_refused(api: ClientFactory):
     http = api(rate_limit_address=1)
 
     answers = [await http.get(path) for path in ("/healthz", "/healthz", "/metrics", "/metrics")]

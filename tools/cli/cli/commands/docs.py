@@ -42,7 +42,7 @@ COMMON = set(Event.model_fields)
 
 @dataclass(frozen=True)
 class QueueDescription:
-    """A queue that takes an event, and what its consumer does."""
+    """A consumer of an event."""
 
     queue: str
     does: str

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.client import Answer, OperatorClient, Token, Urls
+from cli.client import OperatorClient, ServiceResponse, Token, Urls
 from shared.errors import Conflict, DomainError, NotFound
 
 LOOK_SECONDS = 0.5
@@ -33,7 +33,7 @@ class ServiceRefused(DomainError):
 
 
 class UnknownService(NotFound):
-    """No address of this service is known."""
+    """No URL of this service is known."""
 
 
 class NotAllSent(Conflict):
@@ -108,9 +108,7 @@ def _carry_out(
 ) -> None:
     if service not in client.urls:
         known = ", ".join(client.urls)
-        raise UnknownService(
-            f"no door of {service!r} is known, only of {known}: name it with --url"
-        )
+        raise UnknownService(f"no URL of {service!r} is known, only of {known}: name it with --url")
     run = asyncio.run(_follow(service, request, client, wait=wait, quiet=as_json))
     if as_json:
         typer.echo(orjson.dumps(run).decode())
@@ -143,7 +141,7 @@ async def _look_again(service: str, run: str, client: OperatorClient) -> dict[st
             return _alerted(service, answer)
 
 
-def _alerted(service: str, answer: Answer) -> dict[str, Any]:
+def _alerted(service: str, answer: ServiceResponse) -> dict[str, Any]:
     if not answer.ok:
         raise ServiceRefused(f"{service}: {answer.trouble}")
     assert isinstance(answer.body, dict)

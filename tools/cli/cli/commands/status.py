@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from cli.client import OperatorClient, Token, Urls
 from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
-from cli.diagnosis.observations import BrokerSeen, QueueSeen, ServiceSeen
+from cli.diagnosis.observations import BrokerObservation, QueueObservation, ServiceObservation
 from cli.observe import glance
 from shared.kernel.admin.schemas import OutboxState, Status
 
@@ -33,7 +33,7 @@ COLUMNS = (
 )
 WIDE = 120
 """Columns of a terminal that has room for the remarks beside the rest; else they stand below."""
-Seen = tuple[tuple[ServiceSeen, ...], BrokerSeen]
+Seen = tuple[tuple[ServiceObservation, ...], BrokerObservation]
 
 
 def status(
@@ -122,11 +122,11 @@ def _plain(seen: Seen) -> list[dict[str, Any]]:
     ]
 
 
-def is_ready(one: ServiceSeen) -> bool:
+def is_ready(one: ServiceObservation) -> bool:
     return one.up and bool(one.checks) and all(one.checks.values())
 
 
-def _cells(one: ServiceSeen) -> tuple[str, ...]:
+def _cells(one: ServiceObservation) -> tuple[str, ...]:
     return (_state(one), *(_alerted(one.status) if one.status else ("?",) * 5))
 
 
@@ -158,10 +158,10 @@ def _waiting(outbox: OutboxState) -> str:
 def _consumers(status: Status) -> str:
     if status.consumers.paused:
         return "[red]paused[/red]"
-    return "listen" if status.consumers.listening else "[red]not consuming[/red]"
+    return "consume" if status.consumers.consuming else "[red]not consuming[/red]"
 
 
-def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
+def _queue_cells(one: ServiceObservation, broker: BrokerObservation) -> tuple[str, str]:
     if broker.trouble:
         return "?", "?"
     needed = len(one.status.consumers.queues) if one.status else 0
@@ -177,13 +177,13 @@ def _queue_cells(one: ServiceSeen, broker: BrokerSeen) -> tuple[str, str]:
     )
 
 
-def _received(one: ServiceSeen, broker: BrokerSeen) -> list[QueueSeen]:
+def _received(one: ServiceObservation, broker: BrokerObservation) -> list[QueueObservation]:
     """The queues of a service's consumers, in the order of their names."""
     wanted = set(one.status.consumers.queues) if one.status else set()
     return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)
 
 
-def _besides(one: ServiceSeen, services: Sequence[ServiceSeen]) -> str:
+def _besides(one: ServiceObservation, services: Sequence[ServiceObservation]) -> str:
     if one.status is None:
         return ""
     remarks = [*_remarks(one.name, one.status.measured, audience_behind(services))]
@@ -219,7 +219,7 @@ def _alarming(number: int) -> str:
     return f"[red]{number}[/red]" if number else "0"
 
 
-def _state(one: ServiceSeen) -> str:
+def _state(one: ServiceObservation) -> str:
     if not one.up:
         return "[red]down[/red]"
     return "[green]ready[/green]" if is_ready(one) else "[red]not ready[/red]"

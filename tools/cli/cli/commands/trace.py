@@ -21,8 +21,8 @@ class NoTrace(NotFound):
     """No service knows this event or correlation id."""
 
 
-class NobodyAnswers(DomainError):
-    """No service answered: see `taawon doctor`."""
+class NoServiceAnswered(DomainError):
+    """No service reported anything: see `taawon doctor`."""
 
 
 def trace(
@@ -33,16 +33,16 @@ def trace(
 ) -> None:
     """Follow one event, or a whole request, through all services: written, sent, taken or dead.
 
-    To partners: "fed" into a feed, "handed over" by a channel of it for the first time.
+    To partners: "fed" into a feed, "handed over" by a channel for the first time.
 
     An event is "sent" when its confirmation was noted, so a quick consumer may come before. Sent
-    events are removed after TAAWON_OUTBOX_RETENTION_DAYS.
+    events are deleted after TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
     """
     client = OperatorClient.find(urls, token)
     if client.token is None:
-        raise NobodyAnswers(f"{client.no_token}; give the token of an operator with --token")
+        raise NoServiceAnswered(f"{client.no_token}; give the token of an operator with --token")
     way = asyncio.run(follow(client, name))
     _refuse_empty(client, name, way)
     if json:
@@ -57,7 +57,7 @@ def _refuse_empty(client: OperatorClient, name: str, way: Way) -> None:
         return
     if way.silent:
         said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
-        raise NobodyAnswers(f"nothing is known of {name}, but not all answered ({said})")
+        raise NoServiceAnswered(f"nothing is known of {name}, but not all answered ({said})")
     raise NoTrace(
         f"none of {', '.join(client.urls)} knows {name}: give an event id or the X-Correlation-ID"
         f" of"

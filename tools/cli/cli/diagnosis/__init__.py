@@ -6,14 +6,21 @@ Each finding says what, and the next step in words and, where there is one, as a
 from __future__ import annotations
 
 from . import flow, keys, notification_rules, queues, services
-from .observations import BrokerSeen, Finding, Observations, QueueSeen, ServiceSeen, Severity
+from .observations import (
+    BrokerObservation,
+    Finding,
+    Observations,
+    QueueObservation,
+    ServiceObservation,
+    Severity,
+)
 
 __all__ = [
-    "BrokerSeen",
+    "BrokerObservation",
     "Finding",
     "Observations",
-    "QueueSeen",
-    "ServiceSeen",
+    "QueueObservation",
+    "ServiceObservation",
     "Severity",
     "diagnose",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity, known_statuses
+from .observations import Finding, Observations, Rule, ServiceObservation, Severity, known_statuses
 
 
 def _seal_keys(seen: Observations) -> Iterator[Finding]:
@@ -31,11 +31,11 @@ def _sealed_values(seen: Observations) -> Iterator[Finding]:
                 "count them where there is no limit of seconds",
                 f"taawon keys status {one.name}",
             )
-        for place, counts in (one.sealed.places if one.sealed else {}).items():
-            yield from _sealed_in(place, counts, one)
+        for store, counts in (one.sealed.stores if one.sealed else {}).items():
+            yield from _sealed_in(store, counts, one)
 
 
-def _sealed_in(place: str, counts: dict[str, int], one: ServiceSeen) -> Iterator[Finding]:
+def _sealed_in(store: str, counts: dict[str, int], one: ServiceObservation) -> Iterator[Finding]:
     assert one.sealed is not None
     openable = set(one.sealed.keys)
     if unreadable := sum(counts[key] for key in counts.keys() - openable):
@@ -43,7 +43,7 @@ def _sealed_in(place: str, counts: dict[str, int], one: ServiceSeen) -> Iterator
             Severity.ERROR,
             "sealed-unreadable",
             one.name,
-            f"{unreadable} values in {place} of {one.name} open with no key",
+            f"{unreadable} values in {store} of {one.name} open with no key",
             "put the key that was removed back at the end of TAAWON_SEAL_KEYS, then seal"
             " everything anew before it goes; without that key these values are lost",
             f"taawon keys status {one.name}",
@@ -54,7 +54,7 @@ def _sealed_in(place: str, counts: dict[str, int], one: ServiceSeen) -> Iterator
             Severity.WARNING,
             "sealed-under-old-key",
             one.name,
-            f"{sum(counts[key] for key in old)} values in {place} of {one.name} rest under"
+            f"{sum(counts[key] for key in old)} values in {store} of {one.name} rest under"
             f" {', '.join(old)}, which is not the newest key",
             "seal them anew; the command wants the settings of the service",
             f"taawon keys rotate {one.name}",
@@ -74,7 +74,7 @@ def _signing_keys(seen: Observations) -> Iterator[Finding]:
         f"the list of signing keys at {seen.keys_url} {state}: no token will be accepted",
         "start the registry again; it makes a key where there is none"
         if works
-        else "mend what else is wrong with the registry: it tells its keys again then",
+        else "mend what else is wrong with the registry: it publishes its keys again then",
         f"curl -i {seen.keys_url}",
     )
 

@@ -1,7 +1,7 @@
 """What is wrong with telling people and partners, by what notifications measures of itself.
 
 The limits are those of the alerts in deploy/prometheus. An alert waits some minutes before it is
-one; who looks once is told to look again.
+one; who looks once is advised to look again.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 
 from shared.kernel.admin.schemas import Status
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity
+from .observations import Finding, Observations, Rule, ServiceObservation, Severity
 
 AUDIENCE, REGISTER = "notifications", "registry"
 PARTNER_QUEUE_SECONDS = 120.0
-"""The provisioner makes a door within a second; one that waits so long is not being made."""
+"""The provisioner makes a partner queue within a second; after so many it is not being made."""
 FEED_SECONDS = 300.0
 AGAIN = "look again in a minute"
 
 
-def audience_behind(services: Sequence[ServiceSeen]) -> int | None:
-    """How many changes of the register the audience has not heard; None where nobody tells.
+def audience_behind(services: Sequence[ServiceObservation]) -> int | None:
+    """How many changes of the register the audience has not received; None where nobody reports it.
 
     Each service keeps its count for some seconds, so while an import runs this is about right.
     """
@@ -61,7 +61,7 @@ def _waiting_page(seen: Observations) -> Iterator[Finding]:
                 Severity.ERROR,
                 "subject-without-fanout",
                 AUDIENCE,
-                f"{without_fanout:.0f} open ideas or calls were told to nobody, and nobody holds"
+                f"{without_fanout:.0f} open ideas or calls were alerted to nobody, and nobody holds"
                 f" them back",
                 f"{AGAIN}: a large fan-out takes seconds. Where it stays, see the dead letters of"
                 " notifications.follow_*, and `taawon trace` of the event that opened it",
@@ -92,7 +92,7 @@ def _partner_queues(seen: Observations) -> Iterator[Finding]:
                 "partners-provisioner",
                 f"a partner has waited {waits:.0f} s for its queue",
                 "see that the partners-provisioner runs, and that the administrator's credential in"
-                " its TAAWON_RABBIT_MANAGEMENT_URL is right: its log tells; then it catches up",
+                " its TAAWON_RABBIT_MANAGEMENT_URL is right: its log says so; then it catches up",
                 "taawon up" if seen.here else "docker compose logs --tail 50 partners-provisioner",
             )
 
@@ -124,7 +124,7 @@ def _feed_gaps(seen: Observations) -> Iterator[Finding]:
                 "feed-gaps",
                 AUDIENCE,
                 f"queues of partners{whose} lack {gaps} events that have not gone out again",
-                "tell the partner: it reads them in its feed, or asks for them again with POST"
+                "write to the partner: it reads them in its feed, or asks for them again with POST"
                 " /partner-queue/replay; the ledger says which, why and when (trimmed: age had"
                 " taken them from the feed as well)",
                 f"taawon partner ledger {slugs[0] if slugs else 'SLUG'}",

@@ -10,7 +10,7 @@ from shared.kernel.admin.schemas import SealedOut, Status
 
 
 class Severity(StrEnum):
-    """Error: somebody is not told, or will not be. Warning: look soon. Info: good to know."""
+    """Error: somebody is not alerted, or will not be. Warning: look soon. Info: good to know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -30,7 +30,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class ServiceSeen:
+class ServiceObservation:
     """One service from outside; `causes` says why a check fails.
 
     `unready` is why no check is known, `refused` why no status is, and `wants_token` whether a
@@ -55,7 +55,7 @@ class ServiceSeen:
 
 
 @dataclass(frozen=True)
-class QueueSeen:
+class QueueObservation:
     """One queue as the management API counts it; its counts are some seconds old."""
 
     name: str
@@ -70,14 +70,14 @@ class QueueSeen:
 
 
 @dataclass(frozen=True)
-class BrokerSeen:
+class BrokerObservation:
     """The broker, where its management API is known. `trouble` says why nothing was seen.
 
     `alarms` names what stops all publishing, `memory` or `disk`, and the node.
     """
 
-    queues: tuple[QueueSeen, ...] = ()
-    partner_queues: tuple[QueueSeen, ...] = ()
+    queues: tuple[QueueObservation, ...] = ()
+    partner_queues: tuple[QueueObservation, ...] = ()
     alarms: tuple[str, ...] = ()
     trouble: str | None = None
 
@@ -90,9 +90,9 @@ class Observations:
     asked to be looked at.
     """
 
-    services: tuple[ServiceSeen, ...]
+    services: tuple[ServiceObservation, ...]
     consumers: tuple[str, ...] = ()
-    broker: BrokerSeen | None = None
+    broker: BrokerObservation | None = None
     signing_keys: int | None = None
     keys_url: str | None = None
     sealing: frozenset[str] = frozenset()
@@ -105,7 +105,7 @@ Rule = Callable[[Observations], Iterator[Finding]]
 
 
 def known_statuses(seen: Observations) -> Iterator[tuple[str, Status]]:
-    """Each service that told how it stands."""
+    """Each service that reported how it stands."""
     for one in seen.services:
         if one.status is not None:
             yield one.name, one.status

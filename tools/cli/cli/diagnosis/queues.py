@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shared.kernel.messaging.addresses import RETRY, UNROUTED, dead_queue
 
-from .observations import Finding, Observations, QueueSeen, Rule, Severity
+from .observations import Finding, Observations, QueueObservation, Rule, Severity
 
 BACKLOG = 1000
 """Messages that a listened-to queue may hold while a large import passes."""
@@ -31,7 +31,7 @@ def _broker_unknown(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def _queues(seen: Observations) -> dict[str, QueueSeen] | None:
+def _queues(seen: Observations) -> dict[str, QueueObservation] | None:
     """By name; None where nothing could be seen, for then nothing is known to be missing."""
     if seen.broker is None or seen.broker.trouble is not None:
         return None
@@ -53,7 +53,7 @@ def _queues_missing(seen: Observations) -> Iterator[Finding]:
                 "declare every queue: `taawon up` does so, and leaves what runs as it is"
                 if seen.here
                 else "declare every queue, as an administrator of the vhost, with the program of"
-                " the service that listens; compose does so at each `docker compose up -d`",
+                " the service that consumes; compose does so at each `docker compose up -d`",
                 "taawon up" if seen.here else "taawon topology apply",
             )
 
@@ -71,18 +71,18 @@ def _queues_without_consumer(seen: Observations) -> Iterator[Finding]:
                 yield _backlog(queue)
 
 
-def _without_consumer(queue: QueueSeen) -> Finding:
+def _without_consumer(queue: QueueObservation) -> Finding:
     return Finding(
         Severity.ERROR,
         "queue-without-consumer",
         queue.name,
-        f"nobody listens to {queue.name}, which holds {queue.messages} messages",
+        f"nobody consumes {queue.name}, which holds {queue.messages} messages",
         f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
         "taawon status",
     )
 
 
-def _backlog(queue: QueueSeen) -> Finding:
+def _backlog(queue: QueueObservation) -> Finding:
     return Finding(
         Severity.WARNING,
         "queue-backlog",
@@ -94,7 +94,7 @@ def _backlog(queue: QueueSeen) -> Finding:
 
 
 def _queues_waiting(seen: Observations) -> Iterator[Finding]:
-    """Messages that stand aside: they are where they should be, and tell of something."""
+    """Messages that stand aside: they are where they should be, and are worth a look."""
     for name, queue in (_queues(seen) or {}).items():
         if not queue.messages:
             continue
@@ -104,7 +104,7 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
                 "unrouted",
                 name,
                 f"{queue.messages} events of the last 7 days had no consumer",
-                "nothing, unless a listener is missing: docs/events.md says who listens",
+                "nothing, unless a consumer is missing: docs/events.md says who consumes",
             )
         elif name.startswith(f"{RETRY}."):
             yield Finding(
@@ -124,7 +124,7 @@ def _partners_behind(seen: Observations) -> Iterator[Finding]:
                 "partner-behind",
                 queue.name,
                 f"a partner has not fetched {queue.messages} events of its queue {queue.name}",
-                "nothing of ours is wrong; tell the partner where the number keeps growing",
+                "nothing of ours is wrong; write to the partner where the number keeps growing",
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from shared.kernel.admin.schemas import Status
 
-from .observations import Finding, Observations, Rule, ServiceSeen, Severity, known_statuses
+from .observations import Finding, Observations, Rule, ServiceObservation, Severity, known_statuses
 
 SKEW_SECONDS = 2.0
 
@@ -58,7 +58,7 @@ def _services_not_ready(seen: Observations) -> Iterator[Finding]:
             )
 
 
-def _remedy(remedy: str, one: ServiceSeen, *, here: bool) -> str:
+def _remedy(remedy: str, one: ServiceObservation, *, here: bool) -> str:
     """The command that the remedy names; where the cause is not known, a look at the log."""
     if found := _COMMAND.search(remedy):
         if here and found[1] in MENDED_BY_UP:
@@ -76,7 +76,7 @@ def _silent_about_readiness(seen: Observations) -> Iterator[Finding]:
                 one.name,
                 f"{one.name} lives, but does not say whether it is ready: {one.unready}",
                 "see whether its database hangs (a full disk, locks, no connection left):"
-                " PostgreSQL's log and pg_stat_activity tell; then read the log of the service",
+                " see PostgreSQL's log and pg_stat_activity; then read the log of the service",
                 f"tail -n 50 {one.log}" if one.log else f"curl -i {one.url}/readyz",
             )
 

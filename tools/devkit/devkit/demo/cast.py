@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from devkit.client import Client, Refused
-from devkit.places import OPERATOR
+from devkit.stack_layout import OPERATOR
 from devkit.state import kept_secret, write_atomically
 from shared import json_text
 from shared.kernel.waiting import wait_until

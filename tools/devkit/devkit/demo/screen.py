@@ -72,7 +72,7 @@ class Fanouts:
             Column("event", no_wrap=True, ratio=1),
             *(Column(name, justify="right", min_width=len(name)) for name in COUNTED),
             Column("time", justify="right", min_width=7),
-            title=f"{len(self._rows)} of {self._total} events told",
+            title=f"{len(self._rows)} of {self._total} events shown",
             title_justify="left",
         )
         for row in (*self._rows, *more):

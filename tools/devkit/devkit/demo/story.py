@@ -16,9 +16,9 @@ from devkit.state import write_atomically
 from shared.kernel.waiting import wait_until
 
 from .cast import PARTNERS, Cast, PartnerQueue
-from .facts import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .later import call_of, explain_silence, extend
 from .reading import read_feed, seeds_of
+from .results import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .screen import Screen
 from .system import System, taawon
 
@@ -71,7 +71,7 @@ def extend_later(operator: Client, partner: Client, result: DemoResult, screen: 
 def import_register(
     system: System, operator: Client, result: DemoResult, *, count: int, seed: int, screen: Screen
 ) -> None:
-    """Draw the register file, import it by the command, and wait until everybody has heard."""
+    """Draw the register file, import it by the command, and wait until the audience is complete."""
     register = system.folder / f"register-{count}-{seed}.csv"
     if not register.exists():
         screen.say(f"drawing {count:,} made-up cooperatives after the published figures")

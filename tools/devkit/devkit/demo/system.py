@@ -1,4 +1,4 @@
-"""What the story needs of a system: where it listens, and how its own commands are run."""
+"""What the story needs of a system: where its services answer, and how its own commands are run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def taawon(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the registry; `say` or the open `file` is its standard input.
 
-    What it prints goes to the terminal of whoever tells the story, unless it is to be `quiet`.
+    What it prints goes to the terminal of whoever runs the demo, unless it is to be `quiet`.
     """
     program, environment = system.program()
     return subprocess.run(

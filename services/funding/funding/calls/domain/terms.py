@@ -17,7 +17,7 @@ from shared.errors import Invalid, Problem
 from .deadlines import check_year
 
 MOST_CENTIMES = 10**13
-"""A hundred billion dirhams: more is a typing error, and would not fit a listener's integers."""
+"""A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class CallTerms(Contract):

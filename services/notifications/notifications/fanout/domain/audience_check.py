@@ -31,5 +31,5 @@ class AudienceCheckRule:
             return None
         return (
             f"nobody confirmed the audience, matching now: {matched},"
-            f" told without a person: at most {self.above}"
+            f" alerted without a person: at most {self.above}"
         )

@@ -162,7 +162,7 @@ class Subject:
 def decide(
     subject: Subject, notified: Announcement | None, approval: ApprovalState | None, *, at: datetime
 ) -> Step:
-    """What the state of a subject asks for at a moment, whichever fact arrived.
+    """What the state of a subject asks for at a moment, whichever event arrived.
 
     `notified` is the content that recipients were last alerted of. Nobody was alerted yet: if it is
     open, everybody who matches is, else nobody. Recipients were alerted of older content: exactly

@@ -40,7 +40,7 @@ async def get_subject(session: AsyncSession, subject_id: UUID) -> Subject:
 
 
 async def list_subjects(session: AsyncSession, *, limit: int) -> Sequence[Subject]:
-    """Subjects, the latest told first."""
+    """Subjects, those alerted last first."""
     found = await session.scalars(
         select(Subject).order_by(subject.c.fanned_out_at.desc().nulls_last()).limit(limit)
     )
@@ -58,7 +58,7 @@ def _first_alerts(subject_id: UUID, within: Within) -> tuple[ColumnElement[bool]
 async def totals_by(
     session: AsyncSession, subject_id: UUID, column: str, *, within: Within = None
 ) -> list[tuple[str | None, int, int]]:
-    """First alerts of a subject by a fact as it was then: (value, eligible, unknown)."""
+    """First alerts of a subject by a profile field as it was then: (value, eligible, unknown)."""
     value = audience_history.c[column]
     rows = await session.execute(
         select(

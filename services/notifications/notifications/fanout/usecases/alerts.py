@@ -104,7 +104,7 @@ def _first_alerts(
 async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
     """Alert exactly those who were alerted of older content; how many.
 
-    A correction says of its own content, and of the facts of its moment, which tracks are for the
+    A correction says of its own content, and of the profile of its moment, which tracks are for the
     reader: none, where nothing is any more.
     """
     last = (

@@ -44,7 +44,7 @@ async def check_audience(
 ) -> FanoutApproval | None:
     """Hold the first fan-out where it would reach more than was confirmed; its approval then.
 
-    It follows from the newest content and the audience of this moment, so facts may come in any
+    It follows from the newest content and the audience of this moment, so events may come in any
     order and twice: what notifications held by itself it releases where newer content fits. What a
     person decided stands, and a release is a confirmation. The caller holds the audience lock,
     under which every approval is decided, and passes the approval that it `found`.

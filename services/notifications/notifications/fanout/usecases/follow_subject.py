@@ -1,6 +1,6 @@
 """Fan-out: one transaction alerts every matching cooperative, and says why in each alert.
 
-The way of a fact to its alerts: lock → remember → decide → gate → apply. *Decide* is pure
+The way of an event to its alerts: lock → remember → decide → gate → apply. *Decide* is pure
 (`domain.subjects.decide`): what the subject's state asks for. The *gate* asks whether it may happen
 now: the approvals, and the audience that was confirmed. *Apply* writes the alerts, the corrections
 and the event that says so.

@@ -1,4 +1,4 @@
-"""Counting an audience before anything is published, with the statement that would tell it."""
+"""Counting an audience before anything is published, with the statement that would match it."""
 
 from __future__ import annotations
 

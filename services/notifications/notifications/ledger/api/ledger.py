@@ -14,7 +14,7 @@ from notifications.fanout.queries import totals
 from notifications.parameters import After, provinces_read_by
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.data.database import Sessions as SessionFactory
-from shared.kernel.web.csv_tables import csv_answer, csv_text
+from shared.kernel.web.csv_tables import csv_response, csv_text
 from shared.kernel.web.requests import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
@@ -58,7 +58,7 @@ async def ledger(
     """The same as a table, with nobody's contact."""
     within = provinces_read_by(caller)
     await totals.get_subject(session, subject_id)
-    return csv_answer(_lines(sessions, subject_id, language, within), f"ledger-{subject_id}")
+    return csv_response(_lines(sessions, subject_id, language, within), f"ledger-{subject_id}")
 
 
 async def _lines(

@@ -15,7 +15,7 @@ from notifications.audience import rows as audience_rows
 from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
 from notifications.fanout.queries import approvals
-from notifications.fanout.queries import totals as queries_totals
+from notifications.fanout.queries import totals as stored_totals
 from notifications.labels import name_of_value
 from notifications.parameters import After, Limit, provinces_read_by
 from shared.i18n.languages import ReaderLanguage, content_language
@@ -90,7 +90,7 @@ class AudienceOut(BaseModel):
 async def audience(session: Session, caller: Caller) -> AudienceOut:
     """How much of the register has arrived here."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
-    totals = await queries_totals.audience_totals(session)
+    totals = await stored_totals.audience_totals(session)
     return AudienceOut.model_validate(totals._mapping)
 
 
@@ -98,9 +98,9 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 async def list_subjects(
     session: Session, caller: Caller, language: ReaderLanguage = "fr", limit: Limit = 50
 ) -> list[SubjectOut]:
-    """Ideas and calls, the latest told first, with the counts of the whole country."""
+    """Ideas and calls, those alerted last first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
-    found = await queries_totals.list_subjects(session, limit=limit)
+    found = await stored_totals.list_subjects(session, limit=limit)
     return [_subject(each, language) for each in found]
 
 
@@ -113,10 +113,10 @@ async def subject_totals(
     To operators of all, to delegates of the cooperatives that are in their provinces today.
     """
     within = provinces_read_by(caller)
-    found = await queries_totals.get_subject(session, subject_id)
+    found = await stored_totals.get_subject(session, subject_id)
     corrections = [
         CorrectionOut.model_validate(row._mapping)
-        for row in await queries_totals.corrections_of(session, subject_id, within=within)
+        for row in await stored_totals.corrections_of(session, subject_id, within=within)
     ]
     kept = await approvals.held_back_by(session, subject_id)
     by_region = await _totals(session, subject_id, "region", within, language)
@@ -130,7 +130,7 @@ async def subject_totals(
         corrected=sum(correction.alerts for correction in corrections),
         approval=approval_explanation(kept, language, for_staff=True),
         not_alerted=await queries.count_waiting(session, found, within=within),
-        repeated=await queries_totals.repeated_alerts(session, subject_id, within=within),
+        repeated=await stored_totals.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
         by_sector=await _totals(session, subject_id, "sector", within, language),
     )
@@ -149,9 +149,9 @@ async def list_recipients(
     Operators see all, delegates the cooperatives that are in their provinces today.
     """
     within = provinces_read_by(caller)
-    await queries_totals.get_subject(session, subject_id)
+    await stored_totals.get_subject(session, subject_id)
     start = decode_cursor(after, UUID)[0] if after else None
-    rows = await queries_totals.recipients(
+    rows = await stored_totals.recipients(
         session, subject_id, after=start, limit=limit + 1, within=within
     )
     items = [
@@ -205,7 +205,7 @@ async def _totals(
             eligible=eligible,
             unknown=unknown,
         )
-        for code, eligible, unknown in await queries_totals.totals_by(
+        for code, eligible, unknown in await stored_totals.totals_by(
             session, subject_id, column, within=within
         )
     ]

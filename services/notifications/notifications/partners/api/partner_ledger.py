@@ -15,11 +15,11 @@ from notifications.parameters import After
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data.database import Sessions as SessionFactory
-from shared.kernel.web.csv_tables import csv_answer, csv_text
+from shared.kernel.web.csv_tables import csv_response, csv_text
 from shared.kernel.web.requests import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from ..partner_ledger_csv import HEADER, cells_of
-from ..queries import partner_ledger as queries_partner_ledger
+from ..queries.partner_ledger import partner_batches, partner_entries, require_partner
 
 router = APIRouter(tags=["partners"])
 
@@ -31,7 +31,7 @@ class NotYourLedger(Forbidden):
 
 
 class WentOut(BaseModel):
-    """By one door: confirmed so many `times`, always under the same event id.
+    """By one channel: confirmed so many `times`, always under the same event id.
 
     `unsure` counts sendings that began and of which no confirm was noted, as when a process died;
     each may have brought the entry once more. Without `first_at` it went out before times were
@@ -92,12 +92,10 @@ async def partner_ledger(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[PartnerEntryOut]:
-    """Every event of a partner's feed with door and time: for the partner itself and operators."""
+    """Every event of a partner's feed with channel and time; for the partner and operators."""
     await _require_ledger(session, caller, slug)
     start = decode_cursor(after, int)[0] if after else 0
-    found = await queries_partner_ledger.partner_entries(
-        session, slug, after=start, limit=limit + 1
-    )
+    found = await partner_entries(session, slug, after=start, limit=limit + 1)
     items = [PartnerEntryOut.model_validate(entry) for entry in found[:limit]]
     more = len(found) > limit
     return Page(items=items, next=encode_cursor(items[-1].position) if more else None)
@@ -109,17 +107,17 @@ async def partner_ledger_csv(
 ) -> StreamingResponse:
     """The same as a table, one line per event."""
     await _require_ledger(session, caller, slug)
-    return csv_answer(_lines(sessions, slug), f"ledger-{slug}")
+    return csv_response(_lines(sessions, slug), f"ledger-{slug}")
 
 
 async def _require_ledger(session: Session, caller: Principal, slug: str) -> None:
     own = Role.PARTNER in caller.roles and caller.partner == slug
     if not own and Role.OPERATOR not in caller.roles:
         raise NotYourLedger
-    await queries_partner_ledger.require_partner(session, slug)
+    await require_partner(session, slug)
 
 
 async def _lines(sessions: SessionFactory, slug: str) -> AsyncIterator[str]:
     yield csv_text([HEADER])
-    async for batch in queries_partner_ledger.partner_batches(sessions, slug):
+    async for batch in partner_batches(sessions, slug):
         yield csv_text([cells_of(entry) for entry in batch])

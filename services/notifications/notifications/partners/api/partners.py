@@ -1,4 +1,4 @@
-"""Subscriptions and doors of partner institutions."""
+"""Subscriptions and partner queues of partner institutions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from shared.kernel.web.requests import Caller, Session
 from ..domain.partner_queue import PartnerQueueState
 from ..domain.subscriptions import SubscriptionFilter
 from ..queries import partner_ledger, partners
-from ..usecases import gaps as usecases_gaps
 from ..usecases import partner_queue
-from ..usecases import partners as usecases_partners
+from ..usecases import partners as subscriptions
+from ..usecases.gaps import request_replay
 from ..usecases.partners import partner_of
 from .partner_ledger import GapOut
 
@@ -74,7 +74,7 @@ async def subscribe(
 ) -> dict[str, UUID]:
     """Subscribe your institution: accepted events are numbered into your feed from now on."""
     _check_codes(wanted)
-    return {"subscription_id": await usecases_partners.subscribe(session, caller, wanted)}
+    return {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}
 
 
 @router.get("/subscriptions")
@@ -87,7 +87,7 @@ async def list_subscriptions(session: Session, caller: Caller) -> list[Subscript
 @router.delete("/subscriptions/{subscription_id}", status_code=204)
 async def end_subscription(session: Session, caller: Caller, subscription_id: UUID) -> None:
     """End a subscription of your institution; the feed keeps what it holds."""
-    await usecases_partners.end_subscription(session, caller, subscription_id)
+    await subscriptions.end_subscription(session, caller, subscription_id)
 
 
 @router.post("/partner-queue", status_code=201)
@@ -122,7 +122,7 @@ async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut
 @router.post("/partner-queue/replay", status_code=202)
 async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> ReplayOut:
     """Send positions of your feed to your queue again: from one on, or a gap from end to end."""
-    made = await usecases_gaps.request_replay(session, caller, first=wanted.first, last=wanted.last)
+    made = await request_replay(session, caller, first=wanted.first, last=wanted.last)
     return ReplayOut(replay_id=made.replay_id, first=made.first, last=made.last)
 
 

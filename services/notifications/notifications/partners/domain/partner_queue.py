@@ -27,7 +27,7 @@ MOVES: dict[PartnerQueueState, set[PartnerQueueState]] = {
 
 @dataclass(eq=False, kw_only=True)
 class PartnerQueue:
-    """A partner's door. Only a salted hash of the password is kept, in the broker's own form."""
+    """A partner's queue. Only a salted hash of the password is kept, in the broker's own form."""
 
     slug: str
     queue: str

@@ -1,4 +1,4 @@
-"""What a partner wants to hear, and whether an event is that."""
+"""What a partner wants to receive, and whether an event is that."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _names(pattern: str, topic: str) -> bool:
 
 
 def sides_of(event: CallEvent | IdeaEvent) -> Sides:
-    """The sides of a fact that filters look at."""
+    """The sides of an event that filters look at."""
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
         return _sides_of_idea(event.topic, event.idea)
     return _sides_of_call(event.topic, event.call)

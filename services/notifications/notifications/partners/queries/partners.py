@@ -1,4 +1,4 @@
-"""Feeds, subscriptions and doors of partner institutions."""
+"""Feeds, subscriptions and partner queues of partner institutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.rows import AnyRow
-from shared.kernel.admin.schemas import Handed
+from shared.kernel.admin.schemas import PartnerDelivery
 
 from ..models import feed_delivery, feed_entry, partner, partner_queue_table, subscription
 
@@ -47,7 +47,9 @@ async def get_partner_queue(session: AsyncSession, slug: str) -> AnyRow | None:
     return rows.one_or_none()
 
 
-async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) -> list[Handed]:
+async def partner_deliveries(
+    session: AsyncSession, events: Collection[UUID], most: int
+) -> list[PartnerDelivery]:
     """In whose feeds these events stand, and when they first went out by which channel.
 
     By way of the partners: the index on events begins with them.
@@ -62,12 +64,12 @@ async def handed_of(session: AsyncSession, events: Collection[UUID], most: int) 
     covers = and_(
         went.slug == entry.slug, entry.position.between(went.first_position, went.last_position)
     )
-    handed = (
+    delivered = (
         select(*about, went.channel, func.min(went.first_at).label("at"))
         .join(partner, partner.c.slug == entry.slug)
         .join(feed_delivery, covers)
         .where(entry.event_id.in_(events), went.first_at.is_not(None))
         .group_by(*about, went.channel)
     )
-    rows = await session.execute(union_all(fed, handed).order_by("at").limit(most))
-    return [Handed.model_validate(row._mapping) for row in rows]
+    rows = await session.execute(union_all(fed, delivered).order_by("at").limit(most))
+    return [PartnerDelivery.model_validate(row._mapping) for row in rows]

@@ -1,4 +1,4 @@
-"""What goes out of a feed, by which channel and when, so that a ledger can tell it.
+"""What goes out of a feed, by which channel and when, so that a ledger can show it.
 
 The partner queue notes that it begins to send before it sends, in a transaction of its own: where
 the process dies between the broker's confirm and our mark, that note stays, and the ledger says
@@ -87,7 +87,7 @@ async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
 
 
 async def _next_partner_queue(session: AsyncSession) -> AnyRow | None:
-    """A ready door with something to send; others that deliver now are skipped."""
+    """A ready partner queue with something to send; others that deliver now are skipped."""
     waiting = and_(
         feed_replay.c.slug == partner_queue_table.c.slug, feed_replay.c.done_at.is_(None)
     )

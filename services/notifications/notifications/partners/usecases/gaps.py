@@ -42,7 +42,7 @@ class BeingSentAgain(Conflict):
 
 @dataclass(frozen=True)
 class Drop:
-    """One message that a partner's queue let go, as the broker tells of it."""
+    """One message that a partner's queue dropped, as the broker reports it."""
 
     queue: str
     position: int

@@ -82,7 +82,7 @@ async def request_partner_queue(session: AsyncSession, caller: Principal) -> Cre
 
 
 async def _before_oldest(session: AsyncSession, slug: str) -> int:
-    """A new door begins with the oldest entry that is kept: what went before is no gap of it."""
+    """A new queue begins with the oldest entry that is kept: earlier ones are no gap of it."""
     oldest = select(func.min(feed_entry.c.position) - 1).where(feed_entry.c.slug == slug)
     begin = func.coalesce(oldest.scalar_subquery(), partner.c.last_position)
     position = await session.scalar(select(begin).where(partner.c.slug == slug))
@@ -91,7 +91,7 @@ async def _before_oldest(session: AsyncSession, slug: str) -> int:
 
 @dataclass(frozen=True)
 class Made:
-    """What the broker has of doors: queues, and of each user the hash of the password."""
+    """What the broker has of partner queues: queues, and of each user the hash of the password."""
 
     queues: frozenset[str]
     password_hashes: Mapping[str, str]
@@ -108,9 +108,9 @@ class Provisioner(Protocol):
 
 
 async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
-    """Make what was asked for, each door by itself, and say so; how many became ready.
+    """Make what was asked for, each queue by itself, and say so; how many became ready.
 
-    No transaction is open while the broker works, so two provisioners may make the same door at
+    No transaction is open while the broker works, so two provisioners may make the same queue at
     once: the same queue, user and password. One that the broker refuses waits; the others do not.
     """
     ready = 0
@@ -130,7 +130,7 @@ async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner)
 
 
 async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
-    """Ask for doors again that the broker has not, or not like this; how many.
+    """Ask for queues again that the broker has not, or not like this; how many.
 
     A queue is gone after the broker lost its data. What it may still have held is sent again, under
     the same ids: the partner may have read it or not, and only the partner knows. A password is
@@ -176,7 +176,7 @@ async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
 
 
 async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queue: bool) -> bool:
-    """False where the door was asked for, or made, since it was looked at."""
+    """False where the queue was asked for, or made, since it was looked at."""
     async with sessions.begin() as session:
         partner_queue = await session.get_one(PartnerQueue, seen.slug, with_for_update=True)
         if (

@@ -123,7 +123,7 @@ async def change_password(
 ) -> None:
     """One's own password, by whoever knows the present one; guessing it here ends this way alone.
 
-    What strangers guess at the door of sign-ins keeps nobody from it who is signed in.
+    What strangers guess at sign-in keeps nobody from it who is signed in.
     """
     async with sessions.begin() as session:
         await require_standing(session, caller)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.partners import models as partners_models
+from registry.partners import models as partner_models
 from registry.partners.domain import NoSuchPartner
 from registry.register.domain.cooperative import NotInTheRegister
 from registry.register.models import tables
@@ -135,7 +135,7 @@ async def refuse_unknown(
     session: AsyncSession, partner: str | None, cooperatives: frozenset[UUID]
 ) -> None:
     """What an account acts for has to exist."""
-    known = select(partners_models.partner.c.id).where(partners_models.partner.c.slug == partner)
+    known = select(partner_models.partner.c.id).where(partner_models.partner.c.slug == partner)
     if partner is not None and await session.scalar(known) is None:
         raise NoSuchPartner(f"no partner {partner} is registered: register it first")
     found = await session.scalars(

@@ -26,7 +26,7 @@ class AnotherPartner(Forbidden):
 async def create_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, label: str
 ) -> tuple[ApiClient, str]:
-    """Operators for any partner, a partner for itself; the secret is told this once."""
+    """Operators for any partner, a partner for itself; the secret is shown this once."""
     await _require_partner_still(session, caller, slug)
     partner = await _find(session, slug)
     if partner is None:

@@ -78,7 +78,7 @@ async def unlink_identity(
 async def delete_identities(
     session: AsyncSession, sealer: Sealer, account_ids: Iterable[UUID]
 ) -> None:
-    """Links of accounts that are forgotten, and the failures counted under them."""
+    """Links of accounts that are erased, and the failures counted under them."""
     table = models.linked_identity
     gone = delete(table).where(table.c.account_id.in_(account_ids))
     rows = await session.execute(

@@ -62,7 +62,7 @@ async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
 
 
 async def refuse_guessing(session: AsyncSession, attempt: Attempt) -> None:
-    """The same for e-mails that nobody has: otherwise the refusal would tell which exist."""
+    """The same for e-mails that nobody has: otherwise the refusal would show which exist."""
     recent = select(_failures.c.at).where(
         _failures.c.email_mark.in_(attempt.marks), _failures.c.at > now() - FAILURES_COUNT_FOR
     )

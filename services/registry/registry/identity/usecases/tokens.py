@@ -77,7 +77,7 @@ async def issue_to_account(
 ) -> IssuedToken:
     """Unknown, disabled and wrong look the same, and take the same time.
 
-    No transaction is open while the password is hashed. What came of it is told only to whom the
+    No transaction is open while the password is hashed. What came of it is shown only to whom the
     failures noted meanwhile leave a guess: many at once get no more answers than one by one.
     """
     attempt = Attempt(

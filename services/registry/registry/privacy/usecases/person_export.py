@@ -18,7 +18,7 @@ from shared.contracts.registry import PersonAccessRequested
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.privacy.person_requests import Part, opened
 
-from .answers import drop_reports_about
+from .person_responses import drop_reports_about
 
 
 async def registry_part(

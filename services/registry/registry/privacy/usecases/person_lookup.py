@@ -16,7 +16,7 @@ from registry.identity.domain.accounts import Account
 from registry.identity.usecases.accounts import email_marks, spelled
 from registry.register.contact_sealing import open_contact
 from registry.register.domain.cooperative import Contact, Cooperative
-from registry.register.models import rows as models_rows
+from registry.register.models import rows as cooperative_rows
 from registry.register.models import tables
 from shared.kernel.encryption.sealer import Sealer, Unreadable
 
@@ -95,7 +95,7 @@ async def _locked_cooperatives(
     query = select(table).where(table.c.id.in_(found)).order_by(table.c.id).with_for_update()
     rows = (await session.execute(query)).mappings().all()
     return [
-        models_rows.cooperative_from(dict(row))
+        cooperative_rows.cooperative_from(dict(row))
         for row in rows
         if row["id"] in who.cooperative_ids or who.is_contact(opened(sealer, row["contact_sealed"]))
     ]
@@ -134,7 +134,7 @@ def _accounts(sealer: Sealer, who: Who, wanted: Any) -> Select[Any]:
 
 
 def opened(sealer: Sealer, sealed: str | None) -> Contact:
-    """What no key opens can't be anybody's; `taawon doctor` tells of it."""
+    """What no key opens can't be anybody's; `taawon doctor` reports it."""
     try:
         return open_contact(sealer, sealed)
     except Unreadable:
@@ -142,7 +142,7 @@ def opened(sealer: Sealer, sealed: str | None) -> Contact:
 
 
 def email_in(sealer: Sealer, sealed: str) -> str | None:
-    """The e-mail of an account; None where it was forgotten, or where no key opens it."""
+    """The e-mail of an account; None where it was erased, or where no key opens it."""
     try:
         return sealer.open(sealed).get("email")
     except Unreadable:

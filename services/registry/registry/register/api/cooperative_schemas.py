@@ -34,7 +34,7 @@ _READERS: Final[dict[str, Callable[[str], str]]] = {
     "phone": cells.phone,
     "email": cells.email,
 }
-"""The same rules as for files, so that both doors take and refuse the same."""
+"""The same rules as for files, so that API and import accept the same."""
 
 
 class ContactIn(BaseModel):
@@ -169,7 +169,7 @@ class CooperativeOut(BaseModel):
     provenance: dict[str, dict[str, str]]
     import_id: UUID | None = Field(
         description="The import that entered it; null if it was entered by hand."
-        " GET /audit/{import_id} tells operators by whom and when."
+        " GET /audit/{import_id} shows operators by whom and when."
     )
     contact: ContactOut | None
 

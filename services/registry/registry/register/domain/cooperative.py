@@ -46,7 +46,7 @@ class Contact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SealedContact:
-    """A contact as ciphertext. The mark tells whether two of them hold the same values."""
+    """A contact as ciphertext. The mark shows whether two of them hold the same values."""
 
     sealed: str = field(compare=False, repr=False)
     mark: str
@@ -163,7 +163,7 @@ class Cooperative:
         return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
 
     def record(self) -> CooperativeRecord:
-        """What other services are told."""
+        """What other services receive."""
         return record_of(self.entry, self.entry.contact, id=self.id, version=self.version)
 
 
@@ -171,7 +171,8 @@ def record_of(
     entry: Entry, contact: SealedContact | None, *, id: UUID, version: int
 ) -> CooperativeRecord:
     """The part of an entry that crosses the broker; the contact only as ciphertext."""
-    # Not validated again: both doors did, and by the thousand it costs more than reading the file.
+    # Not validated again: the API and the import did, and for thousands of records it costs more
+    # than reading the file.
     return CooperativeRecord.model_construct(
         cooperative_id=id,
         version=version,

@@ -19,7 +19,7 @@ class NoSuchImport(NotFound):
 
 
 class ImportUnderWay(Conflict):
-    """A register is imported already, or a person forgotten: wait until that has finished."""
+    """A register is imported already, or a person erased: wait until that has finished."""
 
 
 class RegisterInMotion(Conflict):

@@ -24,7 +24,7 @@ from shared.kernel.messaging import outbox
 from ..contact_sealing import marks_of, seal_contact
 from ..domain.cooperative import Contact, Entry, SealedContact, record_of
 from ..domain.imports import PROBLEMS_KEPT, RegisterImport
-from ..models import rows as models_rows
+from ..models import rows as cooperative_rows
 from ..models import statements
 from ..register_file.findings import Finding
 from ..register_file.reader import RowVerdict
@@ -119,7 +119,7 @@ class RowUpsert:
             assert entry is not None
             if before is not None and before.is_settled:
                 # The person had it erased or corrected: what a file says of it is not taken.
-                if before.digest != models_rows.digest_of(entry, before.mark):
+                if before.digest != cooperative_rows.digest_of(entry, before.mark):
                     changes[identity] = self._as_row(entry, before.contact)
             elif not self._says_the_same(before, entry, verdict.contact):
                 changes[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
@@ -130,10 +130,10 @@ class RowUpsert:
         if known is None:
             return False
         marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
-        return any(known.digest == models_rows.digest_of(entry, mark) for mark in marks)
+        return any(known.digest == cooperative_rows.digest_of(entry, mark) for mark in marks)
 
     def _as_row(self, entry: Entry, contact: SealedContact | None) -> RowChange:
-        row = models_rows.entry_values(entry, contact) | {
+        row = cooperative_rows.entry_values(entry, contact) | {
             "id": new_id(),
             "version": 1,
             "source": self.report.source,

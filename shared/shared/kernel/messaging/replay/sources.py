@@ -28,7 +28,7 @@ LOG_PAGE = 25
 class Page:
     """So many rows in the order of their ids, as events; `last` is the id of the last row.
 
-    Each event has a name that tells it apart in its run, and is the same whenever it is read again.
+    Each event has a name that is unique in its run, and is the same whenever it is read again.
     """
 
     events: Sequence[tuple[str, Event]]
@@ -38,7 +38,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How one kind of aggregate tells its present state, whole, with the version that it has now.
+    """How one kind of aggregate publishes its present state, whole, with its present version.
 
     `page` reads on after an id (None: from the beginning); `limit` is how many rows it takes.
     """
@@ -71,7 +71,7 @@ class Step:
 
 
 def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snapshot]:
-    """The snapshots that tell any of these events."""
+    """The snapshots that publish any of these events."""
     return [snapshot for snapshot in snapshots if set(snapshot.topics) & set(topics)]
 
 

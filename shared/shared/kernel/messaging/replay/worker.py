@@ -2,7 +2,7 @@
 
 One process per service is at it: whoever holds an advisory lock inside the transaction of the page.
 A crash between the confirm and the commit sends a page again under the same ids; in the inbox of
-the listener, whose key holds the run, these are known.
+the consumer, whose key holds the run, these are known.
 """
 
 from __future__ import annotations

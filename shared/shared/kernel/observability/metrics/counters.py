@@ -45,7 +45,7 @@ def route_of(scope: Scope) -> str:
 
 
 def refused(code: str) -> None:
-    """Count a problem that a caller was told."""
+    """Count a problem that a caller was shown."""
     REFUSALS.labels(code).inc()
 
 

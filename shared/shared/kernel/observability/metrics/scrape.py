@@ -1,6 +1,6 @@
-"""What only the database can tell: asked at a scrape, bounded in time, kept for some seconds.
+"""What only the database knows: asked at a scrape, bounded in time, kept for some seconds.
 
-A scrape never fails for the database being away: what it would have told is left out then, and
+A scrape never fails for the database being away: what it would have reported is left out then, and
 `taawon_database_up` is 0.
 """
 
@@ -47,7 +47,7 @@ class Measure:
 
 
 @dataclass
-class _Answer:
+class _Result:
     at: float
     families: Sequence[Metric]
     is_away: bool = False
@@ -62,11 +62,11 @@ class Scrape:
     measures: Sequence[Measure]
     timeout: float = TIMEOUT
     clock: Callable[[], float] = time.monotonic
-    _answers: dict[str, _Answer] = field(default_factory=dict, init=False)
+    _answers: dict[str, _Result] = field(default_factory=dict, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def families(self) -> list[Metric]:
-        """Every family that the database told just now or a moment ago, and whether it did."""
+        """Every family that the database reported just now or a moment ago, and whether it did."""
         async with self._lock:
             await self._ask_again()
             answers = dict(self._answers)
@@ -87,20 +87,20 @@ class Scrape:
         lasting = 1.0 if known.is_failed else measure.every
         return self.clock() - known.at >= lasting
 
-    async def _answer(self, measure: Measure, deadline: float) -> _Answer:
+    async def _answer(self, measure: Measure, deadline: float) -> _Result:
         try:
             async with asyncio.timeout(max(deadline - self.clock(), 0)):
                 async with self.sessions()() as session:
                     await session.execute(STATEMENT_TIMEOUT)
-                    return _Answer(self.clock(), list(await measure.ask(session)))
+                    return _Result(self.clock(), list(await measure.ask(session)))
         except Exception as error:
             away = is_infrastructure(error)
             if not away:
                 log.warning("not measured", measure=measure.name, error=type(error).__name__)
-            return _Answer(self.clock(), (), is_away=away, is_failed=True)
+            return _Result(self.clock(), (), is_away=away, is_failed=True)
 
 
-def _said(answers: Mapping[str, _Answer]) -> list[Metric]:
+def _said(answers: Mapping[str, _Result]) -> list[Metric]:
     up = not any(answer.is_away for answer in answers.values())
     measured = {(name,): float(not answer.is_failed) for name, answer in answers.items()}
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.service.spec import installed_consumers
@@ -33,7 +33,7 @@ class Backlog:
     held: int
 
 
-class Leftovers:
+class UnfinishedWork:
     """Looks for events and messages that somebody has still to deal with, each said in words."""
 
     def __init__(self, story: Story) -> None:

@@ -15,10 +15,10 @@ import httpx
 import orjson
 import pytest
 
-from devkit.places import SERVICES
+from devkit.stack_layout import SERVICES
 
 from . import samples
-from .doors import Operation, Target, document, operations
+from .running_services import Operation, Target, document, operations
 
 LIMIT = 256 * 1024
 JSON = {"Content-Type": "application/json"}

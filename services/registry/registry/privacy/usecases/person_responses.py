@@ -44,7 +44,7 @@ async def record_response(session: AsyncSession, answer: PersonAnswered) -> None
 
 
 def _alerted(answer: PersonAnswered) -> dict[str, Any]:
-    """What the person is told of."""
+    """What the person is informed of."""
     return {
         "actions": [action.model_dump(mode="json") for action in answer.actions],
         "records": [record.model_dump(mode="json") for record in answer.records],
@@ -53,7 +53,7 @@ def _alerted(answer: PersonAnswered) -> dict[str, Any]:
 
 
 async def _may_keep(session: AsyncSession, request: PersonRequest) -> bool:
-    """A report that comes after the person was forgotten or corrected is not kept."""
+    """A report that comes after the person was erased or corrected is not kept."""
     later = select(models.person_request.c.id).where(
         _about_the_same(request),
         models.person_request.c.opened_at >= request.opened_at,
@@ -70,7 +70,7 @@ def _about_the_same(request: PersonRequest) -> Any:
 
 
 async def drop_reports_about(session: AsyncSession, event: PersonRequested) -> int:
-    """Reports asked for before the person was forgotten or corrected; newer ones tell the truth."""
+    """Reports asked for before the person was erased or corrected; newer ones are right."""
     requests = models.person_request
     theirs = select(requests.c.id).where(
         requests.c.cooperative_ids.overlap(list(event.cooperative_ids))

@@ -18,16 +18,16 @@ import httpx
 import pytest
 
 from devkit.broker import Server
-from devkit.places import PROVISIONER, SERVICES
 from devkit.processes import Process
+from devkit.stack_layout import PROVISIONER, SERVICES
 from devkit.state import free_port
 from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.kernel.messaging.relay import RELAY_LOCK
 
-from .leftovers import Backlog, Leftovers
 from .register_files import matching
 from .stories import Story, a_track, end, started
+from .unfinished_work import Backlog, UnfinishedWork
 
 DELAYS = (0.2, 0.4, 0.8)
 """The whole retry schedule of the system that these journeys break."""
@@ -119,7 +119,7 @@ class Breakage:
     def __init__(self, story: Story) -> None:
         self.story = story
         self.stack = story.stack
-        self.left = Leftovers(story)
+        self.left = UnfinishedWork(story)
         self._tampered: set[str] = set()
         self._replicas: list[Replica] = []
         self._reported: set[str] = set()
@@ -233,19 +233,19 @@ class Breakage:
 
     async def settled(self) -> None:
         """Wait until nothing is under way; whatever is lost or given up shows as never settling."""
-        leftovers: list[str] = []
+        unfinished: list[str] = []
 
         async def look() -> bool:
             seen = [left async for left in self.left.everything()]
-            leftovers[:] = [left for left in seen if left not in self._reported]
-            return not leftovers
+            unfinished[:] = [left for left in seen if left not in self._reported]
+            return not unfinished
 
         try:
             await self.story.eventually(look)
         except AssertionError:
             # What one journey lost is its failure alone, not that of all later ones.
-            self._reported.update(leftovers)
-            raise AssertionError(f"not settled: {'; '.join(leftovers)}") from None
+            self._reported.update(unfinished)
+            raise AssertionError(f"not settled: {'; '.join(unfinished)}") from None
 
     async def alerts(self, subject_id: UUID) -> dict[UUID, int]:
         """How many alerts about a subject each cooperative has, of whatever kind."""

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ..journeys.stories import Partner, PartnerQueue
-from .listening import StreamReader
+from .partner_reader import StreamReader
 
 ONE, TWO, THREE = (1, uuid4()), (2, uuid4()), (3, uuid4())
 FEED = [ONE, TWO, THREE]

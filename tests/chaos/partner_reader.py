@@ -1,4 +1,4 @@
-"""A partner that listens on its own queue with its own login, all the time."""
+"""A partner that reads its own queue with its own login, all the time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StreamReader:
     came: list[tuple[int, UUID]] = field(default_factory=list)
     """Number in the feed and id of the event, repeats included."""
 
-    async def listen(self) -> None:
+    async def read(self) -> None:
         """Until cancelled; a lost connection is made anew."""
         while True:
             with suppress(*CONNECTION_ERRORS, RuntimeError):
@@ -40,10 +40,10 @@ class StreamReader:
             channel.close_callbacks.add(lambda *_: lost.set())
             await channel.set_qos(20)
             queue = await channel.get_queue(self.partner_queue.queue, ensure=False)
-            await queue.consume(self._take)
+            await queue.consume(self._receive)
             await lost.wait()
 
-    async def _take(self, message: aio_pika.abc.AbstractIncomingMessage) -> None:
+    async def _receive(self, message: aio_pika.abc.AbstractIncomingMessage) -> None:
         number = int(str(message.headers["cloudEvents_sequence"]))
         self.came.append((number, UUID(message.message_id)))
         with suppress(*CONNECTION_ERRORS, RuntimeError):

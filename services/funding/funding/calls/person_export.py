@@ -16,7 +16,7 @@ from .models import calls
 async def person_part(session: AsyncSession, event: PersonRequested, _: Sealer | None) -> Part:
     """Access lists the calls; they are their funder's, so that nothing of them is erased.
 
-    The id of the account stays with them, and says nothing more once the account is forgotten.
+    The id of the account stays with them, and says nothing more once the account is erased.
     """
     if not isinstance(event, PersonAccessRequested):
         return Part()

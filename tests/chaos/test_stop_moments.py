@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..journeys.stories import Story
 from .faults import HEARTBEAT, IDLE_SECONDS, SILENCE_SECONDS, STATEMENT_SECONDS, TRANSACTION_SECONDS
 from .processes import Member, Processes
-from .windows import FANOUT, PUBLISH, FaultWindow, Window
+from .stop_moments import FANOUT, PUBLISH, FaultWindow, Window
 
 PORT = 5000
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

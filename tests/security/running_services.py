@@ -18,8 +18,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from devkit.places import SERVICES
 from devkit.pytest_plugin import PATIENCE, SEAL_KEY, Tokens, eventually, test_settings
+from devkit.stack_layout import SERVICES
 from shared.kernel.auth.tokens import FetchedKeys, Verifier
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer

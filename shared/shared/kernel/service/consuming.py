@@ -18,11 +18,11 @@ from shared.kernel.sleep import rest
 log = structlog.get_logger()
 
 
-async def listen(runtime: Runtime, consumers: Consumers) -> None:
+async def keep_consuming(runtime: Runtime, consumers: Consumers) -> None:
     """Subscribe the consumers, waiting for broker and topology for as long as it takes.
 
     A lost connection is not mended but made anew: the client's own repair waits for ever where a
-    queue that has just come back gives no answer, and the consumer would be not consuming.
+    queue that has just come back gives no answer, and the consumer would receive nothing.
     """
     settle = 0.0
     while True:
@@ -30,12 +30,12 @@ async def listen(runtime: Runtime, consumers: Consumers) -> None:
         broker = await _started_broker(runtime, consumers, lost, settle)
         settle = topology.SETTLE_SECONDS
         if broker is not None:
-            runtime.listening, runtime.not_consuming_because = True, None
+            runtime.consuming, runtime.not_consuming_because = True, None
             try:
                 await lost.wait()
                 log.warning("connection to the broker lost")
             finally:
-                runtime.listening = False
+                runtime.consuming = False
                 await _stop(broker, lost, runtime.settings.graceful_seconds)
         await rest(runtime.settings.probe_seconds)
 

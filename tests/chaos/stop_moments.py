@@ -12,7 +12,7 @@ from random import Random
 
 import asyncpg
 
-from devkit.places import PROVISIONER
+from devkit.stack_layout import PROVISIONER
 from notifications.audience.audience_lock import AUDIENCE_LOCK
 from shared.kernel.messaging.relay import RELAY_LOCK
 
