@@ -1,4 +1,4 @@
-"""Subscriptions and doors of partner institutions."""
+"""Subscriptions and queues of partner institutions."""
 
 from __future__ import annotations
 

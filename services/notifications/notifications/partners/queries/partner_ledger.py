@@ -1,4 +1,4 @@
-"""The ledger of a partner: every entry of its feed, with the doors it went out by, and gaps."""
+"""The ledger of a partner: every entry of its feed, with the channels it went out by, and gaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NoSuchPartner(NotFound):
 
 @dataclass(frozen=True)
 class Went:
-    """How an entry went out by one door. `unsure`: begun, and no confirm was ever noted.
+    """How an entry went out by one channel. `unsure`: begun, and no confirm was ever noted.
 
     Without `first_at` it went out before times were kept.
     """
