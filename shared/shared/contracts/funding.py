@@ -108,7 +108,7 @@ class CallClosed(Event):
 
 
 class CallCancelled(Event):
-    """The call is void; whoever was alerted must get to know it."""
+    """The call is void; whoever was told must hear it."""
 
     topic: ClassVar[str] = "funding.call.cancelled.v1"
     aggregate_field: ClassVar[str] = "call_id"

@@ -51,7 +51,7 @@ class IdeaPublished(Event):
 
 
 class IdeaWithdrawn(Event):
-    """The author took the idea back; whoever was alerted must get to know it."""
+    """The author took the idea back; whoever was told must hear it."""
 
     topic: ClassVar[str] = "ideas.idea.withdrawn.v1"
     aggregate_field: ClassVar[str] = "idea_id"

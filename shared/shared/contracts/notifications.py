@@ -15,9 +15,8 @@ from .persons import PersonAnswered
 class FanoutCompleted(Event):
     """Every cooperative that matches a subject has its alert; the counts are those of the commit.
 
-    `matched` = `eligible` + `unknown`. This fan-out wrote `first_alerts` to cooperatives alerted
-    for the first time, and `corrections` to those alerted about older content; `alerted` is their
-    sum.
+    `matched` = `eligible` + `unknown`. This fan-out wrote `first_alerts` to cooperatives that were
+    told for the first time, and `corrections` to those told older content; `alerted` is their sum.
     """
 
     topic: ClassVar[str] = "notifications.fanout.completed.v1"

@@ -70,7 +70,7 @@ class PersonAnswered(Event):
     request_id: UUID
     kind: Kind
     requested_at: AwareDatetime | None = Field(
-        default=None, description="When the person asked; no older request is answered afterwards."
+        default=None, description="When the person asked; nothing asked before is told afterwards."
     )
     cooperative_ids: tuple[UUID, ...] = ()
     account_ids: tuple[UUID, ...] = ()

@@ -112,7 +112,7 @@ class PersonRectified(PersonRequested):
 
 
 class PersonErasureRequested(PersonRequested):
-    """A person's data is to be erased: older records of these cooperatives still name them."""
+    """A person is to be forgotten: older records of these cooperatives still name them."""
 
     topic: ClassVar[str] = "registry.person.erasure_requested.v1"
     kind: ClassVar[Kind] = "erasure"

@@ -1,6 +1,6 @@
-"""The consumers of a service: which events it takes, from which queue, and what it does then.
+"""The consumers of a service: which events it hears, on which queue, and what it does then.
 
-What becomes of a message: `message_processor.py`.
+What becomes of a message is the desk's business (`desk.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way in: a consumer is a function of an event and a session; this does the rest.
+"""The way in: a consumer is a function of an event and a session; the desk does the rest.
 
 One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
 

@@ -33,7 +33,7 @@ class ServiceRefused(DomainError):
 
 
 class UnknownService(NotFound):
-    """No address of this service is known."""
+    """No door of this service is known."""
 
 
 class NotAllSent(Conflict):

@@ -22,7 +22,7 @@ class NoTrace(NotFound):
 
 
 class NobodyAnswers(DomainError):
-    """No service answered: see `taawon doctor`."""
+    """No service told anything: see `taawon doctor`."""
 
 
 def trace(
@@ -33,10 +33,10 @@ def trace(
 ) -> None:
     """Follow one event, or a whole request, through all services: written, sent, taken or dead.
 
-    To partners: "fed" into a feed, "handed over" by a channel of it for the first time.
+    To partners: "fed" into a feed, "handed over" by a door of it for the first time.
 
     An event is "sent" when its confirmation was noted, so a quick consumer may come before. Sent
-    events are removed after TAAWON_OUTBOX_RETENTION_DAYS.
+    events are forgotten after TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
     """

@@ -31,7 +31,7 @@ class NotYourLedger(Forbidden):
 
 
 class WentOut(BaseModel):
-    """By one channel: confirmed so many `times`, always under the same event id.
+    """By one door: confirmed so many `times`, always under the same event id.
 
     `unsure` counts sendings that began and of which no confirm was noted, as when a process died;
     each may have brought the entry once more. Without `first_at` it went out before times were
@@ -92,7 +92,7 @@ async def partner_ledger(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[PartnerEntryOut]:
-    """Every event of a partner's feed with channel and time: for the partner and operators."""
+    """Every event of a partner's feed with door and time: for the partner itself and operators."""
     await _require_ledger(session, caller, slug)
     start = decode_cursor(after, int)[0] if after else 0
     found = await queries_partner_ledger.partner_entries(

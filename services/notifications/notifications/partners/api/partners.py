@@ -1,4 +1,4 @@
-"""Subscriptions and queues of partner institutions."""
+"""Subscriptions and doors of partner institutions."""
 
 from __future__ import annotations
 

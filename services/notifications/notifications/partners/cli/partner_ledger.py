@@ -37,7 +37,7 @@ def ledger(
         Path | None, typer.Option("--csv", help="Write all events to this file as a table.")
     ] = None,
 ) -> None:
-    """Show every event of a partner's feed with the channels it went out by, and when.
+    """Show every event of a partner's feed with the doors it went out by, and their times.
 
     It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
     On the terminal at most 200.
