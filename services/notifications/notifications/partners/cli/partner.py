@@ -25,7 +25,7 @@ def provision() -> None:
     """Run the provisioner: it makes the queue and the broker user of each partner that asks.
 
     It alone holds an administrator's credential (TAAWON_RABBIT_MANAGEMENT_URL) and has no HTTP
-    door.
+    API.
     """
 
     async def run() -> None:
