@@ -1,4 +1,4 @@
-"""The commands that the pages name exist, and those of one service are told which."""
+"""The commands that the pages name exist, and those of one service name it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COLUMNS = (
     "doubled",
     "partner events",
     "repeats",
-    "told again after, s",
+    "alerted again after, s",
     "settled after, s",
 )
 
@@ -207,7 +207,7 @@ def section(rows: list[Row], made: Circumstances, run: Run) -> str:
         + "; ".join(f"{row['target']} {row['torn']}" for row in rows if row["torn"] is not None)
         + ".",
         "",
-        "Calls and ideas of which nobody was to be alerted, for notifications heard of their end"
+        "Calls and ideas of which nobody was to be alerted, for notifications received their end"
         f" first: {sum(row['never_open'] for row in rows)}.",
     ]
     return "\n".join(lines)

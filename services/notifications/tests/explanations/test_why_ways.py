@@ -91,7 +91,7 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
     first = taawon(url, *asked).stdout
-    (shown,) = re.findall(r"told \((.*)\)", first)
+    (shown,) = re.findall(r"alerted \((.*)\)", first)
 
     again = taawon(url, *asked, "--at", shown)
 

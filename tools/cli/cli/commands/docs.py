@@ -165,7 +165,7 @@ def _event_section(event: type[Event], described: list[QueueDescription]) -> str
         f"## {event.__name__}\n",
         f"`{event.topic}` · published by **{service}** · [sample]({_sample_link(event)})\n",
         f"{_paragraphs(event.__doc__)}\n",
-        "Listeners:\n",
+        "Consumers:\n",
         *consumers,
         "",
         *_fields_table(event, without=COMMON),
