@@ -110,7 +110,7 @@ async def test_why_and_why_not_are_explained(api, tokens):
 
     why, why_not = [await ask(api, tokens, SESSION["announcement_id"], who) for who in (women, men)]
 
-    assert (why["because"], why["title"]) == ("reader", SESSION["title"]["fr"])
+    assert (why["because"], why["title"]) == ("alerted", SESSION["title"]["fr"])
     assert (why_not["because"], why_not["verdict"]) == ("excluded", "ineligible")
 
 
