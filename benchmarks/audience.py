@@ -58,7 +58,7 @@ def grown(base: list[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
 
 
 async def fill(lab: Lab, database: asyncpg.Connection, count: int | None = None) -> None:
-    """The audience, no history and nothing told; analysed, as it is after some quiet minutes."""
+    """The audience, no history and no alerts; analysed, as it is after some quiet minutes."""
     base = records(register_file(lab, lab.sizes.cooperatives))
     count = count or len(base)
     await clear_audience(database)
@@ -68,7 +68,7 @@ async def fill(lab: Lab, database: asyncpg.Connection, count: int | None = None)
 
 
 async def clear_audience(database: asyncpg.Connection) -> None:
-    """Notifications as it was before anybody was known or told."""
+    """Notifications as it was before anybody was known or alerted."""
     await database.execute(
         "TRUNCATE audience, audience_history, subject, subject_history, alert, alert_state CASCADE"
     )

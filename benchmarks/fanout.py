@@ -65,7 +65,7 @@ class FanoutRuns:
             )
 
     async def ours(self, way: Way) -> float:
-        """Through the real process: publish the event, hear the commit."""
+        """Through the real process: publish the event, receive the notification of the commit."""
         await self._clean()
         event = way.opened()
         message = outgoing_event(event)
@@ -97,11 +97,11 @@ class FanoutRuns:
         )
 
     def _note(self, way: Way, count: int) -> None:
-        """Both ways must have told equally many, or nothing is compared."""
+        """Both ways must have alerted equally many, or nothing is compared."""
         counts = self.alerts_written.setdefault(way.name, set())
         counts.add(count)
         if len(counts) != 1 or not count:
-            raise Broken(f"the {way.name} call told {sorted(counts)}: the ways differ")
+            raise Broken(f"the {way.name} call alerted {sorted(counts)}: the ways differ")
 
     def matches(self, way: Way) -> int:
         (count,) = self.alerts_written[way.name]

@@ -57,7 +57,7 @@ async def measure(lab: Lab) -> list[Row]:
 
 @dataclass
 class _Ideas:
-    """Ideas that wait for their publication, and the open door to publish them."""
+    """Ideas that wait for their publication, and the connection that publishes them."""
 
     waiting: list[UUID]
     database: asyncpg.Connection

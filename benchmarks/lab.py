@@ -162,7 +162,7 @@ class Commits:
         self._moments.put_nowait(time.perf_counter())
 
     async def first_that(self, holds: Callable[[], Awaitable[Any]]) -> float:
-        """When the first commit was heard after which this holds."""
+        """When the first commit was notified after which this holds."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 moment = await self._moments.get()

@@ -1,4 +1,4 @@
-"""Peers: the same calls told by Celery and Dramatiq, on the same broker, into the same table."""
+"""Peers: the same calls alerted by Celery and Dramatiq, on the same broker, into the same table."""
 
 from __future__ import annotations
 

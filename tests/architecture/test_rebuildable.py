@@ -1,4 +1,4 @@
-"""A consumer that may hear events again writes its own projection, and nothing else at all."""
+"""A consumer that may receive events again writes its own projection, and nothing else at all."""
 
 from __future__ import annotations
 

@@ -255,8 +255,8 @@ async def cut(field: Field, target: str, where: str) -> FaultKind:
 
 
 async def half_open(field: Field, target: str, where: str) -> FaultKind:
-    """The process that is in the middle of something hears nothing from now on, and is not alerted
-    so; later whoever asks anew is heard."""
+    """The process that is in the middle of something receives nothing from now on and gets no
+    error; later new connections work."""
     async with standing(field, target) as it:
         line = it.member.lines[where]
         line.drop_all()

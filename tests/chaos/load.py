@@ -117,7 +117,7 @@ class Load:
         self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False)
 
     async def prepare(self) -> None:
-        """An author, a partner whose door is renewed again and again, records to change."""
+        """An author, a partner whose queue is renewed again and again, records to change."""
         self.author = await self.story.someone("holder")
         self.renewing = await self.story.register_partner()
         self.partner_queue = await self.story.request_partner_queue(self.renewing)

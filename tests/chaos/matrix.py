@@ -239,7 +239,7 @@ class Campaign:
             result.wrong.append(_said(error))
         result.verdict = await self.inspector.inspect(self.load.subjects[first:])
         if not await self.load.partner_queue_opens():
-            result.wrong.append("the last password of a renewed door does not open it")
+            result.wrong.append("the last password of a renewed queue does not open it")
 
     async def _put_right(self) -> None:
         stack = self.story.stack

@@ -93,7 +93,7 @@ class Member:
             os.kill(pid, signal.SIGCONT)
 
     def ports(self) -> set[int]:
-        """The ports of this machine that a server hears it from."""
+        """The ports of this machine from which it connects to a server."""
         pid = self.process.pid
         own = _ports_of(pid) if pid is not None else set()
         return own.union(*(line.ports for line in self.lines.values()))

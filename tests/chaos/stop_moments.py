@@ -50,8 +50,8 @@ FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_start IS NOT NULL
     AND a.state IN ('active', 'idle in transaction') AND a.query NOT ILIKE 'commit%'
 """
-# A door is made with nothing open in the database: whoever has looked since it was asked for is at
-# it until it is ready.
+# A partner queue is made with nothing open in the database: whoever has looked since it was
+# requested works on it until it is ready.
 _LOOK_AT_PARTNER_QUEUES = """
 SELECT a.pid, a.client_port, a.state_change AS xact_start, false AS fans_out, false AS keeps,
     false AS publishes, false AS delivers, true AS makes
@@ -64,7 +64,7 @@ WHERE a.datname = current_database() AND a.application_name = $1 AND a.state = '
 
 @dataclass(frozen=True)
 class Window:
-    """An open transaction of a service, or a door being made: what it is in the middle of."""
+    """What a service is in the middle of: an open transaction, or making a partner queue."""
 
     kind: str
     session: int

@@ -109,7 +109,7 @@ def test_an_alert_for_somebody_who_does_not_match_is_wrong():
     assert faults(verified(OPENED, strange, notified_version=2)) == (
         0,
         0,
-        ["1 told who do not match"],
+        ["1 alerted who do not match"],
     )
 
 
@@ -133,7 +133,7 @@ def test_a_correction_that_nobody_has_is_lost_for_each_although_it_is_noted_as_n
 
 @pytest.mark.parametrize("published", [EXTENDED, CANCELLED])
 def test_a_correction_that_was_never_begun_is_lost_for_each(published):
-    wrong = ["told up to version 2 instead of 3"]
+    wrong = ["alerted up to version 2 instead of 3"]
 
     assert faults(verified(published, everybody_with(0), notified_version=2)) == (2, 0, wrong)
 
@@ -141,7 +141,7 @@ def test_a_correction_that_was_never_begun_is_lost_for_each(published):
 def test_a_fan_out_that_was_lost_is_not_excused_by_a_close_after_it():
     found = verified(CLOSED, {}, notified_version=None)
 
-    assert faults(found) == (2, 0, ["told up to version None instead of 2"])
+    assert faults(found) == (2, 0, ["alerted up to version None instead of 2"])
     assert found.never_open == 0
 
 
@@ -156,7 +156,7 @@ def test_nobody_is_to_be_alerted_where_the_end_was_received_first(published):
 def test_whoever_was_alerted_of_what_had_ended_is_wrong():
     found = verified(CLOSED, everybody_with(0), notified_version=2, order=(3, 2))
 
-    assert "2 told who do not match" in faults(found)[2]
+    assert "2 alerted who do not match" in faults(found)[2]
 
 
 def test_a_version_that_overtook_the_one_before_is_the_first_and_no_correction():
@@ -167,7 +167,7 @@ def test_a_version_that_overtook_the_one_before_is_the_first_and_no_correction()
 
 def test_a_backfill_alerts_first_of_the_version_of_then():
     late = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
-    wrong = ["1 told first of a version that was not to be alerted first"]
+    wrong = ["1 alerted first of a version that was not to be alerted first"]
 
     assert faults(verified(EXTENDED, late, notified_version=3, subject=MOVING)) == (0, 0, [])
     assert faults(verified(EXTENDED, late, notified_version=3, subject=STILL)) == (0, 0, wrong)
@@ -175,7 +175,7 @@ def test_a_backfill_alerts_first_of_the_version_of_then():
 
 def test_a_first_alert_about_what_was_taken_back_is_wrong():
     late = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
-    wrong = ["1 told first of a version that was not to be alerted first"]
+    wrong = ["1 alerted first of a version that was not to be alerted first"]
 
     assert faults(verified(CANCELLED, late, notified_version=3, subject=MOVING)) == (0, 0, wrong)
 
@@ -190,7 +190,9 @@ def test_a_correction_that_names_another_version_is_wrong():
 def test_a_wrong_verdict_is_seen_where_nobody_changes():
     other = {AISHA: alerts(0, sure=False), BRAHIM: alerts(0, sure=False)}
 
-    assert faults(verified(OPENED, other, notified_version=2))[2] == ["told with a wrong verdict"]
+    assert faults(verified(OPENED, other, notified_version=2))[2] == [
+        "alerted with a wrong verdict"
+    ]
     assert faults(verified(OPENED, other, notified_version=2, subject=MOVING))[2] == []
 
 

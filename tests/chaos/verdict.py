@@ -145,7 +145,7 @@ class Inspector:
                 not_received := {content.version for content in published[who]}
                 - received[who].keys()
             ):
-                verdict.wrong.append(f"{who}: versions {sorted(not_received)} were not heard")
+                verdict.wrong.append(f"{who}: versions {sorted(not_received)} were not received")
             else:
                 meant = await asyncio.to_thread(match.of, last)
                 verify(
@@ -194,7 +194,7 @@ class Inspector:
             return  # the comparison says what is missing
 
     async def _feed(self, reader: StreamReader) -> list[tuple[int, UUID]]:
-        """Page by page over the partner's own door."""
+        """Page by page over the partner's own feed."""
         feed: list[tuple[int, UUID]] = []
         while True:
             after = str(feed[-1][0]) if feed else "0"
@@ -238,7 +238,7 @@ FROM alert WHERE subject_id = ANY($1) ORDER BY subject_id, cooperative_id, editi
 
 
 def _received_at(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, dict[int, datetime]]:
-    """When notifications heard each version; fan-outs are one at a time, so no two are at once."""
+    """When notifications received each version; fan-outs run one at a time."""
     received: defaultdict[UUID, dict[int, datetime]] = defaultdict(dict)
     for subject_id, version, received_at in rows:
         received[subject_id][version] = received_at

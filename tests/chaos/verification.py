@@ -23,7 +23,7 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     never_open: int = 0
-    """Subjects of which nobody was to be alerted: notifications heard of their end first."""
+    """Subjects of which nobody was to be alerted: notifications received their end first."""
     partner_events: int = 0
     repeats: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -59,8 +59,9 @@ def due(published: Iterable[Announcement], received: Mapping[int, datetime]) -> 
     """What had to be alerted of a subject, from what its owner published, in the order it was
     heard.
 
-    What is older than the newest heard changes nothing. Nobody is alerted of what is not open, but
-    whoever was alerted of a subject hears every change of it, except that it is simply over.
+    What is older than the newest received changes nothing. Nobody is alerted of what is not open,
+    but whoever was alerted of a subject is alerted of every change of it, except that it is simply
+    over.
     """
     found, newest = Due(), 0
     for content in sorted(published, key=lambda one: received[one.version]):
@@ -89,10 +90,10 @@ def verify(
         verdict.never_open += 1
         meant = {}
     if ledger["notified_version"] != due.last:
-        wrong.append(f"told up to version {ledger['notified_version']} instead of {due.last}")
+        wrong.append(f"alerted up to version {ledger['notified_version']} instead of {due.last}")
     verdict.lost += len(meant.keys() - alerts.keys())
     if strange := alerts.keys() - meant.keys():
-        wrong.append(f"{len(strange)} told who do not match")
+        wrong.append(f"{len(strange)} alerted who do not match")
     if ledger["eligible"] + ledger["unknown"] != len(alerts):
         wrong.append("its counts are not those of its alerts")
     for one in alerts.values():
@@ -116,13 +117,13 @@ def _wrong_words(
     """What alerts say that is not so."""
     found = []
     if late := sum(_is_wrong_first(subject, one, due) for one in alerts.values()):
-        found.append(f"{late} told first of a version that was not to be alerted first")
+        found.append(f"{late} alerted first of a version that was not to be alerted first")
     if any(e not in (FIRST, v) for one in alerts.values() for e, v in _pairs(one)):
         found.append("a correction tells another version than its own")
     if subject.is_still and any(
         one.is_sure != (meant.get(who) == "eligible") for who, one in alerts.items()
     ):
-        found.append("told with a wrong verdict")
+        found.append("alerted with a wrong verdict")
     return found
 
 

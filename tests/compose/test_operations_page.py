@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md do what the page says, on a deployment that has told."""
+"""The commands of docs/operations.md do what the page says, on a deployment that has alerted."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def a_new_call() -> Any:
 
 
 def usual_port(service: str) -> int:
-    """Where docker-compose.yml publishes a service unless told otherwise."""
+    """Where docker-compose.yml publishes a service unless set otherwise."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     (port,) = re.findall(rf"\$\{{TAAWON_{service.upper()}_PORT:-(\d+)\}}", text)
     return int(port)
@@ -136,7 +136,7 @@ def test_a_backup_comes_back_row_for_row_in_an_empty_system(demo_run: DemoRun) -
 
 
 def erased_since(demo_run: DemoRun) -> str:
-    """A cooperative whose contact asks to be forgotten after the backup."""
+    """A cooperative whose contact asks for erasure after the backup."""
     known = "SELECT id FROM cooperative WHERE contact_sealed IS NOT NULL ORDER BY id LIMIT 1"
     (cooperative_id,) = demo_run.deployment.query("registry", known)
     asked = {"kind": "erasure", "ground": "person", "reference": "2026/114"}

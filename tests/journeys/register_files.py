@@ -19,7 +19,7 @@ Identity = tuple[str, str]
 
 
 def read_profiles(path: Path) -> dict[Identity, Profile]:
-    """The facts of every good row."""
+    """The fields of every good row."""
     profile = {}
     with path.open("rb") as stream:
         for row in read_rows(lines_of(stream)):

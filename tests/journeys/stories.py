@@ -1,4 +1,4 @@
-"""What people and institutions do in a journey, in their own verbs, over the real doors."""
+"""What people and institutions do in a journey, in their own verbs, over the real APIs."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class PartnerQueue:
 
 
 class Story:
-    """One system with people in it. Every verb waits for its answer; `told` waits for effects."""
+    """One system with people in it. Each verb waits for its answer, `until_alerted` for effects."""
 
     def __init__(self, stack: Stack, http: httpx.AsyncClient, folder: Path) -> None:
         self.stack = stack
@@ -351,7 +351,7 @@ class Story:
     # What notifications says
 
     async def totals(self, subject_id: UUID) -> dict[str, Any] | None:
-        """The counts of a subject; None where nothing was heard of it yet."""
+        """The counts of a subject; None where nothing was received of it yet."""
         answer = await self.ask("notifications", "GET", f"/subjects/{subject_id}/totals")
         if answer.status_code == 404:
             return None

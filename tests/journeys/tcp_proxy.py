@@ -12,7 +12,7 @@ CUTTING_SECONDS = 0.3
 
 
 class TcpProxy:
-    """Forwards both copies until it is told to drop bytes or to cut the connections."""
+    """Forwards both ways until it has to drop bytes or to cut the connections."""
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url)

@@ -15,7 +15,7 @@ from .tcp_proxy import TcpProxy
 
 @pytest.fixture
 async def partner(breakable: Story) -> Partner:
-    """An institution that wants to hear of everything."""
+    """An institution that subscribes to everything."""
     partner = await breakable.register_partner()
     await breakable.subscribe(partner)
     return partner

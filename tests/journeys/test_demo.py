@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: its numbers are true, a second telling alerts nobody twice."""
+"""The demo as a newcomer runs it: its numbers are true, a second run alerts nobody twice."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ ALERTED: dict[tuple[str, ...], list[str]] = {
     ("extended", "opened", "cancelled"): ["cancelled", "opened"],
     ("extended", "cancelled", "opened"): ["cancelled", "opened"],
 }
-"""What an inbox says in the end, newest first. Who hears of the cancellation first alerts
+"""What an inbox says in the end, newest first. Who receives the cancellation first alerts
 nobody."""
 
 
@@ -53,7 +53,7 @@ def events_of(call_id: UUID) -> dict[str, Event]:
 
 @pytest.fixture(scope="module")
 async def partner(story: Story) -> Partner:
-    """An institution that hears everything about calls."""
+    """An institution that subscribes to all calls."""
     partner = await story.register_partner()
     await story.subscribe(partner, topics=["funding.call.*"])
     return partner

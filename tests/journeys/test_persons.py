@@ -1,4 +1,4 @@
-"""A person in the whole system: nowhere in clear, told what is held, and forgotten for good."""
+"""A person in the whole system: nowhere in clear, shown what is held, and erased for good."""
 
 from __future__ import annotations
 

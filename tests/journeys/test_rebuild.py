@@ -88,7 +88,7 @@ async def equals_the_register(story: Story) -> None:
 
 
 async def taawon(story: Story, *arguments: str) -> tuple[int, str, str]:
-    """A command of an operator who has nothing but the doors and a token."""
+    """A command of an operator who has nothing but the APIs and a token."""
     partner_queues = ("--url", f"registry={story.stack.url('registry')}")
     login = {"TAAWON_OPERATOR_TOKEN": story.operator.token}
     return await story.run(*arguments, *partner_queues, env={**_environment(), **login})

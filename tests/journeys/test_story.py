@@ -1,4 +1,4 @@
-"""The whole story: a register, a partner, a call, an idea, and everybody who hears of them."""
+"""The whole story: a register, a partner, a call, an idea, and everybody who is alerted of them."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ async def funding_fixture(fixture: Fixture) -> None:
 
 
 async def notifications_fixture(fixture: Fixture) -> None:
-    """A cooperative that was told of a call, and a partner with a subscription and a feed."""
+    """A cooperative that was alerted of a call, and a partner with a subscription and a feed."""
     sample = files("shared.contracts") / "samples" / "funding.call.opened.v1.json"
     call = CallOpened.model_validate_json(sample.read_text(encoding="utf-8"))
     everyone = call.call.tracks[0].model_copy(

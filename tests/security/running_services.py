@@ -112,7 +112,7 @@ def running_service(service: str, url: str, keys_url: str) -> Iterator[Target]:
             failed.append(error)
             ready.set()
 
-    thread = threading.Thread(target=serve, name=f"door of {service}")
+    thread = threading.Thread(target=serve, name=f"server of {service}")
     thread.start()
     assert ready.wait(30), f"{service} does not start"
     if failed:

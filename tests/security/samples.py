@@ -101,7 +101,7 @@ def _account(target: Target, operator: dict[str, str], number: int) -> str:
 
 async def _record_callers(runtime: Runtime) -> None:
     """The operator's account and the institution's: they may change accounts and clients."""
-    from registry.identity.domain.accounts import Account  # only this door needs it
+    from registry.identity.domain.accounts import Account  # only this service needs it
 
     assert runtime.sealer is not None
     async with runtime.sessions.begin() as session:
@@ -137,7 +137,7 @@ def _notifications(target: Target, tokens: Tokens) -> None:
 
 async def _consume(runtime: Runtime) -> str:
     """The events of the samples, as if they had come over the broker."""
-    from notifications.audience import handlers as audience_handlers  # only this door needs it
+    from notifications.audience import handlers as audience_handlers  # only this service needs it
     from notifications.fanout import handlers
     from notifications.partners import handlers as partners_handlers
 

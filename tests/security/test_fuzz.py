@@ -63,7 +63,7 @@ def _answer(case: Any, target: Target, caller: dict[str, str], streams: bool) ->
 
 
 def _waits_for_broker(answer: requests.Response) -> bool:
-    """The doors have no broker: a route that needs one says so, and is right."""
+    """The services have no broker: a route that needs one says so, and is right."""
     return answer.status_code == 503 and answer.json()["code"] == "broker-unreachable"
 
 

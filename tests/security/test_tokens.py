@@ -1,4 +1,4 @@
-"""Forged, foreign and broken tokens at the four doors: one refusal, and one next step."""
+"""Forged, foreign and broken tokens at the four APIs: one refusal, and one next step."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
 
 @asynccontextmanager
 async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole process of a service, relay and consumers included, and a client of its door."""
+    """The whole process of a service, relay and consumers included, and a client of its API."""
     async with app.router.lifespan_context(app):
         app.state.runtime.verifier = tokens.verifier
         await eventually(lambda: app.state.runtime.consuming)

@@ -1,4 +1,4 @@
-"""What tests of why and of the ledger of a subject do: hear events, ask, decide on a hold."""
+"""What tests of explanations and ledgers do: consume events, ask, decide about approvals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def received(sessions, *happened):
 
 
 async def moment(api):
-    """The present of the database, which dates what is heard."""
+    """The present of the database, which dates what is received."""
     async with api.sessions() as session:
         return await session.scalar(select(func.clock_timestamp()))
 

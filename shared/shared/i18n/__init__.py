@@ -2,10 +2,11 @@
 
 To change a text, such as the Arabic words of an alert, edit one entry of
 `locale/ar/LC_MESSAGES/taawon.po`. Its `msgid` is the key that the code names: `territory.inside`
-("توجد تعاونيتكم في …"), `complete.register`, `explanation.because.alerted`. To find the key of
-a text that somebody saw, search that file for the words. Names in braces are filled in by the code and
-must stay as they are; an entry with several `msgstr[n]` has one form for each plural of the
-language, chosen by `{count}`. Nothing is compiled: the file is read when a process first needs it.
+("توجد تعاونيتكم في …"), `complete.register`, `explanation.because.alerted`. To find the key of a
+text that somebody saw, search that file for the words. Names in braces are filled in by the
+code and must stay as they are; an entry with several `msgstr[n]` has one form for each plural of
+the language, chosen by `{count}`. Nothing is compiled: the file is read when a process first needs
+it.
 
 To add a language, add the folder `locale/<code>/LC_MESSAGES/` with a copy of a `taawon.po` and
 translate it; no Python changes. Its header says the rest: `Language` is the locale of the Unicode

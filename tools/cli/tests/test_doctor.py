@@ -49,7 +49,7 @@ LAST_RUN = "taawon_relay_last_run_timestamp_seconds"
 
 
 def of_audience(**measured: float) -> Observations:
-    """Notifications measures this of itself; `__` stands before the kind of a door."""
+    """Notifications measures this of itself; `__` stands before the kind of a channel."""
     values = {re.sub("__(.*)", r"{channel=\1}", name): value for name, value in measured.items()}
     return seen(service(name="notifications", status=status(measured=values)))
 
@@ -87,7 +87,7 @@ CASES = {
             "taawon dead-letters list notif",
         ),
     ),
-    "the audience has not heard everything": (
+    "the audience has not received everything": (
         versions(70_000, 69_990),
         (WARNING, "audience-behind", "10 changes of the register", "taawon status"),
     ),
@@ -263,7 +263,7 @@ CASES = {
         with_queues(consumer=None),
         (ERROR, "queue-missing", f"the queue {QUEUE} does not exist", "taawon topology apply"),
     ),
-    "the queue of the dead is missing": (
+    "the dead-letter queue is missing": (
         with_queues(dead=None),
         (ERROR, "queue-missing", f"the queue {QUEUE}.dead does not exist", "taawon topology apply"),
     ),

@@ -83,7 +83,7 @@ def test_one_row_shows_how_a_service_stands(show: Any):
     registry, notifications = show(the_system()).splitlines()[1:3]
 
     assert registry.split() == [
-        *("registry", "ready", "1.0", "current", "2,", "4.2", "s", "0", "listen"),
+        *("registry", "ready", "1.0", "current", "2,", "4.2", "s", "0", "consume"),
         *("65,315", "cooperatives"),
     ]
     assert " 4 + 2 " in notifications

@@ -62,7 +62,7 @@ class Account:
             raise Unreachable("To run a server as another user, root needs setpriv (util-linux).")
         user = [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         user.append("--no-new-privs")
-        # Without this, a program that first asks access(2) is told no, whatever its rights.
+        # Without this, a program that first asks access(2) is refused, whatever its rights.
         asked_as_used = "--securebits=+no_setuid_fixup"
         # Containers often withhold the narrower of the two rights.
         return [user] + [

@@ -1,4 +1,4 @@
-"""The seeded calls: accepted by the door, and meant for whom their sources say."""
+"""The seeded calls: accepted by the API, and meant for whom their sources say."""
 
 from __future__ import annotations
 

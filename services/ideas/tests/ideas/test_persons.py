@@ -1,4 +1,4 @@
-"""What the idea bank holds of a person: listed when asked, and unread texts gone when forgotten."""
+"""What the idea bank holds of a person: listed when asked, and unread texts gone when erased."""
 
 from __future__ import annotations
 

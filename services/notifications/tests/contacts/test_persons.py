@@ -1,4 +1,4 @@
-"""What notifications holds of a person: told when asked, gone when forgotten, and kept gone."""
+"""What notifications holds of a person: shown when asked, gone when erased, and kept gone."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def at(hour: int) -> datetime:
 def content(
     version: int, received: int, state: str = "open", deadline: int | None = None, **criteria
 ):
-    """A call at a version, heard at an hour; it ends at an hour if a deadline is given."""
+    """A call at a version, received at an hour; it ends at an hour if a deadline is given."""
     ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
     call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
     return ContentThen(version, as_announcement(call), date(2026, 11, 24), at(received))
@@ -41,15 +41,15 @@ CASES = {
     "open, the deadline to come: now": ([content(2, 9, deadline=22)], 9, NOW),
     "criteria changed while it is open: now": ([content(2, 9), content(3, 11)], 9, NOW),
     "open and held, never fanned out: now": ([content(2, 9)], None, NOW),
-    "closed: when that was heard": ([content(2, 9), content(3, 12, "closed")], 9, 12),
-    "cancelled: when that was heard": ([content(2, 9), content(3, 12, "cancelled")], 9, 12),
+    "closed: when that was received": ([content(2, 9), content(3, 12, "closed")], 9, 12),
+    "cancelled: when that was received": ([content(2, 9), content(3, 12, "cancelled")], 9, 12),
     "the deadline passed": ([content(2, 9, deadline=15)], 9, 15),
     "closed long after the deadline: the deadline": (
         [content(2, 9, deadline=15), content(3, 17, "closed", deadline=15)],
         9,
         15,
     ),
-    "closed before the deadline: when that was heard": (
+    "closed before the deadline: when that was received": (
         [content(2, 9, deadline=15), content(3, 12, "closed", deadline=15)],
         9,
         12,
@@ -64,7 +64,7 @@ CASES = {
         9,
         NOW,
     ),
-    "shortened to an hour that was over: when that was heard": (
+    "shortened to an hour that was over: when that was received": (
         [content(2, 9, deadline=18), content(3, 14, deadline=10)],
         9,
         14,
@@ -74,12 +74,12 @@ CASES = {
         9,
         12,
     ),
-    "never open: when it was first heard of": (
+    "never open: when it was first received": (
         [content(3, 12, "closed"), content(2, 14)],
         None,
         12,
     ),
-    "heard of after its deadline: then": ([content(2, 16, deadline=15)], None, 16),
+    "received after its deadline: then": ([content(2, 16, deadline=15)], None, 16),
     "never before the fan-out, whatever a clock said": (
         [content(2, 9), content(3, 12, "closed")],
         13,

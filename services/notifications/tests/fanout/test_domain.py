@@ -1,4 +1,4 @@
-"""What a subject's state asks for, which events a filter accepts, and how a door may move."""
+"""What a subject's state asks for, which events a filter accepts, and how a partner queue moves."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Served:
         return got
 
     async def dropped(self):
-        """The next message that the queue let go, as the drain would see it."""
+        """The next message that the queue dropped, as the collector would see it."""
         connection = await aio_pika.connect(self.ours)
         async with connection:
             channel = await connection.channel()

@@ -68,7 +68,9 @@ async def test_the_collector_holds_what_was_dropped_while_the_database_is_away(s
         came = [await served.dropped() for _ in range(6)]
 
     assert times_held(logs) == 1
-    assert {message.headers["x-delivery-count"] for message in came} == {1}  # the end of the drain
+    assert {message.headers["x-delivery-count"] for message in came} == {
+        1
+    }  # the end of the collector
 
 
 def times_held(logs):

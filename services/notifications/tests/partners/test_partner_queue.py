@@ -58,7 +58,7 @@ class Provisioner(BrokerProvisioner):
 
 
 class Fixture:
-    """A database and a broker with doors that partners asked for."""
+    """A database and a broker with queues that partners asked for."""
 
     def __init__(self, sessions, rabbitmq):
         self.sessions, self.broker = sessions, rabbitmq

@@ -19,7 +19,7 @@ AUDIENCE = "taawon-at-the-issuer"
 
 
 class Issuer:
-    """Signs what it is told to, and publishes the public part of its keys."""
+    """Signs what it is given, and publishes the public part of its keys."""
 
     def __init__(self, url: str) -> None:
         self.url = url

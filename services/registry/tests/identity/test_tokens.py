@@ -213,7 +213,7 @@ async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
 
 @asynccontextmanager
 async def from_address(api: Api, address: str) -> AsyncIterator[Api]:
-    """The same door, knocked at from elsewhere."""
+    """The same API, from another address."""
     transport = httpx.ASGITransport(api.app, client=(address, 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         yield replace(api, http=http)

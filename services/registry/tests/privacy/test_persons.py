@@ -436,7 +436,7 @@ async def test_a_dead_letter_that_is_collected_after_the_erasure_is_kept_without
 
 
 class Collected:
-    """A message as the drain reads it."""
+    """A message as the collector reads it."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -530,7 +530,7 @@ async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_over
             await session.execute(this.values(due_on=today + timedelta(days=days)))
     await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
 
-    privacy.api.app.state.scrape = None  # what another test was told is of its own rows
+    privacy.api.app.state.scrape = None  # what another test scraped is of its own rows
     alerted = (await privacy.api.http.get("/metrics")).text
 
     assert [

@@ -1,4 +1,4 @@
-"""A made-up service: its events, a desk that reacts to them, and eyes on the broker."""
+"""A made-up service: its events, a processor for them, and a client of the broker."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class RunningService:
 async def running_service(
     consumers: Consumers, admin_url: str, amqp_url: str, database_url: str, **overrides: Any
 ) -> AsyncIterator[RunningService]:
-    """The service runs as in production: consumers, drain, and no relay of its own."""
+    """The service runs as in production: consumers, collector, and no relay of its own."""
     await topology.apply(admin_url, DELAYS, consumers.consumers)
     settings = test_settings(
         consumers.service,

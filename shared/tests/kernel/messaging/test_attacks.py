@@ -309,7 +309,7 @@ async def test_properties_that_the_client_cant_decode_silence_nobody(
 
 
 async def test_the_collector_bears_them_too(at_work: RunningService, site):
-    """Every service may write to the exchange of the dead, and the drain reads what is there."""
+    """Every service may write to the dead-letter exchange, and the collector reads it."""
     for count, message in enumerate(UNDECODABLE.values(), start=1):
         await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
         await eventually(lambda count=count: _many(at_work, count))

@@ -273,7 +273,7 @@ async def test_a_death_that_comes_twice_changes_no_decision(
     async with h.sessions.begin() as session:
         await dead_letters.drop(session, first.id, who="a builder", reason="the wall is gone")
 
-    # As after a drain that died between its commit and the acknowledgement.
+    # As after a collector that died between its commit and the acknowledgement.
     await post(kernels, message, QUEUE, exchange=topology.DEAD)
     await post(kernels, message_of(a_stone(2)), QUEUE, exchange=topology.DEAD)
     await the_dead_letter(h)
@@ -457,7 +457,7 @@ async def test_the_collector_holds_a_dead_letter_while_the_database_is_away(
         await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
         with capture_logs() as logs:
             await eventually(lambda: looks(logs) == 1)
-            await eventually(after(1))  # ten looks of the drain, each a delivery if it let go
+            await eventually(after(1))  # ten looks of the collector, each a delivery if it let go
 
     row = await the_dead_letter(running_consumer)
     assert (row.message_id, "x-delivery-count" in row.headers) == (str(stone.event_id), False)

@@ -288,7 +288,7 @@ async def test_what_keeps_a_service_from_its_database_is_named(
     databases: TestDatabases, changed, cause: outage_causes.Cause
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
-        # On a machine without a moment to spare a refusal may first come too late to be heard.
+        # On a machine without a moment to spare a refusal may first come too late to be read.
         status, said = await eventually(lambda: _named(runtime, cause))
 
     assert (status, said["checks"]["database"]) == (503, False)

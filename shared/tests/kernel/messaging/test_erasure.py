@@ -24,7 +24,7 @@ WITHOUT = {"cooperative_id": str(WHO), "version": 1, "contact_sealed": None}
 
 
 class DeadLetter:
-    """A message as the drain reads it."""
+    """A message as the collector reads it."""
 
     def __init__(self) -> None:
         self.body = BODY

@@ -85,7 +85,7 @@ async def test_a_consumer_has_a_delivery_limit_and_a_net_below_it(queues):
 async def test_a_dead_letter_queue_gives_nothing_up_by_itself(queues):
     arguments = queues[dead_queue(QUEUE)]["arguments"]
 
-    # 20 deliveries where a broker of version 4 is told nothing, and none at all for -1 on 3.10.
+    # 20 deliveries where a broker of version 4 is given no limit, and none at all for -1 on 3.10.
     assert arguments == {"x-queue-type": "quorum", "x-delivery-limit": 2147483647}
 
 

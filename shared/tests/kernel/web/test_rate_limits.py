@@ -1,4 +1,4 @@
-"""Who asks too often is told to wait: by caller, by address, and sooner where tokens are issued."""
+"""Who asks too often must wait: by caller, by address, and sooner where tokens are issued."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def settings(**limits: object) -> Settings:
 
 
 def wall(tokens: Tokens, **limits: object) -> FastAPI:
-    """A service with a door for callers and one that issues."""
+    """A service with a route for callers and one that issues tokens."""
     router = APIRouter()
 
     @router.get("/bricks")

@@ -47,7 +47,7 @@ def status(
     """Show how the system stands: the services of this machine, or those named by --url.
 
     outbox: events that wait, and the age of the oldest; messages: ready + worked on, in the queues
-    of the service's consumers; heard: how many of the queues that it needs have a consumer. The
+    of the service's consumers; consumed: how many of the queues that it needs have a consumer. The
     last two need the broker's management API (TAAWON_RABBIT_MANAGEMENT_URL).
 
     It only shows: the exit code is 0 whatever it sees. For checks there is `taawon doctor`.

@@ -1,4 +1,4 @@
-"""What is wrong with telling people and partners, by what notifications measures of itself.
+"""What is wrong with alerting people and partners, by what notifications measures of itself.
 
 The limits are those of the alerts in deploy/prometheus. An alert waits some minutes before it is
 one; who looks once is advised to look again.
