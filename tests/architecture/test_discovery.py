@@ -111,7 +111,7 @@ def test_the_listed_help_of_every_command_is_that_of_the_command_itself() -> Non
 
 
 def test_help_imports_no_command_and_no_service() -> None:
-    show = "import sys; from shared import cli; cli.main()"
+    show = "import sys; from cli import program; program.main()"
     after = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); "
 
     run = subprocess.run(
@@ -136,11 +136,10 @@ def test_help_imports_no_command_and_no_service() -> None:
 
 
 def test_commands_and_the_operators_client_know_the_local_stack_by_entry_points_alone() -> None:
-    kernel = ROOT / "shared" / "shared"
     found = [
         str(path.relative_to(ROOT))
-        for folder in ("commands", "operations")
-        for path in (kernel / folder).rglob("*.py")
+        for folder in ("shared/shared/kernel/commands", "tools/cli/cli")
+        for path in (ROOT / folder).rglob("*.py")
         if "devkit" in path.read_text(encoding="utf-8")
     ]
 

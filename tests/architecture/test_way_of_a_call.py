@@ -33,9 +33,7 @@ from notifications import metrics, tables
 from notifications.app import SPEC
 from notifications.audience import audience_lock
 from notifications.audience import handlers as audience_handlers
-from notifications.audience import models as audience_models
 from notifications.fanout import handlers
-from notifications.fanout import models as fanout_models
 from notifications.fanout.domain import audience_check as audience_check_rule
 from notifications.fanout.models import alert
 from notifications.fanout.usecases import audience_check
@@ -58,8 +56,6 @@ MOST_FILES = 9
 BESIDE: dict[ModuleType, str] = {
     call_queries: "finds the call by its id",
     deadlines: "the day of a moment in a zone",
-    fanout_models: "tables of subjects and alerts",
-    audience_models: "tables of the audience",
     tables: "the values of an enumeration",
     audience_lock: "one statement, the lock",
     audience_check: "leaves at once where no number was confirmed",
@@ -150,7 +146,7 @@ def caller_of(frame: FrameType, file: str) -> str | None:
 def recorded() -> Iterator[Way]:
     """What is entered meanwhile, until the alerts are inserted."""
     way = Way()
-    event.keep_consuming(Engine, "before_cursor_execute", way.end_at_alerts)
+    event.listen(Engine, "before_cursor_execute", way.end_at_alerts)
     before = sys.getprofile()
     sys.setprofile(way.profile)
     try:

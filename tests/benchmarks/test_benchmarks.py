@@ -158,7 +158,7 @@ def _report() -> Report:
     }
     return Report(
         rows=[compared("a", [2.0], [1.0], unit="s", note="why", budget=1.4)],
-        events={
+        environment={
             "machine": machine,
             "versions": {"python": "3.11"},
             "rounds": 5,

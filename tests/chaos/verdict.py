@@ -14,13 +14,9 @@ import asyncpg
 
 from devkit.stack_layout import SERVICES
 from notifications.audience.models import PROFILE_COLUMNS
-from notifications.fanout.announcements import (
-    CALL_EVENTS,
-    IDEA_EVENTS,
-    announcement_of_call,
-    announcement_of_idea,
-)
 from notifications.fanout.domain.subjects import audience_tracks
+from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
+from notifications.fanout.subject_events import CALL_EVENTS, IDEA_EVENTS
 from notifications.partners.domain.subscriptions import (
     CallEvent,
     IdeaEvent,

@@ -23,8 +23,8 @@ from devkit.forks import commands
 from devkit.pytest_plugin import PATIENCE, eventually
 from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
-from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
+from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.base import Event, now
 from shared.contracts.criteria import Profile
 from shared.contracts.funding import CallSnapshot

@@ -22,8 +22,8 @@ from devkit.demo.cast import PARTNERS
 from devkit.demo.reading import read_feed
 from devkit.stack import Stack
 from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES
-from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
 from notifications.fanout.domain.subjects import audience_tracks
+from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
-from notifications.fanout.announcements import announcement_of_call, announcement_of_idea
+from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Criteria
 from shared.contracts.deadline import Deadline

@@ -279,8 +279,8 @@ async def test_an_entry_that_comes_while_the_feed_is_read_is_not_taken_for_a_los
         return reading
 
     for name in ("read_feed", "last_position"):
-        wrapped = followed_by_an_entry(getattr(feeds.queries, name))
-        monkeypatch.setattr(feeds.queries, name, wrapped)
+        wrapped = followed_by_an_entry(getattr(feeds.partners, name))
+        monkeypatch.setattr(feeds.partners, name, wrapped)
 
     answer = await api.http.get("/feed", params={"after": "0"}, headers=partner(tokens))
 

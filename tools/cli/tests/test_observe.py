@@ -146,7 +146,7 @@ def test_commands_that_only_ask_load_no_server_and_no_database():
     """Each of these costs more time than all that they need together."""
     heavy = {"alembic", "sqlalchemy", "fastapi", "faststream", "aio_pika", "cryptography"}
     commands = ("doctor", "status", "trace", "publish", "replays")
-    imports = ", ".join(f"shared.kernel.commands.{command}" for command in commands)
+    imports = ", ".join(f"cli.commands.{command}" for command in commands)
     script = f"import sys, {imports}; print(*sorted({heavy} & sys.modules.keys()))"
 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,21 +1,28 @@
-"""Calls, ideas and announcements of any kind become alerts."""
+"""Calls, ideas and announcements of any kind become alerts.
+
+Calls and ideas become announcements here: behind the handlers every kind of subject is one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.announcement import AnnouncementPublished
+from shared.contracts.announcement import (
+    Announcement,
+    AnnouncementPublished,
+    AnnouncementTrack,
+    Detail,
+)
+from shared.contracts.criteria import Criteria
+from shared.contracts.funding import CallCancelled, CallDeadlineExtended, CallSnapshot, Track
+from shared.contracts.ideas import IdeaSnapshot, IdeaWithdrawn
 from shared.kernel.messaging.consumers import Consumers
 
-from .announcements import (
-    CALL_EVENTS,
-    IDEA_EVENTS,
-    CallEvent,
-    IdeaEvent,
-    announcement_of_call,
-    announcement_of_idea,
-    reason_of,
-)
+from .subject_events import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
 from .usecases.follow_subject import follow_subject
 
 consumers = Consumers("notifications")
@@ -40,3 +47,75 @@ async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
 async def follow_announcement(event: AnnouncementPublished, session: AsyncSession) -> None:
     """Every cooperative that matches what any service publishes is alerted, and corrected."""
     await follow_subject(session, event.announcement)
+
+
+def reason_of(event: CallEvent | IdeaEvent) -> str | None:
+    """Why it changed, where the event says so."""
+    if isinstance(event, CallDeadlineExtended | CallCancelled | IdeaWithdrawn):
+        return event.reason
+    return None
+
+
+CALL_DETAILS = ("kind", "funder", "programme", "edition", "source")
+TRACK_DETAILS = (
+    "max_grant_centimes",
+    "max_rate_percent",
+    "min_own_share_percent",
+    "max_in_kind_percent_of_own_share",
+    "payer",
+)
+IDEA_DETAILS = ("origin", "readiness", "budget_centimes", "jobs", "sdgs")
+
+
+def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Announcement:
+    """The call as any other subject."""
+    return Announcement(
+        announcement_id=call.call_id,
+        service="funding",
+        kind="call",
+        version=call.version,
+        state=call.state,
+        title=call.title,
+        text=call.summary,
+        tracks=tuple(map(_track, call.tracks)),
+        reference_on=call.reference_on,
+        deadline=call.deadline,
+        details=tuple(_details(call, CALL_DETAILS)),
+        reason=reason,
+        confirmed_audience=call.confirmed_audience,
+    )
+
+
+def _track(track: Track) -> AnnouncementTrack:
+    return AnnouncementTrack(
+        name=track.name, criteria=track.criteria, details=tuple(_details(track, TRACK_DETAILS))
+    )
+
+
+def announcement_of_idea(
+    idea: IdeaSnapshot, *, occurred_at: datetime, reason: str | None = None
+) -> Announcement:
+    """The idea as any other subject. It has one track: its territory and sectors."""
+    criteria = Criteria(regions=idea.regions, provinces=idea.provinces, sectors=idea.sectors)
+    return Announcement(
+        announcement_id=idea.idea_id,
+        service="ideas",
+        kind="idea",
+        version=idea.version,
+        state="open" if idea.state == "published" else "withdrawn",
+        title=idea.title,
+        text=idea.summary,
+        tracks=(AnnouncementTrack(criteria=criteria),),
+        reference_on=(idea.published_at or occurred_at).date(),
+        details=tuple(_details(idea, IDEA_DETAILS)),
+        reason=reason,
+        confirmed_audience=idea.confirmed_audience,
+    )
+
+
+def _details(content: BaseModel, codes: tuple[str, ...]) -> Iterator[Detail]:
+    """What is known of these fields."""
+    for code in codes:
+        value = getattr(content, code)
+        if value is not None and value != ():
+            yield Detail(code=code, value=value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.fanout.announcements import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
+from notifications.fanout.subject_events import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
 from shared.contracts.registry import PartnerRegistered
 from shared.kernel.messaging.consumers import Consumers
 

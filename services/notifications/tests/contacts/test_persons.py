@@ -21,6 +21,7 @@ from shared.contracts.persons import CooperativeOfPerson
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging import erasure
 
 from ..builders import a_record
 
@@ -120,19 +121,19 @@ async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_era
     record = a_record(contact_sealed=sealed())
     gone = record.model_copy(update={"version": 2, "contact_sealed": None})
     access = asked(PersonAccessRequested, (record, 1))
-    erasure = asked(PersonErasureRequested, (record, 2))
+    request = asked(PersonErasureRequested, (record, 2))
     async with api.sessions.begin() as session:
         await usecases.store_cooperatives(session, [record])
         alerted = await answered(session, access)
         await usecases.store_cooperatives(session, [gone])
 
-        await answered(session, erasure)
+        await answered(session, request)
 
         newer = await answered(session, asked(PersonAccessRequested, (gone, 2)))
-        kept = await report_of(session, access), await report_of(session, erasure)
+        kept = await report_of(session, access), await report_of(session, request)
         late = orjson.loads(await erasure.cleaned(session, orjson.dumps(alerted)))
         fresh = orjson.loads(await erasure.cleaned(session, orjson.dumps(newer)))
-    assert datetime.fromisoformat(alerted["occurred_at"]) > erasure.occurred_at
+    assert datetime.fromisoformat(alerted["occurred_at"]) > request.occurred_at
     assert alerted["report_sealed"] is not None
     assert (*kept, late["report_sealed"]) == (None, None, None)
     assert fresh["report_sealed"] == newer["report_sealed"] is not None

@@ -347,7 +347,7 @@ async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(fixture, mo
         asked.append(1)
         raise ValueError("no JSON")
 
-    monkeypatch.setattr("notifications.partners.jobs.usecases.provision_partner_queues", fail)
+    monkeypatch.setattr("notifications.partners.jobs.partner_queue.provision_partner_queues", fail)
     async with provisioning(fixture, fixture.management) as logs:
         await eventually(lambda: len(asked) > 1)
 

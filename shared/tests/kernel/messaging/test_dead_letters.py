@@ -170,7 +170,7 @@ def let_commands_find(h: RunningService, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
     monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
     monkeypatch.setenv("TAAWON_RETRY_DELAYS", ",".join(map(str, DELAYS)))
-    monkeypatch.setattr("devkit.settings.installed_services", lambda: {"carpentry"})
+    monkeypatch.setattr("shared.kernel.commands.settings.entry_of", lambda _: None)
 
 
 async def test_a_redriven_dead_letter_has_one_effect(

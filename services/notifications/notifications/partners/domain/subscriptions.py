@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from notifications.fanout.announcements import CallEvent, IdeaEvent
+from notifications.fanout.subject_events import CallEvent, IdeaEvent
 from shared import reference
 from shared.contracts.funding import (
     CallSnapshot,

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import LargeBinary, Text
 
-from notifications.fanout.announcements import CallEvent, IdeaEvent
+from notifications.fanout.subject_events import CallEvent, IdeaEvent
 from shared.contracts.registry import PartnerRegistered
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.kernel import context
