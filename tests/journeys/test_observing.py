@@ -211,7 +211,7 @@ def test_no_label_names_a_partner_or_a_person(live: Live) -> None:
     }
 
     assert labels <= {
-        "code", "partner_queue", "due", "kind", "le", "measure", "method", "outcome", "python",
+        "channel", "code", "due", "kind", "le", "measure", "method", "name", "outcome", "python",
         "queue", "revision", "route", "state", "status", "verdict", "version",
     }  # fmt: skip
 

@@ -30,11 +30,11 @@ LONGEST_PAUSE_SECONDS = 60.0
 """After any other failure, which nobody may mend for hours."""
 
 LAST_RUN = Gauge(
-    "taawon_job_turned_timestamp_seconds",
+    "taawon_job_last_run_timestamp_seconds",
     "When the job last did a unit of work or found none, Unix time.",
-    ["job"],
+    ["name"],  # `job` is what Prometheus calls the scrape
 )
-FAILURES = Counter("taawon_job_failures_total", "Units of work that failed.", ["job"])
+FAILURES = Counter("taawon_job_failures_total", "Units of work that failed.", ["name"])
 
 
 @dataclass

@@ -199,7 +199,7 @@ async def test_a_pause_of_an_hour_does_not_hold_up_the_end(workshop: Workshop):
 
     async with asyncio.timeout(10):
         async with running(workshop.url, a_job(step, name="hourly", close=close)):
-            await eventually(lambda: count_of("taawon_job_turned_timestamp_seconds", "hourly"))
+            await eventually(lambda: count_of("taawon_job_last_run_timestamp_seconds", "hourly"))
     assert closed == [1]
 
 
@@ -221,4 +221,4 @@ async def nothing_waits(workshop: Workshop) -> bool:
 
 
 def count_of(metric: str, job: str) -> float:
-    return REGISTRY.get_sample_value(metric, {"job": job}) or 0.0
+    return REGISTRY.get_sample_value(metric, {"name": job}) or 0.0
