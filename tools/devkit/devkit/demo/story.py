@@ -19,7 +19,7 @@ from .cast import PARTNERS, Cast, PartnerQueue
 from .later import call_of, explain_silence, extend
 from .reading import read_feed, seeds_of
 from .results import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
-from .screen import Screen
+from .screen import Fanouts, Screen
 from .system import System, taawon
 
 
@@ -125,7 +125,7 @@ def copy_first_times(result: DemoResult, earlier: Path) -> None:
         event.seconds = event.seconds or measured.get(event.subject_id, 0.0)
 
 
-def watch(operator: Client, service: str, act: Any, show: Any) -> EventAlerted:
+def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventAlerted:
     """Act, then look at the totals until the fan-out is visible."""
     started = time.monotonic()
     subject_id, title, is_new = act()
@@ -144,7 +144,7 @@ def watch(operator: Client, service: str, act: Any, show: Any) -> EventAlerted:
         eligible=totals["eligible"],
         unknown=totals["unknown"],
     )
-    show.event(event, is_new=is_new)
+    show.row(event, is_new=is_new)
     return event
 
 
