@@ -84,7 +84,7 @@ async def test_a_collector_killed_before_it_acknowledges_leaves_one_gap_that_is_
     assert (again["id"], again["data"]["call_id"]) == (refused.message_id, str(call_id))
     page = await breakable.get("notifications", f"/partners/{partner.slug}/ledger", who=partner)
     (entry,) = page["items"]
-    assert (entry["partner_queues"][0]["times"], entry["gap"]["closed_by"]) == (2, "replay")
+    assert (entry["channels"][0]["times"], entry["gap"]["closed_by"]) == (2, "replay")
 
 
 async def test_an_import_whose_consumer_is_killed_reaches_the_whole_audience(

@@ -75,4 +75,4 @@ def test_in_the_container_of_another_service_the_command_is_refused(
     monkeypatch.setenv("TAAWON_DATABASE_URL", "postgresql+asyncpg://of-carpentry")
 
     with pytest.raises(NotInstalled, match="docker compose exec masonry taawon"):
-        settings_of("kernel")
+        settings_of("masonry")
