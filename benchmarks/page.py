@@ -43,8 +43,8 @@ def _quote(report: Report, page: Path) -> None:
 def growth(report: Report) -> str:
     """Time against size for the narrow call, against matches for the wide one."""
     narrow = [(size, 1000 * seconds) for size, seconds in report.growth["narrow"]]
-    growth = dict(report.growth["growth"])
-    wide = [(growth[size], seconds) for size, seconds in report.growth["wide"]]
+    alerted = dict(report.growth["alerted"])
+    wide = [(alerted[size], seconds) for size, seconds in report.growth["wide"]]
     return plot.svg(
         plot.Panel(
             "A narrow call, equally many matches", "cooperatives in the audience", "ms", narrow

@@ -247,7 +247,7 @@ async def test_no_import_begins_while_a_person_is_being_erased(
     async with sessions.begin() as session:
         await hold_off_imports(session)
 
-        with pytest.raises(ImportUnderWay, match="or a person forgotten: wait"):
+        with pytest.raises(ImportUnderWay, match="or a person erased: wait"):
             await imported(sessions, a_file(*many_rows(1, court)))
 
 
