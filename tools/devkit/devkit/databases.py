@@ -18,8 +18,6 @@ ALTER ROLE :"name" WITH LOGIN PASSWORD :'password';
 SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
-\connect :"name"
-CREATE EXTENSION IF NOT EXISTS unaccent;
 """
 DROP = """
 DROP DATABASE IF EXISTS :"name" WITH (FORCE);
