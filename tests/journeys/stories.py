@@ -222,7 +222,7 @@ class Story:
         return report
 
     async def import_over_http(self, path: Path) -> AsyncIterator[dict[str, Any]]:
-        """The lines that an import tells as it goes: progress after each batch, then the report."""
+        """The lines that an import writes as it goes: progress after each batch, then a report."""
         url = f"{self.stack.url('registry')}/imports"
         headers = {**self.operator.headers, "Content-Type": "text/csv"}
         content = await asyncio.to_thread(path.read_bytes)
@@ -387,8 +387,7 @@ class Story:
         return [a for a in page["items"] if about is None or a["subject_id"] == str(about)]
 
     async def audience_counts(self, cooperatives: int) -> None:
-        """Wait until so many cooperatives are known to notifications, and matches to backfill
-        told."""
+        """Wait until notifications knows so many cooperatives, and alerted those who now match."""
 
         async def look() -> bool:
             if (await self.audience())["cooperatives"] != cooperatives:
@@ -471,7 +470,7 @@ class Story:
     # The oracle
 
     async def register(self, *paths: Path) -> dict[UUID, Profile]:
-        """The events of these files, or else of all that were handed out, under the registry's ids.
+        """The records of these files, or of all that were handed out, under the registry's ids.
 
         What a later file says of a cooperative replaces what an earlier one said.
         """
@@ -490,8 +489,13 @@ class Story:
             async for item in self.pages("registry", "/cooperatives", limit=200)
         }
 
-    async def expected(self, subject_id: UUID) -> dict[UUID, str]:
-        """Who should be alerted of a call or an idea, by the evaluator over the files alone."""
+    async def expected(
+        self, subject_id: UUID, register: dict[UUID, Profile] | None = None
+    ) -> dict[UUID, str]:
+        """Who should be alerted of a call or an idea, by the evaluator over the files alone.
+
+        `register` is an earlier state; without it, the present one counts.
+        """
         content = await self.snapshot(subject_id)
         published = (
             announcement_of_call(content)
@@ -499,7 +503,8 @@ class Story:
             else announcement_of_idea(content, occurred_at=now())
         )
         tracks = audience_tracks(published)
-        return register_files.matching(await self.register(), tracks, published.reference_on)
+        known = await self.register() if register is None else register
+        return register_files.matching(known, tracks, published.reference_on)
 
     async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
         """A call or an idea as the service that owns it shows it."""

@@ -71,14 +71,14 @@ async def test_whatever_the_order_of_events_the_last_word_is_true_and_said_once(
     await handled_until_now(story, partner)
 
     totals = await story.totals(call_id)
-    until_alerted = await story.recipients(call_id)
+    alerted = await story.recipients(call_id)
     assert totals is not None
     assert (totals["state"], totals["version"], totals["repeated"]) == ("void", 4, 0)
-    assert (len(until_alerted) > 0) == (order in ALERTED)
-    for someone in until_alerted:
+    assert (len(alerted) > 0) == (order in ALERTED)
+    for someone in alerted:
         alerts = await story.alerts_of(someone, about=call_id)
         assert [alert["kind"] for alert in alerts] == ALERTED[order]
-    assert totals["alerted"] == totals["matched"] == len(until_alerted)
+    assert totals["alerted"] == totals["matched"] == len(alerted)
     feed = [i["id"] for i in await story.feed(partner) if i["data"]["call_id"] == str(call_id)]
     assert feed == [str(events[name].event_id) for name in order]
 
@@ -128,6 +128,8 @@ async def test_notifications_that_start_last_alert_the_same(story: Story) -> Non
     standing = await story.open_call(a_track(sectors=["AGRICULTURE"]))
     await story.until_alerted(standing)
 
+    register_before = await story.register()
+
     async with away(story, "notifications"):
         await story.import_register(await story.more_cooperatives(300))
         early = await story.open_call(a_track(regions=["MA-03", "MA-06"], max_members=20))
@@ -142,9 +144,9 @@ async def test_notifications_that_start_last_alert_the_same(story: Story) -> Non
         assert totals["repeated"] == 0
     ended = await story.until_alerted(gone, version=3)
     alerted = await story.recipients(gone)
-    # Two queues race: who came to match only after the cancellation arrived is not alerted of it.
-    # Whoever was alerted matched, and was alerted of the cancellation, once.
-    assert alerted.items() <= (await story.expected(gone)).items()
+    # The calls and the import wait in two queues. Imported rows are one transaction: either all who
+    # match among them were alerted before the cancellation came, or none of them.
+    assert alerted in (await story.expected(gone, register_before), await story.expected(gone))
     assert [(each["kind"], each["alerts"]) for each in ended["corrections"]] == (
         [("cancelled", len(alerted))] if alerted else []
     )
