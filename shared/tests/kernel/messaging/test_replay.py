@@ -14,6 +14,7 @@ from sqlalchemy import func, select, text, update
 
 from devkit.pytest_plugin import TestDatabases, Vhost, eventually
 from shared.contracts.base import now
+from shared.errors import IllegalMove
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, InboxRow, OutboxRow, ReplayRow
 from shared.kernel.messaging import quarantine, replay, topology
@@ -30,7 +31,6 @@ from shared.kernel.messaging.replay.domain import (
     NotKept,
     NotReplayable,
     OnlyOfTheLog,
-    RunIsOver,
     State,
     end,
 )
@@ -69,7 +69,7 @@ async def measure(event: Any, session: Any) -> None:
 
 
 async def invite(event: Any, session: Any) -> None:
-    """A consumer that tells people."""
+    """A consumer that alerts people."""
 
 
 def carpenters() -> Consumers:
@@ -445,7 +445,7 @@ async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(kernels):
     found = await seen(kernels, run)
     assert (found.state, found.sent, found.ended_because) == ("stopped", 2, "enough")
     assert found.ended_by == str(OPERATOR.subject)
-    with pytest.raises(RunIsOver):
+    with pytest.raises(IllegalMove):
         async with kernels.sessions.begin() as session:
             await replay.stop(session, OPERATOR, run.run, reason="again")
     async with kernels.sessions() as session:
@@ -461,7 +461,7 @@ def test_a_run_ends_once(before: State, after: State) -> None:
         end(run, after, at=now())
         assert run.state == after.value
     else:
-        with pytest.raises(RunIsOver):
+        with pytest.raises(IllegalMove):
             end(run, after, at=now())
         assert run.state == before.value
 

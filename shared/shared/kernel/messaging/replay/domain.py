@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from shared.errors import Away, Conflict, Invalid, NotFound
 from shared.kernel.data.tables import ReplayRow
+from shared.lifecycle import refuse_unless_allowed
 
 
 class Kind(StrEnum):
@@ -35,10 +36,6 @@ MOVES: dict[State, frozenset[State]] = {
 
 class NoSuchRun(NotFound):
     """This service has no such run: `GET /replays` lists them."""
-
-
-class RunIsOver(Conflict):
-    """The run has ended: begin another one."""
 
 
 class NoSuchQueue(NotFound):
@@ -74,9 +71,8 @@ class BrokerUnreachable(Away):
 
 
 def end(run: ReplayRow, target: State, *, at: datetime, by: str | None = None) -> None:
-    """Bring a run to its end; one that has ended stays as it is."""
-    if target not in MOVES[State(run.state)]:
-        raise RunIsOver(f"the run was {run.state} at {run.ended_at:%Y-%m-%d %H:%M} UTC")
+    """Bring a run to its end; `IllegalMove` where it has ended already."""
+    refuse_unless_allowed(MOVES, "run", State(run.state), target)
     run.state = target.value
     run.ended_at = at
     run.ended_by = by
