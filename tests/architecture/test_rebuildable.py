@@ -35,8 +35,8 @@ def a_call_for_everybody() -> CallOpened:
 
 @pytest.fixture(scope="module")
 async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
-    """Notifications with a call that is open to everybody: whoever tells people would tell now."""
-    # A connection each: the database counts what one has written until it tells of it, some later.
+    """Notifications with a call that is open to everybody: who alerts people would alert now."""
+    # A connection each: the database counts what one has written until it reports it, some later.
     engine = create_async_engine(databases.fresh("notifications"), poolclass=NullPool)
     made = make_sessions(engine)
     async with made.begin() as session:

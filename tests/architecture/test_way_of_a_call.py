@@ -28,10 +28,8 @@ from sqlalchemy import Engine, event, func, select
 from devkit import pytest_plugin
 from funding.app import create_app
 from funding.calls import queries as call_queries
-from funding.calls.domain import deadlines
-from notifications import metrics, tables
+from notifications import metrics
 from notifications.app import SPEC
-from notifications.audience import audience_lock
 from notifications.audience import handlers as audience_handlers
 from notifications.fanout import handlers
 from notifications.fanout.domain import audience_check as audience_check_rule
@@ -55,9 +53,6 @@ ACCEPT = "TAAWON_ACCEPT_DRAWING"
 MOST_FILES = 9
 BESIDE: dict[ModuleType, str] = {
     call_queries: "finds the call by its id",
-    deadlines: "the day of a moment in a zone",
-    tables: "the values of an enumeration",
-    audience_lock: "one statement, the lock",
     audience_check: "leaves at once where no number was confirmed",
     audience_check_rule: "the rule for a number that was confirmed",
     metrics: "counts and times the fan-out",

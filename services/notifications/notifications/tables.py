@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy import (
     Column,
     DateTime,
-    Enum,
     MetaData,
     func,
 )
@@ -19,13 +16,6 @@ metadata = MetaData(naming_convention=NAMING)
 
 
 mapper = registry(metadata=metadata)
-
-
-def choice(kind: type[StrEnum]) -> Enum:
-    """A text column that holds the values of an enumeration."""
-    return Enum(
-        kind, native_enum=False, length=12, values_callable=lambda e: [item.value for item in e]
-    )
 
 
 def moment(name: str, *, nullable: bool = False, default: bool = False) -> Column[object]:

@@ -16,7 +16,7 @@ from notifications.fanout.usecases import backfill, fanout_approval
 from .builders import imported
 
 
-async def received(sessions, *happened):
+async def consume(sessions, *happened):
     """Records and events, in the order in which they arrived."""
     async with sessions.begin() as session:
         for item in happened:

@@ -1,4 +1,4 @@
-"""What notifications tells a scrape, of fan-outs, the audience, holds and partner queues."""
+"""What a scrape of notifications reads: fan-outs, the audience, approvals and partner queues."""
 
 from __future__ import annotations
 

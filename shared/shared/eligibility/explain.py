@@ -1,4 +1,4 @@
-"""Tells a reader, in their language, why a track is open to them, why not, or what is missing."""
+"""Says to a reader, in their language, why a track is open to them, why not, or what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tables of the audience. Columns of criteria have the names of `Facts`, so that SQL finds them."""
+"""Tables of the audience, and the lock on them.
+
+Columns of criteria have the names of `Facts`, so that SQL finds them.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from notifications.tables import metadata, moment
 
+AUDIENCE_LOCK = 0x6175_6469  # "audi" in ASCII
+"""Between the audience and fan-outs, so that neither misses the other's uncommitted rows.
+
+A fan-out holds it alone. A backfill shares it with others, and asks for it when the change of the
+audience is committed: a fan-out that has missed the change is then waited for, and its subject is
+seen. Upserts of the audience share it too, for the sake of moments: these are those of statements,
+which come after the lock; the start of a transaction that waited would put it before the other.
+Fan-out approvals are decided under it as well, so under it nothing that a fan-out depends on moves.
+"""
+
 PROFILE_COLUMNS: tuple[tuple[str, type], ...] = (
     ("applicant_type", Text),
     ("legal_status", Text),
@@ -31,6 +44,7 @@ PROFILE_COLUMNS: tuple[tuple[str, type], ...] = (
     ("members_women_or_youth", Integer),
     ("created_on", Date),
 )
+PROFILE_FIELDS = [name for name, _ in PROFILE_COLUMNS]
 
 
 def _profile_columns() -> list[Column[object]]:

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import LARGEST_VERSION_GAP, refuse_version_gap
 from shared.contracts.registry import CooperativeRecord
+from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.messaging import erasure
 
-from .audience_lock import lock_audience
-from .models import PROFILE_COLUMNS, audience
+from .models import AUDIENCE_LOCK, PROFILE_COLUMNS, audience
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ async def store_cooperatives(session: AsyncSession, records: Sequence[Cooperativ
     an open subject only now is alerted by `backfill_alerts`, so the audience can be built again.
     """
     # The moments of the history come after those of a fan-out that is under way.
-    await lock_audience(session, shared=True)
+    await wait_for_lock(session, AUDIENCE_LOCK, shared=True)
     await _refuse_version_gaps(session, records)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
     newest |= await _without_erased(session, newest)

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from notifications.audience.rows import AnyRow
 from notifications.fanout.approval_text import (
     ApprovalExplanation,
     DecisionOut,
@@ -23,6 +22,7 @@ from shared.eligibility.verdict import Outcome, Rule, Verdict
 from shared.i18n.languages import Direction, ReaderLanguage, content_language
 from shared.i18n.locales import direction
 from shared.i18n.terms import Terms
+from shared.kernel.data.database import AnyRow
 
 from .domain import Because, ContentThen, ProfileThen, Then, best_of
 from .queries import Known

@@ -11,8 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.models import audience_history
-from notifications.audience.rows import PROFILE_FIELDS, AnyRow
+from notifications.audience.models import PROFILE_FIELDS, audience_history
 from notifications.database_clock import moment
 from notifications.fanout.domain.subjects import Subject
 from notifications.fanout.models import alert, subject_history
@@ -22,6 +21,7 @@ from notifications.inbox.queries import NoSuchCooperative
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.errors import Invalid
+from shared.kernel.data.database import AnyRow
 
 from .domain import ContentThen, ProfileThen, Then, decisive_moment, newest_at
 

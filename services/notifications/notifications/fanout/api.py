@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from notifications.audience import rows as audience_rows
 from notifications.database_clock import day_in_morocco, moment
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
@@ -17,6 +16,7 @@ from shared.contracts.base import Text
 from shared.contracts.criteria import CriteriaIn
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
+from shared.kernel.data.database import AnyRow
 from shared.kernel.web.requests import Caller, Session
 
 from .approval_text import By
@@ -77,7 +77,7 @@ async def list_approvals(
     return [_standing(row) for row in rows]
 
 
-def _standing(row: audience_rows.AnyRow) -> StandingApproval:
+def _standing(row: AnyRow) -> StandingApproval:
     content = Announcement.model_validate(row.content) if row.content else None
     return StandingApproval(
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,

@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from notifications.tables import choice, mapper, metadata, moment
+from notifications.tables import mapper, metadata, moment
+from shared.kernel.data.columns import choice
 
 from .domain.fanout_approval import ApprovalState, FanoutApproval
 from .domain.subjects import Subject, SubjectState

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.models import audience, audience_history
-from notifications.audience.rows import PROFILE_FIELDS, AnyRow
+from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
 from notifications.fanout.models import alert, subject, subject_history
 from shared.contracts.criteria import Profile
 from shared.errors import NotFound
+from shared.kernel.data.database import AnyRow
 
 from .models import alert_state
 from .usecases import ReadState

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import Select, and_, case, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.models import audience, audience_history
-from notifications.audience.rows import PROFILE_FIELDS, AnyRow, Within, lies_within
+from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
+from notifications.audience.territory import Within, lies_within
 from notifications.database_clock import moment
 from notifications.fanout.domain.fanout_approval import Decision
 from notifications.fanout.domain.subjects import Subject
@@ -24,7 +24,7 @@ from notifications.inbox.models import alert_state
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.eligibility.verdict import fields_of
-from shared.kernel.data.database import Sessions
+from shared.kernel.data.database import AnyRow, Sessions
 
 BATCH = 500
 """Rows per transaction: none stays open while a slow reader takes its time."""

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from notifications.tables import choice, mapper, metadata, moment
+from notifications.tables import mapper, metadata, moment
+from shared.kernel.data.columns import choice
 
 from .domain.partner_queue import PartnerQueue, PartnerQueueState
 

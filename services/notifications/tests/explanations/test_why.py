@@ -7,12 +7,12 @@ import pytest
 from notifications.labels import how_to_complete
 
 from ..builders import a_call, a_record, a_track, an_idea, extended, opened, published
-from ..commands import ask, received
+from ..commands import ask, consume
 
 
 async def test_who_was_alerted_reads_the_rules_that_matched_and_the_fields_behind_them(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -35,7 +35,7 @@ async def test_who_was_alerted_reads_the_rules_that_matched_and_the_fields_behin
 async def test_a_field_that_would_decide_is_named(api, tokens):
     record = a_record(members_youth=None)
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 50}))
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -107,7 +107,7 @@ async def test_who_was_not_alerted_reads_the_rule_that_excluded_it(
     api, tokens, criteria, profile, rule, says
 ):
     record, call = a_record(**profile), a_call(a_track(**criteria))
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -122,7 +122,7 @@ async def test_who_was_not_alerted_reads_the_rule_that_excluded_it(
 async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(api, tokens):
     record = a_record(language="ar")
     call = a_call(a_track(provinces=["MA-AGD"]), a_track(sectors=["CRAFTS"], min_members=50))
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -134,7 +134,7 @@ async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(api,
 
 async def test_an_idea_has_one_track_without_a_name(api, tokens):
     record, idea = a_record(region="MA-01", province="MA-HOC"), an_idea()
-    await received(api.sessions, record, published(idea))
+    await consume(api.sessions, record, published(idea))
 
     why = await ask(api, tokens, idea.idea_id, record)
 
@@ -144,7 +144,7 @@ async def test_an_idea_has_one_track_without_a_name(api, tokens):
 
 async def test_corrections_stand_beside_the_first_alert_and_leave_its_reason(api, tokens):
     record, call = a_record(), a_call()
-    await received(api.sessions, record, opened(call), extended(call))
+    await consume(api.sessions, record, opened(call), extended(call))
 
     why = await ask(api, tokens, call.call_id, record)
 

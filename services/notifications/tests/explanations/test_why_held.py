@@ -21,13 +21,13 @@ from ..builders import (
     published,
     withdrawn,
 )
-from ..commands import ask, decide, moment, read_ledger, received
+from ..commands import ask, consume, decide, moment, read_ledger
 
 
 async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens):
     record, call = a_record(), a_call()
     await decide(api, tokens, "held", "à relire", call.call_id)
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -45,10 +45,10 @@ async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens)
 async def test_while_it_is_held_why_and_ledger_name_the_same_ones(api, tokens):
     call = a_call(a_track(sectors=["ARGAN"]))
     fits, misfit, changed = a_record(), a_record(sector="CRAFTS"), a_record(sector="CRAFTS")
-    await received(api.sessions, fits, misfit, changed)
+    await consume(api.sessions, fits, misfit, changed)
     await decide(api, tokens, "held", "à relire", call.call_id)
-    await received(api.sessions, opened(call))
-    await received(api.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    await consume(api.sessions, opened(call))
+    await consume(api.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
 
     because = {
         str(each.cooperative_id): (await ask(api, tokens, call.call_id, each))["because"]
@@ -65,7 +65,7 @@ async def test_while_it_is_held_why_and_ledger_name_the_same_ones(api, tokens):
 async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staff(api, tokens):
     record = a_record()
     call = a_call(confirmed_audience=0)
-    await received(api.sessions, record, *(a_record() for _ in range(10)), opened(call))
+    await consume(api.sessions, record, *(a_record() for _ in range(10)), opened(call))
 
     why = await ask(api, tokens, call.call_id, record, language="ar")
     rows = await read_ledger(api, tokens, call.call_id)
@@ -96,8 +96,8 @@ async def test_a_cooperative_reads_neither_the_numbers_nor_what_an_operator_wrot
     record = a_record()
     by_itself, by_hand = a_call(confirmed_audience=0), a_call(a_track(sectors=["ARGAN"]))
     await decide(api, tokens, "held", "the funder is late", by_hand.call_id)
-    await received(api.sessions, record, *(a_record() for _ in range(10)))
-    await received(api.sessions, opened(by_itself), opened(by_hand))
+    await consume(api.sessions, record, *(a_record() for _ in range(10)))
+    await consume(api.sessions, opened(by_itself), opened(by_hand))
     headers = tokens.headers("cooperative", cooperatives=[record.cooperative_id])
 
     answers = [
@@ -131,7 +131,7 @@ async def test_of_a_stopped_subject_nobody_will_ever_be_alerted(api, tokens):
     record, call = a_record(), a_call()
     await decide(api, tokens, "held", "everything waits")
     await decide(api, tokens, "stopped", "a wrong cap", call.call_id)
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -141,9 +141,9 @@ async def test_of_a_stopped_subject_nobody_will_ever_be_alerted(api, tokens):
 
 async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
     record, call = a_record(), a_call()
-    await received(api.sessions, record)
+    await consume(api.sessions, record)
     await decide(api, tokens, "held", "everything waits")
-    await received(api.sessions, opened(call))
+    await consume(api.sessions, opened(call))
     in_between = await moment(api)
     await decide(api, tokens, "released", "go on")
 
@@ -160,7 +160,7 @@ async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
 async def test_of_a_call_that_ended_before_it_was_received_nobody_was_alerted(api, tokens, end):
     record, call = a_record(), a_call()
     ended = end(call)
-    await received(api.sessions, record, ended)
+    await consume(api.sessions, record, ended)
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -170,7 +170,7 @@ async def test_of_a_call_that_ended_before_it_was_received_nobody_was_alerted(ap
 
 async def test_of_an_idea_withdrawn_first_nobody_was_alerted(api, tokens):
     record, idea = a_record(), an_idea()
-    await received(api.sessions, record, withdrawn(idea), published(idea))
+    await consume(api.sessions, record, withdrawn(idea), published(idea))
 
     why = await ask(api, tokens, idea.idea_id, record)
 

@@ -9,7 +9,7 @@ import pytest
 from notifications.explanations import queries
 
 from ..builders import a_call, a_record, a_track, closed, opened, updated
-from ..commands import ask, moment, received
+from ..commands import ask, consume, moment
 
 
 async def test_the_reason_stays_that_of_then_after_the_record_changed(api, tokens):
@@ -18,9 +18,9 @@ async def test_the_reason_stays_that_of_then_after_the_record_changed(api, token
         a_record(sector="CRAFTS"),
         a_call(a_track(sectors=["ARGAN"])),
     )
-    await received(api.sessions, reader, left_out, opened(call), closed(call))
+    await consume(api.sessions, reader, left_out, opened(call), closed(call))
     swap = {"version": 2, "sector": "CRAFTS"}, {"version": 2, "sector": "ARGAN"}
-    await received(
+    await consume(
         api.sessions, reader.model_copy(update=swap[0]), left_out.model_copy(update=swap[1])
     )
 
@@ -37,11 +37,11 @@ async def test_the_reason_stays_that_of_then_after_the_record_changed(api, token
 async def test_another_moment_may_be_asked_for(api, tokens):
     record, call = a_record(sector="CRAFTS"), a_call(a_track(sectors=["ARGAN"]))
     before_all = await moment(api)
-    await received(api.sessions, record)
+    await consume(api.sessions, record)
     before_call = await moment(api)
-    await received(api.sessions, opened(call))
+    await consume(api.sessions, opened(call))
     excluded = await moment(api)
-    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
     reader = await moment(api)
 
     answers = [
@@ -61,9 +61,9 @@ async def test_another_moment_may_be_asked_for(api, tokens):
 
 async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(api, tokens):
     call, record = a_call(), a_record()
-    await received(api.sessions, opened(call))
+    await consume(api.sessions, opened(call))
     then = await moment(api)
-    await received(api.sessions, record)
+    await consume(api.sessions, record)
 
     why = await ask(api, tokens, call.call_id, record, at=then.isoformat())
 
@@ -73,8 +73,8 @@ async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(api, to
 
 async def test_who_came_late_but_in_time_is_judged_by_its_newest_record(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await received(api.sessions, opened(call), record)
-    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
+    await consume(api.sessions, opened(call), record)
+    await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -83,7 +83,7 @@ async def test_who_came_late_but_in_time_is_judged_by_its_newest_record(api, tok
 
 async def test_who_came_after_the_end_was_not_in_the_audience_then(api, tokens):
     call, record = a_call(), a_record()
-    await received(api.sessions, opened(call), closed(call), record)
+    await consume(api.sessions, opened(call), closed(call), record)
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -92,8 +92,8 @@ async def test_who_came_after_the_end_was_not_in_the_audience_then(api, tokens):
 
 async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await received(api.sessions, opened(call), record, closed(call))
-    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
+    await consume(api.sessions, opened(call), record, closed(call))
+    await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
     afterwards = await moment(api)
 
     why = await ask(api, tokens, call.call_id, record)
@@ -107,8 +107,8 @@ async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(api, toke
 
 async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_record(api, tokens):
     call, record = a_call(a_track(sectors=["ARGAN"])), a_record(sector="CRAFTS")
-    await received(api.sessions, record, opened(call))
-    await received(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
+    await consume(api.sessions, record, opened(call))
+    await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -117,8 +117,8 @@ async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_rec
 
 async def test_while_it_is_open_the_newest_criteria_count(api, tokens):
     call, record = a_call(a_track(provinces=["MA-AGD"])), a_record()
-    await received(api.sessions, record, opened(call))
-    await received(api.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
+    await consume(api.sessions, record, opened(call))
+    await consume(api.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -128,8 +128,8 @@ async def test_while_it_is_open_the_newest_criteria_count(api, tokens):
 
 async def test_who_is_alerted_only_after_the_criteria_changed_reads_those(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-AGD"]))
-    await received(api.sessions, record, opened(call))
-    await received(api.sessions, updated(call, tracks=(a_track(provinces=["MA-TIZ"]),)))
+    await consume(api.sessions, record, opened(call))
+    await consume(api.sessions, updated(call, tracks=(a_track(provinces=["MA-TIZ"]),)))
 
     why = await ask(api, tokens, call.call_id, record)
 
@@ -145,7 +145,7 @@ async def test_who_is_alerted_only_after_the_criteria_changed_reads_those(api, t
 )
 async def test_a_moment_to_come_or_without_a_zone_is_refused(api, tokens, at, says):
     record, call = a_record(), a_call()
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     answer = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}",
@@ -159,7 +159,7 @@ async def test_a_moment_to_come_or_without_a_zone_is_refused(api, tokens, at, sa
 
 async def test_what_lies_ahead_is_reported_by_the_clock_of_the_database(api, monkeypatch):
     record, call = a_record(), a_call()
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
     in_an_hour = await moment(api) + timedelta(hours=1)
 
     class Ahead(datetime):

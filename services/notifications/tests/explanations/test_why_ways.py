@@ -14,7 +14,7 @@ from notifications.explanations.explanations import WhyOut
 from shared.kernel.data.database import make_engine, make_sessions
 
 from ..builders import a_call, a_record, a_track, opened
-from ..commands import ask, received, taawon
+from ..commands import ask, consume, taawon
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from ..commands import ask, received, taawon
 )
 async def test_who_may_read_the_inbox_may_ask_why(api, tokens, roles, own, provinces, status):
     record, call = a_record(), a_call()
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
     headers = tokens.headers(
         *roles, provinces=provinces, cooperatives=[record.cooperative_id] if own else []
     )
@@ -50,7 +50,7 @@ async def test_who_may_read_the_inbox_may_ask_why(api, tokens, roles, own, provi
 async def test_what_was_never_known_is_not_found(api, tokens, knows_call, knows_record, code):
     record, call = a_record(), a_call()
     known = [record] * knows_record + [opened(call)] * knows_call
-    await received(api.sessions, *known)
+    await consume(api.sessions, *known)
 
     answer = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}",
@@ -71,7 +71,7 @@ async def test_the_command_answers_from_the_database(databases):
     url = databases.fresh("notifications")
     record, call = a_record(created_on=date(2020, 5, 4)), a_call(a_track(provinces=["MA-AGD"]))
     engine = make_engine(url, pool_size=1)
-    await received(make_sessions(engine), record, opened(call))
+    await consume(make_sessions(engine), record, opened(call))
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
 
@@ -87,7 +87,7 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
     url = databases.fresh("notifications")
     record, call = a_record(language="ar"), a_call()
     engine = make_engine(url, pool_size=1)
-    await received(make_sessions(engine), record, opened(call))
+    await consume(make_sessions(engine), record, opened(call))
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
     first = taawon(url, *asked).stdout
@@ -102,7 +102,7 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
 
 async def test_the_command_says_whom_to_ask_for_what_is_missing(api, tokens):
     record, call = a_record(sector=None), a_call(a_track(sectors=["ARGAN"]))
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     lines = lines_of(WhyOut.model_validate(await ask(api, tokens, call.call_id, record)))
 

@@ -425,7 +425,7 @@ async def test_the_newest_name_of_a_partner_stays(session):
 async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
     """All commit for real, at the same time, again and again: every cooperative is alerted once.
 
-    Three tell matches to backfill beside them, so that replicas meet, too.
+    Three backfill matches beside them, so that replicas meet, too.
     """
     engine = make_engine(databases.fresh("notifications"), pool_size=10)
     sessions = make_sessions(engine)

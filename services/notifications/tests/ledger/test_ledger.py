@@ -35,7 +35,7 @@ async def registered(api, *records):
         await backfill.backfill_alerts(session)
 
 
-async def received(api, *events):
+async def consume(api, *events):
     for event in events:
         async with api.sessions.begin() as session:
             await handlers.follow_call(event, session)
@@ -93,7 +93,7 @@ async def test_a_recipient_has_verdict_tracks_rules_and_unknown_fields(api, toke
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 10}))
     sure, unsure = a_record(), a_record(members_youth=None)
     await registered(api, sure, unsure)
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     lines = {line["cooperative_id"]: line for line in await lines_of(api, tokens, call)}
 
@@ -127,7 +127,7 @@ def test_the_verdict_is_that_of_the_best_track(eligible, unknown, verdict):
 async def test_the_language_of_the_rules_may_be_chosen(api, tokens):
     call = a_call()
     await registered(api, a_record())
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     (line,) = await lines_of(api, tokens, call, language="ar")
 
@@ -138,7 +138,7 @@ async def test_the_language_of_the_rules_may_be_chosen(api, tokens):
 async def test_the_state_is_what_any_account_of_the_cooperative_did(api, tokens, marks, state):
     call, record, other = a_call(), a_record(), a_record()
     await registered(api, record, other)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     reader = tokens.headers("operator")
     path = f"/cooperatives/{record.cooperative_id}/alerts"
     (alert,) = (await api.http.get(path, headers=reader)).json()["items"]
@@ -157,9 +157,9 @@ async def test_the_state_is_what_any_account_of_the_cooperative_did(api, tokens,
 async def test_corrections_and_late_ones_say_so(api, tokens):
     call, first, late = a_call(), a_record(), a_record()
     await registered(api, first)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     await registered(api, late)
-    await received(api, extended(call))
+    await consume(api, extended(call))
 
     lines = await lines_of(api, tokens, call)
 
@@ -180,7 +180,7 @@ async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobod
 ):
     call = a_call()
     await registered(api, a_record(), a_record(region="MA-99", sector="NEW"))
-    await received(api, opened(call))
+    await consume(api, opened(call))
     await decide(api, tokens, call, "held")
 
     totals = await totals_of(api, tokens, call, language="ar")
@@ -195,7 +195,7 @@ async def test_totals_are_labelled_in_the_language_asked_for_also_of_codes_nobod
 async def test_first_alerts_and_corrections_are_counted_apart(api, tokens):
     call = a_call()
     await registered(api, a_record(), a_record(members_youth=None))
-    await received(api, opened(call), extended(call))
+    await consume(api, opened(call), extended(call))
 
     totals = await totals_of(api, tokens, call)
 
@@ -214,7 +214,7 @@ async def test_first_alerts_and_corrections_are_counted_apart(api, tokens):
 async def test_who_matches_and_is_kept_back_is_listed_with_the_reason(api, tokens, state):
     call, alerted, waiting = a_call(), a_record(), a_record()
     await registered(api, alerted)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     await decide(api, tokens, call, state)
     await registered(api, waiting, a_record(province="MA-AGD"))
 
@@ -252,7 +252,7 @@ async def test_of_what_is_over_nobody_is_kept_back(api, tokens, state, end):
     call = a_call(deadline=past) if end == "deadline" else a_call()
     await decide(api, tokens, call, state)
     await registered(api, a_record(), a_record())
-    await received(api, opened(call), *ENDS[end](call))
+    await consume(api, opened(call), *ENDS[end](call))
 
     lines = await lines_of(api, tokens, call)
     totals = await totals_of(api, tokens, call)
@@ -265,7 +265,7 @@ async def test_after_a_release_nobody_is_kept_back(api, tokens):
     call = a_call()
     await decide(api, tokens, call, "held")
     await registered(api, a_record(), a_record())
-    await received(api, opened(call))
+    await consume(api, opened(call))
     before = await totals_of(api, tokens, call)
 
     await decide(api, tokens, call, "released")
@@ -279,7 +279,7 @@ async def test_after_a_release_nobody_is_kept_back(api, tokens):
 async def test_a_name_in_arabic_alone_is_shown_in_pages_and_table(api, tokens):
     call, record = a_call(), a_record(name_fr=None)
     await registered(api, record)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     await decide(api, tokens, call, "held")
     await registered(api, a_record(name_fr=None))
 
@@ -294,7 +294,7 @@ async def test_a_spreadsheet_sees_the_encoding_and_separates_tracks_and_rules(ap
     wide = a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])
     call = a_call(wide, a_track(sectors=["CRAFTS"]), a_track(min_members=5))
     await registered(api, a_record())
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     answer = await read_by(api, tokens.headers("operator"), call, "ledger.csv")
 
@@ -309,7 +309,7 @@ async def test_a_spreadsheet_sees_the_encoding_and_separates_tracks_and_rules(ap
 async def test_reasons_are_worked_out_beside_the_event_loop(api, tokens, monkeypatch, place):
     call, threads, line_of = a_call(), set(), ledger_csv.line_of
     await registered(api, a_record())
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     def noting(*given):
         threads.add(threading.current_thread())
@@ -326,7 +326,7 @@ async def test_reasons_are_worked_out_beside_the_event_loop(api, tokens, monkeyp
 async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(api, tokens):
     call, record = a_call(), a_record()
     await registered(api, record)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     async with api.sessions.begin() as session:
         await session.execute(delete(audience))
 
@@ -339,7 +339,7 @@ async def test_recipients_stay_in_the_ledger_while_the_audience_is_rebuilt(api, 
 async def test_pages_and_table_have_the_same_rows(api, tokens):
     call = a_call()
     await registered(api, *(a_record() for _ in range(5)))
-    await received(api, opened(call), extended(call))
+    await consume(api, opened(call), extended(call))
     await decide(api, tokens, call, "held")
     await registered(api, a_record(name_fr="=danger"))
 
@@ -357,7 +357,7 @@ async def test_pages_and_table_have_the_same_rows(api, tokens):
 @pytest.mark.parametrize("after", ["x", "WzFd", "WzAsIngiLDBd"])
 async def test_a_made_up_place_is_refused(api, tokens, after):
     call = a_call()
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     answer = await api.http.get(
         f"/subjects/{call.call_id}/ledger",
@@ -378,7 +378,7 @@ async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(a
     call = a_call(a_track(regions=["MA-09"]))
     own, other, unplaced = a_record(), a_record(province="MA-AGD"), a_record(province=None)
     await registered(api, own, other, unplaced)
-    await received(api, opened(call), extended(call))
+    await consume(api, opened(call), extended(call))
     await decide(api, tokens, call, "held")
     waiting = a_record(members_youth=None)
     await registered(api, waiting, a_record(province="MA-AGD"))
@@ -413,7 +413,7 @@ async def test_a_delegate_reads_of_the_cooperatives_of_the_own_provinces_alone(a
 async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_today(api, tokens):
     call, record = a_call(), a_record()
     await registered(api, record)
-    await received(api, opened(call))
+    await consume(api, opened(call))
     await registered(api, record.model_copy(update={"version": 2, "province": "MA-AGD"}))
 
     found = [
@@ -428,7 +428,7 @@ async def test_a_cooperative_that_moved_is_read_by_the_delegate_of_where_it_is_t
 async def test_a_delegate_without_provinces_reads_nothing_and_an_operator_everything(api, tokens):
     call = a_call()
     await registered(api, a_record())
-    await received(api, opened(call))
+    await consume(api, opened(call))
 
     none = await read_by(api, tokens.headers("delegate"), call, "totals")
     everything = await read_by(api, tokens.headers("operator", "delegate"), call, "totals")

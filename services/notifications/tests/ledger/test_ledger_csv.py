@@ -10,12 +10,12 @@ from notifications.ledger import queries
 from notifications.ledger.ledger_csv import HEADER
 
 from ..builders import a_call, a_record, a_track, extended, opened
-from ..commands import read_ledger, received
+from ..commands import consume, read_ledger
 
 
 async def test_totals_count_corrections_apart_from_first_alerts(api, tokens):
     call = a_call()
-    await received(api.sessions, a_record(), a_record(), opened(call), extended(call))
+    await consume(api.sessions, a_record(), a_record(), opened(call), extended(call))
 
     answer = await api.http.get(
         f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
@@ -29,8 +29,8 @@ async def test_totals_count_corrections_apart_from_first_alerts(api, tokens):
 async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(api, tokens):
     sure, unsure = a_record(), a_record(sector=None, name_fr="Coopérative, dite « Amal »")
     call = a_call(a_track(sectors=["ARGAN"]))
-    await received(api.sessions, sure, unsure, opened(call), extended(call))
-    await received(api.sessions, sure.model_copy(update={"version": 2, "province": "MA-AGD"}))
+    await consume(api.sessions, sure, unsure, opened(call), extended(call))
+    await consume(api.sessions, sure.model_copy(update={"version": 2, "province": "MA-AGD"}))
 
     rows = await read_ledger(api, tokens, call.call_id)
 
@@ -59,7 +59,7 @@ async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(api, to
 @pytest.mark.parametrize("name", ["=HYPERLINK(A1)", "+212", "-2+3", "@SUM(A1)"])
 async def test_a_name_never_becomes_a_formula(api, tokens, name):
     record, call = a_record(name_fr=name), a_call()
-    await received(api.sessions, record, opened(call))
+    await consume(api.sessions, record, opened(call))
 
     (row,) = await read_ledger(api, tokens, call.call_id)
 
@@ -68,7 +68,7 @@ async def test_a_name_never_becomes_a_formula(api, tokens, name):
 
 async def test_batches_of_the_ledger_follow_each_other_without_gap_or_repeat(api):
     call, records = a_call(), [a_record() for _ in range(5)]
-    await received(api.sessions, *records, opened(call), extended(call))
+    await consume(api.sessions, *records, opened(call), extended(call))
 
     batches = [batch async for batch in queries.ledger_batches(api.sessions, call.call_id, size=3)]
 

@@ -82,7 +82,7 @@ async def test_the_queue_of_what_was_dropped_has_no_limit_of_deliveries(served):
 
     made = await asyncio.to_thread(served.broker.management.get, path)
 
-    # Told nothing, a broker of version 4 throws away what came back 20 times.
+    # Without an answer, a broker of version 4 throws away what came back 20 times.
     assert made["arguments"]["x-delivery-limit"] == 2147483647
 
 

@@ -1,4 +1,4 @@
-"""Doors on a real broker: made one by one, without a lock, and found again when they are lost."""
+"""Partner queues on a real broker: made one by one, without a lock, and found again when lost."""
 
 from __future__ import annotations
 

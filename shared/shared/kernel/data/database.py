@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, event, select
+from sqlalchemy import ExceptionContext, Row, event, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -24,6 +24,8 @@ from shared.kernel.sleep import rest
 log = structlog.get_logger()
 
 Sessions = async_sessionmaker[AsyncSession]
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of a statement, whatever its columns."""
 T = TypeVar("T")
 _SETTINGS = "settings"
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.kernel.data.advisory_locks import wait_for_lock
 
 Made = TypeVar("Made")
 
@@ -24,6 +26,5 @@ async def made_before(
     """
     if key is None:
         return None
-    turn = func.hashtextextended(f"{caller}:{key}", 0)
-    await session.execute(select(func.pg_advisory_xact_lock(turn)))
+    await wait_for_lock(session, func.hashtextextended(f"{caller}:{key}", 0))
     return await session.scalar(query)

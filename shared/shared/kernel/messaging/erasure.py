@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data import audit
+from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.kernel.encryption.sealed_payloads import MAY_BE_SEALED, parsed, sealed_fields
 
@@ -27,7 +28,7 @@ from .relay import RELAY_LOCK
 ACTION: Final = "older sealed values erased"
 REPORT: Final = "report_sealed"
 _PAGE: Final = 20
-ERASURE_LOCK: Final = 0x666F_7267_6574  # "forget" in ASCII
+ERASURE_LOCK: Final = 0x6572_6173_65  # "erase" in ASCII
 """Shared by whoever keeps a body that may be sealed, held alone by whoever takes values out:
 otherwise each would miss the other's uncommitted rows for good."""
 
@@ -145,7 +146,7 @@ async def cleaned(session: AsyncSession, body: bytes) -> bytes:
     """A body that is about to be kept, without what was erased before it came."""
     if MAY_BE_SEALED not in body:
         return body
-    await session.execute(select(func.pg_advisory_xact_lock_shared(ERASURE_LOCK)))
+    await wait_for_lock(session, ERASURE_LOCK, shared=True)
     about = {each for holder, _ in sealed_fields(parsed(body)) for each in ids_of(holder)}
     return (await recall(session, about)).without(body) or body
 
@@ -158,7 +159,7 @@ async def scrub(
     The relay takes turns with this, so that neither waits for rows of the other.
     """
     for lock in (RELAY_LOCK, ERASURE_LOCK):
-        await session.execute(select(func.pg_advisory_xact_lock(lock)))
+        await wait_for_lock(session, lock)
     return {log.table.name: await _scrub_log(session, erased, log) for log in logs}
 
 

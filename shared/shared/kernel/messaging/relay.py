@@ -17,6 +17,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.kernel import failpoints, outage_causes
+from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import is_infrastructure
 from shared.kernel.data.pg_notify import NotifyListener
 from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
@@ -98,7 +99,7 @@ class Relay:
     async def send_batch(self) -> Sent:
         """Claim the oldest events, publish them together, and mark those that are safe to mark."""
         async with self.engine.begin() as tx:
-            if not await tx.scalar(select(func.pg_try_advisory_xact_lock(RELAY_LOCK))):
+            if not await take_lock(tx, RELAY_LOCK):
                 return Sent(0, clean=True)
             most = 1 if self._singles else self.batch
             rows = (await tx.execute(_CLAIM.limit(most))).all()

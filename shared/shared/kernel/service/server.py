@@ -6,7 +6,7 @@ import gc
 import socket
 from contextlib import suppress
 
-from . import lean  # noqa: F401  # isort: skip  # before anything that imports structlog
+from . import imports_without_rich  # noqa: F401  # isort: skip  # before anything that imports structlog
 
 import uvicorn
 

@@ -1,4 +1,4 @@
-"""What a service tells operators of itself, and of the way of one event."""
+"""What a service reports to operators of itself, and of the way of one event."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ async def test_one_message_sent_two_ways_at_once_has_two_outcomes(kernel: Yard):
 
 
 class Slow(Publisher):
-    """Hears of its first failure only after a while, as a batch does that waits for others."""
+    """Learns of its first failure only after a while, as a batch does that waits for others."""
 
     received: asyncio.Event
 

@@ -1,4 +1,4 @@
-"""A scrape never fails and never hurts; counts tell what was committed, under bounded labels."""
+"""A scrape never fails and never hurts; counts are of what was committed, under bounded labels."""
 
 from __future__ import annotations
 

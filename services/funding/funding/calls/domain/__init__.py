@@ -19,7 +19,6 @@ from .deadlines import (
     NoSuchTime,
     UnknownZone,
     check_deadline,
-    day_in,
     deadline_at_wall_clock,
 )
 from .terms import CallTerms, regions_reached, sectors_reached
@@ -42,7 +41,6 @@ __all__ = [
     "UnknownCall",
     "UnknownZone",
     "check_deadline",
-    "day_in",
     "deadline_at_wall_clock",
     "regions_reached",
     "sectors_reached",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import (
@@ -19,7 +20,7 @@ from shared.contracts.funding import (
 from shared.errors import Conflict, Forbidden, Invalid, NotFound
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
-from .deadlines import CASABLANCA, check_deadline, day_in
+from .deadlines import CASABLANCA, check_deadline
 from .terms import CallTerms, check_terms, regions_reached, sectors_reached
 
 
@@ -232,7 +233,7 @@ class Call:
             raise DeadlinePassed(f"the deadline, {self.closes_shown}, has passed")
 
     def _measure_ages_on_opening_day(self, at: datetime) -> None:
-        opening_day = day_in(self.zone, at)
+        opening_day = at.astimezone(ZoneInfo(self.zone)).date()
         self.terms = self.terms.model_copy(update={"reference_on": opening_day})
 
     def _keep(self, deadline: Deadline | None) -> None:

@@ -88,11 +88,6 @@ def shown_in(language: str, local: datetime, zone: str) -> str:
     )
 
 
-def day_in(zone: str, at: datetime) -> date:
-    """The date on a calendar in `zone` at that instant."""
-    return at.astimezone(zone_named(zone)).date()
-
-
 def check_year(when: date, field: str) -> None:
     """Refuse a date so far off that it can only be a typing error."""
     if not FIRST_YEAR <= when.year < LAST_YEAR:

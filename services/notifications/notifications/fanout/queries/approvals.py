@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.rows import AnyRow
+from shared.kernel.data.database import AnyRow
 
 from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, standing
 from ..models import fanout_approval, fanout_approval_decision, subject

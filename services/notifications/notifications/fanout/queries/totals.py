@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import audience, audience_history
-from notifications.audience.rows import AnyRow, Within, lies_within
+from notifications.audience.territory import Within, lies_within
 from shared.errors import NotFound
+from shared.kernel.data.database import AnyRow
 
 from ..domain.subjects import Subject
 from ..models import alert, subject

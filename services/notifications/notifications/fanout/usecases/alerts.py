@@ -1,6 +1,6 @@
 """Alerts: one statement writes every alert of a subject, each with its reasons.
 
-Whoever writes alerts holds the audience lock (`audience_lock`).
+Whoever writes alerts holds the audience lock (`AUDIENCE_LOCK`).
 """
 
 from __future__ import annotations

@@ -11,10 +11,15 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications import metrics
-from notifications.audience.audience_lock import lock_audience
-from notifications.audience.models import PROFILE_COLUMNS, audience, audience_change
+from notifications.audience.models import (
+    AUDIENCE_LOCK,
+    PROFILE_COLUMNS,
+    audience,
+    audience_change,
+)
 from shared.contracts.criteria import Profile
 from shared.kernel import failpoints
+from shared.kernel.data.advisory_locks import wait_for_lock
 
 from ..domain.subjects import Subject, audience_tracks, may_concern
 from ..models import subject as subject_table
@@ -53,7 +58,7 @@ async def backfill_alerts(session: AsyncSession) -> bool:
     changed = {cooperative_id for note in taken for cooperative_id in note}
     if not changed:
         return False
-    await lock_audience(session, shared=True)
+    await wait_for_lock(session, AUDIENCE_LOCK, shared=True)
     alerted = await backfill_matches(session, list(changed))
     failpoints.reach("audience.backfill.before-commit")
     log.info("audience matched", cooperatives=len(changed), alerted=alerted)

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.audience_lock import lock_audience
-from notifications.audience.models import CHANGE_CHANNEL
+from notifications.audience.models import AUDIENCE_LOCK, CHANGE_CHANNEL
 from notifications.database_clock import moment
 from shared.errors import IllegalMove
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
+from shared.kernel.data.advisory_locks import wait_for_lock
 
 from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
 from ..domain.subjects import FIRST, Subject, SubjectState
@@ -40,7 +40,7 @@ async def decide_approval(
     after a release of everything one subject after the other does (`fan_out_waiting`).
     """
     caller.require(Role.OPERATOR)
-    await lock_audience(session, shared=False)
+    await wait_for_lock(session, AUDIENCE_LOCK)
     now = await moment(session)
     found = await session.get(FanoutApproval, subject_id, with_for_update=True)
     before = {"state": found.state.value} if found else None
@@ -94,7 +94,7 @@ async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None)
         waiting = waiting.where(subject_table.c.subject_id == subject_id)
     if (await session.scalars(waiting)).first() is None:
         return False
-    await lock_audience(session, shared=False)
+    await wait_for_lock(session, AUDIENCE_LOCK)
     again = waiting.add_columns(is_held_back()).execution_options(populate_existing=True)
     found = (await session.execute(again)).first()
     if found is None:

@@ -17,9 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications import metrics
-from notifications.audience.audience_lock import lock_audience
+from notifications.audience.models import AUDIENCE_LOCK
 from shared.contracts.announcement import Announcement
 from shared.contracts.notifications import FanoutCompleted
+from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.messaging import outbox
 
 from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
@@ -38,7 +39,7 @@ async def follow_subject(session: AsyncSession, published: Announcement) -> None
     Versions may come in any order and more than once: the alerts are those of the newest, and
     nobody is alerted twice.
     """
-    await lock_audience(session, shared=False)
+    await wait_for_lock(session, AUDIENCE_LOCK)
     subject = await _remember(session, published) or Subject.first_received(published)
     # Written once, with what it came to: nothing here reads it back.
     with session.no_autoflush:

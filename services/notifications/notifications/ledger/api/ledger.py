@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from notifications.audience import rows as audience_rows
+from notifications.audience.territory import Within
 from notifications.fanout.queries import totals
 from notifications.parameters import After, provinces_read_by
 from shared.i18n.languages import ReaderLanguage
@@ -62,7 +62,7 @@ async def ledger(
 
 
 async def _lines(
-    sessions: SessionFactory, subject_id: UUID, language: str, within: audience_rows.Within
+    sessions: SessionFactory, subject_id: UUID, language: str, within: Within
 ) -> AsyncIterator[str]:
     yield csv_text([HEADER])
     async for batch in queries.ledger_batches(sessions, subject_id, within=within):

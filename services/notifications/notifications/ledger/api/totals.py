@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience import rows as audience_rows
+from notifications.audience.territory import Within
 from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
 from notifications.fanout.queries import approvals
@@ -66,7 +66,7 @@ class TotalsOut(SubjectOut):
     by_region: list[TotalOut]
     by_sector: list[TotalOut]
     by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
-    corrections: list[CorrectionOut] = Field(description="Told after the first alerts, in order.")
+    corrections: list[CorrectionOut] = Field(description="Alerts after the first ones, in order.")
     corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
     approval: ApprovalExplanation | None = Field(description="What keeps the fan-out back now.")
     not_alerted: int = Field(
@@ -195,7 +195,7 @@ async def _totals(
     session: AsyncSession,
     subject_id: UUID,
     column: Literal["region", "sector"],
-    within: audience_rows.Within,
+    within: Within,
     language: str,
 ) -> list[TotalOut]:
     return [

@@ -11,9 +11,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.rows import AnyRow
 from shared.errors import NotFound
-from shared.kernel.data.database import Sessions
+from shared.kernel.data.database import AnyRow, Sessions
 
 BATCH = 1_000
 

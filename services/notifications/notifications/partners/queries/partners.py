@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import and_, func, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from notifications.audience.rows import AnyRow
 from shared.kernel.admin.schemas import PartnerDelivery
+from shared.kernel.data.database import AnyRow
 
 from ..models import feed_delivery, feed_entry, partner, partner_queue_table, subscription
 

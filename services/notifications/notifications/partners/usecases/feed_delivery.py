@@ -8,13 +8,12 @@ that these entries may have gone out once more than it can prove.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 from aio_pika import Message
 from sqlalchemy import (
     BigInteger,
-    Row,
     and_,
     bindparam,
     delete,
@@ -29,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel import failpoints
-from shared.kernel.data.database import Sessions
+from shared.kernel.data.database import AnyRow, Sessions
 from shared.kernel.messaging import topology, wire
 from shared.kernel.messaging.publisher import Outcome, Outgoing, Publisher, Unroutable
 
@@ -40,7 +39,6 @@ from .partner_queue import PARTNER_EXCHANGE
 
 log = structlog.get_logger()
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 BATCH = 100
 AMQP = "amqp"
 FEED = "feed"

@@ -64,7 +64,7 @@ class Drop:
         return cls(queue, int(position), known, int(sending))
 
 
-# Told twice it changes nothing; only a copy that was sent again later opens a closed gap anew. What
+# A repeat changes nothing; only a copy that was sent again later opens a closed gap anew. What
 # went out again after the dropped copy, or was read in the feed, is no loss: closed from the start.
 _KEEP = text(
     """

@@ -13,12 +13,13 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import now
 from shared.kernel import failpoints
 from shared.kernel.context import working
+from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import Sessions, is_infrastructure
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import topology
@@ -51,7 +52,7 @@ class Replayer:
     async def step(self) -> bool:
         """Send one page of the oldest run whose queue has room; whether there was one."""
         async with self.sessions.begin() as session:
-            if not await session.scalar(select(func.pg_try_advisory_xact_lock(REPLAY_LOCK))):
+            if not await take_lock(session, REPLAY_LOCK):
                 return False
             for run_id in await self._running(session):
                 run = await session.get(ReplayRow, run_id, with_for_update=True)

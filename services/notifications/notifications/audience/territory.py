@@ -1,15 +1,12 @@
-"""What all reads share: a row, the names of the fields, and whose rows a reader sees."""
+"""Whose rows a reader sees: those of cooperatives in the provinces of a delegation."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, exists, true
+from sqlalchemy import ColumnElement, exists, true
 
-from .models import PROFILE_COLUMNS, audience
-
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-PROFILE_FIELDS = [name for name, _ in PROFILE_COLUMNS]
+from .models import audience
 
 Within: TypeAlias = frozenset[str] | None
 """Provinces whose cooperatives a reader sees; None: those of the whole country."""
