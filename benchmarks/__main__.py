@@ -22,8 +22,8 @@ from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
 
 from . import page
-from .lab import QUICK, Lab, Sizes
 from .run import GROUPS, run, services_of
+from .testbed import QUICK, Sizes, Testbed
 
 
 def bench(
@@ -55,9 +55,11 @@ def bench(
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     with _stack(runs / "bench") as stack:
         deadline = time.monotonic() + 60 * minutes
-        lab = Lab(stack, sizes, deadline, say=lambda words: console.print(words, style="dim"))
-        lab.open(services_of(names))
-        report = asyncio.run(run(lab, names))
+        testbed = Testbed(
+            stack, sizes, deadline, say=lambda words: console.print(words, style="dim")
+        )
+        testbed.open(services_of(names))
+        report = asyncio.run(run(testbed, names))
     arguments = shlex.join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
     report.environment |= {"command": command, "began_at": began_at}

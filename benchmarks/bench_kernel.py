@@ -16,7 +16,7 @@ from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.publisher import Outgoing
 from shared.kernel.messaging.topology import EVENTS
 
-from .lab import BENCH_VHOST, Lab
+from .testbed import BENCH_VHOST, Testbed
 
 DATABASE = "bench"
 DELAYS = (5.0,)
@@ -24,29 +24,29 @@ _FILLER = "é" * 400
 NOTE = "INSERT INTO note (event_id, slug) VALUES ($1, $2)"
 
 
-async def made(lab: Lab, consumers: Consumers) -> None:
+async def made(testbed: Testbed, consumers: Consumers) -> None:
     """The kernel's tables with one more, and the queues of these consumers."""
-    url = lab.database_url(DATABASE)
+    url = testbed.database_url(DATABASE)
     engine = create_async_engine(url)
     async with engine.begin() as tx:
         await tx.run_sync(metadata.create_all)
     await engine.dispose()
-    async with lab.database(DATABASE) as database:
+    async with testbed.database(DATABASE) as database:
         await database.execute(
             "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
         )
-    admin = lab.stack.broker.admin_url(BENCH_VHOST)
+    admin = testbed.stack.broker.admin_url(BENCH_VHOST)
     await topology.apply(admin, DELAYS, consumers.consumers)
 
 
-async def emptied(lab: Lab, database: asyncpg.Connection, queue: str) -> None:
+async def emptied(testbed: Testbed, database: asyncpg.Connection, queue: str) -> None:
     """Nothing kept from an earlier measure."""
     await database.execute("TRUNCATE inbox, outbox, note")
-    connection = await aio_pika.connect(lab.stack.broker.admin_url(BENCH_VHOST))
+    connection = await aio_pika.connect(testbed.stack.broker.admin_url(BENCH_VHOST))
     async with connection:
         channel = await connection.channel()
         await (await channel.get_queue(queue, ensure=False)).purge()
-    await lab.checkpoint()
+    await testbed.checkpoint()
 
 
 def event() -> PartnerRegistered:

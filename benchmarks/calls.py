@@ -1,4 +1,4 @@
-"""The two calls of the fan-out rows, and for each the bare statement that tells the same people."""
+"""The two calls of the fan-out rows, each with a bare statement that alerts the same people."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from shared.kernel.messaging.message_processor import MessageProcessor
 from shared.kernel.messaging.publisher import Publisher
 
 from . import bench_kernel
-from .lab import BENCH_VHOST, PATIENCE, Broken, Lab, in_turns, plain
 from .rows import Row, Sense, compared
+from .testbed import BENCH_VHOST, PATIENCE, Broken, Testbed, in_turns, plain
 
 BUDGET = 0.8
 PREFETCH = 10
@@ -44,18 +44,18 @@ async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
 QUEUE = consumers.consumers[0].queue
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """Rates of both, each on a full queue."""
-    await bench_kernel.made(lab, consumers)
-    async with lab.database(bench_kernel.DATABASE) as database:
+    await bench_kernel.made(testbed, consumers)
+    async with testbed.database(bench_kernel.DATABASE) as database:
 
         async def ours() -> float:
-            return await _rate(lab, database, lambda: _ours(lab))
+            return await _rate(testbed, database, lambda: _ours(testbed))
 
         async def by_hand() -> float:
-            return await _rate(lab, database, lambda: _by_hand(lab))
+            return await _rate(testbed, database, lambda: _by_hand(testbed))
 
-        rates, bare = await in_turns(lab, lab.sizes.rounds, ours, by_hand)
+        rates, bare = await in_turns(testbed, testbed.sizes.rounds, ours, by_hand)
     return [
         compared(
             "consumer: inbox and one write",
@@ -70,29 +70,31 @@ async def measure(lab: Lab) -> list[Row]:
 
 
 async def _rate(
-    lab: Lab, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
+    testbed: Testbed, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
 ) -> float:
-    await bench_kernel.emptied(lab, database, QUEUE)
-    async with lab.publisher("registry", BENCH_VHOST) as publisher:
-        events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(lab.sizes.messages)]
+    await bench_kernel.emptied(testbed, database, QUEUE)
+    async with testbed.publisher("registry", BENCH_VHOST) as publisher:
+        events = [
+            bench_kernel.outgoing(bench_kernel.event()) for _ in range(testbed.sizes.messages)
+        ]
         for start in range(0, len(events), 500):
             await publisher.publish(events[start : start + 500])
     seconds = await consume()
-    if await database.fetchval("SELECT count(*) FROM note") != lab.sizes.messages:
+    if await database.fetchval("SELECT count(*) FROM note") != testbed.sizes.messages:
         raise Broken("the consumer lost messages or took some twice")
-    return lab.sizes.messages / seconds
+    return testbed.sizes.messages / seconds
 
 
-async def _ours(lab: Lab) -> float:
+async def _ours(testbed: Testbed) -> float:
     """Our consumer, as a service attaches it."""
-    url = lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
-    engine = make_engine(lab.database_url(bench_kernel.DATABASE))
+    url = testbed.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
+    engine = make_engine(testbed.database_url(bench_kernel.DATABASE))
     publisher = Publisher(url, name="benchmark processor")
     processor = MessageProcessor(
         make_sessions(engine), publisher, "notifications", bench_kernel.DELAYS
     )
     broker = RabbitBroker(url, logger=None, apply_types=False)
-    left, finished = lab.sizes.messages, asyncio.Event()
+    left, finished = testbed.sizes.messages, asyncio.Event()
 
     async def process(consumer: Consumer, message: RabbitMessage) -> None:
         nonlocal left
@@ -113,15 +115,17 @@ async def _ours(lab: Lab) -> float:
     return seconds
 
 
-async def _by_hand(lab: Lab) -> float:
+async def _by_hand(testbed: Testbed) -> float:
     """What somebody writes who needs this one consumer and nothing else."""
-    connection = await aio_pika.connect(lab.stack.broker.url_of("notifications", vhost=BENCH_VHOST))
-    database_url = plain(lab.database_url(bench_kernel.DATABASE))
+    connection = await aio_pika.connect(
+        testbed.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
+    )
+    database_url = plain(testbed.database_url(bench_kernel.DATABASE))
     async with connection, asyncpg.create_pool(database_url, min_size=PREFETCH) as pool:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=PREFETCH)
         queue = await channel.get_queue(QUEUE, ensure=False)
-        left, finished = lab.sizes.messages, asyncio.Event()
+        left, finished = testbed.sizes.messages, asyncio.Event()
 
         async def process(message: AbstractIncomingMessage) -> None:
             nonlocal left

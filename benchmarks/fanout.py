@@ -18,8 +18,8 @@ from shared.kernel.messaging.topology import EVENTS
 
 from . import audience
 from .calls import NARROW, WIDE, Way
-from .lab import Broken, Commits, Lab, in_turns
 from .rows import Row, compared
+from .testbed import Broken, Commits, Testbed, in_turns
 
 BUDGET = 1.4
 """Of the wide call. What a fan-out adds to its statement is the same for every size, so a call of
@@ -42,9 +42,9 @@ def outgoing_event(event: CallOpened) -> Outgoing:
 
 @dataclass
 class FanoutRuns:
-    """Tells a call both ways. The table of alerts is empty before each."""
+    """Alerts of a call both ways. The table of alerts is empty before each."""
 
-    lab: Lab
+    testbed: Testbed
     database: asyncpg.Connection
     commits: Commits
     funding: Publisher
@@ -52,16 +52,18 @@ class FanoutRuns:
 
     @classmethod
     @asynccontextmanager
-    async def begun(cls, lab: Lab, *, count: int | None = None) -> AsyncIterator[FanoutRuns]:
+    async def begun(
+        cls, testbed: Testbed, *, count: int | None = None
+    ) -> AsyncIterator[FanoutRuns]:
         """With an audience in place."""
         async with AsyncExitStack() as open_:
-            database = await open_.enter_async_context(lab.database("notifications"))
-            await audience.fill(lab, database, count)
+            database = await open_.enter_async_context(testbed.database("notifications"))
+            await audience.fill(testbed, database, count)
             yield cls(
-                lab,
+                testbed,
                 database,
-                await open_.enter_async_context(Commits.of(lab, "notifications")),
-                await open_.enter_async_context(lab.publisher("funding")),
+                await open_.enter_async_context(Commits.of(testbed, "notifications")),
+                await open_.enter_async_context(testbed.publisher("funding")),
             )
 
     async def ours(self, way: Way) -> float:
@@ -87,7 +89,7 @@ class FanoutRuns:
 
     async def _clean(self) -> None:
         await self.database.execute("TRUNCATE alert")
-        await self.lab.checkpoint()
+        await self.testbed.checkpoint()
 
     async def _count(self, subject: UUID) -> int:
         return int(
@@ -108,22 +110,24 @@ class FanoutRuns:
         return count
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """A wide and a narrow call, each beside its bare statement."""
-    async with FanoutRuns.begun(lab) as fanout_runs:
+    async with FanoutRuns.begun(testbed) as fanout_runs:
         return [
-            await _compare(lab, fanout_runs, WIDE, BUDGET),
-            await _compare(lab, fanout_runs, NARROW, None),
+            await _compare(testbed, fanout_runs, WIDE, BUDGET),
+            await _compare(testbed, fanout_runs, NARROW, None),
         ]
 
 
-async def _compare(lab: Lab, fanout_runs: FanoutRuns, way: Way, budget: float | None) -> Row:
-    lab.statements[way.name] = way.statement
+async def _compare(
+    testbed: Testbed, fanout_runs: FanoutRuns, way: Way, budget: float | None
+) -> Row:
+    testbed.statements[way.name] = way.statement
     ours, bare = await in_turns(
-        lab, lab.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
+        testbed, testbed.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
     )
     return compared(
-        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {lab.sizes.cooperatives:,}",
+        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {testbed.sizes.cooperatives:,}",
         ours,
         bare,
         unit="s",

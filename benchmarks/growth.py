@@ -6,29 +6,31 @@ import statistics
 
 from .calls import NARROW, WIDE
 from .fanout import FanoutRuns
-from .lab import Broken, Lab
 from .rows import Row, compared
+from .testbed import Broken, Testbed
 
 BUDGET = 2.0
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """The narrow call has equally many matches at each size: what grows is who does not match."""
     narrow: dict[int, list[float]] = {}
     matches = set()
-    for size in (lab.sizes.cooperatives, *lab.sizes.grown):
-        lab.say(f"growth: {size:,} cooperatives")
-        async with FanoutRuns.begun(lab, count=size) as fanout_runs:
+    for size in (testbed.sizes.cooperatives, *testbed.sizes.grown):
+        testbed.say(f"growth: {size:,} cooperatives")
+        async with FanoutRuns.begun(testbed, count=size) as fanout_runs:
             await fanout_runs.ours(NARROW)
-            narrow[size] = [await fanout_runs.ours(NARROW) for _ in lab.rounds(lab.sizes.rounds)]
+            narrow[size] = [
+                await fanout_runs.ours(NARROW) for _ in testbed.rounds(testbed.sizes.rounds)
+            ]
             wide = await fanout_runs.ours(WIDE)
             matches.add(fanout_runs.matches(NARROW))
-            lab.growth.setdefault("narrow", []).append((size, statistics.median(narrow[size])))
-            lab.growth.setdefault("wide", []).append((size, wide))
-            lab.growth.setdefault("alerted", []).append((size, fanout_runs.matches(WIDE)))
+            testbed.growth.setdefault("narrow", []).append((size, statistics.median(narrow[size])))
+            testbed.growth.setdefault("wide", []).append((size, wide))
+            testbed.growth.setdefault("alerted", []).append((size, fanout_runs.matches(WIDE)))
     if len(matches) != 1:
         raise Broken(f"the narrow call has {sorted(matches)} matches: sizes can't be compared")
-    smallest = lab.sizes.cooperatives
+    smallest = testbed.sizes.cooperatives
     return [
         compared(
             f"growth: narrow call, {size:,} ÷ {smallest:,} cooperatives",
@@ -38,5 +40,5 @@ async def measure(lab: Lab) -> list[Row]:
             budget=BUDGET,
             note=f"{matches.copy().pop():,} matches at each size; audience loaded by COPY",
         )
-        for size in lab.sizes.grown
+        for size in testbed.sizes.grown
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from cryptography.fernet import Fernet
 
-from registry.console import CONSOLE
+from registry.local_operator import LOCAL_OPERATOR
 from registry.register.domain.cooperative import Entry
 from registry.register.models import rows as cooperative_rows
 from registry.register.register_file.decoding import lines_of
@@ -25,8 +25,8 @@ from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 
 from . import audience
-from .lab import Broken, Lab, in_turns, until
 from .rows import Row, compared, limited
+from .testbed import Broken, Testbed, in_turns, until
 
 BUDGET = 3.0
 AUDIENCE_SECONDS = 10.0
@@ -39,41 +39,43 @@ _COLUMNS = [
 ]
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """The import alone, then through all of the running system."""
-    path = audience.register_file(lab, lab.sizes.cooperatives)
-    url = lab.database_url(DATABASE)
+    path = audience.register_file(testbed, testbed.sizes.cooperatives)
+    url = testbed.database_url(DATABASE)
     await asyncio.to_thread(migrations.upgrade, "registry", url)
     engine = make_engine(url, pool_size=2)
-    async with lab.database(DATABASE) as database:
+    async with testbed.database(DATABASE) as database:
         ours, copied = await in_turns(
-            lab,
-            lab.sizes.imports,
-            lambda: _import(lab, database, make_sessions(engine), path),
-            lambda: _copy(lab, database, path),
+            testbed,
+            testbed.sizes.imports,
+            lambda: _import(testbed, database, make_sessions(engine), path),
+            lambda: _copy(testbed, database, path),
             warm=False,
         )
     await engine.dispose()
     return [
         compared(
-            f"register import, {lab.sizes.cooperatives:,} rows",
+            f"register import, {testbed.sizes.cooperatives:,} rows",
             ours,
             copied,
             unit="s",
             budget=BUDGET,
             note="÷ COPY into the same table and indexes after the same validation, unsealed",
         ),
-        await _until_known(lab, path),
+        await _until_known(testbed, path),
     ]
 
 
-async def _import(lab: Lab, database: asyncpg.Connection, sessions: Sessions, path: Path) -> float:
+async def _import(
+    testbed: Testbed, database: asyncpg.Connection, sessions: Sessions, path: Path
+) -> float:
     """As the command does it: validated, sealed, digested, published, batch by batch."""
-    await _emptied(lab, database)
+    await _emptied(testbed, database)
     began = time.perf_counter()
     rows = await _read_in(sessions, Sealer([Fernet.generate_key().decode()]), path)
     seconds = time.perf_counter() - began
-    await _check(lab, database, rows)
+    await _check(testbed, database, rows)
     return seconds
 
 
@@ -81,23 +83,23 @@ async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
     added = 0
     with path.open("rb") as stream:
         steps = imports.import_register(
-            sessions, sealer, CONSOLE, lines_of(stream), source=path.name
+            sessions, sealer, LOCAL_OPERATOR, lines_of(stream), source=path.name
         )
         async for step in steps:
             added = step.report.rows_added
     return added
 
 
-async def _copy(lab: Lab, database: asyncpg.Connection, path: Path) -> float:
+async def _copy(testbed: Testbed, database: asyncpg.Connection, path: Path) -> float:
     """One COPY of what the same reader lets through; nothing sealed, nobody alerted."""
-    await _emptied(lab, database)
+    await _emptied(testbed, database)
     began = time.perf_counter()
     with path.open("rb") as stream:
         await database.copy_records_to_table(
             "cooperative", records=_entries(lines_of(stream)), columns=_COLUMNS
         )
     seconds = time.perf_counter() - began
-    await _check(lab, database, await database.fetchval("SELECT count(*) FROM cooperative"))
+    await _check(testbed, database, await database.fetchval("SELECT count(*) FROM cooperative"))
     return seconds
 
 
@@ -112,35 +114,35 @@ def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
             yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
 
 
-async def _emptied(lab: Lab, database: asyncpg.Connection) -> None:
+async def _emptied(testbed: Testbed, database: asyncpg.Connection) -> None:
     await database.execute("TRUNCATE cooperative, register_import, outbox CASCADE")
-    await lab.checkpoint()
+    await testbed.checkpoint()
 
 
-async def _check(lab: Lab, database: asyncpg.Connection, rows: int) -> None:
-    if rows != lab.sizes.cooperatives:
-        raise Broken(f"{rows} of {lab.sizes.cooperatives} rows went in")
+async def _check(testbed: Testbed, database: asyncpg.Connection, rows: int) -> None:
+    if rows != testbed.sizes.cooperatives:
+        raise Broken(f"{rows} of {testbed.sizes.cooperatives} rows went in")
 
 
-async def _until_known(lab: Lab, path: Path) -> Row:
+async def _until_known(testbed: Testbed, path: Path) -> Row:
     """The audience grows while the import runs; the clock starts when its last row is in."""
-    async with lab.database("notifications") as known, lab.database("registry") as register:
+    async with testbed.database("notifications") as known, testbed.database("registry") as register:
         await audience.clear_audience(known)
-        await _emptied(lab, register)
-        engine = make_engine(lab.database_url("registry"), pool_size=2)
-        sealer = Sealer([lab.stack.seal_key()])
+        await _emptied(testbed, register)
+        engine = make_engine(testbed.database_url("registry"), pool_size=2)
+        sealer = Sealer([testbed.stack.seal_key()])
         began = time.perf_counter()
         await _read_in(make_sessions(engine), sealer, path)
         imported = time.perf_counter()
         await engine.dispose()
 
         async def all_known() -> bool:
-            return await _known(known) >= lab.sizes.cooperatives
+            return await _known(known) >= testbed.sizes.cooperatives
 
         await until(all_known, every=0.05)
         lag = time.perf_counter() - imported
     return limited(
-        f"audience complete after the last of {lab.sizes.cooperatives:,} rows",
+        f"audience complete after the last of {testbed.sizes.cooperatives:,} rows",
         lag,
         AUDIENCE_SECONDS,
         unit="s",

@@ -14,18 +14,21 @@ from shared.kernel.messaging.relay import Relay
 
 from . import bench_kernel
 from .consuming import QUEUE, consumers
-from .lab import BENCH_VHOST, Broken, Lab, in_turns
 from .rows import Row, compared
+from .testbed import BENCH_VHOST, Broken, Testbed, in_turns
 
 BATCH = 100
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """Rates of both, with the same messages in flight at once."""
-    await bench_kernel.made(lab, consumers)
-    async with lab.database(bench_kernel.DATABASE) as database:
+    await bench_kernel.made(testbed, consumers)
+    async with testbed.database(bench_kernel.DATABASE) as database:
         rates, bare = await in_turns(
-            lab, lab.sizes.rounds, lambda: _ours(lab, database), lambda: _bare(lab, database)
+            testbed,
+            testbed.sizes.rounds,
+            lambda: _ours(testbed, database),
+            lambda: _bare(testbed, database),
         )
     return [
         compared(
@@ -38,31 +41,31 @@ async def measure(lab: Lab) -> list[Row]:
     ]
 
 
-async def _ours(lab: Lab, database: asyncpg.Connection) -> float:
+async def _ours(testbed: Testbed, database: asyncpg.Connection) -> float:
     """Read, publish and mark, batch by batch, as the relay of a service does."""
-    await bench_kernel.emptied(lab, database, QUEUE)
-    engine = make_engine(lab.database_url(bench_kernel.DATABASE))
+    await bench_kernel.emptied(testbed, database, QUEUE)
+    engine = make_engine(testbed.database_url(bench_kernel.DATABASE))
     async with make_sessions(engine).begin() as session:
-        for _ in range(lab.sizes.messages):
+        for _ in range(testbed.sizes.messages):
             outbox.add(session, bench_kernel.event())
     sent = 0
-    async with lab.publisher("registry", BENCH_VHOST) as publisher:
+    async with testbed.publisher("registry", BENCH_VHOST) as publisher:
         relay = Relay(engine, publisher, "registry", batch=BATCH)
         began = time.perf_counter()
         while batch := (await relay.send_batch()).count:
             sent += batch
         seconds = time.perf_counter() - began
     await engine.dispose()
-    if sent != lab.sizes.messages:
-        raise Broken(f"the relay sent {sent} of {lab.sizes.messages} events")
+    if sent != testbed.sizes.messages:
+        raise Broken(f"the relay sent {sent} of {testbed.sizes.messages} events")
     return sent / seconds
 
 
-async def _bare(lab: Lab, database: asyncpg.Connection) -> float:
+async def _bare(testbed: Testbed, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
-    await bench_kernel.emptied(lab, database, QUEUE)
-    events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(lab.sizes.messages)]
-    url = lab.stack.broker.url_of("registry", vhost=BENCH_VHOST)
+    await bench_kernel.emptied(testbed, database, QUEUE)
+    events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(testbed.sizes.messages)]
+    url = testbed.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

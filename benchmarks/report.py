@@ -13,8 +13,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from .lab import Lab
 from .rows import Row, Sense
+from .testbed import Testbed
 
 PACKAGES = ("faststream", "aio-pika", "asyncpg", "sqlalchemy", "celery", "dramatiq", "psycopg")
 
@@ -77,9 +77,9 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.4f}"
 
 
-async def surroundings(lab: Lab) -> dict[str, Any]:
+async def surroundings(testbed: Testbed) -> dict[str, Any]:
     """Machine, servers and versions: without them a number means nothing."""
-    async with lab.database("notifications") as database:
+    async with testbed.database("notifications") as database:
         postgres = await database.fetchval("SHOW server_version")
     return {
         "machine": {
@@ -94,11 +94,11 @@ async def surroundings(lab: Lab) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "postgresql": postgres.split()[0],
-            "rabbitmq": lab.stack.broker.management.get("overview")["rabbitmq_version"],
+            "rabbitmq": testbed.stack.broker.management.get("overview")["rabbitmq_version"],
             **{name: found for name in PACKAGES if (found := _version(name))},
         },
-        "rounds": lab.sizes.rounds,
-        "cooperatives": lab.sizes.cooperatives,
+        "rounds": testbed.sizes.rounds,
+        "cooperatives": testbed.sizes.cooperatives,
     }
 
 

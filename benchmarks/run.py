@@ -19,20 +19,20 @@ from . import (
     hop,
     importing,
     memory,
-    peering,
+    peer_libraries,
     relaying,
     starting,
 )
-from .lab import Lab
 from .report import Report, surroundings
 from .rows import Row
+from .testbed import Testbed
 
 
 @dataclass(frozen=True)
 class Group:
     """Rows that are measured together, and the processes that must run for them."""
 
-    measure: Callable[[Lab], Awaitable[list[Row]]]
+    measure: Callable[[Testbed], Awaitable[list[Row]]]
     services: tuple[str, ...] = ()
 
 
@@ -48,7 +48,7 @@ GROUPS = {
     "feeds": Group(feeds.measure, ("notifications",)),
     "disk": Group(disk.measure, ("notifications",)),
     "memory": Group(memory.measure, SERVICES),
-    "peers": Group(peering.measure, ("notifications",)),
+    "peers": Group(peer_libraries.measure, ("notifications",)),
 }
 
 
@@ -58,23 +58,25 @@ def services_of(names: Sequence[str]) -> list[str]:
     return [service for service in SERVICES if service in needed]
 
 
-async def run(lab: Lab, names: Sequence[str]) -> Report:
+async def run(testbed: Testbed, names: Sequence[str]) -> Report:
     """The groups one after the other; those that the time does not suffice for are named."""
     report = Report(
-        environment=await surroundings(lab), growth=lab.growth, statements=lab.statements
+        environment=await surroundings(testbed),
+        growth=testbed.growth,
+        statements=testbed.statements,
     )
     began = time.monotonic()
     for name in names:
-        if lab.seconds_left <= 0:
+        if testbed.seconds_left <= 0:
             report.left_out.append(f"{name} (out of time)")
             continue
-        if name == "peers" and (missing := peering.missing()):
+        if name == "peers" and (missing := peer_libraries.missing()):
             report.left_out.append(f"peers (not installed: {', '.join(missing)})")
             continue
-        lab.say(f"{name} …")
+        testbed.say(f"{name} …")
         started = time.monotonic()
-        report.rows += await GROUPS[name].measure(lab)
-        lab.say(f"{name}: {time.monotonic() - started:.0f} s")
+        report.rows += await GROUPS[name].measure(testbed)
+        testbed.say(f"{name}: {time.monotonic() - started:.0f} s")
     report.environment["minutes"] = round((time.monotonic() - began) / 60, 1)
     report.environment["machine"]["load_after"] = round(os.getloadavg()[0], 1)
     return report

@@ -36,7 +36,7 @@ def late(metric: str, *labels: str, quantile: float = 0.95) -> str:
 
 
 def of_services(metric: str, *labels: str, where: str = "") -> str:
-    """Of the services that are chosen; replicas tell the same, so the highest counts."""
+    """Of the services that are chosen; replicas report the same, so the highest counts."""
     matched = ", ".join(filter(None, (where, 'service=~"$service"')))
     return f"max by ({', '.join(('service', *labels))}) ({metric}{{{matched}}})"
 
@@ -60,7 +60,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             width=4,
         ),
         Panel(
-            "Told to nobody yet", "max(taawon_subjects_without_fanout)", "", kind="stat", width=4
+            "Alerted to nobody yet", "max(taawon_subjects_without_fanout)", "", kind="stat", width=4
         ),
         Panel(
             "Feed entries that wait",

@@ -383,7 +383,7 @@ class Load:
         self.story.undrawn = [*chosen, *others]
         return await self.story.more_cooperatives(count) if len(chosen) == count else None
 
-    # Doors
+    # Partner queues
 
     async def _renew_partner_queue(self, chances: Random) -> None:
         await self.renew_partner_queue()

@@ -13,7 +13,7 @@ from random import Random
 import asyncpg
 
 from devkit.stack_layout import PROVISIONER
-from notifications.audience.audience_lock import AUDIENCE_LOCK
+from notifications.audience.models import AUDIENCE_LOCK
 from shared.kernel.messaging.relay import RELAY_LOCK
 
 from ..journeys.stories import Story

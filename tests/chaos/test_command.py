@@ -1,4 +1,4 @@
-"""`make chaos` tells a program by its exit code what it tells people in the table."""
+"""`make chaos` says to a program by its exit code what it says to people in the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judgement sees every way to tell too few, too many, too late or something else."""
+"""The judgement sees every way to alert too few, too many, too late or of something else."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_correction_that_names_another_version_is_wrong():
     other = {**everybody_with(0, 3), BRAHIM: AlertsWritten([0, 3], [2, 2])}
     found = verified(EXTENDED, other, notified_version=3, subject=MOVING)
 
-    assert faults(found) == (0, 0, ["a correction tells another version than its own"])
+    assert faults(found) == (0, 0, ["a correction is of another version than its own"])
 
 
 def test_a_wrong_verdict_is_seen_where_nobody_changes():

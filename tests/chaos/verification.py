@@ -31,7 +31,7 @@ class Verdict:
 
 @dataclass
 class AlertsWritten:
-    """The alerts of one cooperative about one subject: editions and the versions that they tell."""
+    """The alerts of one cooperative about one subject: editions, and their versions."""
 
     editions: list[int] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Due:
 
 def due(published: Iterable[Announcement], received: Mapping[int, datetime]) -> Due:
     """What had to be alerted of a subject, from what its owner published, in the order it was
-    heard.
+    received.
 
     What is older than the newest received changes nothing. Nobody is alerted of what is not open,
     but whoever was alerted of a subject is alerted of every change of it, except that it is simply
@@ -119,7 +119,7 @@ def _wrong_words(
     if late := sum(_is_wrong_first(subject, one, due) for one in alerts.values()):
         found.append(f"{late} alerted first of a version that was not to be alerted first")
     if any(e not in (FIRST, v) for one in alerts.values() for e, v in _pairs(one)):
-        found.append("a correction tells another version than its own")
+        found.append("a correction is of another version than its own")
     if subject.is_still and any(
         one.is_sure != (meant.get(who) == "eligible") for who, one in alerts.items()
     ):

@@ -8,10 +8,10 @@ from typing import Any
 
 from devkit.client import Client, Refused
 from devkit.demo import story
-from devkit.demo.cast import PARTNERS, Cast, PartnerQueue
-from devkit.demo.reading import seeds_of
+from devkit.demo.participants import PARTNERS, Participants, PartnerQueue
 from devkit.demo.results import PATIENCE, DemoResult
 from devkit.demo.screen import Screen
+from devkit.demo.seeds_and_feeds import seeds_of
 from shared.kernel.waiting import wait_until
 
 from .deployment import Deployment
@@ -43,13 +43,15 @@ class DemoRun:
 
 def begun(deployment: Deployment) -> DemoRun:
     """The demonstration's register, partners, idea and calls, while containers are restarted."""
-    cast, screen, demo_result = Cast(deployment), Screen(), DemoResult()
-    operator = cast.operator()
+    participants, screen, demo_result = Participants(deployment), Screen(), DemoResult()
+    operator = participants.operator()
     story.import_register(deployment, operator, demo_result, count=COUNT, seed=1, screen=screen)
-    partners = {card.slug: cast.partner(operator, card) for card in PARTNERS}
-    partner_queues = {slug: cast.partner_queue(client, slug) for slug, client in partners.items()}
+    partners = {card.slug: participants.partner(operator, card) for card in PARTNERS}
+    partner_queues = {
+        slug: participants.partner_queue(client, slug) for slug, client in partners.items()
+    }
     demo_run = DemoRun(deployment, operator, partners, partner_queues, demo_result, [])
-    demo_run.subjects.append(published_idea(operator, cast.moderator(operator)))
+    demo_run.subjects.append(published_idea(operator, participants.moderator(operator)))
     calls = seeds_of("funding")(datetime.now(UTC).date())
     for call, victims in zip(calls, VICTIMS, strict=True):
         demo_run.subjects.append(opened_call(operator, call))

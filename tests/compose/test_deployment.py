@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from devkit.demo.cast import PartnerQueue
-from devkit.demo.reading import read_feed
+from devkit.demo.participants import PartnerQueue
+from devkit.demo.seeds_and_feeds import read_feed
 from devkit.stack_layout import SERVICES
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until

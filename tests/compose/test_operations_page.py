@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from devkit.demo.reading import read_feed, seeds_of
 from devkit.demo.results import PATIENCE
+from devkit.demo.seeds_and_feeds import read_feed, seeds_of
 from devkit.stack_layout import OPERATOR, SERVICES
 from devkit.state import is_free
 from shared.kernel.waiting import wait_until

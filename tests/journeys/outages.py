@@ -21,7 +21,7 @@ from devkit.broker import Server
 from devkit.processes import Process
 from devkit.stack_layout import PROVISIONER, SERVICES
 from devkit.state import free_port
-from notifications.audience.audience_lock import AUDIENCE_LOCK
+from notifications.audience.models import AUDIENCE_LOCK
 from shared.contracts.criteria import Criteria, LegalStatus
 from shared.kernel.messaging.relay import RELAY_LOCK
 

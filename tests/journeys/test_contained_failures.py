@@ -130,7 +130,7 @@ async def test_a_consumer_that_fails_twice_works_the_third_time_and_others_go_on
 
 
 def attempts(story: Story, correlation_id: str) -> list[int]:
-    """The failed attempts at an event that the log of notifications tells of."""
+    """The failed attempts at an event that the log of notifications names."""
     again = "message to be tried again"
     lines = story.log_lines("notifications", event=again, correlation_id=correlation_id)
     assert {line["queue"] for line in lines} == {FOLLOW_CALL}

@@ -18,8 +18,8 @@ from uuid import UUID
 import pytest
 
 from devkit.client import Client
-from devkit.demo.cast import PARTNERS
-from devkit.demo.reading import read_feed
+from devkit.demo.participants import PARTNERS
+from devkit.demo.seeds_and_feeds import read_feed
 from devkit.stack import Stack
 from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES
 from notifications.fanout.domain.subjects import audience_tracks

@@ -1,4 +1,4 @@
-"""What is watched from outside: every rule and graph asks for what the services really tell."""
+"""What is watched from outside: every rule and graph asks for what the services really report."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def queries(board: dict[str, Any]) -> Iterator[str]:
 
 
 def wrong_in(expression: str, live: Live) -> list[str]:
-    """What an expression asks for that no service tells."""
+    """What an expression asks for that no service reports."""
     names = set(METRIC.findall(expression))
     wrong = [f"no metric {name}" for name in names - live.names]
     if not names:
@@ -91,10 +91,10 @@ def _wrong_matchers(name: str, inside: str, live: Live) -> Iterator[str]:
     for label, operator, value in MATCHER.findall(inside):
         if label in OF_TARGETS:
             continue
-        until_alerted = live.labels.get(name, {}).get(label, set())
-        if not until_alerted:
+        known = live.labels.get(name, {}).get(label, set())
+        if not known:
             yield f"{name} has no label {label}"
-        elif operator == "=" and value not in until_alerted | _possible(label):
+        elif operator == "=" and value not in known | _possible(label):
             yield f"{name} never has {label}={value}"
 
 
@@ -138,12 +138,12 @@ def test_what_nobody_publishes_is_found(live: Live, expression: str) -> None:
 
 
 def test_every_metric_of_ours_is_explained(live: Live) -> None:
-    until_alerted = {
+    shown = {
         re.sub(rf"({'|'.join(SUFFIXES)})$", "", n) for n in live.names if n.startswith("taawon_")
     }
     page = OPERATIONS.read_text(encoding="utf-8")
 
-    assert sorted(name for name in until_alerted if name not in page) == []
+    assert sorted(name for name in shown if name not in page) == []
 
 
 def test_every_rule_says_when_how_bad_and_what_next() -> None:

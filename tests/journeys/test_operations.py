@@ -47,8 +47,8 @@ async def test_every_service_shows_how_it_stands(ask: Ask) -> None:
     assert code == 0
     assert [row["name"] for row in rows if row["up"] and row["ready"]] == list(SERVICES)
     assert all(row["status"]["revision"] == row["status"]["newest_revision"] for row in rows)
-    (until_alerted,) = [row for row in rows if row["name"] == "notifications"]
-    queues = until_alerted["status"]["consumers"]["queues"]
+    (notifications,) = [row for row in rows if row["name"] == "notifications"]
+    queues = notifications["status"]["consumers"]["queues"]
     assert "notifications.follow_call" in queues
 
 

@@ -39,7 +39,7 @@ async def partner_queues(story: Story) -> PartnerQueues:
 
 
 TURNED_AWAY = "Expected one of .'Connection.OpenOk'., got <Connection.Close"
-"""How the client tells that the broker closed the connection when it named its vhost."""
+"""How the client says that the broker closed the connection when it named its vhost."""
 
 Step = Callable[[AbstractChannel, PartnerQueues], Awaitable[object]]
 

@@ -62,12 +62,12 @@ async def test_a_call_reaches_exactly_those_whom_the_evaluator_finds_in_the_file
 
     totals = await story.until_alerted(call_id)
 
-    until_alerted = await story.recipients(call_id)
-    assert until_alerted == await story.expected(call_id)
-    counts = Counter(until_alerted.values())
+    alerted = await story.recipients(call_id)
+    assert alerted == await story.expected(call_id)
+    counts = Counter(alerted.values())
     assert min(counts["eligible"], counts["unknown"]) > 0
     assert (totals["eligible"], totals["unknown"]) == (counts["eligible"], counts["unknown"])
-    assert totals["matched"] == totals["alerted"] == len(until_alerted)
+    assert totals["matched"] == totals["alerted"] == len(alerted)
     assert totals["repeated"] == 0
 
 
@@ -77,13 +77,9 @@ async def test_the_totals_by_region_and_sector_add_up_to_the_recipients(story: S
     totals = await story.until_alerted(call_id)
 
     register = await story.register()
-    until_alerted = (await story.expected(call_id)).items()
-    assert rows(totals["by_region"]) == Counter(
-        (register[who].region, v) for who, v in until_alerted
-    )
-    assert rows(totals["by_sector"]) == Counter(
-        (register[who].sector, v) for who, v in until_alerted
-    )
+    alerted = (await story.expected(call_id)).items()
+    assert rows(totals["by_region"]) == Counter((register[who].region, v) for who, v in alerted)
+    assert rows(totals["by_sector"]) == Counter((register[who].sector, v) for who, v in alerted)
 
 
 def rows(totals: list[dict[str, object]]) -> Counter[tuple[object, str]]:
@@ -96,14 +92,14 @@ async def test_a_published_idea_reaches_its_territory_and_sectors(story: Story) 
 
     totals = await story.until_alerted(idea_id, version=1)
 
-    until_alerted = await story.recipients(idea_id)
-    assert until_alerted == await story.expected(idea_id)
+    alerted = await story.recipients(idea_id)
+    assert alerted == await story.expected(idea_id)
     assert (totals["kind"], totals["state"], totals["matched"]) == (
         "idea",
         "open",
-        len(until_alerted),
+        len(alerted),
     )
-    assert len(until_alerted) > 10
+    assert len(alerted) > 10
 
 
 async def test_an_alert_says_why_in_arabic_and_in_french(story: Story) -> None:
@@ -126,8 +122,8 @@ async def test_an_alert_says_why_in_arabic_and_in_french(story: Story) -> None:
 async def test_an_alert_that_is_not_sure_names_what_the_register_lacks(story: Story) -> None:
     call_id = await story.open_call(YOUNG_AND_SMALL)
     await story.until_alerted(call_id)
-    until_alerted = await story.recipients(call_id)
-    someone = next(who for who, verdict in until_alerted.items() if verdict == "unknown")
+    alerted = await story.recipients(call_id)
+    someone = next(who for who, verdict in alerted.items() if verdict == "unknown")
 
     (alert,) = await story.alerts_of(someone, about=call_id)
 
@@ -294,5 +290,5 @@ async def came_again(story: Story, before: list[float]) -> bool:
     return await repeated(story) == [count + 1 for count in before]
 
 
-def eligible_one(until_alerted: dict[UUID, str]) -> UUID:
-    return next(who for who, verdict in until_alerted.items() if verdict == "eligible")
+def eligible_one(alerted: dict[UUID, str]) -> UUID:
+    return next(who for who, verdict in alerted.items() if verdict == "eligible")

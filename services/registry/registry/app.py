@@ -12,7 +12,7 @@ from shared.kernel.settings import Settings
 from . import db_metrics, owners, snapshots
 from .identity import jobs as identity_jobs
 from .identity.api import accounts, api_clients, tokens
-from .identity.own_keys import own_keys
+from .identity.stored_keys import stored_keys
 from .identity.usecases.tokens import TokenRefused
 from .partners import api as partners
 from .privacy import api as persons
@@ -62,7 +62,7 @@ SPEC = ServiceSpec(
         identity_jobs.delete_old_failures,
         privacy_jobs.delete_reports,
     ),
-    keys=own_keys,
+    keys=stored_keys,
     sealed=SEALED_COLUMNS,
     measures=db_metrics.MEASURES,
     larger_bodies=larger_bodies,

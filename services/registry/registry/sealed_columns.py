@@ -10,12 +10,12 @@ from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.encryption.stores import SealedColumn
 
-from .console import CONSOLE
 from .identity import models
 from .identity.usecases.accounts import email_mark
 from .identity.usecases.identities import identity_marks
 from .identity.usecases.login_throttling import delete_old_failures
 from .identity.usecases.tokens import rotate_signing_key
+from .local_operator import LOCAL_OPERATOR
 from .privacy import models as privacy_models
 from .register.contact_sealing import mark_of
 from .register.domain.cooperative import Contact
@@ -38,7 +38,7 @@ def _subject_mark(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str,
 
 
 async def _new_signing_key(session: AsyncSession, sealer: Sealer) -> str:
-    return (await rotate_signing_key(session, sealer, CONSOLE)).kid
+    return (await rotate_signing_key(session, sealer, LOCAL_OPERATOR)).kid
 
 
 SEALED_COLUMNS: Final = SealedColumns(

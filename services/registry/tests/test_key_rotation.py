@@ -19,12 +19,12 @@ from sqlalchemy import func, insert, select, text, update
 
 from devkit import pytest_plugin
 from devkit.forks import commands
-from registry.console import CONSOLE
 from registry.identity import models, queries
 from registry.identity.domain.accounts import AccountExists, IdentityTaken
 from registry.identity.usecases import accounts, identities, tokens
 from registry.identity.usecases.accounts import email_mark
 from registry.identity.usecases.identities import find_linked, identity_marks
+from registry.local_operator import LOCAL_OPERATOR
 from registry.register import queries as register_queries
 from registry.register.domain.imports import RegisterImport
 from registry.register.models import rows as cooperative_rows
@@ -65,10 +65,10 @@ async def sessions(url: str) -> AsyncIterator[Sessions]:
     await imported(sessions, BEFORE)
     async with sessions.begin() as session:
         account = await accounts.create_account(
-            session, BEFORE, CONSOLE, email=EMAIL, password=PASSWORD, roles=[Role.OPERATOR]
+            session, BEFORE, LOCAL_OPERATOR, email=EMAIL, password=PASSWORD, roles=[Role.OPERATOR]
         )
         await session.flush()
-        await identities.link_identity(session, BEFORE, CONSOLE, account.id, **IDENTITY)
+        await identities.link_identity(session, BEFORE, LOCAL_OPERATOR, account.id, **IDENTITY)
     await signed_in(sessions, BEFORE, url)
     async with sessions.begin() as session:
         body = await session.scalar(select(OutboxRow.body).limit(1))
@@ -92,7 +92,9 @@ def a_dead_letter(body: bytes | None) -> dict[str, Any]:
 
 async def imported(sessions: Sessions, sealer: Sealer) -> RegisterImport:
     lines = lines_of(io.BytesIO(a_file(*many_rows(ROWS, "TPI des clés"))))
-    async for step in imports.import_register(sessions, sealer, CONSOLE, lines, source="k.csv"):
+    async for step in imports.import_register(
+        sessions, sealer, LOCAL_OPERATOR, lines, source="k.csv"
+    ):
         report = step.report
     return report
 
@@ -116,7 +118,7 @@ async def is_linked(sessions: Sessions, sealer: Sealer) -> bool:
         account = await find_linked(session, identity_marks(sealer, **IDENTITY))
         assert account is not None
         with pytest.raises(IdentityTaken):
-            await identities.link_identity(session, sealer, CONSOLE, account.id, **IDENTITY)
+            await identities.link_identity(session, sealer, LOCAL_OPERATOR, account.id, **IDENTITY)
         (seen,) = await queries.list_identities(session, sealer, account.id)
     return seen.subject == IDENTITY["subject"]
 
@@ -186,7 +188,7 @@ async def test_in_every_phase_people_sign_in_and_an_e_mail_is_taken_once(
     with pytest.raises(AccountExists):
         async with sessions.begin() as session:
             await accounts.create_account(
-                session, sealer, CONSOLE, email=EMAIL, password=PASSWORD, roles=[Role.HOLDER]
+                session, sealer, LOCAL_OPERATOR, email=EMAIL, password=PASSWORD, roles=[Role.HOLDER]
             )
 
 
@@ -199,7 +201,7 @@ async def test_two_processes_with_different_first_keys_take_an_e_mail_once(
                 await accounts.create_account(
                     session,
                     sealer,
-                    CONSOLE,
+                    LOCAL_OPERATOR,
                     email="two@taawon.example",
                     password=PASSWORD,
                     roles=[Role.HOLDER],
@@ -222,7 +224,7 @@ async def test_an_equal_contact_entered_by_hand_is_no_change_whatever_key_marked
         changed = await cooperatives.change_cooperative(
             session,
             DURING,
-            CONSOLE,
+            LOCAL_OPERATOR,
             cooperative_id,
             changes={},
             contact_changes={"email": "coop-1@taawon.example"},
@@ -253,7 +255,12 @@ async def test_a_change_between_reading_and_writing_is_not_lost(sessions: Sessio
     changed = rows[0]["id"]
     async with sessions.begin() as session:
         await cooperatives.change_cooperative(
-            session, DURING, CONSOLE, changed, changes={"members_total": 44}, contact_changes={}
+            session,
+            DURING,
+            LOCAL_OPERATOR,
+            changed,
+            changes={"members_total": 44},
+            contact_changes={},
         )
 
     batch = await CONTACTS.renew(sessions, rows, DURING)
@@ -336,7 +343,7 @@ async def test_a_retired_signing_key_is_published_until_its_last_token_has_expir
 ) -> None:
     keys = models.signing_key
     async with sessions.begin() as session:
-        await tokens.rotate_signing_key(session, DURING, CONSOLE)
+        await tokens.rotate_signing_key(session, DURING, LOCAL_OPERATOR)
     async with sessions() as session:
         both = await queries.published_keys(session)
     async with sessions.begin() as session:

@@ -19,7 +19,7 @@ HEADER = """\
 
 # Commands
 
-Every command of `taawon`, from its own `--help`. How they find a service or a database is told in
+Every command of `taawon`, from its own `--help`. How they find a service or a database is said in
 [operations.md](operations.md#where-a-command-runs).
 """
 ANY_SERVICE = "Image of every service"

@@ -107,7 +107,7 @@ CASES = {
         seen(service(checks={}, unready="no answer", status=None, refused="no answer")),
         (ERROR, "readiness-unknown", "whether it is ready: no answer", "tail -n 50 /run/masonry"),
     ),
-    "a service fails to tell": (
+    "a service fails to report": (
         seen(service(status=None, refused="503 the database is away")),
         (ERROR, "status-failed", "503 the database is away", "tail -n 50 /run/masonry.log"),
     ),

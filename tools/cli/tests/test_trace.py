@@ -1,4 +1,4 @@
-"""The way of one event through the services, put together from what each of them tells."""
+"""The way of one event through the services, put together from what each of them reports."""
 
 from __future__ import annotations
 

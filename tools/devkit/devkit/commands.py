@@ -9,7 +9,7 @@ import typer
 
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
-from .demo.cast import Cast
+from .demo.participants import Participants
 from .demo.results import NotInTime
 from .demo.screen import Screen
 from .demo.story import run_story
@@ -69,7 +69,7 @@ def up(
         stack.prepare()
         if not migrate_only:
             stack.start_processes()
-            Cast(stack).operator()
+            Participants(stack).operator()
     except TROUBLE as error:
         stack.stop()
         _fail(error)

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from registry.connection import connected
-from registry.console import CONSOLE
+from registry.cli_connection import connected
+from registry.local_operator import LOCAL_OPERATOR
 from registry.prompts import asked
 from shared import json_text
 from shared.kernel.auth.oidc import is_safe_url
@@ -130,7 +130,7 @@ async def _link(email: str, issuer: str | None, subject: str) -> UUID:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         account = await accounts.account_of_email(session, sealer, email)
         made = await link_identity(
-            session, sealer, CONSOLE, account.id, issuer=issuer, subject=subject
+            session, sealer, LOCAL_OPERATOR, account.id, issuer=issuer, subject=subject
         )
         return made.id
 
@@ -138,7 +138,7 @@ async def _link(email: str, issuer: str | None, subject: str) -> UUID:
 async def _unlink(email: str, identity: UUID) -> None:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         account = await accounts.account_of_email(session, sealer, email)
-        await unlink_identity(session, CONSOLE, account.id, identity)
+        await unlink_identity(session, LOCAL_OPERATOR, account.id, identity)
 
 
 async def _identities(email: str) -> list[dict[str, str]]:
@@ -162,5 +162,5 @@ async def _bootstrap(email: str, password: str) -> None:
 
 async def _rotate() -> str:
     async with connected() as (sessions, sealer), sessions.begin() as session:
-        key = await tokens.rotate_signing_key(session, sealer, CONSOLE)
+        key = await tokens.rotate_signing_key(session, sealer, LOCAL_OPERATOR)
         return key.kid

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from registry.connection import connected
-from registry.console import CONSOLE
+from registry.cli_connection import connected
+from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
 from shared.kernel.commands.settings import own_settings
@@ -170,7 +170,7 @@ async def _opened(wanted: RequestIn) -> RequestOut:
         request = await requests.open_request(
             session,
             sealer,
-            CONSOLE,
+            LOCAL_OPERATOR,
             wanted.kind,
             wanted.who(),
             ground=wanted.ground,
@@ -191,7 +191,7 @@ async def _report(request_id: UUID) -> dict[str, Any]:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         found = await queries.report(session, sealer, request_id, days=days)
         audit.record(
-            session, CONSOLE, action="report on a person handed out", subject_id=request_id
+            session, LOCAL_OPERATOR, action="report on a person handed out", subject_id=request_id
         )
         return found
 

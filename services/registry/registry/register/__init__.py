@@ -1,1 +1,1 @@
-"""The register of cooperatives: records with the source of each event, files, imports."""
+"""The register of cooperatives: records with the source of each value, files, imports."""

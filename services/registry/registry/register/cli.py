@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from registry.connection import connected
-from registry.console import CONSOLE
+from registry.cli_connection import connected
+from registry.local_operator import LOCAL_OPERATOR
 from shared.contracts.base import now
 
 from .domain.imports import ImportState, RegisterImport
@@ -120,7 +120,7 @@ async def _import(
         async with connected() as (sessions, sealer):
             lines = _counted(lines_of(stream), progress, task)
             steps = imports.import_register(
-                sessions, sealer, CONSOLE, lines, source=source, as_of_on=day
+                sessions, sealer, LOCAL_OPERATOR, lines, source=source, as_of_on=day
             )
             async with aclosing(steps):
                 async for step in steps:
@@ -187,5 +187,5 @@ def _show(result: RegisterImport, findings: list[Finding], report: Path | None) 
     console.print(
         f"{result.rows_read} rows read: {result.rows_added} new, {result.rows_changed} changed,"
         f" {result.rows_unchanged} as before, {result.rows_refused} refused;"
-        f" {result.events} announcements"
+        f" {result.events} events published"
     )

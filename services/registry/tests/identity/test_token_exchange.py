@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from devkit import pytest_plugin
 from devkit.pytest_plugin import Api, Tokens
 from registry.app import create_app
-from registry.console import CONSOLE
 from registry.identity import models
-from registry.identity.own_keys import OwnKeys
+from registry.identity.stored_keys import StoredKeys
 from registry.identity.usecases import accounts, identities
 from registry.identity.usecases.identities import identity_marks
+from registry.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
 from shared.kernel.auth.tokens import Principal, Role, Verifier
 from shared.kernel.encryption.sealer import Sealer
@@ -75,7 +75,7 @@ async def here(
             account = await accounts.create_account(
                 session,
                 Sealer([pytest_plugin.SEAL_KEY]),
-                CONSOLE,
+                LOCAL_OPERATOR,
                 email=f"{uuid.uuid4().hex}@taawon.example",
                 password=PASSWORD,
                 roles=[Role.DELEGATE],
@@ -85,7 +85,7 @@ async def here(
             await identities.link_identity(
                 session,
                 Sealer([pytest_plugin.SEAL_KEY]),
-                CONSOLE,
+                LOCAL_OPERATOR,
                 account.id,
                 issuer=issuer.url,
                 subject=SUBJECT,
@@ -97,7 +97,7 @@ async def here(
 
 def own_verifier(api: Api) -> Verifier:
     settings = api.runtime.settings
-    keys = OwnKeys(api.sessions, fresh_seconds=0, least_seconds=0)
+    keys = StoredKeys(api.sessions, fresh_seconds=0, least_seconds=0)
     return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
 
@@ -107,7 +107,7 @@ async def signed_in_operator(here: Here) -> dict[str, str]:
         await accounts.create_account(
             session,
             Sealer([pytest_plugin.SEAL_KEY]),
-            CONSOLE,
+            LOCAL_OPERATOR,
             email=email,
             password=PASSWORD,
             roles=[Role.OPERATOR],

@@ -24,12 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from devkit import pytest_plugin
 from devkit.pytest_plugin import Api, eventually
 from registry.app import create_app
-from registry.console import CONSOLE
-from registry.identity.own_keys import OwnKeys
+from registry.identity.stored_keys import StoredKeys
 from registry.identity.usecases import accounts, api_clients
 from registry.identity.usecases.accounts import email_marks
 from registry.identity.usecases.login_throttling import wait_for_turn
 from registry.identity.usecases.tokens import rotate_signing_key
+from registry.local_operator import LOCAL_OPERATOR
 from registry.partners import usecases
 from shared.contracts.base import Localized
 from shared.kernel.auth.tokens import ALGORITHM, InvalidToken, MissingRole, Role, Verifier
@@ -56,7 +56,7 @@ async def api(app: FastAPI, url: str) -> AsyncIterator[Api]:
     settings = pytest_plugin.test_settings("registry", url)
     engine = make_engine(url)
     sessions = make_sessions(engine)
-    keys = OwnKeys(sessions)
+    keys = StoredKeys(sessions)
     verifier = Verifier(keys, issuer=settings.issuer, audience=settings.audience)
     runtime = Runtime(settings=settings, sessions=sessions, verifier=verifier, sealer=SEALER)
     app.state.runtime = runtime
@@ -72,7 +72,7 @@ async def email(api: Api) -> str:
     address = f"operator-{uuid.uuid4().hex}@taawon.example"
     async with api.sessions.begin() as session:
         await accounts.create_account(
-            session, SEALER, CONSOLE, email=address, password=PASSWORD, roles=[Role.OPERATOR]
+            session, SEALER, LOCAL_OPERATOR, email=address, password=PASSWORD, roles=[Role.OPERATOR]
         )
     return address
 
@@ -93,7 +93,7 @@ def bearer(token: str) -> dict[str, str]:
 
 async def active_key(api: Api) -> tuple[str, OKPKey]:
     async with api.sessions.begin() as session:
-        key = await rotate_signing_key(session, SEALER, CONSOLE)
+        key = await rotate_signing_key(session, SEALER, LOCAL_OPERATOR)
         return key.kid, OKPKey.import_key(SEALER.open(key.private_sealed))
 
 
@@ -134,14 +134,16 @@ async def test_a_client_of_a_partner_acts_as_that_partner(api: Api) -> None:
     async with api.sessions.begin() as session:
         await usecases.register_partner(
             session,
-            CONSOLE,
+            LOCAL_OPERATOR,
             slug=slug,
             name=Localized(fr="Essai", ar="تجربة"),
             kind="bank",
             language="fr",
         )
         await session.flush()
-        client, secret = await api_clients.create_api_client(session, CONSOLE, slug=slug, label="x")
+        client, secret = await api_clients.create_api_client(
+            session, LOCAL_OPERATOR, slug=slug, label="x"
+        )
 
     in_form = await asked(
         api, grant_type="client_credentials", client_id=str(client.id), client_secret=secret
@@ -345,7 +347,7 @@ async def test_after_a_rotation_tokens_of_the_old_key_are_still_accepted(
 ) -> None:
     old = await signed_in(api, email)
     async with api.sessions.begin() as session:
-        await rotate_signing_key(session, SEALER, CONSOLE)
+        await rotate_signing_key(session, SEALER, LOCAL_OPERATOR)
 
     new = await signed_in(api, email)
 
@@ -362,12 +364,12 @@ async def test_a_rotation_is_found_in_the_audit_by_the_new_key(api: Api, email: 
     seen = await api.http.get(f"/audit/{new}", headers=headers)
 
     (row,) = seen.json()["items"]
-    assert (row["action"], row["actor_id"]) == ("signing key rotated", str(CONSOLE.subject))
+    assert (row["action"], row["actor_id"]) == ("signing key rotated", str(LOCAL_OPERATOR.subject))
     assert (row["before"], row["after"]) == ({"kid": old}, {"kid": new})
 
 
 async def test_only_operators_rotate_the_signing_key(api: Api) -> None:
-    partner = CONSOLE.model_copy(update={"roles": frozenset({Role.PARTNER})})
+    partner = LOCAL_OPERATOR.model_copy(update={"roles": frozenset({Role.PARTNER})})
 
     with pytest.raises(MissingRole):
         async with api.sessions.begin() as session:
@@ -431,7 +433,7 @@ async def test_unknown_keys_cost_one_reading_and_a_new_key_is_found_at_once(
         readings += 1
         return api.sessions()
 
-    keys = OwnKeys(counted)  # type: ignore[arg-type]  # as much of it as is used
+    keys = StoredKeys(counted)  # type: ignore[arg-type]  # as much of it as is used
     verifier = Verifier(keys, issuer="taawon-registry", audience="taawon")
     strange = OKPKey.generate_key("Ed25519")
     forged = [

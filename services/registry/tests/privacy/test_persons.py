@@ -16,9 +16,9 @@ from sqlalchemy import func, insert, select, update
 
 from devkit import pytest_plugin
 from devkit.pytest_plugin import Api
-from registry.console import CONSOLE
 from registry.identity import models
 from registry.identity.usecases.accounts import email_mark
+from registry.local_operator import LOCAL_OPERATOR
 from registry.privacy import handlers
 from registry.privacy import models as privacy_models
 from registry.privacy.domain import MOVES, Ground, PersonRequest, RequestKind, RequestState, due_on
@@ -86,7 +86,9 @@ class PrivacyClient:
 
     async def imports(self, *rows: Json) -> Any:
         lines = lines_of(io.BytesIO(a_file(*rows)))
-        steps = imports.import_register(self.api.sessions, SEALER, CONSOLE, lines, source="p.csv")
+        steps = imports.import_register(
+            self.api.sessions, SEALER, LOCAL_OPERATOR, lines, source="p.csv"
+        )
         async for step in steps:
             report = step.report
         return report
@@ -148,7 +150,7 @@ async def test_an_erased_account_is_empty_nobody_signs_in_and_its_id_stays(
         )
     assert SEALER.open(row.email_sealed) == {}
     assert (row.roles, row.password_hash, row.disabled_at is None) == ([], "", False)
-    assert row.email_mark == f"forgotten:{account_id}"
+    assert row.email_mark == f"erased:{account_id}"
     assert left == 0
     assert await privacy.signs_in() == 400
 

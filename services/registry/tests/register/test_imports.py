@@ -20,7 +20,7 @@ from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devkit import pytest_plugin
-from registry.console import CONSOLE
+from registry.local_operator import LOCAL_OPERATOR
 from registry.privacy.domain import Ground, PersonRequest, RequestKind
 from registry.privacy.usecases import person_lookup, requests
 from registry.register import queries
@@ -78,7 +78,7 @@ def court() -> str:
 
 async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
     lines = lines_of(io.BytesIO(content))
-    async for step in import_register(sessions, SEALER, CONSOLE, lines, source="test.csv"):
+    async for step in import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv"):
         report = step.report
     return report
 
@@ -206,7 +206,7 @@ async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequ
         return await requests.open_request(
             session,
             SEALER,
-            CONSOLE,
+            LOCAL_OPERATOR,
             kind,
             person_lookup.Who(emails=frozenset({LAST})),
             ground=Ground.PERSON,
@@ -228,7 +228,7 @@ async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_p
     rows = many_rows(BATCH_LIMIT + 1, court)
     rows[-1]["email"] = LAST
     lines = lines_of(io.BytesIO(a_file(*rows)))
-    steps = import_register(sessions, SEALER, CONSOLE, lines, source="test.csv")
+    steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv")
     await anext(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
@@ -272,7 +272,9 @@ async def test_an_import_of_a_file_that_comes_slowly_gives_signs_of_life(
                     signs.acquire()
             yield line
 
-    steps = import_register(make_sessions(engine), SEALER, CONSOLE, slow(), source="test.csv")
+    steps = import_register(
+        make_sessions(engine), SEALER, LOCAL_OPERATOR, slow(), source="test.csv"
+    )
     report = [step.report async for step in steps][-1]
     await engine.dispose()
 
@@ -306,7 +308,11 @@ async def _waiting(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
     upsert = RowUpsert(
-        sessions=sessions, sealer=SEALER, caller=CONSOLE, report=report, as_of_on=now().date()
+        sessions=sessions,
+        sealer=SEALER,
+        caller=LOCAL_OPERATOR,
+        report=report,
+        as_of_on=now().date(),
     )
     verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
     return upsert, await upsert.prepare(verdicts)
@@ -378,7 +384,7 @@ async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
     sessions: Sessions, court: str
 ) -> None:
     lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
-    steps = import_register(sessions, SEALER, CONSOLE, lines, source="died.csv")
+    steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="died.csv")
     died = (await anext(steps)).report
     await steps.aclose()
 
@@ -439,7 +445,7 @@ async def test_the_audit_of_an_import_says_how_it_ended(sessions: Sessions, cour
     began, ended = await audited(sessions, report.id)
 
     assert (began.action, ended.action) == ("register import started", "register import finished")
-    assert (ended.actor_id, ended.actor_roles) == (CONSOLE.subject, ["operator"])
+    assert (ended.actor_id, ended.actor_roles) == (LOCAL_OPERATOR.subject, ["operator"])
     assert ended.after == {
         "rows_read": 4,
         "rows_added": 3,
@@ -462,7 +468,7 @@ async def test_a_cooperative_that_an_import_changes_has_an_audit_row_of_what_cha
     (row,) = changed
     assert same == []
     assert row.action == "cooperative changed by an import"
-    assert (row.actor_id, row.actor_roles) == (CONSOLE.subject, ["operator"])
+    assert (row.actor_id, row.actor_roles) == (LOCAL_OPERATOR.subject, ["operator"])
     assert row.before == {"members_total": 10, "sector": "ARGAN", "contact": "changed"}
     assert row.after == {
         "members_total": 44,
@@ -510,7 +516,7 @@ async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
         writing = asyncio.create_task(put_in())
         await pytest_plugin.eventually(lambda: session.scalar(text(_SOMEBODY_WAITS)))
         entered = await cooperatives.register_cooperative(
-            session, SEALER, CONSOLE, an_entry(court=court), contact=Contact()
+            session, SEALER, LOCAL_OPERATOR, an_entry(court=court), contact=Contact()
         )
     await writing
 
@@ -543,7 +549,7 @@ async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
         await cooperatives.change_cooperative(
             session,
             SEALER,
-            CONSOLE,
+            LOCAL_OPERATOR,
             event.cooperatives[0].cooperative_id,
             changes={"members_total": 50},
             contact_changes={},

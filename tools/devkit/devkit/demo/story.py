@@ -15,18 +15,18 @@ from devkit.client import Client, Refused
 from devkit.state import write_atomically
 from shared.kernel.waiting import wait_until
 
-from .cast import PARTNERS, Cast, PartnerQueue
-from .later import call_of, explain_silence, extend
-from .reading import read_feed, seeds_of
+from .follow_up import call_of, explain_silence, extend
+from .participants import PARTNERS, Participants, PartnerQueue
 from .results import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
 from .screen import Fanouts, Screen
+from .seeds_and_feeds import read_feed, seeds_of
 from .system import System, taawon
 
 
 def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoResult:
-    """Tell the story on a running system. Told again, it makes no second alert."""
-    cast = Cast(system)
-    operator = cast.operator()
+    """Run the story on a running system. Run again, it makes no second alert."""
+    participants = Participants(system)
+    operator = participants.operator()
     result = DemoResult()
     screen.chapter("The register")
     import_register(system, operator, result, count=count, seed=seed, screen=screen)
@@ -34,11 +34,11 @@ def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoR
     partner_queues = {}
     clients = {}
     for card in PARTNERS:
-        clients[card.slug] = cast.partner(operator, card)
-        partner_queues[card.slug] = cast.partner_queue(clients[card.slug], card.slug)
+        clients[card.slug] = participants.partner(operator, card)
+        partner_queues[card.slug] = participants.partner_queue(clients[card.slug], card.slug)
         screen.partner(card.slug, card.fr, card.wanted)
     screen.chapter("An idea and the real calls")
-    publish_events(operator, cast.moderator(operator), result, screen)
+    publish_events(operator, participants.moderator(operator), result, screen)
     copy_first_times(result, system.folder.parent / "demo.json")
     screen.chapter("Why: three alerts as their readers see them")
     screen.alerts(sample_alerts(operator, result.events))

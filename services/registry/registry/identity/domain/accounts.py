@@ -76,7 +76,7 @@ class Account:
 
     @property
     def _erased_mark(self) -> str:
-        return f"forgotten:{self.id}"
+        return f"erased:{self.id}"
 
     @property
     def state(self) -> AccountState:

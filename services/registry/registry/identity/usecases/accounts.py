@@ -1,4 +1,4 @@
-"""Accounts of people, and the first operator, whom nobody can create but the console."""
+"""Accounts of people, and the first operator, whom nobody can create but the local operator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.partners import models as partner_models
@@ -16,6 +16,7 @@ from registry.register.models import tables
 from shared.contracts.base import new_id, now
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
+from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.encryption.sealer import Sealer
 
 from .. import models
@@ -96,7 +97,7 @@ async def refuse_last_operators(session: AsyncSession, accounts: Sequence[Accoun
 
 async def lock_operators(session: AsyncSession) -> None:
     """Whoever counts the operators waits for whoever is changing their number."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BOOTSTRAP_LOCK})
+    await wait_for_lock(session, BOOTSTRAP_LOCK)
 
 
 def email_mark(sealer: Sealer, email: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.console import CONSOLE
+from registry.local_operator import LOCAL_OPERATOR
 from registry.partners.domain import Partner
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
@@ -34,7 +34,7 @@ async def require_standing(
     """
     if roles:
         caller.require(*roles)
-    if caller is CONSOLE:
+    if caller is LOCAL_OPERATOR:
         return caller
     present = await _present(session, caller, {caller.subject, changing or caller.subject})
     if present is None or (roles and not present.has(*roles)):

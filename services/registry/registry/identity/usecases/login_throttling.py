@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import now
 from shared.errors import TooManyRequests
+from shared.kernel.data.advisory_locks import wait_for_lock
 
 from .. import models
 
@@ -56,9 +57,8 @@ async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
 
     Without it, guesses that come together would all be judged before the first one counts.
     """
-    turn = text("SELECT pg_advisory_xact_lock(hashtextextended(:mark, 0))")
     for mark in sorted(marks):
-        await session.execute(turn, {"mark": mark})
+        await wait_for_lock(session, func.hashtextextended(mark, 0))
 
 
 async def refuse_guessing(session: AsyncSession, attempt: Attempt) -> None:

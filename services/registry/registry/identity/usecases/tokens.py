@@ -11,7 +11,7 @@ from uuid import UUID
 
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.partners.domain import Partner
@@ -20,6 +20,7 @@ from shared.contracts.base import new_id, now
 from shared.errors import DomainError
 from shared.kernel.auth.tokens import ALGORITHM, Principal, Role
 from shared.kernel.data import audit
+from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 
@@ -224,4 +225,4 @@ async def _active(session: AsyncSession) -> SigningKey | None:
 
 
 async def _wait_for_turn(session: AsyncSession) -> None:
-    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEYS_LOCK})
+    await wait_for_lock(session, KEYS_LOCK)

@@ -48,7 +48,7 @@ class ContactIn(BaseModel):
 
 
 class ChangesIn(BaseModel):
-    """Events of a cooperative with where they come from."""
+    """Fields of a cooperative with where they come from."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,7 +75,7 @@ class ChangesIn(BaseModel):
     consent_source: Text | None = None
     is_test_data: bool | None = None
     contact: ContactIn | None = None
-    source: Text | None = Field(default=None, description="Where these events were read.")
+    source: Text | None = Field(default=None, description="Where these values were read.")
     as_of_on: PastDay | None = Field(default=None, description="The day as of which they are true.")
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class ChangesIn(BaseModel):
         return self
 
     def cleaned(self) -> tuple[dict[str, Any], dict[str, str | None]]:
-        """The given events as the domain wants them, and the given parts of the contact."""
+        """The given fields as the domain wants them, and the given parts of the contact."""
         given = {
             name: getattr(self, name)
             for name in self.model_fields_set - {"contact", "source", "as_of_on"}

@@ -112,7 +112,7 @@ async def change_cooperative(
     response: Response,
     expected: Expected,
 ) -> CooperativeOut:
-    """Only the fields that are given change; null makes an event unknown."""
+    """Only the fields that are given change; null makes a value unknown."""
     values, contact = body.cleaned()
     cooperative = await cooperatives.change_cooperative(
         session,

@@ -1,4 +1,4 @@
-"""A cooperative as the register knows it, with where each event comes from."""
+"""A cooperative as the register knows it, with where each value comes from."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ def _folded_court(court: str) -> str:
 
 @dataclass(eq=False, kw_only=True)
 class Cooperative:
-    """An entry with its version. `provenance` holds the source of events newer than the rest.
+    """An entry with its version. `provenance` holds the source of values newer than the rest.
 
     `import_id` is the import that entered it; none entered what came by hand.
 
-    The authority is the court and the central register: this is a copy, and each event says where
+    The authority is the court and the central register: this is a copy, and each value says where
     it was copied from and as of which day.
     """
 

@@ -48,7 +48,7 @@ CHANGED_BY_IMPORT: Final = "cooperative changed by an import"
 
 def _audit_changes() -> TextClause:
     compared = ", ".join(
-        f"('{event}', to_jsonb(c.{event}), to_jsonb(given.{event}))" for event in PROFILE_FIELDS
+        f"('{field}', to_jsonb(c.{field}), to_jsonb(given.{field}))" for field in PROFILE_FIELDS
     )
     contact = "('contact', to_jsonb(c.contact_mark), to_jsonb(given.contact_mark))"
     shown = "CASE name WHEN 'contact' THEN '\"changed\"' ELSE {} END".format
@@ -78,7 +78,7 @@ def _audit_changes() -> TextClause:
 AUDIT_CHANGES: Final = _audit_changes()
 """A row for each cooperative that the given rows will change, before they do; returns their ids.
 
-It holds events of the organisation, before and after, and of a contact only that it changed.
+It holds values of the organisation, before and after, and of a contact only that it changed.
 """
 
 

@@ -143,7 +143,7 @@ async def _locked(session: AsyncSession, cooperative_id: UUID) -> Cooperative:
 
 
 def _audited(entry: Entry, names: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """Events of the organisation; of the contact, an audit row says only that it changed."""
+    """Values of the organisation; of the contact, an audit row says only that it changed."""
     wanted = names if names is not None else Entry.__slots__
     values = {name: getattr(entry, name) for name in wanted if name != "contact"}
     shown = {

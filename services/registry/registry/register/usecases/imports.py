@@ -18,6 +18,7 @@ from shared.contracts.registry import BATCH_LIMIT
 from shared.kernel import failpoints
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
+from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.sleep import until
@@ -151,19 +152,13 @@ async def hold_off_imports(session: AsyncSession) -> None:
 
     What it has read and not yet written can't be searched.
     """
-    free = await session.scalar(
-        text("SELECT pg_try_advisory_xact_lock_shared(:key)"), {"key": IMPORT_LOCK}
-    )
-    if not free:
+    if not await take_lock(session, IMPORT_LOCK, shared=True):
         raise RegisterInMotion
 
 
 async def _take_lock(holder: AsyncSession) -> None:
     await holder.execute(text("SET LOCAL transaction_timeout = 0"))
-    taken = await holder.scalar(
-        text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK}
-    )
-    if not taken:
+    if not await take_lock(holder, IMPORT_LOCK):
         raise ImportUnderWay
 
 

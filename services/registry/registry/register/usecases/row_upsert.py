@@ -59,7 +59,7 @@ class RowChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Rows of the file, and what is news in them against what was known when they were read."""
+    """Rows of the file, and what differs in them from what was known when they were read."""
 
     verdicts: tuple[RowVerdict, ...]
     given: dict[Identity, RowVerdict]
@@ -78,7 +78,7 @@ class RowUpsert:
     as_of_on: date
 
     async def prepare(self, verdicts: tuple[RowVerdict, ...]) -> Batch:
-        """Find and seal what is news: all that can be done before the rows are locked."""
+        """Find and seal what differs: all that can be done before the rows are locked."""
         given = {each.entry.identity: each for each in verdicts if each.entry is not None}
         async with self.sessions() as session:
             known = await _known(session, given, locked=False)
@@ -86,7 +86,7 @@ class RowUpsert:
         return Batch(verdicts=verdicts, given=given, known=known, changes=changes)
 
     async def put_in(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
-        """Write and publish what is news; what was changed since it was read is looked at anew."""
+        """Write and publish what differs; what was changed since it was read is looked at anew."""
         known = await _known(session, batch.given, locked=True)
         moved = {
             identity: verdict

@@ -55,7 +55,7 @@ PARTNERS = (
 
 
 @dataclass
-class Cast:
+class Participants:
     """Signed-in callers of a system. Secrets stay in its folder, for the next run."""
 
     system: System

@@ -20,8 +20,8 @@ from shared.contracts.base import new_id
 
 from .calls import NARROW, WIDE, Way
 from .fanout import FanoutRuns
-from .lab import BENCH_VHOST, Lab, plain, until
 from .rows import Row, Sense, compared
+from .testbed import BENCH_VHOST, Testbed, plain, until
 
 ROOT = Path(__file__).parents[1]
 BUDGETS = {"Celery": 90.0, "Dramatiq": 40.0}
@@ -36,66 +36,70 @@ WORKERS = {
 Send = Callable[[str, str, int], Any]
 
 
-async def measure(lab: Lab) -> list[Row]:
+async def measure(testbed: Testbed) -> list[Row]:
     """Ours once more, then each peer; both write to the same table in the same run."""
     rows: list[Row] = []
-    async with FanoutRuns.begun(lab) as fanout_runs:
+    async with FanoutRuns.begun(testbed) as fanout_runs:
         ours = {
-            way.name: [await fanout_runs.ours(way) for _ in range(lab.sizes.peer_rounds + 2)][1:]
+            way.name: [await fanout_runs.ours(way) for _ in range(testbed.sizes.peer_rounds + 2)][
+                1:
+            ]
             for way in (WIDE, NARROW)
         }
-        async with _workers(lab, "Celery"):
+        async with _workers(testbed, "Celery"):
             celery = importlib.import_module("benchmarks.peers.celery_way")
             each, chunks = celery.fan_out.delay, celery.fan_out_in_chunks.delay
             title = "Celery, one task per recipient"
-            rows += await _compare(lab, fanout_runs, ours, title, each, BUDGETS["Celery"])
-            rows += await _compare(lab, fanout_runs, ours, "Celery, chunks of 500", chunks, None)
+            rows += await _compare(testbed, fanout_runs, ours, title, each, BUDGETS["Celery"])
+            rows += await _compare(
+                testbed, fanout_runs, ours, "Celery, chunks of 500", chunks, None
+            )
             celery.app.close()
-        async with _workers(lab, "Dramatiq"):
+        async with _workers(testbed, "Dramatiq"):
             dramatiq = importlib.import_module("benchmarks.peers.dramatiq_way")
             title = "Dramatiq, one message per recipient"
             send = dramatiq.fan_out.send
-            rows += await _compare(lab, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
+            rows += await _compare(testbed, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
             dramatiq.broker.close()
     return rows
 
 
 @asynccontextmanager
-async def _workers(lab: Lab, peer: str) -> AsyncIterator[None]:
+async def _workers(testbed: Testbed, peer: str) -> AsyncIterator[None]:
     """The peer's own worker command, ended whatever happens."""
     # Its client in this process reads the same two.
-    os.environ["BENCH_AMQP_URL"] = lab.stack.broker.admin_url(BENCH_VHOST)
-    os.environ["BENCH_DATABASE_URL"] = plain(lab.database_url("notifications"))
-    process = Process(lab.stack.folder / "processes", peer.lower())
+    os.environ["BENCH_AMQP_URL"] = testbed.stack.broker.admin_url(BENCH_VHOST)
+    os.environ["BENCH_DATABASE_URL"] = plain(testbed.database_url("notifications"))
+    process = Process(testbed.stack.folder / "processes", peer.lower())
     program, *arguments = WORKERS[peer]
     command = [str(Path(sys.executable).parent / program), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     try:
-        await asyncio.to_thread(process.start, command, env=environment, cwd=lab.stack.folder)
+        await asyncio.to_thread(process.start, command, env=environment, cwd=testbed.stack.folder)
         yield
     finally:
         await asyncio.to_thread(process.stop, 20)
 
 
 async def _compare(
-    lab: Lab,
+    testbed: Testbed,
     fanout_runs: FanoutRuns,
     ours: dict[str, list[float]],
     title: str,
     send: Send,
     budget: float | None,
 ) -> list[Row]:
-    # The first tells one recipient, and is done when the workers are there and warm.
+    # The first alerts one recipient, and is done when the workers are there and warm.
     await _alerted(fanout_runs.database, send, NARROW, 1)
     rows = []
     for way in (WIDE, NARROW):
         matches = fanout_runs.matches(way)
         limit = matches
         if way is WIDE and budget is not None:
-            limit = min(matches, lab.sizes.peer_recipients)
+            limit = min(matches, testbed.sizes.peer_recipients)
         samples = [
             await _alerted(fanout_runs.database, send, way, limit) * matches / limit
-            for _ in lab.rounds(lab.sizes.peer_rounds)
+            for _ in testbed.rounds(testbed.sizes.peer_rounds)
         ]
         scaled = f", scaled from {limit:,} recipients" if limit < matches else ""
         rows.append(
@@ -110,7 +114,7 @@ async def _compare(
                 note=f"how many times as long it takes to alert {matches:,}{scaled}",
             )
         )
-        lab.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")
+        testbed.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")
     return rows
 
 

@@ -7,5 +7,5 @@ from uuid import UUID
 
 from shared.kernel.auth.tokens import Principal, Role
 
-CONSOLE: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
+LOCAL_OPERATOR: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
 """Whoever has the database's password and the seal key acts as an operator."""

@@ -9,9 +9,9 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 
-from .console import CONSOLE
+from .local_operator import LOCAL_OPERATOR
 
-__all__ = ["CONSOLE", "connected"]
+__all__ = ["LOCAL_OPERATOR", "connected"]
 
 
 @asynccontextmanager

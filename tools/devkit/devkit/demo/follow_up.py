@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from devkit.client import Client
 from shared.kernel.waiting import wait_until
 
-from .reading import read_feed, seeds_of
 from .results import PATIENCE, Correction, EventAlerted, NotInTime
+from .seeds_and_feeds import read_feed, seeds_of
 
 LOOKED_AT = 200
 """Recipients of other events among whom one is sought that this call is not for."""

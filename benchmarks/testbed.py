@@ -78,7 +78,7 @@ def plain(url: str) -> str:
 
 
 @dataclass
-class Lab:
+class Testbed:
     """One run's servers, sizes and clock."""
 
     stack: Stack
@@ -144,7 +144,7 @@ class Lab:
 
 
 class Commits:
-    """Hears the commits of a service that publish something, at the moment they become visible."""
+    """Sees each commit of a service that publishes something, at the moment it becomes visible."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -152,8 +152,8 @@ class Commits:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, lab: Lab, service: str) -> AsyncIterator[Commits]:
-        async with lab.database(service) as connection:
+    async def of(cls, testbed: Testbed, service: str) -> AsyncIterator[Commits]:
+        async with testbed.database(service) as connection:
             commits = cls(connection)
             await connection.add_listener(NOTIFY_CHANNEL, commits._received)
             yield commits
@@ -181,7 +181,7 @@ Measure = Callable[[], Awaitable[float]]
 
 
 async def in_turns(
-    lab: Lab, count: int, ours: Measure, reference: Measure, *, warm: bool = True
+    testbed: Testbed, count: int, ours: Measure, reference: Measure, *, warm: bool = True
 ) -> tuple[Any, Any]:
     """Both measured so often, one right after the other, who begins changing each time.
 
@@ -192,7 +192,7 @@ async def in_turns(
     if warm:
         await ours()
         await reference()
-    for number in lab.rounds(count):
+    for number in testbed.rounds(count):
         order = [0, 1] if number % 2 == 0 else [1, 0]
         for which in order:
             samples[which].append(await (ours, reference)[which]())

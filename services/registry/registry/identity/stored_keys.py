@@ -15,7 +15,7 @@ from shared.kernel.sleep import rest
 from . import queries
 
 
-class OwnKeys:
+class StoredKeys:
     """The registry verifies with the keys it keeps itself, read again when one is new to it.
 
     Tokens that name unknown keys make it read once per `least_seconds` and no more: all wait for
@@ -50,5 +50,5 @@ class OwnKeys:
             self._read_at = self._tried
 
 
-def own_keys(_: Settings, sessions: Sessions) -> Keys:
-    return OwnKeys(sessions)
+def stored_keys(_: Settings, sessions: Sessions) -> Keys:
+    return StoredKeys(sessions)
