@@ -10,8 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.base import new_id
-from shared.contracts.funding import CallOpened
+from shared.contracts.base import Event, new_id
 from shared.kernel.messaging import wire
 from shared.kernel.messaging.publisher import Outgoing, Publisher
 from shared.kernel.messaging.topology import EVENTS
@@ -26,7 +25,7 @@ BUDGET = 1.4
 a thousand recipients has no budget of its own: its row shows what is added."""
 
 
-def outgoing_event(event: CallOpened) -> Outgoing:
+def outgoing_event(event: Event) -> Outgoing:
     """The event as funding's relay sends it."""
     message = wire.message(
         event_id=event.event_id,
@@ -73,8 +72,8 @@ class FanoutRuns:
         message = outgoing_event(event)
         began = time.perf_counter()
         await self.funding.publish_one(message)
-        ended = await self.commits.first_that(lambda: self._count(event.call_id))
-        self._note(way, await self._count(event.call_id))
+        ended = await self.commits.first_that(lambda: self.count(event.call_id))
+        self._note(way, await self.count(event.call_id))
         return ended - began
 
     async def bare(self, way: Way) -> float:
@@ -84,14 +83,15 @@ class FanoutRuns:
         began = time.perf_counter()
         await self.database.execute(way.statement, subject)
         ended = time.perf_counter()
-        self._note(way, await self._count(subject))
+        self._note(way, await self.count(subject))
         return ended - began
 
     async def _clean(self) -> None:
         await self.database.execute("TRUNCATE alert")
         await self.testbed.checkpoint()
 
-    async def _count(self, subject: UUID) -> int:
+    async def count(self, subject: UUID) -> int:
+        """How many alerts of a subject are committed."""
         return int(
             await self.database.fetchval(
                 "SELECT count(*) FROM alert WHERE subject_id = $1", subject

@@ -12,6 +12,7 @@ from devkit.stack_layout import SERVICES
 from . import (
     backfill,
     consuming,
+    correction,
     disk,
     fanout,
     feeds,
@@ -39,6 +40,7 @@ class Group:
 GROUPS = {
     "start": Group(starting.measure),
     "fanout": Group(fanout.measure, ("notifications",)),
+    "correction": Group(correction.measure, ("notifications",)),
     "hop": Group(hop.measure, ("registry", "ideas", "notifications")),
     "consumer": Group(consuming.measure),
     "relay": Group(relaying.measure),

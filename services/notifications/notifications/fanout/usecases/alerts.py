@@ -19,7 +19,7 @@ from notifications.audience.models import audience
 
 from ..domain.subjects import FIRST, AlertKind, Subject
 from ..models import alert
-from .matching import Condition, match, tracks_of
+from .matching import Condition, match, match_each, tracks_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def insert_alerts(
     `at` is the moment that the alerts bear: that of the statement, unless one is given.
     """
     concerned = [] if only is None else [audience.c.cooperative_id == func.any(list(only))]
-    rows = _first_alerts(subject, kind, at, concerned)
+    rows = first_alerts(subject, kind, at, concerned)
     if only is not None:
         # In one order, so that two backfills of the same cooperatives never wait in a circle.
         rows = rows.order_by("cooperative_id")
@@ -82,7 +82,7 @@ _COLUMNS = [
 ]
 
 
-def _first_alerts(
+def first_alerts(
     subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
 ) -> Select[Any]:
     """One row per cooperative that some track may be for, with the tracks and what is unknown."""
@@ -107,38 +107,46 @@ async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, a
     A correction says of its own content, and of the profile of its moment, which tracks are for the
     reader: none, where nothing is any more.
     """
+    rows = corrections(subject, kind, at)
+    result = await session.execute(
+        insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
+
+
+def corrections(subject: Subject, kind: AlertKind, at: datetime) -> Select[Any]:
+    """One row per cooperative whose last alert of the subject is of older content.
+
+    Each is looked up in the audience by its key. The statistics of `alert` know nothing of a
+    subject that was fanned out a moment ago, so whatever they say of it may decide about no join
+    of two large parts.
+    """
     last = (
         select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)
         .ext(distinct_on(alert.c.cooperative_id))
         .where(alert.c.subject_id == subject.subject_id)
         .order_by(alert.c.cooperative_id, alert.c.subject_version.desc())
-        .cte("last")
+        .subquery("last")
     )
-    concerned = audience.c.cooperative_id.in_(select(last.c.cooperative_id))
-    found = match(tracks_of(subject), audience.c.cooperative_id, when=[concerned])
-    known = last.outerjoin(audience, audience.c.cooperative_id == last.c.cooperative_id).outerjoin(
-        found.rows, found.rows.c.cooperative_id == last.c.cooperative_id
+    found = match_each(
+        tracks_of(subject),
+        last.outerjoin(audience, audience.c.cooperative_id == last.c.cooperative_id),
+        last.c.cooperative_id,
+        last.c.subject_version,
+        func.coalesce(audience.c.version, last.c.audience_version).label("version"),
     )
-    rows = (
-        select(
-            literal(subject.subject_id),
-            last.c.cooperative_id,
-            literal(subject.version, Integer),
-            literal(kind.value),
-            literal(subject.version, Integer),
-            func.coalesce(audience.c.version, last.c.audience_version),
-            found.eligible,
-            found.unknown,
-            found.fields,
-            _moment_of(at),
-        )
-        .select_from(known)
-        .where(last.c.subject_version < subject.version)
-    )
-    result = await session.execute(
-        insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
+    return select(
+        literal(subject.subject_id),
+        found.rows.c.cooperative_id,
+        literal(subject.version, Integer),
+        literal(kind.value),
+        literal(subject.version, Integer),
+        found.rows.c.version,
+        found.eligible,
+        found.unknown,
+        found.fields,
+        _moment_of(at),
+    ).where(found.rows.c.subject_version < subject.version)
 
 
 def _moment_of(at: datetime | None) -> ColumnElement[datetime]:
