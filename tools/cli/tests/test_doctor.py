@@ -12,7 +12,13 @@ from cli.diagnosis import diagnose
 from cli.diagnosis.observations import BrokerObservation, Observations, QueueObservation, Severity
 from cli.diagnosis.queues import BACKLOG
 from shared.kernel import outage_causes
-from shared.kernel.admin.schemas import DatabaseState, OutboxState, RelayState, SealedOut
+from shared.kernel.admin.schemas import (
+    DatabaseState,
+    LongStatement,
+    OutboxState,
+    RelayState,
+    SealedOut,
+)
 
 from .observations import CHECKS, QUEUE, queues, seen, service, status, with_queues, with_status
 
@@ -134,6 +140,22 @@ CASES = {
     "the relay does not turn": (
         with_status(at=NOON, measured={LAST_RUN: NOON.timestamp() - 61}),
         (ERROR, "relay-still", "has not looked at its outbox for 61 s", None),
+    ),
+    "a statement runs for long": (
+        with_status(
+            long_statements=[
+                LongStatement(seconds=31.4, waits_for_lock=False, statement="WITH last AS (SELECT")
+            ]
+        ),
+        (WARNING, "statement-long", "of masonry has run for 31 s: WITH last AS", None),
+    ),
+    "a statement waits for a lock": (
+        with_status(
+            long_statements=[
+                LongStatement(seconds=45, waits_for_lock=True, statement="SELECT pg_adv")
+            ]
+        ),
+        (WARNING, "statement-long", "has waited for a lock for 45 s: SELECT pg_adv", None),
     ),
     "a snapshot failed": (
         with_status(failed_replays=1),

@@ -48,6 +48,14 @@ class ConsumersState(BaseModel):
     queues: list[str]
 
 
+class LongStatement(BaseModel):
+    """A statement that has run for too long; values in its text are left out."""
+
+    seconds: float
+    waits_for_lock: bool
+    statement: str = Field(description="Its first 200 characters.")
+
+
 class Stored(BaseModel):
     """What only the tables can show."""
 
@@ -58,6 +66,7 @@ class Stored(BaseModel):
     counts: dict[str, int] = {}
     names: dict[str, list[str]] = {}
     failed_replays: int = 0
+    long_statements: list[LongStatement] = []
 
 
 class Status(BaseModel):
@@ -87,6 +96,9 @@ class Status(BaseModel):
     )
     failed_replays: int | None = Field(
         default=None, description="Runs that failed, with no later one to the same queue."
+    )
+    long_statements: list[LongStatement] | None = Field(
+        default=None, description="Statements that have run for over 30 s, the longest first."
     )
     seals: bool
     measured: dict[str, float] = Field(

@@ -24,6 +24,7 @@ from .schemas import (
     ConsumersState,
     DatabaseState,
     InboxState,
+    LongStatement,
     OutboxState,
     RelayState,
     Status,
@@ -33,6 +34,7 @@ from .status_sql import (
     DEAD_LETTERS,
     FAILED_REPLAYS,
     INBOX,
+    LONG_STATEMENTS,
     OUTBOX,
     RELAY,
     known_revisions,
@@ -46,6 +48,8 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["operations"])
 NAMED = 20
+LONG_STATEMENT_SECONDS = 30.0
+"""No statement of ours runs for so long: what it touches is bounded, or its plan is wrong."""
 DATABASE_SECONDS = 2.0
 """A database that answers later is away, for whoever asks how the service stands."""
 
@@ -140,7 +144,20 @@ async def _stored(session: AsyncSession, process: Runtime) -> Stored:
             for name, statement in process.names.items()
         },
         failed_replays=(await one(session, FAILED_REPLAYS)).runs,
+        long_statements=await _long_statements(session),
     )
+
+
+async def _long_statements(session: AsyncSession) -> list[LongStatement]:
+    rows = await session.execute(text(LONG_STATEMENTS), {"seconds": LONG_STATEMENT_SECONDS})
+    return [
+        LongStatement(
+            seconds=round(float(row.seconds), 1),
+            waits_for_lock=row.waits_for_lock,
+            statement=row.statement,
+        )
+        for row in rows
+    ]
 
 
 def samples(families: list[Metric]) -> dict[str, float]:

@@ -33,6 +33,18 @@ SELECT count(*) AS runs FROM replay r
                                            AND later.kind = r.kind AND later.requested_at >
                                            r.requested_at)
 """
+# Values that a statement has in its text, rather than bound to it, are left out: they may be
+# personal. What other users run is not shown to the user of a service.
+LONG_STATEMENTS = r"""
+SELECT extract(epoch FROM clock_timestamp() - query_start) AS seconds,
+       coalesce(wait_event_type = 'Lock', false) AS waits_for_lock,
+       left(regexp_replace(regexp_replace(query, '''[^'']*''', '''…''', 'g'), '\s+', ' ', 'g'),
+            200) AS statement
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+   AND query_start < clock_timestamp() - make_interval(secs => :seconds)
+ ORDER BY query_start LIMIT 20
+"""
 # A key of 64 bits is shown in two halves.
 RELAY = """
 SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_start)) AS seconds

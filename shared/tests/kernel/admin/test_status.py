@@ -14,8 +14,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from cli.client import TIMEOUT
-from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api, eventually
 from shared.contracts.base import now
+from shared.kernel.admin import status as admin_status
 from shared.kernel.admin.status import DATABASE_SECONDS
 from shared.kernel.admin.trace import MOST
 from shared.kernel.auth.tokens import Role
@@ -135,6 +136,7 @@ async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
         "counts": {},
         "names": {},
         "failed_replays": 0,
+        "long_statements": [],
         "seals": True,
     }
 
@@ -190,6 +192,30 @@ async def test_a_relay_that_holds_its_lock_is_seen(client: Api, yard: str):
 
     assert relay["holds_lock"] is True
     assert 0 <= relay["held_seconds"] < 3600
+
+
+async def test_a_statement_that_runs_for_long_is_named_without_its_values(
+    client: Api, yard: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(admin_status, "LONG_STATEMENT_SECONDS", 0.0)
+    engine = create_async_engine(yard)
+
+    async def long_statements() -> list[dict[str, Any]]:
+        found = (await status(client))["long_statements"]
+        return [each for each in found if "pg_advisory" in each["statement"]]
+
+    async with engine.connect() as holder, engine.connect() as waiting:
+        await holder.execute(select(func.pg_advisory_xact_lock(1)))
+        statement = text("SELECT pg_advisory_xact_lock(1),\n 'Fatima', 'd''Agadir' ")
+        task = asyncio.create_task(waiting.execute(statement))
+        (found,) = await eventually(long_statements)
+        await holder.rollback()
+        await task
+    await engine.dispose()
+
+    assert found["waits_for_lock"] is True
+    assert 0 <= found["seconds"] < 3600
+    assert found["statement"] == "SELECT pg_advisory_xact_lock(1), '…', '…''…' "
 
 
 async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):

@@ -168,6 +168,21 @@ def _clock_skew(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _long_statements(seen: Observations) -> Iterator[Finding]:
+    for name, status in known_statuses(seen):
+        for each in status.long_statements or ():
+            doing = "has waited for a lock" if each.waits_for_lock else "has run"
+            yield Finding(
+                Severity.WARNING,
+                "statement-long",
+                name,
+                f"a statement of {name} {doing} for {each.seconds:.0f} s: {each.statement}",
+                "see in pg_stat_activity whether it still runs, and in pg_blocking_pids who holds"
+                " its lock; where it runs on, its plan is wrong: ANALYZE the tables that it names,"
+                " and report it with its plan",
+            )
+
+
 def _clocks_differ(seen: Observations) -> Iterator[Finding]:
     """Between the services: that of the machine that looks may be wrong itself."""
     offsets = [(one.clock_ahead_seconds, one.name) for one in seen.services
@@ -207,5 +222,6 @@ RULES: tuple[Rule, ...] = (
     _stopped,
     _clock_skew,
     _clocks_differ,
+    _long_statements,
     _not_named,
 )
