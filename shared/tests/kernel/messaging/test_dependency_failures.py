@@ -76,9 +76,10 @@ async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
             ):
                 # A kill may take what was declared a moment before.
                 await topology.apply(made.admin_url, DELAYS, ())
+                # The broker takes messages until it has measured its memory.
+                on = await eventually(lambda: asyncio.to_thread(alarms, own_broker.management))
                 await made.write(*(a_stone(n) for n in range(20)))
                 await eventually(lambda: made.count(OutboxRow.attempts > 0))
-                on = await asyncio.to_thread(alarms, own_broker.management)
                 unsent = await made.unsent()
         await topology.apply(made.admin_url, DELAYS, ())
         async with open_queue(made.admin_url) as queue, working(made.relay.run()):
