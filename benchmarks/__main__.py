@@ -22,8 +22,8 @@ from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
 
 from . import page
+from .measured_system import QUICK, MeasuredSystem, Sizes
 from .run import GROUPS, run, services_of
-from .testbed import QUICK, Sizes, Testbed
 
 
 def bench(
@@ -55,11 +55,11 @@ def bench(
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     with _stack(runs / "bench") as stack:
         deadline = time.monotonic() + 60 * minutes
-        testbed = Testbed(
+        system = MeasuredSystem(
             stack, sizes, deadline, say=lambda words: console.print(words, style="dim")
         )
-        testbed.open(services_of(names))
-        report = asyncio.run(run(testbed, names))
+        system.open(services_of(names))
+        report = asyncio.run(run(system, names))
     arguments = shlex.join(sys.argv[1:])
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
     report.environment |= {"command": command, "began_at": began_at}

@@ -17,14 +17,14 @@ from registry.register.register_file.reader import read_rows
 from shared.contracts.registry import CooperativeRecord
 
 from .calls import NARROW_REGION
-from .testbed import Broken, Testbed, shuffled
+from .measured_system import Broken, MeasuredSystem, shuffled
 
 COLUMNS = [name for name in CooperativeRecord.model_fields]
 
 
-def register_file(testbed: Testbed, count: int) -> Path:
+def register_file(system: MeasuredSystem, count: int) -> Path:
     """A register of so many cooperatives, drawn once per run."""
-    path = testbed.stack.folder / f"register-{count}.csv"
+    path = system.stack.folder / f"register-{count}.csv"
     if not path.exists():
         with path.open("w", encoding="utf-8", newline="") as stream:
             write_register(stream, count=count)
@@ -57,9 +57,11 @@ def grown(base: list[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
         yield (uuid.uuid4(), *elsewhere[number % len(elsewhere)])
 
 
-async def fill(testbed: Testbed, database: asyncpg.Connection, count: int | None = None) -> None:
+async def fill(
+    system: MeasuredSystem, database: asyncpg.Connection, count: int | None = None
+) -> None:
     """The audience, no history and no alerts; analysed, as it is after some quiet minutes."""
-    base = records(register_file(testbed, testbed.sizes.cooperatives))
+    base = records(register_file(system, system.sizes.cooperatives))
     count = count or len(base)
     await clear_audience(database)
     rows = iter(base) if count == len(base) else grown(base, count)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from .calls import NARROW, NARROW_REGION
 from .fanout import FanoutRuns
+from .measured_system import Broken, MeasuredSystem, until
 from .rows import Row, compared
-from .testbed import Broken, Testbed, until
 
 CHANGED = (1, 500)
 """One record by hand, and as many as one message of an import."""
@@ -37,14 +37,14 @@ CONCERNED = 10
 """Open subjects that are for those who changed; all others are for another region."""
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Subjects with the criteria of the narrow call; nobody who changed was alerted of them yet."""
-    smallest, *more = testbed.sizes.open_subjects
+    smallest, *more = system.sizes.open_subjects
     seconds: dict[tuple[int, int], list[float]] = {}
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         await fanout_runs.ours(NARROW)
-        for size in testbed.sizes.open_subjects:
-            testbed.say(f"matches to backfill: {size:,} open subjects")
+        for size in system.sizes.open_subjects:
+            system.say(f"matches to backfill: {size:,} open subjects")
             there = await fanout_runs.database.fetchval("SELECT count(*) FROM subject")
             await fanout_runs.database.execute(_COPIES, size - there)
             await fanout_runs.database.execute(_PLACES, CONCERNED)
@@ -53,8 +53,7 @@ async def measure(testbed: Testbed) -> list[Row]:
                 who = await fanout_runs.database.fetchval(_CHANGED, changed)
                 await _once(fanout_runs, who, size)
                 seconds[changed, size] = [
-                    await _once(fanout_runs, who, size)
-                    for _ in testbed.rounds(testbed.sizes.rounds)
+                    await _once(fanout_runs, who, size) for _ in system.rounds(system.sizes.rounds)
                 ]
     return [
         compared(
@@ -73,7 +72,7 @@ async def _once(fanout_runs: FanoutRuns, changed: list[UUID], subjects: int) -> 
     """Note the change as an import does, and wait until the service has taken the note."""
     database = fanout_runs.database
     await database.execute("TRUNCATE alert")
-    await fanout_runs.testbed.checkpoint()
+    await fanout_runs.system.checkpoint()
     began = time.perf_counter()
     await database.execute("INSERT INTO audience_change (cooperatives) VALUES ($1)", changed)
 

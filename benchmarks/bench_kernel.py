@@ -16,7 +16,7 @@ from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.publisher import Outgoing
 from shared.kernel.messaging.topology import EVENTS
 
-from .testbed import BENCH_VHOST, Testbed
+from .measured_system import BENCH_VHOST, MeasuredSystem
 
 DATABASE = "bench"
 DELAYS = (5.0,)
@@ -24,29 +24,29 @@ _FILLER = "é" * 400
 NOTE = "INSERT INTO note (event_id, slug) VALUES ($1, $2)"
 
 
-async def made(testbed: Testbed, consumers: Consumers) -> None:
+async def made(system: MeasuredSystem, consumers: Consumers) -> None:
     """The kernel's tables with one more, and the queues of these consumers."""
-    url = testbed.database_url(DATABASE)
+    url = system.database_url(DATABASE)
     engine = create_async_engine(url)
     async with engine.begin() as tx:
         await tx.run_sync(metadata.create_all)
     await engine.dispose()
-    async with testbed.database(DATABASE) as database:
+    async with system.database(DATABASE) as database:
         await database.execute(
             "CREATE TABLE IF NOT EXISTS note (event_id uuid PRIMARY KEY, slug text NOT NULL)"
         )
-    admin = testbed.stack.broker.admin_url(BENCH_VHOST)
+    admin = system.stack.broker.admin_url(BENCH_VHOST)
     await topology.apply(admin, DELAYS, consumers.consumers)
 
 
-async def emptied(testbed: Testbed, database: asyncpg.Connection, queue: str) -> None:
+async def emptied(system: MeasuredSystem, database: asyncpg.Connection, queue: str) -> None:
     """Nothing kept from an earlier measure."""
     await database.execute("TRUNCATE inbox, outbox, note")
-    connection = await aio_pika.connect(testbed.stack.broker.admin_url(BENCH_VHOST))
+    connection = await aio_pika.connect(system.stack.broker.admin_url(BENCH_VHOST))
     async with connection:
         channel = await connection.channel()
         await (await channel.get_queue(queue, ensure=False)).purge()
-    await testbed.checkpoint()
+    await system.checkpoint()
 
 
 def event() -> PartnerRegistered:

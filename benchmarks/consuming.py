@@ -22,8 +22,8 @@ from shared.kernel.messaging.message_processor import MessageProcessor
 from shared.kernel.messaging.publisher import Publisher
 
 from . import bench_kernel
+from .measured_system import BENCH_VHOST, PATIENCE, Broken, MeasuredSystem, in_turns, plain
 from .rows import Row, Sense, compared
-from .testbed import BENCH_VHOST, PATIENCE, Broken, Testbed, in_turns, plain
 
 BUDGET = 0.8
 PREFETCH = 10
@@ -44,18 +44,18 @@ async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
 QUEUE = consumers.consumers[0].queue
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Rates of both, each on a full queue."""
-    await bench_kernel.made(testbed, consumers)
-    async with testbed.database(bench_kernel.DATABASE) as database:
+    await bench_kernel.made(system, consumers)
+    async with system.database(bench_kernel.DATABASE) as database:
 
         async def ours() -> float:
-            return await _rate(testbed, database, lambda: _ours(testbed))
+            return await _rate(system, database, lambda: _ours(system))
 
         async def by_hand() -> float:
-            return await _rate(testbed, database, lambda: _by_hand(testbed))
+            return await _rate(system, database, lambda: _by_hand(system))
 
-        rates, bare = await in_turns(testbed, testbed.sizes.rounds, ours, by_hand)
+        rates, bare = await in_turns(system, system.sizes.rounds, ours, by_hand)
     return [
         compared(
             "consumer: inbox and one write",
@@ -70,31 +70,29 @@ async def measure(testbed: Testbed) -> list[Row]:
 
 
 async def _rate(
-    testbed: Testbed, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
+    system: MeasuredSystem, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
 ) -> float:
-    await bench_kernel.emptied(testbed, database, QUEUE)
-    async with testbed.publisher("registry", BENCH_VHOST) as publisher:
-        events = [
-            bench_kernel.outgoing(bench_kernel.event()) for _ in range(testbed.sizes.messages)
-        ]
+    await bench_kernel.emptied(system, database, QUEUE)
+    async with system.publisher("registry", BENCH_VHOST) as publisher:
+        events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(system.sizes.messages)]
         for start in range(0, len(events), 500):
             await publisher.publish(events[start : start + 500])
     seconds = await consume()
-    if await database.fetchval("SELECT count(*) FROM note") != testbed.sizes.messages:
+    if await database.fetchval("SELECT count(*) FROM note") != system.sizes.messages:
         raise Broken("the consumer lost messages or took some twice")
-    return testbed.sizes.messages / seconds
+    return system.sizes.messages / seconds
 
 
-async def _ours(testbed: Testbed) -> float:
+async def _ours(system: MeasuredSystem) -> float:
     """Our consumer, as a service attaches it."""
-    url = testbed.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
-    engine = make_engine(testbed.database_url(bench_kernel.DATABASE))
+    url = system.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
+    engine = make_engine(system.database_url(bench_kernel.DATABASE))
     publisher = Publisher(url, name="benchmark processor")
     processor = MessageProcessor(
         make_sessions(engine), publisher, "notifications", bench_kernel.DELAYS
     )
     broker = RabbitBroker(url, logger=None, apply_types=False)
-    left, finished = testbed.sizes.messages, asyncio.Event()
+    left, finished = system.sizes.messages, asyncio.Event()
 
     async def process(consumer: Consumer, message: RabbitMessage) -> None:
         nonlocal left
@@ -115,17 +113,17 @@ async def _ours(testbed: Testbed) -> float:
     return seconds
 
 
-async def _by_hand(testbed: Testbed) -> float:
+async def _by_hand(system: MeasuredSystem) -> float:
     """What somebody writes who needs this one consumer and nothing else."""
     connection = await aio_pika.connect(
-        testbed.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
+        system.stack.broker.url_of("notifications", vhost=BENCH_VHOST)
     )
-    database_url = plain(testbed.database_url(bench_kernel.DATABASE))
+    database_url = plain(system.database_url(bench_kernel.DATABASE))
     async with connection, asyncpg.create_pool(database_url, min_size=PREFETCH) as pool:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=PREFETCH)
         queue = await channel.get_queue(QUEUE, ensure=False)
-        left, finished = testbed.sizes.messages, asyncio.Event()
+        left, finished = system.sizes.messages, asyncio.Event()
 
         async def process(message: AbstractIncomingMessage) -> None:
             nonlocal left

@@ -8,8 +8,8 @@ from shared.contracts.funding import CallDeadlineExtended, CallOpened
 
 from .calls import WIDE
 from .fanout import FanoutRuns, outgoing_event
+from .measured_system import Broken, MeasuredSystem
 from .rows import Row, compared
-from .testbed import Broken, Testbed
 
 BUDGET = 2.0
 """A correction reads what the fan-out wrote, and writes as much again."""
@@ -20,18 +20,18 @@ SELECT gen_random_uuid(), cooperative_id, 0, 'opened', 1, version, 1, 0, 0 FROM 
 """
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Each correction beside the fan-out that it corrects."""
     fanouts: list[float] = []
     corrections: list[float] = []
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         database = fanout_runs.database
         await database.execute("ALTER TABLE alert SET (autovacuum_enabled = false)")
-        for _ in testbed.rounds(testbed.sizes.rounds + 1):
+        for _ in system.rounds(system.sizes.rounds + 1):
             await database.execute("TRUNCATE alert")
             await database.execute(_ALERTS_OF_OTHERS)
             await database.execute("ANALYZE alert")
-            await testbed.checkpoint()
+            await system.checkpoint()
             event = WIDE.opened()
             fanouts.append(await _seconds(fanout_runs, event))
             alerted = await fanout_runs.count(event.call_id)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .calls import WIDE
 from .fanout import FanoutRuns
+from .measured_system import MeasuredSystem
 from .rows import Row, compared
-from .testbed import Testbed
 
 _BYTES = """
 SELECT pg_total_relation_size($1::regclass)::float8 / count(*) AS taken,
@@ -15,10 +15,10 @@ FROM {table} AS t
 TABLES = {"alert": "an alert", "audience": "a cooperative of the audience"}
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """With keys, indexes and what is not filled, after a wide call and a VACUUM."""
     rows = []
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         await fanout_runs.ours(WIDE)
         for table, name in TABLES.items():
             await fanout_runs.database.execute(f"VACUUM ANALYZE {table}")

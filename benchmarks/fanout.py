@@ -17,8 +17,8 @@ from shared.kernel.messaging.topology import EVENTS
 
 from . import audience
 from .calls import NARROW, WIDE, Way
+from .measured_system import Broken, Commits, MeasuredSystem, in_turns
 from .rows import Row, compared
-from .testbed import Broken, Commits, Testbed, in_turns
 
 BUDGET = 1.4
 """Of the wide call. What a fan-out adds to its statement is the same for every size, so a call of
@@ -43,7 +43,7 @@ def outgoing_event(event: Event) -> Outgoing:
 class FanoutRuns:
     """Alerts of a call both ways. The table of alerts is empty before each."""
 
-    testbed: Testbed
+    system: MeasuredSystem
     database: asyncpg.Connection
     commits: Commits
     funding: Publisher
@@ -52,17 +52,17 @@ class FanoutRuns:
     @classmethod
     @asynccontextmanager
     async def begun(
-        cls, testbed: Testbed, *, count: int | None = None
+        cls, system: MeasuredSystem, *, count: int | None = None
     ) -> AsyncIterator[FanoutRuns]:
         """With an audience in place."""
         async with AsyncExitStack() as open_:
-            database = await open_.enter_async_context(testbed.database("notifications"))
-            await audience.fill(testbed, database, count)
+            database = await open_.enter_async_context(system.database("notifications"))
+            await audience.fill(system, database, count)
             yield cls(
-                testbed,
+                system,
                 database,
-                await open_.enter_async_context(Commits.of(testbed, "notifications")),
-                await open_.enter_async_context(testbed.publisher("funding")),
+                await open_.enter_async_context(Commits.of(system, "notifications")),
+                await open_.enter_async_context(system.publisher("funding")),
             )
 
     async def ours(self, way: Way) -> float:
@@ -88,7 +88,7 @@ class FanoutRuns:
 
     async def _clean(self) -> None:
         await self.database.execute("TRUNCATE alert")
-        await self.testbed.checkpoint()
+        await self.system.checkpoint()
 
     async def count(self, subject: UUID) -> int:
         """How many alerts of a subject are committed."""
@@ -110,24 +110,24 @@ class FanoutRuns:
         return count
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """A wide and a narrow call, each beside its bare statement."""
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         return [
-            await _compare(testbed, fanout_runs, WIDE, BUDGET),
-            await _compare(testbed, fanout_runs, NARROW, None),
+            await _compare(system, fanout_runs, WIDE, BUDGET),
+            await _compare(system, fanout_runs, NARROW, None),
         ]
 
 
 async def _compare(
-    testbed: Testbed, fanout_runs: FanoutRuns, way: Way, budget: float | None
+    system: MeasuredSystem, fanout_runs: FanoutRuns, way: Way, budget: float | None
 ) -> Row:
-    testbed.statements[way.name] = way.statement
+    system.statements[way.name] = way.statement
     ours, bare = await in_turns(
-        testbed, testbed.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
+        system, system.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
     )
     return compared(
-        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {testbed.sizes.cooperatives:,}",
+        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {system.sizes.cooperatives:,}",
         ours,
         bare,
         unit="s",

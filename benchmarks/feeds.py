@@ -6,8 +6,8 @@ import time
 
 from .calls import NARROW
 from .fanout import FanoutRuns, outgoing_event
+from .measured_system import MeasuredSystem, until
 from .rows import Row, compared
-from .testbed import Testbed, until
 
 _PARTNERS = """
 WITH made AS (
@@ -19,21 +19,21 @@ SELECT gen_random_uuid(), slug, '{}' FROM made
 """
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Partners without a filter, who get everything."""
     seconds: dict[int, list[float]] = {}
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         there = 0
-        for size in testbed.sizes.partners:
-            testbed.say(f"partner feeds: {size:,} partners")
+        for size in system.sizes.partners:
+            system.say(f"partner feeds: {size:,} partners")
             await fanout_runs.database.execute(_PARTNERS, there + 1, size)
             there = size
             await _once(fanout_runs, size)
             seconds[size] = [
-                await _once(fanout_runs, size) for _ in testbed.rounds(testbed.sizes.rounds)
+                await _once(fanout_runs, size) for _ in system.rounds(system.sizes.rounds)
             ]
         await fanout_runs.database.execute("DELETE FROM subscription")
-    smallest, *more = testbed.sizes.partners
+    smallest, *more = system.sizes.partners
     return [
         compared(
             f"partner feeds: one event, {size:,} ÷ {smallest:,} partners",

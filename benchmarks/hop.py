@@ -21,8 +21,8 @@ from devkit.demo.participants import Participants
 from shared.contracts.base import new_id
 
 from . import audience
+from .measured_system import BENCH_VHOST, Broken, Commits, MeasuredSystem, in_turns
 from .rows import Row, compared
-from .testbed import BENCH_VHOST, Broken, Commits, Testbed, in_turns
 
 BUDGET = 3.0
 QUEUE = "bench.hop"
@@ -32,16 +32,16 @@ INSERT INTO alert (subject_id, cooperative_id, edition, kind, subject_version, a
 VALUES ($1, $2, 0, 'published', 3, 1, 1, 0, 0)"""
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Both hops in turns, on a system that does nothing else."""
     async with (
-        testbed.database("notifications") as database,
-        Commits.of(testbed, "notifications") as commits,
-        _bare_line(testbed, database) as bare,
+        system.database("notifications") as database,
+        Commits.of(system, "notifications") as commits,
+        _bare_line(system, database) as bare,
     ):
-        await audience.fill(testbed, database)
-        ours = await _prepared(testbed, database, commits)
-        hops, bares = await in_turns(testbed, testbed.sizes.hops, ours.hop, bare)
+        await audience.fill(system, database)
+        ours = await _prepared(system, database, commits)
+        hops, bares = await in_turns(system, system.sizes.hops, ours.hop, bare)
         await ours.close()
     return [
         compared(
@@ -99,26 +99,28 @@ class _Ideas:
         await self.writer.wait_closed()
 
 
-async def _prepared(testbed: Testbed, database: asyncpg.Connection, commits: Commits) -> _Ideas:
+async def _prepared(
+    system: MeasuredSystem, database: asyncpg.Connection, commits: Commits
+) -> _Ideas:
     region, sector = await database.fetchrow(
         "SELECT region, sector FROM audience WHERE legal_status = 'registered'"
         " GROUP BY 1, 2 ORDER BY count(*), 1, 2 LIMIT 1"
     )
     waiting, moderator = await asyncio.to_thread(
-        _drafted, testbed, testbed.sizes.hops + 1, {"regions": [region], "sectors": [sector]}
+        _drafted, system, system.sizes.hops + 1, {"regions": [region], "sectors": [sector]}
     )
-    address = urlsplit(testbed.stack.url("ideas"))
+    address = urlsplit(system.stack.url("ideas"))
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     return _Ideas(waiting, database, commits, moderator, address.netloc, reader, writer)
 
 
-def _drafted(testbed: Testbed, count: int, place: dict[str, Any]) -> tuple[list[UUID], str]:
+def _drafted(system: MeasuredSystem, count: int, place: dict[str, Any]) -> tuple[list[UUID], str]:
     """Ideas that were handed to the moderators, and the token of one of these."""
-    participants = Participants(testbed.stack)
+    participants = Participants(system.stack)
     author = participants.operator()
     moderator = participants.moderator(author)
     ideas = [_submitted(author, place) for _ in range(count)]
-    answer = httpx.post(f"{testbed.stack.url('registry')}/token", data=moderator.credentials)
+    answer = httpx.post(f"{system.stack.url('registry')}/token", data=moderator.credentials)
     answer.raise_for_status()
     return ideas, answer.json()["access_token"]
 
@@ -136,9 +138,9 @@ def _submitted(author: Client, place: dict[str, Any]) -> UUID:
 
 
 @asynccontextmanager
-async def _bare_line(testbed: Testbed, database: asyncpg.Connection) -> AsyncIterator[Any]:
+async def _bare_line(system: MeasuredSystem, database: asyncpg.Connection) -> AsyncIterator[Any]:
     """Publishes one persistent message and answers after the consumer has committed one row."""
-    connection = await aio_pika.connect(testbed.stack.broker.admin_url(BENCH_VHOST))
+    connection = await aio_pika.connect(system.stack.broker.admin_url(BENCH_VHOST))
     async with connection:
         sending = await connection.channel()
         receiving = await connection.channel()

@@ -25,8 +25,8 @@ from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 
 from . import audience
+from .measured_system import Broken, MeasuredSystem, in_turns, until
 from .rows import Row, compared, limited
-from .testbed import Broken, Testbed, in_turns, until
 
 BUDGET = 3.0
 AUDIENCE_SECONDS = 10.0
@@ -39,43 +39,43 @@ _COLUMNS = [
 ]
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """The import alone, then through all of the running system."""
-    path = audience.register_file(testbed, testbed.sizes.cooperatives)
-    url = testbed.database_url(DATABASE)
+    path = audience.register_file(system, system.sizes.cooperatives)
+    url = system.database_url(DATABASE)
     await asyncio.to_thread(migrations.upgrade, "registry", url)
     engine = make_engine(url, pool_size=2)
-    async with testbed.database(DATABASE) as database:
+    async with system.database(DATABASE) as database:
         ours, copied = await in_turns(
-            testbed,
-            testbed.sizes.imports,
-            lambda: _import(testbed, database, make_sessions(engine), path),
-            lambda: _copy(testbed, database, path),
+            system,
+            system.sizes.imports,
+            lambda: _import(system, database, make_sessions(engine), path),
+            lambda: _copy(system, database, path),
             warm=False,
         )
     await engine.dispose()
     return [
         compared(
-            f"register import, {testbed.sizes.cooperatives:,} rows",
+            f"register import, {system.sizes.cooperatives:,} rows",
             ours,
             copied,
             unit="s",
             budget=BUDGET,
             note="÷ COPY into the same table and indexes after the same validation, unsealed",
         ),
-        await _until_known(testbed, path),
+        await _until_known(system, path),
     ]
 
 
 async def _import(
-    testbed: Testbed, database: asyncpg.Connection, sessions: Sessions, path: Path
+    system: MeasuredSystem, database: asyncpg.Connection, sessions: Sessions, path: Path
 ) -> float:
     """As the command does it: validated, sealed, digested, published, batch by batch."""
-    await _emptied(testbed, database)
+    await _emptied(system, database)
     began = time.perf_counter()
     rows = await _read_in(sessions, Sealer([Fernet.generate_key().decode()]), path)
     seconds = time.perf_counter() - began
-    await _check(testbed, database, rows)
+    await _check(system, database, rows)
     return seconds
 
 
@@ -90,16 +90,16 @@ async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
     return added
 
 
-async def _copy(testbed: Testbed, database: asyncpg.Connection, path: Path) -> float:
+async def _copy(system: MeasuredSystem, database: asyncpg.Connection, path: Path) -> float:
     """One COPY of what the same reader lets through; nothing sealed, nobody alerted."""
-    await _emptied(testbed, database)
+    await _emptied(system, database)
     began = time.perf_counter()
     with path.open("rb") as stream:
         await database.copy_records_to_table(
             "cooperative", records=_entries(lines_of(stream)), columns=_COLUMNS
         )
     seconds = time.perf_counter() - began
-    await _check(testbed, database, await database.fetchval("SELECT count(*) FROM cooperative"))
+    await _check(system, database, await database.fetchval("SELECT count(*) FROM cooperative"))
     return seconds
 
 
@@ -114,35 +114,35 @@ def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
             yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
 
 
-async def _emptied(testbed: Testbed, database: asyncpg.Connection) -> None:
+async def _emptied(system: MeasuredSystem, database: asyncpg.Connection) -> None:
     await database.execute("TRUNCATE cooperative, register_import, outbox CASCADE")
-    await testbed.checkpoint()
+    await system.checkpoint()
 
 
-async def _check(testbed: Testbed, database: asyncpg.Connection, rows: int) -> None:
-    if rows != testbed.sizes.cooperatives:
-        raise Broken(f"{rows} of {testbed.sizes.cooperatives} rows went in")
+async def _check(system: MeasuredSystem, database: asyncpg.Connection, rows: int) -> None:
+    if rows != system.sizes.cooperatives:
+        raise Broken(f"{rows} of {system.sizes.cooperatives} rows went in")
 
 
-async def _until_known(testbed: Testbed, path: Path) -> Row:
+async def _until_known(system: MeasuredSystem, path: Path) -> Row:
     """The audience grows while the import runs; the clock starts when its last row is in."""
-    async with testbed.database("notifications") as known, testbed.database("registry") as register:
+    async with system.database("notifications") as known, system.database("registry") as register:
         await audience.clear_audience(known)
-        await _emptied(testbed, register)
-        engine = make_engine(testbed.database_url("registry"), pool_size=2)
-        sealer = Sealer([testbed.stack.seal_key()])
+        await _emptied(system, register)
+        engine = make_engine(system.database_url("registry"), pool_size=2)
+        sealer = Sealer([system.stack.seal_key()])
         began = time.perf_counter()
         await _read_in(make_sessions(engine), sealer, path)
         imported = time.perf_counter()
         await engine.dispose()
 
         async def all_known() -> bool:
-            return await _known(known) >= testbed.sizes.cooperatives
+            return await _known(known) >= system.sizes.cooperatives
 
         await until(all_known, every=0.05)
         lag = time.perf_counter() - imported
     return limited(
-        f"audience complete after the last of {testbed.sizes.cooperatives:,} rows",
+        f"audience complete after the last of {system.sizes.cooperatives:,} rows",
         lag,
         AUDIENCE_SECONDS,
         unit="s",

@@ -10,18 +10,18 @@ from devkit.stack_layout import SERVICES
 
 from .calls import WIDE
 from .fanout import FanoutRuns
+from .measured_system import MeasuredSystem
 from .rows import Row, limited
-from .testbed import Testbed
 
 AT_REST, DURING = 200.0, 400.0
 MIB = 1024.0
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Resident memory, as the kernel counts it; at rest is after whatever ran before."""
-    resting = {service: _resident(testbed, service) for service in SERVICES}
-    async with FanoutRuns.begun(testbed) as fanout_runs:
-        most = await _watched(testbed, fanout_runs)
+    resting = {service: _resident(system, service) for service in SERVICES}
+    async with FanoutRuns.begun(system) as fanout_runs:
+        most = await _watched(system, fanout_runs)
     count = fanout_runs.matches(WIDE)
     return [
         limited(
@@ -44,13 +44,13 @@ async def measure(testbed: Testbed) -> list[Row]:
     ]
 
 
-async def _watched(testbed: Testbed, fanout_runs: FanoutRuns) -> dict[str, float]:
+async def _watched(system: MeasuredSystem, fanout_runs: FanoutRuns) -> dict[str, float]:
     most = dict.fromkeys(SERVICES, 0.0)
 
     async def sample() -> None:
         while True:
             for service in SERVICES:
-                most[service] = max(most[service], _resident(testbed, service))
+                most[service] = max(most[service], _resident(system, service))
             await asyncio.sleep(0.01)
 
     sampling = asyncio.create_task(sample())
@@ -61,7 +61,7 @@ async def _watched(testbed: Testbed, fanout_runs: FanoutRuns) -> dict[str, float
     return most
 
 
-def _resident(testbed: Testbed, service: str) -> float:
-    status = Path(f"/proc/{testbed.stack.process(service).pid}/status").read_text()
+def _resident(system: MeasuredSystem, service: str) -> float:
+    status = Path(f"/proc/{system.stack.process(service).pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) / MIB

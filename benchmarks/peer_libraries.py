@@ -20,8 +20,8 @@ from shared.contracts.base import new_id
 
 from .calls import NARROW, WIDE, Way
 from .fanout import FanoutRuns
+from .measured_system import BENCH_VHOST, MeasuredSystem, plain, until
 from .rows import Row, Sense, compared
-from .testbed import BENCH_VHOST, Testbed, plain, until
 
 ROOT = Path(__file__).parents[1]
 BUDGETS = {"Celery": 90.0, "Dramatiq": 40.0}
@@ -36,53 +36,49 @@ WORKERS = {
 Send = Callable[[str, str, int], Any]
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Ours once more, then each peer; both write to the same table in the same run."""
     rows: list[Row] = []
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         ours = {
-            way.name: [await fanout_runs.ours(way) for _ in range(testbed.sizes.peer_rounds + 2)][
-                1:
-            ]
+            way.name: [await fanout_runs.ours(way) for _ in range(system.sizes.peer_rounds + 2)][1:]
             for way in (WIDE, NARROW)
         }
-        async with _workers(testbed, "Celery"):
+        async with _workers(system, "Celery"):
             celery = importlib.import_module("benchmarks.peers.celery_way")
             each, chunks = celery.fan_out.delay, celery.fan_out_in_chunks.delay
             title = "Celery, one task per recipient"
-            rows += await _compare(testbed, fanout_runs, ours, title, each, BUDGETS["Celery"])
-            rows += await _compare(
-                testbed, fanout_runs, ours, "Celery, chunks of 500", chunks, None
-            )
+            rows += await _compare(system, fanout_runs, ours, title, each, BUDGETS["Celery"])
+            rows += await _compare(system, fanout_runs, ours, "Celery, chunks of 500", chunks, None)
             celery.app.close()
-        async with _workers(testbed, "Dramatiq"):
+        async with _workers(system, "Dramatiq"):
             dramatiq = importlib.import_module("benchmarks.peers.dramatiq_way")
             title = "Dramatiq, one message per recipient"
             send = dramatiq.fan_out.send
-            rows += await _compare(testbed, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
+            rows += await _compare(system, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
             dramatiq.broker.close()
     return rows
 
 
 @asynccontextmanager
-async def _workers(testbed: Testbed, peer: str) -> AsyncIterator[None]:
+async def _workers(system: MeasuredSystem, peer: str) -> AsyncIterator[None]:
     """The peer's own worker command, ended whatever happens."""
     # Its client in this process reads the same two.
-    os.environ["BENCH_AMQP_URL"] = testbed.stack.broker.admin_url(BENCH_VHOST)
-    os.environ["BENCH_DATABASE_URL"] = plain(testbed.database_url("notifications"))
-    process = Process(testbed.stack.folder / "processes", peer.lower())
+    os.environ["BENCH_AMQP_URL"] = system.stack.broker.admin_url(BENCH_VHOST)
+    os.environ["BENCH_DATABASE_URL"] = plain(system.database_url("notifications"))
+    process = Process(system.stack.folder / "processes", peer.lower())
     program, *arguments = WORKERS[peer]
     command = [str(Path(sys.executable).parent / program), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     try:
-        await asyncio.to_thread(process.start, command, env=environment, cwd=testbed.stack.folder)
+        await asyncio.to_thread(process.start, command, env=environment, cwd=system.stack.folder)
         yield
     finally:
         await asyncio.to_thread(process.stop, 20)
 
 
 async def _compare(
-    testbed: Testbed,
+    system: MeasuredSystem,
     fanout_runs: FanoutRuns,
     ours: dict[str, list[float]],
     title: str,
@@ -96,10 +92,10 @@ async def _compare(
         matches = fanout_runs.matches(way)
         limit = matches
         if way is WIDE and budget is not None:
-            limit = min(matches, testbed.sizes.peer_recipients)
+            limit = min(matches, system.sizes.peer_recipients)
         samples = [
             await _alerted(fanout_runs.database, send, way, limit) * matches / limit
-            for _ in testbed.rounds(testbed.sizes.peer_rounds)
+            for _ in system.rounds(system.sizes.peer_rounds)
         ]
         scaled = f", scaled from {limit:,} recipients" if limit < matches else ""
         rows.append(
@@ -114,7 +110,7 @@ async def _compare(
                 note=f"how many times as long it takes to alert {matches:,}{scaled}",
             )
         )
-        testbed.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")
+        system.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")
     return rows
 
 

@@ -14,21 +14,21 @@ from shared.kernel.messaging.relay import Relay
 
 from . import bench_kernel
 from .consuming import QUEUE, consumers
+from .measured_system import BENCH_VHOST, Broken, MeasuredSystem, in_turns
 from .rows import Row, compared
-from .testbed import BENCH_VHOST, Broken, Testbed, in_turns
 
 BATCH = 100
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """Rates of both, with the same messages in flight at once."""
-    await bench_kernel.made(testbed, consumers)
-    async with testbed.database(bench_kernel.DATABASE) as database:
+    await bench_kernel.made(system, consumers)
+    async with system.database(bench_kernel.DATABASE) as database:
         rates, bare = await in_turns(
-            testbed,
-            testbed.sizes.rounds,
-            lambda: _ours(testbed, database),
-            lambda: _bare(testbed, database),
+            system,
+            system.sizes.rounds,
+            lambda: _ours(system, database),
+            lambda: _bare(system, database),
         )
     return [
         compared(
@@ -41,31 +41,31 @@ async def measure(testbed: Testbed) -> list[Row]:
     ]
 
 
-async def _ours(testbed: Testbed, database: asyncpg.Connection) -> float:
+async def _ours(system: MeasuredSystem, database: asyncpg.Connection) -> float:
     """Read, publish and mark, batch by batch, as the relay of a service does."""
-    await bench_kernel.emptied(testbed, database, QUEUE)
-    engine = make_engine(testbed.database_url(bench_kernel.DATABASE))
+    await bench_kernel.emptied(system, database, QUEUE)
+    engine = make_engine(system.database_url(bench_kernel.DATABASE))
     async with make_sessions(engine).begin() as session:
-        for _ in range(testbed.sizes.messages):
+        for _ in range(system.sizes.messages):
             outbox.add(session, bench_kernel.event())
     sent = 0
-    async with testbed.publisher("registry", BENCH_VHOST) as publisher:
+    async with system.publisher("registry", BENCH_VHOST) as publisher:
         relay = Relay(engine, publisher, "registry", batch=BATCH)
         began = time.perf_counter()
         while batch := (await relay.send_batch()).count:
             sent += batch
         seconds = time.perf_counter() - began
     await engine.dispose()
-    if sent != testbed.sizes.messages:
-        raise Broken(f"the relay sent {sent} of {testbed.sizes.messages} events")
+    if sent != system.sizes.messages:
+        raise Broken(f"the relay sent {sent} of {system.sizes.messages} events")
     return sent / seconds
 
 
-async def _bare(testbed: Testbed, database: asyncpg.Connection) -> float:
+async def _bare(system: MeasuredSystem, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
-    await bench_kernel.emptied(testbed, database, QUEUE)
-    events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(testbed.sizes.messages)]
-    url = testbed.stack.broker.url_of("registry", vhost=BENCH_VHOST)
+    await bench_kernel.emptied(system, database, QUEUE)
+    events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(system.sizes.messages)]
+    url = system.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -13,8 +13,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from .measured_system import MeasuredSystem
 from .rows import Row, Sense
-from .testbed import Testbed
 
 PACKAGES = ("faststream", "aio-pika", "asyncpg", "sqlalchemy", "celery", "dramatiq", "psycopg")
 
@@ -77,9 +77,9 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.4f}"
 
 
-async def surroundings(testbed: Testbed) -> dict[str, Any]:
+async def surroundings(system: MeasuredSystem) -> dict[str, Any]:
     """Machine, servers and versions: without them a number means nothing."""
-    async with testbed.database("notifications") as database:
+    async with system.database("notifications") as database:
         postgres = await database.fetchval("SHOW server_version")
     return {
         "machine": {
@@ -94,11 +94,11 @@ async def surroundings(testbed: Testbed) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "postgresql": postgres.split()[0],
-            "rabbitmq": testbed.stack.broker.management.get("overview")["rabbitmq_version"],
+            "rabbitmq": system.stack.broker.management.get("overview")["rabbitmq_version"],
             **{name: found for name in PACKAGES if (found := _version(name))},
         },
-        "rounds": testbed.sizes.rounds,
-        "cooperatives": testbed.sizes.cooperatives,
+        "rounds": system.sizes.rounds,
+        "cooperatives": system.sizes.cooperatives,
     }
 
 

@@ -24,16 +24,16 @@ from . import (
     relaying,
     starting,
 )
+from .measured_system import MeasuredSystem
 from .report import Report, surroundings
 from .rows import Row
-from .testbed import Testbed
 
 
 @dataclass(frozen=True)
 class Group:
     """Rows that are measured together, and the processes that must run for them."""
 
-    measure: Callable[[Testbed], Awaitable[list[Row]]]
+    measure: Callable[[MeasuredSystem], Awaitable[list[Row]]]
     services: tuple[str, ...] = ()
 
 
@@ -60,25 +60,25 @@ def services_of(names: Sequence[str]) -> list[str]:
     return [service for service in SERVICES if service in needed]
 
 
-async def run(testbed: Testbed, names: Sequence[str]) -> Report:
+async def run(system: MeasuredSystem, names: Sequence[str]) -> Report:
     """The groups one after the other; those that the time does not suffice for are named."""
     report = Report(
-        environment=await surroundings(testbed),
-        growth=testbed.growth,
-        statements=testbed.statements,
+        environment=await surroundings(system),
+        growth=system.growth,
+        statements=system.statements,
     )
     began = time.monotonic()
     for name in names:
-        if testbed.seconds_left <= 0:
+        if system.seconds_left <= 0:
             report.left_out.append(f"{name} (out of time)")
             continue
         if name == "peers" and (missing := peer_libraries.missing()):
             report.left_out.append(f"peers (not installed: {', '.join(missing)})")
             continue
-        testbed.say(f"{name} …")
+        system.say(f"{name} …")
         started = time.monotonic()
-        report.rows += await GROUPS[name].measure(testbed)
-        testbed.say(f"{name}: {time.monotonic() - started:.0f} s")
+        report.rows += await GROUPS[name].measure(system)
+        system.say(f"{name}: {time.monotonic() - started:.0f} s")
     report.environment["minutes"] = round((time.monotonic() - began) / 60, 1)
     report.environment["machine"]["load_after"] = round(os.getloadavg()[0], 1)
     return report

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from shared.kernel.installed import installed_services
 
+from .measured_system import MeasuredSystem
 from .rows import Row, compared, limited
-from .testbed import Testbed
 
 HELP_SECONDS = 0.3
 MOST = 1.5
@@ -32,7 +32,7 @@ SERVED = (
 """What `taawon serve` imports, the way it does."""
 
 
-async def measure(testbed: Testbed) -> list[Row]:
+async def measure(system: MeasuredSystem) -> list[Row]:
     """The ways take turns, after one round that only warms the files up."""
     ways = {
         "help": ("-m", "cli.program", "--help"),
@@ -42,7 +42,7 @@ async def measure(testbed: Testbed) -> list[Row]:
     for arguments in ways.values():
         await asyncio.to_thread(processor_seconds, arguments)
     samples: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in testbed.rounds(testbed.sizes.rounds):
+    for _ in system.rounds(system.sizes.rounds):
         for way, arguments in ways.items():
             samples[way].append(await asyncio.to_thread(processor_seconds, arguments))
     return rows_of(samples)

@@ -10,10 +10,10 @@ import pytest
 from benchmarks import page, plot, starting
 from benchmarks.calls import NARROW, WIDE, Way
 from benchmarks.fanout import FanoutRuns
+from benchmarks.measured_system import TINY, Broken, MeasuredSystem
 from benchmarks.report import Report
 from benchmarks.rows import Sense, compared, limited
 from benchmarks.run import GROUPS, run, services_of
-from benchmarks.testbed import TINY, Broken, Testbed
 
 from devkit.nodes import Broker, Postgres
 from devkit.stack import Stack
@@ -23,19 +23,19 @@ TIMED = ["fanout", "consumer", "relay", "backfill", "feeds", "disk"]
 
 
 @pytest.fixture(scope="module")
-def testbed(run_folder: Path, postgres: Postgres, rabbitmq: Broker):
-    """A testbed on the servers of the test run, with the one process that these rows need."""
+def system(run_folder: Path, postgres: Postgres, rabbitmq: Broker):
+    """A system on the servers of the test run, with the one process that these rows need."""
     stack = Stack(run_folder / "bench")
     stack.postgres, stack.broker = postgres, rabbitmq
-    testbed = Testbed(stack, TINY, time.monotonic() + 600, say=lambda _: None)
-    testbed.open(services_of(TIMED))
-    yield testbed
+    system = MeasuredSystem(stack, TINY, time.monotonic() + 600, say=lambda _: None)
+    system.open(services_of(TIMED))
+    yield system
     for service in services_of(TIMED):
         stack.process(service).kill9()
 
 
-async def test_a_run_measures_every_row_and_writes_it_down(testbed: Testbed, tmp_path: Path):
-    report = await run(testbed, TIMED)
+async def test_a_run_measures_every_row_and_writes_it_down(system: MeasuredSystem, tmp_path: Path):
+    report = await run(system, TIMED)
 
     report.write(tmp_path / "bench.json")
     found = orjson.loads((tmp_path / "bench.json").read_bytes())
@@ -57,16 +57,16 @@ async def test_a_run_measures_every_row_and_writes_it_down(testbed: Testbed, tmp
     assert set(found["versions"]) >= {"python", "postgresql", "rabbitmq"}
 
 
-async def test_ways_that_alert_different_people_are_not_compared(testbed: Testbed):
+async def test_ways_that_alert_different_people_are_not_compared(system: MeasuredSystem):
     wrong = Way("narrow", NARROW.criteria, WIDE.where)
-    async with FanoutRuns.begun(testbed) as fanout_runs:
+    async with FanoutRuns.begun(system) as fanout_runs:
         await fanout_runs.bare(wrong)
         with pytest.raises(Broken, match="the ways differ"):
             await fanout_runs.ours(wrong)
 
 
-async def test_what_the_time_does_not_suffice_for_is_named(testbed: Testbed):
-    over = Testbed(testbed.stack, TINY, time.monotonic() - 1, urls=testbed.urls)
+async def test_what_the_time_does_not_suffice_for_is_named(system: MeasuredSystem):
+    over = MeasuredSystem(system.stack, TINY, time.monotonic() - 1, urls=system.urls)
 
     report = await run(over, ["fanout"])
 
@@ -92,8 +92,10 @@ def test_the_processes_of_all_rows_are_all_services():
     assert services_of(list(GROUPS)) == list(SERVICES)
 
 
-async def test_starting_is_measured_in_processor_time_of_processes_of_their_own(testbed: Testbed):
-    help_, *services = await starting.measure(testbed)
+async def test_starting_is_measured_in_processor_time_of_processes_of_their_own(
+    system: MeasuredSystem,
+):
+    help_, *services = await starting.measure(system)
 
     assert (help_.reference, help_.unit) == (starting.HELP_SECONDS, "s")
     assert [row.name for row in services] == [f"start: {service}" for service in SERVICES]

@@ -78,7 +78,7 @@ def plain(url: str) -> str:
 
 
 @dataclass
-class Testbed:
+class MeasuredSystem:
     """One run's servers, sizes and clock."""
 
     stack: Stack
@@ -152,8 +152,8 @@ class Commits:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, testbed: Testbed, service: str) -> AsyncIterator[Commits]:
-        async with testbed.database(service) as connection:
+    async def of(cls, system: MeasuredSystem, service: str) -> AsyncIterator[Commits]:
+        async with system.database(service) as connection:
             commits = cls(connection)
             await connection.add_listener(NOTIFY_CHANNEL, commits._received)
             yield commits
@@ -181,7 +181,7 @@ Measure = Callable[[], Awaitable[float]]
 
 
 async def in_turns(
-    testbed: Testbed, count: int, ours: Measure, reference: Measure, *, warm: bool = True
+    system: MeasuredSystem, count: int, ours: Measure, reference: Measure, *, warm: bool = True
 ) -> tuple[Any, Any]:
     """Both measured so often, one right after the other, who begins changing each time.
 
@@ -192,7 +192,7 @@ async def in_turns(
     if warm:
         await ours()
         await reference()
-    for number in testbed.rounds(count):
+    for number in system.rounds(count):
         order = [0, 1] if number % 2 == 0 else [1, 0]
         for which in order:
             samples[which].append(await (ours, reference)[which]())
