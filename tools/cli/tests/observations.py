@@ -52,7 +52,7 @@ def queues(**changes: QueueObservation | None) -> tuple[QueueObservation, ...]:
     healthy = {
         "consumer": QueueObservation(QUEUE, messages=10, consumers=1),
         "dead": QueueObservation(f"{QUEUE}.dead", consumers=1),
-        "retry": QueueObservation("taawon.retry.5000ms", consumers=0),
+        "retry": QueueObservation("taawon.retry-tier.5000ms", consumers=0),
         "unrouted": QueueObservation("taawon.unrouted", consumers=0),
     }
     return tuple(queue for queue in (healthy | changes).values() if queue is not None)

@@ -307,8 +307,8 @@ CASES = {
         (INFO, "unrouted", "5 events", None),
     ),
     "messages wait for another attempt": (
-        with_queues(retry=QueueObservation("taawon.retry.5000ms", 2, consumers=0)),
-        (WARNING, "retries-waiting", "2 messages wait in taawon.retry.5000ms", None),
+        with_queues(retry=QueueObservation("taawon.retry-tier.5000ms", 2, consumers=0)),
+        (WARNING, "retries-waiting", "2 messages wait in taawon.retry-tier.5000ms", None),
     ),
     "a partner is behind": (
         seen(

@@ -10,7 +10,8 @@ PARTNER_VHOST = "partners"
 
 UNROUTED = "taawon.unrouted"
 
-RETRY = "taawon.retry"
+RETRY = "taawon.retry-tier"
+"""What the name of every retry tier begins with; its pause in milliseconds follows."""
 
 
 def dead_queue(queue: str) -> str:

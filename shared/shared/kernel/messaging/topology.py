@@ -7,7 +7,11 @@
 
     <service> ──► taawon.replay (direct) ──► <service>.<consumer>   by name and topic: replays
 
-    <service>.<consumer> ──► taawon.retry.<ms> (fanout) ──► queue of that name, TTL, back by name
+    <service>.<consumer> ──► taawon.retry-tier.<ms> (fanout) ──► queue of that name, TTL
+                       ──► taawon.retry (direct) ──► <service>.<consumer>   by name
+                                  │ no such queue
+                                  ▼
+                             taawon.unrouted
     <service>.<consumer> ──► taawon.dead (direct) ──► <service>.<consumer>.dead
 
 No queue that events pass through has a length limit: a full queue would refuse the publish although
@@ -29,6 +33,13 @@ from .addresses import RETRY, UNROUTED, dead_queue
 
 EVENTS = "taawon.events"
 DEAD = "taawon.dead"
+RETRY_EXCHANGE = "taawon.retry"
+"""From a retry tier back to the one queue that a message is for.
+
+Where that queue is gone the message leaves by the alternate exchange. Without one it would stay in
+its tier for ever, and some tens of such messages would stop the tier for everybody: dead-lettering
+at least once waits for each.
+"""
 REPLAY = "taawon.replay"
 """Replayed events, to one rebuildable queue each; what no queue is bound for comes back."""
 RUN_HEADER = "x-taawon-run"
@@ -141,14 +152,14 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     await queue.bind(unrouted)
     await channel.declare_exchange(DEAD, "direct", durable=True)
     await channel.declare_exchange(REPLAY, "direct", durable=True)
-    return await channel.declare_exchange(
-        EVENTS, "topic", durable=True, arguments={"alternate-exchange": UNROUTED}
-    )
+    else_unrouted = {"alternate-exchange": UNROUTED}
+    await channel.declare_exchange(RETRY_EXCHANGE, "direct", durable=True, arguments=else_unrouted)
+    return await channel.declare_exchange(EVENTS, "topic", durable=True, arguments=else_unrouted)
 
 
 async def _declare_tier(channel: AbstractChannel, tier: Tier) -> str:
     exchange = await channel.declare_exchange(tier.name, "fanout", durable=True)
-    arguments = _safe_quorum(**{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": ""})
+    arguments = _safe_quorum(**{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": RETRY_EXCHANGE})
     queue = await channel.declare_queue(tier.name, durable=True, arguments=arguments)
     await queue.bind(exchange)
     return tier.name
@@ -165,6 +176,7 @@ async def _declare_consumer(
     queue = await channel.declare_queue(
         consumer.queue, durable=True, arguments=consumer_arguments(consumer.queue)
     )
+    await queue.bind(RETRY_EXCHANGE, routing_key=consumer.queue)
     for topic in consumer.topics:
         await queue.bind(events, routing_key=topic)
     await _bind_replay(queue, consumer)

@@ -60,7 +60,7 @@ async def slow(url: str) -> AsyncIterator[Slow]:
 
 
 async def test_a_failure_on_an_old_channel_leaves_the_newer_one_open(kernel: Yard):
-    missing = Outgoing(message_of(a_stone()), "taawon.retry.no-such-tier", NOWHERE)
+    missing = Outgoing(message_of(a_stone()), "taawon.retry-tier.no-such", NOWHERE)
     async with slow(kernel.amqp_url) as publisher:
         old = await publisher._open()
         late = asyncio.create_task(publisher.publish([missing]))

@@ -14,7 +14,16 @@ from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import dead_queue
 from shared.kernel.messaging.consumers import Consumers
 
-from .harness import DELAYS, StoneCut, StoneLaid, a_stone, channel_of, message_of, post
+from .harness import (
+    DELAYS,
+    StoneCut,
+    StoneLaid,
+    a_stone,
+    channel_of,
+    message_of,
+    post,
+    received,
+)
 
 QUEUE = "carpentry.measure"
 
@@ -94,11 +103,28 @@ async def test_a_tier_holds_a_message_for_its_pause_and_sends_it_home(queues, pa
     arguments = queues[topology.Tier(pause).name]["arguments"]
 
     assert arguments["x-message-ttl"] == pause * 1000
-    assert (arguments["x-dead-letter-exchange"], "x-dead-letter-routing-key" in arguments) == (
-        "",
-        False,
-    )
+    assert arguments["x-dead-letter-exchange"] == topology.RETRY_EXCHANGE
+    assert "x-dead-letter-routing-key" not in arguments
     assert arguments["x-dead-letter-strategy"] == "at-least-once"
+
+
+async def test_messages_for_a_queue_that_is_gone_keep_no_other_in_their_tier(queues, site: Vhost):
+    """Dead-lettering at least once has some 32 on their way, and waits for each."""
+    lost, stone = [a_stone(number) for number in range(100)], a_stone()
+    tier = topology.Tier(DELAYS[0]).name
+
+    async with channel_of(site.url("masonry")) as channel:
+        exchange = await channel.get_exchange(tier, ensure=False)
+        for each in lost:
+            await exchange.publish(message_of(each), "carpentry.removed")
+        await exchange.publish(message_of(stone), QUEUE)
+    async with channel_of(site.admin_url) as channel:
+        back = await received(await channel.get_queue(QUEUE))
+        unrouted = await channel.get_queue(topology.UNROUTED)
+        found = {(await received(unrouted)).message_id for _ in lost}
+
+    assert back.message_id == str(stone.event_id)
+    assert found == {str(each.event_id) for each in lost}
 
 
 async def test_a_consumer_is_bound_to_each_of_its_topics(queues, site: Vhost):
