@@ -1,4 +1,4 @@
-"""Steady work for the system, drawn from a seed; everything that was answered is remembered."""
+"""Steady work for the system, drawn from a seed; everything that was confirmed is remembered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..journeys.stories import Partner, PartnerQueue, Person, Story, a_call, a_t
 from .processes import Processes
 
 STILL = ("MA-01", "MA-04", "MA-06", "MA-09")
-"""Regions whose cooperatives never change meanwhile: whom a call there is for is always certain."""
+"""Regions whose cooperatives never change meanwhile: it is certain whom a call there is for."""
 MOVING = tuple(r.code for r in reference.regions() if r.code not in STILL)
 """Here records change and arrive, and only ever come to match more: so whoever matched at any time
 matches in the end."""
@@ -40,7 +40,7 @@ STANDING_IDEAS = 4
 """How many of each sort are open at a time, about."""
 IMPORTED = 8
 MANY = 4000
-"""Members of one whose number was unknown: it matched every call as it might, and still does."""
+"""Members given to one whose number was unknown: every call might be for it, and still is."""
 
 
 DATABASE_ERRORS = (
@@ -56,7 +56,7 @@ class Unanswered(AssertionError):
 
 @dataclass
 class Subject:
-    """A call or an idea that was promised, and whether its readers never change."""
+    """A call or an idea that its service confirmed, and whether its audience never changes."""
 
     subject_id: UUID
     is_call: bool
@@ -66,7 +66,7 @@ class Subject:
 
 @dataclass
 class Counts:
-    """What the load came to."""
+    """How often each thing was done."""
 
     opened: int = 0
     extended: int = 0
@@ -105,7 +105,7 @@ class Load:
         self.author = Person("")
         self.renewing: Partner | None = None
         self.partner_queue: PartnerQueue | None = None
-        self._api_answered_at = now()
+        self._renewal_answered_at = now()
         self._renews = asyncio.Lock()
         self.quiet = UUID(int=0)
         """A record that only probes change."""
@@ -389,11 +389,11 @@ class Load:
         await self.renew_partner_queue()
 
     async def renew_partner_queue(self) -> None:
-        """Ask for a new password; the last one that was answered is the one that counts."""
+        """Ask for a new password; the last one that the API gave is the one that counts."""
         assert self.renewing is not None
         async with self._renews:
             answer = await self.ask("notifications", "POST", "/partner-queue", who=self.renewing)
-            self._api_answered_at = now()
+            self._renewal_answered_at = now()
         assert answer.status_code in (200, 201, 202), answer.text
         made = answer.json()
         url = self.story.stack.broker.found.amqp_url(
@@ -409,16 +409,16 @@ class Load:
         await self.seen(ready, self.renewing.slug, 1)
 
     async def partner_queue_opens(self) -> bool:
-        """Whether the password that was answered last lets its partner in.
+        """Whether the password that the API gave last lets its partner in.
 
-        A process that was frozen may take up later what it was asked before: then its password,
+        A process that was frozen may handle later what it was asked before: then its password,
         which nobody has seen, is the newest, and we ask once more.
         """
         assert self.renewing is not None
         async with self.story.database("notifications") as connection:
             query = "SELECT requested_at FROM partner_queue WHERE slug = $1"
             requested_at = await connection.fetchval(query, self.renewing.slug)
-        if requested_at > self._api_answered_at:
+        if requested_at > self._renewal_answered_at:
             await self.renew_partner_queue()
         await self.partner_queue_ready()
         assert self.partner_queue is not None

@@ -1,4 +1,4 @@
-"""Work that goes wrong is said, and ends; what is at hand when a run is stopped is left."""
+"""Work that fails is reported and ends; a run that is stopped does not wait for it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from . import report
-from .faults import FaultKind
+from .faults import Injection
 from .matrix import MATRIX, Result
 from .processes import TARGETS
 from .report import BEGIN, COLUMNS, END, Circumstances, Run
@@ -55,12 +55,12 @@ def a_row(fault: str, target: str, *, run: Run = RUN) -> report.Row:
 
 
 def a_result(fault: str, target: str, *, torn: int | None = None, **verdict: int) -> Result:
-    blows = [
-        FaultKind("fan-out", 0.5, 1.0, torn=torn),
-        FaultKind("publish", 1.5, 2.0, torn=torn),
-        FaultKind(None, 0.7, 3.0, torn=torn),
+    injections = [
+        Injection("fan-out", 0.5, 1.0, torn=torn),
+        Injection("publish", 1.5, 2.0, torn=torn),
+        Injection(None, 0.7, 3.0, torn=torn),
     ]
-    return Result(fault, target, blows, Verdict(alerts=4000, corrections=50, **verdict))
+    return Result(fault, target, injections, Verdict(alerts=4000, corrections=50, **verdict))
 
 
 def whole(**other: Any) -> list[report.Row]:
@@ -186,7 +186,7 @@ def test_one_alert_too_few_or_too_many_fails_the_run(fault: dict[str, int]):
 
 def test_a_row_that_hit_nothing_open_fails_the_run():
     result = a_result("kill -9", "ideas")
-    result.blows = [FaultKind(None, 0.5, 1.0)]
+    result.injections = [Injection(None, 0.5, 1.0)]
 
     assert not result.holds
     assert "proves nothing" in result.faults()[0]

@@ -73,7 +73,7 @@ async def breaker(breakable: Story) -> Breakage:
 
 @pytest.fixture
 async def breakage(breaker: Breakage) -> AsyncIterator[Breakage]:
-    """The means to break that system; what a journey leaves broken is put right after it."""
+    """The means to break that system; what a journey leaves broken is put right afterwards."""
     yield breaker
     await breaker.put_right()
     await breaker.settled()

@@ -103,7 +103,7 @@ async def test_poisonous_messages_are_dead_at_once_and_nothing_else_is_touched(
 
 
 def both(message_id: str, queue: str, error: str) -> dict[tuple[str, str], str]:
-    """The same verdict of the queue that follows the subject and of the one that feeds partners."""
+    """The same error in the queue that follows the subject and in the one that feeds partners."""
     return {(message_id, queue): error, (message_id, FEED): error}
 
 

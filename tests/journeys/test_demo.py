@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: its numbers are true, a second run alerts nobody twice."""
+"""The demo as a newcomer runs it: its numbers are true, and a second run alerts nobody twice."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
 
 @dataclass(frozen=True)
 class DemoRun:
-    """What one run of the demo left behind: its events, and the system still running."""
+    """What one run of the demo left behind: its results, and the system still running."""
 
     folder: Path
     stack: Stack
-    demo_result: dict[str, Any]
+    result: dict[str, Any]
     modes_before: dict[Path, tuple[int, int, int]]
 
     def person(self) -> Client:
@@ -83,8 +83,8 @@ def demo_run(run_folder: Path) -> Iterator[DemoRun]:
     stack = Stack(folder / "stack")
     try:
         run_demo(folder, "--keep")
-        demo_result = json.loads((folder / "demo.json").read_text())
-        yield DemoRun(folder, stack, demo_result, before)
+        result = json.loads((folder / "demo.json").read_text())
+        yield DemoRun(folder, stack, result, before)
     finally:
         stack.stop()
 
@@ -115,8 +115,8 @@ def recipients(client: Client, subject_id: str) -> dict[UUID, str]:
             return found
 
 
-def published(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
-    """Whom each subject is for, as partners were alerted; author and date are not among it."""
+def audiences_of(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
+    """Whom each subject is for, by what partners read, which names no author."""
     found = {}
     for item in feed:
         content = item["data"].get("call") or item["data"].get("idea")
@@ -139,19 +139,19 @@ def published(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...
 
 def test_every_event_reached_exactly_those_whom_the_file_says(demo_run: DemoRun) -> None:
     client = demo_run.person()
-    by_identity = read_profiles(Path(demo_run.demo_result["register"]))
+    by_identity = read_profiles(Path(demo_run.result["register"]))
     register = {who: by_identity[known] for who, known in identities(client).items()}
-    wanted = published(read_feed(demo_run.partner("fm5")))
+    wanted = audiences_of(read_feed(demo_run.partner("fm5")))
 
-    for event in demo_run.demo_result["events"]:
+    for event in demo_run.result["events"]:
         expected = matching(register, *wanted[event["subject_id"]])
 
         assert recipients(client, event["subject_id"]) == expected, event["title"]
         assert event["matched"] == event["alerted"] == len(expected)
         assert event["duplicates"] == 0
         assert event["seconds"] > 0
-    assert len(demo_run.demo_result["events"]) == 8
-    assert len(register) == demo_run.demo_result["cooperatives"] == COUNT
+    assert len(demo_run.result["events"]) == 8
+    assert len(register) == demo_run.result["cooperatives"] == COUNT
 
 
 @pytest.mark.parametrize("slug", [card.slug for card in PARTNERS])
@@ -162,7 +162,7 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(demo_run: DemoRun, slu
 
     assert [m["id"] for m in read] == [item["id"] for item in feed]
     assert [m["data"] for m in read] == [item["data"] for item in feed]
-    (counted,) = (p for p in demo_run.demo_result["partners"] if p["slug"] == slug)
+    (counted,) = (p for p in demo_run.result["partners"] if p["slug"] == slug)
     assert counted == {
         "slug": slug,
         "expected": len(feed),
@@ -171,16 +171,16 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(demo_run: DemoRun, slu
     }
 
 
-def test_a_moved_deadline_was_alerted_to_those_who_knew_the_old_one(demo_run: DemoRun) -> None:
-    (moved,) = demo_run.demo_result["corrections"]
-    (event,) = (e for e in demo_run.demo_result["events"] if e["subject_id"] == moved["subject_id"])
+def test_those_alerted_of_a_call_were_alerted_of_its_moved_deadline(demo_run: DemoRun) -> None:
+    (moved,) = demo_run.result["corrections"]
+    (event,) = (e for e in demo_run.result["events"] if e["subject_id"] == moved["subject_id"])
 
     assert moved["kind"] == "deadline_extended"
     assert moved["corrected"] == event["alerted"]
 
 
 def test_whoever_was_not_alerted_has_a_reason_and_no_alert(demo_run: DemoRun) -> None:
-    why_not = demo_run.demo_result["why_not"]
+    why_not = demo_run.result["why_not"]
 
     assert why_not["because"] == "excluded"
     assert all(track["reasons"] for track in why_not["tracks"])
@@ -193,17 +193,17 @@ def test_nothing_above_the_folder_changed(demo_run: DemoRun) -> None:
     assert modes(demo_run.folder) == demo_run.modes_before
 
 
-async def test_run_again_it_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
-    before = {e["subject_id"]: e for e in demo_run.demo_result["events"]}
+async def test_a_second_run_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
+    before = {e["subject_id"]: e for e in demo_run.result["events"]}
     # What runs already would be left running.
     await asyncio.to_thread(end, demo_run.stack)
 
     shown = await asyncio.to_thread(run_demo, demo_run.folder)
 
-    demo_result = json.loads((demo_run.folder / "demo.json").read_text())
-    assert {e["subject_id"]: e for e in demo_result["events"]} == before
-    assert demo_result["partners"] == demo_run.demo_result["partners"]
-    assert demo_result["corrections"] == demo_run.demo_result["corrections"]
+    result = json.loads((demo_run.folder / "demo.json").read_text())
+    assert {e["subject_id"]: e for e in result["events"]} == before
+    assert result["partners"] == demo_run.result["partners"]
+    assert result["corrections"] == demo_run.result["corrections"]
     assert "0 new, 0 changed" in shown
     names = (*SERVICES, PROVISIONER)
     assert not any(demo_run.stack.process(name).is_running() for name in names)

@@ -32,7 +32,7 @@ def ask(story: Story, tmp_path: Path) -> Ask:
 
 async def test_the_doctor_finds_no_error_in_a_system_that_works(story: Story, ask: Ask) -> None:
     async def found() -> list[set[str]]:
-        """Letters that other journeys left are no fault of this one; counts are seconds old."""
+        """Dead letters of other journeys are no fault of this one; counts are seconds old."""
         code, findings = await ask("doctor")
         errors = {each["code"] for each in findings if each["severity"] == "error"}
         assert code == (1 if errors else 0)

@@ -45,7 +45,7 @@ Step = Callable[[AbstractChannel, PartnerQueues], Awaitable[object]]
 
 
 async def keep_unread(_: AbstractIncomingMessage) -> None:
-    """Take a message and say nothing of it."""
+    """Take a message and never acknowledge it."""
 
 
 async def consume_from_another(channel: AbstractChannel, partner_queues: PartnerQueues) -> None:

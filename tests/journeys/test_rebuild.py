@@ -71,10 +71,10 @@ async def ended(story: Story, run: dict[str, Any], *, service: str = "registry")
         if found["state"] == "running":
             return None
         async with story.database("notifications") as connection:
-            received = await connection.fetchval(
+            handled = await connection.fetchval(
                 "SELECT count(*) FROM inbox WHERE run = $1", run["run"]
             )
-        return found if received == found["sent"] else None
+        return found if handled == found["sent"] else None
 
     return await story.eventually(look)
 
@@ -89,9 +89,9 @@ async def equals_the_register(story: Story) -> None:
 
 async def taawon(story: Story, *arguments: str) -> tuple[int, str, str]:
     """A command of an operator who has nothing but the APIs and a token."""
-    partner_queues = ("--url", f"registry={story.stack.url('registry')}")
+    address = ("--url", f"registry={story.stack.url('registry')}")
     login = {"TAAWON_OPERATOR_TOKEN": story.operator.token}
-    return await story.run(*arguments, *partner_queues, env={**_environment(), **login})
+    return await story.run(*arguments, *address, env={**_environment(), **login})
 
 
 def _environment() -> dict[str, str]:
@@ -228,17 +228,17 @@ async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story
 async def test_the_broker_takes_nothing_for_a_queue_that_alerts_people(
     story: Story, service: str
 ) -> None:
-    event = an_event(service)
-    key = topology.replay_key(FOLLOW_CALL, event.type)
+    outgoing = a_message(service)
+    key = topology.replay_key(FOLLOW_CALL, outgoing.type)
     publisher = Publisher(story.stack.broker.url_of(service, vhost=VHOST), name="journey")
     try:
         with pytest.raises(Unroutable):
-            await publisher.publish_one(Outgoing(event, topology.REPLAY, key))
+            await publisher.publish_one(Outgoing(outgoing, topology.REPLAY, key))
     finally:
         await publisher.close()
 
 
-def an_event(service: str) -> Any:
+def a_message(service: str) -> Any:
     topic = PartnerRegistered.topic if service == "registry" else CallOpened.topic
     return message(
         event_id=uuid4(),
@@ -277,7 +277,7 @@ async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
 async def test_a_consumer_killed_in_the_middle_of_a_rebuild_loses_nobody(
     breakable: Story, breakage: Breakage
 ) -> None:
-    """The call is opened over an empty audience: everybody comes late, and is alerted once."""
+    """The call is opened over an empty audience: backfill alerts everybody, and once."""
     trap = await breakage.arm("notifications", "audience.backfill.before-commit")
 
     await execute(breakable, "DELETE FROM audience")

@@ -1,4 +1,4 @@
-"""Where the services of a running system are, and how an operator asks them."""
+"""Where the services of a running system are, and how an operator's command calls them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OperatorClient:
     async def ask(
         self, path: str, *, signed: bool = True, **query: Any
     ) -> dict[str, ServiceResponse]:
-        """What each service answers to this question, all asked at once."""
+        """What each service answers to a GET of this path; all are asked at once."""
         headers = {"Authorization": f"Bearer {self.token}"} if signed and self.token else {}
         async with self._http(headers) as http:
             asked = (_get(http, f"{url}{path}", query) for url in self.urls.values())
@@ -90,7 +90,7 @@ class OperatorClient:
 class ServiceResponse:
     """The JSON of an answer, or why there is none; status 0 means that there was no answer.
 
-    `asked` and `answered` are moments by the clock of this machine.
+    `asked` and `answered` are seconds since 1970 by the clock of this machine.
     """
 
     status: int
@@ -104,6 +104,7 @@ class ServiceResponse:
 
     @property
     def trouble(self) -> str:
+        """The status and the detail of a refusal, or that there was no answer."""
         detail = self.body.get("detail") if isinstance(self.body, dict) else None
         if self.status == 0:
             return detail or "no answer"

@@ -62,7 +62,7 @@ class Client:
         return response.json() if response.content else None
 
     def token(self) -> str:
-        """A token that is good for a while yet."""
+        """A token with at least half of its lifetime left."""
         if time.monotonic() >= self._renew_at:
             url = f"{self.url_of('registry')}/token"
             response = httpx.post(url, data=self.credentials, timeout=30)
@@ -74,5 +74,5 @@ class Client:
         return self._token
 
     def drop_token(self) -> None:
-        """Sign in again at the next call."""
+        """Forget the token, so that the next call signs in again."""
         self._renew_at = 0.0

@@ -101,7 +101,7 @@ def broker_for_tests(folder: Path) -> Iterator[Broker]:
 
 
 def _end(found: FoundBroker | FoundPostgres) -> None:
-    """Nothing in it is worth saving, and an orderly end takes half a minute."""
+    """Kill it first: nothing in it is worth saving, and an orderly end takes half a minute."""
     if found.server is not None:
         found.server.kill()
     found.stop()

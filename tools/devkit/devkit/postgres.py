@@ -85,7 +85,7 @@ class PostgresNode:
         return self._process.is_running()
 
     def create_database(self, name: str, password: str | None = None) -> str:
-        """The url of that database for its own role; asked again, the same url."""
+        """The URL of that database for its own role; a second call gives the same URL."""
         return self.databases.create(name, password)
 
     def drop_database(self, name: str) -> None:

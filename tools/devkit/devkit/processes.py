@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 # A shell started in the background ignores these, and a child would inherit that.
-CHECKED_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+SIGNALS_RESTORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
 
 class NotStarted(RuntimeError):
@@ -120,7 +120,7 @@ class Process:
             ],
             setsid=True,
             setsigmask=[],
-            setsigdef=CHECKED_AGAIN,
+            setsigdef=SIGNALS_RESTORED,
         )
 
     def _family(self) -> list[Identity]:

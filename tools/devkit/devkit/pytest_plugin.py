@@ -1,4 +1,4 @@
-"""The pytest plugin: real servers, migrated databases, an HTTP client, tokens, and patience."""
+"""The pytest plugin: real servers, migrated databases, an HTTP client, tokens, and waiting."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: the collector need not go through it again and again."""
+    """What is imported by now stays, so the collector need not look at it again."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def swept() -> Iterator[None]:
-    """What a module leaves to the collector is reported of that module, and of no other."""
+    """Collects after each module, so that a warning names the module that left it."""
     yield
     gc.collect()
 
@@ -83,7 +83,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """Says on which servers the run stands, and what a missing engine leaves out."""
+    """Says which servers the run uses, and what a missing engine leaves out."""
     kind = os.environ.get("TAAWON_TEST_NODES", "auto")
     if engine_answers():
         return [f"servers: {kind}; a Docker engine answers"]
@@ -110,7 +110,10 @@ PATIENCE = 180.0
 async def eventually(
     look: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE, every: float = 0.02
 ) -> T:
-    """Look until what is seen is truthy; fail with the last sight after `within` seconds."""
+    """Call `look` every `every` seconds until its result is truthy, and return that.
+
+    Fails after `within` seconds with what was seen last.
+    """
     deadline = time.monotonic() + within
     while True:
         seen = look()
@@ -175,7 +178,7 @@ def postgres(run_folder: Path) -> Iterator[Postgres]:
         version = node.databases.run("SHOW server_version").split()[0]
         STOOD_ON.append(f"PostgreSQL {version} ({node.found.source})")
         if node.found.server is not None:
-            node.databases.run(_HASTE)
+            node.databases.run(_LESS_DURABLE)
         yield node
 
 
@@ -189,7 +192,7 @@ def rabbitmq(run_folder: Path) -> Iterator[Broker]:
 
 
 # What the disk has not yet is lost by a power cut only, and this server has one run to live.
-_HASTE = """
+_LESS_DURABLE = """
 ALTER SYSTEM SET synchronous_commit = off;
 ALTER SYSTEM SET checkpoint_timeout = '1h';
 SELECT pg_reload_conf();
@@ -413,7 +416,7 @@ class Vhost:
     admin_url: str
 
     def url(self, service: str) -> str:
-        """The service's own way in."""
+        """The AMQP URL of this vhost with the service's own login."""
         return self.broker.url_of(service, vhost=self.name)
 
 
@@ -432,7 +435,7 @@ def vhosts(rabbitmq: Broker) -> Callable[..., Vhost]:
 
 
 async def drop_sessions(admin_url: str) -> None:
-    """End every other connection to a database, as a failing network would."""
+    """End every other connection to this database, as a failing network would."""
     url = make_url(admin_url).set(drivername="postgresql")
     connection = await asyncpg.connect(url.render_as_string(hide_password=False))
     try:

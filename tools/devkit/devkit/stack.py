@@ -38,7 +38,7 @@ RATES = {
     "TAAWON_RATE_LIMIT_ADDRESS": "120000",
     "TAAWON_RATE_LIMIT_SIGN_IN": "6000",
 }
-"""Everybody comes from this machine, and the demo looks many times a second."""
+"""Requests per minute: all come from this one machine, and the demo sends many each second."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Stack(Place):
     def start_processes(self) -> None:
         """All services and the provisioner, at once; ready afterwards."""
         for service in SERVICES:
-            self._choose_port(service)  # before any starts: they are told where the issuer is
+            self._choose_port(service)  # before any starts: each is given the URL of the issuer
         for name in (*SERVICES, PROVISIONER):
             self.launch(name)
         for service in SERVICES:
@@ -134,7 +134,7 @@ class Stack(Place):
         return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
 
     def stop_processes(self) -> None:
-        """All at once: each ends what it has at hand."""
+        """All at once: each finishes what it works on."""
         with ThreadPoolExecutor() as pool:
             ends = [
                 pool.submit(self.process(name).stop, grace=25) for name in (PROVISIONER, *SERVICES)

@@ -19,6 +19,8 @@ COUNTED = ("matched", "alerted", "unknown", "twice")
 
 
 class EventRow(Protocol):
+    """What the table shows of one event; `seconds` is the time of its fan-out."""
+
     title: str
     matched: int
     eligible: int
@@ -29,11 +31,15 @@ class EventRow(Protocol):
 
 
 class Counted(Protocol):
+    """How many cooperatives were corrected."""
+
     @property
     def corrected(self) -> int: ...
 
 
 class MovedDeadline(Protocol):
+    """A deadline before and after, as readers see it."""
+
     @property
     def before(self) -> str: ...
     @property
@@ -93,8 +99,8 @@ class Screen:
         self.console.print()
         self.console.rule(title, align="left")
 
-    def until_received(self, total: int, look: Callable[[], int], within: float) -> bool:
-        """A bar that follows the audience until it is complete; whether it came to be."""
+    def wait_for_audience(self, total: int, look: Callable[[], int], within: float) -> bool:
+        """Show a bar until `look` counts `total` or `within` seconds are over; whether it did."""
         with Progress(
             TextColumn("  audience of notifications"),
             BarColumn(),
