@@ -37,7 +37,7 @@ async def measure(testbed: Testbed) -> list[Row]:
     async with (
         testbed.database("notifications") as database,
         Commits.of(testbed, "notifications") as commits,
-        _bare_line(testbed, database) as bare,
+        _bare_hop(testbed, database) as bare,
     ):
         await audience.fill(testbed, database)
         ours = await _prepared(testbed, database, commits)
@@ -136,7 +136,7 @@ def _submitted(author: Client, place: dict[str, Any]) -> UUID:
 
 
 @asynccontextmanager
-async def _bare_line(testbed: Testbed, database: asyncpg.Connection) -> AsyncIterator[Any]:
+async def _bare_hop(testbed: Testbed, database: asyncpg.Connection) -> AsyncIterator[Any]:
     """Publishes one persistent message and answers after the consumer has committed one row."""
     connection = await aio_pika.connect(testbed.stack.broker.admin_url(BENCH_VHOST))
     async with connection:
@@ -148,12 +148,12 @@ async def _bare_line(testbed: Testbed, database: asyncpg.Connection) -> AsyncIte
         )
         committed: asyncio.Queue[float] = asyncio.Queue()
 
-        async def take(message: AbstractIncomingMessage) -> None:
+        async def store(message: AbstractIncomingMessage) -> None:
             await database.execute(_ONE_ALERT, new_id(), new_id())
             committed.put_nowait(time.perf_counter())
             await message.ack()
 
-        await queue.consume(take)
+        await queue.consume(store)
         exchange = sending.default_exchange
 
         async def hop() -> float:

@@ -1,4 +1,4 @@
-"""The way out: outbox rows published per second, and a bare publisher with pipelined confirms."""
+"""Relaying: outbox rows sent per second, and a bare publisher with pipelined confirms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 100
 
 async def measure(testbed: Testbed) -> list[Row]:
     """Rates of both, with the same messages in flight at once."""
-    await bench_kernel.made(testbed, consumers)
+    await bench_kernel.prepare(testbed, consumers)
     async with testbed.database(bench_kernel.DATABASE) as database:
         rates, bare = await in_turns(
             testbed,
@@ -43,7 +43,7 @@ async def measure(testbed: Testbed) -> list[Row]:
 
 async def _ours(testbed: Testbed, database: asyncpg.Connection) -> float:
     """Read, publish and mark, batch by batch, as the relay of a service does."""
-    await bench_kernel.emptied(testbed, database, QUEUE)
+    await bench_kernel.empty(testbed, database, QUEUE)
     engine = make_engine(testbed.database_url(bench_kernel.DATABASE))
     async with make_sessions(engine).begin() as session:
         for _ in range(testbed.sizes.messages):
@@ -63,7 +63,7 @@ async def _ours(testbed: Testbed, database: asyncpg.Connection) -> float:
 
 async def _bare(testbed: Testbed, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
-    await bench_kernel.emptied(testbed, database, QUEUE)
+    await bench_kernel.empty(testbed, database, QUEUE)
     events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(testbed.sizes.messages)]
     url = testbed.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)

@@ -34,5 +34,5 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def demo_run(deployment: Deployment) -> DemoRun:
-    """The demonstration has been alerted on it."""
+    """The demonstration has been run on it."""
     return begun(deployment)

@@ -1,4 +1,4 @@
-"""Bodies, headers and paths that nobody means well with: a problem with field and remedy."""
+"""Hostile bodies, headers and paths: each is refused with a problem that names what to do."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ def takes(operation: Operation) -> set[str]:
 WITH_JSON = [operation for operation in operations() if "application/json" in takes(operation)]
 
 
-def _path(operation: Operation) -> str:
-    path = operation.path
-    for parameter in operation.parameters("path"):
-        name = parameter["name"]
-        path = path.replace(f"{{{name}}}", samples.KNOWN.get(name, [str(uuid.uuid4())])[0])
-    return path
-
-
 def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
     own = {"funding": "partner", "ideas": "cooperative"}.get(operation.service, "operator")
     return samples.headers(tokens, own)
@@ -50,7 +42,9 @@ def _send(target: Target, operation: Operation, tokens: Any, content: Any, **hea
         **_caller(operation, tokens),
         **{k.replace("_", "-"): v for k, v in headers.items()},
     }
-    return target.http.request(operation.method, _path(operation), content=content, headers=given)
+    return target.http.request(
+        operation.method, samples.path_of(operation), content=content, headers=given
+    )
 
 
 def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
@@ -145,7 +139,7 @@ def test_no_text_of_a_body_brings_a_service_down(operation: Operation, running_s
     for place, (name, value) in product(places, HOSTILE.items()):
         answer = running_services[operation.service].http.request(
             operation.method,
-            _path(operation),
+            samples.path_of(operation),
             json=_merged(good, _placed(place, value)),
             headers=_caller(operation, tokens),
         )
