@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from . import __main__ as command
 from . import report
-from .test_page import RUN, a_result, a_row
+from .builders import RUN, a_result, a_row
 
 LOST = report.row_of(a_result("kill -9", "funding", lost=1), RUN)
 

@@ -71,6 +71,11 @@ def published_idea(operator: Client, moderator: Client) -> str:
     return idea_id
 
 
+def a_new_call() -> Any:
+    """A call like one of the demonstration's, without the key that makes it the same one."""
+    return seeds_of("funding")(datetime.now(UTC).date())[0]
+
+
 def opened_call(operator: Client, seed: Any) -> str:
     call_id = str(operator.post("funding", "/calls", seed.payload)["call_id"])
     operator.post("funding", f"/calls/{call_id}/open")

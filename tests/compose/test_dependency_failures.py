@@ -12,8 +12,7 @@ from shared.kernel import outage_causes
 from shared.kernel.waiting import wait_until
 
 from .deployment import ComposeFailed, Deployment
-from .story import DemoRun, is_fanned_out, opened_call
-from .test_operations_page import a_new_call
+from .story import DemoRun, a_new_call, is_fanned_out, opened_call
 
 
 def test_without_secrets_the_first_missing_one_is_named_and_how_to_make_them(

@@ -15,8 +15,8 @@ from devkit.stack_layout import SERVICES
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until
 
+from ..journeys.demo_queries import audiences_of, identities, recipients
 from ..journeys.register_files import matching, read_profiles
-from ..journeys.test_demo import audiences_of, identities, recipients
 from .deployment import LASTING
 from .story import COUNT, DemoRun
 

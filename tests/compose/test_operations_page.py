@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from devkit.demo.results import PATIENCE
-from devkit.demo.seeds_and_feeds import read_feed, seeds_of
+from devkit.demo.seeds_and_feeds import read_feed
 from devkit.stack_layout import OPERATOR, SERVICES
 from devkit.state import is_free
 from shared.kernel.waiting import wait_until
 
 from .deployment import ROOT, Deployment
 from .page import scripts
-from .story import DemoRun, is_fanned_out, opened_call
+from .story import DemoRun, a_new_call, is_fanned_out, opened_call
 
 RAN: set[str] = set()
 """Blocks of the page that a test has run."""
@@ -67,11 +66,6 @@ def open_call_that_alerts_once(demo_run: DemoRun) -> str:
     assert totals["matched"] == totals["alerted"] > 0
     assert demo_run.deployment.query("notifications", TWICE) == []
     return call_id
-
-
-def a_new_call() -> Any:
-    """A call like one of the demonstration's, without the key that makes it the same one."""
-    return seeds_of("funding")(datetime.now(UTC).date())[0]
 
 
 def usual_port(service: str) -> int:

@@ -16,8 +16,8 @@ from devkit.stack_layout import SERVICES
 from shared.kernel.web.requests import encode_cursor
 
 from . import samples
+from .problems import problem
 from .running_services import Operation, Target, operations
-from .test_request_bodies import problem
 
 ASKED = [
     operation

@@ -18,6 +18,7 @@ import pytest
 from devkit.stack_layout import SERVICES
 
 from . import samples
+from .problems import problem
 from .running_services import Operation, Target, document, operations
 
 LIMIT = 256 * 1024
@@ -45,18 +46,6 @@ def _send(target: Target, operation: Operation, tokens: Any, content: Any, **hea
     return target.http.request(
         operation.method, samples.path_of(operation), content=content, headers=given
     )
-
-
-def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """The problem in an answer, which has one of these statuses and says something useful."""
-    assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:500]}"
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = answer.json()
-    assert body["detail"]
-    if answer.status_code == 422:
-        assert all(error["field"] and error["message"] for error in body["errors"])
-        assert body["errors"]
-    return body
 
 
 UNREADABLE: dict[str, bytes] = {

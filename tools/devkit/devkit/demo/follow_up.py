@@ -11,7 +11,7 @@ from devkit.client import Client
 from shared.kernel.waiting import wait_until
 
 from .results import PATIENCE, Correction, EventFanout, NotInTime
-from .seeds_and_feeds import read_feed, seeds_of
+from .seeds_and_feeds import read_feed, seeds_of, totals_once_notified
 
 RECIPIENTS_ASKED = 200
 """Recipients of each other event that are asked about until one does not match the call."""
@@ -68,7 +68,7 @@ def extend(operator: Client, partner: Client, event: EventFanout) -> Moved:
         deadline = {"local": wanted.isoformat(timespec="minutes"), "zone": zone}
         body = {"deadline": deadline, "reason": REASON}
         call = operator.post("funding", f"/calls/{event.subject_id}/extend", body)
-    totals = _totals_of(operator, event.subject_id, call["version"])
+    totals = totals_once_notified(operator, event.subject_id, version=call["version"])
     change = _event_of(partner, event.subject_id)
     corrected = sum(c["alerts"] for c in totals["corrections"] if c["kind"] == EXTENDED)
     return Moved(
@@ -83,22 +83,6 @@ def _deadline(call: dict[str, Any]) -> datetime:
     made_on = datetime.fromisoformat(call["created_at"]).date()
     seed = next(s for s in seeds_of("funding")(made_on) if s.payload["title"] == call["title"])
     return datetime.fromisoformat(seed.payload["deadline"]["local"])
-
-
-def _totals_of(operator: Client, subject_id: str, version: int) -> dict[str, Any]:
-    """The totals once recipients were alerted of this version."""
-    seen: dict[str, Any] = {}
-
-    def is_alerted() -> bool:
-        nonlocal seen
-        seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
-        return int(seen["notified_version"]) >= version
-
-    if not wait_until(is_alerted, within=PATIENCE, every=0.02):
-        raise NotInTime(
-            f"nobody was alerted of the new deadline of {subject_id} within {PATIENCE:.0f} s"
-        )
-    return seen
 
 
 def _event_of(partner: Client, subject_id: str) -> dict[str, Any]:

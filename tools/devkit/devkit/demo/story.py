@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devkit.client import Client, Refused
+from devkit.client import Client
 from devkit.state import write_atomically
-from shared.kernel.waiting import wait_until
 
 from .follow_up import call_of, explain_missing_alert, extend
 from .participants import PARTNERS, Participants, PartnerQueue
 from .results import PATIENCE, DemoResult, EventFanout, NotInTime, Received
 from .screen import Fanouts, Screen
-from .seeds_and_feeds import read_feed, seeds_of
+from .seeds_and_feeds import read_feed, seeds_of, totals_once_notified
 from .system import System, taawon
 
 
@@ -132,7 +131,7 @@ def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventFanou
     started = time.monotonic()
     subject_id, title, is_new = act()
     show.waiting(title)
-    totals = _totals_after_fanout(operator, subject_id)
+    totals = totals_once_notified(operator, subject_id)
     elapsed = time.monotonic() - started
     event = EventFanout(
         id="",
@@ -148,24 +147,6 @@ def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventFanou
     )
     show.row(event, is_new=is_new)
     return event
-
-
-def _totals_after_fanout(operator: Client, subject_id: str) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-
-    def is_fanned_out() -> bool:
-        nonlocal seen
-        try:
-            seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
-            return False
-        return seen["notified_version"] is not None
-
-    if not wait_until(is_fanned_out, within=PATIENCE, every=0.01):
-        raise NotInTime(f"nobody was alerted of {subject_id} within {PATIENCE:.0f} s")
-    return seen
 
 
 def _publish(operator: Client, moderator: Client, seed: Any) -> tuple[str, str, bool]:
