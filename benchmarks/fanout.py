@@ -106,6 +106,7 @@ class FanoutRuns:
             raise Broken(f"the {call.name} call alerted {sorted(counts)}: the methods differ")
 
     def matches(self, call: BenchCall) -> int:
+        """How many cooperatives each method alerted of this call."""
         (count,) = self.alerts_written[call.name]
         return count
 

@@ -104,6 +104,7 @@ class Testbed:
 
     @property
     def seconds_left(self) -> float:
+        """Seconds until the deadline; negative after it."""
         return self.deadline - time.monotonic()
 
     def rounds(self, count: int) -> range:
@@ -153,6 +154,7 @@ class Commits:
     @classmethod
     @asynccontextmanager
     async def of(cls, testbed: Testbed, service: str) -> AsyncIterator[Commits]:
+        """Listens on a connection of its own until the block ends."""
         async with testbed.database(service) as connection:
             commits = cls(connection)
             await connection.add_listener(NOTIFY_CHANNEL, commits._received)

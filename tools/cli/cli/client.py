@@ -100,6 +100,7 @@ class ServiceResponse:
 
     @property
     def ok(self) -> bool:
+        """Whether the service answered with a status from 200 to 299."""
         return 200 <= self.status < 300
 
     @property

@@ -32,9 +32,11 @@ class Client:
     _renew_at: float = field(default=0.0, repr=False)
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:
+        """The JSON of a successful GET; `parameters` become the query."""
         return self.call("GET", service, path, params=parameters)
 
     def post(self, service: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The JSON of a successful POST; `headers` are sent besides."""
         return self.call("POST", service, path, json=body, headers=headers)
 
     def call(

@@ -27,6 +27,7 @@ class Identity:
         return identity if identity.is_alive() else None
 
     def is_alive(self) -> bool:
+        """Whether the process runs, or has ended but still has threads that hold its files."""
         process = self._process()
         if process is None:
             return False
@@ -42,6 +43,7 @@ class Identity:
         return is_ending
 
     def signal(self, number: int) -> None:
+        """Send a signal to this process, and to no other that has its pid by now."""
         if self.is_alive() and (process := self._process()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)

@@ -49,10 +49,12 @@ class Process:
 
     @property
     def pid(self) -> int | None:
+        """The pid of the living process; None where there is none."""
         identity = self.identity
         return identity.pid if identity else None
 
     def is_running(self) -> bool:
+        """Whether the recorded process lives."""
         return self.identity is not None
 
     def start(

@@ -189,6 +189,7 @@ SELECT pg_reload_conf();
 
 @pytest.fixture(scope="session")
 def databases(postgres: Postgres) -> TestDatabases:
+    """Databases of the test run, on its PostgreSQL."""
     return TestDatabases(postgres)
 
 
@@ -200,6 +201,7 @@ def postgres_url(databases: TestDatabases) -> str:
 
 @pytest.fixture(scope="session")
 def tokens() -> Tokens:
+    """One issuer of tokens for the whole run."""
     return Tokens()
 
 

@@ -54,10 +54,12 @@ class Stack(Place):
 
     @cached_property
     def postgres(self) -> Postgres:
+        """The PostgreSQL of this folder, found or started at the first use."""
         return postgres_for(self.folder / "postgres")
 
     @cached_property
     def broker(self) -> Broker:
+        """The RabbitMQ of this folder, found or started at the first use."""
         return broker_for(self.folder / "rabbitmq")
 
     def start(self) -> None:
@@ -121,9 +123,11 @@ class Stack(Place):
             self.wait_ready(name)
 
     def wait_ready(self, service: str, within: float = 300) -> None:
+        """Wait until the service is ready; raises NotStarted after `within` seconds."""
         self.process(service).wait_for(lambda: self.is_ready(service), within=within)
 
     def is_ready(self, service: str) -> bool:
+        """Whether `/readyz` of the service answers 200."""
         try:
             return httpx.get(f"{self.url(service)}/readyz", timeout=10).status_code == 200
         except httpx.HTTPError:
@@ -162,6 +166,7 @@ class Stack(Place):
         return [sys.executable, "-m", "cli.program"], self.environment("registry")
 
     def database_url(self, service: str) -> str:
+        """The URL of the service's database with its own role; made where it is not there."""
         return self.postgres.databases.create(service)
 
     def environment(self, name: str) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Tokens:
 
     @property
     def verifier(self) -> Verifier:
+        """Verifies the tokens of this issuer, without any fetch of keys."""
         public = KeySet([OKPKey.import_key(self.key.as_dict(private=False))])
 
         async def load() -> KeySet:
@@ -71,6 +72,7 @@ class Tokens:
         return jwt.encode({"alg": ALGORITHM, "kid": "test"}, body, self.key, [ALGORITHM])
 
     def headers(self, *roles: Role | str, **more: Any) -> dict[str, str]:
+        """The header of a request with a token as `issue` makes it."""
         return {"Authorization": f"Bearer {self.issue(*roles, **more)}"}
 
 
