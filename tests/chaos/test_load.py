@@ -23,7 +23,7 @@ def load() -> Load:
     return Load(cast(Story, None), cast(Processes, None), Chances("7"))
 
 
-async def test_an_import_that_never_finishes_is_said_and_given_up(
+async def test_an_import_that_never_finishes_is_reported_and_given_up(
     load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     file = tmp_path / "register.csv"

@@ -163,7 +163,7 @@ def test_a_version_that_overtook_the_one_before_is_the_first_and_no_correction()
     assert faults(verified(EXTENDED, overtaken, notified_version=3, order=(3, 2))) == (0, 0, [])
 
 
-def test_a_backfill_alerts_first_of_the_version_of_then():
+def test_the_first_alert_of_a_backfill_is_of_the_version_of_its_moment():
     backfilled = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
     wrong = ["1 first alerts are of a wrong version"]
 

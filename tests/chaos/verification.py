@@ -60,7 +60,7 @@ def due(published: Iterable[Announcement], received: Mapping[int, datetime]) -> 
     at which notifications received it.
 
     What is older than the newest received changes nothing. Nobody is first alerted of what is not
-    open; whoever was alerted of a subject is alerted of every change of it, but not of its end.
+    open; whoever was alerted of a subject is alerted of every change of it, but not that it closed.
     """
     found, newest = Due(), 0
     for content in sorted(published, key=lambda one: received[one.version]):

@@ -10,10 +10,10 @@ import pytest
 
 from devkit.stack import Stack
 
-from .outages import breakable, breakage, breaker
+from .outages import breakable, breaker, session_breaker
 from .stories import Story, end, started
 
-__all__ = ["breakable", "breakage", "breaker"]
+__all__ = ["breakable", "breaker", "session_breaker"]
 
 HERE = Path(__file__).parent
 

@@ -19,7 +19,7 @@ from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 
-from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breakage
+from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breaker
 from .stories import Story, a_track, unique
 
 STORE_PARTNER = "notifications.store_partner"
@@ -252,42 +252,42 @@ def a_message(service: str) -> Any:
 
 
 async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     call_id = await breakable.open_call(A_TRACK)
     await breakable.until_alerted(call_id)
     await equals_the_register(breakable)
     alerts, history = await the_alerts(breakable), await the_history(breakable)
-    trap = await breakage.arm("registry", "replay.between-confirm-and-mark")
+    trap = await breaker.arm("registry", "replay.between-confirm-and-mark")
 
     await execute(breakable, "DELETE FROM audience")
     run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
     finished = await ended(breakable, run)
-    await breakage.settled()
+    await breaker.settled()
     assert (finished["state"], finished["done"]) == ("finished", finished["total"])
     await equals_the_register(breakable)
     assert await the_history(breakable) == history
     assert await the_alerts(breakable) == alerts
-    assert await breakage.counted("repeated") >= 1
+    assert await breaker.counted("repeated") >= 1
 
 
 async def test_a_consumer_killed_in_the_middle_of_a_rebuild_loses_nobody(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     """The call is opened over an empty audience: backfill alerts everybody, and once."""
-    trap = await breakage.arm("notifications", "audience.backfill.before-commit")
+    trap = await breaker.arm("notifications", "audience.backfill.before-commit")
 
     await execute(breakable, "DELETE FROM audience")
     call_id = await breakable.open_call(A_TRACK)
     await breakable.until_alerted(call_id)
     run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
     await ended(breakable, run)
-    await breakage.settled()
+    await breaker.settled()
     await equals_the_register(breakable)
-    assert await breakage.alerts(call_id) == await breakage.one_each()
+    assert await breaker.alerts(call_id) == await breaker.one_each()

@@ -180,7 +180,7 @@ def test_packed_foreign_and_huge_bodies_are_refused_unread(
 
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
-def test_another_content_type_says_which_one_is_taken(
+def test_a_refused_content_type_names_the_one_that_is_taken(
     operation: Operation, running_services, tokens
 ):
     for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"):

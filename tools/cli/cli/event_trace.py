@@ -82,11 +82,11 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
     for processed in trace.processed:
         about = trace.service, topics.get(processed.event_id, ""), str(processed.event_id)
         yield _step(processed.received_at, "processed", about, processed.queue)
-    for letter in trace.dead_letters:
-        about = trace.service, letter.topic or "", letter.message_id or ""
-        failure = f"{letter.attempts} attempts: {letter.error}"
-        detail = f"dead letter {letter.number} of {letter.queue}, {failure}"
-        yield _step(letter.last_failed_at, letter.state, about, detail)
+    for dead_letter in trace.dead_letters:
+        about = trace.service, dead_letter.topic or "", dead_letter.message_id or ""
+        failure = f"{dead_letter.attempts} attempts: {dead_letter.error}"
+        detail = f"dead dead_letter {dead_letter.number} of {dead_letter.queue}, {failure}"
+        yield _step(dead_letter.last_failed_at, dead_letter.state, about, detail)
     for delivery in trace.partner_deliveries:
         about = trace.service, delivery.topic, str(delivery.event_id)
         entry = f"{delivery.partner}, position {delivery.position}"
