@@ -15,7 +15,8 @@ from devkit.broker import Server
 from devkit.stack_layout import PROVISIONER
 from shared.contracts.base import now
 
-from ..journeys.stories import Story, a_track
+from ..journeys.request_bodies import a_track
+from ..journeys.stories import Story
 from ..journeys.tcp_proxy import TcpProxy
 from ..journeys.unfinished_work import UnfinishedWork
 from .load import Load, Subject, key_of

@@ -23,7 +23,8 @@ from shared.contracts.base import now
 from shared.kernel.messaging.addresses import PARTNER_VHOST
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
-from ..journeys.stories import Partner, PartnerQueue, Person, Story, a_call, a_track, an_idea
+from ..journeys.request_bodies import a_call, a_track, an_idea
+from ..journeys.stories import Partner, PartnerQueue, Person, Story
 from .processes import Processes
 
 STILL = ("MA-01", "MA-04", "MA-06", "MA-09")

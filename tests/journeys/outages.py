@@ -26,7 +26,8 @@ from shared.contracts.criteria import Criteria, LegalStatus
 from shared.kernel.messaging.relay import RELAY_LOCK
 
 from .register_files import matching
-from .stories import Story, a_track, end, started
+from .request_bodies import a_track
+from .stories import Story, end, started
 from .unfinished_work import Backlog, UnfinishedWork
 
 DELAYS = (0.2, 0.4, 0.8)

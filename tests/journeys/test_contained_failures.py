@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from .stories import Person, Story, a_call, a_track, an_idea, unique
+from .request_bodies import a_call, a_track, an_idea, unique
+from .stories import Person, Story
 
 OPENED = "funding.call.opened.v1"
 IMAGINED = "funding.call.imagined.v1"

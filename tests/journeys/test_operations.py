@@ -12,7 +12,8 @@ import pytest
 
 from devkit.stack_layout import SERVICES
 
-from .stories import Story, a_call, unique
+from .request_bodies import a_call, unique
+from .stories import Story
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 

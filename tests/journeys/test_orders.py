@@ -15,7 +15,8 @@ from shared.contracts.base import Event
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import CallCancelled, CallDeadlineExtended, CallOpened, CallSnapshot
 
-from .stories import Partner, Story, a_call, a_track
+from .request_bodies import a_call, a_track
+from .stories import Partner, Story
 
 OPENED = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")

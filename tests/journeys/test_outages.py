@@ -14,7 +14,8 @@ from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 
 from .outages import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breaker
-from .stories import SHORT_DELAYS, Story, a_call
+from .request_bodies import a_call
+from .stories import SHORT_DELAYS, Story
 from .tcp_proxy import TcpProxy
 
 OUTAGE_SECONDS = 2 * sum(DELAYS)

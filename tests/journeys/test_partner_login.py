@@ -16,7 +16,8 @@ from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, Invalid
 
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 
-from .stories import Partner, PartnerQueue, Story, unique
+from .request_bodies import unique
+from .stories import Partner, PartnerQueue, Story
 
 
 @dataclass(frozen=True)

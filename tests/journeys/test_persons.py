@@ -24,7 +24,8 @@ from shared.kernel.encryption.sealer import Sealer, Unreadable
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management
 
-from .stories import Partner, Story, a_track, unique
+from .request_bodies import a_track, unique
+from .stories import Partner, Story
 
 CIPHERTEXT = re.compile(rb"gAAAA[A-Za-z0-9_-]{40,}={0,2}")
 OBSTACLE = """

@@ -20,7 +20,8 @@ from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 
 from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breaker
-from .stories import Story, a_track, unique
+from .request_bodies import a_track, unique
+from .stories import Story
 
 STORE_PARTNER = "notifications.store_partner"
 COLUMNS = [column.name for column in audience.columns if column.name != "updated_at"]

@@ -9,7 +9,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from .stories import Story, a_call, a_track, unique
+from .request_bodies import a_call, a_track, unique
+from .stories import Story
 
 pytestmark = pytest.mark.servers
 
