@@ -28,7 +28,7 @@ Token = Annotated[
     str | None,
     typer.Option(
         envvar="TAAWON_OPERATOR_TOKEN",
-        help="Of an operator; on this machine the operator that `taawon up` made signs in.",
+        help="Token of an operator; on this machine the one that `taawon up` made signs in.",
     ),
 ]
 TIMEOUT = 5.0

@@ -24,7 +24,7 @@ TROUBLE = (BrokerUnavailable, PostgresUnavailable, NotStarted, NotInTime, Refuse
 
 
 def demo(
-    count: Annotated[int, typer.Option(min=100, help="How many cooperatives.")] = (
+    count: Annotated[int, typer.Option(min=100, help="How many cooperatives the register has.")] = (
         PUBLISHED_COOPERATIVES
     ),
     seed: Annotated[int, typer.Option(help="The same seed draws the same register.")] = 1,

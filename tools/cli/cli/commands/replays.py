@@ -65,10 +65,12 @@ def replay(
     to: Queue,
     reason: Reason,
     since: Annotated[
-        datetime | None, typer.Option(formats=_MOMENTS, help="From then on; UTC unless it says.")
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help="From this moment on; UTC unless it says."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=_MOMENTS, help="Before then; now if not given.")
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help="Before this moment; now if not given."),
     ] = None,
     topics: Annotated[
         list[str] | None, typer.Option("--topic", help="Only these events; may be repeated.")
