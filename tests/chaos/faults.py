@@ -74,7 +74,7 @@ class FaultContext:
     story: Story
     processes: Processes
     load: Load
-    chances: Random
+    random: Random
     left: UnfinishedWork = field(init=False)
     row_began: datetime = field(default_factory=now)
 
@@ -82,15 +82,13 @@ class FaultContext:
         self.left = UnfinishedWork(self.story)
 
     def finder(self, target: str) -> WindowFinder:
-        return WindowFinder(
-            self.story, self.processes, target, Random(self.chances.getrandbits(64))
-        )
+        return WindowFinder(self.story, self.processes, target, Random(self.random.getrandbits(64)))
 
     def wanted(self, target: str) -> tuple[str, ...]:
-        return self.chances.choice(_SORTS.get(target, ((PUBLISH,),)))
+        return self.random.choice(_SORTS.get(target, ((PUBLISH,),)))
 
     async def delay(self) -> None:
-        await asyncio.sleep(self.chances.uniform(0.05, DELAY))
+        await asyncio.sleep(self.random.uniform(0.05, DELAY))
 
     # Recovery
 
@@ -121,13 +119,13 @@ class FaultContext:
                 group.create_task(own[target]())  # type: ignore[arg-type]  # all are coroutines
 
     async def _probe_call(self) -> None:
-        call_id = await self.load.open_call(key_of(self.chances), a_track(provinces=["MA-TIZ"]))
+        call_id = await self.load.open_call(key_of(self.random), a_track(provinces=["MA-TIZ"]))
         self._remember(call_id, is_call=True)
         await self.load.until_alerted(call_id, 2)
         await self.load.close_call(call_id)
 
     async def _probe_idea(self) -> None:
-        idea_id = await self.load.publish_idea(key_of(self.chances), regions=["MA-09"])
+        idea_id = await self.load.publish_idea(key_of(self.random), regions=["MA-09"])
         subject = self._remember(idea_id, is_call=False)
         await self.load.until_alerted(idea_id, 1)
         await self.load.withdraw(subject)
@@ -170,7 +168,7 @@ async def frozen(
     wanted = tuple(kind for kind in context.wanted(target) if kind in of)
     caught = await finder.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
     caught = caught or await finder.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
-    member = caught.member if caught else context.chances.choice(context.processes.of(target))
+    member = caught.member if caught else context.random.choice(context.processes.of(target))
     try:
         await asyncio.to_thread(member.freeze)
         yield FrozenProcess(member, caught.window.kind if caught else None)
@@ -207,7 +205,7 @@ async def _silence(context: FaultContext, target: str) -> float:
 
 async def outage(context: FaultContext, server: Server, how: str) -> Injection:
     """A server is stopped or killed while somebody has something open, and started again."""
-    whose = context.chances.choice(["funding", "notifications"])
+    whose = context.random.choice(["funding", "notifications"])
     async with frozen(context, whose, of=(FANOUT, PUBLISH, DELIVERY)) as it:
         await asyncio.to_thread(server.stop if how == "stop" else server.kill)
     await asyncio.sleep(DOWN_SECONDS)

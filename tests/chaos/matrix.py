@@ -17,7 +17,7 @@ from shared.contracts.base import now
 from ..journeys.stories import Partner, Story
 from . import faults
 from .faults import FaultContext, Injection, Lines
-from .load import Chances, Load
+from .load import Load, RandomSource
 from .partner_reader import StreamReader
 from .processes import TARGETS, Processes
 from .verdict import Inspector
@@ -152,7 +152,7 @@ class Campaign:
         self.story = story
         self.processes = processes
         self.seed = seed
-        self.load = Load(story, processes, Chances(str(seed)), imports=imports)
+        self.load = Load(story, processes, RandomSource(str(seed)), imports=imports)
         self.context = FaultContext(story, processes, self.load, Random(f"{seed}/faults"))
         self.readers: list[StreamReader] = []
         self._stack = AsyncExitStack()
@@ -200,7 +200,7 @@ class Campaign:
         result = Result(fault.fault, fault.target)
         first, before = len(self.load.subjects), len(self.load.unexpected)
         self.context.row_began = now()
-        self.context.chances = Random(f"{self.seed}/{fault.name}")
+        self.context.random = Random(f"{self.seed}/{fault.name}")
         try:
             await self._inject(fault, times, result, tick)
         except Exception as error:

@@ -97,11 +97,11 @@ class Caught:
 class WindowFinder:
     """Finds what one service has open, in its database and as its own role."""
 
-    def __init__(self, story: Story, processes: Processes, target: str, chances: Random) -> None:
+    def __init__(self, story: Story, processes: Processes, target: str, random: Random) -> None:
         self.story = story
         self.processes = processes
         self.target = target
-        self.chances = chances
+        self.random = random
         self.service = "notifications" if target == PROVISIONER else target
 
     async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
@@ -120,7 +120,7 @@ class WindowFinder:
                     member = self.processes.talker(self.target, window.port)
                     if member is None or window.kind not in wanted:
                         continue
-                    await asyncio.sleep(self.chances.uniform(0, LAG / (1 + missed)))
+                    await asyncio.sleep(self.random.uniform(0, LAG / (1 + missed)))
                     with frozen_unless_kept(member) as freeze:
                         if await self._stays(connection, window):
                             freeze.kept = True
