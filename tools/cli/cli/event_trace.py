@@ -85,7 +85,7 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
     for dead_letter in trace.dead_letters:
         about = trace.service, dead_letter.topic or "", dead_letter.message_id or ""
         failure = f"{dead_letter.attempts} attempts: {dead_letter.error}"
-        detail = f"dead dead_letter {dead_letter.number} of {dead_letter.queue}, {failure}"
+        detail = f"dead letter {dead_letter.number} of {dead_letter.queue}, {failure}"
         yield _step(dead_letter.last_failed_at, dead_letter.state, about, detail)
     for delivery in trace.partner_deliveries:
         about = trace.service, delivery.topic, str(delivery.event_id)
