@@ -1,4 +1,4 @@
-"""`make bench`: measure, judge, and write the result down."""
+"""`make bench`: measure, compare with the budgets, and write the result down."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bench(
         bool, typer.Option("--strict", help="Exit code 1 when a budget does not hold.")
     ] = False,
 ) -> None:
-    """Measure what our way costs beside the limit of this machine and beside other ways.
+    """Measure what Taawon costs beside the limit of this machine and beside other libraries.
 
     Servers are started for the run and removed after it. The result is also in .run/bench.json.
 

@@ -1,4 +1,4 @@
-"""Matches to backfill: changed cooperatives against ever more subjects that are open."""
+"""Backfill: changed cooperatives against ever more subjects that are open."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ async def measure(system: MeasuredSystem) -> list[Row]:
 
 
 async def _once(fanout_runs: FanoutRuns, changed: list[UUID], subjects: int) -> float:
-    """Note the change as an import does, and wait until the service has taken the note."""
+    """Seconds from the note of a change, as an import writes it, to the end of its backfill."""
     database = fanout_runs.database
     await database.execute("TRUNCATE alert")
     await fanout_runs.system.checkpoint()
     began = time.perf_counter()
     await database.execute("INSERT INTO audience_change (cooperatives) VALUES ($1)", changed)
 
-    async def taken() -> bool:
+    async def processed() -> bool:
         return not await database.fetchval("SELECT count(*) FROM audience_change")
 
-    await until(taken, every=0.001)
+    await until(processed, every=0.001)
     ended = time.perf_counter()
     alerted = await database.fetchval("SELECT count(DISTINCT subject_id) FROM alert")
     if alerted != min(CONCERNED, subjects):
-        raise Broken(f"{alerted} of {subjects} subjects were alerted")
+        raise Broken(f"recipients were alerted of {alerted} of {subjects} subjects")
     return ended - began

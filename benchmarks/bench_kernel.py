@@ -24,8 +24,8 @@ _FILLER = "é" * 400
 NOTE = "INSERT INTO note (event_id, slug) VALUES ($1, $2)"
 
 
-async def made(system: MeasuredSystem, consumers: Consumers) -> None:
-    """The kernel's tables with one more, and the queues of these consumers."""
+async def prepare(system: MeasuredSystem, consumers: Consumers) -> None:
+    """Make the kernel's tables, one table to write to, and the queues of these consumers."""
     url = system.database_url(DATABASE)
     engine = create_async_engine(url)
     async with engine.begin() as tx:
@@ -39,8 +39,8 @@ async def made(system: MeasuredSystem, consumers: Consumers) -> None:
     await topology.apply(admin, DELAYS, consumers.consumers)
 
 
-async def emptied(system: MeasuredSystem, database: asyncpg.Connection, queue: str) -> None:
-    """Nothing kept from an earlier measure."""
+async def empty(system: MeasuredSystem, database: asyncpg.Connection, queue: str) -> None:
+    """Remove what an earlier measure left in the tables and in the queue."""
     await database.execute("TRUNCATE inbox, outbox, note")
     connection = await aio_pika.connect(system.stack.broker.admin_url(BENCH_VHOST))
     async with connection:

@@ -22,7 +22,7 @@ ON CONFLICT DO NOTHING"""
 
 
 @dataclass(frozen=True)
-class Way:
+class BenchCall:
     """A call by its criteria, and by the condition that a person would write for it."""
 
     name: str
@@ -31,12 +31,12 @@ class Way:
 
     @property
     def statement(self) -> str:
-        """Takes the subject's id; the reasons are constants."""
+        """The bare INSERT of its alerts, by the subject's id; their reasons are constants."""
         return _INSERT.format(where=self.where)
 
     @property
     def ids(self) -> str:
-        """Whom a way with one message per recipient has to reach."""
+        """Selects whom a peer with one message per recipient has to reach."""
         return f"SELECT cooperative_id, version FROM audience WHERE {self.where}"
 
     def opened(self) -> CallOpened:
@@ -67,7 +67,7 @@ class Way:
         )
 
 
-WIDE = Way(
+WIDE = BenchCall(
     "wide",
     {
         "sectors": ["AGRICULTURE", "ARGAN", "CRAFTS", "FOOD"],
@@ -77,7 +77,7 @@ WIDE = Way(
     "sector IN ('AGRICULTURE', 'ARGAN', 'CRAFTS', 'FOOD') AND legal_status = 'registered'"
     " AND (created_on <= '2025-11-24' OR created_on IS NULL)",
 )
-NARROW = Way(
+NARROW = BenchCall(
     "narrow",
     {"regions": [NARROW_REGION], "sectors": ["ARGAN"], "legal_statuses": ["registered"]},
     f"region = '{NARROW_REGION}' AND sector = 'ARGAN' AND legal_status = 'registered'",

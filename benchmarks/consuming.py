@@ -1,4 +1,4 @@
-"""The way in: messages per second with inbox and one write, ours and written by hand."""
+"""Consuming: messages per second with inbox and one write, ours and written by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _INBOX = (
 
 @consumers.on(PartnerRegistered, prefetch=PREFETCH, queue="note_partner")
 async def note_partner(event: PartnerRegistered, session: AsyncSession) -> None:
-    """One write, as small as they come."""
+    """One row of one table."""
     await session.execute(_NOTE, {"event_id": event.event_id, "slug": event.slug})
 
 
@@ -46,7 +46,7 @@ QUEUE = consumers.consumers[0].queue
 
 async def measure(system: MeasuredSystem) -> list[Row]:
     """Rates of both, each on a full queue."""
-    await bench_kernel.made(system, consumers)
+    await bench_kernel.prepare(system, consumers)
     async with system.database(bench_kernel.DATABASE) as database:
 
         async def ours() -> float:
@@ -72,7 +72,7 @@ async def measure(system: MeasuredSystem) -> list[Row]:
 async def _rate(
     system: MeasuredSystem, database: asyncpg.Connection, consume: Callable[[], Awaitable[float]]
 ) -> float:
-    await bench_kernel.emptied(system, database, QUEUE)
+    await bench_kernel.empty(system, database, QUEUE)
     async with system.publisher("registry", BENCH_VHOST) as publisher:
         events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(system.sizes.messages)]
         for start in range(0, len(events), 500):

@@ -16,7 +16,7 @@ from shared.kernel.messaging.publisher import Outgoing, Publisher
 from shared.kernel.messaging.topology import EVENTS
 
 from . import audience
-from .calls import NARROW, WIDE, Way
+from .calls import NARROW, WIDE, BenchCall
 from .measured_system import Broken, Commits, MeasuredSystem, in_turns
 from .rows import Row, compared
 
@@ -41,7 +41,7 @@ def outgoing_event(event: Event) -> Outgoing:
 
 @dataclass
 class FanoutRuns:
-    """Alerts of a call both ways. The table of alerts is empty before each."""
+    """Alerts of a call by the service and by a bare statement. The table is empty before each."""
 
     system: MeasuredSystem
     database: asyncpg.Connection
@@ -65,25 +65,25 @@ class FanoutRuns:
                 await open_.enter_async_context(system.publisher("funding")),
             )
 
-    async def ours(self, way: Way) -> float:
+    async def ours(self, call: BenchCall) -> float:
         """Through the real process: publish the event, receive the notification of the commit."""
         await self._clean()
-        event = way.opened()
+        event = call.opened()
         message = outgoing_event(event)
         began = time.perf_counter()
         await self.funding.publish_one(message)
         ended = await self.commits.first_that(lambda: self.count(event.call_id))
-        self._note(way, await self.count(event.call_id))
+        self._note(call, await self.count(event.call_id))
         return ended - began
 
-    async def bare(self, way: Way) -> float:
+    async def bare(self, call: BenchCall) -> float:
         """The statement alone, on a connection that is open."""
         await self._clean()
         subject = new_id()
         began = time.perf_counter()
-        await self.database.execute(way.statement, subject)
+        await self.database.execute(call.statement, subject)
         ended = time.perf_counter()
-        self._note(way, await self.count(subject))
+        self._note(call, await self.count(subject))
         return ended - began
 
     async def _clean(self) -> None:
@@ -98,15 +98,16 @@ class FanoutRuns:
             )
         )
 
-    def _note(self, way: Way, count: int) -> None:
-        """Both ways must have alerted equally many, or nothing is compared."""
-        counts = self.alerts_written.setdefault(way.name, set())
+    def _note(self, call: BenchCall, count: int) -> None:
+        """Both methods must have alerted equally many, or nothing is compared."""
+        counts = self.alerts_written.setdefault(call.name, set())
         counts.add(count)
         if len(counts) != 1 or not count:
-            raise Broken(f"the {way.name} call alerted {sorted(counts)}: the ways differ")
+            raise Broken(f"the {call.name} call alerted {sorted(counts)}: the methods differ")
 
-    def matches(self, way: Way) -> int:
-        (count,) = self.alerts_written[way.name]
+    def matches(self, call: BenchCall) -> int:
+        """How many cooperatives each method alerted of this call."""
+        (count,) = self.alerts_written[call.name]
         return count
 
 
@@ -120,14 +121,18 @@ async def measure(system: MeasuredSystem) -> list[Row]:
 
 
 async def _compare(
-    system: MeasuredSystem, fanout_runs: FanoutRuns, way: Way, budget: float | None
+    system: MeasuredSystem, fanout_runs: FanoutRuns, call: BenchCall, budget: float | None
 ) -> Row:
-    system.statements[way.name] = way.statement
+    system.statements[call.name] = call.statement
     ours, bare = await in_turns(
-        system, system.sizes.rounds, lambda: fanout_runs.ours(way), lambda: fanout_runs.bare(way)
+        system,
+        system.sizes.rounds,
+        lambda: fanout_runs.ours(call),
+        lambda: fanout_runs.bare(call),
     )
+    matches = fanout_runs.matches(call)
     return compared(
-        f"fan-out, {way.name} call, {fanout_runs.matches(way):,} of {system.sizes.cooperatives:,}",
+        f"fan-out, {call.name} call, {matches:,} of {system.sizes.cooperatives:,}",
         ours,
         bare,
         unit="s",

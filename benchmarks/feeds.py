@@ -40,8 +40,7 @@ async def measure(system: MeasuredSystem) -> list[Row]:
             [1000 * s for s in seconds[size]],
             [1000 * s for s in seconds[smallest]],
             unit="ms",
-            note="event on the broker to its entry in the last feed, while its call is alerted"
-            " beside",
+            note="event on the broker to its entry in the last feed, while its call fans out",
         )
         for size in more
     ]

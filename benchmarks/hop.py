@@ -37,7 +37,7 @@ async def measure(system: MeasuredSystem) -> list[Row]:
     async with (
         system.database("notifications") as database,
         Commits.of(system, "notifications") as commits,
-        _bare_line(system, database) as bare,
+        _bare_hop(system, database) as bare,
     ):
         await audience.fill(system, database)
         ours = await _prepared(system, database, commits)
@@ -138,7 +138,7 @@ def _submitted(author: Client, place: dict[str, Any]) -> UUID:
 
 
 @asynccontextmanager
-async def _bare_line(system: MeasuredSystem, database: asyncpg.Connection) -> AsyncIterator[Any]:
+async def _bare_hop(system: MeasuredSystem, database: asyncpg.Connection) -> AsyncIterator[Any]:
     """Publishes one persistent message and answers after the consumer has committed one row."""
     connection = await aio_pika.connect(system.stack.broker.admin_url(BENCH_VHOST))
     async with connection:
@@ -150,12 +150,12 @@ async def _bare_line(system: MeasuredSystem, database: asyncpg.Connection) -> As
         )
         committed: asyncio.Queue[float] = asyncio.Queue()
 
-        async def take(message: AbstractIncomingMessage) -> None:
+        async def store(message: AbstractIncomingMessage) -> None:
             await database.execute(_ONE_ALERT, new_id(), new_id())
             committed.put_nowait(time.perf_counter())
             await message.ack()
 
-        await queue.consume(take)
+        await queue.consume(store)
         exchange = sending.default_exchange
 
         async def hop() -> float:

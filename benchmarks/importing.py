@@ -91,7 +91,7 @@ async def _read_in(sessions: Sessions, sealer: Sealer, path: Path) -> int:
 
 
 async def _copy(system: MeasuredSystem, database: asyncpg.Connection, path: Path) -> float:
-    """One COPY of what the same reader lets through; nothing sealed, nobody alerted."""
+    """One COPY of what the same reader lets through; nothing is sealed, no event is published."""
     await _emptied(system, database)
     began = time.perf_counter()
     with path.open("rb") as stream:
@@ -108,10 +108,10 @@ def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
     for verdict in read_rows(lines):
         entry = verdict.entry
         if entry is not None:
-            said = [getattr(entry, name) for name in _FIELDS]
+            values = [getattr(entry, name) for name in _FIELDS]
             search_key = cooperative_rows.search_key(entry.name_fr, entry.name_ar)
             court, number = entry.identity
-            yield (*said, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
+            yield (*values, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
 
 
 async def _emptied(system: MeasuredSystem, database: asyncpg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The place of a run: private servers, our processes as in production, and connections to both."""
+"""What a run measures: private servers, processes as in production, and connections to both."""
 
 from __future__ import annotations
 
@@ -104,14 +104,15 @@ class MeasuredSystem:
 
     @property
     def seconds_left(self) -> float:
+        """Seconds until the deadline; negative after it."""
         return self.deadline - time.monotonic()
 
     def rounds(self, count: int) -> range:
-        """So many rounds; only one where the time of the run is over."""
+        """`count` rounds; only one where the time of the run is over."""
         return range(count if self.seconds_left > 0 else 1)
 
     def database_url(self, name: str) -> str:
-        """The URL of a database of this run, made on first sight."""
+        """The URL of a database of this run, made at the first call."""
         if name not in self.urls:
             self.urls[name] = self.stack.postgres.databases.create(name)
         return self.urls[name]
@@ -135,7 +136,7 @@ class MeasuredSystem:
 
     @asynccontextmanager
     async def publisher(self, service: str, vhost: str = VHOST) -> AsyncIterator[Publisher]:
-        """The way to the broker of one service's own user."""
+        """A publisher with the service's own broker user, closed at the end."""
         publisher = Publisher(self.stack.broker.url_of(service, vhost=vhost), name="benchmark")
         try:
             yield publisher
@@ -153,6 +154,7 @@ class Commits:
     @classmethod
     @asynccontextmanager
     async def of(cls, system: MeasuredSystem, service: str) -> AsyncIterator[Commits]:
+        """Listens on a connection of its own until the block ends."""
         async with system.database(service) as connection:
             commits = cls(connection)
             await connection.add_listener(NOTIFY_CHANNEL, commits._received)
@@ -171,7 +173,7 @@ class Commits:
 
 
 async def until(holds: Callable[[], Awaitable[bool]], *, every: float) -> None:
-    """Look so often until it holds; the measure is broken where it never does."""
+    """Look every `every` seconds until it holds; raises TimeoutError after `PATIENCE` seconds."""
     async with asyncio.timeout(PATIENCE):
         while not await holds():  # noqa: ASYNC110  # what is looked at lives in another process
             await asyncio.sleep(every)
@@ -183,7 +185,7 @@ Measure = Callable[[], Awaitable[float]]
 async def in_turns(
     system: MeasuredSystem, count: int, ours: Measure, reference: Measure, *, warm: bool = True
 ) -> tuple[Any, Any]:
-    """Both measured so often, one right after the other, who begins changing each time.
+    """Both measured `count` times, one right after the other, and each begins every other time.
 
     One more of each goes before and is thrown away, so that connections, caches and plans are
     warm; what takes many seconds needs none.

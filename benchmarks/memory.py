@@ -1,4 +1,4 @@
-"""Memory: what each service holds at rest, and the most it holds while everybody is alerted."""
+"""Memory: what each service holds at rest, and the most it holds during a fan-out."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import asyncpg
 from devkit.processes import Process
 from shared.contracts.base import new_id
 
-from .calls import NARROW, WIDE, Way
+from .calls import NARROW, WIDE, BenchCall
 from .fanout import FanoutRuns
 from .measured_system import BENCH_VHOST, MeasuredSystem, plain, until
 from .rows import Row, Sense, compared
@@ -28,10 +28,10 @@ BUDGETS = {"Celery": 90.0, "Dramatiq": 40.0}
 """How many times as fast the wide call must be (design), against one task per recipient."""
 WORKERS = {
     "Celery": [
-        *("celery", "-A", "benchmarks.peers.celery_way", "worker", "--concurrency", "2"),
+        *("celery", "-A", "benchmarks.peers.celery_app", "worker", "--concurrency", "2"),
         *("--loglevel", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"),
     ],
-    "Dramatiq": ["dramatiq", "benchmarks.peers.dramatiq_way", "--processes", "2", "--threads", "4"],
+    "Dramatiq": ["dramatiq", "benchmarks.peers.dramatiq_app", "--processes", "2", "--threads", "4"],
 }
 Send = Callable[[str, str, int], Any]
 
@@ -41,18 +41,20 @@ async def measure(system: MeasuredSystem) -> list[Row]:
     rows: list[Row] = []
     async with FanoutRuns.begun(system) as fanout_runs:
         ours = {
-            way.name: [await fanout_runs.ours(way) for _ in range(system.sizes.peer_rounds + 2)][1:]
-            for way in (WIDE, NARROW)
+            call.name: [await fanout_runs.ours(call) for _ in range(system.sizes.peer_rounds + 2)][
+                1:
+            ]
+            for call in (WIDE, NARROW)
         }
         async with _workers(system, "Celery"):
-            celery = importlib.import_module("benchmarks.peers.celery_way")
+            celery = importlib.import_module("benchmarks.peers.celery_app")
             each, chunks = celery.fan_out.delay, celery.fan_out_in_chunks.delay
             title = "Celery, one task per recipient"
             rows += await _compare(system, fanout_runs, ours, title, each, BUDGETS["Celery"])
             rows += await _compare(system, fanout_runs, ours, "Celery, chunks of 500", chunks, None)
             celery.app.close()
         async with _workers(system, "Dramatiq"):
-            dramatiq = importlib.import_module("benchmarks.peers.dramatiq_way")
+            dramatiq = importlib.import_module("benchmarks.peers.dramatiq_app")
             title = "Dramatiq, one message per recipient"
             send = dramatiq.fan_out.send
             rows += await _compare(system, fanout_runs, ours, title, send, BUDGETS["Dramatiq"])
@@ -88,38 +90,38 @@ async def _compare(
     # The first alerts one recipient, and is done when the workers are there and warm.
     await _alerted(fanout_runs.database, send, NARROW, 1)
     rows = []
-    for way in (WIDE, NARROW):
-        matches = fanout_runs.matches(way)
+    for call in (WIDE, NARROW):
+        matches = fanout_runs.matches(call)
         limit = matches
-        if way is WIDE and budget is not None:
+        if call is WIDE and budget is not None:
             limit = min(matches, system.sizes.peer_recipients)
         samples = [
-            await _alerted(fanout_runs.database, send, way, limit) * matches / limit
+            await _alerted(fanout_runs.database, send, call, limit) * matches / limit
             for _ in system.rounds(system.sizes.peer_rounds)
         ]
         scaled = f", scaled from {limit:,} recipients" if limit < matches else ""
         rows.append(
             compared(
-                f"{title}, {way.name} call",
-                ours[way.name],
+                f"{title}, {call.name} call",
+                ours[call.name],
                 samples,
                 unit="s",
-                budget=budget if way is WIDE else None,
+                budget=budget if call is WIDE else None,
                 sense=Sense.AT_LEAST,
                 peer=True,
                 note=f"how many times as long it takes to alert {matches:,}{scaled}",
             )
         )
-        system.say(f"{title}, {way.name}: {statistics.median(samples):.2f} s")
+        system.say(f"{title}, {call.name}: {statistics.median(samples):.2f} s")
     return rows
 
 
-async def _alerted(database: asyncpg.Connection, send: Send, way: Way, limit: int) -> float:
+async def _alerted(database: asyncpg.Connection, send: Send, call: BenchCall, limit: int) -> float:
     """From the message that the call is open to the last alert committed."""
     await database.execute("TRUNCATE alert")
     subject = str(new_id())
     began = time.perf_counter()
-    await asyncio.to_thread(send, subject, way.ids, limit)
+    await asyncio.to_thread(send, subject, call.ids, limit)
 
     async def all_alerted() -> bool:
         return await _count(database, subject) >= limit

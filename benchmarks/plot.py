@@ -20,6 +20,7 @@ class Panel:
     points: Sequence[Point]
 
     def draw(self, offset: int) -> str:
+        """The panel as an SVG group, moved right by `offset` pixels; both axes begin at zero."""
         most_x = max(x for x, _ in self.points)
         step = _step(max(y for _, y in self.points))
         most_y = step * -(-max(y for _, y in self.points) // step)

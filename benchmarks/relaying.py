@@ -1,4 +1,4 @@
-"""The way out: outbox rows published per second, and a bare publisher with pipelined confirms."""
+"""Relaying: outbox rows sent per second, and a bare publisher with pipelined confirms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 100
 
 async def measure(system: MeasuredSystem) -> list[Row]:
     """Rates of both, with the same messages in flight at once."""
-    await bench_kernel.made(system, consumers)
+    await bench_kernel.prepare(system, consumers)
     async with system.database(bench_kernel.DATABASE) as database:
         rates, bare = await in_turns(
             system,
@@ -43,7 +43,7 @@ async def measure(system: MeasuredSystem) -> list[Row]:
 
 async def _ours(system: MeasuredSystem, database: asyncpg.Connection) -> float:
     """Read, publish and mark, batch by batch, as the relay of a service does."""
-    await bench_kernel.emptied(system, database, QUEUE)
+    await bench_kernel.empty(system, database, QUEUE)
     engine = make_engine(system.database_url(bench_kernel.DATABASE))
     async with make_sessions(engine).begin() as session:
         for _ in range(system.sizes.messages):
@@ -63,7 +63,7 @@ async def _ours(system: MeasuredSystem, database: asyncpg.Connection) -> float:
 
 async def _bare(system: MeasuredSystem, database: asyncpg.Connection) -> float:
     """Messages that are made already, to the same exchange and queue."""
-    await bench_kernel.emptied(system, database, QUEUE)
+    await bench_kernel.empty(system, database, QUEUE)
     events = [bench_kernel.outgoing(bench_kernel.event()) for _ in range(system.sizes.messages)]
     url = system.stack.broker.url_of("registry", vhost=BENCH_VHOST)
     connection = await aio_pika.connect(url)

@@ -30,6 +30,7 @@ class Report:
     statements: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
+        """As JSON, for machines."""
         path.parent.mkdir(parents=True, exist_ok=True)
         data = {
             "rows": [row.as_data() for row in self.rows],
@@ -41,6 +42,7 @@ class Report:
         path.write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))
 
     def show(self, console: Console) -> None:
+        """As a table with the note of each row, for people."""
         for name, statement in self.statements.items():
             console.print(f"\nthe bare statement of the {name} call:\n[dim]{statement}[/dim]")
         table = Table("measure", "ours", "beside it", "unit", "ratio", "budget", "holds")
@@ -71,7 +73,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def number(value: float) -> str:
-    """Three digits that matter."""
+    """The number with at least two digits that matter; four decimals below 1."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.4f}"

@@ -43,6 +43,7 @@ class Row:
         return self.ratio >= self.budget
 
     def as_data(self) -> dict[str, Any]:
+        """What goes into `.run/bench.json`."""
         return {
             "name": self.name,
             "ours": self.ours,

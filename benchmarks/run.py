@@ -61,7 +61,7 @@ def services_of(names: Sequence[str]) -> list[str]:
 
 
 async def run(system: MeasuredSystem, names: Sequence[str]) -> Report:
-    """The groups one after the other; those that the time does not suffice for are named."""
+    """The groups one after the other; the report names those that no time was left for."""
     report = Report(
         environment=await surroundings(system),
         growth=system.growth,

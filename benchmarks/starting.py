@@ -23,7 +23,7 @@ LIBRARIES = (
     "asyncpg",
     "pydantic_settings",
 )
-"""What every service stands on; SQLAlchemy with its part for asyncpg, FastStream for RabbitMQ."""
+"""What every service builds on; SQLAlchemy with its part for asyncpg, FastStream for RabbitMQ."""
 LIBRARIES_ALONE = f"import {', '.join(LIBRARIES)}"
 SERVED = (
     "import gc; gc.disable(); import shared.kernel.service.server;"
@@ -33,28 +33,28 @@ SERVED = (
 
 
 async def measure(system: MeasuredSystem) -> list[Row]:
-    """The ways take turns, after one round that only warms the files up."""
-    ways = {
+    """The commands take turns, after one round that only warms the files up."""
+    commands = {
         "help": ("-m", "cli.program", "--help"),
         "libraries": ("-c", LIBRARIES_ALONE),
         **{service: ("-c", SERVED.format(service)) for service in installed_services()},
     }
-    for arguments in ways.values():
+    for arguments in commands.values():
         await asyncio.to_thread(processor_seconds, arguments)
-    samples: dict[str, list[float]] = {way: [] for way in ways}
+    samples: dict[str, list[float]] = {name: [] for name in commands}
     for _ in system.rounds(system.sizes.rounds):
-        for way, arguments in ways.items():
-            samples[way].append(await asyncio.to_thread(processor_seconds, arguments))
+        for name, arguments in commands.items():
+            samples[name].append(await asyncio.to_thread(processor_seconds, arguments))
     return rows_of(samples)
 
 
 def rows_of(samples: dict[str, list[float]]) -> list[Row]:
     """One row for the help, and one per service."""
-    alerted = sorted(samples["help"])[len(samples["help"]) // 2]
+    help_seconds = sorted(samples["help"])[len(samples["help"]) // 2]
     return [
         limited(
             "start: taawon --help",
-            alerted,
+            help_seconds,
             HELP_SECONDS,
             unit="s",
             note="processor time of the whole process, compiled modules",
@@ -74,7 +74,7 @@ def rows_of(samples: dict[str, list[float]]) -> list[Row]:
 
 
 def processor_seconds(arguments: Sequence[str]) -> float:
-    """Of one Python process from its birth to its end, user and system together."""
+    """Seconds of processor time of one Python process, user and system together."""
     silence = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     command = [sys.executable, *arguments]
     pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=silence)

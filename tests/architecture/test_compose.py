@@ -1,4 +1,4 @@
-"""What is deployed holds what we promise of it: no secret in it, no right too many, in order."""
+"""docker-compose.yml keeps our promises: no secrets, no needless rights, an order of starting."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ PASSWORD_IN_URL = re.compile(r"://[^:/@]+:(?P<password>[^@]+)@")
 SECRET = re.compile(r"PASS|KEYS|SECRET")
 REQUIRED = re.compile(r"\$\{TAAWON_[A-Z_]+:\?write .env with make secrets\}")
 
-MOST_CONNECTIONS = 2
-"""Connections beside the pool: of the relay, and one of all jobs."""
+BESIDE_THE_POOL = 2
+"""Connections of a service beside its pool: one of the relay, one of all jobs."""
 FOR_PEOPLE = 20
-"""Commands, migrations, backups, and those that the server keeps for its administrator."""
+"""Connections of commands, migrations and backups, and those kept for the administrator."""
 
 each_lasting = pytest.mark.parametrize("name", LASTING)
 each_service = pytest.mark.parametrize("name", EVERYTHING)
@@ -107,7 +107,7 @@ def test_made_secrets_fill_every_place_are_private_and_are_never_overwritten(tmp
 
 
 @each_service
-def test_nobody_has_a_right_too_many(name):
+def test_no_container_has_a_needless_right(name):
     service = EVERYTHING[name]
 
     assert service["read_only"] is True
@@ -119,7 +119,7 @@ def test_nobody_has_a_right_too_many(name):
 
 
 @each_service
-def test_nobody_runs_as_root(name):
+def test_no_container_runs_as_root(name):
     if name in OURS:
         (user,) = re.findall(r"^USER (\S+)$", DOCKERFILE, re.MULTILINE)
         assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
@@ -129,7 +129,7 @@ def test_nobody_runs_as_root(name):
 
 
 @each_service
-def test_nobody_takes_the_whole_machine(name):
+def test_no_container_takes_the_whole_machine(name):
     service = EVERYTHING[name]
 
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
@@ -142,7 +142,7 @@ def test_nobody_takes_the_whole_machine(name):
 
 
 @each_lasting
-def test_what_lasts_is_restarted_and_says_whether_it_is_well(name):
+def test_what_lasts_is_restarted_and_says_whether_it_is_healthy(name):
     service = LASTING[name]
 
     assert service["restart"] == "unless-stopped"
@@ -160,7 +160,7 @@ def test_the_image_asks_its_own_api_whether_it_is_ready():
     assert 'CMD ["python"' in check
 
 
-def test_the_provisioner_is_not_well_while_its_broker_is_away():
+def test_the_provisioner_is_not_healthy_while_its_broker_is_away():
     _, *command = EVERYTHING[PROVISIONER]["healthcheck"]["test"]
     env = {**os.environ, "TAAWON_RABBIT_MANAGEMENT_URL": "http://boss:hidden@127.0.0.1:1"}
 
@@ -324,7 +324,7 @@ def as_the_image(postgres: Postgres, passwords: dict[str, str]) -> dict[str, str
 
 
 async def sign_in(postgres: Postgres, user: str, password: str, *, database: str) -> str:
-    """Whom the server knows the caller as."""
+    """The role that the server knows the caller by."""
     url = make_url(postgres.found.admin_url).set(
         drivername="postgresql", username=user, password=password, database=database
     )
@@ -347,7 +347,7 @@ def test_the_image_has_neither_tests_nor_local_servers():
 def test_the_server_has_connections_for_two_of_every_service():
     """Beyond its limit a server refuses whoever comes, and a service takes that for an outage."""
     given = int(EVERYTHING["postgres"]["command"][-1].removeprefix("max_connections="))
-    service = POOL + OVERFLOW + MOST_CONNECTIONS
+    service = POOL + OVERFLOW + BESIDE_THE_POOL
     provisioner = 2 + OVERFLOW + 1
 
     assert 2 * len(SERVICES) * service + provisioner + FOR_PEOPLE <= given

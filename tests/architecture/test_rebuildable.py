@@ -35,7 +35,7 @@ def a_call_for_everybody() -> CallOpened:
 
 @pytest.fixture(scope="module")
 async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
-    """Notifications with a call that is open to everybody: who alerts people would alert now."""
+    """Notifications with a call that is open to everybody: any consumer that alerts would do so."""
     # A connection each: the database counts what one has written until it reports it, some later.
     engine = create_async_engine(databases.fresh("notifications"), poolclass=NullPool)
     made = make_sessions(engine)

@@ -1,4 +1,4 @@
-"""The benchmarks themselves: they run, they judge rightly, and they write what they say."""
+"""The benchmarks themselves: they run, compare rightly, and write down what they measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 from benchmarks import page, plot, starting
-from benchmarks.calls import NARROW, WIDE, Way
+from benchmarks.calls import NARROW, WIDE, BenchCall
 from benchmarks.fanout import FanoutRuns
 from benchmarks.measured_system import TINY, Broken, MeasuredSystem
 from benchmarks.report import Report
@@ -57,15 +57,15 @@ async def test_a_run_measures_every_row_and_writes_it_down(system: MeasuredSyste
     assert set(found["versions"]) >= {"python", "postgresql", "rabbitmq"}
 
 
-async def test_ways_that_alert_different_people_are_not_compared(system: MeasuredSystem):
-    wrong = Way("narrow", NARROW.criteria, WIDE.where)
+async def test_methods_that_alert_different_numbers_are_not_compared(system: MeasuredSystem):
+    wrong = BenchCall("narrow", NARROW.criteria, WIDE.where)
     async with FanoutRuns.begun(system) as fanout_runs:
         await fanout_runs.bare(wrong)
-        with pytest.raises(Broken, match="the ways differ"):
+        with pytest.raises(Broken, match="the methods differ"):
             await fanout_runs.ours(wrong)
 
 
-async def test_what_the_time_does_not_suffice_for_is_named(system: MeasuredSystem):
+async def test_what_no_time_was_left_for_is_named(system: MeasuredSystem):
     over = MeasuredSystem(system.stack, TINY, time.monotonic() - 1, urls=system.urls)
 
     report = await run(over, ["fanout"])

@@ -25,14 +25,14 @@ from devkit.stack import Stack
 
 from ..journeys.stories import Story, end, started
 from . import report
-from .faults import PATIENCE
-from .matrix import MATRIX, Campaign, Fault, Times, chosen, played
+from .faults import SHORT_TIMEOUTS
+from .matrix import MATRIX, Campaign, Fault, Times, chosen, run_rows
 from .processes import TARGETS, Processes
 
 SERVERS_OF_OTHERS = ("AMQP_URL", "POSTGRES_ADMIN_URL", "RABBIT_MANAGEMENT_URL")
 REPLICAS = 2
 """Processes of every service."""
-FIELDS = Path(".run/chaos.json")
+RESULTS = Path(".run/chaos.json")
 UNDRAWN = 6000
 """Cooperatives that imports bring while things break."""
 
@@ -55,10 +55,9 @@ def chaos(
         bool, typer.Option("--write-docs", help="Put the table into docs/reliability.md.")
     ] = False,
 ) -> None:
-    """Kill, freeze, stop and cut every part under load; then compare who was alerted with who
-    should.
+    """Kill, freeze, stop and cut every part under load; then see who was and should be alerted.
 
-    The events of each row are in .run/chaos.json at once. Ends with 1 if anything was lost, doubled
+    The result of each row is in .run/chaos.json at once. Ends with 1 if anything was lost, doubled
     or stuck, or if no fault of a row came while a transaction or a publish was open.
 
     Example: make chaos ARGS="--seed 7 --kills 20"
@@ -67,26 +66,26 @@ def chaos(
         raise typer.BadParameter("the page shows the whole matrix" if write_docs else "no such row")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log is followed
     for library in ("aio_pika", "aiormq"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own listeners, cut off too
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own readers, cut off too
     times = Times(kills=kills, freezes=freezes, outages=outages, cuts=cuts)
-    request = ReplayRequest(times, seed, cooperatives, only, again=again, write_docs=write_docs)
+    options = Options(times, seed, cooperatives, only, again=again, write_docs=write_docs)
     try:
-        rows = asyncio.run(run(request))
+        rows = asyncio.run(run(options))
     except KeyboardInterrupt:
         console.print(
-            f"stopped from outside: {FIELDS} has the rows that are whole, --again tries the others;"
+            f"stopped from outside: {RESULTS} has the finished rows, --again tries the others;"
             f" logs are in {_folder()}"
         )
         raise typer.Exit(130) from None
     if not report.all_hold(rows):
-        console.print(f"what the processes said is in {_folder()}")
+        console.print(f"the logs of the processes are in {_folder()}")
         raise typer.Exit(1)
     shutil.rmtree(_folder(), ignore_errors=True)
 
 
 @dataclass(frozen=True)
-class ReplayRequest:
-    """What was asked for."""
+class Options:
+    """The options of the command."""
 
     times: Times
     seed: int
@@ -96,26 +95,26 @@ class ReplayRequest:
     write_docs: bool = False
 
 
-async def run(request: ReplayRequest) -> list[report.Row]:
+async def run(options: Options) -> list[report.Row]:
     """Every row with its progress, kept at once; then the table and, if asked for, the page."""
     begun = time.monotonic()
     this = report.Run(_command(), datetime.now(UTC).isoformat(timespec="seconds"))
-    async with campaign_of(request.seed, request.cooperatives) as campaign:
-        made = await _circumstances(request, campaign.story)
-        rows = report.rows_that_passed(FIELDS, made) if request.again else []
-        if request.again:
+    async with campaign_of(options.seed, options.cooperatives) as campaign:
+        made = await _circumstances(options, campaign.story)
+        rows = report.rows_that_passed(RESULTS, made) if options.again else []
+        if options.again:
             console.print(f"{len(rows)} rows held before under the same circumstances")
-        faults = _missing(request, rows)
+        faults = _missing(options, rows)
         with _progress() as progress:
-            async for result in played(campaign, faults, request.times, shown=_shown(progress)):
+            async for result in run_rows(campaign, faults, options.times, shown=_shown(progress)):
                 row = report.row_of(result, this)
                 rows = sorted([*rows, row], key=_place)
                 console.print(" · ".join(report.cells(row)[:6]), *row["wrong"], sep="\n  ")
                 this = replace(this, seconds=round(time.monotonic() - begun, 1))
-                report.write_json(FIELDS, rows, made, this)
+                report.write_json(RESULTS, rows, made, this)
         console.print(f"work done meanwhile: {campaign.load.counts}")
     console.print(report.table(rows))
-    if request.write_docs:
+    if options.write_docs:
         if reason := report.why_not_shown(rows):
             console.print(f"the page is left as it is: {reason}")
         else:
@@ -123,20 +122,20 @@ async def run(request: ReplayRequest) -> list[report.Row]:
     return rows
 
 
-def _missing(request: ReplayRequest, rows: list[report.Row]) -> list[Fault]:
+def _missing(options: Options, rows: list[report.Row]) -> list[Fault]:
     done = {(row["fault"], row["target"]) for row in rows}
-    return [fault for fault in chosen(request.only) if (fault.fault, fault.target) not in done]
+    return [fault for fault in chosen(options.only) if (fault.fault, fault.target) not in done]
 
 
 def _place(row: report.Row) -> int:
     return [(fault.fault, fault.target) for fault in MATRIX].index((row["fault"], row["target"]))
 
 
-async def _circumstances(request: ReplayRequest, story: Story) -> report.Circumstances:
+async def _circumstances(options: Options, story: Story) -> report.Circumstances:
     return report.Circumstances(
-        **asdict(request.times),
-        seed=request.seed,
-        cooperatives=request.cooperatives,
+        **asdict(options.times),
+        seed=options.seed,
+        cooperatives=options.cooperatives,
         replicas=REPLICAS,
         postgresql=await _version_of_postgresql(story),
         rabbitmq=story.stack.broker.management.get("overview")["rabbitmq_version"],
@@ -171,12 +170,12 @@ def _progress() -> Progress:
 
 @asynccontextmanager
 async def campaign_of(seed: int, cooperatives: int) -> AsyncIterator[Campaign]:
-    """A system of its own, with nothing of it running afterwards."""
+    """A system of its own, of which nothing runs afterwards."""
     for name in SERVERS_OF_OTHERS:
         # Servers that somebody gave us are not ours to break.
         os.environ.pop(f"TAAWON_{name}", None)
     folder = _fresh_folder()
-    stack = await started(folder, **PATIENCE)
+    stack = await started(folder, **SHORT_TIMEOUTS)
     processes = Processes(stack, dict.fromkeys(TARGETS, REPLICAS))
     try:
         console.print(f"a register of {cooperatives:,} …")

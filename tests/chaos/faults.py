@@ -15,16 +15,17 @@ from devkit.broker import Server
 from devkit.stack_layout import PROVISIONER
 from shared.contracts.base import now
 
-from ..journeys.stories import Story, a_track
+from ..journeys.request_bodies import a_track
+from ..journeys.stories import Story
 from ..journeys.tcp_proxy import TcpProxy
 from ..journeys.unfinished_work import UnfinishedWork
 from .load import Load, Subject, key_of
 from .processes import Member, Processes
-from .stop_moments import DELIVERY, FANOUT, KEEPING, KINDS, PARTNER_QUEUE, PUBLISH, FaultWindow
+from .stop_moments import DELIVERY, FANOUT, KINDS, PARTNER_QUEUE, PUBLISH, STORING, WindowFinder
 
 RECOVERY_SECONDS = 120.0
 DELAY = 0.8
-"""The longest delay before one begins to look for the moment."""
+"""Most seconds before the search for the moment begins."""
 LOOKING_SECONDS = 20.0
 DOWN_SECONDS = 1.0
 
@@ -33,8 +34,8 @@ IDLE_SECONDS = 4.0
 STATEMENT_SECONDS = 8.0
 TRANSACTION_SECONDS = 9.0
 SILENCE_SECONDS = 12.0
-"""How long a process is frozen or a line dead: longer than all four before allow."""
-PATIENCE = {
+"""How long a process is frozen or a line dead: longer than each of the four limits above."""
+SHORT_TIMEOUTS = {
     "TAAWON_AMQP_HEARTBEAT": str(HEARTBEAT),
     "TAAWON_PUBLISH_TIMEOUT": "3",
     "TAAWON_DATABASE_IDLE_SECONDS": str(IDLE_SECONDS),
@@ -43,56 +44,56 @@ PATIENCE = {
     "TAAWON_RATE_LIMIT": "0",
     "TAAWON_RATE_LIMIT_ADDRESS": "0",
 }
-"""Settings of the system that is broken here: production allows more time for each, and one
-caller less than all of our people together ask."""
+"""Settings of the system that is broken here: production allows more time for each, and each
+caller fewer requests than this load sends."""
 
 _SORTS = {
-    "notifications": ((FANOUT,), (DELIVERY,), (PUBLISH,), (FANOUT, KEEPING)),
+    "notifications": ((FANOUT,), (DELIVERY,), (PUBLISH,), (FANOUT, STORING)),
     PROVISIONER: ((PARTNER_QUEUE,),),
 }
 
 
 @dataclass
-class FaultKind:
-    """One fault: what was open when it came, and how long everything took afterwards."""
+class Injection:
+    """One injected fault: what was open when it came, and the seconds that everything took then."""
 
     hit: str | None
     recovered: float
     settled: float
     taken_over: float | None = None
     torn: int | None = None
-    """Of a cut: how many connections ended in the middle of a frame."""
-    struck: str | None = None
-    """The member whose process ended by it."""
+    """How many connections a cut ended in the middle of a frame."""
+    killed: str | None = None
+    """The member whose process was killed."""
 
 
 @dataclass
-class Field:
+class FaultContext:
     """What a fault needs: the system, its people, and where to look."""
 
     story: Story
     processes: Processes
     load: Load
-    chances: Random
+    random: Random
     left: UnfinishedWork = field(init=False)
     row_began: datetime = field(default_factory=now)
 
     def __post_init__(self) -> None:
         self.left = UnfinishedWork(self.story)
 
-    def window(self, target: str) -> FaultWindow:
-        return FaultWindow(self.story, self.processes, target, Random(self.chances.getrandbits(64)))
+    def finder(self, target: str) -> WindowFinder:
+        return WindowFinder(self.story, self.processes, target, Random(self.random.getrandbits(64)))
 
     def wanted(self, target: str) -> tuple[str, ...]:
-        return self.chances.choice(_SORTS.get(target, ((PUBLISH,),)))
+        return self.random.choice(_SORTS.get(target, ((PUBLISH,),)))
 
     async def delay(self) -> None:
-        await asyncio.sleep(self.chances.uniform(0.05, DELAY))
+        await asyncio.sleep(self.random.uniform(0.05, DELAY))
 
     # Recovery
 
     async def recovery(self, target: str, since: float) -> tuple[float, float]:
-        """Seconds until what is asked for now was alerted, and until nothing was left to do."""
+        """Seconds until people were alerted of a new call, and until nothing was left to do."""
         await self.probe(target)
         recovered = time.monotonic() - since
         await self.load.pause()
@@ -106,7 +107,7 @@ class Field:
         return [left async for left in self.left.events(self.row_began)] == []
 
     async def probe(self, target: str) -> None:
-        """A call opened now is alerted, and what the target alone publishes arrives as well."""
+        """People are alerted of a new call, and what only the target publishes arrives as well."""
         own: dict[str, Callable[[], Awaitable[None]]] = {
             "registry": self._probe_record,
             "ideas": self._probe_idea,
@@ -118,19 +119,19 @@ class Field:
                 group.create_task(own[target]())  # type: ignore[arg-type]  # all are coroutines
 
     async def _probe_call(self) -> None:
-        call_id = await self.load.open_call(key_of(self.chances), a_track(provinces=["MA-TIZ"]))
+        call_id = await self.load.open_call(key_of(self.random), a_track(provinces=["MA-TIZ"]))
         self._remember(call_id, is_call=True)
         await self.load.until_alerted(call_id, 2)
         await self.load.close_call(call_id)
 
     async def _probe_idea(self) -> None:
-        idea_id = await self.load.publish_idea(key_of(self.chances), regions=["MA-09"])
+        idea_id = await self.load.publish_idea(key_of(self.random), regions=["MA-09"])
         subject = self._remember(idea_id, is_call=False)
         await self.load.until_alerted(idea_id, 1)
         await self.load.withdraw(subject)
 
     def _remember(self, subject_id: UUID, *, is_call: bool) -> Subject:
-        """It is looked at like all others, and nobody else ends it."""
+        """The verdict looks at it as at all others, and nobody else ends it."""
         subject = Subject(subject_id, is_call=is_call, is_still=True, is_open=False)
         self.load.subjects.append(subject)
         return subject
@@ -146,71 +147,71 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A process that stands still, in the middle of something if the moment was caught."""
+class FrozenProcess:
+    """A frozen process, and what it was in the middle of, if the moment was caught."""
 
     member: Member
     hit: str | None
 
 
 @asynccontextmanager
-async def standing(
-    field: Field, target: str, *, of: tuple[str, ...] = KINDS
-) -> AsyncIterator[Target]:
-    """Hold a process of this service in the middle of something; who is not dead then goes on.
+async def frozen(
+    context: FaultContext, target: str, *, of: tuple[str, ...] = KINDS
+) -> AsyncIterator[FrozenProcess]:
+    """Freeze a process of this service in the middle of something; unless killed, it goes on.
 
-    It is held in what the seed asks for, else in anything of these sorts. Whatever is done to the
-    system meanwhile comes while that is open.
+    The seed chooses of what; where that is not met in time, anything of the sorts `of` will do.
+    What is done to the system meanwhile comes while that is open.
     """
-    await field.delay()
-    window = field.window(target)
-    wanted = tuple(kind for kind in field.wanted(target) if kind in of)
-    caught = await window.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
-    caught = caught or await window.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
-    member = caught.member if caught else field.chances.choice(field.processes.of(target))
+    await context.delay()
+    finder = context.finder(target)
+    wanted = tuple(kind for kind in context.wanted(target) if kind in of)
+    caught = await finder.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
+    caught = caught or await finder.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
+    member = caught.member if caught else context.random.choice(context.processes.of(target))
     try:
         await asyncio.to_thread(member.freeze)
-        yield Target(member, caught.window.kind if caught else None)
+        yield FrozenProcess(member, caught.window.kind if caught else None)
     finally:
         member.thaw()
 
 
-async def kill(field: Field, target: str) -> FaultKind:
+async def kill(context: FaultContext, target: str) -> Injection:
     """Kill -9 the process that has a transaction or a publish open, and start another."""
-    async with standing(field, target) as it:
+    async with frozen(context, target) as it:
         await asyncio.to_thread(it.member.kill)
     since = time.monotonic()
     await asyncio.to_thread(it.member.launch)
-    recovered, settled = await field.recovery(target, since)
-    return FaultKind(it.hit, recovered, settled, struck=it.member.name)
+    recovered, settled = await context.recovery(target, since)
+    return Injection(it.hit, recovered, settled, killed=it.member.name)
 
 
-async def freeze(field: Field, target: str) -> FaultKind:
+async def freeze(context: FaultContext, target: str) -> Injection:
     """Stop a process in mid-transaction for longer than anybody waits for it, then let it go on."""
-    async with standing(field, target) as it:
-        taken_over = await _silence(field, target)
-    recovered, settled = await field.recovery(target, time.monotonic())
-    return FaultKind(it.hit, recovered, settled, taken_over)
+    async with frozen(context, target) as it:
+        taken_over = await _silence(context, target)
+    recovered, settled = await context.recovery(target, time.monotonic())
+    return Injection(it.hit, recovered, settled, taken_over)
 
 
-async def _silence(field: Field, target: str) -> float:
-    """Longer than anybody waits; how long until the other process had taken over."""
+async def _silence(context: FaultContext, target: str) -> float:
+    """Wait longer than anybody does; the seconds until the other process had taken over."""
     since = time.monotonic()
-    await field.probe(target)
+    await context.probe(target)
     taken_over = time.monotonic() - since
     await asyncio.sleep(max(0.0, SILENCE_SECONDS - taken_over))
     return taken_over
 
 
-async def outage(field: Field, server: Server, how: str) -> FaultKind:
+async def outage(context: FaultContext, server: Server, how: str) -> Injection:
     """A server is stopped or killed while somebody has something open, and started again."""
-    whose = field.chances.choice(["funding", "notifications"])
-    async with standing(field, whose, of=(FANOUT, PUBLISH, DELIVERY)) as it:
+    whose = context.random.choice(["funding", "notifications"])
+    async with frozen(context, whose, of=(FANOUT, PUBLISH, DELIVERY)) as it:
         await asyncio.to_thread(server.stop if how == "stop" else server.kill)
     await asyncio.sleep(DOWN_SECONDS)
     await asyncio.to_thread(server.start)
-    recovered, settled = await field.recovery("funding", time.monotonic())
-    return FaultKind(it.hit, recovered, settled)
+    recovered, settled = await context.recovery("funding", time.monotonic())
+    return Injection(it.hit, recovered, settled)
 
 
 @dataclass
@@ -220,13 +221,13 @@ class Lines:
 
     stack: AsyncExitStack
 
-    async def lay(self, field: Field, targets: tuple[str, ...]) -> None:
+    async def lay(self, context: FaultContext, targets: tuple[str, ...]) -> None:
         """Start these processes anew, each over lines of its own."""
-        for member in [m for target in targets for m in field.processes.of(target)]:
+        for member in [m for target in targets for m in context.processes.of(target)]:
             if not member.lines:
                 await self._lay(member)
                 await asyncio.to_thread(member.kill)
-        await field.processes.start()
+        await context.processes.start()
 
     async def _lay(self, member: Member) -> None:
         known = await asyncio.to_thread(member.stack.environment, member.service)
@@ -239,30 +240,30 @@ class Lines:
             member.settings["TAAWON_AMQP_PARTNERS_URL"] = broker.over(partners)
 
 
-async def cut(field: Field, target: str, where: str) -> FaultKind:
+async def cut(context: FaultContext, target: str, where: str) -> Injection:
     """Cut the lines of all processes of a service to one server, in the middle of a frame.
 
-    The process that stood still in mid-transaction goes on when the knife is there: what it says
+    The process that was frozen in mid-transaction goes on once the cut has begun, so what it sends
     next is cut in half.
     """
-    lines = [member.lines[where] for member in field.processes.of(target)]
-    async with standing(field, target) as it:
+    lines = [member.lines[where] for member in context.processes.of(target)]
+    async with frozen(context, target) as it:
         cuts = [asyncio.create_task(line.cut()) for line in lines]
         await asyncio.sleep(0)  # they begin
     torn = await asyncio.gather(*cuts)
-    recovered, settled = await field.recovery(target, time.monotonic())
-    return FaultKind(it.hit, recovered, settled, torn=sum(torn))
+    recovered, settled = await context.recovery(target, time.monotonic())
+    return Injection(it.hit, recovered, settled, torn=sum(torn))
 
 
-async def half_open(field: Field, target: str, where: str) -> FaultKind:
+async def half_open(context: FaultContext, target: str, where: str) -> Injection:
     """The process that is in the middle of something receives nothing from now on and gets no
     error; later new connections work."""
-    async with standing(field, target) as it:
+    async with frozen(context, target) as it:
         line = it.member.lines[where]
         line.drop_all()
     try:
-        taken_over = await _silence(field, target)
+        taken_over = await _silence(context, target)
     finally:
         await line.heal()
-    recovered, settled = await field.recovery(target, time.monotonic())
-    return FaultKind(it.hit, recovered, settled, taken_over)
+    recovered, settled = await context.recovery(target, time.monotonic())
+    return Injection(it.hit, recovered, settled, taken_over)

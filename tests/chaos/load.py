@@ -1,4 +1,4 @@
-"""Steady work for the system, drawn from a seed; everything that was answered is remembered."""
+"""Steady work for the system, drawn from a seed; everything that was confirmed is remembered."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from shared.contracts.base import now
 from shared.kernel.messaging.addresses import PARTNER_VHOST
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS
 
-from ..journeys.stories import Partner, PartnerQueue, Person, Story, a_call, a_track, an_idea
+from ..journeys.request_bodies import a_call, a_track, an_idea
+from ..journeys.stories import Partner, PartnerQueue, Person, Story
 from .processes import Processes
 
 STILL = ("MA-01", "MA-04", "MA-06", "MA-09")
-"""Regions whose cooperatives never change meanwhile: whom a call there is for is always certain."""
+"""Regions whose cooperatives never change meanwhile: it is certain whom a call there is for."""
 MOVING = tuple(r.code for r in reference.regions() if r.code not in STILL)
 """Here records change and arrive, and only ever come to match more: so whoever matched at any time
 matches in the end."""
@@ -40,7 +41,7 @@ STANDING_IDEAS = 4
 """How many of each sort are open at a time, about."""
 IMPORTED = 8
 MANY = 4000
-"""Members of one whose number was unknown: it matched every call as it might, and still does."""
+"""Members given to one whose number was unknown: every call might be for it, and still is."""
 
 
 DATABASE_ERRORS = (
@@ -56,7 +57,7 @@ class Unanswered(AssertionError):
 
 @dataclass
 class Subject:
-    """A call or an idea that was promised, and whether its readers never change."""
+    """A call or an idea that its service confirmed, and whether its audience never changes."""
 
     subject_id: UUID
     is_call: bool
@@ -66,7 +67,7 @@ class Subject:
 
 @dataclass
 class Counts:
-    """What the load came to."""
+    """How often each thing was done."""
 
     opened: int = 0
     extended: int = 0
@@ -80,7 +81,7 @@ class Counts:
     asked_again: int = 0
 
 
-class Chances:
+class RandomSource:
     """What each kind of work does next: the same for the same seed."""
 
     def __init__(self, seed: str) -> None:
@@ -94,18 +95,23 @@ class Load:
     """People and programs who work on both replicas in turns, and ask again where one is gone."""
 
     def __init__(
-        self, story: Story, processes: Processes, chances: Chances, *, imports: bool = True
+        self,
+        story: Story,
+        processes: Processes,
+        random_source: RandomSource,
+        *,
+        imports: bool = True,
     ) -> None:
         self.story = story
         self.processes = processes
-        self.chances = chances
+        self.random_source = random_source
         self.counts = Counts()
         self.subjects: list[Subject] = []
         self.unexpected: list[str] = []
         self.author = Person("")
         self.renewing: Partner | None = None
         self.partner_queue: PartnerQueue | None = None
-        self._api_answered_at = now()
+        self._renewal_answered_at = now()
         self._renews = asyncio.Lock()
         self.quiet = UUID(int=0)
         """A record that only probes change."""
@@ -130,20 +136,19 @@ class Load:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everybody works meanwhile, and ends what is at hand afterwards."""
+        kinds = (
+            *((self._work_on_call, f"calls {number}") for number in (1, 2, 3)),
+            *((self._work_on_idea, f"ideas {number}") for number in (1, 2)),
+            *((self._change_record, f"records {number}") for number in (1, 2)),
+            (self._renew_partner_queue, "partner_queues"),
+        )
         work = [
-            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 1"))),
-            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 2"))),
-            asyncio.create_task(self._repeat(self._work_on_call, self.chances.of("calls 3"))),
-            asyncio.create_task(self._repeat(self._work_on_idea, self.chances.of("ideas 1"))),
-            asyncio.create_task(self._repeat(self._work_on_idea, self.chances.of("ideas 2"))),
-            asyncio.create_task(self._repeat(self._change_record, self.chances.of("records 1"))),
-            asyncio.create_task(self._repeat(self._change_record, self.chances.of("records 2"))),
-            asyncio.create_task(
-                self._repeat(self._renew_partner_queue, self.chances.of("partner_queues"))
-            ),
+            asyncio.create_task(self._repeat(do, self.random_source.of(name))) for do, name in kinds
         ]
         if self._imports:
-            import_some = self._repeat(self._import_some, self.chances.of("imports"), every=2.0)
+            import_some = self._repeat(
+                self._import_some, self.random_source.of("imports"), every=2.0
+            )
             work.append(asyncio.create_task(import_some))
         try:
             yield
@@ -169,14 +174,14 @@ class Load:
             await self._idle.wait()
 
     async def _repeat(
-        self, work: Callable[[Random], Awaitable[None]], chances: Random, *, every: float = 0.0
+        self, work: Callable[[Random], Awaitable[None]], random: Random, *, every: float = 0.0
     ) -> None:
         while True:
-            await asyncio.sleep(every + chances.uniform(0, PAUSE))
+            await asyncio.sleep(every + random.uniform(0, PAUSE))
             await self._flowing.wait()
             self._at_work += 1
             try:
-                await work(chances)
+                await work(random)
             except Exception as error:
                 self.unexpected.append(f"{type(error).__name__} {str(error)[:300]}")
             finally:
@@ -264,21 +269,21 @@ class Load:
         await self._done("funding", f"/calls/{call_id}/close", "closed")
         self.counts.closed += 1
 
-    async def _work_on_call(self, chances: Random) -> None:
-        is_moving = chances.random() < 0.2
+    async def _work_on_call(self, random: Random) -> None:
+        is_moving = random.random() < 0.2
         if is_moving and self._moving_calls() >= MOVING_CALLS:
             is_moving = False
-        track = moving_track(chances) if is_moving else still_track(chances)
-        call_id = await self.open_call(key_of(chances), track)
+        track = moving_track(random) if is_moving else still_track(random)
+        call_id = await self.open_call(key_of(random), track)
         subject = Subject(call_id, is_call=True, is_still=not is_moving)
         self.subjects.append(subject)
         version = 2
-        if chances.random() < 0.4:
+        if random.random() < 0.4:
             await self._extend(call_id)
             version = 3
         standing = [s for s in self.subjects if s.is_call and s.is_open and s.is_still]
         if len(standing) > STANDING_CALLS:
-            await self._end_call(standing[0], chances)
+            await self._end_call(standing[0], random)
         await self.until_alerted(call_id, version)
 
     def _moving_calls(self) -> int:
@@ -293,9 +298,9 @@ class Load:
             assert call["deadline"]["at"].startswith("2091-10-01"), answer.text
         self.counts.extended += 1
 
-    async def _end_call(self, subject: Subject, chances: Random) -> None:
+    async def _end_call(self, subject: Subject, random: Random) -> None:
         subject.is_open = False
-        if chances.random() < 0.3:
+        if random.random() < 0.3:
             body = {"reason": "budget retiré"}
             await self._done(
                 "funding", f"/calls/{subject.subject_id}/cancel", "cancelled", body=body
@@ -319,10 +324,10 @@ class Load:
         self.counts.published += 1
         return idea_id
 
-    async def _work_on_idea(self, chances: Random) -> None:
-        regions = chances.sample(STILL, chances.randint(1, 2))
-        sectors = chances.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
-        idea_id = await self.publish_idea(key_of(chances), regions=regions, sectors=sectors)
+    async def _work_on_idea(self, random: Random) -> None:
+        regions = random.sample(STILL, random.randint(1, 2))
+        sectors = random.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
+        idea_id = await self.publish_idea(key_of(random), regions=regions, sectors=sectors)
         self.subjects.append(Subject(idea_id, is_call=False, is_still=True))
         standing = [s for s in self.subjects if not s.is_call and s.is_open]
         if len(standing) > STANDING_IDEAS:
@@ -337,9 +342,9 @@ class Load:
 
     # Records
 
-    async def _change_record(self, chances: Random) -> None:
-        who = chances.choice(self._changing)
-        await self.known(who, await self.change_record(who, chances.randint(1, 3)))
+    async def _change_record(self, random: Random) -> None:
+        who = random.choice(self._changing)
+        await self.known(who, await self.change_record(who, random.randint(1, 3)))
 
     async def change_record(self, cooperative_id: UUID, more: int) -> int:
         """So many more members have joined; the version of the record then."""
@@ -351,7 +356,7 @@ class Load:
         self.counts.changed += 1
         return int(answer.json()["version"])
 
-    async def _import_some(self, chances: Random) -> None:
+    async def _import_some(self, random: Random) -> None:
         path = await self._some_who_move(IMPORTED)
         if path is None:
             return  # all are in the register
@@ -385,15 +390,15 @@ class Load:
 
     # Partner queues
 
-    async def _renew_partner_queue(self, chances: Random) -> None:
+    async def _renew_partner_queue(self, random: Random) -> None:
         await self.renew_partner_queue()
 
     async def renew_partner_queue(self) -> None:
-        """Ask for a new password; the last one that was answered is the one that counts."""
+        """Ask for a new password; the last one that the API gave is the one that counts."""
         assert self.renewing is not None
         async with self._renews:
             answer = await self.ask("notifications", "POST", "/partner-queue", who=self.renewing)
-            self._api_answered_at = now()
+            self._renewal_answered_at = now()
         assert answer.status_code in (200, 201, 202), answer.text
         made = answer.json()
         url = self.story.stack.broker.found.amqp_url(
@@ -409,16 +414,16 @@ class Load:
         await self.seen(ready, self.renewing.slug, 1)
 
     async def partner_queue_opens(self) -> bool:
-        """Whether the password that was answered last lets its partner in.
+        """Whether the password that the API gave last lets its partner in.
 
-        A process that was frozen may take up later what it was asked before: then its password,
+        A process that was frozen may handle later what it was asked before: then its password,
         which nobody has seen, is the newest, and we ask once more.
         """
         assert self.renewing is not None
         async with self.story.database("notifications") as connection:
             query = "SELECT requested_at FROM partner_queue WHERE slug = $1"
             requested_at = await connection.fetchval(query, self.renewing.slug)
-        if requested_at > self._api_answered_at:
+        if requested_at > self._renewal_answered_at:
             await self.renew_partner_queue()
         await self.partner_queue_ready()
         assert self.partner_queue is not None
@@ -438,23 +443,23 @@ class Load:
             subject.is_open = False
 
 
-def still_track(chances: Random) -> dict[str, Any]:
+def still_track(random: Random) -> dict[str, Any]:
     """A call where nothing changes, for some hundreds."""
-    criteria: dict[str, Any] = {"regions": chances.sample(STILL, chances.randint(1, 2))}
-    if chances.random() < 0.5:
-        criteria["sectors"] = chances.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
-    if chances.random() < 0.3:
-        criteria["min_share_women"] = {"percent": chances.choice([20, 50])}
+    criteria: dict[str, Any] = {"regions": random.sample(STILL, random.randint(1, 2))}
+    if random.random() < 0.5:
+        criteria["sectors"] = random.sample(["ARGAN", "AGRICULTURE", "CRAFTS"], 2)
+    if random.random() < 0.3:
+        criteria["min_share_women"] = {"percent": random.choice([20, 50])}
     return a_track(**criteria)
 
 
-def moving_track(chances: Random) -> dict[str, Any]:
+def moving_track(random: Random) -> dict[str, Any]:
     """A call that ever more cooperatives come to match."""
-    criteria: dict[str, Any] = {"min_members": chances.choice([10, 15, 25])}
-    if chances.random() < 0.6:
-        criteria["regions"] = chances.sample(MOVING, 3)
+    criteria: dict[str, Any] = {"min_members": random.choice([10, 15, 25])}
+    if random.random() < 0.6:
+        criteria["regions"] = random.sample(MOVING, 3)
     return a_track(**criteria)
 
 
-def key_of(chances: Random) -> UUID:
-    return UUID(int=chances.getrandbits(128), version=4)
+def key_of(random: Random) -> UUID:
+    return UUID(int=random.getrandbits(128), version=4)

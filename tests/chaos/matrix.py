@@ -16,20 +16,20 @@ from shared.contracts.base import now
 
 from ..journeys.stories import Partner, Story
 from . import faults
-from .faults import FaultKind, Field, Lines
-from .load import Chances, Load
+from .faults import FaultContext, Injection, Lines
+from .load import Load, RandomSource
 from .partner_reader import StreamReader
 from .processes import TARGETS, Processes
 from .verdict import Inspector
 from .verification import Verdict
 
-Inject = Callable[["Campaign"], Awaitable[FaultKind]]
+Inject = Callable[["Campaign"], Awaitable[Injection]]
 
-REQUESTS = (
+FILTERS = (
     {},
     {"topics": ["funding.call.*"], "regions": ["MA-09", "MA-04"]},
 )
-"""What the partners ask for: everything, and calls of some places."""
+"""What the partners subscribe to: everything, and calls of some places."""
 OVER_LINES = ("funding", "notifications")
 
 
@@ -43,7 +43,7 @@ class Fault:
     sort: str
     """Which number of times counts: that of kills, outages, freezes or cuts."""
     over_lines: bool = False
-    """Whether processes must talk over lines of ours for it."""
+    """Whether the processes must be connected through our proxies for it."""
 
     @property
     def name(self) -> str:
@@ -51,19 +51,19 @@ class Fault:
 
 
 def _kill(target: str) -> Fault:
-    return Fault("kill -9", target, lambda c: faults.kill(c.field, target), "kills")
+    return Fault("kill -9", target, lambda c: faults.kill(c.context, target), "kills")
 
 
 def _freeze(target: str) -> Fault:
-    return Fault("frozen", target, lambda c: faults.freeze(c.field, target), "freezes")
+    return Fault("frozen", target, lambda c: faults.freeze(c.context, target), "freezes")
 
 
 def _outage(server: str, how: str) -> Fault:
-    async def inject(campaign: Campaign) -> FaultKind:
-        stack = campaign.field.story.stack
+    async def inject(campaign: Campaign) -> Injection:
+        stack = campaign.context.story.stack
         found = stack.broker.found if server == "RabbitMQ" else stack.postgres.found
         assert found.server is not None
-        return await faults.outage(campaign.field, found.server, how)
+        return await faults.outage(campaign.context, found.server, how)
 
     return Fault("stopped" if how == "stop" else "kill -9", server, inject, "outages")
 
@@ -73,7 +73,7 @@ def _line(target: str, where: str, how: str) -> Fault:
     name = "line cut in mid-frame" if how == "cut" else "line half open"
     sort = "cuts" if how == "cut" else "freezes"
     return Fault(
-        name, f"{target} to {where}", lambda c: act(c.field, target, where), sort, over_lines=True
+        name, f"{target} to {where}", lambda c: act(c.context, target, where), sort, over_lines=True
     )
 
 
@@ -101,18 +101,18 @@ class Times:
 
 @dataclass
 class Result:
-    """What a row came to."""
+    """The outcome of a row."""
 
     fault: str
     target: str
-    blows: list[FaultKind] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     wrong: list[str] = field(default_factory=list)
 
     @property
     def hits(self) -> Counter[str]:
         """What was open when the fault came, and how often."""
-        return Counter(fault_kind.hit for fault_kind in self.blows if fault_kind.hit is not None)
+        return Counter(injection.hit for injection in self.injections if injection.hit is not None)
 
     @property
     def holds(self) -> bool:
@@ -122,7 +122,7 @@ class Result:
     @property
     def torn(self) -> int | None:
         """How many connections ended in the middle of a frame; None where nothing was cut."""
-        torn = [fault_kind.torn for fault_kind in self.blows if fault_kind.torn is not None]
+        torn = [injection.torn for injection in self.injections if injection.torn is not None]
         return sum(torn) if torn else None
 
     def faults(self) -> list[str]:
@@ -139,12 +139,12 @@ class Result:
 
     def times_of(self, name: str) -> tuple[float, float] | None:
         """Median and maximum of one of the measured times."""
-        values = [v for fault_kind in self.blows if (v := getattr(fault_kind, name)) is not None]
+        values = [v for injection in self.injections if (v := getattr(injection, name)) is not None]
         return (median(values), max(values)) if values else None
 
 
 class Campaign:
-    """The system under load, with partners that listen, and somebody who breaks it."""
+    """The system under load, with partners that read their queues, and what breaks it."""
 
     def __init__(
         self, story: Story, processes: Processes, *, seed: int, imports: bool = True
@@ -152,8 +152,8 @@ class Campaign:
         self.story = story
         self.processes = processes
         self.seed = seed
-        self.load = Load(story, processes, Chances(str(seed)), imports=imports)
-        self.field = Field(story, processes, self.load, Random(f"{seed}/faults"))
+        self.load = Load(story, processes, RandomSource(str(seed)), imports=imports)
+        self.context = FaultContext(story, processes, self.load, Random(f"{seed}/faults"))
         self.readers: list[StreamReader] = []
         self._stack = AsyncExitStack()
         self._lines = Lines(self._stack)
@@ -164,47 +164,47 @@ class Campaign:
         """All replicas, partners and workers are there; the work itself begins with a row."""
         await self.processes.start()
         await self.load.prepare()
-        await self._invite()
+        await self._subscribe_partners()
         reading = [asyncio.create_task(one.read()) for one in self.readers]
         try:
             async with self._stack, self.load.running():
                 yield self
-                await self._take_leave()
+                await self._unsubscribe_partners()
         finally:
             for task in reading:
                 task.cancel()
             await asyncio.gather(*reading, return_exceptions=True)
 
-    async def _invite(self) -> None:
-        for request in REQUESTS:
+    async def _subscribe_partners(self) -> None:
+        for wanted in FILTERS:
             partner = await self.story.register_partner()
-            self._subscriptions.append((partner, await self.story.subscribe(partner, **request)))
+            self._subscriptions.append((partner, await self.story.subscribe(partner, **wanted)))
             partner_queue = await self.story.request_partner_queue(partner)
             self.readers.append(StreamReader(partner, partner_queue))
         self.inspector = Inspector(self.story, self.readers)
-        for reader, request in zip(self.readers, REQUESTS, strict=True):
-            self.inspector.wants(reader.partner.slug, SubscriptionFilter.model_validate(request))
+        for reader, wanted in zip(self.readers, FILTERS, strict=True):
+            self.inspector.wants(reader.partner.slug, SubscriptionFilter.model_validate(wanted))
 
-    async def _take_leave(self) -> None:
-        """Nothing more comes to our partners: others may go on with this system."""
+    async def _unsubscribe_partners(self) -> None:
+        """Nothing more comes to these partners: others may go on with this system."""
         await self.load.pause()
         for partner, subscription in self._subscriptions:
             path = f"/subscriptions/{subscription}"
             await self.load.ask("notifications", "DELETE", path, who=partner)
 
     async def row(self, fault: Fault, times: int, tick: Callable[[], None]) -> Result:
-        """Strike so often while work goes on, then look at everything.
+        """Inject the fault so many times while work goes on, then look at everything.
 
-        Whatever goes wrong meanwhile is this row's: the rows after it have their chance.
+        Whatever goes wrong meanwhile fails this row, and not the rows after it.
         """
         result = Result(fault.fault, fault.target)
         first, before = len(self.load.subjects), len(self.load.unexpected)
-        self.field.row_began = now()
-        self.field.chances = Random(f"{self.seed}/{fault.name}")
+        self.context.row_began = now()
+        self.context.random = Random(f"{self.seed}/{fault.name}")
         try:
             await self._inject(fault, times, result, tick)
         except Exception as error:
-            result.wrong.append(f"after {len(result.blows)} blows: {_said(error)}")
+            result.wrong.append(f"after {len(result.injections)} faults: {_said(error)}")
         try:
             if result.wrong:
                 await self._put_right()
@@ -219,21 +219,20 @@ class Campaign:
     ) -> None:
         if fault.over_lines:
             await self.load.pause()
-            await self._lines.lay(self.field, OVER_LINES)
+            await self._lines.lay(self.context, OVER_LINES)
         self.load.flow()
         for _ in range(times):
             pids = self.processes.pids()
-            fault_kind = await fault.inject(self)
-            result.blows.append(fault_kind)
-            await self.processes.wait_unchanged(pids, fault_kind.struck)
+            injection = await fault.inject(self)
+            result.injections.append(injection)
+            await self.processes.wait_unchanged(pids, injection.killed)
             tick()
 
     async def _look(self, result: Result, first: int) -> None:
-        """Matches to backfill are alerted before; then nothing is open any more for the next
-        row."""
+        """Backfills end first; then every subject is ended, so that the next row begins without."""
         await self.load.pause()
         try:
-            await self.story.eventually(self.field.is_settled, within=60)
+            await self.story.eventually(self.context.is_settled, within=60)
             await self.load.retire()
         except AssertionError as error:
             result.wrong.append(_said(error))
@@ -254,14 +253,14 @@ def chosen(only: str) -> list[Fault]:
     return [fault for fault in MATRIX if only in fault.name]
 
 
-async def played(
+async def run_rows(
     campaign: Campaign,
     faults: Iterable[Fault],
     times: Times,
     *,
     shown: Callable[[Fault, int], Callable[[], None]],
 ) -> AsyncIterator[Result]:
-    """Each row in turn; `shown` is alerted which one begins and gives what each blow calls."""
+    """Each row in turn; `shown` is given the row that begins, and returns what each fault calls."""
     for fault in faults:
         count = getattr(times, fault.sort)
         yield await campaign.row(fault, count, shown(fault, count))
@@ -273,4 +272,4 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__} {str(error)[:400]}"
 
 
-__all__ = ["MATRIX", "Campaign", "Fault", "Result", "Times", "chosen", "played"]
+__all__ = ["MATRIX", "Campaign", "Fault", "Result", "Times", "chosen", "run_rows"]

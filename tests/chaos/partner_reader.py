@@ -17,7 +17,7 @@ from ..journeys.stories import Partner, PartnerQueue
 
 @dataclass
 class StreamReader:
-    """What came on the queue, in the order of its coming."""
+    """What came on the queue, in the order of arrival."""
 
     partner: Partner
     partner_queue: PartnerQueue
@@ -28,10 +28,10 @@ class StreamReader:
         """Until cancelled; a lost connection is made anew."""
         while True:
             with suppress(*CONNECTION_ERRORS, RuntimeError):
-                await self._listen_once()
+                await self._read_once()
             await asyncio.sleep(0.5)
 
-    async def _listen_once(self) -> None:
+    async def _read_once(self) -> None:
         connection = await aio_pika.connect(f"{self.partner_queue.url}?heartbeat=2", timeout=5)
         lost = asyncio.Event()
         async with connection:

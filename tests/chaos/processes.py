@@ -22,7 +22,7 @@ from ..journeys.tcp_proxy import TcpProxy
 
 TARGETS = (*SERVICES, PROVISIONER)
 AVOIDED_SECONDS = 5.0
-"""How long nobody asks a process that gave no answer, as a load balancer would."""
+"""How long a process that gave no answer is not called, as by a load balancer."""
 
 
 class Member:
@@ -36,16 +36,16 @@ class Member:
         self.settings: dict[str, str] = {}
         self.avoided_until = 0.0
         self.lines: dict[str, TcpProxy] = {}
-        """What carries its words to the broker and to the database, where it was given lines."""
+        """Proxies of its connections to the broker and to the database, where it has them."""
         self._pid: int | None = None
-        """Kept, for the moment to freeze it is short; a child of ours that died has it still."""
+        """Kept because the moment to freeze it is short; a dead child keeps it until waited for."""
 
     @property
     def url(self) -> str:
         return self.stack.url(self.name)
 
     @property
-    def has_partner_queue(self) -> bool:
+    def has_api(self) -> bool:
         return self.service in SERVICES
 
     def launch(self) -> None:
@@ -55,7 +55,7 @@ class Member:
             return
         known = self.stack.environment(self.service)
         command = ["partner", "provision"]
-        if self.has_partner_queue:
+        if self.has_api:
             command = ["serve", self.service]
             known["TAAWON_HTTP_PORT"] = str(usable_port(self.stack.folder / "ports" / self.name))
         self._pid = self.process.start(
@@ -65,7 +65,7 @@ class Member:
         )
 
     def is_ready(self) -> bool:
-        if not self.has_partner_queue:
+        if not self.has_api:
             return self.process.is_running()
         try:
             with closing(
@@ -133,16 +133,16 @@ class Processes:
         """The process of each member now."""
         return {member.name: member.process.pid for member in self.members}
 
-    async def wait_unchanged(self, before: Mapping[str, int | None], struck: str | None) -> None:
-        """Everybody is ready, and but for the one who was struck in the same process as before.
+    async def wait_unchanged(self, before: Mapping[str, int | None], killed: str | None) -> None:
+        """Everybody is ready, and all but the one that was killed have the same process as before.
 
         A member that ends by itself would go unnoticed, for its twin does all of its work.
         """
         for member in self.members:
             await asyncio.to_thread(self.wait_ready, member)
         changed = [name for name, pid in self.pids().items() if pid != before[name]]
-        strange = [name for name in changed if name != struck]
-        assert not strange, f"{', '.join(strange)}: ended though nobody struck it"
+        strange = [name for name in changed if name != killed]
+        assert not strange, f"{', '.join(strange)}: ended though nobody killed it"
 
     def end(self) -> None:
         for member in self.members:

@@ -1,4 +1,4 @@
-"""What a run came to: a table for people, a file for programs, and the table of the page."""
+"""The outcome of a run: a table for people, a file for programs, and the table of the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .processes import TARGETS
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- written by make chaos: begin -->", "<!-- written by make chaos: end -->"
 KILLS = 20
-"""So many of each service the page must show."""
+"""The page must show at least so many kills of each service."""
 CHANGED = "-changed"
 """Ends a revision to which something was done that is not committed."""
 NO_RUN = "No full run has been written down yet."
@@ -39,7 +39,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a run was made of; rows of two runs may stand together where all of it is the same."""
+    """The settings and versions of a run; rows of two runs may be joined where all are the same."""
 
     seed: int
     kills: int
@@ -70,7 +70,7 @@ class Run:
 
 
 Row = dict[str, Any]
-"""What a row of the matrix came to, as it stands in the file; times are seconds."""
+"""The outcome of a row of the matrix, as it stands in the file; times are seconds."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -115,13 +115,13 @@ def all_hold(rows: Iterable[Row]) -> bool:
 
 
 def row_of(result: Result, run: Run) -> Row:
-    """The events of a row, and the run that it is of."""
+    """The outcome of a row, and the run that it is of."""
     verdict = result.verdict
     return {
         "run": {"command": run.command, "began": run.began},
         "fault": result.fault,
         "target": result.target,
-        "times": len(result.blows),
+        "times": len(result.injections),
         "hits": sum(result.hits.values()),
         "open": dict(result.hits),
         "alerts": verdict.alerts,
@@ -155,7 +155,7 @@ def write_json(path: Path, rows: list[Row], made: Circumstances, run: Run) -> No
 
 
 def rows_that_passed(path: Path, made: Circumstances) -> list[Row]:
-    """Of the last run, if it was made under just these circumstances."""
+    """The rows that held in the last run, if it was made under just these circumstances."""
     before = json.loads(path.read_text()) if path.exists() else {}
     if not made.is_known or before.get("made") != asdict(made):
         return []

@@ -19,18 +19,18 @@ from shared.kernel.messaging.relay import RELAY_LOCK
 from ..journeys.stories import Story
 from .processes import Member, Processes
 
-FANOUT, KEEPING, PUBLISH, DELIVERY, PARTNER_QUEUE = (
+FANOUT, STORING, PUBLISH, DELIVERY, PARTNER_QUEUE = (
     "fan-out",
     "audience",
     "publish",
     "delivery",
     "partner_queue",
 )
-KINDS = (FANOUT, KEEPING, PUBLISH, DELIVERY, PARTNER_QUEUE)
+KINDS = (FANOUT, STORING, PUBLISH, DELIVERY, PARTNER_QUEUE)
 LAG = 0.03
-"""The longest wait, in seconds, between the sight of a window and the blow."""
+"""The longest wait, in seconds, between the sight of a window and the freeze."""
 ARRIVAL = 0.005
-"""How long what a process said last is under way to its server."""
+"""Seconds that what a process sent last may be under way to its server."""
 
 _ADVISORY = """
 EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
@@ -39,7 +39,7 @@ EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
 _LOOK = f"""
 SELECT a.pid, a.client_port, a.xact_start,
     {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ExclusiveLock'")} AS fans_out,
-    {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ShareLock'")} AS keeps,
+    {_ADVISORY.format(key=AUDIENCE_LOCK, condition="l.mode = 'ShareLock'")} AS stores,
     {_ADVISORY.format(key=RELAY_LOCK, condition="l.granted")} AND EXISTS (
         SELECT FROM outbox WHERE published_at IS NULL AND quarantined_at IS NULL) AS publishes,
     a.query LIKE '%FROM feed_entry%' AND EXISTS (
@@ -53,7 +53,7 @@ WHERE a.datname = current_database() AND a.application_name = $1 AND a.xact_star
 # A partner queue is made with nothing open in the database: whoever has looked since it was
 # requested works on it until it is ready.
 _LOOK_AT_PARTNER_QUEUES = """
-SELECT a.pid, a.client_port, a.state_change AS xact_start, false AS fans_out, false AS keeps,
+SELECT a.pid, a.client_port, a.state_change AS xact_start, false AS fans_out, false AS stores,
     false AS publishes, false AS delivers, true AS makes
 FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.application_name = $1 AND a.state = 'idle'
@@ -76,7 +76,7 @@ class Window:
         flags = (
             (PARTNER_QUEUE, row["makes"]),
             (FANOUT, row["fans_out"]),
-            (KEEPING, row["keeps"]),
+            (STORING, row["stores"]),
             (PUBLISH, row["publishes"]),
             (DELIVERY, row["delivers"]),
         )
@@ -94,21 +94,21 @@ class Caught:
     member: Member
 
 
-class FaultWindow:
-    """Looks into the database of one service, as its own role."""
+class WindowFinder:
+    """Finds what one service has open, in its database and as its own role."""
 
-    def __init__(self, story: Story, processes: Processes, target: str, chances: Random) -> None:
+    def __init__(self, story: Story, processes: Processes, target: str, random: Random) -> None:
         self.story = story
         self.processes = processes
         self.target = target
-        self.chances = chances
+        self.random = random
         self.service = "notifications" if target == PROVISIONER else target
 
     async def catch(self, *, patience: float, wanted: tuple[str, ...] = KINDS) -> Caught | None:
         """Freeze the process whose window was seen, if the window is still open then.
 
-        Not at its beginning but at a moment drawn from the dice; earlier after each that had closed
-        by then, or only the longest would be met. A frozen process can't commit; a commit that was
+        It waits a random time first, shorter after each window that had closed by then; otherwise
+        only the longest would be met. A frozen process can't commit; a commit that was
         on its way has arrived by the second look, and shows.
         """
         missed = 0
@@ -120,7 +120,7 @@ class FaultWindow:
                     member = self.processes.talker(self.target, window.port)
                     if member is None or window.kind not in wanted:
                         continue
-                    await asyncio.sleep(self.chances.uniform(0, LAG / (1 + missed)))
+                    await asyncio.sleep(self.random.uniform(0, LAG / (1 + missed)))
                     with frozen_unless_kept(member) as freeze:
                         if await self._stays(connection, window):
                             freeze.kept = True
@@ -142,6 +142,8 @@ class FaultWindow:
 
 @dataclass
 class Freeze:
+    """Whether the process stays frozen at the end of the block."""
+
     kept: bool = False
 
 

@@ -1,4 +1,4 @@
-"""`make chaos` says to a program by its exit code what it says to people in the table."""
+"""The exit code of `make chaos` says to a program what its table says to people."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 from . import __main__ as command
 from . import report
-from .test_page import RUN, a_result, a_row
+from .builders import RUN, a_result, a_row
 
 LOST = report.row_of(a_result("kill -9", "funding", lost=1), RUN)
 
 
 def chaos(rows: list[report.Row], monkeypatch: pytest.MonkeyPatch, *arguments: str):
-    """The command, where a run comes to these rows."""
+    """The command, where a run has these rows as its outcome."""
 
-    async def run(request: command.ReplayRequest) -> list[report.Row]:
+    async def run(options: command.Options) -> list[report.Row]:
         return rows
 
     monkeypatch.setattr(command, "run", run)
@@ -29,7 +29,7 @@ def chaos(rows: list[report.Row], monkeypatch: pytest.MonkeyPatch, *arguments: s
 
 @pytest.fixture
 def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the processes of a run said."""
+    """The folder with the logs of a run's processes."""
     monkeypatch.setenv("TAAWON_RUN", str(tmp_path))
     folder = tmp_path / "chaos"
     folder.mkdir()

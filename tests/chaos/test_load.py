@@ -1,4 +1,4 @@
-"""Work that goes wrong is said, and ends; what is at hand when a run is stopped is left."""
+"""Work that fails is reported and ends; a run that is stopped does not wait for it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from devkit.pytest_plugin import PATIENCE
 
 from ..journeys.stories import Story
 from . import load as work
-from .load import Chances, Load, Unanswered
+from .load import Load, RandomSource, Unanswered
 from .processes import Processes
 
 
 @pytest.fixture
 def load() -> Load:
-    return Load(cast(Story, None), cast(Processes, None), Chances("7"))
+    return Load(cast(Story, None), cast(Processes, None), RandomSource("7"))
 
 
-async def test_an_import_that_never_finishes_is_said_and_given_up(
+async def test_an_import_that_never_finishes_is_reported_and_given_up(
     load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     file = tmp_path / "register.csv"
@@ -48,7 +48,7 @@ async def test_an_error_of_any_kind_is_noted_and_the_work_goes_on(
 ):
     second = asyncio.Event()
 
-    async def fails(chances: Random) -> None:
+    async def fails(random: Random) -> None:
         if load.unexpected:
             second.set()
         raise KeyError("state")
@@ -68,7 +68,7 @@ async def test_a_run_that_is_stopped_does_not_wait_for_what_is_at_hand(
 ):
     begun = asyncio.Event()
 
-    async def never_done(chances: Random) -> None:
+    async def never_done(random: Random) -> None:
         begun.set()
         await asyncio.Event().wait()
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a row is that row's, whatever it is."""
+"""An error in a row fails that row, and no other."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .matrix import MATRIX, Campaign
 
 
 class Broken(Campaign):
-    """Nothing to break but itself."""
+    """A campaign without a system, whose fault or look fails."""
 
     def __init__(self, *, inject: BaseException | None = None, look: BaseException | None = None):
         self.seed = 7
         self.load: Any = SimpleNamespace(subjects=[], unexpected=[])
-        self.field: Any = SimpleNamespace()
+        self.context: Any = SimpleNamespace()
         self.inject, self.look = inject, look
         self.was_put_right = False
 
@@ -38,7 +38,7 @@ async def test_an_error_of_any_kind_fails_its_row_and_no_other():
 
     result = await campaign.row(MATRIX[0], 1, lambda: None)
 
-    assert result.faults()[0] == "after 0 blows: KeyError 'state'"
+    assert result.faults()[0] == "after 0 faults: KeyError 'state'"
     assert campaign.was_put_right
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from . import report
-from .faults import FaultKind
-from .matrix import MATRIX, Result
+from .builders import RUN, a_result, a_row
+from .faults import Injection
+from .matrix import MATRIX
 from .processes import TARGETS
 from .report import BEGIN, COLUMNS, END, Circumstances, Run
 from .stop_moments import KINDS
-from .verification import Verdict
 
 ROOT = Path(__file__).parents[2]
 MADE = Circumstances(
@@ -31,7 +31,6 @@ MADE = Circumstances(
     rabbitmq="3.10.8",
     revision="0123abc",
 )
-RUN = Run('make chaos ARGS="--seed 7"', "2026-11-24T18:05:00+00:00", 660)
 BEFORE = Run("make chaos", "2026-11-23T09:15:00+00:00", 60)
 COUNT, SPAN = r"[\d,]+", r"\d+\.\d / \d+\.\d"
 KIND = f"({'|'.join(KINDS)})"
@@ -48,19 +47,6 @@ SHAPES = (
     SPAN,
     SPAN,
 )
-
-
-def a_row(fault: str, target: str, *, run: Run = RUN) -> report.Row:
-    return report.row_of(a_result(fault, target), run)
-
-
-def a_result(fault: str, target: str, *, torn: int | None = None, **verdict: int) -> Result:
-    blows = [
-        FaultKind("fan-out", 0.5, 1.0, torn=torn),
-        FaultKind("publish", 1.5, 2.0, torn=torn),
-        FaultKind(None, 0.7, 3.0, torn=torn),
-    ]
-    return Result(fault, target, blows, Verdict(alerts=4000, corrections=50, **verdict))
 
 
 def whole(**other: Any) -> list[report.Row]:
@@ -186,7 +172,7 @@ def test_one_alert_too_few_or_too_many_fails_the_run(fault: dict[str, int]):
 
 def test_a_row_that_hit_nothing_open_fails_the_run():
     result = a_result("kill -9", "ideas")
-    result.blows = [FaultKind(None, 0.5, 1.0)]
+    result.injections = [Injection(None, 0.5, 1.0)]
 
     assert not result.holds
     assert "proves nothing" in result.faults()[0]

@@ -27,7 +27,7 @@ class Sleeper(Member):
         )
 
     @property
-    def has_partner_queue(self) -> bool:
+    def has_api(self) -> bool:
         return False
 
 
@@ -70,15 +70,15 @@ async def a_call(line: TcpProxy) -> AsyncIterator[None]:
         await writer.wait_closed()
 
 
-async def test_only_the_struck_member_may_have_another_process(processes: Processes):
-    struck, twin = processes.members
+async def test_only_the_killed_member_may_have_another_process(processes: Processes):
+    killed, twin = processes.members
     await processes.start()
     before = processes.pids()
-    struck.kill()
-    struck.launch()
+    killed.kill()
+    killed.launch()
 
-    await processes.wait_unchanged(before, struck.name)
-    with pytest.raises(AssertionError, match=rf"^{struck.name}: ended though nobody struck it"):
+    await processes.wait_unchanged(before, killed.name)
+    with pytest.raises(AssertionError, match=rf"^{killed.name}: ended though nobody killed it"):
         await processes.wait_unchanged(before, twin.name)
 
 

@@ -1,4 +1,4 @@
-"""Only a window that is still open behind a process that stands still is one."""
+"""Only a window that is still open once its process is frozen counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..journeys.stories import Story
 from .faults import HEARTBEAT, IDLE_SECONDS, SILENCE_SECONDS, STATEMENT_SECONDS, TRANSACTION_SECONDS
 from .processes import Member, Processes
-from .stop_moments import FANOUT, PUBLISH, FaultWindow, Window
+from .stop_moments import FANOUT, PUBLISH, Window, WindowFinder
 
 PORT = 5000
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ class NoStory:
     async def __aexit__(self, *error: object) -> None: ...
 
 
-class Looks(FaultWindow):
+class Looks(WindowFinder):
     """Sees these windows, look by look, and then none."""
 
     def __init__(self, member: Still, *looks: list[Window]) -> None:

@@ -1,4 +1,4 @@
-"""The judgement sees every way to alert too few, too many, too late or of something else."""
+"""The comparison sees every way to alert too few, too many, too late or of something else."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ AISHA, BRAHIM = uuid4(), uuid4()
 MEANT = {AISHA: "eligible", BRAHIM: "unknown"}
 STILL = Subject(uuid4(), is_call=True, is_still=True)
 MOVING = Subject(uuid4(), is_call=True, is_still=False)
-
-
 WORDS = {OPEN: "open", OVER: "closed", VOID: "cancelled"}
 
 
 def content(version: int, state: SubjectState) -> Announcement:
-    """Only what the judge looks at."""
+    """Only what the comparison looks at."""
     return Announcement.model_construct(
         announcement_id=STILL.subject_id, kind="call", version=version, state=WORDS[state]
     )
@@ -160,24 +158,32 @@ def test_whoever_was_alerted_of_what_had_ended_is_wrong():
 
 
 def test_a_version_that_overtook_the_one_before_is_the_first_and_no_correction():
-    late = {AISHA: alerts(0, first=3), BRAHIM: alerts(0, first=3, sure=False)}
+    overtaken = {AISHA: alerts(0, first=3), BRAHIM: alerts(0, first=3, sure=False)}
 
-    assert faults(verified(EXTENDED, late, notified_version=3, order=(3, 2))) == (0, 0, [])
+    assert faults(verified(EXTENDED, overtaken, notified_version=3, order=(3, 2))) == (0, 0, [])
 
 
-def test_a_backfill_alerts_first_of_the_version_of_then():
-    late = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
-    wrong = ["1 alerted first of a version that was not to be alerted first"]
+def test_the_first_alert_of_a_backfill_is_of_the_version_of_its_moment():
+    backfilled = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
+    wrong = ["1 first alerts are of a wrong version"]
 
-    assert faults(verified(EXTENDED, late, notified_version=3, subject=MOVING)) == (0, 0, [])
-    assert faults(verified(EXTENDED, late, notified_version=3, subject=STILL)) == (0, 0, wrong)
+    assert faults(verified(EXTENDED, backfilled, notified_version=3, subject=MOVING)) == (0, 0, [])
+    assert faults(verified(EXTENDED, backfilled, notified_version=3, subject=STILL)) == (
+        0,
+        0,
+        wrong,
+    )
 
 
 def test_a_first_alert_about_what_was_taken_back_is_wrong():
-    late = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
-    wrong = ["1 alerted first of a version that was not to be alerted first"]
+    backfilled = {**everybody_with(0, 3), BRAHIM: alerts(0, first=3, sure=False)}
+    wrong = ["1 first alerts are of a wrong version"]
 
-    assert faults(verified(CANCELLED, late, notified_version=3, subject=MOVING)) == (0, 0, wrong)
+    assert faults(verified(CANCELLED, backfilled, notified_version=3, subject=MOVING)) == (
+        0,
+        0,
+        wrong,
+    )
 
 
 def test_a_correction_that_names_another_version_is_wrong():

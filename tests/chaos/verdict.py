@@ -65,14 +65,14 @@ class Inspector:
         self.left = UnfinishedWork(story)
         self.started_at = now()
         self._filters: dict[str, SubscriptionFilter] = {}
-        self._received_at: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
 
     def wants(self, slug: str, wanted: SubscriptionFilter) -> None:
         """From now on this partner is to have each event that its filter accepts."""
         self._filters[slug] = wanted
 
     async def inspect(self, subjects: Iterable[Subject]) -> Verdict:
-        """Everything about these subjects; of the rest whether it is whole."""
+        """Everything about these subjects, and whether the system as a whole is in order."""
         verdict = Verdict()
         await self._settle(verdict)
         await self.compare(verdict, list(subjects))
@@ -129,7 +129,7 @@ class Inspector:
         async with self.story.database("notifications") as connection:
             ledger = {row["subject_id"]: row for row in await connection.fetch(_LEDGER, ids)}
             received = _received_at(await connection.fetch(_RECEIVED, ids))
-            alerts = _alerted(await connection.fetch(_ALERTS, ids))
+            alerts = _alerts_by_recipient(await connection.fetch(_ALERTS, ids))
         published = await self._published_versions(ids)
         match = _Matching({who: record.profile() for who, record in register.items()})
         for subject in subjects:
@@ -177,9 +177,9 @@ class Inspector:
                 verdict.wrong.append(f"the feed of {slug} is not what it asked for")
             await self._arrived(reader, len(feed))
             verdict.wrong += reader.faults(feed)
-            verdict.partner_events += len(feed) - self._received_at.get(slug, 0)
-            verdict.repeats += reader.repeats - self._received_at.get(f"{slug} repeats", 0)
-            self._received_at |= {slug: len(feed), f"{slug} repeats": reader.repeats}
+            verdict.partner_events += len(feed) - self._counted.get(slug, 0)
+            verdict.repeats += reader.repeats - self._counted.get(f"{slug} repeats", 0)
+            self._counted |= {slug: len(feed), f"{slug} repeats": reader.repeats}
 
     async def _arrived(self, reader: StreamReader, count: int) -> None:
         try:
@@ -241,7 +241,9 @@ def _received_at(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, dict[int, 
     return received
 
 
-def _alerted(rows: Iterable[asyncpg.Record]) -> defaultdict[UUID, defaultdict[UUID, AlertsWritten]]:
+def _alerts_by_recipient(
+    rows: Iterable[asyncpg.Record],
+) -> defaultdict[UUID, defaultdict[UUID, AlertsWritten]]:
     alerts: defaultdict[UUID, defaultdict[UUID, AlertsWritten]] = defaultdict(
         lambda: defaultdict(AlertsWritten)
     )
@@ -265,14 +267,14 @@ def _parsed(row: asyncpg.Record) -> CallEvent | IdeaEvent:
 
 @dataclass
 class _Matching:
-    """Who should be alerted, by the pure evaluator; the same criteria are looked at once."""
+    """Who should be alerted, by the pure evaluator; the same criteria are evaluated once."""
 
-    profile: dict[UUID, Profile]
+    profiles: dict[UUID, Profile]
     found: dict[tuple[str, date], dict[UUID, str]] = field(default_factory=dict)
 
     def of(self, content: Announcement) -> dict[UUID, str]:
         tracks = audience_tracks(content)
         key = (repr(tracks), content.reference_on)
         if key not in self.found:
-            self.found[key] = matching(self.profile, tracks, content.reference_on)
+            self.found[key] = matching(self.profiles, tracks, content.reference_on)
         return self.found[key]

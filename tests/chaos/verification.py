@@ -1,4 +1,4 @@
-"""Who had to be alerted what, and whether they were: the judgement itself, without any database."""
+"""Who had to be alerted of what, and whether they were: the comparison, without a database."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class AlertsWritten:
 
 @dataclass
 class Due:
-    """The versions of a subject that were to be alerted, first to last; and those of them that may
-    be somebody's first."""
+    """The versions of a subject that people were to be alerted of, first to last; and those of them
+    that may be somebody's first."""
 
     versions: list[int] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
@@ -51,17 +51,16 @@ class Due:
         return self.versions[-1] if self.versions else None
 
     def editions_after(self, first: int) -> set[int]:
-        """What whoever was alerted first of this version must have: that alert, each correction."""
+        """What a recipient first alerted of this version must have: that alert, each correction."""
         return {FIRST, *(version for version in self.versions if version > first)}
 
 
 def due(published: Iterable[Announcement], received: Mapping[int, datetime]) -> Due:
-    """What had to be alerted of a subject, from what its owner published, in the order it was
-    received.
+    """What people had to be alerted of, from what the owner of a subject published and the moments
+    at which notifications received it.
 
-    What is older than the newest received changes nothing. Nobody is alerted of what is not open,
-    but whoever was alerted of a subject is alerted of every change of it, except that it is simply
-    over.
+    What is older than the newest received changes nothing. Nobody is first alerted of what is not
+    open; whoever was alerted of a subject is alerted of every change of it, but not that it closed.
     """
     found, newest = Due(), 0
     for content in sorted(published, key=lambda one: received[one.version]):
@@ -98,7 +97,7 @@ def verify(
         wrong.append("its counts are not those of its alerts")
     for one in alerts.values():
         _verify_one(verdict, one, due)
-    wrong += _wrong_words(subject, alerts, meant, due)
+    wrong += _wrong_statements(subject, alerts, meant, due)
     verdict.wrong += [f"{subject.subject_id}: {what}" for what in wrong]
 
 
@@ -111,13 +110,13 @@ def _verify_one(verdict: Verdict, one: AlertsWritten, due: Due) -> None:
     verdict.doubled += len(set(one.editions) - meant)
 
 
-def _wrong_words(
+def _wrong_statements(
     subject: Subject, alerts: Mapping[UUID, AlertsWritten], meant: Mapping[UUID, str], due: Due
 ) -> list[str]:
     """What alerts say that is not so."""
     found = []
-    if late := sum(_is_wrong_first(subject, one, due) for one in alerts.values()):
-        found.append(f"{late} alerted first of a version that was not to be alerted first")
+    if wrong := sum(_is_wrong_first(subject, one, due) for one in alerts.values()):
+        found.append(f"{wrong} first alerts are of a wrong version")
     if any(e not in (FIRST, v) for one in alerts.values() for e, v in _pairs(one)):
         found.append("a correction is of another version than its own")
     if subject.is_still and any(
@@ -128,7 +127,7 @@ def _wrong_words(
 
 
 def _is_wrong_first(subject: Subject, one: AlertsWritten, due: Due) -> bool:
-    """Where nobody ever changes everybody is alerted at once; elsewhere as long as it is open."""
+    """Where nobody ever changes, only the fan-out alerts first; elsewhere also backfills."""
     first = one.versions[0]
     return first not in (due.versions[:1] if subject.is_still else due.open)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devkit.pytest_plugin import STOOD_ON
+from devkit.pytest_plugin import SERVERS_USED
 
 from .deployment import ComposeFailed, Deployment
 from .story import DemoRun, begun
@@ -26,7 +26,7 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
             deployment.up()
         except ComposeFailed as failure:
             raise ComposeFailed(f"{failure}\n{deployment.logs()[-8000:]}") from None
-        STOOD_ON.extend(deployment.versions())
+        SERVERS_USED.extend(deployment.versions())
         yield deployment
     finally:
         deployment.down()
@@ -34,5 +34,5 @@ def deployment(run_folder: Path) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def demo_run(deployment: Deployment) -> DemoRun:
-    """The demonstration has been alerted on it."""
+    """The demonstration has been run on it."""
     return begun(deployment)

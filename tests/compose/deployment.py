@@ -90,7 +90,7 @@ class Deployment:
             raise ComposeFailed(f"not ready again:{says}\n{self.compose('ps', '--all')}")
 
     def wait_settled(self) -> None:
-        """Nothing is on its way: outboxes and queues are empty, matches to backfill are alerted."""
+        """Nothing is on its way: outboxes and queues are empty."""
         left: list[str] = []
 
         def is_settled() -> bool:

@@ -17,7 +17,7 @@ from shared.kernel.waiting import wait_until
 from .deployment import Deployment
 
 COUNT = 2000
-VICTIMS = (
+RESTARTED = (
     ("notifications",),
     ("rabbitmq",),
     ("postgres",),
@@ -37,29 +37,29 @@ class DemoRun:
     operator: Client
     partners: dict[str, Client]
     partner_queues: dict[str, PartnerQueue]
-    demo_result: DemoResult
+    result: DemoResult
     subjects: list[str]
 
 
 def begun(deployment: Deployment) -> DemoRun:
     """The demonstration's register, partners, idea and calls, while containers are restarted."""
-    participants, screen, demo_result = Participants(deployment), Screen(), DemoResult()
+    participants, screen, result = Participants(deployment), Screen(), DemoResult()
     operator = participants.operator()
-    story.import_register(deployment, operator, demo_result, count=COUNT, seed=1, screen=screen)
+    story.import_register(deployment, operator, result, count=COUNT, seed=1, screen=screen)
     partners = {card.slug: participants.partner(operator, card) for card in PARTNERS}
     partner_queues = {
         slug: participants.partner_queue(client, slug) for slug, client in partners.items()
     }
-    demo_run = DemoRun(deployment, operator, partners, partner_queues, demo_result, [])
+    demo_run = DemoRun(deployment, operator, partners, partner_queues, result, [])
     demo_run.subjects.append(published_idea(operator, participants.moderator(operator)))
     calls = seeds_of("funding")(datetime.now(UTC).date())
-    for call, victims in zip(calls, VICTIMS, strict=True):
+    for call, restarted in zip(calls, RESTARTED, strict=True):
         demo_run.subjects.append(opened_call(operator, call))
-        deployment.restart(*victims)
+        deployment.restart(*restarted)
         deployment.wait_ready()
     deployment.wait_healthy()
     for subject in demo_run.subjects:
-        assert wait_until(lambda subject=subject: is_alerted(operator, subject), within=PATIENCE)
+        assert wait_until(lambda subject=subject: is_fanned_out(operator, subject), within=PATIENCE)
     return demo_run
 
 
@@ -71,13 +71,18 @@ def published_idea(operator: Client, moderator: Client) -> str:
     return idea_id
 
 
+def a_new_call() -> Any:
+    """A call like one of the demonstration's, without the key that makes it the same one."""
+    return seeds_of("funding")(datetime.now(UTC).date())[0]
+
+
 def opened_call(operator: Client, seed: Any) -> str:
     call_id = str(operator.post("funding", "/calls", seed.payload)["call_id"])
     operator.post("funding", f"/calls/{call_id}/open")
     return call_id
 
 
-def is_alerted(operator: Client, subject_id: str) -> bool:
+def is_fanned_out(operator: Client, subject_id: str) -> bool:
     try:
         totals = operator.get("notifications", f"/subjects/{subject_id}/totals")
     except Refused as refusal:

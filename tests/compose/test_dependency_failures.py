@@ -12,8 +12,7 @@ from shared.kernel import outage_causes
 from shared.kernel.waiting import wait_until
 
 from .deployment import ComposeFailed, Deployment
-from .story import DemoRun, is_alerted, opened_call
-from .test_operations_page import a_new_call
+from .story import DemoRun, a_new_call, is_fanned_out, opened_call
 
 
 def test_without_secrets_the_first_missing_one_is_named_and_how_to_make_them(
@@ -71,12 +70,12 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(
         _set(deployment, name, right)
         deployment.compose("up", "--detach", "--wait", "--no-deps", "notifications")
 
-    assert wait_until(lambda: is_alerted(demo_run.operator, call_id), within=60, every=0.5)
+    assert wait_until(lambda: is_fanned_out(demo_run.operator, call_id), within=60, every=0.5)
     assert "guessed" not in deployment.logs("notifications")
 
 
 def _causes(deployment: Deployment) -> dict[str, str]:
-    """What notifications is not ready for, in its own words."""
+    """Why notifications is not ready, in its own words."""
     try:
         answer = httpx.get(f"{deployment.url('notifications')}/readyz", timeout=3)
     except httpx.HTTPError:

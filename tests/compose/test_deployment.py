@@ -1,4 +1,4 @@
-"""docker-compose.yml for real: the story through published ports while containers are restarted."""
+"""docker-compose.yml for real: the story over published ports while containers are restarted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from devkit.stack_layout import SERVICES
 from shared.kernel.service.spec import spec_of
 from shared.kernel.waiting import wait_until
 
+from ..journeys.demo_queries import audiences_of, identities, recipients
 from ..journeys.register_files import matching, read_profiles
-from ..journeys.test_demo import identities, published, recipients
 from .deployment import LASTING
 from .story import COUNT, DemoRun
 
 
 def test_the_ledger_is_exactly_what_the_register_file_says(demo_run: DemoRun) -> None:
-    by_identity = read_profiles(Path(demo_run.demo_result.register))
+    by_identity = read_profiles(Path(demo_run.result.register))
     register = {who: by_identity[known] for who, known in identities(demo_run.operator).items()}
-    wanted = published(read_feed(demo_run.partners["fm5"]))
+    wanted = audiences_of(read_feed(demo_run.partners["fm5"]))
 
     for subject in demo_run.subjects:
         expected = matching(register, *wanted[subject])
@@ -92,7 +92,7 @@ def test_every_container_runs_as_promised(demo_run: DemoRun) -> None:
     assert set(LASTING) < containers.keys()
 
 
-def test_only_the_apis_are_published_and_on_loopback(demo_run: DemoRun) -> None:
+def test_only_these_ports_are_published_and_on_loopback(demo_run: DemoRun) -> None:
     bound = {
         (name, inner): [each["HostIp"] for each in outer]
         for name, container in demo_run.deployment.containers().items()

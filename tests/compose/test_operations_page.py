@@ -1,24 +1,23 @@
-"""The commands of docs/operations.md do what the page says, on a deployment that has alerted."""
+"""The commands of docs/operations.md do what the page says, on the deployment of the demo."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from devkit.demo.results import PATIENCE
-from devkit.demo.seeds_and_feeds import read_feed, seeds_of
+from devkit.demo.seeds_and_feeds import read_feed
 from devkit.stack_layout import OPERATOR, SERVICES
 from devkit.state import is_free
 from shared.kernel.waiting import wait_until
 
 from .deployment import ROOT, Deployment
 from .page import scripts
-from .story import DemoRun, is_alerted, opened_call
+from .story import DemoRun, a_new_call, is_fanned_out, opened_call
 
 RAN: set[str] = set()
 """Blocks of the page that a test has run."""
@@ -59,19 +58,14 @@ def rows(deployment: Deployment) -> dict[str, list[str]]:
     }
 
 
-def received_once(demo_run: DemoRun) -> str:
-    """A new call is alerted to everybody once, and to the partner by its own login."""
+def open_call_that_alerts_once(demo_run: DemoRun) -> str:
+    """The id of a new call, once everybody whom it is for was alerted, and nobody twice."""
     call_id = opened_call(demo_run.operator, a_new_call())
-    assert wait_until(lambda: is_alerted(demo_run.operator, call_id), within=PATIENCE, every=0.2)
+    assert wait_until(lambda: is_fanned_out(demo_run.operator, call_id), within=PATIENCE, every=0.2)
     totals = demo_run.operator.get("notifications", f"/subjects/{call_id}/totals")
     assert totals["matched"] == totals["alerted"] > 0
     assert demo_run.deployment.query("notifications", TWICE) == []
     return call_id
-
-
-def a_new_call() -> Any:
-    """A call like one of the demonstration's, without the key that makes it the same one."""
-    return seeds_of("funding")(datetime.now(UTC).date())[0]
 
 
 def usual_port(service: str) -> int:
@@ -128,7 +122,7 @@ def test_a_backup_comes_back_row_for_row_in_an_empty_system(demo_run: DemoRun) -
     run(demo_run, "erase again")
     demo_run.deployment.wait_settled()
     assert contacts(demo_run, cooperative_id) == [["f"], ["f"]]
-    call_id = received_once(demo_run)
+    call_id = open_call_that_alerts_once(demo_run)
     partner_queue = demo_run.partner_queues["fm5"]
     assert wait_until(
         lambda: call_id in read_anew(demo_run, partner_queue), within=PATIENCE, every=1
@@ -202,7 +196,7 @@ def test_a_service_is_exchanged_with_messages_in_flight(demo_run: DemoRun, direc
 
     for call_id in opened:
         assert wait_until(
-            lambda call_id=call_id: is_alerted(demo_run.operator, call_id),
+            lambda call_id=call_id: is_fanned_out(demo_run.operator, call_id),
             within=PATIENCE,
             every=0.2,
         )
@@ -219,7 +213,7 @@ def test_two_replicas_share_the_work(demo_run: DemoRun) -> None:
 
     demo_run.deployment.wait_ready()
     assert replicas(demo_run) == 2
-    received_once(demo_run)
+    open_call_that_alerts_once(demo_run)
 
 
 def replicas(demo_run: DemoRun) -> int:
@@ -247,7 +241,7 @@ def test_keys_and_passwords_are_rotated_while_it_runs(demo_run: DemoRun) -> None
     assert replicas(demo_run) == 2
     # The operator signs in by an e-mail that rests sealed, with a token of the new key.
     demo_run.operator.drop_token()
-    received_once(demo_run)
+    open_call_that_alerts_once(demo_run)
 
 
 def test_every_command_of_the_page_was_run() -> None:

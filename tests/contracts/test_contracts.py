@@ -58,7 +58,7 @@ def test_a_stored_schema_is_the_one_of_the_code(event):
     stored = (catalogue.SCHEMAS / f"{event.topic}.json").read_text()
 
     assert catalogue.schema_text(event) == stored, (
-        "listeners rely on this schema. A new optional field: `taawon docs contracts --accept`;"
+        "consumers rely on this schema. A new optional field: `taawon docs contracts --accept`;"
         " anything else needs a new topic."
     )
 
@@ -178,9 +178,9 @@ def _unmarked(model: type[Contract], shown: dict[str, Any]) -> set[str]:
     return {name for name in shown if not is_public(model.model_fields[name])}
 
 
-def test_whoever_declares_an_answer_to_persons_gives_it_and_nobody_else_is_waited_for():
+def test_each_service_that_declares_a_person_response_consumes_the_requests_and_no_other_does():
     declared = {answer.service() for answer in ANSWERS}
 
-    consumers = {r.queue for r in installed_consumers() if PersonErasureRequested.topic in r.topics}
+    consumers = {c.queue for c in installed_consumers() if PersonErasureRequested.topic in c.topics}
     assert consumers == {f"{service}.answer_person" for service in declared}
     assert len(declared) == len(ANSWERS)

@@ -10,10 +10,10 @@ import pytest
 
 from devkit.stack import Stack
 
-from .outages import breakable, breakage, breaker
+from .outages import breakable, breaker, session_breaker
 from .stories import Story, end, started
 
-__all__ = ["breakable", "breakage", "breaker"]
+__all__ = ["breakable", "breaker", "session_breaker"]
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 async def stack(run_folder: Path) -> AsyncIterator[Stack]:
-    """Servers and services as in production, with short pauses. Leave it as you found it."""
+    """Servers and services as in production, with short delays. Leave it as you found it."""
     stack = await started(run_folder / "journeys")
     yield stack
     await asyncio.to_thread(end, stack)

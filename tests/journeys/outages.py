@@ -26,7 +26,8 @@ from shared.contracts.criteria import Criteria, LegalStatus
 from shared.kernel.messaging.relay import RELAY_LOCK
 
 from .register_files import matching
-from .stories import Story, a_track, end, started
+from .request_bodies import a_track
+from .stories import Story, end, started
 from .unfinished_work import Backlog, UnfinishedWork
 
 DELAYS = (0.2, 0.4, 0.8)
@@ -67,16 +68,16 @@ async def breakable(run_folder: Path) -> AsyncIterator[Story]:
 
 
 @pytest.fixture(scope="session")
-async def breaker(breakable: Story) -> Breakage:
-    return Breakage(breakable)
+async def session_breaker(breakable: Story) -> Breaker:
+    return Breaker(breakable)
 
 
 @pytest.fixture
-async def breakage(breaker: Breakage) -> AsyncIterator[Breakage]:
-    """The means to break that system; what a journey leaves broken is put right after it."""
-    yield breaker
-    await breaker.put_right()
-    await breaker.settled()
+async def breaker(session_breaker: Breaker) -> AsyncIterator[Breaker]:
+    """The means to break that system; what a journey leaves broken is put right afterwards."""
+    yield session_breaker
+    await session_breaker.put_right()
+    await session_breaker.settled()
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def end_of(pid: int) -> int | None:
     return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
-class Breakage:
+class Breaker:
     """Kills, stops and holds up parts of one system, and sees what is under way in it."""
 
     def __init__(self, story: Story) -> None:

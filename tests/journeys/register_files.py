@@ -19,18 +19,18 @@ Identity = tuple[str, str]
 
 
 def read_profiles(path: Path) -> dict[Identity, Profile]:
-    """The fields of every good row."""
-    profile = {}
+    """The profile of the cooperative of every good row."""
+    profiles = {}
     with path.open("rb") as stream:
         for row in read_rows(lines_of(stream)):
             if row.entry is not None:
                 record = record_of(row.entry, None, id=uuid4(), version=1)
-                profile[row.entry.court, row.entry.local_register_no] = record.profile()
-    return profile
+                profiles[row.entry.court, row.entry.local_register_no] = record.profile()
+    return profiles
 
 
 def verdict_of(tracks: Sequence[Criteria], profile: Profile, reference_on: date) -> str | None:
-    """`eligible` if some track is for sure, `unknown` if some may be, None if none can be."""
+    """`eligible` if some track is for it, `unknown` if some may be, None if none is."""
     outcomes = {evaluate(track, profile, reference_on=reference_on).outcome for track in tracks}
     if Outcome.ELIGIBLE in outcomes:
         return "eligible"

@@ -35,6 +35,7 @@ from shared.kernel.messaging.publisher import Outgoing, Publisher
 from shared.kernel.messaging.topology import EVENTS
 
 from . import register_files
+from .request_bodies import a_call, an_idea, unique
 
 SHORT_DELAYS = {
     "TAAWON_RETRY_DELAYS": "0.3,0.6,1.0",
@@ -46,7 +47,7 @@ OPERATOR = "operator@example.org"
 
 
 async def started(folder: Path, **settings: str) -> Stack:
-    """A running system of that folder, whose pauses are short."""
+    """A running system of that folder, whose retry delays are short."""
     stack = Stack(folder, overrides={**SHORT_DELAYS, **settings})
     try:
         await asyncio.to_thread(stack.start)
@@ -64,43 +65,6 @@ def end(stack: Stack) -> None:
         if server is not None:
             server.kill()
     stack.stop()
-
-
-def a_track(**criteria: Any) -> dict[str, Any]:
-    return {
-        "name": {"fr": "Coopératives", "ar": "التعاونيات"},
-        "criteria": criteria,
-        "max_grant_centimes": 30_000_000,
-    }
-
-
-def a_call(*tracks: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """The body of `POST /calls`; without tracks it is for argan in Tiznit."""
-    return {
-        "funder": "INDH",
-        "title": {"fr": "Appel à projets", "ar": "طلب مشاريع"},
-        "summary": {"fr": "Pour les coopératives.", "ar": "للتعاونيات."},
-        "tracks": list(tracks) or [a_track(provinces=["MA-TIZ"], sectors=["ARGAN"])],
-        "deadline": {"local": "2090-09-01T16:00"},
-        **fields,
-    }
-
-
-def an_idea(**fields: Any) -> dict[str, Any]:
-    """The body of `POST /ideas`."""
-    return {
-        "title": {"fr": "Huile d'argane traçable", "ar": "زيت أركان قابل للتتبع"},
-        "summary": {"fr": "Un lot, un village.", "ar": "لكل دفعة قريتها."},
-        "regions": ["MA-09"],
-        "sectors": ["ARGAN"],
-        "budget_centimes": 20_000_000,
-        **fields,
-    }
-
-
-def unique(word: str) -> str:
-    """A slug that no other journey uses."""
-    return f"{word}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)
@@ -476,11 +440,11 @@ class Story:
         """
         files = paths or tuple(self.files)
         if files != self._known[0]:
-            profile: dict[register_files.Identity, Profile] = {}
+            profiles: dict[register_files.Identity, Profile] = {}
             for path in files:
-                profile |= await asyncio.to_thread(register_files.read_profiles, path)
+                profiles |= await asyncio.to_thread(register_files.read_profiles, path)
             ids = await self._ids()
-            self._known = files, {ids[who]: known for who, known in profile.items()}
+            self._known = files, {ids[who]: known for who, known in profiles.items()}
         return self._known[1]
 
     async def _ids(self) -> dict[register_files.Identity, UUID]:
@@ -496,15 +460,15 @@ class Story:
 
         `register` is an earlier state; without it, the present one counts.
         """
-        content = await self.snapshot(subject_id)
-        published = (
-            announcement_of_call(content)
-            if isinstance(content, CallSnapshot)
-            else announcement_of_idea(content, occurred_at=now())
+        owned = await self.snapshot(subject_id)
+        content = (
+            announcement_of_call(owned)
+            if isinstance(owned, CallSnapshot)
+            else announcement_of_idea(owned, occurred_at=now())
         )
-        tracks = audience_tracks(published)
+        tracks = audience_tracks(content)
         known = await self.register() if register is None else register
-        return register_files.matching(known, tracks, published.reference_on)
+        return register_files.matching(known, tracks, content.reference_on)
 
     async def snapshot(self, subject_id: UUID) -> CallSnapshot | IdeaSnapshot:
         """A call or an idea as the service that owns it shows it."""
@@ -549,7 +513,7 @@ class Story:
     # Looking deeper
 
     async def eventually(self, look: Callable[[], Any], *, within: float = PATIENCE) -> Any:
-        """Wait until what is seen is truthy, and answer what it was."""
+        """Wait until what is seen is truthy, and return it."""
         return await eventually(look, within=within, every=0.1)
 
     @asynccontextmanager

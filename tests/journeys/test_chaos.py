@@ -11,7 +11,7 @@ import pytest
 from ..chaos.matrix import MATRIX, Campaign, Fault
 from ..chaos.processes import Processes
 from ..chaos.verification import Verdict
-from .outages import Breakage
+from .outages import Breaker
 from .stories import Story
 
 SEED = 7
@@ -20,7 +20,7 @@ REPLICAS = {"notifications": 2, "funding": 2}
 
 
 @pytest.fixture
-async def campaign(breakable: Story, breakage: Breakage) -> AsyncIterator[Campaign]:
+async def campaign(breakable: Story, breaker: Breaker) -> AsyncIterator[Campaign]:
     """Two processes of the services that are killed, and work for all."""
     processes = Processes(breakable.stack, REPLICAS)
     try:

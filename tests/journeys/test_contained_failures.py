@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from .stories import Person, Story, a_call, a_track, an_idea, unique
+from .request_bodies import a_call, a_track, an_idea, unique
+from .stories import Person, Story
 
 OPENED = "funding.call.opened.v1"
 IMAGINED = "funding.call.imagined.v1"
@@ -103,7 +104,7 @@ async def test_poisonous_messages_are_dead_at_once_and_nothing_else_is_touched(
 
 
 def both(message_id: str, queue: str, error: str) -> dict[tuple[str, str], str]:
-    """The same verdict of the queue that follows the subject and of the one that feeds partners."""
+    """The same error in the queue that follows the subject and in the one that feeds partners."""
     return {(message_id, queue): error, (message_id, FEED): error}
 
 

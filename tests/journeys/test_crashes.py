@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breakage, end_of
+from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breaker, end_of
 from .stories import Partner, PartnerQueue, Story
 from .tcp_proxy import TcpProxy
 
@@ -37,29 +37,29 @@ async def partner_queue(breakable: Story, partner: Partner) -> PartnerQueue:
     ],
 )
 async def test_a_process_killed_at_this_place_alerts_everybody_once(
-    breakable: Story, breakage: Breakage, partner: Partner, service: str, place: str
+    breakable: Story, breaker: Breaker, partner: Partner, service: str, place: str
 ) -> None:
-    trap = await breakage.arm(service, place)
+    trap = await breaker.arm(service, place)
 
     call_id = await breakable.open_call(A_TRACK)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
-    await breakage.settled()
-    assert await breakage.alerts(call_id) == await breakage.one_each()
+    await breaker.settled()
+    assert await breaker.alerts(call_id) == await breaker.one_each()
     assert received(await breakable.feed(partner)) == [("1", str(call_id))]
 
 
 async def test_a_delivery_killed_before_it_is_marked_may_only_repeat_itself(
-    breakable: Story, breakage: Breakage, partner: Partner, partner_queue: PartnerQueue
+    breakable: Story, breaker: Breaker, partner: Partner, partner_queue: PartnerQueue
 ) -> None:
-    trap = await breakage.arm("notifications", "feed.between-confirm-and-mark")
+    trap = await breaker.arm("notifications", "feed.between-confirm-and-mark")
 
     call_id = await breakable.open_call(A_TRACK)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
-    await breakage.settled()
+    await breaker.settled()
     first, repeat = await breakable.listen(partner_queue, 2)
     assert (first["sequence"], first["data"]["call_id"]) == ("1", str(call_id))
     assert first == {**repeat, "redelivered": first["redelivered"]}
@@ -67,14 +67,14 @@ async def test_a_delivery_killed_before_it_is_marked_may_only_repeat_itself(
 
 
 async def test_a_collector_killed_before_it_acknowledges_leaves_one_gap_that_is_sent_again(
-    breakable: Story, breakage: Breakage, partner: Partner, partner_queue: PartnerQueue
+    breakable: Story, breaker: Breaker, partner: Partner, partner_queue: PartnerQueue
 ) -> None:
-    trap = await breakage.arm("notifications", "gaps.between-commit-and-ack")
+    trap = await breaker.arm("notifications", "gaps.between-commit-and-ack")
     call_id = await breakable.open_call(A_TRACK)
     (refused,) = await breakable.received(partner_queue, 1, refuse=True)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
-    await breakage.settled()
+    await breaker.put_right()
+    await breaker.settled()
 
     seen = await breakable.get("notifications", "/partner-queue", who=partner)
     await breakable.post("notifications", "/partner-queue/replay", {"first": 1}, who=partner)
@@ -88,63 +88,63 @@ async def test_a_collector_killed_before_it_acknowledges_leaves_one_gap_that_is_
 
 
 async def test_an_import_whose_consumer_is_killed_reaches_the_whole_audience(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     before = (await breakable.audience())["cooperatives"]
     call_id = await breakable.open_call(A_TRACK)
     await breakable.until_alerted(call_id)
-    trap = await breakage.arm("notifications", f"{STORE_IMPORTED}.before-commit")
+    trap = await breaker.arm("notifications", f"{STORE_IMPORTED}.before-commit")
 
     await breakable.import_register(await breakable.more_cooperatives(LATER))
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
-    await breakage.settled()
+    await breaker.settled()
     assert (await breakable.audience())["cooperatives"] == before + LATER
-    assert await breakage.alerts(call_id) == await breakage.one_each()
+    assert await breaker.alerts(call_id) == await breaker.one_each()
 
 
 async def test_a_relay_killed_with_its_claim_open_leaves_no_lock_and_loses_nothing(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
-    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
-        await breakage.restart("funding", TAAWON_AMQP_URL=line.url)
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as proxy:
+        await breaker.restart("funding", TAAWON_AMQP_URL=proxy.url)
         first = await breakable.open_call(A_TRACK)
         await breakable.until_alerted(first)
-        line.drop_replies()
+        proxy.drop_replies()
         second = await breakable.open_call(A_TRACK)
-        await breakable.eventually(lambda: line.lost_bytes)
-        assert await breakage.relays_under_way("funding") != []
-        assert await breakage.unsent("funding") == 1
+        await breakable.eventually(lambda: proxy.lost_bytes)
+        assert await breaker.relays_under_way("funding") != []
+        assert await breaker.unsent("funding") == 1
 
-        await breakage.kill("funding")
+        await breaker.kill("funding")
 
-        await breakable.eventually(lambda: nobody_relays(breakage))
-        assert await breakage.unsent("funding") == 1
-    await breakage.put_right()
-    await breakage.settled()
-    assert await breakage.alerts(second) == await breakage.one_each()
+        await breakable.eventually(lambda: nobody_relays(breaker))
+        assert await breaker.unsent("funding") == 1
+    await breaker.put_right()
+    await breaker.settled()
+    assert await breaker.alerts(second) == await breaker.one_each()
 
 
 async def test_a_process_asked_to_end_finishes_the_fan_out_that_it_has_begun(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     pid = breakable.stack.process("notifications").pid
     assert pid is not None
-    async with breakage.fanouts_blocked():
+    async with breaker.fanouts_blocked():
         call_id = await breakable.open_call(A_TRACK)
-        await breakable.eventually(breakage.fanouts_under_way)
+        await breakable.eventually(breaker.fanouts_under_way)
         os.kill(pid, signal.SIGTERM)
-        await breakable.eventually(lambda: is_no_longer_reading(breakage))
+        await breakable.eventually(lambda: is_no_longer_reading(breaker))
         assert end_of(pid) is None
 
     await breakable.eventually(lambda: end_of(pid) is not None)
 
     assert end_of(pid) in (0, -signal.SIGTERM)
-    assert await breakage.alerts(call_id) == await breakage.one_each()
-    await breakage.put_right()
-    await breakage.settled()
-    assert await breakage.counted("repeated") == 0
+    assert await breaker.alerts(call_id) == await breaker.one_each()
+    await breaker.put_right()
+    await breaker.settled()
+    assert await breaker.counted("repeated") == 0
 
 
 def received(feed: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -152,10 +152,10 @@ def received(feed: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(item["sequence"], item["data"]["call_id"]) for item in feed]
 
 
-async def nobody_relays(breakage: Breakage) -> bool:
-    return await breakage.relays_under_way("funding") == []
+async def nobody_relays(breaker: Breaker) -> bool:
+    return await breaker.relays_under_way("funding") == []
 
 
-async def is_no_longer_reading(breakage: Breakage) -> bool:
+async def is_no_longer_reading(breaker: Breaker) -> bool:
     """The HTTP API of notifications is closed, so its end has begun."""
-    return not await breakage.is_ready(breakage.stack.url("notifications"))
+    return not await breaker.is_ready(breaker.stack.url("notifications"))

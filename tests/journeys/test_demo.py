@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: its numbers are true, a second run alerts nobody twice."""
+"""The demo as a newcomer runs it: its numbers are true, and a second run alerts nobody twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,13 +21,9 @@ from devkit.demo.participants import PARTNERS
 from devkit.demo.seeds_and_feeds import read_feed
 from devkit.stack import Stack
 from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES
-from notifications.fanout.domain.subjects import audience_tracks
-from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
-from shared.contracts.criteria import Criteria
-from shared.contracts.funding import CallSnapshot
-from shared.contracts.ideas import IdeaSnapshot
 
-from .register_files import Identity, matching, read_profiles
+from .demo_queries import audiences_of, identities, recipients
+from .register_files import matching, read_profiles
 from .stories import end
 
 COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
@@ -36,11 +31,11 @@ COUNT = int(os.environ.get("TAAWON_DEMO_COUNT", "2000"))
 
 @dataclass(frozen=True)
 class DemoRun:
-    """What one run of the demo left behind: its events, and the system still running."""
+    """What one run of the demo left behind: its results, and the system still running."""
 
     folder: Path
     stack: Stack
-    demo_result: dict[str, Any]
+    result: dict[str, Any]
     modes_before: dict[Path, tuple[int, int, int]]
 
     def person(self) -> Client:
@@ -83,75 +78,27 @@ def demo_run(run_folder: Path) -> Iterator[DemoRun]:
     stack = Stack(folder / "stack")
     try:
         run_demo(folder, "--keep")
-        demo_result = json.loads((folder / "demo.json").read_text())
-        yield DemoRun(folder, stack, demo_result, before)
+        result = json.loads((folder / "demo.json").read_text())
+        yield DemoRun(folder, stack, result, before)
     finally:
         stack.stop()
 
 
-def identities(client: Client) -> dict[UUID, Identity]:
-    """Every cooperative's id with what the file knows it by."""
-    found: dict[UUID, Identity] = {}
-    after: str | None = None
-    while True:
-        parameters = {"limit": 200, **({"after": after} if after else {})}
-        page = client.get("registry", "/cooperatives", **parameters)
-        for item in page["items"]:
-            found[UUID(item["cooperative_id"])] = (item["court"], item["local_register_no"])
-        after = page["next"]
-        if after is None:
-            return found
-
-
-def recipients(client: Client, subject_id: str) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
-    after: str | None = None
-    while True:
-        parameters = {"limit": 5000, **({"after": after} if after else {})}
-        page = client.get("notifications", f"/subjects/{subject_id}/recipients", **parameters)
-        found |= {UUID(item["cooperative_id"]): item["verdict"] for item in page["items"]}
-        after = page["next"]
-        if after is None:
-            return found
-
-
-def published(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, ...], date]]:
-    """Whom each subject is for, as partners were alerted; author and date are not among it."""
-    found = {}
-    for item in feed:
-        content = item["data"].get("call") or item["data"].get("idea")
-        if "call_id" in content:
-            call = CallSnapshot.model_validate(content)
-            found[content["call_id"]] = (
-                audience_tracks(announcement_of_call(call)),
-                call.reference_on,
-            )
-        else:
-            author = "00000000-0000-4000-8000-000000000000"
-            idea = IdeaSnapshot.model_validate({**content, "author_id": author})
-            assert idea.published_at is not None
-            found[content["idea_id"]] = (
-                audience_tracks(announcement_of_idea(idea, occurred_at=idea.published_at)),
-                idea.published_at.date(),
-            )
-    return found
-
-
 def test_every_event_reached_exactly_those_whom_the_file_says(demo_run: DemoRun) -> None:
     client = demo_run.person()
-    by_identity = read_profiles(Path(demo_run.demo_result["register"]))
+    by_identity = read_profiles(Path(demo_run.result["register"]))
     register = {who: by_identity[known] for who, known in identities(client).items()}
-    wanted = published(read_feed(demo_run.partner("fm5")))
+    wanted = audiences_of(read_feed(demo_run.partner("fm5")))
 
-    for event in demo_run.demo_result["events"]:
+    for event in demo_run.result["events"]:
         expected = matching(register, *wanted[event["subject_id"]])
 
         assert recipients(client, event["subject_id"]) == expected, event["title"]
         assert event["matched"] == event["alerted"] == len(expected)
         assert event["duplicates"] == 0
         assert event["seconds"] > 0
-    assert len(demo_run.demo_result["events"]) == 8
-    assert len(register) == demo_run.demo_result["cooperatives"] == COUNT
+    assert len(demo_run.result["events"]) == 8
+    assert len(register) == demo_run.result["cooperatives"] == COUNT
 
 
 @pytest.mark.parametrize("slug", [card.slug for card in PARTNERS])
@@ -162,7 +109,7 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(demo_run: DemoRun, slu
 
     assert [m["id"] for m in read] == [item["id"] for item in feed]
     assert [m["data"] for m in read] == [item["data"] for item in feed]
-    (counted,) = (p for p in demo_run.demo_result["partners"] if p["slug"] == slug)
+    (counted,) = (p for p in demo_run.result["partners"] if p["slug"] == slug)
     assert counted == {
         "slug": slug,
         "expected": len(feed),
@@ -171,16 +118,16 @@ def test_what_a_partner_read_by_its_own_login_is_its_feed(demo_run: DemoRun, slu
     }
 
 
-def test_a_moved_deadline_was_alerted_to_those_who_knew_the_old_one(demo_run: DemoRun) -> None:
-    (moved,) = demo_run.demo_result["corrections"]
-    (event,) = (e for e in demo_run.demo_result["events"] if e["subject_id"] == moved["subject_id"])
+def test_those_alerted_of_a_call_were_alerted_of_its_moved_deadline(demo_run: DemoRun) -> None:
+    (moved,) = demo_run.result["corrections"]
+    (event,) = (e for e in demo_run.result["events"] if e["subject_id"] == moved["subject_id"])
 
     assert moved["kind"] == "deadline_extended"
     assert moved["corrected"] == event["alerted"]
 
 
 def test_whoever_was_not_alerted_has_a_reason_and_no_alert(demo_run: DemoRun) -> None:
-    why_not = demo_run.demo_result["why_not"]
+    why_not = demo_run.result["why_not"]
 
     assert why_not["because"] == "excluded"
     assert all(track["reasons"] for track in why_not["tracks"])
@@ -193,17 +140,17 @@ def test_nothing_above_the_folder_changed(demo_run: DemoRun) -> None:
     assert modes(demo_run.folder) == demo_run.modes_before
 
 
-async def test_run_again_it_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
-    before = {e["subject_id"]: e for e in demo_run.demo_result["events"]}
+async def test_a_second_run_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
+    before = {e["subject_id"]: e for e in demo_run.result["events"]}
     # What runs already would be left running.
     await asyncio.to_thread(end, demo_run.stack)
 
     shown = await asyncio.to_thread(run_demo, demo_run.folder)
 
-    demo_result = json.loads((demo_run.folder / "demo.json").read_text())
-    assert {e["subject_id"]: e for e in demo_result["events"]} == before
-    assert demo_result["partners"] == demo_run.demo_result["partners"]
-    assert demo_result["corrections"] == demo_run.demo_result["corrections"]
+    result = json.loads((demo_run.folder / "demo.json").read_text())
+    assert {e["subject_id"]: e for e in result["events"]} == before
+    assert result["partners"] == demo_run.result["partners"]
+    assert result["corrections"] == demo_run.result["corrections"]
     assert "0 new, 0 changed" in shown
     names = (*SERVICES, PROVISIONER)
     assert not any(demo_run.stack.process(name).is_running() for name in names)

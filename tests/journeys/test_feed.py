@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from .stories import Partner, Story, a_track
+from .request_bodies import a_track
+from .stories import Partner, Story
 
 WRITERS = 20
 CALLS_EACH = 3

@@ -133,7 +133,7 @@ def test_every_graph_asks_for_what_is_measured(live: Live) -> None:
         "vector(1)",
     ],
 )
-def test_what_nobody_publishes_is_found(live: Live, expression: str) -> None:
+def test_what_no_service_reports_is_found(live: Live, expression: str) -> None:
     assert wrong_in(expression, live)
 
 

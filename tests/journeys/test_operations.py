@@ -12,7 +12,8 @@ import pytest
 
 from devkit.stack_layout import SERVICES
 
-from .stories import Story, a_call, unique
+from .request_bodies import a_call, unique
+from .stories import Story
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
@@ -32,7 +33,7 @@ def ask(story: Story, tmp_path: Path) -> Ask:
 
 async def test_the_doctor_finds_no_error_in_a_system_that_works(story: Story, ask: Ask) -> None:
     async def found() -> list[set[str]]:
-        """Letters that other journeys left are no fault of this one; counts are seconds old."""
+        """Dead letters of other journeys are no fault of this one; counts are seconds old."""
         code, findings = await ask("doctor")
         errors = {each["code"] for each in findings if each["severity"] == "error"}
         assert code == (1 if errors else 0)

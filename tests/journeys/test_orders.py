@@ -15,7 +15,8 @@ from shared.contracts.base import Event
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import CallCancelled, CallDeadlineExtended, CallOpened, CallSnapshot
 
-from .stories import Partner, Story, a_call, a_track
+from .request_bodies import a_call, a_track
+from .stories import Partner, Story
 
 OPENED = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEPTEMBER = Deadline(at=datetime(2090, 9, 1, 15, tzinfo=UTC), shown="1er septembre 2090 à 16 h")
@@ -27,8 +28,8 @@ ALERTED: dict[tuple[str, ...], list[str]] = {
     ("extended", "opened", "cancelled"): ["cancelled", "opened"],
     ("extended", "cancelled", "opened"): ["cancelled", "opened"],
 }
-"""What an inbox says in the end, newest first. Who receives the cancellation first alerts
-nobody."""
+"""The alerts of an inbox in the end, newest first. Where notifications receives the cancellation
+first, it alerts nobody."""
 
 
 def events_of(call_id: UUID) -> dict[str, Event]:
@@ -60,7 +61,7 @@ async def partner(story: Story) -> Partner:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=" ".join)
-async def test_whatever_the_order_of_events_the_last_word_is_true_and_said_once(
+async def test_whatever_the_order_of_events_the_last_alert_is_true_and_comes_once(
     story: Story, partner: Partner, order: tuple[str, ...]
 ) -> None:
     call_id = uuid4()
@@ -84,7 +85,7 @@ async def test_whatever_the_order_of_events_the_last_word_is_true_and_said_once(
 
 
 async def handled_until_now(story: Story, partner: Partner) -> None:
-    """Wait for a call that stands behind all others: consumers to calls take one at a time."""
+    """Wait for a call behind all others: each consumer of calls processes one at a time."""
     seen = len(await story.feed(partner))
     last = await story.open_call(a_track(provinces=["MA-AOU"]))
     await story.until_alerted(last)

@@ -13,8 +13,9 @@ from devkit.broker import Server
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 
-from .outages import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breakage
-from .stories import SHORT_DELAYS, Story, a_call
+from .outages import A_TRACK, DELAYS, FEED_PARTNERS, FOLLOW_CALL, Breaker
+from .request_bodies import a_call
+from .stories import SHORT_DELAYS, Story
 from .tcp_proxy import TcpProxy
 
 OUTAGE_SECONDS = 2 * sum(DELAYS)
@@ -23,42 +24,42 @@ SEVERAL_LOOKS = 5 * float(SHORT_DELAYS["TAAWON_RELAY_POLL_SECONDS"])
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_a_database_outage_longer_than_the_retry_schedule_spends_no_attempt(
-    breakable: Story, breakage: Breakage, how: str
+    breakable: Story, breaker: Breaker, how: str
 ) -> None:
     partner = await breakable.register_partner()
     await breakable.subscribe(partner)
-    retried = await breakage.counted("retried", "dead")
-    async with breakage.fanouts_blocked():
+    retried = await breaker.counted("retried", "dead")
+    async with breaker.fanouts_blocked():
         interrupted = await breakable.open_call(A_TRACK)
-        await breakable.eventually(breakage.fanouts_under_way)
-        await asyncio.to_thread(way_to_end(breakage.postgres, how))
+        await breakable.eventually(breaker.fanouts_under_way)
+        await asyncio.to_thread(way_to_end(breaker.postgres, how))
     is_outlasted = has_passed(OUTAGE_SECONDS)
     arrived = await publish_call(breakable)
-    await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL))
-    await breakable.eventually(lambda: is_held(breakage, FEED_PARTNERS))
+    await breakable.eventually(lambda: is_held(breaker, FOLLOW_CALL))
+    await breakable.eventually(lambda: is_held(breaker, FEED_PARTNERS))
     await breakable.eventually(is_outlasted)
     assert breakable.log_lines("notifications", event="consumer paused", queue=FOLLOW_CALL)
-    assert not await breakage.is_ready(breakable.stack.url("notifications"))
+    assert not await breaker.is_ready(breakable.stack.url("notifications"))
 
-    await asyncio.to_thread(breakage.postgres.start)
+    await asyncio.to_thread(breaker.postgres.start)
 
     await breakable.until_alerted(interrupted)
     await breakable.until_alerted(arrived)
-    await breakage.settled()
-    assert await breakage.is_ready(breakable.stack.url("notifications"))
-    assert await breakage.alerts(interrupted) == await breakage.one_each()
-    assert await breakage.alerts(arrived) == await breakage.one_each()
-    assert await breakage.counted("retried", "dead") == retried
+    await breaker.settled()
+    assert await breaker.is_ready(breakable.stack.url("notifications"))
+    assert await breaker.alerts(interrupted) == await breaker.one_each()
+    assert await breaker.alerts(arrived) == await breaker.one_each()
+    assert await breaker.counted("retried", "dead") == retried
     feed = {item["data"]["call_id"] for item in await breakable.fed(partner, 2)}
     assert feed == {str(interrupted), str(arrived)}
 
 
 async def test_requests_during_a_database_outage_are_refused_whole(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     call_id = await breakable.draft_call(a_call(A_TRACK))
     drafts = await number_of_calls(breakable)
-    await asyncio.to_thread(breakage.postgres.stop)
+    await asyncio.to_thread(breaker.postgres.stop)
 
     answers = [
         await breakable.ask("funding", "POST", "/calls", json=a_call(A_TRACK)),
@@ -70,77 +71,77 @@ async def test_requests_during_a_database_outage_are_refused_whole(
     assert [answer.status_code for answer in answers] == [503] * 4
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
     assert {answer.json()["code"] for answer in answers} == {"away-for-a-moment"}
-    await breakage.put_right()
+    await breaker.put_right()
     assert await number_of_calls(breakable) == drafts
     assert (await breakable.get("funding", f"/calls/{call_id}"))["state"] == "draft"
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_a_restarted_broker_gets_every_event_again_and_nobody_is_alerted_twice(
-    breakable: Story, breakage: Breakage, how: str
+    breakable: Story, breaker: Breaker, how: str
 ) -> None:
-    repeated = await breakage.counted("repeated")
-    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
-        await breakage.restart("funding", TAAWON_AMQP_URL=line.url)
+    repeated = await breaker.counted("repeated")
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as proxy:
+        await breaker.restart("funding", TAAWON_AMQP_URL=proxy.url)
         await breakable.until_alerted(await breakable.open_call(A_TRACK))
-        async with breakage.fanouts_blocked():
-            line.drop_replies()
+        async with breaker.fanouts_blocked():
+            proxy.drop_replies()
             call_id = await breakable.open_call(A_TRACK)
-            await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL))
-            await breakable.eventually(lambda: line.lost_bytes)
-            assert await breakage.unsent("funding") == 1
-            assert len(await breakage.relays_under_way("funding")) == 1
+            await breakable.eventually(lambda: is_held(breaker, FOLLOW_CALL))
+            await breakable.eventually(lambda: proxy.lost_bytes)
+            assert await breaker.unsent("funding") == 1
+            assert len(await breaker.relays_under_way("funding")) == 1
 
-            await asyncio.to_thread(way_to_end(breakage.broker, how))
+            await asyncio.to_thread(way_to_end(breaker.broker, how))
 
-    assert await breakage.unsent("funding") == 1
-    await breakage.put_right()
-    await breakage.settled()
-    assert await breakage.counted("repeated") > repeated
-    assert await breakage.alerts(call_id) == await breakage.one_each()
+    assert await breaker.unsent("funding") == 1
+    await breaker.put_right()
+    await breaker.settled()
+    assert await breaker.counted("repeated") > repeated
+    assert await breaker.alerts(call_id) == await breaker.one_each()
 
 
 async def test_of_two_funding_processes_one_relays_and_the_other_takes_over(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
-    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as line:
-        settings = {"TAAWON_AMQP_URL": line.url, "TAAWON_PUBLISH_TIMEOUT": "120"}
-        await breakage.restart("funding", **settings)
+    async with TcpProxy.to(breakable.stack.environment("funding")["TAAWON_AMQP_URL"]) as proxy:
+        settings = {"TAAWON_AMQP_URL": proxy.url, "TAAWON_PUBLISH_TIMEOUT": "120"}
+        await breaker.restart("funding", **settings)
         await breakable.until_alerted(await breakable.open_call(A_TRACK))
-        line.drop_replies()
+        proxy.drop_replies()
         first = await breakable.open_call(A_TRACK)
-        await breakable.eventually(lambda: line.lost_bytes)
-        (relay,) = await breakage.relays_under_way("funding")
-        replica = await breakage.add_replica("funding")
+        await breakable.eventually(lambda: proxy.lost_bytes)
+        (relay,) = await breaker.relays_under_way("funding")
+        replica = await breaker.add_replica("funding")
         second = await breakable.open_call(A_TRACK)
         await breakable.eventually(has_passed(SEVERAL_LOOKS))
-        assert await breakage.relays_under_way("funding") == [relay]
-        assert await breakage.unsent("funding") == 2
+        assert await breaker.relays_under_way("funding") == [relay]
+        assert await breaker.unsent("funding") == 2
 
-        await breakage.kill("funding")
+        await breaker.kill("funding")
 
     await breakable.until_alerted(second)
-    await breakage.settled()
+    await breaker.settled()
     assert replica.process.is_running()
-    assert await breakage.alerts(first) == await breakage.one_each()
-    assert await breakage.alerts(second) == await breakage.one_each()
+    assert await breaker.alerts(first) == await breaker.one_each()
+    assert await breaker.alerts(second) == await breaker.one_each()
 
 
 async def test_of_two_notifications_processes_the_one_left_finishes_for_both(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
-    replica = await breakage.add_replica("notifications")
-    async with breakage.fanouts_blocked():
+    replica = await breaker.add_replica("notifications")
+    async with breaker.fanouts_blocked():
         calls = [await breakable.open_call(A_TRACK), await breakable.open_call(A_TRACK)]
-        await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL, by=2))
+        await breakable.eventually(lambda: is_held(breaker, FOLLOW_CALL, by=2))
 
-        await breakage.kill("notifications")
-        await breakable.eventually(lambda: is_held(breakage, FOLLOW_CALL, by=1))
+        await breaker.kill("notifications")
+        await breakable.eventually(lambda: is_held(breaker, FOLLOW_CALL, by=1))
 
-    await breakage.settled()
+    await breaker.settled()
     assert replica.process.is_running()
     for call_id in calls:
-        assert await breakage.alerts(call_id) == await breakage.one_each()
+        assert await breaker.alerts(call_id) == await breaker.one_each()
 
 
 def way_to_end(server: Server, how: str) -> Callable[[], None]:
@@ -153,9 +154,9 @@ def has_passed(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() - start > seconds
 
 
-async def is_held(breakage: Breakage, queue: str, *, by: int | None = None) -> bool:
+async def is_held(breaker: Breaker, queue: str, *, by: int | None = None) -> bool:
     """Whether deliveries of a queue are unacknowledged; one each for so many processes."""
-    held = (await breakage.backlog(queue)).held
+    held = (await breaker.backlog(queue)).held
     return held > 0 if by is None else held == by
 
 

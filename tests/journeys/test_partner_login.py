@@ -16,7 +16,8 @@ from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, Invalid
 
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 
-from .stories import Partner, PartnerQueue, Story, unique
+from .request_bodies import unique
+from .stories import Partner, PartnerQueue, Story
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ Step = Callable[[AbstractChannel, PartnerQueues], Awaitable[object]]
 
 
 async def keep_unread(_: AbstractIncomingMessage) -> None:
-    """Take a message and say nothing of it."""
+    """Take a message and never acknowledge it."""
 
 
 async def consume_from_another(channel: AbstractChannel, partner_queues: PartnerQueues) -> None:

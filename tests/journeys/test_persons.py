@@ -24,7 +24,8 @@ from shared.kernel.encryption.sealer import Sealer, Unreadable
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management
 
-from .stories import Partner, Story, a_track, unique
+from .request_bodies import a_track, unique
+from .stories import Partner, Story
 
 CIPHERTEXT = re.compile(rb"gAAAA[A-Za-z0-9_-]{40,}={0,2}")
 OBSTACLE = """
@@ -213,7 +214,7 @@ async def kept_event(story: Story, topic: str, cooperative_id: UUID) -> bytes:
 
 @asynccontextmanager
 async def dead_letter(story: Story, cooperative_id: UUID, phone: str) -> AsyncIterator[int]:
-    """A change of the contact that notifications could not take: its number in the table."""
+    """A changed contact that notifications could not process: the number of its dead letter."""
     name = f"journey_{secrets.token_hex(4)}"
     async with story.database("notifications") as connection:
         await connection.execute(OBSTACLE.format(name=name, cooperative=cooperative_id))
@@ -283,10 +284,10 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
         await story.open_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))
     )
     await story.eventually(lambda: known(story, first, 1))
-    late = await kept_event(story, "registry.cooperatives.imported.v1", second)
+    old_event = await kept_event(story, "registry.cooperatives.imported.v1", second)
     async with dead_letter(
         story, first, person.phone.replace("+212661", "+212662")
-    ) as found_letter:
+    ) as dead_letter_number:
         pass
 
     access = await asked(story, "access", {"email": person.email})
@@ -319,9 +320,9 @@ async def test_a_person_is_nowhere_in_clear_and_after_an_erasure_nowhere_at_all(
     assert await search.opened(sealer, person.needles) == []
     assert await search.opened(sealer, other.needles) != []
 
-    await story.publish("registry", "registry.cooperatives.imported.v1", uuid4(), late)
+    await story.publish("registry", "registry.cooperatives.imported.v1", uuid4(), old_event)
     who = ("--who", "journey", "--reason", "after the erasure")
-    await story.taawon("dead-letters", "redrive", "notifications", str(found_letter), *who,
+    await story.taawon("dead-letters", "redrive", "notifications", str(dead_letter_number), *who,
                        service="notifications")  # fmt: skip
     again = await asked(story, "erase", {"email": person.email})
     await completed(story, again["request_id"])
@@ -340,7 +341,7 @@ async def known(story: Story, cooperative_id: UUID, version: int) -> bool:
 
 
 async def answered_but(story: Story, request_id: str, service: str) -> dict[str, Any] | None:
-    """The request once everybody but one service has answered."""
+    """The request, once every service but this one has answered."""
     out = await story.taawon("person", "status", request_id, "--json", service="registry")
     seen: dict[str, Any] = json.loads(out)
     return seen if seen["waiting_for"] == [service] else None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from devkit.stack_layout import SERVICES
 
-from .stories import Story, a_call, an_idea
+from .request_bodies import a_call, an_idea
+from .stories import Story
 
 
 async def command(story: Story, *arguments: str, given: str = "") -> tuple[int, str, str]:

@@ -19,8 +19,9 @@ from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.wire import message
 
-from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breakage
-from .stories import Story, a_track, unique
+from .outages import A_TRACK, FOLLOW_CALL, STORE_IMPORTED, Breaker
+from .request_bodies import a_track, unique
+from .stories import Story
 
 STORE_PARTNER = "notifications.store_partner"
 COLUMNS = [column.name for column in audience.columns if column.name != "updated_at"]
@@ -71,10 +72,10 @@ async def ended(story: Story, run: dict[str, Any], *, service: str = "registry")
         if found["state"] == "running":
             return None
         async with story.database("notifications") as connection:
-            received = await connection.fetchval(
+            handled = await connection.fetchval(
                 "SELECT count(*) FROM inbox WHERE run = $1", run["run"]
             )
-        return found if received == found["sent"] else None
+        return found if handled == found["sent"] else None
 
     return await story.eventually(look)
 
@@ -89,9 +90,9 @@ async def equals_the_register(story: Story) -> None:
 
 async def taawon(story: Story, *arguments: str) -> tuple[int, str, str]:
     """A command of an operator who has nothing but the APIs and a token."""
-    partner_queues = ("--url", f"registry={story.stack.url('registry')}")
+    address = ("--url", f"registry={story.stack.url('registry')}")
     login = {"TAAWON_OPERATOR_TOKEN": story.operator.token}
-    return await story.run(*arguments, *partner_queues, env={**_environment(), **login})
+    return await story.run(*arguments, *address, env={**_environment(), **login})
 
 
 def _environment() -> dict[str, str]:
@@ -228,17 +229,17 @@ async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story
 async def test_the_broker_takes_nothing_for_a_queue_that_alerts_people(
     story: Story, service: str
 ) -> None:
-    event = an_event(service)
-    key = topology.replay_key(FOLLOW_CALL, event.type)
+    outgoing = a_message(service)
+    key = topology.replay_key(FOLLOW_CALL, outgoing.type)
     publisher = Publisher(story.stack.broker.url_of(service, vhost=VHOST), name="journey")
     try:
         with pytest.raises(Unroutable):
-            await publisher.publish_one(Outgoing(event, topology.REPLAY, key))
+            await publisher.publish_one(Outgoing(outgoing, topology.REPLAY, key))
     finally:
         await publisher.close()
 
 
-def an_event(service: str) -> Any:
+def a_message(service: str) -> Any:
     topic = PartnerRegistered.topic if service == "registry" else CallOpened.topic
     return message(
         event_id=uuid4(),
@@ -252,42 +253,42 @@ def an_event(service: str) -> Any:
 
 
 async def test_a_service_killed_in_the_middle_of_a_snapshot_goes_on_with_it(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
     call_id = await breakable.open_call(A_TRACK)
     await breakable.until_alerted(call_id)
     await equals_the_register(breakable)
     alerts, history = await the_alerts(breakable), await the_history(breakable)
-    trap = await breakage.arm("registry", "replay.between-confirm-and-mark")
+    trap = await breaker.arm("registry", "replay.between-confirm-and-mark")
 
     await execute(breakable, "DELETE FROM audience")
     run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
     finished = await ended(breakable, run)
-    await breakage.settled()
+    await breaker.settled()
     assert (finished["state"], finished["done"]) == ("finished", finished["total"])
     await equals_the_register(breakable)
     assert await the_history(breakable) == history
     assert await the_alerts(breakable) == alerts
-    assert await breakage.counted("repeated") >= 1
+    assert await breaker.counted("repeated") >= 1
 
 
 async def test_a_consumer_killed_in_the_middle_of_a_rebuild_loses_nobody(
-    breakable: Story, breakage: Breakage
+    breakable: Story, breaker: Breaker
 ) -> None:
-    """The call is opened over an empty audience: everybody comes late, and is alerted once."""
-    trap = await breakage.arm("notifications", "audience.backfill.before-commit")
+    """The call is opened over an empty audience: backfill alerts everybody, and once."""
+    trap = await breaker.arm("notifications", "audience.backfill.before-commit")
 
     await execute(breakable, "DELETE FROM audience")
     call_id = await breakable.open_call(A_TRACK)
     await breakable.until_alerted(call_id)
     run = await begin(breakable, STORE_IMPORTED)
     await breakable.eventually(trap.has_sprung)
-    await breakage.put_right()
+    await breaker.put_right()
 
     await ended(breakable, run)
-    await breakage.settled()
+    await breaker.settled()
     await equals_the_register(breakable)
-    assert await breakage.alerts(call_id) == await breakage.one_each()
+    assert await breaker.alerts(call_id) == await breaker.one_each()

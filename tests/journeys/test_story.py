@@ -9,7 +9,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from .stories import Story, a_call, a_track, unique
+from .request_bodies import a_call, a_track, unique
+from .stories import Story
 
 pytestmark = pytest.mark.servers
 
@@ -278,7 +279,7 @@ async def test_the_same_event_twice_alerts_nobody_twice(story: Story) -> None:
 
 
 async def repeated(story: Story) -> list[float]:
-    """How often each consumer to calls met an event that it had dealt with before."""
+    """How often each consumer of calls met an event that it had processed before."""
     queues = ("notifications.follow_call", "notifications.feed_partners")
     return [
         await story.metric("notifications", "taawon_messages_total", queue=q, outcome="repeated")

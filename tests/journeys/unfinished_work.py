@@ -22,7 +22,7 @@ _TROUBLE = {
     " WHERE delivered_position < last_position": "partner queues are behind their feeds",
     "SELECT count(*) FROM audience_change": "changes of the audience are not matched yet",
 }
-"""What notifications should have none of, and how to count it."""
+"""Queries for what notifications should have none of, and what each counts."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Backlog:
 
 
 class UnfinishedWork:
-    """Looks for events and messages that somebody has still to deal with, each said in words."""
+    """Looks for events and messages that are not yet handled, and describes each in words."""
 
     def __init__(self, story: Story) -> None:
         self.story = story
@@ -51,7 +51,7 @@ class UnfinishedWork:
             if unsent := await self.unsent(service):
                 yield f"{service} has {unsent} events to send"
             if dead := await self._count(service, "SELECT count(*) FROM dead_letter"):
-                yield f"{dead} letters of {service} are dead"
+                yield f"{service} has {dead} dead letters"
         for queue, count in (await self._unhandled(since)).items():
             yield f"{queue} has not handled {count} events"
         for query, what in _TROUBLE.items():

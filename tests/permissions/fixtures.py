@@ -1,4 +1,4 @@
-"""A small world per service in which every record has an owner, and others beside it."""
+"""A few records per service, each with an owner and with others who do not own it."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ PERSONAL = (
     "a walked password",
     "walk-subject",
 )
-"""What is known of people in these worlds; no audit row may hold any of it."""
+"""What these records say of people; no audit row may hold any of it."""
 
 
 @dataclass
 class Fixture:
-    """An application on a database of its own state, with the callers and the records by name."""
+    """An application with its database, its callers, and the ids of its records by name."""
 
     service: str
     app: FastAPI
@@ -64,7 +64,7 @@ class Fixture:
     cooperative: uuid.UUID = COOPERATIVE
 
     def headers(self, caller: str) -> Headers:
-        """How this caller introduces itself."""
+        """The headers with the token of this caller."""
         issue = self.tokens.headers
         made: dict[str, Callable[[], Headers]] = {
             "operator": lambda: issue("operator", subject=OPERATOR),
@@ -92,13 +92,13 @@ class Fixture:
         return uuid.UUID(self.names.get("account_id", str(ACCOUNT)))
 
     async def done(self, method: str, path: str, caller: str = "operator", **more: Any) -> Any:
-        """A step of the making; it has to succeed."""
+        """The answer to a request that prepares the records; it has to succeed."""
         answer = await self.http.request(method, path, headers=self.headers(caller), **more)
         assert answer.is_success, (path, answer.text)
         return answer.json() if answer.content else None
 
 
-async def on_record(fixture: Fixture) -> None:
+async def add_accounts_of_callers(fixture: Fixture) -> None:
     """The accounts of those who call as operator and as partner."""
     known = {OPERATOR: (["operator"], None), PARTNER: (["partner"], "oasis")}
     sealer = fixture.app.state.runtime.sealer
@@ -119,7 +119,7 @@ async def on_record(fixture: Fixture) -> None:
 
 async def registry_fixture(fixture: Fixture) -> None:
     """A cooperative in Tiznit, two partners with a client; accounts: one disabled, one erased."""
-    await on_record(fixture)
+    await add_accounts_of_callers(fixture)
     for slug in ("oasis", "atlas"):
         body = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
         partner = await fixture.done("POST", "/partners", json=body)
@@ -172,9 +172,9 @@ async def registry_fixture(fixture: Fixture) -> None:
     request = await fixture.done("POST", "/persons/requests", json=asked)
     fixture.names["request_id"] = request["request_id"]
     async with fixture.sessions.begin() as session:
-        for answer in ANSWERS:
-            answered = answer(request_id=request["request_id"], kind="access")
-            await record_response(session, answered)
+        for event in ANSWERS:
+            response = event(request_id=request["request_id"], kind="access")
+            await record_response(session, response)
 
 
 async def ideas_fixture(fixture: Fixture) -> None:
@@ -272,7 +272,7 @@ async def notifications_fixture(fixture: Fixture) -> None:
 
 
 async def a_replay(fixture: Fixture) -> None:
-    """A run that nobody works off."""
+    """A replay that no worker takes up."""
     run = uuid.uuid4()
     async with fixture.sessions.begin() as session:
         session.add(
@@ -298,7 +298,7 @@ def app_of(service: str, settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def fixture_of(service: str, url: str, tokens: Tokens) -> AsyncIterator[Fixture]:
-    """The service with its world in one transaction that is rolled back at the end."""
+    """The service with its records, in one transaction that is rolled back at the end."""
     async with pytest_plugin.api(partial(app_of, service), service, url, tokens) as api:
         connection = api.sessions.kw["bind"]
         fixture = Fixture(service, api.app, api.http, connection, api.sessions, tokens)

@@ -1,4 +1,4 @@
-"""The declared matrices: who is let in where. One line per route, one mark per kind of caller.
+"""The declared matrices: who may call what. One line per route, one mark per kind of caller.
 
     GET  /cooperatives/{cooperative_id}/alerts   + + - - - + - - - - - - !
     PUT  /subjects/{subject_id}/approval         + - - - - - - - - - - - !  | {"state": "held", …}
@@ -6,7 +6,7 @@
 Marks: `+` answered, `-` forbidden (403), `?` hidden (404, as if it did not exist), `!` sign in
 first (401), `*` let in, and answered that the broker is away, for there is none. Callers, in order,
 are `CALLERS`. A `{parameter}` is filled by the fixture of the service (`fixtures.py`);
-`{idea_id=draft}` fills it with another name of that world, so that one route may have several rows.
+`{idea_id=draft}` fills it with another name of that fixture, so that a route may have several rows.
 After `|` comes what is sent: JSON with `$names`, `form a=b&c=d` or `csv …`. A change that is let in
 has to leave an audit row, which `GET /audit/{its subject}` shows; `(no audit)` at the end says that
 there is none.

@@ -1,4 +1,4 @@
-"""Every route of every service, walked by every kind of caller, against the declared matrices."""
+"""Every route of every service, called by every kind of caller, against the declared matrices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AuditWritten:
 async def fixtures(
     databases: pytest_plugin.TestDatabases, tokens: pytest_plugin.Tokens
 ) -> AsyncIterator[Fixtures]:
-    """One world per service, made when it is first walked."""
+    """One fixture per service, made at its first call."""
     made: dict[str, Fixture] = {}
     async with AsyncExitStack() as stack:
 
@@ -75,12 +75,12 @@ def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
     assert len(routes) > 10
     assert undeclared == [], (
         f"who may use these? Add one line for each to tests/permissions/{service}.txt"
-        " (rows.py says how; a new {parameter} gets its value in worlds.py)"
+        " (rows.py says how; a new {parameter} gets its value in fixtures.py)"
     )
     assert gone == [], f"no such route: take its line out of tests/permissions/{service}.txt"
 
 
-def test_what_the_documents_show_is_walked_too() -> None:
+def test_every_route_of_the_documents_is_called_too() -> None:
     for service in SERVICES:
         settings = pytest_plugin.test_settings(
             service, "postgresql+asyncpg://nobody@127.0.0.1:1/none"
@@ -118,7 +118,7 @@ async def kind_of_answer(fixture: Fixture, row: Row, caller: str) -> str:
         answer = await call(fixture, row, caller)
         left = await audit_after(fixture, before)
         if left:
-            await refuse_personal(fixture)
+            await assert_nothing_personal(fixture)
         lost = await out_of_reach(fixture, left)
     finally:
         await undone.rollback()
@@ -163,7 +163,7 @@ async def out_of_reach(fixture: Fixture, rows: Sequence[AuditWritten]) -> list[s
     return lost
 
 
-async def refuse_personal(fixture: Fixture) -> None:
+async def assert_nothing_personal(fixture: Fixture) -> None:
     """No row of the audit holds anything of a person."""
     rows = await fixture.connection.execute(text("SELECT audit::text FROM audit"))
     everything = "\n".join(row[0] for row in rows)

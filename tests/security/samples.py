@@ -11,7 +11,7 @@ from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
 from shared.kernel.runtime import Runtime
 
-from .running_services import Target
+from .running_services import Operation, Target
 
 PARTNER = "indh-agadir"
 COOPERATIVE = uuid.UUID("00000000-0000-4000-8000-00000000c001")
@@ -44,6 +44,15 @@ INSTITUTION = {
 }
 KNOWN: dict[str, list[str]] = {"slug": [PARTNER], "cooperative_id": [str(COOPERATIVE)]}
 """Values of path parameters that exist, under the parameter's name."""
+
+
+def path_of(operation: Operation) -> str:
+    """Its path with values that exist, where one is known, and made-up ids otherwise."""
+    path = operation.path
+    for parameter in operation.parameters("path"):
+        name = parameter["name"]
+        path = path.replace(f"{{{name}}}", KNOWN.get(name, [str(uuid.uuid4())])[0])
+    return path
 
 
 def headers(tokens: Tokens, caller: str) -> dict[str, str]:
@@ -153,8 +162,8 @@ async def _consume(runtime: Runtime) -> str:
     ]
     call = event("funding.call.opened.v1")
     async with runtime.sessions.begin() as session:
-        sealed_batch = batch.model_copy(update={"cooperatives": tuple(records)})
-        await audience_handlers.store_imported_cooperatives(sealed_batch, session)
+        batch = batch.model_copy(update={"cooperatives": tuple(records)})
+        await audience_handlers.store_imported_cooperatives(batch, session)
     async with runtime.sessions.begin() as session:
         await handlers.follow_call(call, session)
         await partners_handlers.feed_partners(call, session)

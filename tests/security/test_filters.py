@@ -16,8 +16,8 @@ from devkit.stack_layout import SERVICES
 from shared.kernel.web.requests import encode_cursor
 
 from . import samples
+from .problems import problem
 from .running_services import Operation, Target, operations
-from .test_request_bodies import _path, problem
 
 ASKED = [
     operation
@@ -32,7 +32,9 @@ def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
 
 
 def _ask(target: Target, operation: Operation, tokens: Any, query: Any) -> httpx.Response:
-    return target.http.get(_path(operation), params=query, headers=_caller(operation, tokens))
+    return target.http.get(
+        samples.path_of(operation), params=query, headers=_caller(operation, tokens)
+    )
 
 
 def raw(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Bodies, headers and paths that nobody means well with: a problem with field and remedy."""
+"""Hostile bodies, headers and paths: each is refused with a problem that names what to do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pytest
 from devkit.stack_layout import SERVICES
 
 from . import samples
+from .problems import problem
 from .running_services import Operation, Target, document, operations
 
 LIMIT = 256 * 1024
@@ -31,14 +32,6 @@ def takes(operation: Operation) -> set[str]:
 WITH_JSON = [operation for operation in operations() if "application/json" in takes(operation)]
 
 
-def _path(operation: Operation) -> str:
-    path = operation.path
-    for parameter in operation.parameters("path"):
-        name = parameter["name"]
-        path = path.replace(f"{{{name}}}", samples.KNOWN.get(name, [str(uuid.uuid4())])[0])
-    return path
-
-
 def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
     own = {"funding": "partner", "ideas": "cooperative"}.get(operation.service, "operator")
     return samples.headers(tokens, own)
@@ -50,19 +43,9 @@ def _send(target: Target, operation: Operation, tokens: Any, content: Any, **hea
         **_caller(operation, tokens),
         **{k.replace("_", "-"): v for k, v in headers.items()},
     }
-    return target.http.request(operation.method, _path(operation), content=content, headers=given)
-
-
-def problem(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """The problem in an answer, which has one of these statuses and says something useful."""
-    assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:500]}"
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = answer.json()
-    assert body["detail"]
-    if answer.status_code == 422:
-        assert all(error["field"] and error["message"] for error in body["errors"])
-        assert body["errors"]
-    return body
+    return target.http.request(
+        operation.method, samples.path_of(operation), content=content, headers=given
+    )
 
 
 UNREADABLE: dict[str, bytes] = {
@@ -145,7 +128,7 @@ def test_no_text_of_a_body_brings_a_service_down(operation: Operation, running_s
     for place, (name, value) in product(places, HOSTILE.items()):
         answer = running_services[operation.service].http.request(
             operation.method,
-            _path(operation),
+            samples.path_of(operation),
             json=_merged(good, _placed(place, value)),
             headers=_caller(operation, tokens),
         )
@@ -197,7 +180,7 @@ def test_packed_foreign_and_huge_bodies_are_refused_unread(
 
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
-def test_another_content_type_says_which_one_is_taken(
+def test_a_refused_content_type_names_the_one_that_is_taken(
     operation: Operation, running_services, tokens
 ):
     for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"):

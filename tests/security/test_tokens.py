@@ -156,7 +156,7 @@ def test_a_genuine_token_is_accepted(service, running_services, tokens):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_whatever_is_wrong_with_a_token_the_answer_is_the_same(service, running_services, tokens):
-    body = {
+    bodies = {
         name: _refusal(
             _get(
                 running_services[service],
@@ -166,8 +166,8 @@ def test_whatever_is_wrong_with_a_token_the_answer_is_the_same(service, running_
         for name, forge in FORGED.items()
     }
 
-    assert {tuple(answer.items()) for answer in body.values()} == {
-        tuple(next(iter(body.values())).items())
+    assert {tuple(answer.items()) for answer in bodies.values()} == {
+        tuple(next(iter(bodies.values())).items())
     }
 
 
@@ -217,10 +217,7 @@ def test_no_guarded_operation_looks_at_anything_before_the_token(
     operation: Operation, running_services, tokens
 ):
     target = running_services[operation.service]
-    path = operation.path
-    for parameter in operation.parameters("path"):
-        name = parameter["name"]
-        path = path.replace(f"{{{name}}}", samples.KNOWN.get(name, [str(uuid.uuid4())])[0])
+    path = samples.path_of(operation)
     forged = FORGED["an unknown key under a known kid"](tokens)
 
     for headers in ({}, {"Authorization": f"Bearer {forged}"}):

@@ -76,7 +76,7 @@ async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClie
 
 
 async def prepare_partner(url: str, sessions: Any) -> None:
-    """A queue as the provisioner makes it, of an institution that asked for every call."""
+    """A queue as the provisioner makes it, of an institution that subscribed to every call."""
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         exchange = await channel.declare_exchange("partner.out", "direct", durable=True)
@@ -201,13 +201,13 @@ def finished(spans: InMemorySpanExporter) -> Trace | None:
     consumers = {f"process notifications.{name}" for name in ("follow_call", "feed_partners")}
     wanted = {"fan out call", "publish partner.out", "publish taawon.events", *consumers}
     # The event that a fan-out is completed leaves under the same name as the event that caused it.
-    return Trace(tuple(_without_answer(mine))) if wanted <= names else None
+    return Trace(tuple(_without_completion(mine))) if wanted <= names else None
 
 
-def _without_answer(spans: tuple[ReadableSpan, ...]) -> list[ReadableSpan]:
-    answer = "notifications.fanout.completed.v1"
+def _without_completion(spans: tuple[ReadableSpan, ...]) -> list[ReadableSpan]:
+    completion = "notifications.fanout.completed.v1"
     return [
         span
         for span in spans
-        if not (span.name.startswith("publish") and span.attributes["taawon.topic"] == answer)
+        if not (span.name.startswith("publish") and span.attributes["taawon.topic"] == completion)
     ]

@@ -79,10 +79,10 @@ def test_spans_reach_the_collector_that_the_variables_name(
     tracing.shut_down()
 
     (request,) = collector.taken
-    (alerted,) = request.resource_spans
-    names = {each.key: each.value.string_value for each in alerted.resource.attributes}
+    (exported,) = request.resource_spans
+    names = {each.key: each.value.string_value for each in exported.resource.attributes}
     assert (names["service.namespace"], names["service.name"]) == ("taawon", "kernel")
-    assert [span.name for span in alerted.scope_spans[0].spans] == ["lay a stone"]
+    assert [span.name for span in exported.scope_spans[0].spans] == ["lay a stone"]
 
 
 @pytest.mark.parametrize(

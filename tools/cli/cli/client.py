@@ -1,4 +1,4 @@
-"""Where the services of a running system are, and how an operator asks them."""
+"""Where the services of a running system are, and how an operator's command calls them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Token = Annotated[
     str | None,
     typer.Option(
         envvar="TAAWON_OPERATOR_TOKEN",
-        help="Of an operator; on this machine the operator that `taawon up` made signs in.",
+        help="Token of an operator; on this machine the one that `taawon up` made signs in.",
     ),
 ]
 TIMEOUT = 5.0
@@ -68,7 +68,7 @@ class OperatorClient:
     async def ask(
         self, path: str, *, signed: bool = True, **query: Any
     ) -> dict[str, ServiceResponse]:
-        """What each service answers to this question, all asked at once."""
+        """What each service answers to a GET of this path; all are asked at once."""
         headers = {"Authorization": f"Bearer {self.token}"} if signed and self.token else {}
         async with self._http(headers) as http:
             asked = (_get(http, f"{url}{path}", query) for url in self.urls.values())
@@ -90,7 +90,7 @@ class OperatorClient:
 class ServiceResponse:
     """The JSON of an answer, or why there is none; status 0 means that there was no answer.
 
-    `asked` and `answered` are moments by the clock of this machine.
+    `asked` and `answered` are seconds since 1970 by the clock of this machine.
     """
 
     status: int
@@ -100,10 +100,12 @@ class ServiceResponse:
 
     @property
     def ok(self) -> bool:
+        """Whether the service answered with a status from 200 to 299."""
         return 200 <= self.status < 300
 
     @property
     def trouble(self) -> str:
+        """The status and the detail of a refusal, or that there was no answer."""
         detail = self.body.get("detail") if isinstance(self.body, dict) else None
         if self.status == 0:
             return detail or "no answer"

@@ -11,13 +11,13 @@ from shared.kernel.admin.schemas import Trace
 
 from .client import OperatorClient
 
-FURTHER = 50
-"""Events that every service is asked about at once."""
+EVENTS_PER_QUERY = 50
+"""Most events that one request to a service may name."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One moment on the way. `after_ms` counts from the first."""
+    """One moment on the way of an event. `after_ms` is milliseconds since the first step."""
 
     at: datetime
     service: str
@@ -29,10 +29,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Way:
-    """The steps, and the services that did not answer: what they know is missing here.
+class EventTrace:
+    """The steps, and the services that did not answer with the reason: what they know is missing.
 
-    Those of `cut` know more than their answers hold.
+    The services of `cut` know more than their answers hold.
     """
 
     steps: tuple[Step, ...]
@@ -40,16 +40,16 @@ class Way:
     cut: tuple[str, ...] = ()
 
 
-async def follow(client: OperatorClient, name: str) -> Way:
+async def follow(client: OperatorClient, name: str) -> EventTrace:
     """Ask every service, then all of them again about the events that the first answers named."""
     traces, silent = await _ask(client, name, [])
     events = sorted({str(event.event_id) for trace in traces for event in trace.events})
-    for first in range(0, len(events), FURTHER):
-        more, missing = await _ask(client, name, events[first : first + FURTHER])
+    for first in range(0, len(events), EVENTS_PER_QUERY):
+        more, missing = await _ask(client, name, events[first : first + EVENTS_PER_QUERY])
         traces += more
         silent |= missing
     cut = sorted({trace.service for trace in traces if trace.cut})
-    return Way(tuple(steps(traces)), silent, tuple(cut))
+    return EventTrace(tuple(steps(traces)), silent, tuple(cut))
 
 
 async def _ask(
@@ -82,12 +82,11 @@ def _steps(trace: Trace, topics: dict[UUID, str]) -> Iterator[Step]:
     for processed in trace.processed:
         about = trace.service, topics.get(processed.event_id, ""), str(processed.event_id)
         yield _step(processed.received_at, "processed", about, processed.queue)
-    for letter in trace.dead_letters:
-        about = trace.service, letter.topic or "", letter.message_id or ""
-        what = (
-            f"letter {letter.number} of {letter.queue}, {letter.attempts} attempts: {letter.error}"
-        )
-        yield _step(letter.last_failed_at, letter.state, about, what)
+    for dead_letter in trace.dead_letters:
+        about = trace.service, dead_letter.topic or "", dead_letter.message_id or ""
+        failure = f"{dead_letter.attempts} attempts: {dead_letter.error}"
+        detail = f"dead letter {dead_letter.number} of {dead_letter.queue}, {failure}"
+        yield _step(dead_letter.last_failed_at, dead_letter.state, about, detail)
     for delivery in trace.partner_deliveries:
         about = trace.service, delivery.topic, str(delivery.event_id)
         entry = f"{delivery.partner}, position {delivery.position}"

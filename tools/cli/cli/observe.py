@@ -59,7 +59,7 @@ async def observe(client: OperatorClient, vhost: str = VHOST) -> Observations:
 
 
 def _seems_without_fanout(one: ServiceObservation) -> bool:
-    """A fan-out takes seconds, so a subject that nobody was alerted of is looked at twice."""
+    """A fan-out takes seconds, so a subject without one is looked at twice."""
     return (
         one.status is not None and one.status.measured.get("taawon_subjects_without_fanout", 0) > 0
     )
@@ -83,13 +83,13 @@ def _installed(service: str) -> list[str]:
 
 async def see_services(client: OperatorClient) -> tuple[ServiceObservation, ...]:
     """Each service: whether it lives, is ready, and what it reports of itself."""
-    alive, ready, response = await asyncio.gather(
+    alive, ready, statuses = await asyncio.gather(
         client.ask("/healthz", signed=False),
         client.ask("/readyz", signed=False),
         _ask_status(client),
     )
     return tuple(
-        _service(client, name, up=alive[name].ok, ready=ready[name], response=response[name])
+        _service(client, name, up=alive[name].ok, ready=ready[name], response=statuses[name])
         for name in client.urls
     )
 
@@ -131,7 +131,7 @@ def _service(
 
 
 def _clock_ahead(status: Status | None, response: ServiceResponse) -> float | None:
-    """How far a service's clock is from ours, as far as the time of its answer does not excuse."""
+    """Seconds by which a service's clock differs from ours, beyond the time its answer took."""
     if status is None or status.at is None:
         return None
     at = status.at.timestamp()
@@ -153,7 +153,7 @@ def _status(response: ServiceResponse) -> tuple[Status | None, str | None]:
 
 
 def _last_line(text: str) -> str | None:
-    """What happened last: the event of a line of ours, else the line as it is."""
+    """What happened last: the message of a line of ours, else the line as it is."""
     lines = text.rstrip().splitlines()
     if not lines:
         return None
@@ -172,18 +172,18 @@ async def _see_sealed(
     """
     if client.token is None:
         return frozenset(), {}, {}
-    response = {
+    answers = {
         name: answer
         for name, answer in (await client.ask("/sealed")).items()
         if answer.status != 404
     }
     found, silent = {}, {}
-    for name, answer in response.items():
+    for name, answer in answers.items():
         try:
             found[name] = SealedOut.model_validate(answer.body if answer.ok else None)
         except ValidationError:
             silent[name] = answer.trouble
-    return frozenset(response), found, silent
+    return frozenset(answers), found, silent
 
 
 async def _see_keys(client: OperatorClient) -> tuple[str | None, int | None]:
@@ -211,7 +211,7 @@ async def glance(
 def _see_broker(
     client: OperatorClient, vhost: str, settled: Sequence[str] = ()
 ) -> BrokerObservation | None:
-    """None where no management API is known. `settled` ones are read until they have a consumer."""
+    """None where no management API is known. Queues of `settled` are read until consumed."""
     try:
         management = _management(client.stack)
         if management is None:
@@ -238,21 +238,21 @@ def alarms(management: Management) -> tuple[str, ...]:
 def _settled_queues(
     management: Management, vhost: str, consumers: Sequence[str]
 ) -> tuple[QueueObservation, ...]:
-    """The broker's counts may be seconds old, so one that seems unheard is looked at again."""
+    """The broker's counts may be seconds old, so a queue without consumer is looked at again."""
     wanted = {*consumers, *map(dead_queue, consumers)}
     seen: tuple[QueueObservation, ...] = ()
 
-    def all_received() -> bool:
+    def all_consumed() -> bool:
         nonlocal seen
         seen = _queues(management, vhost)
         return all(queue.consumers != 0 for queue in seen if queue.name in wanted)
 
-    wait_until(all_received, within=STATISTICS_SECONDS, every=0.5)
+    wait_until(all_consumed, within=STATISTICS_SECONDS, every=0.5)
     return seen
 
 
 def _management(stack: LocalStack | None) -> Management | None:
-    """The one that is named counts, wherever the services are."""
+    """The one that the environment names, wherever the services are; else that of the stack."""
     given = os.environ.get("TAAWON_RABBIT_MANAGEMENT_URL")
     if given:
         return Management.of_url(given)

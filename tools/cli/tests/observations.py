@@ -20,8 +20,6 @@ from shared.kernel.admin.schemas import (
 )
 
 QUEUE = "masonry.lay_stones"
-
-
 CHECKS = {"database": True, "consumers": True, "not_paused": True}
 
 

@@ -28,34 +28,18 @@ def test_where_nothing_is_wrong_nothing_is_found():
 
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-BACKFILL = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
-
-
+OLD_EVENTS = OutboxState(pending=4, oldest_seconds=95, last_errors=["TimeoutError"])
 QUARANTINED = OutboxState(quarantined=2, last_errors=["TooLarge"])
-
-
 AHEAD = DatabaseState(answers=True, clock_skew_seconds=3.5)
-
-
 NO_DATABASE = {**CHECKS, "database": False}
-
-
 NOT_CONSUMING = {**CHECKS, "consumers": False}
-
-
 PAUSED = {**CHECKS, "not_paused": False}
-
-
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
-
-
 LAST_RUN = "taawon_relay_last_run_timestamp_seconds"
 
 
 def of_audience(**measured: float) -> Observations:
-    """Notifications measures this of itself; `__` stands before the kind of a channel."""
+    """Notifications measures this of itself; what follows `__` is the label `channel`."""
     values = {re.sub("__(.*)", r"{channel=\1}", name): value for name, value in measured.items()}
     return seen(service(name="notifications", status=status(measured=values)))
 
@@ -97,7 +81,7 @@ CASES = {
         versions(70_000, 69_990),
         (WARNING, "audience-behind", "10 changes of the register", "taawon status"),
     ),
-    "late matches wait": (
+    "a backfill waits": (
         of_audience(taawon_backfill_waiting_cooperatives=3),
         (WARNING, "backfill-waits", "3 changed cooperatives", None),
     ),
@@ -137,7 +121,7 @@ CASES = {
         with_status(revision="roofs", revision_known=False, outbox=None),
         (ERROR, "schema-behind", "is at roofs, its program is at walls", None),
     ),
-    "the relay does not turn": (
+    "the relay does not look at its outbox": (
         with_status(at=NOON, measured={LAST_RUN: NOON.timestamp() - 61}),
         (ERROR, "relay-still", "has not looked at its outbox for 61 s", None),
     ),
@@ -213,7 +197,7 @@ CASES = {
             "rabbitmq-diagnostics alarms",
         ),
     ),
-    "no consumer listens": (
+    "no consumer consumes": (
         seen(service(checks=NOT_CONSUMING)),
         (ERROR, "not-ready", "the check consumers fails", "tail -n 50 /run/masonry.log"),
     ),
@@ -238,7 +222,7 @@ CASES = {
         (ERROR, "schema-behind", "is at walls, its program is at roofs", "taawon migrate masonry"),
     ),
     "events do not leave": (
-        with_status(outbox=BACKFILL),
+        with_status(outbox=OLD_EVENTS),
         (ERROR, "outbox-old", "has waited 95 s (TimeoutError)", "taawon status"),
     ),
     "events are quarantined": (
@@ -249,7 +233,7 @@ CASES = {
         with_status(relay=RelayState(holds_lock=True, held_seconds=300)),
         (WARNING, "relay-stuck", "for 300 s", None),
     ),
-    "letters are dead": (
+    "dead letters wait": (
         with_status(dead_letters={QUEUE: 7}),
         (ERROR, "dead-letters", f"7 dead letters of {QUEUE}", "taawon dead-letters list masonry"),
     ),
@@ -386,7 +370,7 @@ def test_the_approval_of_everything_is_released_elsewhere_than_that_of_one_subje
 
 def test_the_worst_comes_first():
     observations = seen(
-        service(status=status(database=AHEAD, outbox=BACKFILL)),
+        service(status=status(database=AHEAD, outbox=OLD_EVENTS)),
         broker=BrokerObservation(queues(unrouted=QueueObservation("taawon.unrouted", 1))),
     )
 

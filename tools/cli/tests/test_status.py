@@ -94,9 +94,9 @@ def test_one_row_shows_how_a_service_stands(show: Any):
 
 def test_a_queue_that_is_missing_is_one_that_nobody_consumes(show: Any):
     services, broker = the_system()
-    received = tuple(queue for queue in broker.queues if queue.consumers)
+    consumed = tuple(queue for queue in broker.queues if queue.consumers)
 
-    reported = show((services, BrokerObservation(received)))
+    reported = show((services, BrokerObservation(consumed)))
 
     assert " 1/2 " in reported
 

@@ -43,16 +43,16 @@ def an_event(event_id: UUID, topic: str, at: int, sent: int | None, **more: Any)
 
 
 def test_the_steps_of_an_event_are_in_the_order_of_time():
-    laid, second = uuid4(), uuid4()
-    kernel = Trace(
+    laid, cut = uuid4(), uuid4()
+    publisher = Trace(
         service="masonry",
         events=[an_event(laid, "masonry.stone.laid.v1", 0, 12)],
         processed=[],
         dead_letters=[],
     )
-    carpentry = Trace(
+    consumer = Trace(
         service="carpentry",
-        events=[an_event(second, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
+        events=[an_event(cut, "carpentry.beam.cut.v1", 30, None, causation_id=str(laid))],
         processed=[ProcessedEvent(queue="carpentry.saw", event_id=laid, received_at=later(20))],
         dead_letters=[
             DeadLetterOut(
@@ -69,7 +69,7 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
         ],
     )
 
-    found = steps([carpentry, kernel])
+    found = steps([consumer, publisher])
 
     assert [(s.after_ms, s.service, s.what) for s in found] == [
         (0, "masonry", "written"),
@@ -80,7 +80,7 @@ def test_the_steps_of_an_event_are_in_the_order_of_time():
     ]
     assert {s.topic for s in found if s.event_id == str(laid)} == {"masonry.stone.laid.v1"}
     assert f"caused by {laid}" in found[3].detail
-    assert "letter 4 of carpentry.glue" in found[4].detail
+    assert "dead letter 4 of carpentry.glue, 6 attempts: KeyError" in found[4].detail
 
 
 def test_what_could_not_be_sent_says_why():
@@ -121,7 +121,7 @@ def test_what_partners_got_is_on_the_way():
 
 @dataclass(frozen=True)
 class Archive(OperatorClient):
-    """A service that knows so many events of one request, and answers about fifty at once."""
+    """A service that knows `events` events of one request, and takes at most fifty ids at once."""
 
     events: int = 0
     cut: bool = False
@@ -132,7 +132,7 @@ class Archive(OperatorClient):
         ids = [UUID(int=number) for number in range(self.events)]
         asked = {UUID(event) for event in query["event"]}
         assert len(asked) <= 50
-        second = Trace(
+        trace = Trace(
             service="masonry",
             events=[an_event(each, "x.y.v1", each.int, None) for each in ids],
             processed=[
@@ -142,7 +142,7 @@ class Archive(OperatorClient):
             dead_letters=[],
             cut=self.cut,
         )
-        return {"masonry": ServiceResponse(200, second.model_dump(mode="json"))}
+        return {"masonry": ServiceResponse(200, trace.model_dump(mode="json"))}
 
 
 async def test_however_many_events_a_request_caused_all_are_followed():

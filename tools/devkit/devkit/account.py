@@ -23,7 +23,7 @@ class Account:
 
     @classmethod
     def of(cls, folder: Path) -> "Account":
-        """An ordinary user is its own; root takes the one who owns the folder, else nobody."""
+        """An ordinary user: itself. Root: whoever owns the folder, else the user nobody."""
         if os.geteuid() != 0:
             return cls(os.geteuid(), os.getegid())
         kept = folder.stat() if folder.exists() else None
@@ -37,11 +37,15 @@ class Account:
         return folder
 
     def give(self, path: Path) -> None:
+        """Make this account the owner of the path, where root may."""
         if os.geteuid() == 0:
             os.chown(path, self.uid, self.gid)
 
     def prefix(self, folder: Path, trial: Sequence[str]) -> list[str]:
-        """What to put before a command so that it runs as this account, seen with a trial."""
+        """What to put before a command so that it runs as this account; the `trial` has to succeed.
+
+        Raises Unreachable where no prefix lets this account enter the folder and run the trial.
+        """
         if os.geteuid() != 0:
             return []
         for prefix in self._prefixes():

@@ -49,11 +49,20 @@ class PostgresUnavailable(RuntimeError):
 class Server(Protocol):
     """A server that we started, and may therefore stop."""
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def kill(self) -> None: ...
-    def restart(self) -> None: ...
-    def is_running(self) -> bool: ...
+    def start(self) -> None:
+        """Running and answering afterwards; raises NotStarted otherwise."""
+
+    def stop(self) -> None:
+        """An orderly end; what was confirmed or committed is saved."""
+
+    def kill(self) -> None:
+        """An end as by a power cut."""
+
+    def restart(self) -> None:
+        """Stop, then start, with the same address and data."""
+
+    def is_running(self) -> bool:
+        """Whether its process or container runs, answering or not."""
 
 
 NO_BROKER = (BrokerUnavailable, WAYS_TO_A_BROKER)
@@ -71,12 +80,15 @@ class FoundBroker:
 
     @property
     def admin_url(self) -> str:
+        """The AMQP URL of the administrator, for the default vhost."""
         return self.amqp_url(self.management.user, self.management.password)
 
     def amqp_url(self, user: str, password: str, vhost: str = "/") -> str:
+        """The AMQP URL of any user and vhost of this broker."""
         return amqp_url(self.address, user, password, vhost)
 
     def stop(self) -> None:
+        """Stop it where it is ours."""
         if self.server is not None:
             self.server.stop()
 
@@ -91,9 +103,11 @@ class FoundPostgres:
 
     @property
     def admin_url(self) -> str:
+        """The URL of the administrator, with driver and password."""
         return self.databases.admin_url
 
     def stop(self) -> None:
+        """Stop it where it is ours."""
         if self.server is not None:
             self.server.stop()
 

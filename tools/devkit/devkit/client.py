@@ -32,9 +32,11 @@ class Client:
     _renew_at: float = field(default=0.0, repr=False)
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:
+        """The JSON of a successful GET; `parameters` become the query."""
         return self.call("GET", service, path, params=parameters)
 
     def post(self, service: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The JSON of a successful POST; `headers` are sent besides."""
         return self.call("POST", service, path, json=body, headers=headers)
 
     def call(
@@ -62,7 +64,7 @@ class Client:
         return response.json() if response.content else None
 
     def token(self) -> str:
-        """A token that is good for a while yet."""
+        """A token with at least half of its lifetime left."""
         if time.monotonic() >= self._renew_at:
             url = f"{self.url_of('registry')}/token"
             response = httpx.post(url, data=self.credentials, timeout=30)
@@ -74,5 +76,5 @@ class Client:
         return self._token
 
     def drop_token(self) -> None:
-        """Sign in again at the next call."""
+        """Forget the token, so that the next call signs in again."""
         self._renew_at = 0.0

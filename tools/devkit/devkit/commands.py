@@ -24,7 +24,7 @@ TROUBLE = (BrokerUnavailable, PostgresUnavailable, NotStarted, NotInTime, Refuse
 
 
 def demo(
-    count: Annotated[int, typer.Option(min=100, help="How many cooperatives.")] = (
+    count: Annotated[int, typer.Option(min=100, help="How many cooperatives the register has.")] = (
         PUBLISHED_COOPERATIVES
     ),
     seed: Annotated[int, typer.Option(help="The same seed draws the same register.")] = 1,
@@ -33,7 +33,7 @@ def demo(
     """Run the main job as a story: from nothing to every alert, then stop.
 
     What `taawon up` had started before goes on running.
-    The events are also written to .run/demo.json. Run again, it makes no second alert.
+    What it saw is also written to .run/demo.json. A second run makes no second alert.
 
     Example: taawon demo --count 3000 --keep
     """
@@ -88,7 +88,7 @@ def down() -> None:
 
 def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
     lines = [
-        f"the whole story took {seconds:.0f} s; its events: {stack.folder.parent / 'demo.json'}"
+        f"the whole story took {seconds:.0f} s; its results: {stack.folder.parent / 'demo.json'}"
     ]
     if keep:
         return [*lines, *_urls(stack), "stop it all:  make down"]
@@ -96,7 +96,7 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
         *lines,
         "keep it running and look around:  make up",
         "how an event travels:  docs/architecture.md",
-        "every event and who consumes:  docs/events.md",
+        "every event and who consumes it:  docs/events.md",
     ]
 
 

@@ -39,6 +39,7 @@ class Container(ABC):
 
     @property
     def password(self) -> str:
+        """The administrator's password, made up once and kept in the folder."""
         return kept_secret(self._secret)
 
     @property
@@ -80,6 +81,7 @@ class Container(ABC):
         self.start()
 
     def is_running(self) -> bool:
+        """Whether the engine says that the recorded container runs."""
         with _found(self._record) as container:
             return container is not None and bool(container.status == "running")
 
@@ -133,14 +135,17 @@ class RabbitContainer(Container):
 
     @property
     def address(self) -> str:
+        """Host and published port of AMQP."""
         return f"{self.host}:{self._published(5672)}"
 
     @property
     def admin_url(self) -> str:
+        """The AMQP URL of the administrator, for the default vhost."""
         return amqp_url(self.address, RABBITMQ_ADMIN, self.password)
 
     @property
     def management(self) -> Management:
+        """The management API with the administrator's login."""
         url = f"http://{self.host}:{self._published(15672)}"
         return Management(url, RABBITMQ_ADMIN, self.password)
 
@@ -165,11 +170,13 @@ class PostgresContainer(Container):
 
     @property
     def admin_url(self) -> str:
+        """The URL of the superuser, with driver and password."""
         login = f"{POSTGRES_ADMIN}:{self.password}"
         return f"postgresql+asyncpg://{login}@{self.host}:{self._published(5432)}/postgres"
 
     @property
     def databases(self) -> Databases:
+        """Databases and roles of services on this server."""
         return Databases(self.admin_url, self.folder / "secrets" / "databases")
 
     def _make(self) -> Any:

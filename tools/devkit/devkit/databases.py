@@ -31,14 +31,17 @@ class StatementRefused(RuntimeError):
 
 
 class Databases:
-    """What the admin of a server gives to services; each gets the way to its own database only."""
+    """What the admin of a server gives to services; each gets the URL of its own database only."""
 
     def __init__(self, admin_url: str, secrets: Path) -> None:
         self.admin_url = admin_url
         self.secrets = secrets
 
     def create(self, name: str, password: str | None = None) -> str:
-        """The url of the database for its own role; asked again, the same url."""
+        """The URL of the database for its own role; a second call gives the same URL.
+
+        Raises ValueError for a name that is not of a-z, 0-9 and _.
+        """
         self._check(name)
         kept = self.secrets / f"{name}.password"
         self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +63,10 @@ class Databases:
         (self.secrets / f"{name}.password").unlink(missing_ok=True)
 
     def run(self, script: str, *, name: str = "", password: str = "") -> str:
-        """What the script prints, run by the admin; passwords never show in a process list."""
+        """What the psql script prints, run by the admin; passwords never show in a process list.
+
+        Raises StatementRefused with the message of psql.
+        """
         admin = urlsplit(self.admin_url)
         env = {
             "PATH": os.environ.get("PATH", os.defpath),

@@ -1,7 +1,8 @@
 """Run `taawon …` as a process that is forked from one which has imported every command already.
 
 Starting Python and importing is most of what a short command costs, and tests run many. A fork has
-its own environment, descriptors and exit code, may be killed, and leaves nothing in who asked.
+its own environment, descriptors and exit code, may be killed, and leaves nothing behind in the
+process that asked for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cli import program
 from shared.kernel import failpoints
 
 REQUEST_BYTES = 131072
-"""The largest request: arguments and environment of one command."""
+"""The largest request in bytes: arguments and environment of one command."""
 _SERVE = "import sys; from devkit.forks import serve; serve(int(sys.argv[1]))"
 
 
@@ -43,7 +44,7 @@ class Commands:
     def run(
         self, *arguments: str, env: Mapping[str, str], given: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end; any number of threads may do so at once."""
+        """Run one command to its end; `given` is its standard input. Threads may do so at once."""
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write(given.encode())
             stdin.seek(0)
@@ -62,8 +63,8 @@ class Commands:
     ) -> tuple[int, str]:
         """The exit code, or minus the signal that ended the command, and what it put out."""
         request = {"arguments": arguments, "env": dict(env), "folder": str(Path.cwd())}
-        (out, stdout), (alerted, answer) = os.pipe(), os.pipe()
-        with os.fdopen(out, encoding="utf-8", newline="") as output, os.fdopen(alerted) as ending:
+        (out, stdout), (ended, answer) = os.pipe(), os.pipe()
+        with os.fdopen(out, encoding="utf-8", newline="") as output, os.fdopen(ended) as ending:
             try:
                 files = [stdin, stdout, stderr, answer]
                 socket.send_fds(self._socket, [json.dumps(request).encode()], files)
@@ -76,7 +77,7 @@ class Commands:
 
 @cache
 def commands() -> Commands:
-    """The one of this process, started when first asked for."""
+    """The one `Commands` of this process, started at the first call."""
     started = Commands()
     atexit.register(started.close)
     return started
@@ -86,15 +87,15 @@ def serve(number: int) -> None:
     """Fork a process for each request that arrives at this socket, until its other end closes."""
     program.build()
     gc.freeze()
-    # Whom it forks it never waits for.
+    # It never waits for the processes that it forks.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=number) as api:
+    with socket.socket(fileno=number) as requests:
         while True:
-            request, files, _, _ = socket.recv_fds(api, REQUEST_BYTES, 4)
+            request, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES, 4)
             if not request:
                 return
             if os.fork() == 0:
-                api.close()
+                requests.close()
                 _watch(json.loads(request), files)
             for file in files:
                 os.close(file)
@@ -132,7 +133,7 @@ def _become(request: dict[str, Any], standard: list[int]) -> NoReturn:
 
 
 def _exit_code() -> int:
-    """What Python would exit with; messages of the end are written."""
+    """What Python would exit with; the message of an exit or an error goes to standard error."""
     try:
         program.main()
     except SystemExit as end:

@@ -19,7 +19,7 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
-        """None where no such process lives; one that is dead and not yet buried does not live."""
+        """None where no such process lives; a zombie, dead and not yet reaped, does not live."""
         try:
             identity = cls(pid, _born(psutil.Process(pid)))
         except psutil.NoSuchProcess:
@@ -27,6 +27,7 @@ class Identity:
         return identity if identity.is_alive() else None
 
     def is_alive(self) -> bool:
+        """Whether the process runs, or has ended but still has threads that hold its files."""
         process = self._process()
         if process is None:
             return False
@@ -38,10 +39,11 @@ class Identity:
         except psutil.NoSuchProcess:
             return False
         if not is_ending:
-            bury(self.pid)
+            reap(self.pid)
         return is_ending
 
     def signal(self, number: int) -> None:
+        """Send a signal to this process, and to no other that has its pid by now."""
         if self.is_alive() and (process := self._process()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
@@ -63,8 +65,8 @@ class Identity:
             return None
 
 
-def bury(pid: int) -> None:
-    """A dead child keeps its pid until its parent asks for it; others bury their own."""
+def reap(pid: int) -> None:
+    """Free the pid of a dead child of ours; a child of another process is left to that one."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 

@@ -31,6 +31,7 @@ class Postgres:
 
     @property
     def databases(self) -> Databases:
+        """Databases and roles of services on this server."""
         return self.found.databases
 
 
@@ -43,9 +44,11 @@ class Broker:
 
     @property
     def management(self) -> Management:
+        """The management API with the administrator's login."""
         return self.found.management
 
     def admin_url(self, vhost: str = "/") -> str:
+        """The AMQP URL of the administrator for this vhost."""
         return self.found.amqp_url(self.management.user, self.management.password, vhost)
 
     def management_url(self) -> str:
@@ -54,12 +57,15 @@ class Broker:
         return f"{scheme}://{self.management.user}:{self.management.password}@{rest}"
 
     def url_of(self, user: str, *, vhost: str = "/") -> str:
+        """The AMQP URL of a user whose password we keep."""
         return self.found.amqp_url(user, self.password_of(user), vhost)
 
     def password_of(self, user: str) -> str:
+        """The password of a user, made up once."""
         return kept_secret(self.secrets / f"{user}.password")
 
     def add_vhost(self, vhost: str) -> None:
+        """Make the vhost, where the administrator may do everything."""
         self.management.put_vhost(vhost)
         self.management.put_permissions(
             vhost, self.management.user, configure=".*", write=".*", read=".*"
@@ -101,7 +107,7 @@ def broker_for_tests(folder: Path) -> Iterator[Broker]:
 
 
 def _end(found: FoundBroker | FoundPostgres) -> None:
-    """Nothing in it is worth saving, and an orderly end takes half a minute."""
+    """Kill it first: nothing in it is worth saving, and an orderly end takes half a minute."""
     if found.server is not None:
         found.server.kill()
     found.stop()

@@ -41,19 +41,23 @@ class PostgresNode:
 
     @property
     def port(self) -> int:
+        """The port that the folder keeps; another one where it was taken at a start."""
         return kept_port(self.folder / "port")
 
     @property
     def pid(self) -> int | None:
+        """The pid of the server; None where it does not run."""
         return self._process.pid
 
     @property
     def admin_url(self) -> str:
+        """The URL of the superuser, with driver and password."""
         password = kept_secret(self._secrets / f"{ADMIN}.password")
         return f"postgresql+asyncpg://{ADMIN}:{password}@127.0.0.1:{self.port}/postgres"
 
     @property
     def databases(self) -> Databases:
+        """Databases and roles of services on this server."""
         return Databases(self.admin_url, self._secrets)
 
     def start(self) -> None:
@@ -78,17 +82,20 @@ class PostgresNode:
             self._process.kill9()
 
     def restart(self) -> None:
+        """Stop, then start, on the same data."""
         self.stop()
         self.start()
 
     def is_running(self) -> bool:
+        """Whether the recorded process lives."""
         return self._process.is_running()
 
     def create_database(self, name: str, password: str | None = None) -> str:
-        """The url of that database for its own role; asked again, the same url."""
+        """The URL of that database for its own role; a second call gives the same URL."""
         return self.databases.create(name, password)
 
     def drop_database(self, name: str) -> None:
+        """Remove the database, whoever is connected to it, and its role."""
         self.databases.drop(name)
 
     def _prefix(self) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 # A shell started in the background ignores these, and a child would inherit that.
-CHECKED_AGAIN = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+SIGNALS_RESTORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
 
 class NotStarted(RuntimeError):
@@ -49,10 +49,12 @@ class Process:
 
     @property
     def pid(self) -> int | None:
+        """The pid of the living process; None where there is none."""
         identity = self.identity
         return identity.pid if identity else None
 
     def is_running(self) -> bool:
+        """Whether the recorded process lives."""
         return self.identity is not None
 
     def start(
@@ -70,11 +72,11 @@ class Process:
 
     def adopt(self, pid: int) -> None:
         """Record a process that somebody else started as this one."""
-        from .identity import Identity, bury  # as above
+        from .identity import Identity, reap  # as above
 
         identity = Identity.of(pid)
         if identity is None:
-            bury(pid)
+            reap(pid)
             raise NotStarted(f"{self.name} ended at once.\n{self.log_tail()}")
         write_atomically(self.record, json_text.dumps(asdict(identity)))
 
@@ -87,16 +89,16 @@ class Process:
 
     def stop(self, grace: float = 10.0, *, by: int = signal.SIGTERM) -> None:
         """Ask it to end, then what it started and left behind; when the grace is over, end all."""
-        family = self._family()
+        processes = self._process_tree()
         # A server knows best how to end its children, so they are asked only once it is gone.
-        if _end(family[:1], by, within=grace):
-            _end(family[1:], by, within=grace)
-        _kill(family)
+        if _end(processes[:1], by, within=grace):
+            _end(processes[1:], by, within=grace)
+        _kill(processes)
         self.record.unlink(missing_ok=True)
 
     def kill9(self) -> None:
         """As a power cut would: no chance to save anything, for it and all that it started."""
-        _kill(self._family())
+        _kill(self._process_tree())
         self.record.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = 20) -> str:
@@ -120,26 +122,26 @@ class Process:
             ],
             setsid=True,
             setsigmask=[],
-            setsigdef=CHECKED_AGAIN,
+            setsigdef=SIGNALS_RESTORED,
         )
 
-    def _family(self) -> list[Identity]:
+    def _process_tree(self) -> list[Identity]:
         """The process first, then all that descend from it, also those with a session of theirs."""
-        eldest = self.identity
-        return [eldest, *eldest.descendants()] if eldest else []
+        root = self.identity
+        return [root, *root.descendants()] if root else []
 
 
-def _all_gone(family: Sequence[Identity]) -> bool:
-    return not any([member.is_alive() for member in family])
+def _all_gone(processes: Sequence[Identity]) -> bool:
+    return not any([process.is_alive() for process in processes])
 
 
-def _end(members: Sequence[Identity], by: int, *, within: float) -> bool:
-    for member in members:
-        member.signal(by)
-    return wait_until(lambda: _all_gone(members), within=within)
+def _end(processes: Sequence[Identity], by: int, *, within: float) -> bool:
+    for process in processes:
+        process.signal(by)
+    return wait_until(lambda: _all_gone(processes), within=within)
 
 
-def _kill(family: Sequence[Identity]) -> None:
-    if not _end(family, signal.SIGKILL, within=60):
-        alive = [member.pid for member in family if member.is_alive()]
+def _kill(processes: Sequence[Identity]) -> None:
+    if not _end(processes, signal.SIGKILL, within=60):
+        alive = [process.pid for process in processes if process.is_alive()]
         raise RuntimeError(f"processes {alive} do not end, not even when killed")

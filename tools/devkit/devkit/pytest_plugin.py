@@ -1,4 +1,4 @@
-"""The pytest plugin: real servers, migrated databases, an HTTP client, tokens, and patience."""
+"""The pytest plugin: fixtures for real servers, databases and tokens, and waiting for effects."""
 
 from __future__ import annotations
 
@@ -7,41 +7,50 @@ import gc
 import inspect
 import os
 import shutil
-import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import asyncpg
-import httpx
 import pytest
 import structlog
-from cryptography.fernet import Fernet
-from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import KeySet, OKPKey
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from shared.kernel.auth.tokens import ALGORITHM, LoadedKeys, Role, Verifier
-from shared.kernel.data import migrations
-from shared.kernel.data.tables import APPEND_ONLY_SQL, NOTIFY_SQL, REPLAY_SQL
-from shared.kernel.data.tables import metadata as messaging_metadata
-from shared.kernel.encryption.sealer import Sealer, attach_sealer
-from shared.kernel.installed import installed_services
 from shared.kernel.messaging import topology
-from shared.kernel.runtime import Runtime
-from shared.kernel.service.spec import spec_of
-from shared.kernel.settings import Settings
 
 from .containers import engine_answers
 from .nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .processes import Process
 from .state import locked
+from .testing_api import SEAL_KEY, Api, Tokens, api, test_settings
+from .testing_databases import (
+    TestDatabases,
+    closed,
+    database_session,
+    drop_sessions,
+    make_kernel_tables,
+    rolled_back,
+)
+
+__all__ = [
+    "PATIENCE",
+    "SEAL_KEY",
+    "Api",
+    "Broker",
+    "Postgres",
+    "TestDatabases",
+    "Tokens",
+    "Vhost",
+    "api",
+    "closed",
+    "database_session",
+    "drop_sessions",
+    "eventually",
+    "make_kernel_tables",
+    "rolled_back",
+    "test_settings",
+]
 
 T = TypeVar("T")
 
@@ -60,14 +69,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: the collector need not go through it again and again."""
+    """What is imported by now stays, so the collector need not look at it again."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def swept() -> Iterator[None]:
-    """What a module leaves to the collector is reported of that module, and of no other."""
+    """Collects after each module, so that a warning names the module that left it."""
     yield
     gc.collect()
 
@@ -83,7 +92,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """Says on which servers the run stands, and what a missing engine leaves out."""
+    """Says which servers the run uses, and what a missing engine leaves out."""
     kind = os.environ.get("TAAWON_TEST_NODES", "auto")
     if engine_answers():
         return [f"servers: {kind}; a Docker engine answers"]
@@ -92,15 +101,13 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says which servers there really were, so that nobody has to believe it."""
-    if STOOD_ON:
-        terminalreporter.line(f"stood on {', '.join(STOOD_ON)}")
+    """Says which servers there really were, with product and version."""
+    if SERVERS_USED:
+        terminalreporter.line(f"servers used: {', '.join(SERVERS_USED)}")
 
 
-STOOD_ON: list[str] = []
+SERVERS_USED: list[str] = []
 """Product, version and source of each server that this run used."""
-
-SEAL_KEY = Fernet.generate_key().decode()
 
 
 PATIENCE = 180.0
@@ -110,7 +117,10 @@ PATIENCE = 180.0
 async def eventually(
     look: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE, every: float = 0.02
 ) -> T:
-    """Look until what is seen is truthy; fail with the last sight after `within` seconds."""
+    """Call `look` every `every` seconds until its result is truthy, and return that.
+
+    Fails after `within` seconds with what was seen last.
+    """
     deadline = time.monotonic() + within
     while True:
         seen = look()
@@ -121,25 +131,6 @@ async def eventually(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last seen: {seen!r}")
         await asyncio.sleep(every)
-
-
-def _apart(work: Callable[[], T]) -> T:
-    """Run in a thread of its own: migrations start an event loop, and ours may be running."""
-    result: list[T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(work())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
 
 
 @pytest.fixture(scope="session")
@@ -173,9 +164,9 @@ def postgres(run_folder: Path) -> Iterator[Postgres]:
     """A real PostgreSQL: a container where an engine answers, else a private node."""
     with postgres_for_tests(run_folder / "postgres") as node:
         version = node.databases.run("SHOW server_version").split()[0]
-        STOOD_ON.append(f"PostgreSQL {version} ({node.found.source})")
+        SERVERS_USED.append(f"PostgreSQL {version} ({node.found.source})")
         if node.found.server is not None:
-            node.databases.run(_HASTE)
+            node.databases.run(_LESS_DURABLE)
         yield node
 
 
@@ -184,89 +175,21 @@ def rabbitmq(run_folder: Path) -> Iterator[Broker]:
     """A real RabbitMQ: a container where an engine answers, else a private node."""
     with broker_for_tests(run_folder / "rabbitmq") as node:
         version = node.management.get("overview")["rabbitmq_version"]
-        STOOD_ON.append(f"RabbitMQ {version} ({node.found.source})")
+        SERVERS_USED.append(f"RabbitMQ {version} ({node.found.source})")
         yield node
 
 
 # What the disk has not yet is lost by a power cut only, and this server has one run to live.
-_HASTE = """
+_LESS_DURABLE = """
 ALTER SYSTEM SET synchronous_commit = off;
 ALTER SYSTEM SET checkpoint_timeout = '1h';
 SELECT pg_reload_conf();
 """
-# Nobody may be connected to a database that is copied, and a session may end late.
-_CLOSE = """
-ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name}';
-"""
-_COPY = """
-CREATE DATABASE "{name}" OWNER "{template}" TEMPLATE "{template}";
-REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;
-"""
-
-
-class TestDatabases:
-    """Databases for tests: one migrated template per service, and copies of it."""
-
-    __test__ = False
-
-    def __init__(self, postgres: Postgres) -> None:
-        self._postgres = postgres
-        self._migrated: dict[str, str] = {}
-        self._templates: dict[str, URL] = {}
-
-    def scratch(self) -> str:
-        """An empty database of its own."""
-        return self._postgres.databases.create(_unused_name())
-
-    def kernel(self) -> str:
-        """A database of its own with the kernel's tables and nothing else."""
-        return self._copy("kernel", lambda url: asyncio.run(make_kernel_tables(url)))
-
-    def migrated(self, service: str) -> str:
-        """The service's migrated database, shared by tests that roll back."""
-        if service not in self._migrated:
-            self._migrated[service] = self.fresh(service)
-        return self._migrated[service]
-
-    def fresh(self, service: str) -> str:
-        """A migrated database that nobody else uses, for tests that commit."""
-        return self._copy(service, lambda url: migrations.upgrade(service, url))
-
-    def _copy(self, kind: str, prepare: Callable[[str], None]) -> str:
-        """A database made from the template of this kind, whose role is that of all its copies."""
-        if kind not in self._templates:
-            self._templates[kind] = self._template(prepare)
-        template, name = self._templates[kind], _unused_name()
-        self._postgres.databases.run(_COPY.format(name=name, template=template.database))
-        return template.set(database=name).render_as_string(hide_password=False)
-
-    def _template(self, prepare: Callable[[str], None]) -> URL:
-        """A database that was prepared once, and to which nobody connects any more."""
-        url = self.scratch()
-        _apart(lambda: prepare(url))
-        template = make_url(url)
-        self._postgres.databases.run(_CLOSE.format(name=template.database))
-        return template
-
-
-def _unused_name() -> str:
-    return f"t{uuid.uuid4().hex[:12]}"
-
-
-async def make_kernel_tables(url: str) -> None:
-    """The kernel's tables and functions, in an empty database."""
-    engine = create_async_engine(url)
-    async with engine.begin() as tx:
-        await tx.run_sync(messaging_metadata.create_all)
-        raw = await tx.get_raw_connection()
-        for script in (NOTIFY_SQL, APPEND_ONLY_SQL, REPLAY_SQL):
-            await raw.driver_connection.execute(script)  # type: ignore[union-attr]  # asyncpg's
-    await engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def databases(postgres: Postgres) -> TestDatabases:
+    """Databases of the test run, on its PostgreSQL."""
     return TestDatabases(postgres)
 
 
@@ -276,132 +199,10 @@ def postgres_url(databases: TestDatabases) -> str:
     return databases.scratch()
 
 
-@asynccontextmanager
-async def rolled_back(url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    """Sessions whose commits are savepoints of one transaction that is rolled back at the end."""
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        outer = await connection.begin()
-        yield async_sessionmaker(
-            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-        )
-        await outer.rollback()
-    await engine.dispose()
-
-
-@asynccontextmanager
-async def database_session(url: str) -> AsyncIterator[AsyncSession]:
-    """One session, rolled back at the end."""
-    async with rolled_back(url) as sessions, sessions() as session:
-        yield session
-
-
-class Tokens:
-    """An issuer of the test's own."""
-
-    issuer = "taawon-registry"
-    audience = "taawon"
-
-    def __init__(self) -> None:
-        self.key = OKPKey.generate_key("Ed25519", {"kid": "test", "use": "sig", "alg": ALGORITHM})
-
-    @property
-    def verifier(self) -> Verifier:
-        public = KeySet([OKPKey.import_key(self.key.as_dict(private=False))])
-
-        async def load() -> KeySet:
-            return public
-
-        return Verifier(LoadedKeys(load), issuer=self.issuer, audience=self.audience)
-
-    def issue(
-        self,
-        *roles: Role | str,
-        subject: uuid.UUID | None = None,
-        provinces: Iterable[str] = (),
-        partner: str | None = None,
-        cooperatives: Iterable[uuid.UUID] = (),
-        **claims: Any,
-    ) -> str:
-        """A signed token; `claims` replace what it would say otherwise."""
-        body = {
-            "iss": self.issuer,
-            "aud": self.audience,
-            "sub": str(subject or uuid.uuid4()),
-            "iat": int(time.time()),
-            "exp": int(time.time()) + 24 * 3600,
-            "roles": [str(role) for role in roles],
-            "provinces": list(provinces),
-            "partner": partner,
-            "cooperatives": [str(c) for c in cooperatives],
-            **claims,
-        }
-        return jwt.encode({"alg": ALGORITHM, "kid": "test"}, body, self.key, [ALGORITHM])
-
-    def headers(self, *roles: Role | str, **more: Any) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.issue(*roles, **more)}"}
-
-
 @pytest.fixture(scope="session")
 def tokens() -> Tokens:
+    """One issuer of tokens for the whole run."""
     return Tokens()
-
-
-def test_settings(service: str, database_url: str, **overrides: Any) -> Settings:
-    """Settings of a service under test; nothing comes from the environment."""
-    kind = spec_of(service).settings if service in installed_services() else Settings
-    return kind(
-        service=service,
-        **{
-            "database_url": database_url,
-            "amqp_url": "amqp://nobody@127.0.0.1:1/",
-            "jwks_url": "http://127.0.0.1:1/",
-            "seal_keys": SEAL_KEY,
-            # Many tests in one minute, all from one address.
-            "rate_limit": 0,
-            "rate_limit_address": 0,
-            "rate_limit_sign_in": 0,
-            **overrides,
-        },
-    )
-
-
-test_settings.__test__ = False  # type: ignore[attr-defined]  # a builder, not a test
-
-
-@dataclass
-class Api:
-    """The HTTP API of a service, in process, on a database that is rolled back."""
-
-    http: httpx.AsyncClient
-    sessions: async_sessionmaker[AsyncSession]
-    app: FastAPI
-    runtime: Runtime
-
-
-@asynccontextmanager
-async def api(
-    create_app: Callable[[Settings], FastAPI],
-    service: str,
-    database_url: str,
-    tokens: Tokens,
-    **overrides: Any,
-) -> AsyncIterator[Api]:
-    """Drive the service's routes without its broker; every commit is rolled back at the end."""
-    settings = test_settings(service, database_url, **overrides)
-    app = create_app(settings)
-    async with rolled_back(database_url) as sessions:
-        attach_sealer(sessions, Sealer([SEAL_KEY]))
-        runtime = Runtime(
-            settings=settings,
-            sessions=sessions,
-            verifier=tokens.verifier,
-            sealer=Sealer([SEAL_KEY]),
-        )
-        app.state.runtime = runtime
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield Api(http, sessions, app, runtime)
 
 
 @dataclass(frozen=True)
@@ -413,7 +214,7 @@ class Vhost:
     admin_url: str
 
     def url(self, service: str) -> str:
-        """The service's own way in."""
+        """The AMQP URL of this vhost with the service's own login."""
         return self.broker.url_of(service, vhost=self.name)
 
 
@@ -429,30 +230,3 @@ def vhosts(rabbitmq: Broker) -> Callable[..., Vhost]:
         return Vhost(rabbitmq, name, rabbitmq.admin_url(name))
 
     return make
-
-
-async def drop_sessions(admin_url: str) -> None:
-    """End every other connection to a database, as a failing network would."""
-    url = make_url(admin_url).set(drivername="postgresql")
-    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    finally:
-        await connection.close()
-
-
-_OPEN = 'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true;'
-
-
-@asynccontextmanager
-async def closed(postgres: Postgres, database_url: str) -> AsyncIterator[None]:
-    """The database refuses everybody meanwhile."""
-    name = database_url.rpartition("/")[2]
-    await asyncio.to_thread(postgres.databases.run, _CLOSE.format(name=name))
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(postgres.databases.run, _OPEN.format(name=name))

@@ -39,25 +39,31 @@ class RabbitNode:
 
     @property
     def pid(self) -> int | None:
+        """The pid of the server; None where it does not run."""
         return self._server.pid
 
     @property
     def management_url(self) -> str:
+        """Where the management API answers, on loopback."""
         return f"http://127.0.0.1:{self._port('management')}"
 
     @property
     def management(self) -> Management:
+        """The management API with the administrator's login."""
         return Management(self.management_url, ADMIN, self._password)
 
     @property
     def address(self) -> str:
+        """Host and port of AMQP, on loopback."""
         return f"127.0.0.1:{self._port('amqp')}"
 
     @property
     def admin_url(self) -> str:
+        """The AMQP URL of the administrator, for the default vhost."""
         return self.amqp_url(ADMIN, self._password)
 
     def amqp_url(self, user: str, password: str, vhost: str = "/") -> str:
+        """The AMQP URL of any user and vhost of this node."""
         return amqp_url(self.address, user, password, vhost)
 
     def start(self) -> None:
@@ -83,10 +89,12 @@ class RabbitNode:
             self._server.kill9()
 
     def restart(self) -> None:
+        """Stop, then start, on the same data."""
         self.stop()
         self.start()
 
     def is_running(self) -> bool:
+        """Whether the recorded process of the server lives."""
         return self._server.is_running()
 
     def _end(self) -> None:

@@ -38,7 +38,7 @@ RATES = {
     "TAAWON_RATE_LIMIT_ADDRESS": "120000",
     "TAAWON_RATE_LIMIT_SIGN_IN": "6000",
 }
-"""Everybody comes from this machine, and the demo looks many times a second."""
+"""Requests per minute: all come from this one machine, and the demo sends many each second."""
 
 
 @dataclass
@@ -54,10 +54,12 @@ class Stack(Place):
 
     @cached_property
     def postgres(self) -> Postgres:
+        """The PostgreSQL of this folder, found or started at the first use."""
         return postgres_for(self.folder / "postgres")
 
     @cached_property
     def broker(self) -> Broker:
+        """The RabbitMQ of this folder, found or started at the first use."""
         return broker_for(self.folder / "rabbitmq")
 
     def start(self) -> None:
@@ -88,7 +90,7 @@ class Stack(Place):
     def start_processes(self) -> None:
         """All services and the provisioner, at once; ready afterwards."""
         for service in SERVICES:
-            self._choose_port(service)  # before any starts: they are told where the issuer is
+            self._choose_port(service)  # before any starts: each is given the URL of the issuer
         for name in (*SERVICES, PROVISIONER):
             self.launch(name)
         for service in SERVICES:
@@ -121,9 +123,11 @@ class Stack(Place):
             self.wait_ready(name)
 
     def wait_ready(self, service: str, within: float = 300) -> None:
+        """Wait until the service is ready; raises NotStarted after `within` seconds."""
         self.process(service).wait_for(lambda: self.is_ready(service), within=within)
 
     def is_ready(self, service: str) -> bool:
+        """Whether `/readyz` of the service answers 200."""
         try:
             return httpx.get(f"{self.url(service)}/readyz", timeout=10).status_code == 200
         except httpx.HTTPError:
@@ -134,7 +138,7 @@ class Stack(Place):
         return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
 
     def stop_processes(self) -> None:
-        """All at once: each ends what it has at hand."""
+        """All at once: each finishes what it works on."""
         with ThreadPoolExecutor() as pool:
             ends = [
                 pool.submit(self.process(name).stop, grace=25) for name in (PROVISIONER, *SERVICES)
@@ -162,6 +166,7 @@ class Stack(Place):
         return [sys.executable, "-m", "cli.program"], self.environment("registry")
 
     def database_url(self, service: str) -> str:
+        """The URL of the service's database with its own role; made where it is not there."""
         return self.postgres.databases.create(service)
 
     def environment(self, name: str) -> dict[str, str]:

@@ -38,27 +38,34 @@ class Place:
         self.folder = self.folder.absolute()
 
     def was_started(self) -> bool:
+        """Whether anything was ever started in this folder."""
         return (self.folder / "ports").is_dir()
 
     def url(self, service: str) -> str:
+        """Where the service answers over HTTP; port 0 where it was never started."""
         port = self.port_file(service)
         number = port.read_text().strip() if port.exists() else "0"
         return f"http://127.0.0.1:{number}"
 
     def port_file(self, service: str) -> Path:
+        """The file that keeps the port of the service."""
         return self.folder / "ports" / service
 
     def process(self, name: str) -> Process:
+        """The process of a service or of the provisioner, running or not."""
         return Process(self.folder / "processes", name)
 
     @property
     def operator(self) -> str:
+        """The e-mail that the operator signs in with."""
         return OPERATOR
 
     def log_of(self, process: str) -> Path:
+        """The log of one process."""
         return self.process(process).log
 
     def stopped(self) -> tuple[str, ...]:
+        """Processes beside the services that should run, and do not."""
         return () if self.process(PROVISIONER).is_running() else (PROVISIONER,)
 
     def management(self) -> Management | None:
@@ -72,6 +79,7 @@ class Place:
 
     @property
     def operator_password(self) -> Path:
+        """The file of the operator's password, once `taawon up` made one."""
         return self.folder / "secrets" / "operator.password"
 
 

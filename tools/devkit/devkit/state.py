@@ -52,10 +52,12 @@ def usable_port(path: Path) -> int:
 
 
 def free_port() -> int:
+    """Any port of `PORTS` that nobody listens on."""
     return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
 
 
 def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback address."""
     with socket.socket() as probe:
         # As servers do: a connection that is still fading away does not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

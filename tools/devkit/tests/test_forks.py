@@ -34,7 +34,7 @@ def test_commands_that_run_at_once_keep_their_output_apart():
         assert [len(each.stdout.splitlines()) for each in drawn] == [n + 1 for n in counts]
 
 
-def test_a_refusal_is_an_exit_code():
+def test_a_refused_command_ends_with_an_exit_code():
     refused = commands().run("register", "import", "/nowhere.csv", env=NOTHING)
 
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -107,7 +107,7 @@ def test_a_program_that_is_never_ready_is_not_waited_for_without_end(program):
     assert time.monotonic() - begun < PATIENCE
 
 
-def test_a_dead_child_is_buried(program):
+def test_a_dead_child_is_reaped(program):
     pid = program.start(["sleep", "0.1"], env=ENV)
 
     assert wait_until(lambda: not program.is_running(), within=PATIENCE)

@@ -56,7 +56,7 @@ async def publish(url: str, queue: str) -> int:
 
 
 def is_written_down(folder: Path, queue: str) -> bool:
-    """RabbitMQ writes the name of a new queue half a second later, and forgets it in a crash."""
+    """RabbitMQ writes the name of a new queue half a second later, and loses it in a crash."""
     return any(f"_{queue}".encode() in file.read_bytes() for file in folder.rglob("names.dets"))
 
 

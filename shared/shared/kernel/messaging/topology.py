@@ -159,7 +159,9 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
 
 async def _declare_tier(channel: AbstractChannel, tier: Tier) -> str:
     exchange = await channel.declare_exchange(tier.name, "fanout", durable=True)
-    arguments = _safe_quorum(**{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": RETRY_EXCHANGE})
+    arguments = _safe_quorum(
+        **{"x-message-ttl": tier.ttl_ms, "x-dead-letter-exchange": RETRY_EXCHANGE}
+    )
     queue = await channel.declare_queue(tier.name, durable=True, arguments=arguments)
     await queue.bind(exchange)
     return tier.name

@@ -23,7 +23,7 @@ STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO:
 def doctor(
     urls: Urls = None,
     token: Token = None,
-    vhost: Annotated[str, typer.Option(help="Where events travel.")] = VHOST,
+    vhost: Annotated[str, typer.Option(help="The virtual host of events.")] = VHOST,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Look for what is wrong, and say what to do next. Looking changes nothing.

@@ -63,7 +63,7 @@ def publish(
     what: Annotated[Kind, typer.Argument(help="A draft call, or a submitted idea.")],
     name: Annotated[str, typer.Argument(metavar="ID", help="Its id.")],
     yes: Annotated[
-        bool, typer.Option("--yes", help="Confirm what is seen without a question.")
+        bool, typer.Option("--yes", help="Confirm the number that is seen without a question.")
     ] = False,
     urls: Urls = None,
     token: Token = None,

@@ -18,7 +18,7 @@ from shared.errors import Conflict, DomainError, NotFound
 
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60
-"""How long a service that is being started anew is waited for; the run goes on with it."""
+"""How long to wait for a service that is starting again; the run goes on with it."""
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 Service = Annotated[str, typer.Argument(help="The service whose events they are.")]
@@ -29,7 +29,7 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Begin it, and do not wa
 
 
 class ServiceRefused(DomainError):
-    """The service did not do it."""
+    """The service refused the request; the message is what it said."""
 
 
 class UnknownService(NotFound):
@@ -49,10 +49,10 @@ def snapshot(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Send what is so now, in its newest events, to a queue whose projection has to be built again.
+    """Send the present state of a service to a queue whose projection has to be built again.
 
     Empty the projection first, where it is to be emptied. Live events go on meanwhile, and a newer
-    one wins. Exit code 1 where it was refused or did not get to its end.
+    one wins. The exit code is 1 where the service refused the run or did not finish it.
 
     Example: taawon snapshot registry --to notifications.store_imported_cooperatives --reason "…"
     """
@@ -65,10 +65,12 @@ def replay(
     to: Queue,
     reason: Reason,
     since: Annotated[
-        datetime | None, typer.Option(formats=_MOMENTS, help="From then on; UTC unless it says.")
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help="From this moment on; UTC unless it says."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=_MOMENTS, help="Before then; now if not given.")
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help="Before this moment; now if not given."),
     ] = None,
     topics: Annotated[
         list[str] | None, typer.Option("--topic", help="Only these events; may be repeated.")
@@ -79,9 +81,9 @@ def replay(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Send events of the log to a queue once more, to fill a gap.
+    """Send kept events to a queue once more, to fill a gap.
 
-    The log is as long as TAAWON_OUTBOX_RETENTION_DAYS; it says so where part of the range is gone.
+    Events are kept for TAAWON_OUTBOX_RETENTION_DAYS; where part of the range is gone, it says so.
 
     Example: taawon replay registry --to notifications.store_partner --since 2026-11-24 --reason "…"
     """
@@ -121,7 +123,7 @@ def _carry_out(
 async def _follow(
     service: str, request: dict[str, Any], client: OperatorClient, *, wait: bool, quiet: bool
 ) -> dict[str, Any]:
-    run = _alerted(service, await client.send(service, "POST", "/replays", request))
+    run = _run_of(service, await client.send(service, "POST", "/replays", request))
     with _progress(quiet or not wait) as progress:
         task = progress.add_task(f"to {request['queue']}", total=run["total"] or None)
         while wait and run["state"] == "running":
@@ -138,10 +140,10 @@ async def _look_again(service: str, run: str, client: OperatorClient) -> dict[st
         answer = await client.send(service, "GET", f"/replays/{run}")
         away = answer.status in {0, 429} or answer.status >= 500
         if not away or time.monotonic() > deadline:
-            return _alerted(service, answer)
+            return _run_of(service, answer)
 
 
-def _alerted(service: str, answer: ServiceResponse) -> dict[str, Any]:
+def _run_of(service: str, answer: ServiceResponse) -> dict[str, Any]:
     if not answer.ok:
         raise ServiceRefused(f"{service}: {answer.trouble}")
     assert isinstance(answer.body, dict)

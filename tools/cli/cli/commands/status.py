@@ -29,7 +29,7 @@ COLUMNS = (
     "dead",
     "consumers",
     "messages",
-    "received",
+    "consumed",
 )
 WIDE = 120
 """Columns of a terminal that has room for the remarks beside the rest; else they stand below."""
@@ -69,7 +69,7 @@ def status(
 def _keep_looking(
     seen: Seen, client: OperatorClient, urls: Urls, token: Token, *, every: float
 ) -> None:
-    """Until the operator has seen enough. A token lives for minutes; a refused one is renewed."""
+    """Until Ctrl-C. A token lives for minutes; where it is refused, the operator signs in again."""
     console = Console()
     with Live(_table(seen, console.width), console=console) as live:
         try:
@@ -115,7 +115,9 @@ def _plain(seen: Seen) -> list[dict[str, Any]]:
             **asdict(one),
             "ready": is_ready(one),
             "status": one.status.model_dump(mode="json") if one.status else None,
-            "queues": [{**asdict(queue), "ready": queue.ready} for queue in _received(one, broker)],
+            "queues": [
+                {**asdict(queue), "ready": queue.ready} for queue in _queues_of(one, broker)
+            ],
             "audience_behind": audience_behind(services) if one.name == AUDIENCE else None,
         }
         for one in services
@@ -123,14 +125,15 @@ def _plain(seen: Seen) -> list[dict[str, Any]]:
 
 
 def is_ready(one: ServiceObservation) -> bool:
+    """Whether it answers and every check of its readiness passes; unknown checks do not pass."""
     return one.up and bool(one.checks) and all(one.checks.values())
 
 
 def _cells(one: ServiceObservation) -> tuple[str, ...]:
-    return (_state(one), *(_alerted(one.status) if one.status else ("?",) * 5))
+    return (_state(one), *(_status_cells(one.status) if one.status else ("?",) * 5))
 
 
-def _alerted(status: Status) -> tuple[str, ...]:
+def _status_cells(status: Status) -> tuple[str, ...]:
     outbox, dead = status.outbox, status.dead_letters
     return (
         status.version,
@@ -167,17 +170,17 @@ def _queue_cells(one: ServiceObservation, broker: BrokerObservation) -> tuple[st
     needed = len(one.status.consumers.queues) if one.status else 0
     if not needed:
         return "", ""
-    queues = _received(one, broker)
-    received = sum(bool(queue.consumers) for queue in queues)
-    ratio = f"{received}/{needed}"
+    queues = _queues_of(one, broker)
+    consumed = sum(bool(queue.consumers) for queue in queues)
+    ratio = f"{consumed}/{needed}"
     working = sum(queue.unacknowledged for queue in queues)
     return (
         f"{sum(queue.ready for queue in queues)} + {working}",
-        ratio if received == needed else f"[red]{ratio}[/red]",
+        ratio if consumed == needed else f"[red]{ratio}[/red]",
     )
 
 
-def _received(one: ServiceObservation, broker: BrokerObservation) -> list[QueueObservation]:
+def _queues_of(one: ServiceObservation, broker: BrokerObservation) -> list[QueueObservation]:
     """The queues of a service's consumers, in the order of their names."""
     wanted = set(one.status.consumers.queues) if one.status else set()
     return sorted((q for q in broker.queues if q.name in wanted), key=lambda queue: queue.name)

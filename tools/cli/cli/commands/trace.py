@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
-from cli.event_trace import Way, follow
+from cli.event_trace import EventTrace, follow
 from shared.errors import DomainError, NotFound
 
 
@@ -31,12 +31,12 @@ def trace(
     token: Token = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Follow one event, or a whole request, through all services: written, sent, taken or dead.
+    """Follow one event or request through all services: written, sent, processed or dead.
 
     To partners: "fed" into a feed, "handed over" by a channel for the first time.
 
-    An event is "sent" when its confirmation was noted, so a quick consumer may come before. Sent
-    events are deleted after TAAWON_OUTBOX_RETENTION_DAYS.
+    An event is "sent" when its confirmation was noted, so a quick consumer may be listed before.
+    Sent events are deleted after TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon trace 0199b1c2-…    (the X-Correlation-ID of any answer will do)
     """
@@ -52,7 +52,7 @@ def trace(
     _show(way)
 
 
-def _refuse_empty(client: OperatorClient, name: str, way: Way) -> None:
+def _refuse_empty(client: OperatorClient, name: str, way: EventTrace) -> None:
     if way.steps:
         return
     if way.silent:
@@ -60,12 +60,11 @@ def _refuse_empty(client: OperatorClient, name: str, way: Way) -> None:
         raise NoServiceAnswered(f"nothing is known of {name}, but not all answered ({said})")
     raise NoTrace(
         f"none of {', '.join(client.urls)} knows {name}: give an event id or the X-Correlation-ID"
-        f" of"
-        " an answer"
+        " of an answer"
     )
 
 
-def _show(way: Way) -> None:
+def _show(way: EventTrace) -> None:
     table = Table("after", "service", "", "event", "")
     table.title = f"from {way.steps[0].at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
     table.title_justify = "left"

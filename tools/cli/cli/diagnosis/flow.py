@@ -9,6 +9,7 @@ from .observations import Finding, Observations, Rule, Severity, known_statuses
 OLD_SECONDS = 30.0
 """An event leaves within a second; one that waits this long does not leave by itself."""
 STILL_SECONDS = 60.0
+"""Longest time between two looks of a relay at its outbox."""
 HELD_SECONDS = 60.0
 """Longest time that a batch may take: the broker is given ten seconds to confirm."""
 
@@ -60,10 +61,10 @@ def _relay_stuck(seen: Observations) -> Iterator[Finding]:
 
 def _relay_still(seen: Observations) -> Iterator[Finding]:
     for name, status in known_statuses(seen):
-        turned = status.measured.get("taawon_relay_last_run_timestamp_seconds")
-        if not turned or status.at is None or not status.database.answers:
+        last_run = status.measured.get("taawon_relay_last_run_timestamp_seconds")
+        if not last_run or status.at is None or not status.database.answers:
             continue
-        still = status.at.timestamp() - turned
+        still = status.at.timestamp() - last_run
         if still > STILL_SECONDS:
             yield Finding(
                 Severity.ERROR,

@@ -1,7 +1,7 @@
 """What is wrong with alerting people and partners, by what notifications measures of itself.
 
-The limits are those of the alerts in deploy/prometheus. An alert waits some minutes before it is
-one; who looks once is advised to look again.
+The limits are those of the alerts in deploy/prometheus. Prometheus waits some minutes before it
+raises one; this looks once, so its advice is often to look again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .observations import Finding, Observations, Rule, ServiceObservation, Sever
 
 AUDIENCE, REGISTER = "notifications", "registry"
 PARTNER_QUEUE_SECONDS = 120.0
-"""The provisioner makes a partner queue within a second; after so many it is not being made."""
+"""The provisioner makes a partner queue within a second; one that waits longer is not made."""
 FEED_SECONDS = 300.0
 AGAIN = "look again in a minute"
 
@@ -42,8 +42,8 @@ def _audience(seen: Observations) -> Iterator[Finding]:
             f"{behind} changes of the register are not in the audience",
             f"{AGAIN}: just after a change, or while an import runs, this is normal. Where the"
             " number stays, `taawon status` shows what waits in notifications.store_*; where"
-            " nothing"
-            " waits, have the present state sent again: docs/operations.md, TaawonAudienceBehind",
+            " nothing waits, have the present state sent again: docs/operations.md,"
+            " TaawonAudienceBehind",
             "taawon status",
         )
 
@@ -54,15 +54,15 @@ def _measured(seen: Observations) -> Iterator[tuple[Status, dict[str, float]]]:
             yield one.status, one.status.measured
 
 
-def _waiting_page(seen: Observations) -> Iterator[Finding]:
+def _without_fanout(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
         if without_fanout := measured.get("taawon_subjects_without_fanout"):
             yield Finding(
                 Severity.ERROR,
                 "subject-without-fanout",
                 AUDIENCE,
-                f"{without_fanout:.0f} open ideas or calls were alerted to nobody, and nobody holds"
-                f" them back",
+                f"nobody was alerted of {without_fanout:.0f} open ideas or calls, and nobody"
+                " holds them back",
                 f"{AGAIN}: a large fan-out takes seconds. Where it stays, see the dead letters of"
                 " notifications.follow_*, and `taawon trace` of the event that opened it",
                 f"taawon dead-letters list {AUDIENCE}",
@@ -71,12 +71,12 @@ def _waiting_page(seen: Observations) -> Iterator[Finding]:
 
 def _backfill(seen: Observations) -> Iterator[Finding]:
     for _, measured in _measured(seen):
-        if late := measured.get("taawon_backfill_waiting_cooperatives"):
+        if waiting := measured.get("taawon_backfill_waiting_cooperatives"):
             yield Finding(
                 Severity.WARNING,
                 "backfill-waits",
                 AUDIENCE,
-                f"{late:.0f} changed cooperatives are not matched against what is open",
+                f"{waiting:.0f} changed cooperatives are not matched against what is open",
                 f"{AGAIN}: after an import this is normal for minutes. Where the number stays, look"
                 " for `background work failed` in the log of notifications and start it again",
             )
@@ -153,7 +153,7 @@ def _held_back(seen: Observations) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    _waiting_page,
+    _without_fanout,
     _audience,
     _backfill,
     _partner_queues,

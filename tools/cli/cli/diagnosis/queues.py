@@ -9,7 +9,7 @@ from shared.kernel.messaging.addresses import RETRY, UNROUTED, dead_queue
 from .observations import Finding, Observations, QueueObservation, Rule, Severity
 
 BACKLOG = 1000
-"""Messages that a listened-to queue may hold while a large import passes."""
+"""Messages that a queue with a consumer may hold while a large import passes."""
 
 
 def _broker_unknown(seen: Observations) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _without_consumer(queue: QueueObservation) -> Finding:
         "queue-without-consumer",
         queue.name,
         f"nobody consumes {queue.name}, which holds {queue.messages} messages",
-        f"start {queue.name.partition('.')[0]}; where it runs, its log says why it does not listen",
+        f"start {queue.name.partition('.')[0]}; where it runs, its log says why nobody consumes",
         "taawon status",
     )
 

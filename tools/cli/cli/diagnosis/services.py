@@ -10,6 +10,7 @@ from shared.kernel.admin.schemas import Status
 from .observations import Finding, Observations, Rule, ServiceObservation, Severity, known_statuses
 
 SKEW_SECONDS = 2.0
+"""Largest difference of two clocks that is no finding."""
 
 
 def _services_down(seen: Observations) -> Iterator[Finding]:
@@ -184,7 +185,7 @@ def _long_statements(seen: Observations) -> Iterator[Finding]:
 
 
 def _clocks_differ(seen: Observations) -> Iterator[Finding]:
-    """Between the services: that of the machine that looks may be wrong itself."""
+    """Compares the services: the clock of the machine that looks may be wrong itself."""
     offsets = [(one.clock_ahead_seconds, one.name) for one in seen.services
             if one.clock_ahead_seconds is not None]  # fmt: skip
     if not offsets:
@@ -207,7 +208,7 @@ def _stopped(seen: Observations) -> Iterator[Finding]:
             Severity.ERROR,
             "process-stopped",
             name,
-            f"the process {name} does not run: partner queues are neither opened nor shut",
+            f"the process {name} does not run: partner queues are neither made nor removed",
             "start everything that does not run",
             "taawon up",
         )

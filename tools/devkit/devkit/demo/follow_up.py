@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 from devkit.client import Client
 from shared.kernel.waiting import wait_until
 
-from .results import PATIENCE, Correction, EventAlerted, NotInTime
-from .seeds_and_feeds import read_feed, seeds_of
+from .results import PATIENCE, Correction, EventFanout, NotInTime
+from .seeds_and_feeds import read_feed, seeds_of, totals_once_notified
 
-LOOKED_AT = 200
-"""Recipients of other events among whom one is sought that this call is not for."""
-LONGER = timedelta(days=15)
+RECIPIENTS_ASKED = 200
+"""Recipients of each other event that are asked about until one does not match the call."""
+EXTENSION = timedelta(days=15)
 REASON = "Plus de temps pour préparer les dossiers (démonstration)"
 EXTENDED = "deadline_extended"
 
@@ -29,20 +29,22 @@ class Moved:
     correction: Correction
 
 
-def call_of(events: list[EventAlerted], seed_key: str) -> EventAlerted:
+def call_of(events: list[EventFanout], seed_key: str) -> EventFanout:
     """The event of the call that this seed published: its title is known, its id is not."""
     today = datetime.now(UTC).date()
     seed = next(seed for seed in seeds_of("funding")(today) if seed.seed_key.startswith(seed_key))
     return next(event for event in events if event.title == seed.payload["title"]["fr"])
 
 
-def explain_silence(
-    operator: Client, call: EventAlerted, events: list[EventAlerted]
+def explain_missing_alert(
+    operator: Client, call: EventFanout, events: list[EventFanout]
 ) -> dict[str, Any]:
-    """Why the call went past a cooperative that other events reached; empty if none is found."""
+    """Why a cooperative that other events reached was not alerted of the call; empty if none is."""
     others = [event.subject_id for event in events if event.subject_id != call.subject_id]
     for other in others:
-        page = operator.get("notifications", f"/subjects/{other}/recipients", limit=LOOKED_AT)
+        page = operator.get(
+            "notifications", f"/subjects/{other}/recipients", limit=RECIPIENTS_ASKED
+        )
         for recipient in page["items"]:
             cooperative_id = recipient["cooperative_id"]
             path = f"/subjects/{call.subject_id}/why/{cooperative_id}"
@@ -57,16 +59,16 @@ def _name(operator: Client, cooperative_id: str) -> str:
     return str(record.get("name_fr") or record.get("name_ar") or cooperative_id)
 
 
-def extend(operator: Client, partner: Client, event: EventAlerted) -> Moved:
-    """Move the deadline once, however often the demo is alerted, and wait until it is known."""
+def extend(operator: Client, partner: Client, event: EventFanout) -> Moved:
+    """Move the deadline once, however often the demo is run, and wait until it is known."""
     call = operator.get("funding", f"/calls/{event.subject_id}")
-    wanted = _deadline(call) + LONGER
+    wanted = _deadline(call) + EXTENSION
     zone = call["deadline"]["zone"]
     if datetime.fromisoformat(call["deadline"]["at"]) < wanted.replace(tzinfo=ZoneInfo(zone)):
         deadline = {"local": wanted.isoformat(timespec="minutes"), "zone": zone}
         body = {"deadline": deadline, "reason": REASON}
         call = operator.post("funding", f"/calls/{event.subject_id}/extend", body)
-    totals = _totals_of(operator, event.subject_id, call["version"])
+    totals = totals_once_notified(operator, event.subject_id, version=call["version"])
     change = _event_of(partner, event.subject_id)
     corrected = sum(c["alerts"] for c in totals["corrections"] if c["kind"] == EXTENDED)
     return Moved(
@@ -77,28 +79,14 @@ def extend(operator: Client, partner: Client, event: EventAlerted) -> Moved:
 
 
 def _deadline(call: dict[str, Any]) -> datetime:
-    """What the clock shows at the first deadline of a replayed call, moved since or not."""
+    """The local time of the deadline that the seed gave this call, moved since or not."""
     made_on = datetime.fromisoformat(call["created_at"]).date()
     seed = next(s for s in seeds_of("funding")(made_on) if s.payload["title"] == call["title"])
     return datetime.fromisoformat(seed.payload["deadline"]["local"])
 
 
-def _totals_of(operator: Client, subject_id: str, version: int) -> dict[str, Any]:
-    """The totals once this version was alerted."""
-    seen: dict[str, Any] = {}
-
-    def is_alerted() -> bool:
-        nonlocal seen
-        seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
-        return int(seen["notified_version"]) >= version
-
-    if not wait_until(is_alerted, within=PATIENCE, every=0.02):
-        raise NotInTime(f"the new deadline of {subject_id} was not alerted in {PATIENCE:.0f} s")
-    return seen
-
-
 def _event_of(partner: Client, subject_id: str) -> dict[str, Any]:
-    """The event as a partner reads it: it is numbered into feeds apart from the alerts."""
+    """The event as a partner reads it: feeds are filled apart from the alerts."""
     found: list[dict[str, Any]] = []
 
     def is_there() -> bool:

@@ -62,6 +62,7 @@ class Participants:
 
     @property
     def secrets(self) -> Path:
+        """The folder of passwords and client credentials, kept for the next run."""
         return self.system.folder / "secrets"
 
     def operator(self) -> Client:

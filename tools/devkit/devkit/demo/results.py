@@ -14,8 +14,8 @@ class NotInTime(RuntimeError):
 
 
 @dataclass
-class EventAlerted:
-    """One event and who was alerted. `seconds`: from the request to the last alert visible."""
+class EventFanout:
+    """One event and the counts of its fan-out. `seconds`: from the request to the last alert."""
 
     id: str
     type: str
@@ -31,7 +31,7 @@ class EventAlerted:
 
 @dataclass
 class Received:
-    """One partner: events that its filter accepts, distinct ones that it read, repeats."""
+    """One partner: how many events its filter accepts, how many distinct ones it read, repeats."""
 
     slug: str
     expected: int
@@ -41,7 +41,7 @@ class Received:
 
 @dataclass
 class Correction:
-    """What those alerted before were alerted afterwards, and how many they are."""
+    """A correction of one kind, and how many of those alerted before got it."""
 
     subject_id: str
     kind: str
@@ -57,7 +57,7 @@ class DemoResult:
     import_seconds: float = 0.0
     audience_seconds: float = 0.0
     register: str = ""
-    events: list[EventAlerted] = field(default_factory=list)
+    events: list[EventFanout] = field(default_factory=list)
     partners: list[Received] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     why_not: dict[str, Any] = field(default_factory=dict)

@@ -19,6 +19,8 @@ COUNTED = ("matched", "alerted", "unknown", "twice")
 
 
 class EventRow(Protocol):
+    """What the table shows of one event; `seconds` is the time of its fan-out."""
+
     title: str
     matched: int
     eligible: int
@@ -29,11 +31,15 @@ class EventRow(Protocol):
 
 
 class Counted(Protocol):
+    """How many cooperatives were corrected."""
+
     @property
     def corrected(self) -> int: ...
 
 
 class MovedDeadline(Protocol):
+    """A deadline before and after, as readers see it."""
+
     @property
     def before(self) -> str: ...
     @property
@@ -52,9 +58,11 @@ class Fanouts:
         self._draw()
 
     def waiting(self, title: str) -> None:
+        """Show an event whose fan-out is not seen yet."""
         self._draw((_short(title), "…", "", "", "", ""))
 
     def row(self, row: EventRow, *, is_new: bool) -> None:
+        """Add the counts of a fan-out; only a new one has a time of its own."""
         self._rows.append(
             (
                 _short(row.title),
@@ -87,14 +95,16 @@ class Screen:
         self.console = console or Console(highlight=False)
 
     def say(self, text: str) -> None:
+        """One line of what is going on."""
         self.console.print(f"  {text}", style="dim", markup=False)
 
     def chapter(self, title: str) -> None:
+        """The heading of a part of the story."""
         self.console.print()
         self.console.rule(title, align="left")
 
-    def until_received(self, total: int, look: Callable[[], int], within: float) -> bool:
-        """A bar that follows the audience until it is complete; whether it came to be."""
+    def wait_for_audience(self, total: int, look: Callable[[], int], within: float) -> bool:
+        """Show a bar until `look` counts `total` or `within` seconds are over; whether it did."""
         with Progress(
             TextColumn("  audience of notifications"),
             BarColumn(),
@@ -112,12 +122,14 @@ class Screen:
             return wait_until(complete, within=within, every=0.1)
 
     def register(self, cooperatives: int, members: int, imported: float, received: float) -> None:
+        """The size of the register, and the seconds of import and audience."""
         self.console.print(
             f"  {cooperatives:,} cooperatives with {members:,} members;"
             f" imported in {imported:.1f} s, known to notifications after {received:.1f} s"
         )
 
     def partner(self, slug: str, name: str, wanted: dict[str, Any]) -> None:
+        """A partner and the filter of its subscription."""
         asked = (
             "; ".join(f"{k}: {' '.join(map(str, v))}" for k, v in wanted.items()) or "everything"
         )
@@ -126,14 +138,17 @@ class Screen:
 
     @contextmanager
     def fanouts(self, total: int) -> Iterator[Fanouts]:
+        """A table that lasts for the block and expects `total` events."""
         with Live(console=self.console, auto_refresh=False) as live:
             yield Fanouts(live, total)
 
     def alerts(self, alerts: list[dict[str, Any]]) -> None:
+        """Each alert as its reader sees it."""
         for alert in alerts:
             self.console.print(_panel(alert))
 
     def why_not(self, answer: dict[str, Any]) -> None:
+        """Why one cooperative was not alerted; `answer` is empty where none was found."""
         if not answer:
             self.say("every cooperative that was looked at was alerted")
             return
@@ -144,18 +159,21 @@ class Screen:
         self.console.print(Panel("\n".join(lines), title=title, title_align="left"))
 
     def correction(self, title: str, moved: MovedDeadline) -> None:
+        """The deadline before and after, and how many were corrected."""
         self.console.print(f"  {title}", markup=False)
         self.console.print(f"  {moved.before}  →  {moved.after}", markup=False)
         corrected = moved.correction.corrected
         self.console.print(f"  {corrected:,} cooperatives were alerted of the new deadline")
 
     def received(self, partners: list[Any]) -> None:
+        """What each partner should have read, has read, and has read twice."""
         table = Table("partner", "events of its feed", "received over AMQP", "repeats")
         for row in partners:
             table.add_row(row.slug, str(row.expected), str(row.received), str(row.duplicates))
         self.console.print(table)
 
     def where_next(self, lines: list[str]) -> None:
+        """What a reader may do next."""
         self.chapter("Where to go next")
         for line in lines:
             self.console.print(f"  {line}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""From an empty folder to a finished story, and its events for machines."""
+"""From an empty folder to a finished story, and its results for machines."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devkit.client import Client, Refused
+from devkit.client import Client
 from devkit.state import write_atomically
-from shared.kernel.waiting import wait_until
 
-from .follow_up import call_of, explain_silence, extend
+from .follow_up import call_of, explain_missing_alert, extend
 from .participants import PARTNERS, Participants, PartnerQueue
-from .results import PATIENCE, DemoResult, EventAlerted, NotInTime, Received
+from .results import PATIENCE, DemoResult, EventFanout, NotInTime, Received
 from .screen import Fanouts, Screen
-from .seeds_and_feeds import read_feed, seeds_of
+from .seeds_and_feeds import read_feed, seeds_of, totals_once_notified
 from .system import System, taawon
 
 
 def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoResult:
-    """Run the story on a running system. Run again, it makes no second alert."""
+    """Run the story on a running system; a second run makes no second alert."""
     participants = Participants(system)
     operator = participants.operator()
     result = DemoResult()
@@ -42,7 +41,7 @@ def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoR
     copy_first_times(result, system.folder.parent / "demo.json")
     screen.chapter("Why: three alerts as their readers see them")
     screen.alerts(sample_alerts(operator, result.events))
-    extend_later(operator, clients["fm5"], result, screen)
+    explain_and_extend(operator, clients["fm5"], result, screen)
     screen.chapter("What each partner received by its own login")
     for slug, client in clients.items():
         result.partners.append(receive(client, partner_queues[slug]))
@@ -56,11 +55,13 @@ def run_story(system: System, *, count: int, seed: int, screen: Screen) -> DemoR
     return result
 
 
-def extend_later(operator: Client, partner: Client, result: DemoResult, screen: Screen) -> None:
-    """Answer for one cooperative that was not alerted, and correct those who were."""
+def explain_and_extend(
+    operator: Client, partner: Client, result: DemoResult, screen: Screen
+) -> None:
+    """Say why one cooperative was not alerted, and correct those that were."""
     call = call_of(result.events, "indh-agadir-2023")
     screen.chapter("Why not: one that was not alerted")
-    result.why_not = explain_silence(operator, call, result.events)
+    result.why_not = explain_missing_alert(operator, call, result.events)
     screen.why_not(result.why_not)
     screen.chapter("A deadline moves: only those who were alerted of it are corrected")
     moved = extend(operator, partner, call)
@@ -87,7 +88,7 @@ def import_register(
         _must(taawon(system, "register", "import", "-", "--source", register.name, file=file))
     result.import_seconds = round(time.monotonic() - started, 2)
     (totals,) = operator.get("registry", "/cooperatives/totals")["items"]
-    received = screen.until_received(
+    received = screen.wait_for_audience(
         totals["cooperatives"],
         lambda: int(operator.get("notifications", "/audience")["cooperatives"]),
         PATIENCE,
@@ -117,7 +118,7 @@ def publish_events(operator: Client, moderator: Client, result: DemoResult, scre
 
 
 def copy_first_times(result: DemoResult, earlier: Path) -> None:
-    """An event is alerted once: a later run repeats the time that the first one measured."""
+    """A subject fans out once: a later run repeats the time that the first one measured."""
     if not earlier.exists():
         return
     measured = {e["subject_id"]: e["seconds"] for e in json.loads(earlier.read_text())["events"]}
@@ -125,14 +126,14 @@ def copy_first_times(result: DemoResult, earlier: Path) -> None:
         event.seconds = event.seconds or measured.get(event.subject_id, 0.0)
 
 
-def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventAlerted:
-    """Act, then look at the totals until the fan-out is visible."""
+def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventFanout:
+    """Act, then look at the totals until the fan-out is visible; `act` gives id, title, is new."""
     started = time.monotonic()
     subject_id, title, is_new = act()
     show.waiting(title)
-    totals = _totals_when_alerted(operator, subject_id)
+    totals = totals_once_notified(operator, subject_id)
     elapsed = time.monotonic() - started
-    event = EventAlerted(
+    event = EventFanout(
         id="",
         type="ideas.idea.published.v1" if service == "ideas" else "funding.call.opened.v1",
         title=title,
@@ -146,24 +147,6 @@ def watch(operator: Client, service: str, act: Any, show: Fanouts) -> EventAlert
     )
     show.row(event, is_new=is_new)
     return event
-
-
-def _totals_when_alerted(operator: Client, subject_id: str) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-
-    def is_alerted() -> bool:
-        nonlocal seen
-        try:
-            seen = operator.get("notifications", f"/subjects/{subject_id}/totals")
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
-            return False
-        return seen["notified_version"] is not None
-
-    if not wait_until(is_alerted, within=PATIENCE, every=0.01):
-        raise NotInTime(f"{subject_id} was not alerted within {PATIENCE:.0f} s")
-    return seen
 
 
 def _publish(operator: Client, moderator: Client, seed: Any) -> tuple[str, str, bool]:
@@ -190,7 +173,7 @@ def _open(operator: Client, seed: Any) -> tuple[str, str, bool]:
     return call_id, title, is_new
 
 
-def sample_alerts(operator: Client, events: list[EventAlerted]) -> list[dict[str, Any]]:
+def sample_alerts(operator: Client, events: list[EventFanout]) -> list[dict[str, Any]]:
     """Three alerts: one in Arabic, one in French, one that asks to complete the record."""
     found: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -229,7 +212,7 @@ def receive(client: Client, partner_queue: PartnerQueue) -> Received:
     )
 
 
-def name_events(client: Client, events: list[EventAlerted]) -> None:
+def name_events(client: Client, events: list[EventFanout]) -> None:
     """Give each event its CloudEvents id, as the partner who gets everything sees it."""
     ids = {
         (item["type"], item["data"].get("call_id") or item["data"].get("idea_id")): item["id"]
