@@ -54,7 +54,7 @@ async def _outbox(session: AsyncSession) -> Iterable[Metric]:
         gauge("taawon_outbox_pending", "Events that have not left yet.", found.pending),
         gauge(
             "taawon_outbox_quarantined",
-            "Events set aside because they can't be sent.",
+            "Events quarantined because they can't be sent.",
             found.quarantined,
         ),
         gauge(

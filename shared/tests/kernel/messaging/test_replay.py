@@ -510,7 +510,7 @@ async def test_quarantined_events_are_listed_and_released_with_who_and_why(kerne
 
     await settled(receiver, 1)
     assert [e.number for e in received] == [2]
-    with pytest.raises(quarantine.NotSetAside):
+    with pytest.raises(quarantine.NotQuarantined):
         async with kernels.sessions.begin() as session:
             await quarantine.release(session, [events[1].event_id], who="amina", reason="again")
     async with kernels.sessions.begin() as session:
