@@ -164,7 +164,7 @@ UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 def _watched(scope: Scope) -> AbstractContextManager[Span]:
     """The span of a request, unless nobody wants to see it."""
     if scope["path"] in UNWATCHED:
-        return nullcontext(tracing.UNWATCHED)
+        return nullcontext(tracing.NO_SPAN)
     return tracing.request(scope["method"])
 
 
