@@ -1,4 +1,4 @@
-"""Requests to replay events to one queue, and stopping a run: operators only, with a reason."""
+"""Begins, stops and lists runs of replays; operators only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ from .wire import outgoing
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayRequest:
-    """What is to be sent to which queue, and why. The filters are for the log alone."""
+    """What is to be sent to which queue, and why. The filters are for the log alone.
+
+    `since` is part of the range, `until` is not.
+    """
 
     kind: Kind
     queue: str
@@ -49,7 +52,7 @@ class ReplayRequest:
     event_id: UUID | None = None
 
     def check(self) -> None:
-        """Refuse a request that contradicts itself."""
+        """Raise `OnlyOfTheLog` or `EndsBeforeItBegins` for a request that contradicts itself."""
         filters = (self.since, self.until, self.event_id)
         if self.kind is Kind.SNAPSHOT and (self.topics or any(f is not None for f in filters)):
             raise OnlyOfTheLog(field="kind")
@@ -67,10 +70,11 @@ async def begin(
     snapshots: Sequence[Snapshot],
     publisher: Publisher | None,
 ) -> ReplayRow:
-    """Begin a run. From the commit on it is worked off, whichever process dies.
+    """Begin a run; the replay job works it off from the commit on.
 
-    The first event of each topic goes to the queue at once: a queue that takes none of them
-    refuses the request.
+    The first event of each topic goes to the queue at once. A queue that takes none of them refuses
+    the request with `NotReplayable`. Raises also what `ReplayRequest.check` does, `NoSnapshot`,
+    `ForeignTopic`, `NoSuchQueue`, `NotKept` or `BrokerUnreachable`.
     """
     caller.require(Role.OPERATOR)
     request.check()
@@ -135,8 +139,9 @@ async def _keep_consumed_topics(
 ) -> None:
     """Leave in the run only the topics that its queue takes from the replay exchange.
 
-    The broker answers for one event of each; a topic without an event stays, nothing will be sent.
-    The run sends these events once more under the same ids, which the queue's inbox knows then.
+    One event of each topic is published: the broker returns it where the queue does not take it. A
+    topic without an event stays, for nothing of it will be sent. The run sends these events once
+    more under the same ids, which the queue's inbox then knows.
     """
     if publisher is None:
         raise BrokerUnreachable
@@ -178,7 +183,7 @@ async def _require_queue(publisher: Publisher, queue: str) -> None:
 async def _measure(
     session: AsyncSession, run: ReplayRow, service: str, snapshots: Sequence[Snapshot]
 ) -> None:
-    """How much there is to do, and whether part of what is asked for is gone."""
+    """Store how much there is to do, and whether part of the requested range is gone."""
     if run.kind == Kind.SNAPSHOT:
         for snapshot in sources.offering(snapshots, run.topics):
             run.total = (run.total or 0) + await snapshot.count(session)
@@ -194,13 +199,16 @@ async def _measure(
     if gone is not None and (run.since is None or run.since <= gone):
         run.incomplete = (
             f"events written until {gone:%Y-%m-%d %H:%M:%S} UTC are past their retention"
-            " (TAAWON_OUTBOX_RETENTION_DAYS) and are missing here; what is so now comes whole with"
+            " (TAAWON_OUTBOX_RETENTION_DAYS) and are missing here; for the whole present state:"
             f" `taawon snapshot {service} --to {run.queue}`"
         )
 
 
 async def stop(session: AsyncSession, caller: Principal, run_id: UUID, *, reason: str) -> ReplayRow:
-    """Send nothing more of this run; what was sent stays sent."""
+    """Stop a run: nothing more of it is sent.
+
+    Raises `NoSuchRun`, or `IllegalMove` where it has ended already.
+    """
     caller.require(Role.OPERATOR)
     run = await session.get(ReplayRow, run_id, with_for_update=True)
     if run is None:
@@ -219,7 +227,7 @@ async def stop(session: AsyncSession, caller: Principal, run_id: UUID, *, reason
 
 
 async def get(session: AsyncSession, caller: Principal, run_id: UUID) -> ReplayRow:
-    """One run, as far as it is."""
+    """The run with this id; raises `NoSuchRun` where there is none."""
     caller.require(Role.OPERATOR)
     run = await session.get(ReplayRow, run_id)
     if run is None:
@@ -228,7 +236,7 @@ async def get(session: AsyncSession, caller: Principal, run_id: UUID) -> ReplayR
 
 
 async def list_runs(session: AsyncSession, caller: Principal, *, limit: int) -> list[ReplayRow]:
-    """The newest runs first."""
+    """The runs of this service, the newest first."""
     caller.require(Role.OPERATOR)
     query = select(ReplayRow).order_by(ReplayRow.requested_at.desc(), ReplayRow.run).limit(limit)
     return list(await session.scalars(query))
