@@ -1,4 +1,4 @@
-"""Dead letters: kept in a table, looked at without harm, sent again or dropped by a person."""
+"""Dead letters: kept in a table, listed without any change, redriven or dropped by a person."""
 
 from __future__ import annotations
 
@@ -71,62 +71,64 @@ def gate() -> Gate:
 
 @pytest.fixture
 async def running_consumer(
-    gate: Gate, site: Vhost, databases: TestDatabases
+    gate: Gate, vhost: Vhost, databases: TestDatabases
 ) -> AsyncIterator[RunningService]:
     url = databases.kernel()
-    async with running_service(gate.consumers, site.admin_url, site.url("carpentry"), url) as made:
+    async with running_service(
+        gate.consumers, vhost.admin_url, vhost.url("carpentry"), url
+    ) as made:
         yield made
 
 
 @pytest.fixture
-async def dead_letter(running_consumer: RunningService, site: Vhost) -> DeadLetterRow:
+async def dead_letter(running_consumer: RunningService, vhost: Vhost) -> DeadLetterRow:
     """A stone that was refused."""
     stone = a_stone(7)
-    await post(site.url("masonry"), message_of(stone), stone.topic)
+    await post(vhost.url("masonry"), message_of(stone), stone.topic)
     return await the_dead_letter(running_consumer)
 
 
-async def stored_dead_letters(h: RunningService, state: str = "dead") -> list[DeadLetterRow]:
+async def stored_dead_letters(service: RunningService, state: str = "dead") -> list[DeadLetterRow]:
     query = select(DeadLetterRow).where(DeadLetterRow.state == state)
-    async with h.sessions() as session:
+    async with service.sessions() as session:
         return list(await session.scalars(query.order_by(DeadLetterRow.id.desc())))
 
 
-async def the_dead_letter(h: RunningService, state: str = "dead") -> DeadLetterRow:
-    (row,) = await eventually(lambda: stored_dead_letters(h, state))
+async def the_dead_letter(service: RunningService, state: str = "dead") -> DeadLetterRow:
+    (row,) = await eventually(lambda: stored_dead_letters(service, state))
     return row
 
 
-async def effects(h: RunningService) -> int:
-    async with h.sessions() as session:
+async def effects(service: RunningService) -> int:
+    async with service.sessions() as session:
         return int(await session.scalar(select(func.count()).select_from(InboxRow)) or 0)
 
 
-async def send_again(h: RunningService, session: AsyncSession, number: int) -> None:
-    assert h.runtime.publisher is not None
+async def send_again(service: RunningService, session: AsyncSession, number: int) -> None:
+    assert service.runtime.publisher is not None
     why = {"who": "a builder", "reason": "there is room now"}
-    await dead_letters.redrive(session, h.runtime.publisher, number, pause=DELAYS[0], **why)
+    await dead_letters.redrive(session, service.runtime.publisher, number, pause=DELAYS[0], **why)
 
 
-async def redrive(h: RunningService, number: int) -> None:
-    async with h.sessions.begin() as session:
-        await send_again(h, session, number)
+async def redrive(service: RunningService, number: int) -> None:
+    async with service.sessions.begin() as session:
+        await send_again(service, session, number)
 
 
-async def test_a_dead_letter_is_in_the_table_and_no_longer_in_the_queue(dead_letter, site):
+async def test_a_dead_letter_is_in_the_table_and_no_longer_in_the_queue(dead_letter, vhost):
     assert (dead_letter.queue, dead_letter.topic, dead_letter.error) == (
         QUEUE,
         StoneLaid.topic,
         "WallIsFull",
     )
     assert StoneLaid.model_validate_json(dead_letter.body).number == 7
-    assert await depth(site.admin_url, dead_queue(QUEUE)) == 0
+    assert await depth(vhost.admin_url, dead_queue(QUEUE)) == 0
 
 
 async def test_after_fifty_listings_a_dead_letter_is_redriven_and_has_one_effect(
     dead_letter, gate: Gate, running_consumer: RunningService, monkeypatch: pytest.MonkeyPatch
 ):
-    let_commands_find(running_consumer, monkeypatch)
+    point_commands_at(running_consumer, monkeypatch)
     why = ("--who", "a builder", "--reason", "there is room now")
 
     listed = [await run("list", "carpentry", "--json") for _ in range(50)]
@@ -140,11 +142,11 @@ async def test_after_fifty_listings_a_dead_letter_is_redriven_and_has_one_effect
 
 
 async def test_a_list_ends_at_its_limit_and_says_that_there_are_more(
-    dead_letter, running_consumer: RunningService, site: Vhost, monkeypatch: pytest.MonkeyPatch
+    dead_letter, running_consumer: RunningService, vhost: Vhost, monkeypatch: pytest.MonkeyPatch
 ):
-    let_commands_find(running_consumer, monkeypatch)
+    point_commands_at(running_consumer, monkeypatch)
     stone = a_stone(8)
-    await post(site.url("masonry"), message_of(stone), stone.topic)
+    await post(vhost.url("masonry"), message_of(stone), stone.topic)
     newer, _ = await eventually(lambda: two_dead_letters(running_consumer))
 
     some = await run("list", "carpentry", "--json", "--limit", "1")
@@ -156,7 +158,7 @@ async def test_a_list_ends_at_its_limit_and_says_that_there_are_more(
     assert [row["id"] for row in json.loads(all_)] == [newer.id, dead_letter.id]
 
 
-async def test_a_list_does_not_load_what_the_dead_letters_say(
+async def test_a_list_does_not_load_the_bodies_and_headers_of_dead_letters(
     dead_letter, running_consumer: RunningService
 ):
     async with running_consumer.sessions() as session:
@@ -166,9 +168,9 @@ async def test_a_list_does_not_load_what_the_dead_letters_say(
     assert not {"body", "headers"} & set(listed._fields)
 
 
-def let_commands_find(h: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TAAWON_DATABASE_URL", h.database_url)
-    monkeypatch.setenv("TAAWON_AMQP_URL", h.amqp_url)
+def point_commands_at(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAAWON_DATABASE_URL", service.database_url)
+    monkeypatch.setenv("TAAWON_AMQP_URL", service.amqp_url)
     monkeypatch.setenv("TAAWON_RETRY_DELAYS", ",".join(map(str, DELAYS)))
     monkeypatch.setattr("shared.kernel.commands.settings.entry_of", lambda _: None)
 
@@ -212,7 +214,7 @@ async def test_a_redrive_that_was_sent_twice_has_one_effect(
             who="a",
             reason="b",
         )
-        await session.rollback()  # as a crash after the broker's confirm would
+        await session.rollback()  # as after a crash behind the broker's confirm
 
     await redrive(running_consumer, dead_letter.id)
     await eventually(lambda: effects(running_consumer))
@@ -236,13 +238,13 @@ async def test_a_redriven_dead_letter_that_dies_again_is_one_row_again(
 async def test_every_decision_about_a_dead_letter_is_in_the_audit(
     dead_letter, running_consumer: RunningService
 ):
-    h = running_consumer
-    await redrive(h, dead_letter.id)
-    await the_dead_letter(h)
-    async with h.sessions.begin() as session:
+    service = running_consumer
+    await redrive(service, dead_letter.id)
+    await the_dead_letter(service)
+    async with service.sessions.begin() as session:
         await dead_letters.drop(session, dead_letter.id, who="a mason", reason="the wall is gone")
 
-    async with h.sessions() as session:
+    async with service.sessions() as session:
         found = list(await session.scalars(select(AuditRow).order_by(AuditRow.id)))
     audited = [(row.action, (row.after or {})["who"], (row.after or {})["reason"]) for row in found]
     assert audited == [
@@ -263,22 +265,22 @@ YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     ],
     ids=["by the consumer", "by the broker"],
 )
-async def test_a_death_that_comes_twice_changes_no_decision(
-    running_consumer: RunningService, site: Vhost, history: dict[str, Any]
+async def test_a_failure_that_arrives_twice_changes_no_decision(
+    running_consumer: RunningService, vhost: Vhost, history: dict[str, Any]
 ):
-    h, kernels = running_consumer, site.url("masonry")
+    service, publisher_url = running_consumer, vhost.url("masonry")
     message = message_of(a_stone(1), headers=history)
-    await post(kernels, message, QUEUE, exchange=topology.DEAD)
-    first = await the_dead_letter(h)
-    async with h.sessions.begin() as session:
+    await post(publisher_url, message, QUEUE, exchange=topology.DEAD)
+    first = await the_dead_letter(service)
+    async with service.sessions.begin() as session:
         await dead_letters.drop(session, first.id, who="a builder", reason="the wall is gone")
 
     # As after a collector that died between its commit and the acknowledgement.
-    await post(kernels, message, QUEUE, exchange=topology.DEAD)
-    await post(kernels, message_of(a_stone(2)), QUEUE, exchange=topology.DEAD)
-    await the_dead_letter(h)
+    await post(publisher_url, message, QUEUE, exchange=topology.DEAD)
+    await post(publisher_url, message_of(a_stone(2)), QUEUE, exchange=topology.DEAD)
+    await the_dead_letter(service)
 
-    row = await the_dead_letter(h, "dropped")
+    row = await the_dead_letter(service, "dropped")
     assert (row.id, row.decided_by, row.last_failed_at) == (first.id, "a builder", YESTERDAY)
 
 
@@ -295,28 +297,32 @@ async def test_a_dropped_dead_letter_stays_with_who_and_why(
 
 
 async def test_a_decided_dead_letter_is_deleted_after_its_retention(
-    dead_letter, running_consumer: RunningService, site: Vhost
+    dead_letter, running_consumer: RunningService, vhost: Vhost
 ):
-    h, stone = running_consumer, a_stone(8)
-    await post(site.url("masonry"), message_of(stone), stone.topic)
-    newer, _ = await eventually(lambda: two_dead_letters(h))
-    async with h.sessions.begin() as session:
+    service, stone = running_consumer, a_stone(8)
+    await post(vhost.url("masonry"), message_of(stone), stone.topic)
+    newer, _ = await eventually(lambda: two_dead_letters(service))
+    async with service.sessions.begin() as session:
         await dead_letters.drop(session, dead_letter.id, who="a builder", reason="the wall is gone")
-    await decided_days_ago(h, 89)
-    assert h.runtime.engine is not None
+    await decided_days_ago(service, 89)
+    assert service.runtime.engine is not None
 
-    await delete_decided(h.runtime.engine, h.runtime.settings.dead_letter_retention_days)
-    assert [row.id for row in await stored_dead_letters(h, "dropped")] == [dead_letter.id]
+    await delete_decided(
+        service.runtime.engine, service.runtime.settings.dead_letter_retention_days
+    )
+    assert [row.id for row in await stored_dead_letters(service, "dropped")] == [dead_letter.id]
 
-    await decided_days_ago(h, 91)
-    await work_off(background.delete_old(h.runtime))
-    assert not await stored_dead_letters(h, "dropped")
-    assert [row.id for row in await stored_dead_letters(h)] == [newer.id]  # it waits, however long
+    await decided_days_ago(service, 91)
+    await work_off(background.delete_old(service.runtime))
+    assert not await stored_dead_letters(service, "dropped")
+    assert [row.id for row in await stored_dead_letters(service)] == [
+        newer.id
+    ]  # it waits, however long
 
 
-async def decided_days_ago(h: RunningService, days: int) -> None:
+async def decided_days_ago(service: RunningService, days: int) -> None:
     earlier = text("UPDATE dead_letter SET decided_at = now() - make_interval(days => :days)")
-    async with h.sessions.begin() as session:
+    async with service.sessions.begin() as session:
         await session.execute(earlier, {"days": days})
 
 
@@ -331,7 +337,7 @@ async def test_an_unknown_number_is_reported(running_consumer: RunningService):
 async def test_the_commands_list_show_and_drop(
     dead_letter, running_consumer: RunningService, monkeypatch
 ):
-    let_commands_find(running_consumer, monkeypatch)
+    point_commands_at(running_consumer, monkeypatch)
 
     listed = await run("list", "carpentry", "--json")
     shown = await run("show", "carpentry", str(dead_letter.id))
@@ -351,24 +357,24 @@ async def test_the_commands_list_show_and_drop(
 
 
 async def run(*arguments: str) -> str:
-    """The command in a thread, for it starts a loop of its own."""
+    """Run the command in a thread, for it starts an event loop of its own; its output."""
     result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
 
-async def _tiers_are_empty(h: RunningService) -> bool:
+async def _tiers_are_empty(service: RunningService) -> bool:
     tiers = [topology.Tier(pause).name for pause in DELAYS]
-    return not any([await depth(h.admin_url, name) for name in (*tiers, QUEUE)])
+    return not any([await depth(service.admin_url, name) for name in (*tiers, QUEUE)])
 
 
 async def test_a_forged_dead_letter_replaces_no_genuine_one_and_is_never_redriven(
-    dead_letter, gate: Gate, running_consumer: RunningService, site: Vhost
+    dead_letter, gate: Gate, running_consumer: RunningService, vhost: Vhost
 ):
     beam = BeamRaised(event_id=uuid.UUID(dead_letter.message_id), beam_id=uuid.uuid4())
     gate.open = True
 
-    await post(site.url("masonry"), message_of(beam), QUEUE, exchange=topology.DEAD)
+    await post(vhost.url("masonry"), message_of(beam), QUEUE, exchange=topology.DEAD)
     forged, genuine = await eventually(lambda: two_dead_letters(running_consumer))
 
     assert (genuine.id, genuine.body) == (dead_letter.id, dead_letter.body)
@@ -377,13 +383,13 @@ async def test_a_forged_dead_letter_replaces_no_genuine_one_and_is_never_redrive
     assert gate.taken == []
 
 
-async def two_dead_letters(h: RunningService) -> list[DeadLetterRow]:
-    rows = await stored_dead_letters(h)
+async def two_dead_letters(service: RunningService) -> list[DeadLetterRow]:
+    rows = await stored_dead_letters(service)
     return rows if len(rows) == 2 else []
 
 
 async def test_a_dead_letter_with_a_nonsense_history_does_not_stop_the_collector(
-    running_consumer: RunningService, site: Vhost
+    running_consumer: RunningService, vhost: Vhost
 ):
     history = {
         "x-taawon-attempts": "many",
@@ -393,7 +399,7 @@ async def test_a_dead_letter_with_a_nonsense_history_does_not_stop_the_collector
     stone = a_stone(1)
     message = message_of(stone, headers=history)
 
-    await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
+    await post(vhost.url("masonry"), message, QUEUE, exchange=topology.DEAD)
 
     row = await the_dead_letter(running_consumer)
     assert row.attempts == topology.DELIVERY_LIMIT
@@ -404,13 +410,13 @@ IMPOSSIBLE = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2019-12
 
 
 @pytest.mark.parametrize("moment", IMPOSSIBLE)
-async def test_a_time_that_can_not_have_been_does_not_stop_the_collector(
-    running_consumer: RunningService, site: Vhost, moment: str
+async def test_an_impossible_time_does_not_stop_the_collector(
+    running_consumer: RunningService, vhost: Vhost, moment: str
 ):
     history = {failure.FIRST_FAILED: moment, failure.LAST_FAILED: moment}
 
     await post(
-        site.url("masonry"), message_of(a_stone(), headers=history), QUEUE, exchange=topology.DEAD
+        vhost.url("masonry"), message_of(a_stone(), headers=history), QUEUE, exchange=topology.DEAD
     )
 
     row = await the_dead_letter(running_consumer)
@@ -419,25 +425,25 @@ async def test_a_time_that_can_not_have_been_does_not_stop_the_collector(
 
 
 async def test_a_consumer_passes_no_impossible_time_on(
-    running_consumer: RunningService, site: Vhost
+    running_consumer: RunningService, vhost: Vhost
 ):
     stone = a_stone()
     message = message_of(stone, headers={failure.FIRST_FAILED: IMPOSSIBLE[0]})
 
-    await post(site.url("masonry"), message, stone.topic)
+    await post(vhost.url("masonry"), message, stone.topic)
 
     row = await the_dead_letter(running_consumer)
     assert row.headers[failure.FIRST_FAILED] == row.headers[failure.LAST_FAILED]
 
 
 async def test_what_the_database_refuses_is_kept_by_key_and_body(
-    running_consumer: RunningService, site: Vhost
+    running_consumer: RunningService, vhost: Vhost
 ):
     async with running_consumer.sessions.begin() as session:
         await session.execute(text("ALTER TABLE dead_letter ADD CHECK (headers = '{}')"))
     stone = a_stone(7)
 
-    await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
+    await post(vhost.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
 
     row = await the_dead_letter(running_consumer)
     assert (row.message_key, row.error) == (str(stone.event_id), dead_letters.NOT_STORABLE)
@@ -446,7 +452,7 @@ async def test_what_the_database_refuses_is_kept_by_key_and_body(
 
 async def test_the_collector_holds_a_dead_letter_while_the_database_is_away(
     running_consumer: RunningService,
-    site: Vhost,
+    vhost: Vhost,
     postgres: Postgres,
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -454,10 +460,10 @@ async def test_the_collector_holds_a_dead_letter_while_the_database_is_away(
     stone = a_stone(1)
 
     async with closed(postgres, running_consumer.database_url):
-        await post(site.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
+        await post(vhost.url("masonry"), message_of(stone), QUEUE, exchange=topology.DEAD)
         with capture_logs() as logs:
             await eventually(lambda: looks(logs) == 1)
-            await eventually(after(1))  # ten looks of the collector, each a delivery if it let go
+            await eventually(after(1))  # time for ten deliveries, if the collector returned it
 
     row = await the_dead_letter(running_consumer)
     assert (row.message_id, "x-delivery-count" in row.headers) == (str(stone.event_id), False)
