@@ -1,4 +1,4 @@
-"""Each rule, each way it can come out, and the edges where a careless rule would err."""
+"""Each rule with each of its outcomes, and the edges where a careless rule would be wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def outcome_of(criteria: Criteria, **profile: object) -> str:
     return verdict.outcome
 
 
-def test_no_criteria_take_everyone():
+def test_without_criteria_everyone_is_eligible():
     verdict = evaluate(Criteria(), Profile(), reference_on=REFERENCE_ON)
 
     assert (verdict.outcome, verdict.rules) == (Outcome.ELIGIBLE, ())
@@ -82,7 +82,7 @@ def test_every_missing_field_is_named_once_in_fixed_order():
         ({}, "unknown: province"),
     ],
 )
-def test_a_named_region_takes_all_that_lies_in_it(place, expected):
+def test_a_named_region_covers_all_that_lies_in_it(place, expected):
     assert outcome_of(Criteria(regions=("MA-09",)), **place) == expected
 
 
@@ -98,7 +98,7 @@ def test_a_named_region_takes_all_that_lies_in_it(place, expected):
         ({}, "unknown: province"),
     ],
 )
-def test_a_named_province_takes_itself_only(place, expected):
+def test_a_named_province_covers_itself_only(place, expected):
     assert outcome_of(Criteria(provinces=("MA-TIZ",)), **place) == expected
 
 
@@ -117,7 +117,7 @@ def test_a_named_province_takes_itself_only(place, expected):
         ({}, "unknown: province"),
     ],
 )
-def test_a_named_commune_is_asked_for_only_inside_its_province(place, expected):
+def test_a_missing_commune_is_asked_for_only_inside_the_province_of_a_named_one(place, expected):
     assert outcome_of(Criteria(communes=(TIZNIT_COMMUNE,)), **place) == expected
 
 
@@ -140,7 +140,7 @@ def test_places_of_three_levels_are_a_union(place, expected):
     assert outcome_of(criteria, **place) == expected
 
 
-def test_a_commune_inside_a_named_province_needs_not_be_known():
+def test_inside_a_named_province_the_commune_need_not_be_known():
     criteria = Criteria(provinces=("MA-TIZ",), communes=(TIZNIT_COMMUNE,))
 
     assert outcome_of(criteria, province="MA-TIZ") == "eligible"
@@ -156,9 +156,7 @@ def test_a_commune_inside_a_named_province_needs_not_be_known():
         (Criteria(activity_statuses=("active",)), "activity_status", "active", "dormant"),
     ],
 )
-def test_a_list_takes_its_members_and_asks_when_the_value_is_missing(
-    criteria, field, inside, outside
-):
+def test_a_list_accepts_its_values_and_asks_for_a_missing_one(criteria, field, inside, outside):
     outcomes = [outcome_of(criteria, **{field: value}) for value in (inside, outside, None)]
 
     assert outcomes == ["eligible", "ineligible", f"unknown: {field}"]
@@ -222,7 +220,7 @@ def test_a_share_of_youth_follows_the_same_rule():
         (11, 5, "eligible"),
     ],
 )
-def test_women_plus_youth_adds_both_counts_and_needs_no_more_than_decides(women, youth, expected):
+def test_women_plus_youth_adds_both_counts_and_asks_only_for_what_decides(women, youth, expected):
     criteria = Criteria(min_share_women_plus_youth=share(50))
 
     profile = {"members_women": women, "members_youth": youth, "members_total": 10}
@@ -230,7 +228,7 @@ def test_women_plus_youth_adds_both_counts_and_needs_no_more_than_decides(women,
     assert outcome_of(criteria, **profile) == expected
 
 
-def test_women_plus_youth_may_pass_a_hundred_percent():
+def test_women_plus_youth_may_exceed_a_hundred_percent():
     criteria = Criteria(min_share_women_plus_youth=share(100, strict=True))
 
     outcome = outcome_of(criteria, members_women=9, members_youth=2, members_total=10)
@@ -288,7 +286,7 @@ def test_the_number_of_members_has_a_least_and_a_most(total, expected):
     assert outcome_of(Criteria(min_members=5, max_members=50), members_total=total) == expected
 
 
-def test_at_least_no_members_asks_nothing():
+def test_a_minimum_of_no_members_constrains_nothing():
     assert outcome_of(Criteria(min_members=0)) == "eligible"
 
 
@@ -309,7 +307,7 @@ def test_an_age_has_a_first_and_a_last_day_of_creation(created_on, expected):
     assert outcome_of(criteria, created_on=created_on) == expected
 
 
-def test_what_is_created_after_the_reference_day_is_young():
+def test_an_entity_created_after_the_reference_day_is_young():
     later = date(2027, 1, 1)
 
     outcomes = [
@@ -336,7 +334,7 @@ def test_months_are_counted_back_by_the_calendar(day, months, expected):
     assert months_before(day, months) == expected
 
 
-def test_a_mask_holds_every_field_and_gives_it_back():
+def test_a_mask_contains_every_field_and_returns_it():
     masks = [mask_of([field]) for field in UNKNOWN_FIELDS]
 
     assert masks == [2**bit for bit in range(12)]

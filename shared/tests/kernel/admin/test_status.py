@@ -1,4 +1,4 @@
-"""What a service reports to operators of itself, and of the way of one event."""
+"""What a service reports to operators about itself, and about the way of an event."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def yard(databases: TestDatabases) -> str:
+def database_url(databases: TestDatabases) -> str:
     return databases.kernel()
 
 
 @pytest.fixture
-async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", yard, tokens) as made:
+async def client(database_url: str, tokens: Tokens) -> AsyncIterator[Api]:
+    async with api(create_app, "masonry", database_url, tokens) as made:
         made.http.headers.update(tokens.headers(Role.OPERATOR))
         made.runtime.queues = (QUEUE,)
         yield made
 
 
 def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
-    """An event that waits; `correlation` and `causation` go into its headers."""
+    """An unsent event; `correlation` and `causation` become headers."""
     headers = {
         f"cloudEvents_{name}id": str(values.pop(name))
         for name in ("correlation", "causation")
@@ -110,14 +110,14 @@ async def test_only_operators_may_ask(client: Api, tokens: Tokens, path: str):
     assert unknown.status_code == 401
 
 
-async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
-    asked = now()
+async def test_an_idle_service_reports_that_nothing_waits(client: Api):
+    before = now()
     found = await status(client)
 
     skew = found["database"].pop("clock_skew_seconds")
     assert abs(skew) < 60
     measured = found.pop("measured")
-    assert asked <= datetime.fromisoformat(found.pop("at")) <= now()
+    assert before <= datetime.fromisoformat(found.pop("at")) <= now()
     assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
     assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
@@ -180,8 +180,8 @@ async def test_messages_of_the_last_hour_are_counted(client: Api):
     assert found["inbox"] == {"last_hour": 2}
 
 
-async def test_a_relay_that_holds_its_lock_is_seen(client: Api, yard: str):
-    engine = create_async_engine(yard)
+async def test_a_relay_that_holds_its_lock_is_reported(client: Api, database_url: str):
+    engine = create_async_engine(database_url)
 
     async with engine.begin() as tx:
         await tx.execute(select(func.pg_advisory_xact_lock(RELAY_LOCK)))
@@ -226,7 +226,7 @@ async def test_a_schema_of_a_newer_program_is_reported(databases: TestDatabases,
     assert found["outbox"]["pending"] == 0
 
 
-async def test_what_is_concerned_is_named(client: Api):
+async def test_the_first_names_of_what_is_counted_are_listed(client: Api):
     client.runtime.counts = {"stones": "SELECT 30"}
     client.runtime.names = {"stones": "SELECT 'stone ' || n FROM generate_series(1, 30) n"}
 
@@ -243,7 +243,7 @@ def run_of(queue: str, state: str, minute: int) -> ReplayRow:
     )  # fmt: skip
 
 
-async def test_runs_that_failed_count_until_they_are_asked_for_again(client: Api):
+async def test_a_failed_replay_counts_until_it_is_requested_again(client: Api):
     again, still = "carpentry.saw", "carpentry.glue"
     await store(
         client, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
@@ -254,7 +254,7 @@ async def test_runs_that_failed_count_until_they_are_asked_for_again(client: Api
 
 @pytest.fixture
 async def hanging(client: Api) -> AsyncIterator[Api]:
-    """A client whose database takes connections and says nothing."""
+    """A client whose database accepts connections and does not respond."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -270,7 +270,9 @@ async def hanging(client: Api) -> AsyncIterator[Api]:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/status"])
-async def test_a_database_that_hangs_is_alerted_before_anybody_gives_up(hanging: Api, path: str):
+async def test_a_database_that_hangs_is_reported_before_the_client_times_out(
+    hanging: Api, path: str
+):
     answer = (await hanging.http.get(path)).json()
 
     assert DATABASE_SECONDS < TIMEOUT
@@ -324,7 +326,7 @@ async def test_a_correlation_id_leads_to_its_events(client: Api):
     assert row["published_at"] is None
 
 
-async def test_events_of_other_services_are_looked_up_by_name(client: Api):
+async def test_events_that_other_services_named_are_looked_up(client: Api):
     event, caused = uuid4(), uuid4()
     await store(client, InboxRow(queue=QUEUE, event_id=event), an_event(caused, causation=event))
 
@@ -334,7 +336,7 @@ async def test_events_of_other_services_are_looked_up_by_name(client: Api):
     assert [row["event_id"] for row in found["events"]] == [str(caused)]
 
 
-async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
+async def test_a_trace_that_was_cut_off_says_so(client: Api):
     await store(client, *(an_event(correlation="wall-12") for _ in range(MOST + 1)))
 
     found = await trace(client, "wall-12")
@@ -343,14 +345,14 @@ async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
     assert (await trace(client, "wall-13"))["cut"] is False
 
 
-async def test_what_can_be_no_id_is_refused(client: Api):
+async def test_a_malformed_id_is_refused(client: Api):
     answer = await client.http.get("/trace/no%20id")
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "id")
 
 
-async def test_what_was_sent_long_ago_costs_the_question_nothing(client: Api):
-    """Nothing that waits in the outbox is read by a scan of what was sent."""
+async def test_the_number_of_sent_events_does_not_slow_the_status(client: Api):
+    """Pending rows are found by an index, not by a scan of the sent ones."""
     async with client.sessions() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         plan = await session.scalars(

@@ -59,15 +59,15 @@ def signed(key: OKPKey, kid: str, **claims: Any) -> str:
 
 
 class Issuer:
-    """A little HTTP server that publishes keys, and counts who asks."""
+    """A small HTTP server that publishes keys and counts requests."""
 
     def __init__(self) -> None:
         self.answer: bytes = b""
         self.asked = 0
         self.url = ""
-        self.silence = asyncio.Event()
-        """Set unless it takes its time."""
-        self.silence.set()
+        self.may_answer = asyncio.Event()
+        """Cleared while it does not answer."""
+        self.may_answer.set()
 
     def publish(self, *keys: OKPKey) -> None:
         self.answer = orjson.dumps(public(*keys))
@@ -75,7 +75,7 @@ class Issuer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self.asked += 1
-        await self.silence.wait()
+        await self.may_answer.wait()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.answer)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + self.answer)
         await writer.drain()
@@ -98,7 +98,7 @@ def verifier(url: str, **times: float) -> Verifier:
     return Verifier(keys, issuer=Tokens.issuer, audience=Tokens.audience)
 
 
-async def test_a_valid_token_says_who_calls(tokens: Tokens):
+async def test_a_valid_token_names_the_caller(tokens: Tokens):
     subject, cooperative = uuid.uuid4(), uuid.uuid4()
     token = tokens.issue(
         Role.DELEGATE,
@@ -118,7 +118,7 @@ async def test_a_valid_token_says_who_calls(tokens: Tokens):
     )
 
 
-async def test_what_a_role_acts_for_is_void_without_the_role(tokens: Tokens):
+async def test_a_claim_is_ignored_without_the_role_it_belongs_to(tokens: Tokens):
     token = tokens.issue(
         Role.JUROR,
         provinces=["MA-TIZ"],
@@ -134,7 +134,7 @@ async def test_what_a_role_acts_for_is_void_without_the_role(tokens: Tokens):
     )
 
 
-def test_whoever_acts_for_a_cooperative_counts_as_it():
+def test_a_caller_has_the_identity_of_the_cooperative_it_acts_for():
     account, own, acted_for = (uuid.uuid4() for _ in range(3))
     caller = Principal(subject=account, cooperatives=frozenset({own}), on_behalf_of=acted_for)
 
@@ -142,7 +142,7 @@ def test_whoever_acts_for_a_cooperative_counts_as_it():
     assert Principal(subject=account).identities == {account}
 
 
-def test_acting_for_a_cooperative_is_for_itself_operators_and_its_delegates():
+def test_only_itself_operators_and_its_delegates_act_for_a_cooperative():
     cooperative, account = uuid.uuid4(), uuid.uuid4()
 
     def caller(*roles: Role, **more: Any) -> Principal:
@@ -184,7 +184,7 @@ async def test_a_token_with_wrong_claims_is_refused(tokens: Tokens, claims):
         await tokens.verifier.verify(token)
 
 
-async def test_an_expired_token_says_so(tokens: Tokens):
+async def test_an_expired_token_is_refused_as_expired(tokens: Tokens):
     token = tokens.issue(Role.OPERATOR, exp=int(time.time()) - 60)
 
     with pytest.raises(ExpiredToken):
@@ -221,7 +221,7 @@ async def test_a_token_signed_with_another_key_of_the_same_name_is_refused(token
         await tokens.verifier.verify(forged)
 
 
-async def test_an_endless_token_is_refused_unread(tokens: Tokens):
+async def test_a_very_long_token_is_refused_undecoded(tokens: Tokens):
     with pytest.raises(InvalidToken):
         await tokens.verifier.verify("a" * 10_000)
 
@@ -264,7 +264,7 @@ async def test_keys_are_fetched_once_for_many_tokens():
         assert issuer.asked == 1
 
 
-async def test_a_token_of_a_new_key_makes_the_keys_be_read_again():
+async def test_keys_are_fetched_again_for_a_token_of_a_new_key():
     old, new = a_key("old"), a_key("new")
     async with issuing(old) as issuer:
         api = verifier(issuer.url, least_seconds=0)
@@ -277,7 +277,7 @@ async def test_a_token_of_a_new_key_makes_the_keys_be_read_again():
         assert issuer.asked == 2
 
 
-async def test_a_withdrawn_key_is_refused_once_the_keys_are_read_again():
+async def test_a_withdrawn_key_is_refused_once_the_keys_are_fetched_again():
     old, new = a_key("old"), a_key("new")
     async with issuing(old) as issuer:
         api = verifier(issuer.url, least_seconds=0, fresh_seconds=0)
@@ -302,7 +302,7 @@ async def test_unknown_key_names_cost_one_fetch_and_no_more():
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b"null", b'{"keys": 7}', b'{"keys":[{}]}'])
-async def test_an_unreadable_answer_keeps_the_keys_that_are_known(answer):
+async def test_after_an_unreadable_answer_the_known_keys_stay(answer):
     key = a_key("one")
     async with issuing(key) as issuer:
         api = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
@@ -340,7 +340,7 @@ async def test_an_issuer_that_was_never_there_is_not_asked_for_every_token():
         assert issuer.asked == 1
 
 
-async def test_without_any_keys_the_caller_is_asked_to_come_back():
+async def test_without_any_keys_the_caller_is_asked_to_try_again():
     async with issuing() as issuer:
         url = issuer.url
 
@@ -348,23 +348,23 @@ async def test_without_any_keys_the_caller_is_asked_to_come_back():
         await verifier(url).verify(signed(a_key("one"), "one"))
 
 
-async def test_a_silent_issuer_keeps_nobody_waiting_but_the_one_who_asks_it():
+async def test_while_one_task_waits_for_the_issuer_the_others_use_the_known_keys():
     key = a_key("one")
     async with issuing(key) as issuer:
         api = verifier(issuer.url, fresh_seconds=0, least_seconds=0)
         await api.verify(signed(key, "one"))
-        issuer.silence.clear()
+        issuer.may_answer.clear()
         verifying = asyncio.create_task(api.verify(signed(key, "one")))
         await eventually(lambda: issuer.asked == 2)
 
         await api.verify(signed(key, "one"))
 
         assert not verifying.done()
-        issuer.silence.set()
+        issuer.may_answer.set()
         await verifying
 
 
-async def test_keys_are_read_again_soon_after_an_outage():
+async def test_keys_are_fetched_soon_after_an_outage():
     key = a_key("one")
     async with issuing(key) as issuer:
         api = verifier(issuer.url, fresh_seconds=60, least_seconds=0.05)

@@ -1,4 +1,4 @@
-"""The HTTP client: answers after the commit, problems that name the field, limits, one id."""
+"""HTTP: responses after the commit, problems that name the field, limits, one correlation id."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-async def walls(databases: TestDatabases) -> str:
-    """A database with one table, whose rule is looked at only when the transaction commits."""
+async def database_url(databases: TestDatabases) -> str:
+    """A database with one table, whose unique constraint is checked only at the commit."""
     url = databases.kernel()
     engine = make_engine(url)
     async with engine.begin() as tx:
@@ -114,15 +114,15 @@ async def walls(databases: TestDatabases) -> str:
 
 
 @pytest.fixture
-async def client(walls: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", walls, tokens, max_body_bytes=LIMIT) as made:
+async def client(database_url: str, tokens: Tokens) -> AsyncIterator[Api]:
+    async with api(create_app, "masonry", database_url, tokens, max_body_bytes=LIMIT) as made:
         yield made
 
 
 @pytest.fixture
-async def committing(client: Api, walls: str) -> AsyncIterator[Api]:
-    """The same client, whose commits are real."""
-    engine = make_engine(walls)
+async def committing(client: Api, database_url: str) -> AsyncIterator[Api]:
+    """The client with sessions whose commits are real."""
+    engine = make_engine(database_url)
     client.runtime.sessions = make_sessions(engine)
     yield client
     async with engine.begin() as tx:
@@ -142,14 +142,14 @@ def is_problem(response: httpx.Response, status: int, code: str) -> bool:
     return bool((response.status_code, body["status"], body["code"]) == (status, status, code))
 
 
-async def test_what_was_answered_is_committed(committing: Api):
+async def test_a_change_is_committed_before_the_response(committing: Api):
     response = await committing.http.post("/stones?number=1")
 
     assert response.status_code == 201
     assert await stones(committing) == [1]
 
 
-async def test_a_commit_that_fails_is_never_answered_with_success(committing: Api):
+async def test_a_failed_commit_never_gives_a_successful_response(committing: Api):
     await committing.http.post("/stones?number=2")
 
     response = await committing.http.post("/stones?number=2")
@@ -158,7 +158,7 @@ async def test_a_commit_that_fails_is_never_answered_with_success(committing: Ap
     assert await stones(committing) == [2]
 
 
-async def test_while_the_database_is_away_the_answer_says_so(client: Api):
+async def test_while_the_database_is_away_the_response_says_so(client: Api):
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     client.runtime.sessions = make_sessions(engine)
 
@@ -172,7 +172,7 @@ async def test_while_the_database_is_away_the_answer_says_so(client: Api):
     await engine.dispose()
 
 
-async def test_however_many_ask_for_readiness_the_database_is_asked_once(client: Api):
+async def test_simultaneous_requests_for_readiness_query_the_database_once(client: Api):
     asked = 0
     sessions = client.runtime.sessions
 
@@ -297,7 +297,7 @@ async def test_a_path_may_have_a_larger_limit_of_its_own(client: Api):
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/X+JSON; charset=utf-8"])
-async def test_json_which_is_read_before_the_token_never_has_the_larger_limit(client: Api, kind):
+async def test_json_never_has_the_larger_limit_for_it_is_read_before_the_token(client: Api, kind):
     response = await client.http.post(
         "/files", content=b" " * (LIMIT + 1), headers={"content-type": kind}
     )
@@ -318,13 +318,13 @@ async def test_two_content_types_are_refused_whichever_comes_first(client: Api, 
 
 
 @pytest.mark.parametrize("end", ["%0A", "%0D", "%00", "%7F", "%C2%85"])
-async def test_no_path_with_a_control_character_exists(client: Api, end):
+async def test_a_path_with_a_control_character_does_not_exist(client: Api, end):
     response = await client.http.get(f"/healthz{end}")
 
     assert is_problem(response, 404, "no-such-path")
 
 
-async def test_the_callers_correlation_id_is_used_and_given_back(client: Api):
+async def test_the_callers_correlation_id_is_used_and_returned(client: Api):
     response = await client.http.get("/context", headers={"X-Correlation-ID": "order-7"})
 
     assert response.json()["correlation_id"] == "order-7"
@@ -397,8 +397,8 @@ def test_a_cursor_for_ids_takes_ids_only():
 
 
 @pytest.fixture
-def written() -> Any:
-    """What a process logs, line by line, as machines read it."""
+def logged() -> Any:
+    """Returns the lines that the process has logged, as JSON data."""
     kept, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers, root.level
     quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "faststream")}
@@ -414,24 +414,26 @@ def written() -> Any:
     structlog.contextvars.clear_contextvars()
 
 
-async def test_each_request_is_one_line_with_its_id_and_without_its_body(client: Api, written):
+async def test_each_request_is_logged_in_one_line_with_its_id_and_without_its_body(
+    client: Api, logged
+):
     await client.http.post(
         "/budgets",
         json={"title": "0600000000", "budget_centimes": -1},
         headers={"X-Correlation-ID": "order-9"},
     )
 
-    (line,) = written()
+    (line,) = logged()
     assert (line["event"], line["status"], line["service"]) == ("request answered", 422, "masonry")
     assert line["correlation_id"] == "order-9"
     assert "0600000000" not in json.dumps(line)
 
 
-async def test_an_error_is_logged_with_places_and_without_values(committing: Api, written):
+async def test_an_error_is_logged_with_lines_of_code_and_without_values(committing: Api, logged):
     await committing.http.get("/raises/bug", headers={"X-Correlation-ID": "order-10"})
     await committing.http.post("/stones?number=600000000")
 
-    failed = [line for line in written() if line["event"] == "request failed"]
+    failed = [line for line in logged() if line["event"] == "request failed"]
     assert [line["level"] for line in failed] == ["error", "error"]
     assert failed[0]["correlation_id"] == "order-10"
     assert "test_web.py" in failed[0]["exception"]
@@ -439,10 +441,10 @@ async def test_an_error_is_logged_with_places_and_without_values(committing: Api
     assert "600000000" not in json.dumps(failed)
 
 
-async def test_what_libraries_log_is_structured_too(written):
+async def test_log_lines_of_libraries_are_structured_too(logged):
     logging.getLogger("a.library").warning("something %s", "odd")
 
-    (line,) = written()
+    (line,) = logged()
     assert (line["event"], line["level"], line["service"]) == (
         "something odd",
         "warning",
@@ -456,5 +458,5 @@ async def test_metrics_are_in_the_format_of_prometheus(client: Api):
     assert "taawon_outbox_published_total" in response.text
 
 
-async def test_a_process_that_lives_says_so_without_its_database(client: Api):
+async def test_a_live_process_says_so_without_its_database(client: Api):
     assert (await client.http.get("/healthz")).status_code == 204
