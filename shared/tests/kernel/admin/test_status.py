@@ -193,7 +193,7 @@ async def test_a_relay_that_holds_its_lock_is_reported(client: Api, database_url
 
 
 async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+    async with api(create_app, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
 
@@ -201,12 +201,8 @@ async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
     assert found["version"] != "unknown"
 
 
-def registry(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
-
-
 async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.scratch(), tokens) as client:
+    async with api(create_app, "registry", databases.scratch(), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
 
@@ -216,7 +212,7 @@ async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases
 
 
 async def test_a_schema_of_a_newer_program_is_reported(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+    async with api(create_app, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         async with client.sessions.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = 'tomorrow'"))

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from shared.contracts.base import Event
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
-from shared.kernel.data.tables import OutboxRow
+from shared.kernel.data.tables import DeadLetterRow, OutboxRow
 from shared.kernel.messaging import outbox, topology, wire
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.message_processor import MessageProcessor
@@ -186,6 +186,17 @@ class RunningService:
     def processor(self) -> MessageProcessor:
         assert self.runtime.processor is not None
         return self.runtime.processor
+
+    async def count(self, table: Any) -> int:
+        """How many rows the table has."""
+        async with self.sessions() as session:
+            return int(await session.scalar(select(func.count()).select_from(table)) or 0)
+
+    async def dead_letters(self, state: str = "dead") -> list[DeadLetterRow]:
+        """The dead letters in this state, the oldest first."""
+        query = select(DeadLetterRow).where(DeadLetterRow.state == state)
+        async with self.sessions() as session:
+            return list(await session.scalars(query.order_by(DeadLetterRow.id)))
 
 
 @asynccontextmanager

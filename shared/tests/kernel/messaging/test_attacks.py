@@ -12,7 +12,6 @@ import aio_pika
 import pytest
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelPreconditionFailed
 from pamqp import commands
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
@@ -131,17 +130,12 @@ def carpenters() -> Carpenters:
 
 
 @pytest.fixture
-async def at_work(carpenters: Carpenters, vhost: Vhost, databases: TestDatabases) -> Any:
+async def service(carpenters: Carpenters, vhost: Vhost, databases: TestDatabases) -> Any:
     url = databases.kernel()
     async with running_service(
         carpenters.consumers, vhost.admin_url, vhost.url("carpentry"), url
     ) as service:
         yield service
-
-
-async def stored_dead_letters(service: RunningService) -> list[DeadLetterRow]:
-    async with service.sessions() as session:
-        return list(await session.scalars(select(DeadLetterRow).order_by(DeadLetterRow.id)))
 
 
 async def lay(vhost: Vhost, message: aio_pika.Message) -> None:
@@ -152,13 +146,13 @@ async def dies(
     service: RunningService, vhost: Vhost, carpenters: Carpenters, message: aio_pika.Message
 ) -> Any:
     """Send the message and a good one behind it, which is taken; the first one's dead letter."""
-    before, number = len(await stored_dead_letters(service)), len(carpenters.taken) + 1
+    before, number = len(await service.dead_letters()), len(carpenters.taken) + 1
     await lay(vhost, message)
     await lay(vhost, message_of(a_stone(number)))
     await eventually(lambda: carpenters.taken[-1:] == [number])
 
     async def kept() -> list[DeadLetterRow]:
-        return (await stored_dead_letters(service))[before:]
+        return (await service.dead_letters())[before:]
 
     (row,) = await eventually(kept)
     return row
@@ -171,10 +165,10 @@ def is_kept_well(row: Any, error: str) -> bool:
 
 
 async def test_a_wrong_body_is_kept_with_its_class_and_the_next_message_goes_through(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for name, (content, error) in BODIES.items():
-        row = await dies(at_work, vhost, carpenters, message_of(a_stone(), body=content))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(), body=content))
         assert is_kept_well(row, error), name
         assert (row.attempts, row.body) == (1, content), name
 
@@ -182,20 +176,20 @@ async def test_a_wrong_body_is_kept_with_its_class_and_the_next_message_goes_thr
 
 
 async def test_wrong_properties_are_kept_with_their_class(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for name, (changes, error) in PROPERTIES.items():
-        row = await dies(at_work, vhost, carpenters, message_of(a_stone(), **changes))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(), **changes))
         assert is_kept_well(row, error), name
 
 
-async def test_a_message_without_an_id_is_kept(at_work: RunningService, vhost, carpenters):
+async def test_a_message_without_an_id_is_kept(service: RunningService, vhost, carpenters):
     for message in (raw(message_id=None), raw(message_id=b"")):
-        row = await dies(at_work, vhost, carpenters, message)
+        row = await dies(service, vhost, carpenters, message)
         assert is_kept_well(row, "WrongMessage(the message id is not a UUID)")
 
 
-async def test_what_is_unusual_but_unambiguous_is_taken(at_work: RunningService, vhost, carpenters):
+async def test_what_is_unusual_but_unambiguous_is_taken(service: RunningService, vhost, carpenters):
     odd = {
         "just ahead of us": at(soon(minutes=4)),
         "long ago": at("2020-02-03T04:05:06+01:00"),
@@ -211,7 +205,7 @@ async def test_what_is_unusual_but_unambiguous_is_taken(at_work: RunningService,
     await eventually(lambda: len(carpenters.taken) == len(odd) + 1)
 
     assert sorted(carpenters.taken) == [-1, -1, -1, -1, -1, 8]
-    assert await stored_dead_letters(at_work) == []
+    assert await service.dead_letters() == []
 
 
 FORGED_ATTEMPTS = [
@@ -230,13 +224,13 @@ FORGED_ATTEMPTS = [
 
 @pytest.mark.parametrize("error", [NotFound()], ids=["early"])
 async def test_a_forged_number_of_attempts_does_not_change_how_often_a_message_is_tried(
-    at_work: RunningService, vhost, carpenters, error
+    service: RunningService, vhost, carpenters, error
 ):
     carpenters.error = error
     huge = {f"h{n}": "x" * 1000 for n in range(120)}
     for forged in FORGED_ATTEMPTS:
         headers = {failure.ATTEMPTS: forged, failure.FIRST_FAILED: "x" * 900, **huge}
-        row = await dies(at_work, vhost, carpenters, message_of(a_stone(-1), headers=headers))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(-1), headers=headers))
         assert (row.error, row.attempts) == ("NotFound", len(DELAYS) + 1), forged
         assert not [name for name in row.headers if name.startswith("h")]
 
@@ -298,38 +292,38 @@ UNDECODABLE = {
 
 
 async def test_properties_that_the_client_cannot_decode_stop_no_consumer(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for name, message in UNDECODABLE.items():
-        row = await dies(at_work, vhost, carpenters, message)
+        row = await dies(service, vhost, carpenters, message)
         assert row.error.startswith(("WrongMessage(properties or headers", failure.FORGED)), name
         assert StoneLaid.model_validate_json(row.body).number == -1, name
 
-    assert at_work.runtime.consuming
+    assert service.runtime.consuming
 
 
 async def test_properties_that_the_client_cannot_decode_do_not_stop_the_collector(
-    at_work: RunningService, vhost
+    service: RunningService, vhost
 ):
     """Every service may write to the dead-letter exchange, and the collector reads it."""
     for count, message in enumerate(UNDECODABLE.values(), start=1):
         await post(vhost.url("masonry"), message, QUEUE, exchange=topology.DEAD)
-        await eventually(lambda count=count: _many(at_work, count))
+        await eventually(lambda count=count: _many(service, count))
     deep = raw(headers=nested(300))
     await post(vhost.url("masonry"), deep, QUEUE, exchange=topology.DEAD)
 
-    rows = await eventually(lambda: _many(at_work, len(UNDECODABLE) + 1))
+    rows = await eventually(lambda: _many(service, len(UNDECODABLE) + 1))
     assert {row.error for row in rows[:-1]} == {failure.FORGED}
     assert (rows[-1].error, rows[-1].headers) == (dead_letters.LIMIT_REACHED, {})
 
 
 async def _many(service: RunningService, count: int) -> list[DeadLetterRow]:
-    rows = await stored_dead_letters(service)
+    rows = await service.dead_letters()
     return rows if len(rows) >= count else []
 
 
 async def test_a_message_that_fails_and_cannot_be_sent_on_is_dead_lettered_by_its_queue(
-    at_work: RunningService, vhost, carpenters, monkeypatch
+    service: RunningService, vhost, carpenters, monkeypatch
 ):
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError(SECRET)
@@ -338,7 +332,7 @@ async def test_a_message_that_fails_and_cannot_be_sent_on_is_dead_lettered_by_it
     monkeypatch.setattr(message_processor, "failed_copy", broken)
 
     with capture_logs() as logs:
-        row = await dies(at_work, vhost, carpenters, message_of(a_stone(-1)))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(-1)))
 
     assert (row.error, SECRET in str(row.headers)) == (
         "delivery limit of the broker reached",
@@ -349,7 +343,7 @@ async def test_a_message_that_fails_and_cannot_be_sent_on_is_dead_lettered_by_it
 
 
 async def test_no_service_may_publish_to_the_queue_of_another_directly(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     async with channel_of(vhost.url("masonry")) as channel:
         with pytest.raises((ChannelAccessRefused, AMQPError)):
@@ -360,7 +354,7 @@ async def test_no_service_may_publish_to_the_queue_of_another_directly(
 
 
 async def test_the_broker_refuses_the_user_id_of_another(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for forged in ("carpentry", "guest", "x"):
         with pytest.raises(ChannelPreconditionFailed):
@@ -368,11 +362,11 @@ async def test_the_broker_refuses_the_user_id_of_another(
     await lay(vhost, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
-    assert await stored_dead_letters(at_work) == []
+    assert await service.dead_letters() == []
 
 
 async def test_a_version_that_nobody_consumes_goes_to_the_unrouted_queue(
-    at_work: RunningService, vhost, carpenters
+    service: RunningService, vhost, carpenters
 ):
     topic = "masonry.stone.laid.v9"
 
@@ -395,7 +389,7 @@ async def test_a_malformed_name_of_a_run_is_refused(vhost: Vhost, databases, run
     async with running_service(consumers, vhost.admin_url, vhost.url("carpentry"), url) as service:
         for name, number in ((run, 1), ("7", 2)):
             await lay(vhost, message_of(a_stone(number), headers={topology.RUN_HEADER: name}))
-        (row,) = await eventually(lambda: stored_dead_letters(service))
+        (row,) = await eventually(lambda: service.dead_letters())
         await eventually(lambda: taken == [2])
 
     assert row.error == "WrongMessage(x-taawon-run is no name of a run)"

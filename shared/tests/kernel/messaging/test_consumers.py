@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
@@ -80,19 +80,10 @@ async def at_work(
         yield service
 
 
-async def many(service: RunningService, table: Any) -> int:
-    async with service.sessions() as session:
-        return int(await session.scalar(select(func.count()).select_from(table)) or 0)
-
-
 async def dead(service: RunningService) -> DeadLetterRow:
     """The one dead letter, once it is in the table."""
 
-    async def look() -> list[DeadLetterRow]:
-        async with service.sessions() as session:
-            return list(await session.scalars(select(DeadLetterRow)))
-
-    (row,) = await eventually(look)
+    (row,) = await eventually(service.dead_letters)
     return row
 
 
@@ -106,9 +97,9 @@ async def test_the_effect_the_inbox_row_and_the_next_event_are_one_transaction(v
 
     async with at_work(carpenters, vhost, databases) as service:
         await lay(vhost, stone)
-        await eventually(lambda: many(service, OutboxRow))
+        await eventually(lambda: service.count(OutboxRow))
 
-        assert (await many(service, InboxRow), len(carpenters.calls)) == (1, 1)
+        assert (await service.count(InboxRow), len(carpenters.calls)) == (1, 1)
         assert await depth(vhost.admin_url, QUEUE) == 0
 
 
@@ -120,7 +111,7 @@ async def test_the_trace_goes_from_outbox_to_the_next_event(source: EventSource,
         with context.working(work):
             await source.write(stone)
         await source.relay.send_batch()
-        await eventually(lambda: many(service, OutboxRow))
+        await eventually(lambda: service.count(OutboxRow))
         async with service.sessions() as session:
             headers = await session.scalar(select(OutboxRow.headers))
 
@@ -137,7 +128,7 @@ async def test_the_same_event_twice_has_one_effect(vhost, databases):
         await eventually(lambda: len(carpenters.calls) >= 2)
         await eventually(lambda: _empty(vhost))
 
-        assert (await many(service, OutboxRow), await many(service, InboxRow)) == (2, 2)
+        assert (await service.count(OutboxRow), await service.count(InboxRow)) == (2, 2)
 
 
 @pytest.mark.parametrize("prefetch", [1, 3])
@@ -160,7 +151,7 @@ async def test_no_more_messages_are_worked_on_at_once_than_prefetch_says(
     async with at_work(carpenters, vhost, databases) as service:
         await eventually(lambda: now == prefetch)
         go_on.set()
-        await eventually(lambda: _is(many(service, InboxRow), 20))
+        await eventually(lambda: _is(service.count(InboxRow), 20))
 
     assert peak == prefetch
 
@@ -174,7 +165,7 @@ async def test_a_handler_that_fails_after_writing_leaves_nothing(vhost, database
         row = await dead(service)
 
         assert (row.error, row.attempts, len(carpenters.calls)) == ("WallIsFull", 1, 1)
-        assert (await many(service, OutboxRow), await many(service, InboxRow)) == (0, 0)
+        assert (await service.count(OutboxRow), await service.count(InboxRow)) == (0, 0)
 
 
 SECRET = "a private value"
@@ -215,7 +206,7 @@ async def test_an_event_published_by_another_service_is_dead_at_once(vhost, data
         tier = topology.Tier(DELAYS[0]).name
         await post(vhost.url("masonry"), forged, QUEUE, exchange=tier)
         await post(vhost.url("masonry"), true, QUEUE, exchange=tier)
-        rows = await eventually(lambda: _is(many(service, DeadLetterRow), 1))
+        rows = await eventually(lambda: _is(service.count(DeadLetterRow), 1))
         row = await dead(service)
 
     assert rows
@@ -235,7 +226,7 @@ async def test_other_failures_are_tried_again_with_growing_delays_then_dead(
     async with at_work(carpenters, vhost, databases) as service:
         await lay(vhost, stone)
         row = await dead(service)
-        assert await many(service, InboxRow) == 0
+        assert await service.count(InboxRow) == 0
 
     assert len(carpenters.calls) == len(DELAYS) + 1 == row.attempts
     assert row.error == type(error).__name__
@@ -270,9 +261,9 @@ async def test_an_event_that_came_too_early_has_its_effect_at_a_later_attempt(vh
     carpenters.does = early_once
     async with at_work(carpenters, vhost, databases) as service:
         await lay(vhost, a_stone())
-        await eventually(lambda: _is(many(service, InboxRow), 1))
+        await eventually(lambda: _is(service.count(InboxRow), 1))
 
-        assert (await many(service, OutboxRow), len(carpenters.calls)) == (1, 2)
+        assert (await service.count(OutboxRow), len(carpenters.calls)) == (1, 2)
 
 
 async def test_no_message_dies_in_an_outage_longer_than_all_retry_delays(
@@ -285,10 +276,10 @@ async def test_no_message_dies_in_an_outage_longer_than_all_retry_delays(
             await eventually(lambda: service.processor.paused)
             ready = await health.readyz(service.runtime)
             await asyncio.wait_for(_longer_than_the_schedule(service), PATIENCE)
-        await eventually(lambda: _is(many(service, InboxRow), 5))
+        await eventually(lambda: _is(service.count(InboxRow), 5))
 
         assert ready.status_code == 503
-        assert (await many(service, DeadLetterRow), await many(service, OutboxRow)) == (0, 5)
+        assert (await service.count(DeadLetterRow), await service.count(OutboxRow)) == (0, 5)
         assert not service.processor.paused
         assert (await health.readyz(service.runtime)).status_code == 200
 
@@ -306,7 +297,7 @@ async def test_a_connection_that_is_cut_in_a_transaction_spends_no_attempt(vhost
         await lay(vhost, a_stone())
         # A query of the test meanwhile would be cut off too.
         await eventually(lambda: len(carpenters.calls) == 2)
-        await eventually(lambda: _is(many(service, OutboxRow), 1))
+        await eventually(lambda: _is(service.count(OutboxRow), 1))
 
 
 async def is_cancelled(event: StoneLaid, session: AsyncSession) -> None:
@@ -351,7 +342,7 @@ async def test_no_message_dies_because_there_is_no_room(
     with capture_logs() as logs:
         async with at_work(carpenters, vhost, databases) as service:
             await lay(vhost, a_stone())
-            await eventually(lambda: _is(many(service, InboxRow), 1))
+            await eventually(lambda: _is(service.count(InboxRow), 1))
 
     assert len(carpenters.calls) == 5
     assert "message to be tried again" not in {line["event"] for line in logs}
@@ -399,9 +390,9 @@ async def test_messages_in_hand_during_a_restart_of_the_broker_have_one_effect_e
         await asyncio.to_thread(own_broker.found.server.stop)
         await asyncio.to_thread(own_broker.found.server.start)
         held.set()
-        await eventually(lambda: _is(many(service, InboxRow), 10))
+        await eventually(lambda: _is(service.count(InboxRow), 10))
 
-        assert (await many(service, OutboxRow), await many(service, DeadLetterRow)) == (10, 0)
+        assert (await service.count(OutboxRow), await service.count(DeadLetterRow)) == (10, 0)
     assert len(carpenters.calls) >= 10
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -88,20 +88,9 @@ async def dead_letter(running_consumer: RunningService, vhost: Vhost) -> DeadLet
     return await the_dead_letter(running_consumer)
 
 
-async def stored_dead_letters(service: RunningService, state: str = "dead") -> list[DeadLetterRow]:
-    query = select(DeadLetterRow).where(DeadLetterRow.state == state)
-    async with service.sessions() as session:
-        return list(await session.scalars(query.order_by(DeadLetterRow.id.desc())))
-
-
 async def the_dead_letter(service: RunningService, state: str = "dead") -> DeadLetterRow:
-    (row,) = await eventually(lambda: stored_dead_letters(service, state))
+    (row,) = await eventually(lambda: service.dead_letters(state))
     return row
-
-
-async def effects(service: RunningService) -> int:
-    async with service.sessions() as session:
-        return int(await session.scalar(select(func.count()).select_from(InboxRow)) or 0)
 
 
 async def send_again(service: RunningService, session: AsyncSession, number: int) -> None:
@@ -134,7 +123,7 @@ async def test_after_fifty_listings_a_dead_letter_is_redriven_and_has_one_effect
     listed = [await run("list", "carpentry", "--json") for _ in range(50)]
     gate.open = True
     said = await run("redrive", "carpentry", str(dead_letter.id), *why)
-    await eventually(lambda: effects(running_consumer))
+    await eventually(lambda: running_consumer.count(InboxRow))
 
     assert [[row["id"] for row in json.loads(each)] for each in listed] == [[dead_letter.id]] * 50
     assert "is on its way" in said
@@ -147,7 +136,7 @@ async def test_a_list_ends_at_its_limit_and_says_that_there_are_more(
     point_commands_at(running_consumer, monkeypatch)
     stone = a_stone(8)
     await post(vhost.url("masonry"), message_of(stone), stone.topic)
-    newer, _ = await eventually(lambda: two_dead_letters(running_consumer))
+    _, newer = await eventually(lambda: two_dead_letters(running_consumer))
 
     some = await run("list", "carpentry", "--json", "--limit", "1")
     all_ = await run("list", "carpentry", "--json", "--limit", "2")
@@ -181,7 +170,7 @@ async def test_a_redriven_dead_letter_has_one_effect(
     gate.open = True
 
     await redrive(running_consumer, dead_letter.id)
-    await eventually(lambda: effects(running_consumer))
+    await eventually(lambda: running_consumer.count(InboxRow))
 
     row = await the_dead_letter(running_consumer, "redriven")
     assert (row.decided_by, row.decision_reason) == ("a builder", "there is room now")
@@ -197,7 +186,7 @@ async def test_a_dead_letter_is_redriven_once(
     with pytest.raises(dead_letters.AlreadyDecided, match="redriven"):
         await redrive(running_consumer, dead_letter.id)
 
-    await eventually(lambda: effects(running_consumer))
+    await eventually(lambda: running_consumer.count(InboxRow))
     assert len(gate.taken) == 1
 
 
@@ -217,7 +206,7 @@ async def test_a_redrive_that_was_sent_twice_has_one_effect(
         await session.rollback()  # as after a crash behind the broker's confirm
 
     await redrive(running_consumer, dead_letter.id)
-    await eventually(lambda: effects(running_consumer))
+    await eventually(lambda: running_consumer.count(InboxRow))
     await eventually(lambda: _tiers_are_empty(running_consumer))
 
     assert len(gate.taken) == 1
@@ -301,7 +290,7 @@ async def test_a_decided_dead_letter_is_deleted_after_its_retention(
 ):
     service, stone = running_consumer, a_stone(8)
     await post(vhost.url("masonry"), message_of(stone), stone.topic)
-    newer, _ = await eventually(lambda: two_dead_letters(service))
+    _, newer = await eventually(lambda: two_dead_letters(service))
     async with service.sessions.begin() as session:
         await dead_letters.drop(session, dead_letter.id, who="a builder", reason="the wall is gone")
     await decided_days_ago(service, 89)
@@ -310,14 +299,12 @@ async def test_a_decided_dead_letter_is_deleted_after_its_retention(
     await delete_decided(
         service.runtime.engine, service.runtime.settings.dead_letter_retention_days
     )
-    assert [row.id for row in await stored_dead_letters(service, "dropped")] == [dead_letter.id]
+    assert [row.id for row in await service.dead_letters("dropped")] == [dead_letter.id]
 
     await decided_days_ago(service, 91)
     await work_off(background.delete_old(service.runtime))
-    assert not await stored_dead_letters(service, "dropped")
-    assert [row.id for row in await stored_dead_letters(service)] == [
-        newer.id
-    ]  # it waits, however long
+    assert not await service.dead_letters("dropped")
+    assert [row.id for row in await service.dead_letters()] == [newer.id]  # it waits, however long
 
 
 async def decided_days_ago(service: RunningService, days: int) -> None:
@@ -375,7 +362,7 @@ async def test_a_forged_dead_letter_replaces_no_genuine_one_and_is_never_redrive
     gate.open = True
 
     await post(vhost.url("masonry"), message_of(beam), QUEUE, exchange=topology.DEAD)
-    forged, genuine = await eventually(lambda: two_dead_letters(running_consumer))
+    genuine, forged = await eventually(lambda: two_dead_letters(running_consumer))
 
     assert (genuine.id, genuine.body) == (dead_letter.id, dead_letter.body)
     with pytest.raises(dead_letters.ForgedDeadLetter):
@@ -384,7 +371,7 @@ async def test_a_forged_dead_letter_replaces_no_genuine_one_and_is_never_redrive
 
 
 async def two_dead_letters(service: RunningService) -> list[DeadLetterRow]:
-    rows = await stored_dead_letters(service)
+    rows = await service.dead_letters()
     return rows if len(rows) == 2 else []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from devkit.containers import PostgresContainer
@@ -114,8 +114,8 @@ async def test_a_full_disk_holds_messages_up_and_loses_none(vhost: Vhost, small:
         own.run("DROP TABLE filler")
         await eventually(lambda: _all_done(service))
 
-        assert (await many(service, InboxRow), await many(service, OutboxRow)) == (STONES, STONES)
-        assert await many(service, DeadLetterRow) == 0
+        assert (await service.count(InboxRow), await service.count(OutboxRow)) == (STONES, STONES)
+        assert await service.count(DeadLetterRow) == 0
     assert own.run("SELECT count(*) FROM plan") == str(STONES)
 
 
@@ -130,9 +130,4 @@ async def _what_a_caller_reads(service: RunningService) -> tuple[int, str]:
 
 
 async def _all_done(service: RunningService) -> bool:
-    return await many(service, InboxRow) == STONES
-
-
-async def many(service: RunningService, table: Any) -> int:
-    async with service.sessions() as session:
-        return int(await session.scalar(select(func.count()).select_from(table)) or 0)
+    return await service.count(InboxRow) == STONES
