@@ -63,26 +63,30 @@ def answer_persons(
     async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
         """Do this service's part of a person's request, and publish that it is done."""
         own = await own_part(session, event, sealer_of(session))
-        counts = dict(own.counts)
-        actions: tuple[PersonAction, ...] = ()
-        if isinstance(event, PersonAccessRequested):
-            counts["audit"], actions = await _actions(session, event)
-        else:
-            counts |= await _erase(session, event)
-        outbox.add(
-            session,
-            answered(
-                request_id=event.request_id,
-                kind=event.kind,
-                requested_at=event.occurred_at,
-                cooperative_ids=event.cooperative_ids,
-                account_ids=event.account_ids,
-                counts=counts,
-                actions=actions,
-                records=own.records,
-                report_sealed=_sealed(own.held, sealer_of(session)),
-            ),
-        )
+        outbox.add(session, await _answer(session, event, answered, own))
+
+
+async def _answer(
+    session: AsyncSession, event: PersonRequested, answered: type[PersonAnswered], own: Part
+) -> PersonAnswered:
+    """Do the kernel's part of the request; the event that reports both parts."""
+    counts = dict(own.counts)
+    actions: tuple[PersonAction, ...] = ()
+    if isinstance(event, PersonAccessRequested):
+        counts["audit"], actions = await _actions(session, event)
+    else:
+        counts |= await _erase(session, event)
+    return answered(
+        request_id=event.request_id,
+        kind=event.kind,
+        requested_at=event.occurred_at,
+        cooperative_ids=event.cooperative_ids,
+        account_ids=event.account_ids,
+        counts=counts,
+        actions=actions,
+        records=own.records,
+        report_sealed=_sealed(own.held, sealer_of(session)),
+    )
 
 
 def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:

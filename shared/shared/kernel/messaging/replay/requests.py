@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -78,11 +78,30 @@ async def begin(
     """
     caller.require(Role.OPERATOR)
     request.check()
+    topics = _offered(request, service, log_topics, snapshots)
+    run = await _new_run(session, caller, request, topics)
+    await _keep_consumed_topics(session, run, service, snapshots, publisher)
+    await _measure(session, run, service, snapshots)
+    session.add(run)
+    audit.record(
+        session,
+        caller,
+        action=f"{request.kind.value} replay begun",
+        subject_id=run.run,
+        after={"queue": run.queue, "topics": run.topics, "reason": run.reason},
+    )
+    await session.flush()
+    return run
+
+
+async def _new_run(
+    session: AsyncSession, caller: Principal, request: ReplayRequest, topics: Sequence[str]
+) -> ReplayRow:
     run = ReplayRow(
         run=new_id(),
         kind=request.kind.value,
         queue=request.queue,
-        topics=list(_offered(request, service, log_topics, snapshots)),
+        topics=list(topics),
         since=request.since,
         until=request.until,
         event_id=request.event_id,
@@ -95,19 +114,8 @@ async def begin(
         requested_at=await session.scalar(select(func.clock_timestamp())),
     )
     if run.kind == Kind.LOG:
-        # Events written from now on reach the queue by themselves; so the run has an end.
+        # Events written from now on reach the queue by themselves, so the run has an end.
         run.until = run.until or run.requested_at
-    await _keep_consumed_topics(session, run, service, snapshots, publisher)
-    await _measure(session, run, service, snapshots)
-    session.add(run)
-    audit.record(
-        session,
-        caller,
-        action=f"{request.kind.value} replay begun",
-        subject_id=run.run,
-        after={"queue": run.queue, "topics": run.topics, "reason": run.reason},
-    )
-    await session.flush()
     return run
 
 
@@ -157,15 +165,19 @@ async def _keep_consumed_topics(
         elif outcome is not None:
             raise BrokerUnreachable from outcome
     if firsts and len(refused) == len(firsts):
-        raise NotReplayable(
-            f"{run.queue} takes none of {', '.join(sorted(refused))} again. It is either not"
-            " rebuildable (its consumer does more than keep a projection of its own, so a replay"
-            " could alert people twice; what it gave up on is redriven one by one: taawon"
-            f" dead-letters list {run.queue.partition('.')[0]}), or it does not consume them:"
-            " docs/events.md lists what each queue consumes",
-            field="queue",
-        )
+        raise _not_replayable(run.queue, refused)
     run.topics = [topic for topic in run.topics if topic not in refused]
+
+
+def _not_replayable(queue: str, topics: Collection[str]) -> NotReplayable:
+    return NotReplayable(
+        f"{queue} takes none of {', '.join(sorted(topics))} again. It is either not rebuildable"
+        " (its consumer does more than keep a projection of its own, so a replay could alert"
+        " people twice; what it gave up on is redriven one by one: taawon dead-letters list"
+        f" {queue.partition('.')[0]}), or it does not consume them: docs/events.md lists what each"
+        " queue consumes",
+        field="queue",
+    )
 
 
 async def _require_queue(publisher: Publisher, queue: str) -> None:

@@ -92,11 +92,9 @@ class Replayer:
         if failures:
             return self._end_if_hopeless(run, failures)
         REPLAYED.labels(run.kind).inc(len(step.events))
-        run.position, run.done, run.sent = (
-            step.position,
-            run.done + step.rows,
-            run.sent + len(step.events),
-        )
+        run.position = step.position
+        run.done += step.rows
+        run.sent += len(step.events)
         if step.is_last:
             end(run, State.FINISHED, at=now())
             log.info("events sent again", queue=run.queue, kind=run.kind, sent=run.sent)
