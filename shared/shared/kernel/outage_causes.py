@@ -45,7 +45,7 @@ DATABASE_LOGIN = Cause(
 )
 DATABASE_MISSING = Cause(
     "PostgreSQL has no database of that name",
-    "make it, migrate it with `taawon migrate`, or mend TAAWON_DATABASE_URL",
+    "make it, migrate it with `taawon migrate`, or correct TAAWON_DATABASE_URL",
 )
 DATABASE_CROWDED = Cause(
     "PostgreSQL takes no more connections", "raise its max_connections or run fewer processes"
@@ -65,7 +65,7 @@ BROKER_LOGIN = Cause(
 )
 BROKER_VHOST = Cause(
     "RabbitMQ keeps this user out of the vhost, or has none of that name",
-    "make both with `taawon broker users`, or mend TAAWON_AMQP_URL",
+    "make both with `taawon broker users`, or correct TAAWON_AMQP_URL",
 )
 BROKER_QUEUES = Cause(
     "RabbitMQ lacks a queue or exchange that this service needs",

@@ -7,7 +7,7 @@ collector of its dead letters, for good. So the size in the header is kept, the 
 dropped, and the message is refused like any other wrong one.
 
 This replaces a method of pamqp 4.0, for which it has no hook. The fault was reported at
-https://github.com/gmr/pamqp/issues/32, and is mended there for the bytes of texts, not for times,
+https://github.com/gmr/pamqp/issues/32, and is fixed there for the bytes of texts, not for times,
 depth and tables. When a newer pamqp is installed, `test_library_patches` fails: look whether the
 messages of `test_attacks` that the client can't decode get through without this module; if so,
 remove it, else raise `TRIED_WITH`.
