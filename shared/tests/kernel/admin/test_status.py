@@ -1,4 +1,4 @@
-"""What a service reports to operators about itself, and about the way of an event."""
+"""What a service reports to operators about itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -17,72 +16,12 @@ from cli.client import TIMEOUT
 from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from shared.contracts.base import now
 from shared.kernel.admin.status import DATABASE_SECONDS
-from shared.kernel.admin.trace import MOST
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import make_engine, make_sessions
-from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow, ReplayRow
+from shared.kernel.data.tables import InboxRow, ReplayRow
 from shared.kernel.messaging.relay import RELAY_LOCK
-from shared.kernel.service import app
-from shared.kernel.service.spec import ServiceSpec
-from shared.kernel.settings import Settings
 
-QUEUE = "masonry.lay_stones"
-
-
-def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
-
-
-@pytest.fixture(scope="module")
-def database_url(databases: TestDatabases) -> str:
-    return databases.kernel()
-
-
-@pytest.fixture
-async def client(database_url: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", database_url, tokens) as made:
-        made.http.headers.update(tokens.headers(Role.OPERATOR))
-        made.runtime.queues = (QUEUE,)
-        yield made
-
-
-def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
-    """An unsent event; `correlation` and `causation` become headers."""
-    headers = {
-        f"cloudEvents_{name}id": str(values.pop(name))
-        for name in ("correlation", "causation")
-        if name in values
-    }
-    row = {
-        "event_id": event_id or uuid4(),
-        "topic": "masonry.stone.laid.v1",
-        "aggregate_id": uuid4(),
-        "occurred_at": now(),
-        "body": b'{"mason": "somebody"}',
-        "headers": headers,
-        "created_at": now(),
-    }
-    return OutboxRow(**{**row, **values})
-
-
-def dead_letter(message_id: UUID | None = None, **values: Any) -> DeadLetterRow:
-    row = {
-        "queue": QUEUE,
-        "message_key": str(uuid4()),
-        "message_id": str(message_id or uuid4()),
-        "topic": "masonry.stone.laid.v1",
-        "body": b"{}",
-        "headers": {},
-        "error": "StoneTooHeavy",
-        "first_failed_at": now(),
-        "last_failed_at": now(),
-    }
-    return DeadLetterRow(**{**row, **values})
-
-
-async def store(client: Api, *rows: object) -> None:
-    async with client.sessions.begin() as session:
-        session.add_all(rows)
+from .rows import QUEUE, an_event, create_app, dead_letter, store
 
 
 async def status(client: Api) -> dict[str, Any]:
@@ -92,15 +31,8 @@ async def status(client: Api) -> dict[str, Any]:
     return found
 
 
-async def trace(client: Api, name: object, **query: Any) -> dict[str, Any]:
-    answer = await client.http.get(f"/trace/{name}", params=query)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
 @pytest.mark.parametrize("path", ["/status", f"/trace/{uuid4()}"])
-async def test_only_operators_may_ask(client: Api, tokens: Tokens, path: str):
+async def test_only_operators_may_read_status_and_traces(client: Api, tokens: Tokens, path: str):
     others = [role for role in Role if role is not Role.OPERATOR]
 
     refused = await client.http.get(path, headers=tokens.headers(*others))
@@ -285,66 +217,6 @@ async def test_while_the_database_is_away_the_rest_is_reported(client: Api):
     assert found["database"] == {"answers": False, "clock_skew_seconds": None}
     assert (found["outbox"], found["dead_letters"]) == (None, None)
     assert found["consumers"]["queues"] == [QUEUE]
-
-
-async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: Api):
-    event, caused, other = uuid4(), uuid4(), uuid4()
-    await store(
-        client,
-        an_event(event, correlation="wall-7", published_at=now(), attempts=1),
-        an_event(caused, correlation="wall-7", causation=event),
-        an_event(other, correlation="wall-8"),
-        InboxRow(queue=QUEUE, event_id=event),
-        InboxRow(queue="carpentry.saw", event_id=event),
-        InboxRow(queue=QUEUE, event_id=other),
-        dead_letter(event, attempts=6),
-        dead_letter(other),
-    )
-
-    found = await trace(client, event)
-
-    assert {row["event_id"] for row in found["events"]} == {str(event), str(caused)}
-    assert [(row["queue"], row["event_id"]) for row in found["processed"]] == [(QUEUE, str(event))]
-    assert [(d["error"], d["attempts"], d["state"]) for d in found["dead_letters"]] == [
-        ("StoneTooHeavy", 6, "dead")
-    ]
-    assert "somebody" not in str(found)
-
-
-async def test_a_correlation_id_leads_to_its_events(client: Api):
-    event = uuid4()
-    await store(client, an_event(event, correlation="wall-9"), an_event(correlation="wall-10"))
-
-    found = await trace(client, "wall-9")
-
-    (row,) = found["events"]
-    assert (row["event_id"], row["correlation_id"]) == (str(event), "wall-9")
-    assert row["published_at"] is None
-
-
-async def test_events_that_other_services_named_are_looked_up(client: Api):
-    event, caused = uuid4(), uuid4()
-    await store(client, InboxRow(queue=QUEUE, event_id=event), an_event(caused, causation=event))
-
-    found = await trace(client, "wall-11", event=[str(event)])
-
-    assert [row["event_id"] for row in found["processed"]] == [str(event)]
-    assert [row["event_id"] for row in found["events"]] == [str(caused)]
-
-
-async def test_a_trace_that_was_cut_off_says_so(client: Api):
-    await store(client, *(an_event(correlation="wall-12") for _ in range(MOST + 1)))
-
-    found = await trace(client, "wall-12")
-
-    assert (len(found["events"]), found["cut"]) == (MOST, True)
-    assert (await trace(client, "wall-13"))["cut"] is False
-
-
-async def test_a_malformed_id_is_refused(client: Api):
-    answer = await client.http.get("/trace/no%20id")
-
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "id")
 
 
 async def test_the_number_of_sent_events_does_not_slow_the_status(client: Api):
