@@ -10,9 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from devkit.pytest_plugin import Tokens
-from shared.kernel.auth.tokens import (
-    ALGORITHM,
-)
+from shared.kernel.auth.tokens import ALGORITHM
 
 
 def a_key(kid: str) -> OKPKey:

@@ -11,12 +11,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from devkit.pytest_plugin import Tokens, eventually
-from shared.kernel.auth.tokens import (
-    FetchedKeys,
-    InvalidToken,
-    KeysAway,
-    Verifier,
-)
+from shared.kernel.auth.tokens import FetchedKeys, InvalidToken, KeysAway, Verifier
 
 from .signing import a_key, public, signed
 

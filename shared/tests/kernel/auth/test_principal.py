@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Forbidden
-from shared.kernel.auth.tokens import (
-    MissingRole,
-    OutsideDelegation,
-    Principal,
-    Role,
-)
+from shared.kernel.auth.tokens import MissingRole, OutsideDelegation, Principal, Role
 
 
 def test_a_caller_has_the_identity_of_the_cooperative_it_acts_for():
