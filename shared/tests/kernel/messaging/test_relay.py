@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from types import SimpleNamespace
 
 import aio_pika
-import pytest
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelPreconditionFailed
 from cloudevents.core.bindings import amqp
 from sqlalchemy import text
 
@@ -19,15 +17,8 @@ from shared.kernel import context
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.messaging import outbox, topology
-from shared.kernel.messaging.publisher import (
-    Outgoing,
-    Publisher,
-    Unroutable,
-    is_own_fault,
-    needs_singling_out,
-)
-from shared.kernel.messaging.relay import QUARANTINED, Relay, markable
-from shared.kernel.messaging.retention import delete_settled
+from shared.kernel.messaging.publisher import Outgoing, Publisher, is_own_fault, needs_singling_out
+from shared.kernel.messaging.relay import QUARANTINED, Relay
 
 from .harness import (
     BeamRaised,
@@ -131,43 +122,6 @@ async def test_events_of_one_aggregate_leave_in_order(source: EventSource):
         await source.publish(*(a_stone(number, stone) for number in range(250)))
 
         assert await numbers(queue, 250) == list(range(250))
-
-
-FAILED = ConnectionError()
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "marked"),
-    [
-        ({"a1": None, "b2": None, "a3": None}, [1, 2, 3]),
-        ({"a1": FAILED, "b2": None, "a3": None}, [2]),
-        ({"a1": None, "b2": None, "a3": FAILED, "a4": None, "b5": None}, [1, 2, 5]),
-        ({"a1": Unroutable(), "a2": None}, []),
-        ({"a1": ValueError("never"), "a2": None}, [2]),
-        ({"a1": ChannelAccessRefused(), "a2": None}, []),
-    ],
-    ids=["all", "first-fails", "middle-fails", "unroutable", "own-fault", "refused-in-company"],
-)
-def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes, marked):
-    rows = [SimpleNamespace(seq=int(name[1]), aggregate_id=name[0]) for name in outcomes]
-
-    assert markable(rows, list(outcomes.values())) == marked
-
-
-async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(vhost, databases):
-    stone = uuid.uuid4()
-    async with event_source(vhost.admin_url, vhost.url("masonry"), databases.kernel()) as made:
-        async with open_queue(made.admin_url, "masonry.stone.laid.*"):
-            async with channel_of(made.admin_url) as channel:
-                await channel.queue_delete(topology.UNROUTED)
-            await made.write(a_stone(1, stone), a_stone(2, stone), a_stone(3))
-            async with made.engine.begin() as tx:
-                await tx.execute(text("UPDATE outbox SET topic='masonry.gone.v1' WHERE seq=1"))
-
-            await made.relay.send_batch()
-
-        marks = [row.published_at is not None for row in await made.rows()]
-    assert marks == [False, False, True]
 
 
 async def test_an_event_that_may_not_be_published_is_quarantined_and_the_others_go_out(
@@ -309,16 +263,3 @@ async def _listens(made: EventSource) -> bool:
             )
         )
     return bool(found)
-
-
-async def test_only_events_sent_longer_ago_than_the_retention_are_deleted(source: EventSource):
-    await source.publish(a_stone(1), a_stone(2))
-    await source.write(a_stone(3))
-    async with source.engine.begin() as tx:
-        await tx.execute(
-            text("UPDATE outbox SET published_at = now() - interval '8 days' WHERE seq = 1")
-        )
-
-    assert await delete_settled(source.engine, days=7) == 1
-
-    assert [row.published_at is None for row in await source.rows()] == [False, True]
