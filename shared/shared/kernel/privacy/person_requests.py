@@ -90,7 +90,7 @@ async def _answer(
 
 
 def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:
-    """The values in clear; where no key opens them, a text that says so, for the report goes on."""
+    """The values in clear; where no key opens them, a text for the report that says so."""
     try:
         return sealer.open(sealed) if sealed else {}
     except Unreadable:
