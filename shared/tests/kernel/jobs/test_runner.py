@@ -121,7 +121,7 @@ async def test_a_job_that_fails_backs_off_and_the_others_go_on(workshop: Worksho
     ],
     ids=["broker", "database", "mistake"],
 )
-async def test_pauses_grow_up_to_a_limit_and_end_with_the_first_success(
+async def test_the_pause_after_failures_grows_up_to_a_limit_and_ends_with_the_first_success(
     error: Exception, longest: float, logged: int
 ):
     outcomes: list[Exception | None] = [error, error, error, None]
