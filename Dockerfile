@@ -5,7 +5,7 @@
 FROM python:3.13-slim-bookworm AS build
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
-# More arguments to uv: docs/operations.md says how traces get into an image.
+# More arguments for uv, such as the extra for traces (docs/operations.md).
 ARG EXTRAS=""
 RUN test -n "${SERVICE}" || { echo "say which service: --build-arg SERVICE=ideas" >&2; exit 1; }
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
@@ -27,7 +27,7 @@ COPY shared/shared shared/shared
 COPY ${FOLDER} ${FOLDER}
 RUN uv sync --frozen --no-dev --package "${SERVICE}" ${EXTRAS} && \
     python -m compileall -q shared "${FOLDER}"
-# `taawon` is the word in every image; in that of a service it has what a service needs.
+# Every image has the command `taawon`; in the image of a service it has a service's commands only.
 RUN test -e .venv/bin/taawon || ln -s taawon-service .venv/bin/taawon
 
 
@@ -46,7 +46,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     TAAWON_HTTP_PORT=8000
 USER 10001:10001
 EXPOSE 8000
-# Ready: the database answers, the consumers listen, none is paused. No proxy is asked.
+# Ready: the database answers, the consumers consume, none is paused. No proxy is used.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
 ENTRYPOINT ["taawon"]

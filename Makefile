@@ -1,4 +1,4 @@
-# The only entrance. Every target sets up what it needs; nothing has to be installed before.
+# Every task of a developer. Each target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
 FUZZ_EXAMPLES ?= 200
 .PHONY: help setup demo up down test test-each test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
@@ -25,7 +25,7 @@ down:  ## stop everything that up or demo started
 test: setup  ## every test, on a real PostgreSQL and a real RabbitMQ
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
-test-each: setup  ## every test file alone, as somebody does who works on it
+test-each: setup  ## every test file by itself
 	@$(BIN)/python scripts/run_each_file.py $(ARGS)
 
 fuzz: setup  ## make up requests for every route, many more than in make test
@@ -40,11 +40,11 @@ test-compose: setup  ## docker-compose.yml brought up for real; needs a Docker e
 test-containers: setup  ## the tests marked `servers`, on RabbitMQ and PostgreSQL in containers
 	@TAAWON_TEST_NODES=containers $(BIN)/pytest -m servers shared/tests services tools tests/journeys/test_story.py $(ARGS)
 
-bench:  ## what our way costs beside the limit of this machine, and beside other ways
+bench:  ## compare the throughput of the outbox with this machine's limit and with other designs
 	@sh scripts/bootstrap.sh --group bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: setup  ## break every part under load, and verify every id
+chaos: setup  ## make every part fail under load, and check that no event is lost or has two effects
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: setup  ## format, lint, types, boundaries, generated docs, migrations
@@ -58,7 +58,7 @@ check: setup  ## format, lint, types, boundaries, generated docs, migrations
 migrate: setup  ## start the servers only and bring their databases to the newest schema
 	@$(BIN)/taawon up --migrate-only
 
-docs: setup  ## write the generated pages anew
+docs: setup  ## generate the generated pages again
 	@$(BIN)/taawon docs
 
 secrets:  ## write a strong .env for docker compose, once

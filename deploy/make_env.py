@@ -1,4 +1,4 @@
-"""Writes `.env` from `.env.example`, with a new secret for every secret; never over one.
+"""Writes `.env` from `.env.example` with a new value for every secret; never replaces a file.
 
 Example: make secrets
 """
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def filled(line: str) -> str:
-    """The line with a secret, if it names one; an empty setting stays empty."""
+    """The line with a new secret if it names one without a value; any other line as it is."""
     name, _, value = line.partition("=")
     if line.startswith("#") or value or not name.endswith(("_PASSWORD", "_KEYS")):
         return line
-    # Passwords stand in URLs, so they are made of letters, digits, - and _ only.
+    # Passwords are part of URLs, so they consist of letters, digits, - and _ only.
     secret = secrets.token_urlsafe(32)
     if name == "TAAWON_SEAL_KEYS":
         secret = urlsafe_b64encode(os.urandom(32)).decode()
@@ -27,10 +27,11 @@ def filled(line: str) -> str:
 
 
 def main() -> int:
+    """Write the file; the exit code is 1 where there is one already."""
     target = ROOT / ".env"
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     try:
-        # Readable by its owner from the first byte on.
+        # Nobody but its owner can ever read the file.
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         sys.stderr.write(f"{target} is there already; its secrets are in use: change it by hand\n")

@@ -13,14 +13,14 @@ fail() {
     exit 1
 }
 
-# Whether a Python runs, is new enough and can make environments. A name on the path proves
-# nothing: version switchers put names there that only complain.
+# Whether a Python runs, is new enough and can make environments. That a name is on the path proves
+# nothing: version switchers put names there that only print an error.
 is_suitable() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
         "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
-# The one chosen before, so that an environment is not remade when the path changes.
+# The Python chosen before, so that the environment is not made anew when the path changes.
 choose_python() {
     chosen=$(cat "$tools/interpreter" 2>/dev/null || true)
     if [ -n "$chosen" ] && is_suitable "$chosen"; then

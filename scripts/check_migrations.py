@@ -1,4 +1,4 @@
-"""Fails when the models of a service say something that no migration makes."""
+"""Fails where the models of a service differ from the schema that its migrations make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.kernel.data import migrations
 
 
 def main() -> int:
-    """Migrate each service on a scratch server, then compare with its models."""
+    """Migrate each service on a temporary server, then compare the schema with its models."""
     root = Path(".run").resolve()
     root.mkdir(exist_ok=True)
     with (

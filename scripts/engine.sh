@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says how to reach a Docker engine, as `export DOCKER_HOST=…`, or fails and says what is missing.
+# Prints how to reach a Docker engine, as `export DOCKER_HOST=…`, or fails and says what is missing.
 # Where images can't be pulled, TAAWON_IMAGES names a program that starts an engine with stand-ins.
 set -eu
 
@@ -9,7 +9,7 @@ if docker version >/dev/null 2>&1 && [ -z "${TAAWON_IMAGES:-}" ]; then
 fi
 if [ -x "${TAAWON_IMAGES:-}" ]; then
     "$TAAWON_IMAGES" --engine --compose-v2 --tag axllent/mailpit:v1.27 >&2
-    # Its last lines say where the engine listens; no reaper is among the images.
+    # Its last lines say where the engine listens. Its images have no Ryuk, which removes containers.
     "$TAAWON_IMAGES" --engine 2>&1 | sed -n 's/.*\(export DOCKER_HOST=.*\)/\1/p' | tail -n 1
     echo "export TESTCONTAINERS_RYUK_DISABLED=true"
     exit 0

@@ -1,4 +1,4 @@
-"""Runs every test file alone, for a file that passes only after others does not pass."""
+"""Runs every test file by itself: a file that passes only after others does not pass."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 ROOTS = ("shared/tests", "services", "tools", "tests")
 NEEDS_AN_ENGINE = ("tests/compose", "test_containers.py", "test_full_disk.py")
-"""Left out: the leg of CI that has an engine runs each of these by a command of its own."""
+"""Left out: the CI job that has a Docker engine runs each of these by a command of its own."""
 NO_TESTS = 5
-"""What pytest exits with where it found no test."""
+"""The exit code of pytest where it found no test."""
 
 
 def main() -> int:
-    """The files or folders named, else all; non-zero if any fails."""
+    """Run the files or folders that are named, else all; the exit code is 1 if any fails."""
     failed = [file for file in files(sys.argv[1:] or ROOTS) if not passes(file)]
     sys.stdout.write("".join(f"fails alone: {file}\n" for file in failed) or "each file passes\n")
     return 1 if failed else 0
 
 
 def files(named: list[str] | tuple[str, ...]) -> list[Path]:
-    """The test files of these folders, in order."""
+    """The test files among these files and folders, sorted."""
     found = {
         file
         for path in map(Path, named)
@@ -32,7 +32,7 @@ def files(named: list[str] | tuple[str, ...]) -> list[Path]:
 
 
 def passes(file: Path) -> bool:
-    """Run it, and say how long it took; what it put out is shown where it fails."""
+    """Run a file and print how long it took; its output is printed where it fails."""
     started = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(file)],

@@ -1,4 +1,4 @@
-"""Runs every test in two halves at once, each on servers of its own."""
+"""Runs all tests in two halves at the same time, each on servers of its own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from pathlib import Path
 
 SECOND_HALF = ("tests/journeys", "tools/devkit/tests")
-"""The journeys, and what starts servers of its own: so that both halves take about as long."""
+"""The journeys, and tests that start servers of their own: both halves take about as long."""
 
 
 def main() -> int:
-    """With arguments, pytest as it is; without, both halves at once. Non-zero if either fails."""
+    """Run plain pytest if there are arguments, else both halves; returns pytest's exit code."""
     if sys.argv[1:]:
         return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]])
     started = time.monotonic()
     log = Path(".run/second-half.log")
     log.parent.mkdir(exist_ok=True)
-    sys.stdout.write(f"{' and '.join(SECOND_HALF)} run beside this half; see {log}\n")
+    sys.stdout.write(f"{' and '.join(SECOND_HALF)} run at the same time; see {log}\n")
     sys.stdout.flush()
     with log.open("w") as output:
         second = subprocess.Popen(_pytest(*SECOND_HALF), stdout=output, stderr=subprocess.STDOUT)

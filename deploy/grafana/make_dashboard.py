@@ -1,6 +1,6 @@
 """Writes taawon.json, the dashboard to import: `python3 deploy/grafana/make_dashboard.py`.
 
-A dashboard as code: a panel is one line, and a test checks that every metric in it exists.
+Each panel is one line here, and a test checks that every metric in it exists.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HTTP = "taawon_http_request_duration_seconds"
 
 @dataclass(frozen=True)
 class Panel:
-    """One question, one graph. `legend` names each line by its labels."""
+    """One query and its graph. `legend` names each line by its labels; `width` is in columns."""
 
     title: str
     query: str
@@ -29,14 +29,14 @@ class Panel:
     width: int = 8
 
 
-def late(metric: str, *labels: str, quantile: float = 0.95) -> str:
-    """The time within which so many of the things happened."""
+def duration(metric: str, *labels: str, quantile: float = 0.95) -> str:
+    """The query for the time, in seconds, within which this share of the observations lies."""
     by = ", ".join(("le", *labels))
     return f"histogram_quantile({quantile}, sum by ({by}) (rate({metric}_bucket[5m])))"
 
 
 def of_services(metric: str, *labels: str, where: str = "") -> str:
-    """Of the services that are chosen; replicas report the same, so the highest counts."""
+    """The query for a metric of the chosen services; replicas report the same, so the maximum."""
     matched = ", ".join(filter(None, (where, 'service=~"$service"')))
     return f"max by ({', '.join(('service', *labels))}) ({metric}{{{matched}}})"
 
@@ -60,7 +60,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             width=4,
         ),
         Panel(
-            "Alerted to nobody yet", "max(taawon_subjects_without_fanout)", "", kind="stat", width=4
+            "Subjects without a fan-out",
+            "max(taawon_subjects_without_fanout)",
+            "",
+            kind="stat",
+            width=4,
         ),
         Panel(
             "Feed entries that wait",
@@ -73,7 +77,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "From an event to its queue": (
         Panel("Age of the oldest event", of_services("taawon_outbox_oldest_age_seconds"), unit="s"),
         Panel("Events that wait", of_services("taawon_outbox_pending")),
-        Panel("Events set aside", of_services("taawon_outbox_quarantined")),
+        Panel("Quarantined events", of_services("taawon_outbox_quarantined")),
         Panel(
             "Events sent",
             "sum by (service) (rate(taawon_outbox_published_total[5m]))",
@@ -84,7 +88,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "sum by (service) (rate(taawon_outbox_failures_total[5m]))",
             unit="ops",
         ),
-        Panel("A batch, 95 %", late("taawon_relay_batch_seconds", "service"), unit="s"),
+        Panel("A batch, 95 %", duration("taawon_relay_batch_seconds", "service"), unit="s"),
     ),
     "From a queue to its effect": (
         Panel(
@@ -99,28 +103,32 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "{{queue}}",
             unit="ops",
         ),
-        Panel("A message, 95 %", late("taawon_message_seconds", "queue"), "{{queue}}", unit="s"),
+        Panel(
+            "A message, 95 %", duration("taawon_message_seconds", "queue"), "{{queue}}", unit="s"
+        ),
         Panel(
             "Dead letters",
             of_services("taawon_dead_letters", "queue", where='state="dead"'),
             "{{queue}}",
         ),
-        Panel("Messages held while something is away", of_services("taawon_deliveries_paused")),
-        Panel("Consumers that listen", of_services("taawon_consumers_running")),
+        Panel("Messages held during an outage", of_services("taawon_deliveries_paused")),
+        Panel("Services that consume", of_services("taawon_consumers_running")),
     ),
-    "Telling": (
-        Panel("A fan-out, 95 %", late("taawon_fanout_seconds", "kind"), "{{kind}}", unit="s"),
-        Panel("Fan-outs at work", "sum(taawon_fanouts_running)", "running"),
+    "Fan-outs and alerts": (
+        Panel("A fan-out, 95 %", duration("taawon_fanout_seconds", "kind"), "{{kind}}", unit="s"),
+        Panel("Fan-outs in progress", "sum(taawon_fanouts_running)", "running"),
         Panel(
             "Alerts by verdict",
             "sum by (verdict) (rate(taawon_alerts_total[5m]))",
             "{{verdict}}",
             unit="ops",
         ),
+        Panel("Delay of the audience, 95 %", duration("taawon_audience_delay_seconds"), "", "s"),
         Panel(
-            "The audience is current after, 95 %", late("taawon_audience_delay_seconds"), "", "s"
+            "Cooperatives that wait for backfill",
+            "max(taawon_backfill_waiting_cooperatives)",
+            "cooperatives",
         ),
-        Panel("Late to match", "max(taawon_backfill_waiting_cooperatives)", "cooperatives"),
         Panel("Fan-out approvals", "max by (state) (taawon_fanout_approvals)", "{{state}}"),
         Panel(
             "Register and audience",
@@ -131,7 +139,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Partners": (
         Panel(
-            "Oldest entry that waits",
+            "Age of the oldest entry that waits",
             "max by (channel) (taawon_feed_oldest_age_seconds)",
             "{{channel}}",
             unit="s",
@@ -151,7 +159,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "{{status}}",
             unit="reqps",
         ),
-        Panel("An answer, 95 %", late(HTTP, "service", "route"), "{{service}} {{route}}", "s"),
+        Panel("A request, 95 %", duration(HTTP, "service", "route"), "{{service}} {{route}}", "s"),
         Panel(
             "Refusals by reason",
             'sum by (code) (rate(taawon_refusals_total{service=~"$service"}[5m]))',
@@ -171,13 +179,13 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "sum by (service) (rate(process_cpu_seconds_total[5m]))",
             unit="percentunit",
         ),
-        Panel("What runs", "taawon_build_info", "{{service}}", kind="table"),
+        Panel("Versions", "taawon_build_info", "{{service}}", kind="table"),
     ),
 }
 
 
 def dashboard() -> dict[str, Any]:
-    """As Grafana 10 and newer import it."""
+    """The dashboard as Grafana 10 and newer import it."""
     return {
         "uid": "taawon",
         "title": "Taawon",
@@ -247,9 +255,10 @@ def _drawn(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def written() -> str:
+def dashboard_text() -> str:
+    """The text of taawon.json."""
     return json.dumps(dashboard(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(written(), encoding="utf-8")
+    TARGET.write_text(dashboard_text(), encoding="utf-8")

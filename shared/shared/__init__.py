@@ -1,1 +1,1 @@
-"""The kernel: what every service uses and no service owns."""
+"""What every service uses and no service owns: contracts, reference data, texts and the kernel."""

@@ -1,6 +1,6 @@
-"""The kinds of refusal, and what each says to whoever asked.
+"""The kinds of refusal, and what each says to the caller.
 
-Nothing here knows of HTTP: `shared.kernel.web.problems` says what each kind is answered with.
+Nothing here knows HTTP: `shared.kernel.web.problems` maps each kind to a status code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class Kind(StrEnum):
-    """What a refusal is about: it decides how it is answered."""
+    """The kind of a refusal. It decides the status code of the response."""
 
     REFUSED = "refused"
     UNAUTHENTICATED = "unauthenticated"
@@ -36,7 +36,10 @@ class Problem:
 
 
 class DomainError(Exception):
-    """A rule refused the step. The class is named after the rule; its docstring is the message."""
+    """A rule refused the step. A subclass is named after its rule; its docstring is the message.
+
+    `detail` replaces that message; `field` names the field of the request that is wrong.
+    """
 
     kind: ClassVar[Kind] = Kind.REFUSED
 

@@ -1,8 +1,8 @@
-"""JSON: written by orjson, read by the standard library in the one way that every reader agrees on.
+"""JSON: written by orjson, and read only where every reader would read the same.
 
-The standard grammar leaves open what a key means that stands twice, and readers differ over NaN and
-halves of characters. What comes from outside is therefore refused where it has more than one
-reading: two parts of the platform would otherwise see two different texts in the same bytes.
+The standard grammar does not say what a repeated key means, and readers differ over NaN and half
+characters (lone surrogates). So input that has more than one reading is refused: otherwise two
+parts of the platform could read different data from the same bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 
 
 class NotJson(ValueError):
-    """The bytes are no JSON in UTF-8, or have more than one reading; says where, and why."""
+    """The bytes are no JSON in UTF-8, or have more than one reading; the message says where."""
 
 
 class RepeatedKey(NotJson):
@@ -29,11 +29,11 @@ def dumps(value: object, *, default: Callable[[Any], Any] | None = None) -> str:
 
 
 _HALF = re.compile(rb"\\ud[89a-f]", re.IGNORECASE)
-"""What may be half of a character: looked at closer only where it occurs."""
+"""An escape that may be half a character. Only bodies that contain one are checked for it."""
 
 
 def loads(body: bytes) -> Any:
-    """The data in JSON that has one reading; `NotJson` for everything else, however deep."""
+    """The data of a JSON text in UTF-8; raises `NotJson` where it is none or is ambiguous."""
     try:
         read = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
         if _HALF.search(body):
@@ -54,15 +54,15 @@ def loads(body: bytes) -> Any:
 
 
 def refuse_ambiguous(body: bytes) -> None:
-    """Refuse, as `loads` does, what is no JSON or has more than one reading.
+    """Raise `NotJson`, as `loads` does, for what is no JSON or has more than one reading.
 
-    What orjson writes again to the same bytes has one: a key that stood twice would be gone. So
-    for all that our own services send, this costs a third of `loads`.
+    Bytes that orjson reads and writes back unchanged have one reading only: of a repeated key, one
+    would be gone. So for all that our own services send, this costs a third of `loads`.
     """
     try:
         if orjson.dumps(orjson.loads(body)) == body:
             return
-    except (ValueError, TypeError):  # what one of the two can't do says nothing yet
+    except (ValueError, TypeError):  # orjson's refusal proves nothing: `loads` decides
         pass
     loads(body)
 

@@ -1,4 +1,4 @@
-"""JSON with more than one reading is refused, and what is written can be read again."""
+"""Ambiguous JSON is refused, and what is written can be read again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_has_no_reading_or_several_is_refused_and_says_why(body: bytes, said: str):
+def test_invalid_and_ambiguous_json_is_refused_with_the_reason(body: bytes, said: str):
     with pytest.raises(NotJson, match=said):
         json_text.loads(body)
     with pytest.raises(NotJson, match=said):
@@ -41,7 +41,7 @@ def test_a_key_that_stands_twice_is_refused_at_any_depth(body: bytes):
         json_text.refuse_ambiguous(body)
 
 
-def test_what_was_written_is_read_again():
+def test_written_json_is_read_again():
     value = {"ar": "تعاون", "n": [1, 2.5, None, True], "emoji": "\U0001f33f"}
 
     assert json_text.loads(json_text.dumps(value).encode()) == value
@@ -59,7 +59,7 @@ def test_what_was_written_is_read_again():
     ],
     ids=["as we write it", "spaced", "beyond floats", "400 digits", "deep"],
 )
-def test_what_has_one_reading_is_taken_however_it_is_written(body: bytes):
+def test_unambiguous_json_is_accepted_however_it_is_formatted(body: bytes):
     json_text.refuse_ambiguous(body)
 
 
@@ -71,5 +71,5 @@ def test_ids_and_times_are_written_as_texts():
     )
 
 
-def test_what_json_does_not_know_is_written_as_the_default_says():
+def test_a_value_that_json_does_not_know_is_written_by_the_default():
     assert json_text.dumps([{1, 2}], default=sorted) == "[[1,2]]"

@@ -1,4 +1,4 @@
-"""Moves that the table does not have, and steps decided on another version, are refused."""
+"""Moves that are not in the table, and steps decided on another version, are refused."""
 
 from __future__ import annotations
 

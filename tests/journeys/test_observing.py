@@ -161,7 +161,7 @@ def test_every_rule_says_when_how_bad_and_what_next() -> None:
 
 
 def test_the_dashboard_is_the_one_that_is_written() -> None:
-    written = _maker().written()
+    written = _maker().dashboard_text()
 
     assert (DEPLOY / "grafana" / "taawon.json").read_text(encoding="utf-8") == written
 

@@ -1,6 +1,6 @@
-"""What people are alerted of, whatever its kind and whichever service publishes it.
+"""What people are alerted about, whatever its kind and whichever service publishes it.
 
-A service that wants people alerted declares its own event beside its others and emits it:
+A service that wants people alerted declares its own event beside its others and publishes it:
 
     class SessionPublished(AnnouncementPublished):
         topic: ClassVar[str] = "programmes.announcement.published.v1"
@@ -26,16 +26,16 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 AnnouncementState = Literal["open", "closed", "cancelled", "withdrawn"]
 """`open`: whoever matches is alerted. `closed`: nobody new is. `cancelled` and `withdrawn`: whoever
-was alerted is alerted of it."""
+was alerted gets a correction."""
 
 MOST_DETAILS = 32
 
 
 class Detail(Contract):
-    """One more thing that readers are shown, with the words for it.
+    """One more thing that readers are shown: `label` names it, `shown` is its value in words.
 
-    Without `label` or `shown` a reader sees the words that notifications has for the code and the
-    value, else these themselves.
+    Without `label` or `shown` a reader sees the words that notifications has for the code or the
+    value; where it has none, the code or the value itself.
     """
 
     code: Code = Field(json_schema_extra=PUBLIC)
@@ -55,7 +55,7 @@ class AnnouncementTrack(Contract):
 
 
 class Announcement(Contract):
-    """Something that people are alerted of, whole, at one version.
+    """Something that people are alerted about, whole, at one version.
 
     `reference_on` is the day on which ages of entities are measured.
     """
@@ -86,10 +86,13 @@ class Announcement(Contract):
         default=(), max_length=MOST_DETAILS, json_schema_extra=PUBLIC
     )
     reason: Text | None = Field(
-        default=None, json_schema_extra=PUBLIC, description="Why it changed, for those alerted."
+        default=None,
+        json_schema_extra=PUBLIC,
+        description="Why it changed, for those who were alerted.",
     )
     confirmed_audience: Audience | None = Field(
-        default=None, description="Recipients seen and confirmed before publishing, if any were."
+        default=None,
+        description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
     )
 
     def detail(self, code: str) -> Detail | None:
@@ -98,10 +101,10 @@ class Announcement(Contract):
 
 
 class AnnouncementPublished(Event):
-    """A service publishes something that people are to be alerted of, or a new version of it.
+    """A service publishes something that people are to be alerted about, or a new version of it.
 
-    Every event carries the whole, so order never matters. The topic begins with the service that
-    publishes.
+    Every event carries the whole announcement, so order never matters. The topic begins with the
+    name of the service that publishes.
     """
 
     topic: ClassVar[str] = "service.announcement.published.v1"
@@ -122,5 +125,5 @@ class AnnouncementPublished(Event):
         return self
 
     def is_from(self, topic: str | None) -> bool:
-        """Whether the service that it names is the one of the topic, which the broker verifies."""
+        """Whether the announcement names the service of the topic, which the broker verifies."""
         return self.announcement.service == (topic or "").partition(".")[0]

@@ -15,13 +15,13 @@ from shared.errors import Conflict
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
 
 Language = Literal["ar", "fr"]
-"""The languages that events carry texts in. A closed list on purpose: `Localized` has a field for
-each, so one more would be new versions of every event with a text. What readers may read in is
-open: `LanguageCode` here, and at the edges those that have a catalogue (`shared.i18n`).
+"""The languages that events carry texts in. The list is closed on purpose: `Localized` has a field
+for each, so one more would need new versions of every event with a text. The languages of readers
+are open: `LanguageCode` here, and at the edges those that have a catalogue (`shared.i18n`).
 """
 
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
-"""The language that somebody reads, by its code of ISO 639: `fr`, `zgh`."""
+"""The language that somebody reads, by its ISO 639 code: `fr`, `zgh`."""
 
 
 def _without_nul(text: str) -> str:
@@ -42,7 +42,7 @@ LongText = Annotated[
 ]
 
 Audience = Annotated[int, Field(ge=0, le=10_000_000)]
-"""How many recipients somebody saw before publishing: those eligible and those unknown."""
+"""How many recipients somebody saw before publishing: the eligible and the unknown together."""
 
 PUBLIC: dict[str, Any] = {"public": True}
 """Marks a field that partner institutions may see: `Field(json_schema_extra=PUBLIC)`."""
@@ -64,7 +64,10 @@ class ImplausibleVersion(Conflict):
 
 
 def refuse_version_gap(known: int, received: int) -> None:
-    """Refuse a version that would silence those that truly come after the known one."""
+    """Refuse with `ImplausibleVersion` a version too far ahead of the known one.
+
+    It would silence every version that truly comes after the known one.
+    """
     if received > known + LARGEST_VERSION_GAP:
         raise ImplausibleVersion
 
@@ -86,39 +89,41 @@ class Contract(BaseModel):
 
 
 class Localized(Contract):
-    """A text in French and Arabic. Both are asked for, since readers get their own language."""
+    """A text in French and Arabic, at most 500 characters each. Readers get their own language."""
 
     fr: Text
     ar: Text
 
     def in_language(self, language: Language) -> str:
+        """The text in this language."""
         return self.ar if language == "ar" else self.fr
 
 
 class LocalizedLong(Contract):
-    """A long text in French and Arabic (at most 8,000 characters each)."""
+    """A long text in French and Arabic, at most 8,000 characters each."""
 
     fr: LongText
     ar: LongText
 
     def in_language(self, language: Language) -> str:
+        """The text in this language."""
         return self.ar if language == "ar" else self.fr
 
 
 class Event(Contract):
-    """An event that has happened. Subclasses set `topic` and say in one sentence what is so now.
+    """Something that has happened. Each subclass sets `topic` and says what is true from now on.
 
     `topic` is `<service>.<aggregate>.<past participle>.v<N>`; it is also the routing key and the
     CloudEvents `type`. `event_id` is the message id on the broker and stays the same however often
     the event is sent. `aggregate_version` grows by one with every change of the aggregate:
-    listeners keep the newest content they have seen and never rely on the order of arrival.
+    consumers keep the newest content they have seen and never rely on the order of arrival.
     """
 
     topic: ClassVar[str]
     any_service: ClassVar[bool] = False
-    """Whether any service may emit it, by a subclass with a topic of its own.
+    """Whether any service may publish it, by a subclass with a topic of its own.
 
-    The first word of this topic stands for the name of the service then.
+    The first word of this class's topic, `service`, then stands for the name of the publisher.
     """
     aggregate_field: ClassVar[str]
     """Name of the field that identifies the aggregate; events of one aggregate leave in order."""
@@ -129,27 +134,28 @@ class Event(Contract):
 
     @classmethod
     def routing_key(cls) -> str:
-        """What a queue that takes these events is bound by."""
+        """The routing key by which a queue is bound to these events."""
         return f"*.{cls.topic.partition('.')[2]}" if cls.is_generic() else cls.topic
 
     @classmethod
     def is_generic(cls) -> bool:
-        """Whether it is any service's; a subclass is that of the service which declares it."""
+        """Whether any service may publish it; a subclass belongs to the service that declares it"""
         return bool(cls.__dict__.get("any_service", False))
 
     @classmethod
     def is_type(cls, topic: str | None) -> bool:
-        """Whether an event of this topic is one of these."""
+        """Whether this class describes the events of this topic."""
         if cls.is_generic() and topic:
             return topic.partition(".")[2] == cls.topic.partition(".")[2]
         return topic == cls.topic
 
     def is_from(self, topic: str | None) -> bool:
-        """Whether what it says of its service fits the topic that it came under."""
+        """Whether the service that the event names, if any, is that of the topic it came under."""
         return True
 
     @property
     def aggregate_id(self) -> uuid.UUID:
+        """The id of the aggregate, from the field that `aggregate_field` names."""
         value = getattr(self, self.aggregate_field)
         assert isinstance(value, uuid.UUID)
         return value

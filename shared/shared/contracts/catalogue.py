@@ -28,7 +28,7 @@ EVENTS: dict[str, type[Event]] = {
 ANSWERS: tuple[type[PersonAnswered], ...] = tuple(
     event for event in EVENTS.values() if issubclass(event, PersonAnswered)
 )
-"""What every service that must answer persons says when it has."""
+"""The events by which services report that they have done their part of a person's request."""
 
 
 @cache
@@ -38,10 +38,10 @@ def sample(topic: str) -> str:
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
-    """What the event says, as JSON Schema."""
+    """The JSON Schema of the event as it is serialised."""
     return event.model_json_schema(mode="serialization")
 
 
 def schema_text(event: type[Event]) -> str:
-    """The schema as it is stored, so that a diff shows what a change means to others."""
+    """The schema as the text of its file in `SCHEMAS`; its keys are sorted, so diffs are small."""
     return json.dumps(schema(event), indent=2, ensure_ascii=False, sort_keys=True) + "\n"

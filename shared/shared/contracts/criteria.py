@@ -12,7 +12,7 @@ from .base import Contract
 
 
 class ApplicantType(StrEnum):
-    """The legal forms that calls name; the register holds the first two and groups to come."""
+    """The kinds of applicant that calls name; the register holds only some of them."""
 
     COOPERATIVE = "cooperative"
     COOPERATIVE_UNION = "cooperative_union"

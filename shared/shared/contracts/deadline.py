@@ -1,4 +1,4 @@
-"""When something closes."""
+"""The deadline of a call or an announcement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .base import PUBLIC, Contract, Language, Text
 
 
 class Deadline(Contract):
-    """When a call closes: the instant that counts, its zone, and the words that readers saw.
+    """When something closes: the instant that counts, its zone, and the words that readers saw.
 
     The instant is never computed again from the text: Morocco's clock changes around Ramadan.
     """

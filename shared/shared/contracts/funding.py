@@ -54,7 +54,8 @@ class CallSnapshot(Contract):
     reference_on: date = Field(json_schema_extra=PUBLIC)
     opened_at: AwareDatetime = Field(json_schema_extra=PUBLIC)
     confirmed_audience: Audience | None = Field(
-        default=None, description="Recipients seen and confirmed when it was opened, if any were."
+        default=None,
+        description="How many recipients the opener saw and confirmed; null: nobody confirmed.",
     )
 
     @model_validator(mode="after")
@@ -108,7 +109,7 @@ class CallClosed(Event):
 
 
 class CallCancelled(Event):
-    """The call is void; whoever was alerted must be corrected."""
+    """The call is void; whoever was alerted must get a correction."""
 
     topic: ClassVar[str] = "funding.call.cancelled.v1"
     aggregate_field: ClassVar[str] = "call_id"
@@ -119,6 +120,6 @@ class CallCancelled(Event):
 
 
 class FundingAnswered(PersonAnswered):
-    """Funding has answered a person's request."""
+    """Funding has done its part of a person's request."""
 
     topic: ClassVar[str] = "funding.person.answered.v1"

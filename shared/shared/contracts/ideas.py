@@ -1,4 +1,4 @@
-"""What the idea bank publishes. Every event carries the whole idea, so order never matters."""
+"""What the ideas service publishes. Every event carries the whole idea, so order never matters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IdeaState = Literal["published", "withdrawn"]
 
 
 class IdeaSnapshot(Contract):
-    """An idea as the bank knows it at one version."""
+    """An idea as the service knows it at one version."""
 
     idea_id: UUID = Field(json_schema_extra=PUBLIC)
     version: Version = Field(json_schema_extra=PUBLIC)
@@ -36,7 +36,8 @@ class IdeaSnapshot(Contract):
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: UUID
     confirmed_audience: Audience | None = Field(
-        default=None, description="Recipients seen and confirmed when it was published, if any."
+        default=None,
+        description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
     )
 
 
@@ -51,7 +52,7 @@ class IdeaPublished(Event):
 
 
 class IdeaWithdrawn(Event):
-    """The author took the idea back; whoever was alerted must be corrected."""
+    """The author took the idea back; whoever was alerted must get a correction."""
 
     topic: ClassVar[str] = "ideas.idea.withdrawn.v1"
     aggregate_field: ClassVar[str] = "idea_id"
@@ -62,6 +63,6 @@ class IdeaWithdrawn(Event):
 
 
 class IdeasAnswered(PersonAnswered):
-    """The bank of ideas has answered a person's request."""
+    """The ideas service has done its part of a person's request."""
 
     topic: ClassVar[str] = "ideas.person.answered.v1"

@@ -1,11 +1,11 @@
 """A message to one addressee: a one-time code, the state of an application, the offer of a seat.
 
-A service that has one to send declares its own event beside its others and emits it:
+A service that has one to send declares its own event beside its others and publishes it:
 
     class SeatOffered(NoticeRequested):
         topic: ClassVar[str] = "programmes.notice.requested.v1"
 
-What differs from an announcement: nobody is matched, and it is not kept for whoever comes later.
+Unlike an announcement, it is matched with nobody and not kept for those who come later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .announcement import Code
 from .base import Contract, Event
 
 Sealed = Annotated[str, StringConstraints(min_length=1, max_length=16_000)]
-"""Ciphertext, as the kernel seals."""
+"""Ciphertext, as the kernel's `Sealer` makes it."""
 
 
 class Addressee(Contract):
@@ -37,10 +37,10 @@ class Addressee(Contract):
 
 
 class NoticeRequested(Event):
-    """A service asks for a message to one addressee, until it expires.
+    """A service requests a message to one addressee, to be sent before it expires.
 
-    The topic begins with the service that asks. A notice is never replayed: its consumer is not
-    rebuildable, and what is expired is dropped. Nothing in it is public.
+    The topic begins with the name of the service that requests it. A notice is never replayed: its
+    consumer is not rebuildable, and an expired notice is dropped. Nothing in it is public.
     """
 
     topic: ClassVar[str] = "service.notice.requested.v1"
@@ -48,7 +48,7 @@ class NoticeRequested(Event):
     aggregate_field: ClassVar[str] = "notice_id"
 
     notice_id: UUID
-    service: Code = Field(description="The service that asks.")
+    service: Code = Field(description="The service that requests it.")
     addressee: Addressee
     purpose: Code = Field(
         description="What it is for, such as sign_in_code: it names the texts and the consent."
@@ -70,7 +70,7 @@ class NoticeRequested(Event):
         return self
 
     def is_from(self, topic: str | None) -> bool:
-        """Whether the service that it names is the one of the topic, which the broker verifies."""
+        """Whether the notice names the service of the topic, which the broker verifies."""
         return self.service == (topic or "").partition(".")[0]
 
     def is_expired(self, at: datetime) -> bool:

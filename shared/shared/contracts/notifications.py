@@ -13,11 +13,11 @@ from .persons import PersonAnswered
 
 
 class FanoutCompleted(Event):
-    """Every cooperative that matches a subject has its alert; the counts are those of the commit.
+    """Every cooperative that matches a subject has its alert.
 
-    `matched` = `eligible` + `unknown`. This fan-out wrote `first_alerts` to cooperatives that were
-    alerted for the first time, and `corrections` to those alerted of older content; `alerted` is
-    their sum.
+    Of those that matched, `eligible` meet the criteria for certain and `unknown` may meet them.
+    This fan-out wrote `first_alerts` to cooperatives that had no alert about the subject, and
+    `corrections` to those alerted about older content; `alerted` is the sum of the two.
     """
 
     topic: ClassVar[str] = "notifications.fanout.completed.v1"

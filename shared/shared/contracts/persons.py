@@ -1,8 +1,8 @@
 """What persons ask for, and what each service answers.
 
-A service that must answer declares its `<service>.person.answered.v1` beside its other events: that
-is how the registry knows whom to wait for (`catalogue.ANSWERS`), also where only its own program is
-installed.
+A service that must answer declares its `<service>.person.answered.v1` beside its other events. So
+the registry knows which services to wait for (`catalogue.ANSWERS`), even where the program of no
+other service is installed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CooperativeOfPerson(Contract):
 
 
 class PersonRequested(Event):
-    """Ids only: what is known of the person itself never travels."""
+    """A person's request, with ids only: nothing that is known about the person is in it."""
 
     aggregate_field: ClassVar[str] = "request_id"
     kind: ClassVar[Kind]
@@ -39,11 +39,12 @@ class PersonRequested(Event):
 
     @property
     def cooperative_ids(self) -> tuple[UUID, ...]:
+        """The ids of the cooperatives whose contact the person is."""
         return tuple(each.cooperative_id for each in self.cooperatives)
 
 
 class PersonAction(Contract):
-    """Something that an account of the person did, as the audit of a service says."""
+    """Something that an account of the person did, as the audit of a service records it."""
 
     at: AwareDatetime
     action: str
@@ -51,9 +52,9 @@ class PersonAction(Contract):
 
 
 class PersonRecord(Contract):
-    """Something that a service keeps under an account of the person, by its id.
+    """A record that a service keeps for an account of the person, named by its id.
 
-    What stands in it is read where it is kept, by whom it belongs to: it is not sealed here.
+    Its content does not travel: whoever owns the record reads it in the service that keeps it.
     """
 
     kind: str
@@ -63,7 +64,10 @@ class PersonRecord(Contract):
 
 
 class PersonAnswered(Event):
-    """A service has done its part; counts by table, and for access what it holds, sealed."""
+    """A service has done its part of a person's request.
+
+    `counts` are rows by table; `report_sealed` is what the service stores, for access only.
+    """
 
     aggregate_field: ClassVar[str] = "request_id"
 
@@ -71,7 +75,7 @@ class PersonAnswered(Event):
     kind: Kind
     requested_at: AwareDatetime | None = Field(
         default=None,
-        description="When the person asked; nothing asked before is answered afterwards.",
+        description="When the request was published; an erasure removes reports requested before.",
     )
     cooperative_ids: tuple[UUID, ...] = ()
     account_ids: tuple[UUID, ...] = ()
@@ -82,5 +86,5 @@ class PersonAnswered(Event):
 
     @classmethod
     def service(cls) -> str:
-        """Whose answer this is."""
+        """The name of the service that answers."""
         return cls.topic.partition(".")[0]

@@ -17,10 +17,10 @@ BATCH_LIMIT = 500
 
 
 class CooperativeRecord(Contract):
-    """A cooperative as the register knows it. None means the register does not know.
+    """A cooperative as the register knows it. None means that the register does not know.
 
     `contact_sealed` holds a person's name, phone and e-mail as ciphertext: only registry and
-    notifications have the key. Everything else is an event about an organisation.
+    notifications have the key. All other fields describe the organisation.
     """
 
     cooperative_id: UUID
@@ -49,7 +49,7 @@ class CooperativeRecord(Contract):
 
 
 class CooperativeRegistered(Event):
-    """A cooperative entered the register by hand; the record is complete as known."""
+    """A cooperative entered the register by hand; the event carries the whole record."""
 
     topic: ClassVar[str] = "registry.cooperative.registered.v1"
     aggregate_field: ClassVar[str] = "cooperative_id"
@@ -59,7 +59,7 @@ class CooperativeRegistered(Event):
 
 
 class CooperativeChanged(Event):
-    """The record of a cooperative is different from before; it is carried whole."""
+    """The record of a cooperative changed; the event carries the whole record."""
 
     topic: ClassVar[str] = "registry.cooperative.changed.v1"
     aggregate_field: ClassVar[str] = "cooperative_id"
@@ -80,7 +80,7 @@ class CooperativesImported(Event):
 
 
 class PartnerRegistered(Event):
-    """An institution may subscribe to events from now on."""
+    """An institution was registered as a partner: it may subscribe to events from now on."""
 
     topic: ClassVar[str] = "registry.partner.registered.v1"
     aggregate_field: ClassVar[str] = "partner_id"
@@ -93,19 +93,19 @@ class PartnerRegistered(Event):
 
 
 def partner_id_of(slug: str) -> UUID:
-    """The id of a partner. A slug is taken once and for all, so every service can compute it."""
+    """The id of a partner. A slug never passes to another partner, so any service can compute it"""
     return uuid5(NAMESPACE_URL, f"taawon:partner:{slug}")
 
 
 class PersonAccessRequested(PersonRequested):
-    """A person asks what is held on them: each service says so."""
+    """A person asks what is stored about them: each service answers with what it has."""
 
     topic: ClassVar[str] = "registry.person.access_requested.v1"
     kind: ClassVar[Kind] = "access"
 
 
 class PersonRectified(PersonRequested):
-    """A person's values were corrected: older records of these cooperatives hold wrong ones."""
+    """A person's data were corrected: older records of these cooperatives hold wrong values."""
 
     topic: ClassVar[str] = "registry.person.rectified.v1"
     kind: ClassVar[Kind] = "rectification"

@@ -1,4 +1,4 @@
-"""Codes in criteria are checked where criteria enter: a misspelt one would match nobody."""
+"""Checks the codes in criteria where criteria enter: a misspelt code would match nobody."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _code_problems(
 
 
 def _commune(code: str) -> None:
-    """Listeners look its province up, so a commune of no province is refused here."""
+    """Consumers look the province of a commune up, so one without a province is refused here."""
     try:
         reference.province_of_commune(code)
     except reference.UnknownCode:

@@ -26,6 +26,7 @@ class Counts:
 
     @classmethod
     def of(cls, profile: Profile) -> Counts:
+        """The counts of a profile; those that cannot be true are left out."""
         total = profile.members_total
         total = total if total is not None and total > 0 else None
         women = _usable(profile.members_women, total)

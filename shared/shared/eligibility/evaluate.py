@@ -20,7 +20,7 @@ def evaluate(criteria: Criteria, profile: Profile, *, reference_on: date) -> Ver
 
 
 def excludes(criteria: Criteria, profile: Profile, *, reference_on: date) -> bool:
-    """Whether the verdict is ineligible, found without asking the rules after the first such."""
+    """Whether the verdict is ineligible; rules after the first that excludes are not evaluated."""
     return any(
         each.outcome is Outcome.INELIGIBLE for each in _rules(criteria, profile, reference_on)
     )
@@ -81,10 +81,12 @@ class ListedRule:
     criterion: str
 
     def allowed(self, criteria: Criteria) -> tuple[str, ...]:
+        """The values that the criteria list; empty where they list none."""
         values: tuple[str, ...] = getattr(criteria, self.criterion)
         return values
 
     def value(self, profile: Profile) -> str | None:
+        """The value of the profile's field; None where it is unknown."""
         value: str | None = getattr(profile, self.field)
         return value
 
@@ -166,7 +168,7 @@ def _share(rule: Rule, share: MinShare, counts: Counts) -> RuleResult:
 class Founding:
     """The last and the first day of creation that an age in months allows.
 
-    The months are counted back from the reference day, so what was created later than it is too
+    The months are counted back from the reference day. So an entity created after that day is too
     young for any least age and young enough for any greatest age.
     """
 
@@ -198,7 +200,7 @@ def _age_rules(criteria: Criteria, profile: Profile, reference_on: date) -> Iter
 
 
 def months_before(day: date, months: int) -> date:
-    """The same day of the month, so many months earlier; the month's last day if it has no such."""
+    """The same day, so many months earlier; the last day of a month that has no such day."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     if year < date.min.year:
         return date.min

@@ -12,7 +12,7 @@ from .wording import Range, ShareCounts, Wording
 
 
 def explain(verdict: Verdict, criteria: Criteria, profile: Profile, language: str) -> list[str]:
-    """One short sentence for each rule of the verdict, in its order; none is said twice."""
+    """One short sentence for each rule of the verdict, in its order; equal sentences once only."""
     wording = Wording(language)
     sentences = (
         _missing(result, profile, wording)
@@ -66,7 +66,7 @@ def _territory(result: RuleResult, criteria: Criteria, profile: Profile, wording
 def _share(rule: Rule, is_met: bool, criteria: Criteria, profile: Profile, wording: Wording) -> str:
     counts = Counts.of(profile)
     part = bounds(rule, counts)
-    seen = ShareCounts(
+    counted = ShareCounts(
         rule=rule,
         low=part.low,
         high=part.high,
@@ -74,7 +74,7 @@ def _share(rule: Rule, is_met: bool, criteria: Criteria, profile: Profile, wordi
         women=counts.women,
         youth=counts.youth,
     )
-    return wording.share(is_met, seen, dict(shares_asked(criteria))[rule])
+    return wording.share(is_met, counted, dict(shares_asked(criteria))[rule])
 
 
 def _age(

@@ -61,7 +61,10 @@ class _RuleSql:
 
 
 def compile_track(criteria: Criteria, table: FromClause, reference_on: date) -> TrackSql:
-    """The criteria over a table that has the columns of `Facts`; values are bound, never text."""
+    """The criteria over a table that has the columns of `Profile`.
+
+    Every value is a bound parameter, never part of the statement's text.
+    """
     rules = [
         *_place_rules(criteria, table),
         *_listed_rules(criteria, table),
@@ -86,7 +89,7 @@ def _mask(missing: dict[str, list[Condition]]) -> ColumnElement[int]:
 
 
 def _is_one_of(column: ColumnElement[Any], values: Collection[str]) -> Condition:
-    """TRUE or FALSE for a value, NULL for NULL; an index on the column can answer it."""
+    """TRUE or FALSE for a value, NULL for NULL; an index on the column can serve it."""
     return column == any_(literal(sorted(values), ARRAY(column.type)))
 
 
@@ -107,15 +110,15 @@ def _place_rules(criteria: Criteria, table: FromClause) -> Iterator[_RuleSql]:
         within.append(and_(partly, is_named))
         missing.append(("commune", and_(province.is_not(None), partly, commune.is_(None))))
     possible = or_(
-        # "IS NOT NULL AND" keeps the arm FALSE, not NULL, and still lets the index answer it
+        # "IS NOT NULL AND" keeps this branch FALSE, not NULL, and still lets an index serve it.
         and_(province.is_not(None), or_(*within)),
         and_(province.is_(None), _is_possible_without_province(territory, table)),
     )
     yield _RuleSql(possible, tuple(missing))
 
 
-# What no criteria change is built once per table: of a fan-out's time to its first alert, building
-# the statement is the largest part that is ours.
+# Conditions that do not depend on the criteria are built once per table: of the time from a fan-out
+# to its first alert, building the statement is the largest part that our own code takes.
 _once = lru_cache(maxsize=16)
 
 

@@ -1,4 +1,4 @@
-"""What a track's named places cover, worked out once and read by evaluator and SQL alike."""
+"""Which places the criteria of a track cover: worked out once, for the evaluator and for SQL."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _territory(
 
 @cache
 def province_prefixes() -> dict[str, str]:
-    """The start of every commune's code, `09.581.`, and the province it names."""
+    """The code of each province, by the prefix of its communes' codes, such as `09.581.`."""
     return {f"{item.hcp_code}.": item.code for item in reference.provinces()}
 
 

@@ -1,4 +1,4 @@
-"""What the evaluation of a track says: an outcome, the rules behind it, what is missing."""
+"""The result of evaluating a track: an outcome, the rules behind it, the missing fields."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ UNKNOWN_FIELDS = (
     "members_women_or_youth",
     "created_on",
 )
-"""Fields that a verdict may ask for; the place of each is its bit, so only append."""
+"""Fields that a verdict may ask for. The position of a field is its bit in stored masks: append,
+never insert, move or remove."""
 
 
 class Outcome(StrEnum):
-    """Unknown is not a refusal: it says which field would decide."""
+    """How a rule or a track came out. `unknown` is no refusal: a missing field would decide."""
 
     ELIGIBLE = "eligible"
     INELIGIBLE = "ineligible"
@@ -69,7 +70,7 @@ class Verdict:
 
     @property
     def decisive(self) -> Verdict:
-        """With the rules that decided alone: what excludes needs nothing beside it."""
+        """The verdict with the rules that decided it: where some exclude, with these alone."""
         if self.outcome is not Outcome.INELIGIBLE:
             return self
         excluding = tuple(rule for rule in self.rules if rule.outcome is Outcome.INELIGIBLE)
@@ -77,7 +78,7 @@ class Verdict:
 
     @classmethod
     def of(cls, rules: tuple[RuleResult, ...], reference_on: date) -> Verdict:
-        """One rule not met excludes; only when none is, a missing field leaves it open."""
+        """A rule that is not met excludes; where there is none, a missing field leaves it open."""
         outcomes = {result.outcome for result in rules}
         if Outcome.INELIGIBLE in outcomes:
             return cls(Outcome.INELIGIBLE, rules, (), reference_on)
@@ -88,7 +89,7 @@ class Verdict:
 
 
 def mask_of(fields: Iterable[str]) -> int:
-    """The fields as one integer, a bit for each."""
+    """The fields as one integer, a bit for each by its position in `UNKNOWN_FIELDS`."""
     return sum(1 << UNKNOWN_FIELDS.index(field) for field in set(fields))
 
 

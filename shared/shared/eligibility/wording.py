@@ -91,6 +91,7 @@ class Wording:
     language: str
 
     def missing(self, absent: Sequence[str], wrong: Mapping[str, int]) -> str:
+        """Which fields are to be filled in, and which values cannot be true."""
         parts = []
         if absent:
             fields = self._listed(FIELDS.text(self.language, field) for field in absent)
@@ -101,12 +102,14 @@ class Wording:
         return translate(self.language, "list.semicolon").join(parts)
 
     def inside(self, region: str | None, province: str | None, commune: str | None) -> str:
+        """The place, given by its codes, lies in the territory of the track."""
         place = self._where(region, province, commune)
         return translate(self.language, "territory.inside", place=place)
 
     def outside(
         self, region: str | None, province: str | None, commune: str | None, asked: Places
     ) -> str:
+        """The place lies outside the territory, whose first places are named."""
         return translate(
             self.language,
             "territory.outside",
@@ -115,18 +118,21 @@ class Wording:
         )
 
     def listed(self, is_met: bool, rule: Rule, value: str, asked: Sequence[str]) -> str:
+        """Whether the value of a field is among those that the track asks for."""
         title, shown = TITLES.text(self.language, rule), self._value(rule, value)
         if is_met:
             return translate(self.language, "listed.met", title=title, value=shown)
         wanted = self._short([self._value(rule, item) for item in asked])
         return translate(self.language, "listed.unmet", title=title, value=shown, asked=wanted)
 
-    def share(self, is_met: bool, seen: ShareCounts, asked: MinShare) -> str:
+    def share(self, is_met: bool, counted: ShareCounts, asked: MinShare) -> str:
+        """Whether the share of women or youth reaches its threshold, with the counts."""
         code = f"{'met' if is_met else 'unmet'}_{'above' if asked.strict else 'least'}"
-        part = self._part(is_met, seen)
+        part = self._part(is_met, counted)
         return THRESHOLDS.text(self.language, code, part=part, percent=asked.percent)
 
     def members(self, is_met: bool, total: int, asked: Range) -> str:
+        """Whether the number of members lies in the range."""
         members = translate(self.language, "count.members", count=total)
         wanted = self._range(MEMBERS, asked)
         if is_met:
@@ -134,6 +140,7 @@ class Wording:
         return translate(self.language, "members.unmet", members=members, asked=wanted)
 
     def age(self, is_met: bool, created_on: date, asked: Range, reference_on: date) -> str:
+        """Whether the age on the reference day lies in the range, which is in whole months."""
         wanted = self._range(AGES, asked, day=i18n.day(self.language, reference_on))
         created = i18n.day(self.language, created_on)
         if is_met:
@@ -169,32 +176,33 @@ class Wording:
             self.language, "between", least=asked.least, count=asked.most, **parameters
         )
 
-    def _part(self, is_met: bool, seen: ShareCounts) -> str:
-        if seen.low == seen.high and seen.rule is Rule.SHARE_WOMEN_PLUS_YOUTH:
-            return self._both(seen)
-        part = self._counted(seen) if seen.low == seen.high else self._bound(is_met, seen)
-        return translate(self.language, "share.of_members", part=part, count=seen.total)
+    def _part(self, is_met: bool, counted: ShareCounts) -> str:
+        is_exact = counted.low == counted.high
+        if is_exact and counted.rule is Rule.SHARE_WOMEN_PLUS_YOUTH:
+            return self._women_plus_youth(counted)
+        part = self._exact(counted) if is_exact else self._bound(is_met, counted)
+        return translate(self.language, "share.of_members", part=part, count=counted.total)
 
-    def _both(self, seen: ShareCounts) -> str:
+    def _women_plus_youth(self, counted: ShareCounts) -> str:
         return translate(
             self.language,
             "share.women_plus_youth",
-            women=translate(self.language, "count.women", count=seen.women or 0),
-            youth=translate(self.language, "count.youth", count=seen.youth or 0),
-            count=seen.total,
+            women=translate(self.language, "count.women", count=counted.women or 0),
+            youth=translate(self.language, "count.youth", count=counted.youth or 0),
+            count=counted.total,
         )
 
-    def _counted(self, seen: ShareCounts) -> str:
-        if seen.rule is Rule.SHARE_WOMEN:
-            return translate(self.language, "count.women", count=seen.low)
-        if seen.rule is Rule.SHARE_YOUTH:
-            return translate(self.language, "count.youth", count=seen.low)
-        return translate(self.language, "count.women_or_youth", count=seen.low)
+    def _exact(self, counted: ShareCounts) -> str:
+        if counted.rule is Rule.SHARE_WOMEN:
+            return translate(self.language, "count.women", count=counted.low)
+        if counted.rule is Rule.SHARE_YOUTH:
+            return translate(self.language, "count.youth", count=counted.low)
+        return translate(self.language, "count.women_or_youth", count=counted.low)
 
-    def _bound(self, is_met: bool, seen: ShareCounts) -> str:
+    def _bound(self, is_met: bool, counted: ShareCounts) -> str:
         if is_met:
-            return BOUNDS.text(self.language, f"least_{seen.rule}", count=seen.low)
-        return BOUNDS.text(self.language, f"most_{seen.rule}", count=seen.high)
+            return BOUNDS.text(self.language, f"least_{counted.rule}", count=counted.low)
+        return BOUNDS.text(self.language, f"most_{counted.rule}", count=counted.high)
 
     def _where(self, region: str | None, province: str | None, commune: str | None) -> str:
         """The narrowest place, with the next wider one in brackets."""
@@ -223,7 +231,7 @@ class Wording:
         return self._place("region", name_of("region", code, self.language))
 
     def _province(self, code: str) -> str:
-        province = province_or_none(code)
+        province = _province_or_none(code)
         if province is None:
             return PLACES.text(self.language, "unknown_province", name=code)
         return self._place(province.type, province.label(content_language(self.language)))
@@ -237,13 +245,12 @@ class Wording:
 
 
 def name_of(kind: reference.Kind, code: str, language: str) -> str:
-    """What the reference data call it, or its code when they do not have it."""
+    """The name that the reference data have for a code, or the code itself if they have none."""
     try:
         return reference.label(kind, code, content_language(language))
     except reference.UnknownCode:
         return code
 
 
-def province_or_none(code: str | None) -> reference.Province | None:
-    """The province, or None for no code and for a code that the reference data do not have."""
+def _province_or_none(code: str) -> reference.Province | None:
     return next((item for item in reference.provinces() if item.code == code), None)

@@ -1,12 +1,12 @@
 """Messages by key, from one gettext catalogue for each language.
 
 Keys are dotted (`share.met_least`), not English sentences: nobody reads these texts in English,
-many are pieces of a sentence that need a context anyway, and the keys of codes are made of the
-codes (`register.value.gie`). So a text may be rewritten without touching any code.
+many are pieces of a sentence that need a context anyway, and keys for codes contain the code
+(`register.value.gie`). So a text may be rewritten without touching any Python.
 
-A catalogue is read by babel when it is first needed and then kept. That costs a process, once,
-about 10 ms of processor time for babel and 3 ms for each language. Files of .mo would cost less,
-but would have to be built, and what is reviewed would not be what runs.
+Babel reads a catalogue when it is first needed; then it is kept. That costs a process, once, about
+10 ms of processor time for babel and 3 ms for each language. Compiled .mo files would cost less,
+but they would have to be built, and what is reviewed would not be what runs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def translate(language: str, message_id: str, /, **parameters: Value) -> str:
 
 
 def text_of(language: str, message_id: str, parameters: Mapping[str, Value]) -> str:
-    """What `translate` returns, for an id that is not written out: only `Terms` may ask so."""
+    """What `translate` returns, for an id that is not written out: only `Terms` may call this."""
     asked: str | None = language
     while asked is not None:
         catalogue = catalogue_of(asked)

@@ -1,4 +1,4 @@
-"""Days and places of clocks in words: months and cities are those of the CLDR for Morocco."""
+"""Days and time zones in words: names of months and cities are those of the CLDR for Morocco."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ ContentLanguage = Literal["ar", "fr"]
 _CONTENT: dict[str, ContentLanguage] = {"ar": "ar", "fr": "fr"}
 
 DEFAULT: ContentLanguage = "ar"
-"""Of a reader whose language has no catalogue (any more)."""
+"""The language of readers whose own has no catalogue, or no longer has one."""
 
 _FALLBACK = re.compile(r'^"X-Fallback: ([a-z]{2,3})\\n"$', re.MULTILINE)
-"""In the header of a catalogue. Babel reads headers but keeps only those that it knows."""
+"""The `X-Fallback` line of a catalogue's header, which Babel does not keep."""
 
 LANGUAGES = tuple(sorted(path.name for path in LOCALE.iterdir() if (path / FILE).is_file()))
-"""Codes of ISO 639, in their order."""
+"""The ISO 639 codes of the languages that have a catalogue, sorted."""
 
 
 def known_language(code: str) -> str:
@@ -44,18 +44,18 @@ ReaderLanguage = Annotated[
 
 
 def reader_language(code: str) -> str:
-    """The language itself if there is a catalogue of it, else the one that stands in."""
+    """The language itself if it has a catalogue, else `DEFAULT`."""
     return code if code in LANGUAGES else DEFAULT
 
 
 @cache
 def fallback_of(language: str) -> str | None:
-    """The language of whatever the catalogue lacks; None: it is complete."""
+    """The language whose texts replace those that the catalogue lacks; None: it is complete."""
     found = _FALLBACK.search((LOCALE / language / FILE).read_text(encoding="utf-8"))
     return found[1] if found else None
 
 
 def content_language(language: str) -> ContentLanguage:
-    """In which of its two languages a reader of this one gets the content of an event."""
+    """The one of its two languages in which a reader of this language gets an event's content."""
     written = _CONTENT.get(language)
     return written or content_language(fallback_of(language) or DEFAULT)

@@ -16,17 +16,17 @@ _PLAIN = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u200e": "", "\u200f": ""
 
 @cache
 def locale_of(language: str) -> Locale:
-    """The language's babel.Locale."""
+    """The locale that the header of the language's catalogue names."""
     from babel import Locale
 
     return Locale.parse(catalogue_of(language).locale)
 
 
 def direction(language: str) -> Direction:
-    """From which side the language is written."""
+    """The direction in which the language is written."""
     return "rtl" if locale_of(language).text_direction == "rtl" else "ltr"
 
 
 def plain(text: str) -> str:
-    """With plain spaces and no marks of direction: either makes an SMS cost double."""
+    """The text with plain spaces and without marks of direction, which make an SMS cost double."""
     return text.translate(_PLAIN)

@@ -28,5 +28,5 @@ class Terms:
         return text_of(language, self.ids[str(code)], parameters)
 
     def name(self, language: str, code: str, /) -> str:
-        """The same for whatever a newer sender may have sent: an unknown code is its own name."""
+        """The text of this code, or the code itself where a newer sender sent an unknown one."""
         return self.text(language, code) if code in self else str(code)

@@ -1,1 +1,1 @@
-"""The kernel: what every service stands on and no service owns."""
+"""What every service runs on: commands, HTTP, messaging, database, encryption, observability."""

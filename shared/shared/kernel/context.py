@@ -1,4 +1,4 @@
-"""What is known of the work at hand: one correlation id from the request to the last consumer."""
+"""The context of the work at hand: one correlation id from the request to the last consumer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CORRELATION = re.compile(CORRELATION)
 
 
 def is_traceparent(value: object) -> bool:
-    """Whether it is W3C trace context of the version that we speak."""
+    """Whether it is a W3C `traceparent` of version 00."""
     return isinstance(value, str) and _TRACEPARENT.fullmatch(value) is not None
 
 
@@ -34,7 +34,7 @@ class WorkContext:
     causation_id: str | None = None
     traceparent: str = field(default_factory=_new_traceparent)
     is_continued: bool = False
-    """Whether the trace was handed in: else there is no step that could be its parent."""
+    """Whether the caller gave the trace: otherwise the first span has no parent."""
 
     @classmethod
     def of(
@@ -43,7 +43,7 @@ class WorkContext:
         causation_id: str | None = None,
         traceparent: str | None = None,
     ) -> WorkContext:
-        """A context from what a caller sent; what is missing or malformed is made anew."""
+        """A context of the ids that a caller sent; missing or malformed ones are made anew."""
         fresh = cls()
         known = is_traceparent(traceparent)
         return replace(
@@ -58,10 +58,11 @@ class WorkContext:
 
     @property
     def trace_id(self) -> str:
+        """The 32 hexadecimal digits that name the trace."""
         return self.traceparent.split("-")[1]
 
     def child_traceparent(self) -> str:
-        """The same trace with a new span id, as the next hop must see it."""
+        """The same trace with a new span id, for the next hop."""
         version, trace, _, flags = self.traceparent.split("-")
         return f"{version}-{trace}-{secrets.token_hex(8)}-{flags}"
 
@@ -70,7 +71,7 @@ _current: ContextVar[WorkContext | None] = ContextVar("work_context", default=No
 
 
 def current() -> WorkContext:
-    """The context of this task; one is made where none was given (a command, a timed job)."""
+    """The context of this task; where none was given (in a command, a timed job) one is made."""
     context = _current.get()
     if context is None:
         context = WorkContext()
@@ -80,7 +81,7 @@ def current() -> WorkContext:
 
 @contextmanager
 def working(context: WorkContext, **log_fields: object) -> Iterator[WorkContext]:
-    """Everything inside happens in this context, log lines included."""
+    """What runs inside has this context; its log lines have the ids and `log_fields`."""
     token = _current.set(context)
     fields = {
         "correlation_id": context.correlation_id,

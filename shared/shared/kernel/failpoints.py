@@ -1,8 +1,8 @@
-"""Named places where a test may end the process, so that crashes hit exactly where they hurt.
+"""Named places where a test may kill the process, so that crashes can be tried at each of them.
 
 `TAAWON_FAILPOINT=<name>@<file>` ends the process with SIGKILL the first time the place is reached
-and leaves the file behind as proof; once the file is there, nothing happens any more. Unset, a
-place costs one comparison.
+and leaves the file behind as proof; once the file exists, nothing happens any more. Unset, a place
+costs one comparison.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _NAME, _, _PROOF = os.environ.get("TAAWON_FAILPOINT", "").partition("@")
 
 
 def reach(name: str) -> None:
-    """Die here if this place is armed and was not hit before."""
+    """Kill the process if the environment names this place and its file does not exist yet."""
     if name != _NAME:
         return
     proof = Path(_PROOF)

@@ -14,7 +14,7 @@ SERVICES_GROUP = "taawon.services"
 
 
 class NotInstalled(NotFound):
-    """This program knows nothing of the service: it would take its own data for that one's."""
+    """This service is not installed here."""
 
 
 def installed_services() -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def installed_services() -> tuple[str, ...]:
 
 
 def entry_of(service: str) -> EntryPoint:
-    """The entry point of a service, not loaded; NotInstalled where there is none."""
+    """The entry point of a service, not loaded; raises `NotInstalled` where there is none."""
     for entry in entry_points(group=SERVICES_GROUP, name=service):
         return entry
     raise NotInstalled(

@@ -1,6 +1,7 @@
-"""Why something that we stand on does not work, in words, and what to do about it.
+"""Why PostgreSQL or RabbitMQ does not work, in words, and what to do about it.
 
-Said by readiness, logs, refused requests and the doctor. No text names a password, a host or data.
+Readiness, logs, refused requests and `taawon doctor` show it. No text names a password, a host or
+data.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ DATABASE_LOGIN = Cause(
 )
 DATABASE_MISSING = Cause(
     "PostgreSQL has no database of that name",
-    "make it, migrate it with `taawon migrate`, or mend TAAWON_DATABASE_URL",
+    "make it, migrate it with `taawon migrate`, or correct TAAWON_DATABASE_URL",
 )
 DATABASE_CROWDED = Cause(
     "PostgreSQL takes no more connections", "raise its max_connections or run fewer processes"
@@ -64,7 +65,7 @@ BROKER_LOGIN = Cause(
 )
 BROKER_VHOST = Cause(
     "RabbitMQ keeps this user out of the vhost, or has none of that name",
-    "make both with `taawon broker users`, or mend TAAWON_AMQP_URL",
+    "make both with `taawon broker users`, or correct TAAWON_AMQP_URL",
 )
 BROKER_QUEUES = Cause(
     "RabbitMQ lacks a queue or exchange that this service needs",
@@ -93,7 +94,7 @@ _BY_STATE = {
     "53300": DATABASE_CROWDED,
     "57P": DATABASE_STARTING,
 }
-"""SQLSTATE, or how it begins."""
+"""Causes by SQLSTATE or its first characters."""
 
 _OF_BROKER: tuple[tuple[type[BaseException], Cause], ...] = (
     (AuthenticationError, BROKER_LOGIN),
@@ -106,41 +107,41 @@ _OF_BROKER: tuple[tuple[type[BaseException], Cause], ...] = (
 
 
 def of_database(error: BaseException) -> Cause:
-    """Why a statement, or the connection for it, failed for no reason of its own."""
+    """Why a statement or its connection failed, where the statement itself is not at fault."""
     return _known(error) or DATABASE_AWAY
 
 
 def of_broker(error: BaseException) -> Cause:
-    """Why the broker did not take, or bring, messages."""
+    """Why the broker took or delivered no messages."""
     if isinstance(error, TimeoutError):
         return BROKER_SILENT
     return _known(error) or BROKER_AWAY
 
 
 def of_either(error: BaseException) -> Cause:
-    """Where the error alone must show which of the two it was."""
+    """Why the database or the broker failed, where only the error tells which of the two did."""
     return _known(error) or AWAY
 
 
 def _known(error: BaseException) -> Cause | None:
-    for each in _chain(error):
+    for each in chain_of(error):
         if isinstance(each, asyncpg.PostgresError):
             state = each.sqlstate or ""
             return next((c for s, c in _BY_STATE.items() if state.startswith(s)), DATABASE_AWAY)
         if isinstance(each, PoolTimeoutError):
             return POOL_IN_USE
         if isinstance(each, InvalidFrameError) and "Connection.Close" in str(each):
-            return BROKER_VHOST  # the broker hangs up when it is asked for the vhost
+            return BROKER_VHOST  # the broker closes the connection when the client opens the vhost
         for kind, cause in _OF_BROKER:
             if isinstance(each, kind):
                 return cause
-    if any(isinstance(each, DBAPIError) for each in _chain(error)):
+    if any(isinstance(each, DBAPIError) for each in chain_of(error)):
         return DATABASE_AWAY
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what it was made from."""
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, from the outside in."""
     while error is not None:
         yield error
         error = error.__cause__ or getattr(error, "orig", None)

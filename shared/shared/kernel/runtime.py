@@ -19,9 +19,9 @@ from .settings import Settings
 
 @dataclass
 class Runtime:
-    """Built once at start and passed down; nothing here is a global.
+    """The parts of a process, built once at start and passed down; nothing here is a global.
 
-    `engine`, `publisher` and `processor` are missing where a test drives the HTTP API alone.
+    `engine`, `publisher` and `processor` are None where a test drives the HTTP API alone.
     `queues` are those of its consumers; `not_consuming_because` is why these do not consume;
     `snapshots` are what it can publish of its present state. `counts` and `names` are what its
     status adds: a name, and the SQL that counts or lists. `database_check_lock` lets one task at a

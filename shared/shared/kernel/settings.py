@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class MissingSettings(SystemExit):
-    """Nothing can be done: settings are missing or malformed. The message names each."""
+    """Settings are missing or malformed; the message names each. It ends the process."""
 
 
 class Settings(BaseSettings):
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     """
 
     service_name: ClassVar[str] = ""
-    """Which service a subclass belongs to; empty for the kernel's own."""
+    """The service that a subclass belongs to; empty for the kernel's own settings."""
 
     model_config = SettingsConfigDict(env_prefix="TAAWON_", frozen=True, extra="ignore")
 
@@ -31,7 +31,7 @@ class Settings(BaseSettings):
         default=20,
         ge=1,
         le=3600,
-        description="A broker connection silent for two to three times as long is given up.",
+        description="A broker connection is given up after silence of two to three times as long.",
     )
     amqp_url: SecretStr = Field(description="amqp://user:password@host:5672/vhost")
     rabbit_management_url: SecretStr | None = Field(
@@ -68,12 +68,12 @@ class Settings(BaseSettings):
     database_idle_seconds: float = Field(
         default=60,
         gt=0,
-        description="A silent process loses its transaction; longer than a publish takes.",
+        description="A transaction idle for so long is rolled back; longer than a publish takes.",
     )
     database_transaction_seconds: float = Field(
         default=300,
         gt=0,
-        description="The longest transaction; what frees its locks where a process froze in the"
+        description="The longest transaction; it frees the locks of a process that froze in the"
         " middle of a statement.",
     )
     retry_delays: Annotated[tuple[float, ...], NoDecode] = Field(
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         description="Growing pauses between attempts at a message, separated by commas.",
     )
     probe_seconds: float = Field(
-        default=1.0, gt=0, description="Pause between looks at infrastructure that is down."
+        default=1.0, gt=0, description="Pause between checks whether an outage is over."
     )
     relay_poll_seconds: float = Field(default=1.0, gt=0)
     relay_batch: int = Field(default=100, ge=1, le=1000)
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     dead_letter_retention_days: int = Field(
         default=90,
         ge=1,
-        description="How long a redriven or dropped dead letter is kept; one that waits stays.",
+        description="How long a redriven or dropped dead letter is kept; an undecided one stays.",
     )
 
     @field_validator("amqp_url", mode="after")
@@ -113,9 +113,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, service: str | None = None, **overrides: Any) -> Self:
-        """Read the environment, or stop the process naming every variable that is wrong.
+        """Read the environment; `MissingSettings` names every variable that is wrong.
 
-        `service` is given to the kernel's own settings alone; a service's are of that service.
+        Only the kernel's own class needs `service`; a subclass knows the service it belongs to.
         """
         service = service or cls.service_name
         try:
@@ -125,9 +125,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The settings that a process was started with, as those of this service.
+        """The settings that a process was started with, as those of this class.
 
-        TypeError where they are another service's: the process is wired wrongly.
+        Raises TypeError where they are another service's: the process is wired wrongly.
         """
         if not isinstance(settings, cls):
             raise TypeError(
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
 
 def with_heartbeat(url: SecretStr, seconds: int) -> SecretStr:
-    """Both ends of a connection take the heartbeat from its URL; one given there counts."""
+    """The URL with a heartbeat, in seconds, for both ends; one that the URL has already stays."""
     text = url.get_secret_value()
     if "heartbeat=" in text:
         return url

@@ -1,4 +1,4 @@
-"""Pauses of work that goes on until its task is cancelled."""
+"""Pauses of loops that run until their task is cancelled."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from contextlib import suppress
 
 
 async def rest(seconds: float) -> None:
-    """Sleep so long, unless the task has been asked to end: then it ends here.
+    """Sleep so long; raise `CancelledError` at once if the task has been cancelled before.
 
-    `asyncio.wait_for` of Python 3.11 answers with what it waited for where that ends in the same
-    moment as it is cancelled; a loop that survives every outage would then take the cancellation
-    for one more outage, and never end. We use `asyncio.timeout`, but the broker's client does not
-    everywhere. The task still knows that it was asked.
+    `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes in the same moment as the
+    result it waits for; a loop that survives every outage would then never end. We use
+    `asyncio.timeout`, but the broker's client does not everywhere. The task still counts the
+    cancellation.
     """
     _end_if_asked()
     await asyncio.sleep(seconds)
 
 
 async def until(event: asyncio.Event, seconds: float) -> None:
-    """Rest until the event is set, or so long."""
+    """Rest until the event is set, but no longer than so many seconds."""
     _end_if_asked()
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

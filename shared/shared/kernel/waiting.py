@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(holds: Callable[[], bool], *, within: float, every: float = 0.05) -> bool:
-    """Whether it came to hold within so many seconds, looked at `every` so many seconds."""
+def wait_until(is_true: Callable[[], bool], *, within: float, every: float = 0.05) -> bool:
+    """Whether the condition became true `within` so many seconds, checked `every` so many."""
     end = time.monotonic() + within
-    while not holds():
+    while not is_true():
         if time.monotonic() > end:
             return False
         time.sleep(every)

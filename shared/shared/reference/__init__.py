@@ -1,4 +1,4 @@
-"""What everyone calls the same thing by the same code: places, sectors, goals, languages.
+"""The codes that every service uses: places, sectors, development goals, languages.
 
 Codes are ISO 3166-2 for regions and provinces, HCP codes (strings, leading zeros kept) for
 communes. `find_…` takes any usual spelling; the functions named after a kind take the exact code

@@ -33,7 +33,7 @@ def _folded(character: str) -> str:
 
 
 def place_key(text: str) -> str:
-    """What two spellings of one place share: `Province de Tan-Tan` and `tantan` have one key."""
+    """One key for all spellings of a place: `Province de Tan-Tan` and `tantan` have the same."""
     folded = fold(text)
     bare = _KIND_OF_PLACE.sub("", folded)
     return _ARTICLE.sub("al", bare).replace(" ", "")

@@ -40,7 +40,7 @@ _PROVINCE_PART = len("09.581")
 _SHOWN = 12
 _R = TypeVar("_R", bound=Record)
 WORTH_SUGGESTING = 0.55
-"""Least likeness, from 0 to 1, of a suggestion: below it a suggestion misleads."""
+"""Least similarity of a suggestion, from 0 to 1: below it a suggestion would mislead."""
 
 
 class UnknownCode(Invalid):
@@ -77,17 +77,17 @@ def _record(kind: Kind, code: str, kind_class: type[_R], field: str | None) -> _
 
 
 def region(code: str, *, field: str | None = None) -> Region:
-    """The region with this ISO code, `MA-09`."""
+    """The region with this ISO 3166-2 code, such as `MA-09`."""
     return _record("region", code, Region, field)
 
 
 def province(code: str, *, field: str | None = None) -> Province:
-    """The province or prefecture with this ISO code, `MA-TIZ`."""
+    """The province or prefecture with this ISO 3166-2 code, such as `MA-TIZ`."""
     return _record("province", code, Province, field)
 
 
 def sector(code: str, *, field: str | None = None) -> Sector:
-    """The sector with this code, `ARGAN`."""
+    """The sector with this code, such as `ARGAN`."""
     return _record("sector", code, Sector, field)
 
 
@@ -105,7 +105,7 @@ def language(code: str, *, field: str | None = None) -> Language:
 
 
 def label(kind: Kind, code: str | int, language: LabelLanguage) -> str:
-    """What to show for a code; the goals go by number too."""
+    """The name of a code in this language; a development goal may be given by its number."""
     record = sdg(code) if isinstance(code, int) else _record(kind, code, Record, None)
     return record.label(language)
 
@@ -165,7 +165,7 @@ def find_sector(text: str) -> Sector | None:
 
 @lru_cache(maxsize=4096)
 def nearest(kind: Kind, text: str) -> Record | None:
-    """The record whose code or name looks most like the text, or None when nothing does."""
+    """The record whose code or name looks most like the text; None where none looks like it."""
     wanted = place_key(text)
     exact = _keys(kind).get(wanted)
     if exact is not None:

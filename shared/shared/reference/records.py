@@ -23,6 +23,7 @@ class Record:
     aliases: tuple[str, ...] = ()
 
     def label(self, language: LabelLanguage) -> str:
+        """The name in this language."""
         return {"fr": self.fr, "ar": self.ar, "en": self.en or self.fr}[language]
 
 
@@ -47,7 +48,7 @@ class Province(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Sector(Record):
-    """A sector of activity, as the office that promotes cooperatives counts them."""
+    """A sector of activity, as the ODCO, the office that promotes cooperatives, defines them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Sdg(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Language(Record):
-    """A language of Morocco; messages are written in the `written` ones and spoken in the rest."""
+    """A language of Morocco. Messages are written in those that are `written`; others are spoken"""
 
     written: bool
     direction: Literal["ltr", "rtl"] | None
@@ -113,7 +114,7 @@ def _data() -> _Data:
 
 @cache
 def sources() -> tuple[Source, ...]:
-    """Attribution of the data, as its licences ask for."""
+    """The attributions that the licences of the data require."""
     return tuple(_data()["meta"]["sources"])
 
 
@@ -132,6 +133,7 @@ def _labels(row: _Row) -> _Labels:
 
 @cache
 def regions() -> tuple[Region, ...]:
+    """The 12 regions."""
     return tuple(
         Region(
             code=row["code"],
@@ -145,6 +147,7 @@ def regions() -> tuple[Region, ...]:
 
 @cache
 def provinces() -> tuple[Province, ...]:
+    """The 75 provinces and prefectures."""
     return tuple(
         Province(
             code=row["code"],
@@ -161,11 +164,13 @@ def provinces() -> tuple[Province, ...]:
 
 @cache
 def sectors() -> tuple[Sector, ...]:
+    """The 24 sectors of activity."""
     return tuple(Sector(code=row["code"], **_labels(row)) for row in _data()["sectors"])
 
 
 @cache
 def sdgs() -> tuple[Sdg, ...]:
+    """The 17 Sustainable Development Goals."""
     return tuple(
         Sdg(code=f"SDG{row['number']:02}", number=row["number"], **_labels(row))
         for row in _data()["sdgs"]
@@ -174,6 +179,7 @@ def sdgs() -> tuple[Sdg, ...]:
 
 @cache
 def languages() -> tuple[Language, ...]:
+    """The languages of Morocco."""
     return tuple(
         Language(
             code=row["code"], written=row["written"], direction=row["direction"], **_labels(row)

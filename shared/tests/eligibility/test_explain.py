@@ -13,7 +13,7 @@ from shared.eligibility.explain import explain
 REFERENCE_ON = date(2026, 12, 31)
 
 
-def said(criteria: Criteria, language: str, **profile: object) -> list[str]:
+def explained(criteria: Criteria, language: str, **profile: object) -> list[str]:
     known = Profile.model_validate(profile)
     verdict = evaluate(criteria, known, reference_on=REFERENCE_ON)
     return explain(verdict, criteria, known, language)
@@ -201,13 +201,13 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
         ),
     ],
 )
-def test_a_rule_is_said_in_both_languages(criteria, profile, french, arabic):
-    sentences = [said(criteria, language, **profile) for language in ("fr", "ar")]
+def test_a_rule_is_explained_in_both_languages(criteria, profile, french, arabic):
+    sentences = [explained(criteria, language, **profile) for language in ("fr", "ar")]
 
     assert sentences == [[french], [arabic]]
 
 
-def test_there_is_a_sentence_for_each_rule_and_none_is_said_twice():
+def test_there_is_a_sentence_for_each_rule_and_none_is_repeated():
     criteria = Criteria(
         regions=("MA-09",),
         min_share_women=MinShare(percent=30),
@@ -216,7 +216,7 @@ def test_there_is_a_sentence_for_each_rule_and_none_is_said_twice():
         min_share_youth=MinShare(percent=30),
     )
 
-    sentences = said(criteria, "fr", province="MA-TIZ", members_women=3, members_youth=3)
+    sentences = explained(criteria, "fr", province="MA-TIZ", members_women=3, members_youth=3)
 
     assert sentences == [
         "Votre coopérative est dans la province de Tiznit (région Souss-Massa)",
@@ -228,6 +228,6 @@ def test_there_is_a_sentence_for_each_rule_and_none_is_said_twice():
 def test_codes_that_the_reference_data_do_not_have_are_shown_as_they_are(language):
     criteria = Criteria(sectors=("NEW",), provinces=("MA-NEW",), regions=("MA-99",))
 
-    sentences = said(criteria, language, sector="OLD", province="MA-OLD")
+    sentences = explained(criteria, language, sector="OLD", province="MA-OLD")
 
     assert all(code in " ".join(sentences) for code in ("NEW", "OLD", "MA-NEW", "MA-OLD", "MA-99"))

@@ -1,4 +1,4 @@
-"""The SQL twin says of every row what the evaluator says, and lets an index narrow the search."""
+"""The SQL condition agrees with the evaluator on every row, and lets an index narrow the search."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def some(values: tuple[Any, ...]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 
 def in_order(criteria: dict[str, Any]) -> Criteria:
-    """The criteria with the lesser of two limits as the least."""
+    """The criteria, with the two limits exchanged where the minimum is above the maximum."""
     for name in ("members", "age_months"):
         low, high = criteria.get(f"min_{name}"), criteria.get(f"max_{name}")
         if low is not None and high is not None and low > high:
@@ -115,8 +115,8 @@ CRITERIA = st.fixed_dictionaries(
 ).map(in_order)
 
 
-def some_profiles(chance: random.Random) -> Profile:
-    """Facts at the edges: missing, contradictory, on the threshold, on the cut-off day."""
+def some_profile(chance: random.Random) -> Profile:
+    """A profile at the edges: values missing, contradictory, on a threshold, on a cut-off day."""
 
     def maybe(values: tuple[Any, ...]) -> Any:
         return None if chance.random() < 0.25 else chance.choice(values)
@@ -141,15 +141,15 @@ def some_profiles(chance: random.Random) -> Profile:
 
 @dataclass(frozen=True)
 class Pool:
-    """A few thousand facts, in the table and in memory; a fact's id is its place in the list."""
+    """A few thousand profiles, in the table and in memory; the id of each is its index."""
 
     connection: AsyncConnection
-    profile: list[Profile]
+    profiles: list[Profile]
 
     async def differences(
         self, criteria: Criteria, numbers: range
     ) -> list[tuple[Profile, str, tuple[bool, int]]]:
-        """Those of the numbered facts of which SQL and evaluator say different things."""
+        """The profiles with these numbers on which SQL and evaluator disagree."""
         track = compile_track(criteria, PROFILES, REFERENCE_ON)
         found = await self.connection.execute(
             select(PROFILES.c.id, track.possible, track.unknown).where(
@@ -159,10 +159,10 @@ class Pool:
         rows = found.all()
         assert len(rows) == len(numbers)
         return [
-            (self.profile[number], verdict.outcome, (is_possible, mask))
+            (self.profiles[number], verdict.outcome, (is_possible, mask))
             for number, is_possible, mask in rows
             if not agree(
-                verdict := evaluate(criteria, self.profile[number], reference_on=REFERENCE_ON),
+                verdict := evaluate(criteria, self.profiles[number], reference_on=REFERENCE_ON),
                 is_possible,
                 mask,
             )
@@ -178,13 +178,13 @@ def agree(verdict: Verdict, is_possible: bool | None, mask: int) -> bool:
 @pytest.fixture(scope="module")
 async def pool(postgres_url: str) -> AsyncIterator[Pool]:
     chance = random.Random(112)
-    profile = [some_profiles(chance) for _ in range(POOL)]
+    profiles = [some_profile(chance) for _ in range(POOL)]
     engine = create_async_engine(postgres_url)
     async with engine.connect() as connection:
         await connection.run_sync(PROFILES.create)
-        rows = [{"id": number, **item.model_dump()} for number, item in enumerate(profile)]
+        rows = [{"id": number, **item.model_dump()} for number, item in enumerate(profiles)]
         await connection.execute(insert(PROFILES), rows)
-        yield Pool(connection, profile)
+        yield Pool(connection, profiles)
         await connection.rollback()
     await engine.dispose()
 
@@ -223,8 +223,8 @@ async def test_sql_and_evaluator_agree_on_each_criterion_alone(pool, name):
     assert wrong == []
 
 
-async def test_nothing_of_the_criteria_is_written_into_the_statement():
-    hostile = "x'); DROP TABLE facts; --"
+async def test_no_value_of_the_criteria_is_part_of_the_statement():
+    hostile = "x'); DROP TABLE profile; --"
     criteria = Criteria(provinces=(hostile,), communes=(hostile,), sectors=(hostile,))
 
     track = compile_track(criteria, PROFILES, REFERENCE_ON)

@@ -1,6 +1,6 @@
-"""Every text that the code asks for is in every catalogue, whole, and nothing else is.
+"""Every catalogue has every text that the code uses, complete, and no other.
 
-What the code asks for is read from it: calls of `translate` with their keywords, and the `Terms`
+Which texts the code uses is read from it: calls of `translate` with their keywords, and the `Terms`
 at the top of modules. Keys are therefore written out at the call, never put together.
 """
 
@@ -32,7 +32,7 @@ ARABIC = "[\u0600-\u06ff]"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 NUMBERS = range(1_200)
 COMPLETE = [language for language in LANGUAGES if fallback_of(language) is None]
-"""The others may lack texts: what they lack is shown in the language that stands in."""
+"""The others may lack texts, which are shown in the fallback language."""
 
 WITH_ARABIC = (
     "shared/shared/reference/folding.py",
@@ -42,7 +42,7 @@ WITH_ARABIC = (
     "services/funding/funding/calls/seeds/",
     "services/ideas/ideas/ideas/seeds.py",
 )
-"""Spellings that files are read with, and data of demonstrations: no texts of ours."""
+"""Modules with spellings in files, or with data of the demo; neither is a text of ours."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Asked:
 
 @cache
 def modules(mentioning: str) -> dict[Path, ast.Module]:
-    """Those whose source has a match of this regular expression."""
+    """The modules whose source matches this regular expression."""
     paths = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
     sources = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in paths}
     wanted = re.compile(mentioning)
@@ -73,7 +73,7 @@ def is_literal(node: ast.expr) -> bool:
 
 
 def terms_of(path: Path, tree: ast.Module) -> Iterator[Terms]:
-    """Those at the top of a module, from the module itself: their codes are worked out."""
+    """The Terms at the top of a module; the module is imported, for their codes are computed."""
     if not any(called(tree, "Terms")):
         return
     names = path.parts[2:] if path.parts[0] == "services" else path.parts[1:]
@@ -88,7 +88,7 @@ def terms_of(path: Path, tree: ast.Module) -> Iterator[Terms]:
 
 @cache
 def asked() -> dict[str, Asked]:
-    """Every key with what the code fills in."""
+    """Every key with the parameters that the code fills in."""
     keywords: dict[str, set[frozenset[str]]] = defaultdict(set)
     wanted: dict[str, Asked] = {}
     for path, tree in modules(USES).items():
@@ -140,7 +140,7 @@ def test_no_text_is_unused(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_text_is_whole_and_in_plain_characters(language):
+def test_every_text_is_complete_and_in_plain_characters(language):
     read = read_catalogue(language)
     for message in read:
         is_blank = not any(message.string)
@@ -148,7 +148,7 @@ def test_every_text_is_whole_and_in_plain_characters(language):
             continue
         texts = (message.string,) if isinstance(message.string, str) else message.string
         forms = read.num_plurals if message.pluralizable else 1
-        assert not message.fuzzy, f"{message.id}: look at it and take the mark away"
+        assert not message.fuzzy, f"{message.id}: check it and remove the mark `fuzzy`"
         assert len(texts) == forms, f"{message.id}: {forms} forms are needed"
         assert all(text and text.strip() for text in texts), f"{message.id}: not translated"
         assert not re.search("[\u00a0\u202f\u200e\u200f]", "".join(texts)), message.id
@@ -204,7 +204,7 @@ def test_no_text_in_arabic_is_written_in_python():
 
 
 def strings(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Those that are no docstrings."""
+    """The texts in a module that are no docstrings."""
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:

@@ -1,4 +1,4 @@
-"""A language is a folder: nothing in Python knows which there are."""
+"""A folder with a catalogue is a language: no Python code lists them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ msgstr[1] ""
 
 @pytest.fixture
 def with_amazigh(tmp_path, monkeypatch):
-    """The same package in another place, and a folder more in it."""
+    """A copy of the package with one more language."""
     copy = tmp_path / "i18n_with_amazigh"
     shutil.copytree(Path(i18n.__file__).parent, copy, ignore=shutil.ignore_patterns("*.pyc"))
     file = copy / "locale" / "zgh" / "LC_MESSAGES" / "taawon.po"
@@ -60,7 +60,7 @@ def test_a_folder_with_a_catalogue_is_a_language(with_amazigh):
     assert accepted.json_schema() == {"type": "string", "enum": ["ar", "fr", "zgh"]}
 
 
-def test_what_a_catalogue_lacks_is_read_in_the_language_of_its_header(with_amazigh):
+def test_a_missing_text_is_shown_in_the_fallback_language_of_the_header(with_amazigh):
     shown = with_amazigh.translate("zgh", "count.members", count=2)
 
     assert shown == "عضوان"
@@ -84,7 +84,7 @@ assert "babel" in sys.modules
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_each_language_is_written_from_its_side():
+def test_each_language_has_its_direction():
     assert [i18n.direction(language) for language in ("ar", "fr")] == ["rtl", "ltr"]
 
 

@@ -75,13 +75,13 @@ def test_an_amount_has_the_separators_of_its_language_and_plain_spaces(centimes,
         (111, "111 membres", "111 عضوا"),
     ],
 )
-def test_a_number_bends_the_noun_after_it(count, french, arabic):
+def test_a_noun_agrees_with_the_number_before_it(count, french, arabic):
     shown = [translate(language, "count.members", count=count) for language in ("fr", "ar")]
 
     assert shown == [french, arabic]
 
 
-def test_a_preposition_bends_the_pair_in_arabic():
+def test_a_preposition_changes_the_case_of_the_dual_in_arabic():
     shown = translate("ar", "share.of_members", part="امرأتان", count=2)
 
     assert shown == "امرأتان من أصل عضوين"

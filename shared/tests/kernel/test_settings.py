@@ -1,4 +1,4 @@
-"""Settings: what is missing or malformed is named at the start, and secrets are not shown."""
+"""Settings: missing and malformed ones are named at the start, and secrets are not shown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_delays_are_read_from_a_list_with_commas(monkeypatch):
     assert Settings.load("ideas").retry_delays == (1.0, 2.5, 10.0)
 
 
-def test_a_broker_url_says_how_long_silence_may_last(monkeypatch):
+def test_a_broker_url_gets_the_heartbeat_unless_it_has_one(monkeypatch):
     monkeypatch.setenv("TAAWON_AMQP_HEARTBEAT", "7")
     found = Settings.load("ideas").amqp_url.get_secret_value()
     monkeypatch.setenv("TAAWON_AMQP_URL", f"{found}&heartbeat=9")
@@ -70,7 +70,7 @@ def test_a_broker_url_says_how_long_silence_may_last(monkeypatch):
 
 
 class CarpentrySettings(Settings):
-    """The kernel's, and one of its own."""
+    """The kernel's settings and one of its own."""
 
     service_name: ClassVar[str] = "carpentry"
 
@@ -99,7 +99,7 @@ def test_the_settings_of_another_service_are_refused():
         CarpentrySettings.of(Settings.load("ideas"))
 
 
-def test_secrets_show_in_no_printed_form():
+def test_no_printed_form_shows_secrets():
     settings = Settings.load("ideas")
 
     assert "hidden" not in f"{settings!r} {settings} {settings.model_dump_json()}"

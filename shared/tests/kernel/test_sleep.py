@@ -1,4 +1,4 @@
-"""Work that goes on until cancelled ends, also where a cancellation was swallowed."""
+"""A loop that runs until cancelled ends, even where a library swallowed the cancellation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.kernel.sleep import rest, until
 
 
 async def swallow(begun: asyncio.Event) -> None:
-    """As `asyncio.wait_for` of Python 3.11 does in an unlucky moment."""
+    """Swallow a cancellation, as `asyncio.wait_for` of Python 3.11 may."""
     begun.set()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
@@ -28,7 +28,7 @@ async def waiting() -> None:
 
 
 @pytest.mark.parametrize("pause", [resting, waiting])
-async def test_a_pause_ends_work_whose_cancellation_was_swallowed(pause):
+async def test_a_pause_ends_a_task_whose_cancellation_was_swallowed(pause):
     begun = asyncio.Event()
 
     async def work() -> None:
@@ -44,7 +44,7 @@ async def test_a_pause_ends_work_whose_cancellation_was_swallowed(pause):
     assert task.cancelled()
 
 
-async def test_a_time_limit_that_has_passed_is_no_request_to_end():
+async def test_an_expired_time_limit_is_no_cancellation():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Every list is whole and consistent, and every usual spelling finds its record."""
+"""Every list is complete and consistent, and every usual spelling finds its record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared import reference
 from shared.reference import lookup
 
 
-def test_the_lists_are_whole():
+def test_the_lists_are_complete():
     sizes = [
         len(records)
         for records in (
@@ -22,14 +22,14 @@ def test_the_lists_are_whole():
     assert sizes == [12, 75, 24, 17]
 
 
-def test_every_province_lies_in_a_region_whose_census_code_starts_its_own():
+def test_the_census_code_of_a_province_starts_with_that_of_its_region():
     for province in reference.provinces():
         region = reference.region(reference.region_of(province.code))
 
         assert province.hcp_code.startswith(f"{region.hcp_code}.")
 
 
-def test_the_people_of_the_provinces_are_those_of_their_region():
+def test_the_population_of_a_region_is_the_sum_of_those_of_its_provinces():
     for region in reference.regions():
         people = sum(item.population for item in reference.provinces_of(region.code))
 
@@ -135,7 +135,7 @@ def test_usual_spellings_of_a_sector_are_one_sector(text, code):
 
 
 @pytest.mark.parametrize("text", ["", "   ", "إقليم", "Paris", "MA-XXX", "99.999"])
-def test_what_names_no_province_finds_none(text):
+def test_a_text_that_names_no_province_finds_none(text):
     assert reference.find_province(text) is None
 
 
@@ -209,7 +209,7 @@ def test_labels_come_in_three_languages_and_french_stands_in_for_english():
     ]
 
 
-def test_the_data_say_where_they_come_from():
+def test_the_data_name_their_sources_and_licences():
     licences = [source["licence"] for source in reference.sources()]
 
     assert "CC BY 4.0" in licences

@@ -1,1 +1,1 @@
-"""What an operator asks a running system: how it stands, what is wrong, where an event went."""
+"""Routes by which operators observe a service: health, metrics, status, traces, audit, replays."""

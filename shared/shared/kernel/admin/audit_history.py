@@ -26,12 +26,15 @@ log = structlog.get_logger()
 class NotYourRecord(Forbidden):
     """The audit of a record is read by its owner, by operators, and by delegates of its provinces.
 
-    Unknown records answer the same.
+    Unknown records are refused the same way.
     """
 
 
 class Change(BaseModel):
-    """One change. No actor: the clock did it. `on_behalf_of` is the cooperative it was done for."""
+    """One change of a record. Without an actor the system made it by itself.
+
+    `on_behalf_of` is the cooperative that it was made for.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -55,10 +58,10 @@ async def read_audit(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[Change]:
-    """The changes of one record, newest first. Reading them is logged and changes nothing.
+    """The changes of one record, newest first. Each read is logged.
 
-    Records are found by their own id. What a partner did to its queue and feed is found by the
-    `partner_id` that `GET /partners/{slug}` of the registry answers; a rotation of signing keys, in
+    A record is found by its own id. What a partner did to its queue and feed is found by the
+    `partner_id` that `GET /partners/{slug}` of the registry returns; a rotation of signing keys, in
     the registry, by the id of the new key.
     """
     await _require_owner(request.app.state.spec.owner_of, session, caller, record_id)

@@ -1,4 +1,4 @@
-"""What the kernel of every service reports to a scrape: outbox, dead letters, consumers, build."""
+"""The kernel's metrics, which every service has: outbox, dead letters, consumers, build."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.kernel.observability.metrics.scrape import Measure, Scrape, gauge
 from shared.kernel.runtime import Runtime
 
-from .status_sql import OUTBOX, one, program_version, revision_of
+from .status_sql import OUTBOX, one_row, program_version, revision_of
 
 DEAD_LETTERS_SQL = text(
     "SELECT queue, state, count(*) AS dead_letters FROM dead_letter GROUP BY queue, state"
@@ -21,17 +21,17 @@ DEAD_LETTERS_SQL = text(
 
 
 def scrape_of(app: FastAPI) -> Scrape:
-    """The one scrape of an application: the kernel's questions and those of the service."""
+    """The one scrape of an application, with the measures of the kernel and of the service."""
     found = getattr(app.state, "scrape", None)
     if found is None:
-        measures = (*kernel(app), *app.state.spec.measures)
+        measures = (*kernel_measures(app), *app.state.spec.measures)
         found = app.state.scrape = Scrape(lambda: app.state.runtime.sessions, measures)
     assert isinstance(found, Scrape)
     return found
 
 
-def kernel(app: FastAPI) -> tuple[Measure, ...]:
-    """The questions that every service can answer."""
+def kernel_measures(app: FastAPI) -> tuple[Measure, ...]:
+    """What the kernel asks the database of every service at a scrape."""
 
     async def dead_letters(session: AsyncSession) -> Iterable[Metric]:
         runtime: Runtime = app.state.runtime
@@ -49,12 +49,12 @@ def kernel(app: FastAPI) -> tuple[Measure, ...]:
 
 
 async def _outbox(session: AsyncSession) -> Iterable[Metric]:
-    found = await one(session, OUTBOX)
+    found = await one_row(session, OUTBOX)
     return [
         gauge("taawon_outbox_pending", "Events that have not left yet.", found.pending),
         gauge(
             "taawon_outbox_quarantined",
-            "Events set aside because they can't be sent.",
+            "Events quarantined because they can't be sent.",
             found.quarantined,
         ),
         gauge(
@@ -86,8 +86,8 @@ async def _build(session: AsyncSession, service: str) -> Metric:
     return family
 
 
-def present(runtime: Runtime) -> list[Metric]:
-    """What the process knows without asking anybody."""
+def process_metrics(runtime: Runtime) -> list[Metric]:
+    """What the process knows without asking its database."""
     waiting = runtime.processor.waiting if runtime.processor is not None else 0
     return [
         gauge(

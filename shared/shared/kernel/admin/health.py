@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it is ready, and what it measures."""
+"""`/healthz`, `/readyz` and `/metrics`: whether the process lives, is ready, and its metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.kernel.observability.metrics.text import CONTENT_TYPE, exposed
 from shared.kernel.outage_causes import Cause
 from shared.kernel.web.requests import Process
 
-from .db_metrics import present, scrape_of
+from .db_metrics import process_metrics, scrape_of
 from .status import DATABASE_SECONDS
 
 router = APIRouter(tags=["operations"])
@@ -25,12 +25,12 @@ ANSWER_VALID_SECONDS = 1.0
 
 @router.get("/healthz", status_code=204)
 async def healthz() -> None:
-    """The process answers."""
+    """The process is alive."""
 
 
 @router.get("/readyz")
 async def readyz(process: Process) -> JSONResponse:
-    """Ready means: the database answers soon, the consumers listen, none of them is paused.
+    """Whether the database answers within 2 seconds, the consumers consume, and none is paused.
 
     For each check that fails, `causes` says why, where that is known, and what to do.
     """
@@ -48,13 +48,15 @@ async def readyz(process: Process) -> JSONResponse:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, process: Process) -> Response:
-    """Prometheus text format. It answers, and soon, also while the database is away."""
+    """All metrics in the text format of Prometheus; in time even while the database is away."""
     families = await scrape_of(request.app).families()
-    return Response(exposed([*present(process), *families]), media_type=CONTENT_TYPE)
+    return Response(exposed([*process_metrics(process), *families]), media_type=CONTENT_TYPE)
 
 
 async def _why_database_is_away(process: Process) -> Cause | None:
-    """Anybody may ask, so a database that answers is asked once a second, and by one at a time."""
+    """Anybody may call this, so the database is asked by one task at a time, and while it answers
+    at most once a second.
+    """
     try:
         async with asyncio.timeout(DATABASE_SECONDS), process.database_check_lock:
             if time.monotonic() - process.database_answered_at < ANSWER_VALID_SECONDS:

@@ -1,4 +1,4 @@
-"""`/replays`: replay events to one queue, see how far that is, stop it. Operators only."""
+"""`/replays`: replay events to one queue, see the progress of a run, stop it. Operators only."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$
 
 
 class ReplayIn(BaseModel):
-    """What to send. The filters are for the log: `since` is part of the range, `until` is not."""
+    """What to send to which queue. The filters `since` (inclusive), `until` (exclusive), `topics`
+    and `event_id` apply to the log alone.
+    """
 
     kind: Kind
     queue: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,200}$")
-    reason: Reason = Field(description="Why; kept with the run.")
+    reason: Reason = Field(description="Why it is requested; kept with the run.")
     since: Moment | None = None
     until: Moment | None = None
     topics: tuple[str, ...] = Field(default=(), max_length=50)
@@ -35,7 +37,7 @@ class ReplayIn(BaseModel):
 
 
 class ReplayOut(BaseModel):
-    """A run. `done` and `total` count rows of a snapshot or events of the log, `sent` messages."""
+    """A run. `done` and `total` count rows of a snapshot or events of the log; `sent`, messages."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -50,7 +52,7 @@ class ReplayOut(BaseModel):
     total: int
     done: int
     sent: int
-    incomplete: str | None = Field(description="What of the range can't be sent any more.")
+    incomplete: str | None = Field(description="Which part of the range is no longer kept.")
     error: str | None
     requested_by: str
     reason: str
@@ -61,7 +63,7 @@ class ReplayOut(BaseModel):
 
 
 class ReplaysOut(BaseModel):
-    """The newest runs first."""
+    """Runs of replays, the newest first."""
 
     items: list[ReplayOut]
 
@@ -71,8 +73,8 @@ async def begin(body: ReplayIn, session: Session, process: Process, caller: Call
     """Begin to replay a snapshot, or events of the log, to a rebuildable queue.
 
     Refused where the queue does not exist, is not rebuildable, or consumes none of these events.
-    Live events go on meanwhile, and a newer one wins. With nothing to send, the run ends at once
-    and the queue is not checked further than that it exists.
+    Live events go on meanwhile, and a newer version wins. Where there is nothing to send, only the
+    existence of the queue is checked, and the run ends at once.
     """
     service = process.settings.service
     run = await replay.begin(
@@ -98,7 +100,7 @@ async def list_runs(
 
 @router.get("/{run}")
 async def read(run: UUID, session: Session, caller: Caller) -> ReplayOut:
-    """How far a run is, and how it ended."""
+    """The progress of a run, and how it ended."""
     return _out(await replay.get(session, caller, run))
 
 
@@ -109,7 +111,7 @@ async def stop(
     caller: Caller,
     reason: Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]*$")],
 ) -> ReplayOut:
-    """Send nothing more of a run; what was sent stays sent."""
+    """Stop a run: nothing more of it is sent. What was sent already stays with the consumer."""
     return _out(await replay.stop(session, caller, run, reason=reason))
 
 

@@ -1,6 +1,6 @@
 """What services report to operators: the responses of `/status`, `/sealed` and `/trace/{id}`.
 
-They are apart from what gives them, because the commands that read them need nothing else of it.
+They are apart from the routes, because the commands that read them need nothing else of these.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 
 class DatabaseState(BaseModel):
-    """Skew is the database's clock minus ours."""
+    """Whether the database answers, and its clock minus that of the process, in seconds."""
 
     answers: bool
     clock_skew_seconds: float | None = None
 
 
 class OutboxState(BaseModel):
-    """Events that have not left yet. `last_errors` are classes of errors."""
+    """Events that have not left yet. `last_errors` holds names of exception classes."""
 
     pending: int = 0
     oldest_seconds: float = 0.0
@@ -35,13 +35,13 @@ class RelayState(BaseModel):
 
 
 class InboxState(BaseModel):
-    """Messages that consumers have dealt with."""
+    """How many messages consumers have finished."""
 
     last_hour: int = 0
 
 
 class ConsumersState(BaseModel):
-    """`paused`: a delivery waits for something that is away."""
+    """The consumers of the process. `paused`: a delivery waits for a dependency that is away."""
 
     consuming: bool
     paused: bool
@@ -57,7 +57,7 @@ class LongStatement(BaseModel):
 
 
 class Stored(BaseModel):
-    """What only the tables can show."""
+    """The part of the status that is read from the tables."""
 
     outbox: OutboxState
     dead_letters: dict[str, int]
@@ -70,19 +70,20 @@ class Stored(BaseModel):
 
 
 class Status(BaseModel):
-    """How a service stands.
+    """The status of a service.
 
-    What the database would have to say is null while it is away, and what a schema of another
-    program does not have is null too.
+    What comes from the database is null while it is away, and where its schema is that of another
+    version of the program.
     """
 
     service: str
     version: str
-    at: AwareDatetime | None = Field(default=None, description="By the clock of the service.")
+    at: AwareDatetime | None = Field(default=None, description="Now, by the service's clock.")
     revision: str | None = None
     newest_revision: str | None = None
     revision_known: bool = Field(
-        default=True, description="False: the schema is of another program, likely a newer one."
+        default=True,
+        description="False: the schema is that of another, probably newer, version of the program.",
     )
     database: DatabaseState
     outbox: OutboxState | None = None
@@ -92,24 +93,25 @@ class Status(BaseModel):
     relay: RelayState | None = None
     counts: dict[str, int] | None = None
     names: dict[str, list[str]] | None = Field(
-        default=None, description="What the counts are about, the first 20 of each."
+        default=None, description="Names of what `counts` counts, the first 20 of each."
     )
     failed_replays: int | None = Field(
-        default=None, description="Runs that failed, with no later one to the same queue."
+        default=None,
+        description="Replays that failed, with no later one of the same kind to the same queue.",
     )
     long_statements: list[LongStatement] | None = Field(
         default=None, description="Statements that have run for over 30 s, the longest first."
     )
     seals: bool
     measured: dict[str, float] = Field(
-        default={}, description="The gauges of /metrics by name and labels, as of this answer."
+        default={}, description="The gauges of /metrics by name and labels, as of now."
     )
 
 
 class SealedOut(BaseModel):
-    """Counts by store (a column, or the bodies of a log) and by fingerprint of a key.
+    """Counts of sealed values by store (a column, or the bodies of a log) and key fingerprint.
 
-    `unreadable` are those that no key opens.
+    `unreadable` counts those that no key opens.
     """
 
     newest: str
@@ -132,7 +134,7 @@ class TracedEvent(BaseModel):
 
 
 class ProcessedEvent(BaseModel):
-    """A consumer of this service has dealt with the event; the moment its transaction began."""
+    """A consumer of this service has finished the event, in a transaction begun `received_at`."""
 
     queue: str
     event_id: UUID
@@ -140,7 +142,7 @@ class ProcessedEvent(BaseModel):
 
 
 class DeadLetterOut(BaseModel):
-    """A consumer of this service gave the event up."""
+    """A dead letter: a consumer of this service gave up on the event."""
 
     number: int
     queue: str
@@ -154,7 +156,7 @@ class DeadLetterOut(BaseModel):
 
 
 class PartnerDelivery(BaseModel):
-    """The event stands in a partner's feed; with a channel: when it first went out by it."""
+    """An event in a partner's feed. With a channel, `at` is when it first went out by it."""
 
     event_id: UUID
     topic: str
@@ -172,6 +174,6 @@ class Trace(BaseModel):
     processed: list[ProcessedEvent]
     dead_letters: list[DeadLetterOut]
     partner_deliveries: list[PartnerDelivery] = Field(
-        default=[], description="To partners, by their feeds."
+        default=[], description="Entries of these events in the feeds of partners."
     )
-    cut: bool = Field(default=False, description="There is more of a kind than one answer holds.")
+    cut: bool = Field(default=False, description="Some list was cut off: there are more entries.")

@@ -1,4 +1,4 @@
-"""`GET /sealed`: how many values rest under which key; fingerprints only, never key or value."""
+"""`GET /sealed`: how many values are sealed with which key, by fingerprints of keys alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/sealed")
 async def read_sealed(request: Request, process: Process, caller: Caller) -> SealedOut:
-    """Under which keys sealed values rest, for operators. Counted anew each time."""
+    """How many values are sealed with each key, for operators. Counted anew each time."""
     caller.require(Role.OPERATOR)
     sealer = process.sealer
     assert sealer is not None

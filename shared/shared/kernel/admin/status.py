@@ -19,7 +19,7 @@ from shared.kernel.messaging.relay import LAST_RUN, RELAY_LOCK
 from shared.kernel.runtime import Runtime
 from shared.kernel.web.requests import Caller, Process
 
-from .db_metrics import present, scrape_of
+from .db_metrics import process_metrics, scrape_of
 from .schemas import (
     ConsumersState,
     DatabaseState,
@@ -39,7 +39,7 @@ from .status_sql import (
     RELAY,
     known_revisions,
     newest_revision,
-    one,
+    one_row,
     program_version,
     revision_of,
 )
@@ -51,12 +51,12 @@ NAMED = 20
 LONG_STATEMENT_SECONDS = 30.0
 """No statement of ours runs for so long: what it touches is bounded, or its plan is wrong."""
 DATABASE_SECONDS = 2.0
-"""A database that answers later is away, for whoever asks how the service stands."""
+"""A database that does not answer within this time counts as away, for status and readiness."""
 
 
 @dataclass(frozen=True)
 class _Database:
-    """What the database answered. `stored` is missing where the schema is not the program's."""
+    """What the database reported. `stored` is None where the schema is not the program's."""
 
     state: DatabaseState
     revision: str | None = None
@@ -65,44 +65,44 @@ class _Database:
 
 @router.get("/status")
 async def read_status(request: Request, process: Process, caller: Caller) -> Status:
-    """How this service stands, for operators."""
+    """The status of this service, for operators."""
     caller.require(Role.OPERATOR)
     service = process.settings.service
     newest = await asyncio.to_thread(newest_revision, service)
     known = await asyncio.to_thread(known_revisions, service)
-    alerted = await _ask_database(process)
+    reported = await _ask_database(process)
     measured = await scrape_of(request.app).families()
     return Status(
         service=service,
         version=program_version(service),
         at=datetime.now(UTC),
-        revision=alerted.revision,
+        revision=reported.revision,
         newest_revision=newest,
-        revision_known=alerted.revision is None or alerted.revision in known,
-        database=alerted.state,
+        revision_known=reported.revision is None or reported.revision in known,
+        database=reported.state,
         consumers=ConsumersState(
             consuming=process.consuming,
             paused=process.processor is not None and process.processor.paused,
             queues=list(process.queues),
         ),
         seals=process.sealer is not None,
-        measured=samples([*LAST_RUN.collect(), *present(process), *measured]),
-        **(dict(alerted.stored) if alerted.stored else {}),
+        measured=samples([*LAST_RUN.collect(), *process_metrics(process), *measured]),
+        **(dict(reported.stored) if reported.stored else {}),
     )
 
 
 async def _ask_database(process: Runtime) -> _Database:
     try:
         async with asyncio.timeout(DATABASE_SECONDS), process.sessions() as session:
-            return await _asked(session, process)
+            return await _read(session, process)
     except Exception as error:
         if not is_infrastructure(error):
             raise
         return _Database(DatabaseState(answers=False))
 
 
-async def _asked(session: AsyncSession, process: Runtime) -> _Database:
-    """The revision first: without it nobody would learn why the rest is missing."""
+async def _read(session: AsyncSession, process: Runtime) -> _Database:
+    """The revision is read first: where the schema is another, it explains why the rest is None."""
     state, revision = await _clock(session), await revision_of(session)
     try:
         return _Database(state, revision, await _stored(session, process))
@@ -113,18 +113,18 @@ async def _asked(session: AsyncSession, process: Runtime) -> _Database:
 
 
 async def _clock(session: AsyncSession) -> DatabaseState:
-    await session.execute(text("SELECT 1"))  # connecting is no part of the skew
+    await session.execute(text("SELECT 1"))  # so that connecting does not count as skew
     before = time.time()
-    theirs = await one(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
+    theirs = await one_row(session, "SELECT extract(epoch FROM clock_timestamp()) AS now")
     ours = (before + time.time()) / 2
     return DatabaseState(answers=True, clock_skew_seconds=round(float(theirs.now) - ours, 3))
 
 
 async def _stored(session: AsyncSession, process: Runtime) -> Stored:
-    outbox = await one(session, OUTBOX)
+    outbox = await one_row(session, OUTBOX)
     dead = await session.execute(text(DEAD_LETTERS))
-    inbox = await one(session, INBOX)
-    relay = await one(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
+    inbox = await one_row(session, INBOX)
+    relay = await one_row(session, RELAY, high=RELAY_LOCK >> 32, low=RELAY_LOCK & 0xFFFF_FFFF)
     return Stored(
         outbox=OutboxState(
             pending=outbox.pending,
@@ -143,7 +143,7 @@ async def _stored(session: AsyncSession, process: Runtime) -> Stored:
             name: list(await session.scalars(text(f"{statement} LIMIT {NAMED}")))
             for name, statement in process.names.items()
         },
-        failed_replays=(await one(session, FAILED_REPLAYS)).runs,
+        failed_replays=(await one_row(session, FAILED_REPLAYS)).runs,
         long_statements=await _long_statements(session),
     )
 
@@ -161,7 +161,7 @@ async def _long_statements(session: AsyncSession) -> list[LongStatement]:
 
 
 def samples(families: list[Metric]) -> dict[str, float]:
-    """Each sample of these gauges under its name, with its labels in braces."""
+    """The value of each sample of these gauges, by its name with the labels in braces."""
     return {
         _series(sample.name, sample.labels): sample.value
         for family in families
@@ -171,5 +171,5 @@ def samples(families: list[Metric]) -> dict[str, float]:
 
 
 def _series(name: str, labels: dict[str, str]) -> str:
-    alerted = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
-    return f"{name}{{{alerted}}}" if alerted else name
+    pairs = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
+    return f"{name}{{{pairs}}}" if pairs else name

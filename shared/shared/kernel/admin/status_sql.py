@@ -1,4 +1,4 @@
-"""The questions to a service's own database that `/status` and a scrape both ask."""
+"""Statements about a service's own database that `/status` and the metrics share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Served by the partial index on what is not published yet, and bounded: a backlog that large is
-# no less of one for not being counted to its end.
+# Served by the partial index on unpublished rows, and bounded: whether a backlog has 100,000 rows
+# or more makes no difference.
 OUTBOX = """
 SELECT count(*) FILTER (WHERE quarantined_at IS NULL) AS pending,
        count(*) FILTER (WHERE quarantined_at IS NOT NULL) AS quarantined,
@@ -26,7 +26,7 @@ SELECT queue, count(*) AS dead_letters
   FROM dead_letter WHERE state = 'dead' GROUP BY queue ORDER BY queue
 """
 INBOX = "SELECT count(*) AS messages FROM inbox WHERE received_at > now() - interval '1 hour'"
-# A failed run is dealt with once its queue was sent the same kind again, however that ended.
+# A failed run counts until another of its kind to its queue is requested, however that ends.
 FAILED_REPLAYS = """
 SELECT count(*) AS runs FROM replay r
  WHERE state = 'failed' AND NOT EXISTS (SELECT FROM replay later WHERE later.queue = r.queue
@@ -56,19 +56,21 @@ SELECT count(*) > 0 AS held, extract(epoch FROM clock_timestamp() - min(a.xact_s
 
 
 async def revision_of(session: AsyncSession) -> str | None:
-    """Of the schema; None where no migration ever ran."""
-    table = await one(session, "SELECT to_regclass('alembic_version') IS NOT NULL AS made")
+    """The revision of the schema; None where no migration ever ran."""
+    table = await one_row(session, "SELECT to_regclass('alembic_version') IS NOT NULL AS made")
     if not table.made:
         return None
     found = await session.scalar(text("SELECT version_num FROM alembic_version"))
     return str(found) if found else None
 
 
-async def one(session: AsyncSession, statement: str, **values: Any) -> Row[Any]:
+async def one_row(session: AsyncSession, statement: str, **values: Any) -> Row[Any]:
+    """The single row that a statement returns; `values` are its parameters."""
     return (await session.execute(text(statement), values)).one()
 
 
 def program_version(service: str) -> str:
+    """The version of the installed package of a service; `unknown` where it is not installed."""
     try:
         return version(service)
     except PackageNotFoundError:
@@ -77,8 +79,11 @@ def program_version(service: str) -> str:
 
 @lru_cache
 def newest_revision(service: str) -> str | None:
-    """Read from the installed migrations once, for they change only with the program."""
-    from shared.kernel.data import migrations  # what reads them is needed for nothing else here
+    """The newest revision among the installed migrations; None where the service has none.
+
+    It is read once, for migrations change only with the program.
+    """
+    from shared.kernel.data import migrations  # Alembic is needed for nothing else here
 
     try:
         return migrations.head(service)

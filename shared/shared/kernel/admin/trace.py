@@ -1,4 +1,4 @@
-"""`GET /trace/{id}`: what a service knows of the way of one event, without its content."""
+"""`GET /trace/{id}`: what a service knows about the way of an event, without its content."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .schemas import DeadLetterOut, PartnerDelivery, ProcessedEvent, Trace, Trac
 router = APIRouter(tags=["operations"])
 
 RECENT = 50_000
-"""Events that are looked through for a correlation id, newest first: no index leads to them, and a
-question of an operator must not cost a scan of all. By its own id an event is found at any age."""
+"""How many events, the newest first, are searched for a correlation id: no index leads to it, and
+an operator's request must not scan all of them. By its own id an event is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
 PartnerDeliveries = Callable[
     [AsyncSession, Collection[UUID], int], Awaitable[list[PartnerDelivery]]
 ]
-"""What partners got of these events, so many rows at most."""
+"""Returns the entries of these events in the feeds of partners, at most so many rows."""
 
 
 async def no_partner_deliveries(
     session: AsyncSession, events: Collection[UUID], most: int
 ) -> list[PartnerDelivery]:
-    """For a service that has no partners."""
+    """The `PartnerDeliveries` of a service without partners: none."""
     return []
 
 
@@ -45,7 +45,7 @@ async def read_trace(
     caller: Caller,
     name: Annotated[str, Path(alias="id", pattern=CORRELATION, description="Event or correlation")],
     event: Annotated[
-        list[UUID], Query(max_length=50, description="Further events, known from other services.")
+        list[UUID], Query(max_length=50, description="Further events that other services named.")
     ] = [],  # noqa: B006  # the framework copies it
 ) -> Trace:
     """The way of an event through this service, and what it caused; for operators."""
@@ -89,7 +89,7 @@ _EVENT = (
 
 
 async def _events(session: AsyncSession, name: str, events: set[UUID]) -> list[TracedEvent]:
-    """The events themselves, whatever has the correlation id, and what the events caused."""
+    """These events, those with this correlation id, and those that these events caused."""
     recent = select(*_EVENT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
     related = select(recent).where(
         or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
@@ -102,7 +102,7 @@ async def _events(session: AsyncSession, name: str, events: set[UUID]) -> list[T
 async def _processed(
     session: AsyncSession, queues: Sequence[str], events: set[UUID]
 ) -> list[ProcessedEvent]:
-    """By the primary key, which begins with the queue."""
+    """Searched by the primary key, which begins with the queue."""
     statement = (
         select(InboxRow.queue, InboxRow.event_id, InboxRow.received_at)
         .where(InboxRow.queue.in_(queues), InboxRow.event_id.in_(events))

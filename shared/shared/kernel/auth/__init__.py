@@ -1,1 +1,1 @@
-"""Who is calling: verified tokens in, a principal out."""
+"""Verifies tokens and makes of them the principal that calls."""

@@ -25,7 +25,7 @@ from .tokens import FetchedKeys, Keys, KeysAway, required_claims
 ALGORITHMS: Final = ("RS256", "ES256", "Ed25519", "EdDSA")
 """Asymmetric signatures only. With `none` or a shared secret a token would prove nothing."""
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-"""What a token may say that it is: of a person, or for an API. A logout is neither."""
+"""Accepted values of a token's `typ`: an ID token or an access token, never a logout token."""
 MOST_TOKEN: Final = 8192
 MOST_DOCUMENT: Final = 256 * 1024
 MOST_KEYS: Final = 100
@@ -44,7 +44,7 @@ class IssuerAway(Away):
 
 
 class DiscoveredKeys(FetchedKeys):
-    """The keys that the issuer's discovery document points at, cached as those of our own."""
+    """The keys that the issuer's discovery document points at, cached as `FetchedKeys` does."""
 
     def __init__(
         self, issuer: str, *, fresh_seconds: float = 300, least_seconds: float = 5
@@ -66,7 +66,10 @@ class DiscoveredKeys(FetchedKeys):
 
 
 class ForeignIssuer:
-    """Verifies tokens of one issuer for one audience; answers the subject that they name."""
+    """Verifies tokens of one issuer for one audience, and returns the subject that they name.
+
+    With a `client_id`, tokens that the issuer made for another of its clients are refused.
+    """
 
     def __init__(
         self, issuer: str, audience: str, *, client_id: str | None = None, keys: Keys | None = None
@@ -77,7 +80,10 @@ class ForeignIssuer:
         self._claims = required_claims(issuer, audience)
 
     async def verify(self, token: str) -> str:
-        """The `sub` of a genuine token."""
+        """The `sub` of a valid token, at most 255 characters.
+
+        Raises `ForeignTokenRefused`, or `IssuerAway` while the issuer's keys can't be read.
+        """
         if len(token) > MOST_TOKEN:
             raise ForeignTokenRefused("the subject_token is too long")
         try:
@@ -106,7 +112,7 @@ class ForeignIssuer:
         raise AssertionError("unreachable")
 
     def _require_own_client(self, claims: dict[str, Any]) -> None:
-        """A token that the issuer made for another of its clients is not for us."""
+        """Refuse a token that the issuer made for another of its clients."""
         if self._client_id is None:
             return
         audiences = claims["aud"]
@@ -120,14 +126,14 @@ def _decoded(token: str, keys: KeySet) -> dict[str, Any]:
         # `EdDSA` is an old name and no weakness: many issuers know no other for Ed25519.
         warnings.simplefilter("ignore", SecurityWarning)
         found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
-    # A security event (RFC 8417), such as a logout, says what happened to somebody, not who asks.
+    # A security event token (RFC 8417), such as a logout, does not prove who is calling.
     if str(found.header.get("typ", "jwt")).lower() not in TYPES or "events" in found.claims:
         raise ForeignTokenRefused("it is of another kind: send an id token or an access token")
     return found.claims
 
 
 def _reason(error: Exception) -> str:
-    """What was wrong, without repeating anything that the token said."""
+    """What is wrong, without repeating any content of the token."""
     claim = getattr(error, "claim", None)
     reasons = {
         "ExpiredTokenError": "it has expired",
@@ -141,7 +147,7 @@ def _reason(error: Exception) -> str:
 
 
 def is_safe_url(url: str) -> bool:
-    """HTTPS, or plain HTTP to this machine, as in development and tests."""
+    """Whether it is HTTPS, or plain HTTP to this machine, as in development and tests."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return bool(parts.hostname)
@@ -156,7 +162,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _signs(key: Any) -> bool:
-    """Whether a published key may verify: asymmetric, meant for signatures, strong enough."""
+    """Whether a published key is asymmetric, meant for signatures, and strong enough."""
     if not isinstance(key, dict) or key.get("use", "sig") != "sig":
         return False
     if key.get("kty") == "RSA":
@@ -165,7 +171,7 @@ def _signs(key: Any) -> bool:
 
 
 async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    """A small JSON object; redirects are not followed."""
+    """The JSON object at a URL, at most `MOST_DOCUMENT` bytes; redirects are not followed."""
     body = b""
     async with client.stream("GET", url) as response:
         response.raise_for_status()

@@ -1,4 +1,4 @@
-"""Who is calling: verified tokens in, a principal out. Issuing is the registry's business."""
+"""Verifies tokens and makes of them the principal that calls. The registry issues them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Role(StrEnum):
-    """What a person or a program is here."""
+    """What a person or a program may be on this platform."""
 
     OPERATOR = "operator"
     DELEGATE = "delegate"
@@ -80,16 +80,20 @@ class Principal(BaseModel):
         return self.cooperatives | {self.subject} | acted_for
 
     def has(self, *roles: Role) -> bool:
+        """Whether the caller has any of these roles."""
         return bool(self.roles & set(roles))
 
     def require(self, *roles: Role) -> None:
-        """Refuse callers that have none of these roles."""
+        """Raise `MissingRole` unless the caller has one of these roles."""
         if not self.has(*roles):
             wanted = " or ".join(sorted(roles))
             raise MissingRole(f"this needs the role {wanted}; your token does not carry it")
 
     def require_province(self, province: str | None) -> None:
-        """Refuse a delegate outside the delegation's provinces; operators act anywhere."""
+        """Raise `OutsideDelegation` unless the province is one of the caller's.
+
+        Operators act anywhere; where the province is unknown (None), nobody else may act.
+        """
         if Role.OPERATOR not in self.roles and province not in self.provinces:
             raise OutsideDelegation(
                 f"province {province} is not in your delegation"
@@ -97,10 +101,10 @@ class Principal(BaseModel):
             )
 
     def acting_for(self, cooperative: UUID, province: str | None) -> Principal:
-        """The caller as whoever acts for this cooperative: the audit then says for whom.
+        """The caller on behalf of this cooperative, so that the audit names the cooperative.
 
-        The cooperative itself acts for nobody else; operators act for any, delegates for those of
-        their provinces. Anyone else is refused.
+        The cooperative itself acts on nobody's behalf; operators act for any cooperative, delegates
+        for those of their provinces. Anyone else is refused with `Forbidden`.
         """
         if cooperative in self.cooperatives:
             return self
@@ -112,15 +116,20 @@ class Principal(BaseModel):
 class Keys(Protocol):
     """Where the issuer's public keys come from."""
 
-    async def current(self, *, unknown_kid: bool = False) -> KeySet: ...
+    async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        """The keys; read anew, if the source allows, where a token names an unknown key.
+
+        Raises `KeysAway` where there are none.
+        """
+        ...
 
 
 class FetchedKeys:
-    """The issuer's published keys: cached, read again when a token names a key not seen yet.
+    """The issuer's published keys: cached, and fetched again when a token names an unknown key.
 
-    A failed fetch keeps the keys that are known, and while one waits for an issuer that is slow to
-    answer the others go on with those. Whatever tokens name and however the issuer fares, it is
-    asked at most once per `least_seconds`.
+    Keys are fetched again after `fresh_seconds`, and at most once per `least_seconds`, whatever
+    tokens name. A failed fetch keeps the known keys. While one task waits for a slow issuer, the
+    others go on with the known keys.
     """
 
     def __init__(self, url: str, *, fresh_seconds: float = 300, least_seconds: float = 5) -> None:
@@ -133,6 +142,7 @@ class FetchedKeys:
         self._lock = asyncio.Lock()
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        """The keys, fetched where they are due; raises `KeysAway` while there are none."""
         if self._keys is not None and self._lock.locked() and not unknown_kid:
             return self._keys
         async with self._lock:
@@ -167,11 +177,12 @@ class LoadedKeys:
         self._load = load
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        """The keys, loaded anew each time."""
         return await self._load()
 
 
 def required_claims(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
-    """What every token has to say, ours and those of another issuer; clocks may differ by 5 s."""
+    """The claims that every token must have, of our own or another issuer; leeway: 5 seconds."""
     return jwt.JWTClaimsRegistry(
         iss={"essential": True, "value": issuer},
         aud={"essential": True, "value": audience},
@@ -182,13 +193,17 @@ def required_claims(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
 
 
 class Verifier:
-    """Turns a bearer token into a principal, or refuses it."""
+    """Turns a bearer token of one issuer for one audience into a principal, or refuses it."""
 
     def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._claims = required_claims(issuer, audience)
 
     async def verify(self, token: str) -> Principal:
+        """The caller that a valid token names.
+
+        Raises `InvalidToken`, `ExpiredToken`, or `KeysAway` while the issuer's keys can't be read.
+        """
         if len(token) > 8192:
             raise InvalidToken
         claims = await self._decode(token)
@@ -211,17 +226,18 @@ class Verifier:
         raise InvalidToken
 
 
-NEEDED: Final[dict[str, tuple[Role, ...]]] = {
+ROLES_OF_CLAIM: Final[dict[str, tuple[Role, ...]]] = {
     "provinces": (Role.DELEGATE,),
     "partner": (Role.PARTNER,),
     "cooperatives": (Role.COOPERATIVE,),
     "on_behalf_of": (Role.OPERATOR, Role.DELEGATE),
 }
-"""What a role acts for counts only with that role: provinces make nobody a delegate."""
+"""The roles that give a claim its effect: without one of them the claim is ignored, so provinces
+make nobody a delegate."""
 
 
 def _principal(claims: dict[str, object]) -> Principal:
-    said: dict[str, Any] = {
+    claimed: dict[str, Any] = {
         "subject": claims["sub"],
         "roles": claims.get("roles") or (),
         "provinces": claims.get("provinces") or (),
@@ -230,7 +246,7 @@ def _principal(claims: dict[str, object]) -> Principal:
         "on_behalf_of": claims.get("on_behalf_of"),
         "expires_at": claims["exp"],
     }
-    caller = Principal.model_validate(said)
-    void = [name for name, roles in NEEDED.items() if not caller.has(*roles)]
+    caller = Principal.model_validate(claimed)
+    ignored = [name for name, roles in ROLES_OF_CLAIM.items() if not caller.has(*roles)]
     fields = Principal.model_fields
-    return caller.model_copy(update={name: fields[name].default for name in void})
+    return caller.model_copy(update={name: fields[name].default for name in ignored})

@@ -1,1 +1,1 @@
-"""Subcommands of the kernel."""
+"""Commands that run beside a service: `taawon serve`, `migrate`, `topology`, `dead-letters` …"""

@@ -33,7 +33,7 @@ def users(
     vhost: Annotated[str, typer.Option(help="Where events travel.")] = VHOST,
     patience: Annotated[float, typer.Option(help="Seconds to wait for a starting broker.")] = 60,
 ) -> None:
-    """Make the virtual host and a user per service that reads and publishes its own. Repeatable.
+    """Make the virtual host, and a user for each service with the rights it needs. Safe to repeat.
 
     It acts as the administrator of TAAWON_RABBIT_MANAGEMENT_URL. The password of a service is in
     TAAWON_<SERVICE>_BROKER_PASSWORD; a user that exists gets this password.

@@ -1,51 +1,28 @@
-"""`taawon dead-letters`: messages that a consumer gave up on, and what a person decides."""
+"""`taawon dead-letters`: list the messages that a consumer gave up on, redrive or drop them."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.data.database import Sessions
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging import dead_letters
 from shared.kernel.messaging.publisher import Publisher
-from shared.kernel.settings import Settings
 
+from .service_database import Json, Service, run_with_sessions
 from .settings import settings_of
 
 app = typer.Typer(
-    help="Messages that a consumer gave up on. Looking at them changes nothing.",
+    help="Messages that a consumer gave up on. Listing them changes nothing.",
     no_args_is_help=True,
 )
-T = TypeVar("T")
-Service = Annotated[
-    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
-]
 Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
-
-
-def _with_sessions(
-    service: str,
-    work: Callable[[Settings, Sessions], Awaitable[T]],
-    *,
-    needs_broker: bool = False,
-) -> T:
-    async def run() -> T:
-        settings = settings_of(service, needs_broker=needs_broker)
-        engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
-        try:
-            return await work(settings, make_sessions(engine))
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 @app.command("list")
@@ -53,22 +30,20 @@ def list_(
     service: Service,
     state: Annotated[str, typer.Option(help="dead, redriven or dropped")] = "dead",
     limit: Annotated[int, typer.Option(min=1, help="How many at most, from the newest on.")] = 100,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: Json = False,
 ) -> None:
     """List dead letters. Example: taawon dead-letters list notifications"""
 
-    async def work(_: Settings, sessions: Sessions) -> tuple[list[dict[str, Any]], int]:
+    async def work(sessions: Sessions) -> tuple[list[dict[str, Any]], int]:
         async with sessions() as session:
             found = await dead_letters.list_dead_letters(session, state=state, limit=limit)
             return [_row(row) for row in found], await dead_letters.count_dead_letters(
                 session, state=state
             )
 
-    rows, there_are = _with_sessions(service, work)
-    if there_are > len(rows):
-        typer.echo(
-            f"The newest {len(rows)} of {there_are}; --limit {there_are} shows all.", err=True
-        )
+    rows, count = run_with_sessions(settings_of(service), work)
+    if count > len(rows):
+        typer.echo(f"The newest {len(rows)} of {count}; --limit {count} shows all.", err=True)
     if json:
         typer.echo(orjson.dumps(rows, default=str).decode())
         return
@@ -82,7 +57,7 @@ def list_(
 def show(service: Service, number: int) -> None:
     """Show one dead letter, headers and error included (personal fields are sealed)."""
 
-    async def work(_: Settings, sessions: Sessions) -> dict[str, Any]:
+    async def work(sessions: Sessions) -> dict[str, Any]:
         async with sessions() as session:
             row = await dead_letters.show(session, number)
             return {
@@ -91,7 +66,7 @@ def show(service: Service, number: int) -> None:
                 "body": row.body.decode("utf-8", "replace"),
             }
 
-    shown = _with_sessions(service, work)
+    shown = run_with_sessions(settings_of(service), work)
     typer.echo(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
@@ -102,7 +77,9 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
     Example: taawon dead-letters redrive notifications 7 --who amina --reason "fixed in 1.2"
     """
 
-    async def work(settings: Settings, sessions: Sessions) -> None:
+    settings = settings_of(service, needs_broker=True)
+
+    async def work(sessions: Sessions) -> None:
         publisher = Publisher(settings.amqp_url.get_secret_value(), name="dead-letters")
         try:
             async with sessions.begin() as session:
@@ -117,7 +94,7 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
         finally:
             await publisher.close()
 
-    _with_sessions(service, work, needs_broker=True)
+    run_with_sessions(settings, work)
     typer.echo(f"dead letter {number} is on its way")
 
 
@@ -125,11 +102,11 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
 def drop(service: Service, number: int, who: Who, reason: Reason) -> None:
     """Decide that a dead letter will have no effect. The row stays, with who and why."""
 
-    async def work(_: Settings, sessions: Sessions) -> None:
+    async def work(sessions: Sessions) -> None:
         async with sessions.begin() as session:
             await dead_letters.drop(session, number, who=who, reason=reason)
 
-    _with_sessions(service, work)
+    run_with_sessions(settings_of(service), work)
     typer.echo(f"dead letter {number} is dropped")
 
 

@@ -1,8 +1,7 @@
-"""`taawon keys`: under which keys personal fields rest, and bringing them under the newest."""
+"""`taawon keys`: count personal fields by the key that sealed them; reseal them with the newest."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -12,13 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.rotation import Step, census, rotate
 from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.encryption.stores import UNREADABLE, Census, Store
 from shared.kernel.service.spec import sealed_columns_of
 
+from .service_database import Json, Service, run_with_sessions
 from .settings import settings_of
 
 app = typer.Typer(
@@ -27,17 +27,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 T = TypeVar("T")
-Service = Annotated[
-    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
-]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
 def status(service: Service, json: Json = False) -> None:
-    """Count the values that rest under each key: a key that none rests under may go.
+    """Count the values that are sealed with each key: a key that seals none may be removed.
 
-    Exit code 2 where values rest under an older key than the newest, or open with none.
+    Exit code 2 where values are sealed with an older key than the newest, or open with none.
 
     Example: taawon keys status registry
     """
@@ -71,24 +67,24 @@ def _advice(sealer: Sealer, total: Census) -> str:
         return f"{total[UNREADABLE]} values open with no key here: was one removed too early?"
     old = [key for key in sealer.fingerprints if key != sealer.newest]
     if busy := [key for key in old if total[key]]:
-        return f"values rest under {', '.join(busy)}: run `taawon keys rotate`"
+        return f"values are sealed with {', '.join(busy)}: run `taawon keys rotate`"
     if old:
         return (
-            f"nothing here rests under {', '.join(old)}: it may go once no other service needs it"
-            " and no message older than the rotation waits in a queue"
+            f"nothing here is sealed with {', '.join(old)}: remove it once no other service needs"
+            " it and no message older than the rotation waits in a queue"
         )
-    return "one key, and everything rests under it"
+    return "there is one key, and everything is sealed with it"
 
 
 @app.command("rotate")
 def rotate_(
     service: Service,
     signing: Annotated[
-        bool, typer.Option("--signing", help="Make a new key that signs tokens, instead.")
+        bool, typer.Option("--signing", help="Instead, make a new key that signs tokens.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Seal and mark everything with the newest key, while the service goes on working.
+    """Reseal everything with the newest key, while the service goes on working.
 
     Put the new key last in TAAWON_SEAL_KEYS of every sealing service and restart them, then put it
     first and restart them again; then run this for each. Safe to repeat, also after it was killed.
@@ -105,15 +101,7 @@ def rotate_(
         )
         return
 
-    async def work(sessions: Sessions, sealer: Sealer) -> list[Step]:
-        with _progress(quiet=json) as progress:
-            steps = [await _renewed(progress, sessions, sealer, p) for p in sealed_columns.stores]
-        if sealed_columns.afterwards is not None:
-            async with sessions.begin() as session:
-                await sealed_columns.afterwards(session)
-        return steps
-
-    steps = _connected(service, work)
+    steps = _connected(service, _rotation(sealed_columns, quiet=json))
     if json:
         rows = [{"store": s.store, "renewed": s.renewed, "unreadable": s.unreadable,
                  "left": s.left} for s in steps]  # fmt: skip
@@ -122,6 +110,22 @@ def rotate_(
         _show(steps)
     if any(step.unreadable or step.left for step in steps):
         raise typer.Exit(2)
+
+
+def _rotation(
+    sealed_columns: SealedColumns, *, quiet: bool
+) -> Callable[[Sessions, Sealer], Awaitable[list[Step]]]:
+    async def work(sessions: Sessions, sealer: Sealer) -> list[Step]:
+        with _progress(quiet=quiet) as progress:
+            steps = [
+                await _renewed(progress, sessions, sealer, store) for store in sealed_columns.stores
+            ]
+        if sealed_columns.afterwards is not None:
+            async with sessions.begin() as session:
+                await sealed_columns.afterwards(session)
+        return steps
+
+    return work
 
 
 def _new_signing_key(
@@ -171,12 +175,4 @@ def _show(steps: list[Step]) -> None:
 def _connected(service: str, work: Callable[[Sessions, Sealer], Awaitable[T]]) -> T:
     settings = settings_of(service)
     sealer = Sealer.from_settings(settings)
-
-    async def run() -> T:
-        engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
-        try:
-            return await work(make_sessions(engine), sealer)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
+    return run_with_sessions(settings, lambda sessions: work(sessions, sealer))

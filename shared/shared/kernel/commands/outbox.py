@@ -1,11 +1,9 @@
-"""`taawon outbox`: events that were set aside, and publishing the kept log again."""
+"""`taawon outbox`: list and release quarantined events, and publish the kept log again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -13,56 +11,41 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.data.database import Sessions
 from shared.kernel.messaging import quarantine
 from shared.kernel.messaging.republish import republish
 
+from .service_database import Json, Service, run_with_sessions
 from .settings import settings_of
 
 app = typer.Typer(
-    help="Events that could not be sent, and the kept log. Looking changes nothing.",
+    help="Events that could not be sent, and the kept log. Listing changes nothing.",
     no_args_is_help=True,
 )
-T = TypeVar("T")
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
-Service = Annotated[
-    str, typer.Argument(help="Which service; TAAWON_* is of it, or `taawon up` runs it here.")
-]
-
-
-def _with_sessions(service: str, work: Callable[[Sessions], Awaitable[T]]) -> T:
-    async def run() -> T:
-        settings = settings_of(service)
-        engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
-        try:
-            return await work(make_sessions(engine))
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 @app.command("list")
 def list_(
     service: Service,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: Json = False,
 ) -> None:
-    """List what was set aside, the oldest first. Example: taawon outbox list funding"""
+    """List quarantined events, the oldest first. Example: taawon outbox list funding"""
 
     async def work(sessions: Sessions) -> list[dict[str, Any]]:
         async with sessions() as session:
             return [_row(row) for row in await quarantine.list_quarantined(session)]
 
-    rows = _with_sessions(service, work)
+    rows = run_with_sessions(settings_of(service), work)
     if json:
         typer.echo(orjson.dumps(rows, default=str).decode())
         return
-    table = Table("event", "topic", "error", "attempts", "set aside")
+    table = Table("event", "topic", "error", "attempts", "quarantined")
     for row in rows:
         table.add_row(
             *(str(row[k]) for k in ("event_id", "topic", "error", "attempts", "quarantined_at"))
         )
-    Console().print(table if rows else "Nothing is set aside.")
+    Console().print(table if rows else "Nothing is quarantined.")
 
 
 @app.command()
@@ -74,7 +57,7 @@ def release(
         list[UUID] | None, typer.Argument(help="The events; all, if none is named.")
     ] = None,
 ) -> None:
-    """Let the relay try these events again, once the cause is mended.
+    """Let the relay try quarantined events again, once the cause is removed.
 
     Example: taawon outbox release funding --who amina --reason "rights given" 0199b1c2-…
     """
@@ -83,15 +66,16 @@ def release(
         async with sessions.begin() as session:
             return await quarantine.release(session, events or [], who=who, reason=reason)
 
-    count = _with_sessions(service, work)
-    typer.echo(f"{count} events are on their way" if count else "Nothing is set aside.")
+    count = run_with_sessions(settings_of(service), work)
+    typer.echo(f"{count} events are on their way" if count else "Nothing is quarantined.")
 
 
 @app.command("republish")
 def republish_log(
     service: Service,
     since: Annotated[
-        datetime, typer.Option(formats=MOMENTS, help="Written since then; UTC unless it says.")
+        datetime,
+        typer.Option(formats=MOMENTS, help="Only events written since then; UTC unless given."),
     ],
     who: Annotated[str, typer.Option(help="Who decides; kept in the audit.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
@@ -99,10 +83,10 @@ def republish_log(
         float, typer.Option(min=0, help="Begin so many hours earlier, to be on the safe side.")
     ] = 0,
 ) -> None:
-    """Publish the kept log to every queue again, as after a broker lost its data.
+    """Publish the kept log to every queue again, for instance after a broker lost its data.
 
-    Under the same ids: whoever has dealt with an event does nothing. The log is as long as
-    TAAWON_OUTBOX_RETENTION_DAYS.
+    The ids stay the same: a consumer that has finished an event does nothing. The log reaches back
+    as far as TAAWON_OUTBOX_RETENTION_DAYS.
 
     Example: taawon outbox republish funding --since 2026-11-24 --who amina --reason "broker lost"
     """
@@ -113,7 +97,7 @@ def republish_log(
             earliest = moment - timedelta(hours=hours_before)
             return await republish(session, earliest, who=who, reason=reason)
 
-    typer.echo(f"{_with_sessions(service, work)} events are on their way again")
+    typer.echo(f"{run_with_sessions(settings_of(service), work)} events are on their way again")
 
 
 def _row(row: quarantine.QuarantinedRow) -> dict[str, Any]:

@@ -25,7 +25,7 @@ Command = TyperCommand | TyperGroup
 
 
 class LazyGroup(TyperGroup):
-    """Lists subcommands without importing them; only the one that is called is imported."""
+    """A group that lists its subcommands without importing them, and imports the one called."""
 
     groups: ClassVar[tuple[str, ...]] = ()
     """The groups of entry points whose commands are listed."""
@@ -38,6 +38,7 @@ class LazyGroup(TyperGroup):
         }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments name, imported now."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command.load() if isinstance(command, _NotLoaded) else command, rest
 
@@ -74,8 +75,8 @@ class _NotLoaded(TyperCommand):
 def summary_of(entry: EntryPoint) -> str:
     """What a command does, in one paragraph, read from the source of its module.
 
-    A function says it in its docstring, a group of commands in `typer.Typer(help=…)`. Nothing is
-    imported but the packages around the module, which hold docstrings only.
+    It is the docstring of a function, or the `typer.Typer(help=…)` of a group. Only the packages
+    around the module are imported, which contain docstrings only.
     """
     spec = find_spec(entry.module)
     if spec is None or spec.origin is None:
@@ -114,7 +115,7 @@ def program_of(groups: tuple[str, ...], about: str) -> typer.Typer:
 
 
 def run(app: typer.Typer) -> None:
-    """Run; a refusal is printed in one line that says what to do, with exit code 1."""
+    """Run the program. A refusal is printed in one line that says what to do; exit code 1."""
     try:
         app()
     except DomainError as error:
@@ -123,5 +124,5 @@ def run(app: typer.Typer) -> None:
 
 
 def main() -> None:
-    """`taawon-service`: what runs in the image of a service, and nothing that an operator needs."""
+    """`taawon-service`: the commands that run in the image of a service."""
     run(program_of((SERVICE_COMMANDS,), "Run a service of Taawon, and look after what it owns."))

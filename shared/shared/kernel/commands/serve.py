@@ -22,7 +22,7 @@ def serve(
     if service not in installed_services():
         names = ", ".join(installed_services()) or "none"
         raise typer.BadParameter(f"no service {service!r} is installed here; installed: {names}")
-    gc.disable()  # what is imported stays: looking for garbage in it takes a tenth of the start
-    from shared.kernel.service.server import run  # imports the service: help needs nothing of it
+    gc.disable()  # imports leave no garbage: looking for it takes a tenth of the start
+    from shared.kernel.service.server import run  # imports the service, which `--help` needs not
 
     run(service)

@@ -11,24 +11,25 @@ from shared.kernel.installed import entry_of
 from shared.kernel.settings import MissingSettings, Settings
 
 SOURCES_GROUP = "taawon.settings_sources"
-"""Where a package offers a `Source`: the settings of what it runs on this machine."""
+"""Entry points of packages that offer a `Source`."""
 Source = Callable[[str, bool], dict[str, str]]
-"""Of this service, and whether the broker is needed; empty where nothing of it runs here."""
+"""The settings of a service that runs on this machine, by its name and whether it needs the broker;
+empty where it does not run here."""
 S = TypeVar("S", bound=Settings)
 
 
 def settings_of(service: str, *, needs_broker: bool = False, **given: Any) -> Settings:
-    """Those of the environment; where it names no database, those of what runs on this machine.
+    """A service's settings from the environment; where it names no database, from this machine.
 
     Nothing is started. Commands that send nothing need no broker: the relay of the running service
-    does. NotInstalled where the service is not here; MissingSettings says what is missing and where
-    to call the command.
+    sends what they record. Raises `NotInstalled` where the service is not here, `MissingSettings`
+    with what is missing and where to call the command.
     """
     return _found(Settings, service, needs_broker=needs_broker, **given)
 
 
 def own_settings(kind: type[S], *, needs_broker: bool = False, **given: Any) -> S:
-    """As settings_of, with what the service of this class reads beside the kernel."""
+    """As `settings_of`, with the settings that a service adds in its own class."""
     return _found(kind, kind.service_name, needs_broker=needs_broker, **given)
 
 
@@ -47,7 +48,7 @@ def _found(kind: type[S], service: str, *, needs_broker: bool, **given: Any) -> 
 
 
 def _running_here(service: str, needs_broker: bool) -> dict[str, str]:
-    """What the first installed source knows that knows anything."""
+    """The settings of the first installed source that has any."""
     for entry in entry_points(group=SOURCES_GROUP):
         source: Source = entry.load()
         if found := source(service, needs_broker):

@@ -1,7 +1,7 @@
 """Advisory locks of a service's database: a number that one transaction holds until its end.
 
-Each number stands beside what it protects, as a constant `…_LOCK`. The databases of two services
-are apart, so a number is unique within one service and the kernel.
+Each number is declared beside what it protects, as a constant `…_LOCK`. Services have separate
+databases, so a number has to be unique within one service and the kernel only.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 Key = int | ColumnElement[int]
-"""A number of 64 bits, signed; or an expression that gives it, such as the hash of a text."""
+"""A signed number of 64 bits, or an SQL expression for one, such as the hash of a text."""
 
 
 async def wait_for_lock(session: AsyncSession, key: Key, *, shared: bool = False) -> None:
-    """Hold the lock until the end of the transaction, alone or together with others who share it.
+    """Hold the lock until the end of the transaction, alone or shared with others who share it.
 
-    Waits for whoever holds it otherwise, for as long as the database lets a statement run.
+    Waits while somebody else holds it, for as long as the database lets a statement run.
     """
     function = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
     await session.execute(select(function(key)))
@@ -25,6 +25,6 @@ async def wait_for_lock(session: AsyncSession, key: Key, *, shared: bool = False
 async def take_lock(
     session: AsyncSession | AsyncConnection, key: Key, *, shared: bool = False
 ) -> bool:
-    """The same without waiting: False where somebody else holds it."""
+    """As `wait_for_lock` without waiting: False where somebody else holds it."""
     function = func.pg_try_advisory_xact_lock_shared if shared else func.pg_try_advisory_xact_lock
     return bool(await session.scalar(select(function(key))))

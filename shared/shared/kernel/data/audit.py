@@ -1,4 +1,4 @@
-"""Every change leaves a row: who, when, what, before and after, and whom it was done for."""
+"""The audit: each change leaves a row with who, when, what, before, after and on whose behalf."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from .tables import AuditRow
 
 PERSONAL: Final = frozenset({"email", "phone", "password", "president"})
-"""Fields of people that no audit row may hold, however deep."""
+"""Names of personal fields that no audit row may contain, at any depth."""
 
 
 class Nobody(Enum):
@@ -26,7 +26,7 @@ class Nobody(Enum):
 
 
 NOBODY: Final = Nobody.NOBODY
-"""Done for nobody else, whomever the caller acts for just now."""
+"""The change was made on nobody's behalf, whomever the caller acts for."""
 
 
 def record(
@@ -41,12 +41,13 @@ def record(
 ) -> None:
     """Add the audit row of a change. Values are JSON data and never a person's name or contact.
 
-    No caller means that the clock did it. Whom it was done for is what the caller acts for
-    (`Principal.acting_for`), unless the record itself says it: somebody else, or `NOBODY`.
+    Without a caller the system made the change by itself. It was made on behalf of the cooperative
+    that the caller acts for (`Principal.acting_for`), unless `on_behalf_of` names another one or
+    `NOBODY`. Raises ValueError for a personal field.
     """
     done_for = on_behalf_of or (caller.on_behalf_of if caller else None)
-    for picture in (before, after):
-        _refuse_personal(picture)
+    for values in (before, after):
+        _refuse_personal(values)
     session.add(
         AuditRow(
             actor_id=caller.subject if caller else None,
@@ -62,7 +63,7 @@ def record(
 
 
 def _refuse_personal(value: object) -> None:
-    """A mistake of ours, not of the caller: the change fails before it can be written."""
+    """This is a defect of the program: the change fails before it can be written."""
     if isinstance(value, dict):
         if held := PERSONAL & value.keys():
             raise ValueError(f"an audit row must not hold {', '.join(sorted(held))}")
@@ -75,10 +76,10 @@ def _refuse_personal(value: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """Whose a record is, and so who may read its audit beside the operators.
+    """To whom a record belongs, and so who may read its audit beside the operators.
 
-    `identities` are accounts and cooperatives, `partner` is a slug. A delegate must hold every one
-    of `provinces`; none means that it lies in nobody's delegation.
+    `identities` are accounts and cooperatives, `partner` is a slug. A delegate must have every one
+    of `provinces`; where there are none, no delegate may read it.
     """
 
     identities: frozenset[UUID] = frozenset()
@@ -96,4 +97,4 @@ class Owner:
 
 
 OwnerOf = Callable[[AsyncSession, UUID], Awaitable[Owner | None]]
-"""How a service answers whose a record is; None where it knows no such record."""
+"""Finds the owner of a record of a service; None where the service knows no such record."""

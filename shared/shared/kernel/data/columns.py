@@ -14,7 +14,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def choice(kind: type[StrEnum], name: str = "state") -> Enum:
-    """A text column that takes the values of an enumeration only; `name` is part of the check's."""
+    """A text column for the values of an enumeration; `name` is part of its constraint's name."""
     return Enum(
         kind,
         name=name,
@@ -35,7 +35,9 @@ class ModelJson(TypeDecorator[M], Generic[M]):
         self.model = model
 
     def process_bind_param(self, value: M | None, dialect: Dialect) -> Any:
+        """The JSON data that are stored."""
         return None if value is None else value.model_dump(mode="json")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> M | None:
+        """The model of the stored JSON data."""
         return None if value is None else self.model.model_validate(value)

@@ -1,4 +1,4 @@
-"""Connections to the service's own database, and what counts as the database being away."""
+"""Connections to the service's own database, and which errors mean that it is away."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from shared.kernel.outage_causes import chain_of
 from shared.kernel.settings import Settings
 from shared.kernel.sleep import rest
 
@@ -35,7 +36,7 @@ serialisation), resources, a database that takes no connections, lock not availa
 
 
 IDLE_SECONDS = 5.0
-"""A connection that lay unused for so long is asked whether its server still answers."""
+"""A connection unused for so long is tested before its next use."""
 
 
 POOL, OVERFLOW = 10, 10
@@ -51,14 +52,14 @@ def make_engine(
     idle_seconds: float = 60,
     transaction_seconds: float = 300,
 ) -> AsyncEngine:
-    """An engine whose idle connections are checked before use; its errors show no values.
+    """An engine whose idle connections are tested before use; its errors show no values.
 
-    A statement without an answer for `statement_seconds` fails: its connection may be half dead. A
-    transaction whose process says nothing for `idle_seconds` is rolled back by the database, so
-    that a process that is frozen, or was cut off, does not keep its locks from the others.
+    A statement without an answer for `statement_seconds` fails: its connection may be half dead.
+    The database rolls a transaction back that is idle for `idle_seconds`, so that a process that is
+    frozen, or was cut off, does not keep its locks.
 
     Between two messages of one statement (the driver prepares in one and runs in another) a session
-    is not idle to PostgreSQL, and its timer of statements rests: only the limit of the whole
+    is not idle to PostgreSQL, and its statement timer does not run: only the limit of the whole
     transaction, `transaction_seconds`, ends that silence.
     """
     engine = create_async_engine(
@@ -85,39 +86,39 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _check_idle_connections(engine: AsyncEngine) -> None:
-    """Before each use, whether it is closed; after a rest, by a question to the server too.
+    """Check before each use whether the connection is closed; after a pause, ask the server too.
 
-    The pool's own check asks each time, in a transaction of its own: three of the seven round trips
-    of a short consumer.
+    The pool's own check asks each time, in a transaction of its own: that is three of the seven
+    round trips of a short consumer.
     """
 
-    def rests(_: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
+    def note_idle(_: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
 
     def check(connection: Any, record: Any, _: Any) -> None:
         if connection.driver_connection.is_closed():
             raise InvalidatePoolError
-        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < IDLE_SECONDS:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
         except (engine.dialect.loaded_dbapi.Error, OSError, TimeoutError) as error:
             raise InvalidatePoolError from error
 
-    def drop_the_useless(context: ExceptionContext) -> None:
+    def invalidate_unusable(context: ExceptionContext) -> None:
         cause = getattr(context.original_exception, "orig", None)
         cause = cause or context.original_exception.__cause__
         is_late = isinstance(context.original_exception, TimeoutError)
         if is_late or isinstance(cause, asyncpg.InternalClientError):
             context.is_disconnect = True
 
-    event.listen(engine.sync_engine, "handle_error", drop_the_useless)
-    event.listen(engine.sync_engine, "checkin", rests)
+    event.listen(engine.sync_engine, "handle_error", invalidate_unusable)
+    event.listen(engine.sync_engine, "checkin", note_idle)
     event.listen(engine.sync_engine, "checkout", check)
 
 
 def engine_of(settings: Settings, name: str, *, pool_size: int = POOL) -> AsyncEngine:
-    """The engine of a process that runs for long, with the patience of its settings."""
+    """The engine of a long-running process, with the time limits of its settings."""
     return make_engine(
         settings.database_url.get_secret_value(),
         pool_size=pool_size,
@@ -139,55 +140,48 @@ def info_of(settings: Settings | None) -> dict[Any, Any]:
 
 
 def settings_of(session: AsyncSession) -> Settings | None:
-    """The settings of the process that opened the session; None where it was given none.
+    """The settings of the process that opened the session; None where the session has none.
 
-    For rules with numbers that an operator may set: a consumer is given a session alone.
+    For rules whose numbers an operator may set: a consumer gets a session and nothing else.
     """
     found = session.info.get(_SETTINGS)
     return found if isinstance(found, Settings) else None
 
 
-def is_infrastructure(error: BaseException | None) -> bool:
-    """Whether the error says nothing about the message: something that we stand on is away."""
-    while error is not None:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether a dependency is away, so that the error says nothing about the message or request."""
+    for each in chain_of(error):
+        if isinstance(each, DBAPIError) and each.connection_invalidated:
             return True
-        if isinstance(error, asyncpg.PostgresError):
-            return (error.sqlstate or "").startswith(_TRANSIENT_SQLSTATES)
-        if isinstance(error, OSError | TimeoutError | PoolTimeoutError):
+        if isinstance(each, asyncpg.PostgresError):
+            return (each.sqlstate or "").startswith(_TRANSIENT_SQLSTATES)
+        if isinstance(each, OSError | TimeoutError | PoolTimeoutError):
             return True  # the last: the process waited in vain for one of its own connections
-        if isinstance(error, asyncpg.InternalClientError):
-            return True  # a connection whose end is not known yet: it is of no use any more
-        if isinstance(error, asyncpg.InterfaceError):
-            return "connection" in str(error).lower()
-        error = error.__cause__ or getattr(error, "orig", None)
+        if isinstance(each, asyncpg.InternalClientError):
+            return True  # the state of the connection is unknown: it can't be used any more
+        if isinstance(each, asyncpg.InterfaceError):
+            return "connection" in str(each).lower()
     return False
 
 
-def has_no_room(error: BaseException | None) -> bool:
-    """Whether it is said that there is no room: for more data, or for one more connection."""
-    while error is not None:
-        if isinstance(error, asyncpg.DiskFullError | asyncpg.TooManyConnectionsError):
-            return True
-        if isinstance(error, PoolTimeoutError):
-            return True
-        error = error.__cause__ or getattr(error, "orig", None)
-    return False
+def has_no_room(error: BaseException) -> bool:
+    """Whether there is no room left for more data, or for one more connection."""
+    full = (asyncpg.DiskFullError, asyncpg.TooManyConnectionsError, PoolTimeoutError)
+    return any(isinstance(each, full) for each in chain_of(error))
 
 
-def is_data_error(error: BaseException | None) -> bool:
-    """Whether the database refused the values themselves (class 22): no later try changes that."""
-    while error is not None:
-        if isinstance(error, asyncpg.PostgresError):
-            return (error.sqlstate or "").startswith("22")
-        if isinstance(error, asyncpg.DataError):
+def is_data_error(error: BaseException) -> bool:
+    """Whether the database refused the values (SQLSTATE class 22), as it will at every attempt."""
+    for each in chain_of(error):
+        if isinstance(each, asyncpg.PostgresError):
+            return (each.sqlstate or "").startswith("22")
+        if isinstance(each, asyncpg.DataError):
             return True
-        error = error.__cause__ or getattr(error, "orig", None)
     return False
 
 
 async def until_it_answers(sessions: Sessions, pause: float) -> int:
-    """Rest and look, until the database answers; how many looks it took."""
+    """Wait until the database answers, asking every `pause` seconds; how often it was asked."""
     looks = 0
     while True:
         await rest(pause)
@@ -208,10 +202,10 @@ async def _answers(sessions: Sessions) -> bool:
 async def outlasting(
     sessions: Sessions, work: Callable[[AsyncSession], Awaitable[T]], pause: float
 ) -> T:
-    """Work in a transaction of its own, done again after an outage of any length.
+    """Do the work in a transaction of its own, and again after an outage of any length.
 
-    For whoever holds something from the broker meanwhile: to give it back and take it again spends
-    its deliveries, of which a broker allows so many and no more.
+    For work on a message that is not acknowledged yet: returning it to the broker would spend
+    redeliveries, which are limited. `pause` is in seconds.
     """
     while True:
         try:

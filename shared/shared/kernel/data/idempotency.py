@@ -1,6 +1,6 @@
-"""Repeated requests: what was made with a key is found again, also by a request beside the first.
+"""Repeated requests: a request finds what an earlier one with its key made, even at the same time.
 
-A table that takes keys has a unique constraint on (who made it, key).
+A table that stores keys has a unique constraint on (who made it, key).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Made = TypeVar("Made")
 async def made_before(
     session: AsyncSession, caller: UUID, key: UUID | None, query: Select[Made]
 ) -> Made | None:
-    """What the query finds of this caller's earlier request with this key; no key finds nothing.
+    """What this caller's earlier request with this key made, as the query finds it.
 
-    Requests with one key take turns until the end of the transaction, so that of two at the same
-    moment the second finds what the first has made.
+    Without a key it is None. Requests with one key take turns until the end of the transaction, so
+    that of two at the same moment the second finds what the first has made.
     """
     if key is None:
         return None

@@ -1,4 +1,4 @@
-"""Schema changes: each service has its own history, run as one-shot jobs before it starts."""
+"""Migrations: each service has its own history, applied by a job before the service starts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class UnknownService(SystemExit):
 
 
 def upgrade(service: str, url: str, target: str = "head") -> None:
-    """Bring the service's database to the newest schema. Safe to repeat."""
+    """Bring the service's database to the target revision, by default the newest. Repeatable."""
     command.upgrade(_config(service, url), target)
 
 
 def check(service: str, url: str) -> None:
-    """Fail when the models say something that no migration makes."""
+    """Raise Alembic's `CommandError` where the models differ from the schema of the migrations."""
     command.check(_config(service, url))
 
 
 def revision(service: str, url: str, message: str) -> None:
-    """Write a new migration from the difference between models and database."""
+    """Write a new migration from the difference between the models and the database."""
     command.revision(_config(service, url), message, autogenerate=True)
 
 
@@ -62,7 +62,7 @@ def _config(service: str, url: str) -> Config:
 
 
 def run(metadata: MetaData) -> None:
-    """What each `migrations/env.py` calls: the service's tables and the kernel's, one history."""
+    """Migrate the tables of the service and of the kernel; each `migrations/env.py` calls it."""
     asyncio.run(_run(context.config.attributes["url"], [metadata, messaging_metadata]))
 
 
@@ -77,6 +77,6 @@ async def _run(url: str, metadata: list[MetaData]) -> None:
 def _migrate(connection: Connection, metadata: list[MetaData]) -> None:
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
     with context.begin_transaction():
-        # Two starters at once take turns.
+        # Processes that migrate at the same time take turns.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7461)")
         context.run_migrations()

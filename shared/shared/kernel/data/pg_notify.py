@@ -1,4 +1,4 @@
-"""Waking up at commits: PostgreSQL notifies, and polling covers what is missed in between."""
+"""Notifications of PostgreSQL at a commit; polling covers those that are missed in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class NotifyListener:
-    """Listens on channels of a database while it is entered; the connection is kept up."""
+    """Listens on channels of a database inside `async with`; a lost connection is made anew."""
 
     def __init__(self, database_url: str, *channels: str, retry_seconds: float = 1.0) -> None:
         url = make_url(database_url).set(drivername="postgresql")
@@ -44,7 +44,7 @@ class NotifyListener:
             await self._task
 
     async def wait(self, seconds: float) -> None:
-        """Until a notification that was not waited for before, or so many seconds."""
+        """Wait for a notification since the last wait, but no longer than so many seconds."""
         await until(self._notified, seconds)
         self._notified.clear()
 
@@ -52,7 +52,7 @@ class NotifyListener:
         self._notice(channel)
 
     def _notice(self, channel: str | None) -> None:
-        """A notification; None where some may have been missed, for it listens only from now on."""
+        """Take note of a notification; None: listening began now, so some may have been missed."""
         self._notified.set()
 
     async def _listen(self) -> None:

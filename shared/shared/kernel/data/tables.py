@@ -68,7 +68,10 @@ class OutboxRow(Base):
 
 
 class InboxRow(Base):
-    """A message that a consumer has dealt with; written in the transaction of its effect."""
+    """A message that a consumer has finished; written in the transaction of its effect.
+
+    `run` is the replay that sent the event again, or empty: an event is known once per run.
+    """
 
     __tablename__ = "inbox"
     __table_args__ = (Index("ix_inbox_received_at", "received_at"),)
@@ -105,7 +108,7 @@ class DeadLetterRow(Base):
 
 
 class OutboxHorizonRow(Base):
-    """How far the outbox has been trimmed: events written until then may be gone."""
+    """Up to when sent events were deleted: events written until then may be missing."""
 
     __tablename__ = "outbox_horizon"
 
@@ -114,9 +117,9 @@ class OutboxHorizonRow(Base):
 
 
 class ReplayRow(Base):
-    """A run that sends events to one queue again: what it was asked for, how far it is, its end.
+    """A run that replays events to one queue: its request, its progress, its end.
 
-    `position` is where the next page begins, in the words of what is read.
+    `position` is where the next page begins; what it contains depends on `kind`.
     """
 
     __tablename__ = "replay"
@@ -179,7 +182,7 @@ END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 """
-"""Wakes the relay at commit. A migration of each service runs it after the outbox table."""
+"""Wakes the relay at a commit. A migration of each service runs it after making the table."""
 
 REPLAY_CHANNEL = "taawon_replay"
 
@@ -192,7 +195,7 @@ END $$;
 CREATE TRIGGER replay_notify AFTER INSERT ON replay
     FOR EACH STATEMENT EXECUTE FUNCTION replay_notify();
 """
-"""Wakes whoever sends events again, at commit."""
+"""Wakes the job that works off replays, at a commit."""
 
 APPEND_ONLY_SQL = """
 CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -202,8 +205,9 @@ END $$;
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only();
 """
+"""Keeps every statement from changing or removing audit rows."""
 
 
 def statements(script: str) -> list[str]:
-    """The single statements of one of the scripts above; a driver takes one at a time."""
+    """The statements of one of the scripts above, one by one, as the driver takes them."""
     return [part.rstrip().rstrip(";") for part in re.split(r";\n(?=CREATE TRIGGER)", script)]

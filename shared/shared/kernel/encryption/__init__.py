@@ -1,4 +1,4 @@
-"""Where sealed values rest, counted by key and brought under the newest one."""
+"""Sealed values: where a service stores them, counted by key, and resealed with the newest key."""
 
 from .rotation import Step, census, rotate
 from .sealed_columns import NothingSealed, SealedColumns

@@ -1,7 +1,7 @@
-"""Brings everything under the newest key while others go on working; a repeat finds little to do.
+"""Reseals everything with the newest key while others go on working; it may be repeated.
 
-Each batch is a transaction that writes only rows that still say what was read. If the process dies,
-what was renewed stays so and the rest is found again.
+Each batch is a transaction that writes only rows that still contain what was read. If the process
+dies, what was renewed stays so, and the next rotation finds the rest.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ PAUSE_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """After one batch: how many rows of the store were looked at, and what came of them.
+    """The result of one batch: how many rows were read, and how many values renewed or unreadable.
 
-    `left` were held by others all the time: run the rotation again.
+    `left` rows were locked or changed by others at every attempt: run the rotation again.
     """
 
     store: str
@@ -38,7 +38,7 @@ class Step:
 async def census(
     sessions: Sessions, sealer: Sealer, stores: tuple[Store, ...]
 ) -> dict[str, Census]:
-    """How many values of each store rest under which key."""
+    """How many values each key seals, by the name of the store."""
     found: dict[str, Census] = {}
     for store in stores:
         counts = found.setdefault(store.name, Census())
@@ -49,7 +49,7 @@ async def census(
 
 
 async def rotate(sessions: Sessions, sealer: Sealer, store: Store) -> AsyncGenerator[Step]:
-    """Renew one store, batch by batch."""
+    """Renew one store batch by batch; rows that others held are tried again `ATTEMPTS` times."""
     missed: list[object] = []
     async for rows in store.batches(sessions):
         batch = await store.renew(sessions, rows, sealer)

@@ -1,4 +1,4 @@
-"""What a service holds sealed: its own columns, as it says itself, and the kernel's logs."""
+"""What a service stores sealed: the columns that it declares, and the kernel's logs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ LOGS: tuple[Store, ...] = (
 
 
 class NothingSealed(NotFound):
-    """This service holds nothing sealed."""
+    """This service stores nothing sealed."""
 
 
 @dataclass(frozen=True)
 class SealedColumns:
-    """What a service declares as `sealed` in its spec.
+    """The sealed columns of a service, declared as `sealed` in its spec.
 
-    `afterwards` removes what was marked with older keys and can't be marked anew.
+    `afterwards` runs after a rotation and removes rows whose marks were made with older keys and
+    can't be made anew. `new_signing_key` makes a key that signs tokens, and returns its id.
     """
 
     columns: tuple[SealedColumn, ...]
@@ -36,4 +37,5 @@ class SealedColumns:
 
     @property
     def stores(self) -> tuple[Store, ...]:
+        """The columns of the service and the bodies of the kernel's logs."""
         return (*self.columns, *LOGS)

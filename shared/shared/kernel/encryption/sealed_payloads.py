@@ -1,4 +1,4 @@
-"""Sealed fields inside kept events: found by the end of their name, renewed or taken out."""
+"""Sealed fields in the bodies of kept events: they are recognised by the end of their name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 
 SEALED = "_sealed"
-"""Every field that holds ciphertext is named so."""
+"""The end of the name of every field that holds ciphertext."""
 MAY_BE_SEALED = b'_sealed"'
-"""What a body contains that may hold such a field."""
+"""A body without these bytes has no such field."""
 
 
 def parsed(body: bytes) -> Any:
-    """The body as JSON data; None where it is none: what no consumer could read holds no event.
+    """The body as JSON data; None where it is no JSON, and so no event that a consumer could read.
 
-    More is read here than is taken of a message: what is kept must be found by an erasure also
-    where a key stands twice, and then the last counts and the others go.
+    This reads more than consumers accept, for an erasure must find a sealed field also where a key
+    stands twice: the last value counts, and the others are dropped when the body is written anew.
     """
     try:
         return orjson.loads(body)
@@ -26,7 +26,7 @@ def parsed(body: bytes) -> Any:
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in the data, from the outside in; without recursion, however deep a forger."""
+    """Every object in the data, from the outside in; no recursion, for data may be very deep."""
     waiting = [value]
     while waiting:
         each = waiting.pop()
@@ -38,7 +38,7 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def sealed_fields(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each object with the name of a field of it that holds ciphertext."""
+    """Each object that has a sealed field, with the name of the field."""
     for each in objects(value):
         for name, inner in each.items():
             if name.endswith(SEALED) and isinstance(inner, str):
@@ -46,7 +46,7 @@ def sealed_fields(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def with_fields(body: bytes, renew: Callable[[str], str]) -> bytes | None:
-    """The body with every sealed field renewed; None where nothing changes."""
+    """The body with `renew` applied to every sealed field; None where nothing changes."""
     data, changed = parsed(body), False
     for holder, name in list(sealed_fields(data)):
         new = renew(holder[name])

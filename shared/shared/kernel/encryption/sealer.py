@@ -1,4 +1,4 @@
-"""Personal fields cross the broker and rest in the database only sealed."""
+"""Encryption of personal fields: on the broker and in the database they are always sealed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Unreadable(Invalid):
 
 @dataclass(frozen=True)
 class SealingKey:
-    """One key: it seals values, and marks them so that they are found without being opened."""
+    """A Fernet key, and what is derived from it: the key of the marks, a proof, a fingerprint."""
 
     fernet: Fernet
     index_key: bytes
@@ -32,6 +32,7 @@ class SealingKey:
 
     @classmethod
     def of(cls, key: str) -> SealingKey:
+        """From 32 bytes in URL-safe base64; raises ValueError for anything else."""
         return cls(
             fernet=Fernet(key),
             index_key=hashlib.sha256(b"taawon blind index\0" + key.encode()).digest(),
@@ -40,10 +41,11 @@ class SealingKey:
         )
 
     def mark(self, value: str) -> str:
+        """A keyed digest of the value (HMAC-SHA256), in hexadecimal."""
         return hmac.new(self.index_key, value.encode(), hashlib.sha256).hexdigest()
 
     def sealed(self, token: bytes) -> bool:
-        """Whether a decoded token is of this key: its proof alone, ten times faster than opening.
+        """Whether this key sealed a decoded token; its HMAC shows it ten times faster than opening.
 
         The last 32 bytes of a Fernet token are an HMAC-SHA256 with the first half of the key.
         """
@@ -51,7 +53,10 @@ class SealingKey:
 
 
 class Sealer:
-    """Seals and opens small JSON objects. The first key seals and marks; every key opens."""
+    """Seals and opens small JSON objects. The first key seals and makes marks; every key opens.
+
+    A mark is a keyed digest by which a sealed value is found without being opened.
+    """
 
     def __init__(self, keys: list[str]) -> None:
         if not keys:
@@ -61,7 +66,7 @@ class Sealer:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Sealer:
-        """The sealer of this service; without keys the process must not start."""
+        """The sealer of a service; raises SystemExit where TAAWON_SEAL_KEYS is missing or wrong."""
         value = settings.seal_keys.get_secret_value() if settings.seal_keys else ""
         keys = [key.strip() for key in value.split(",") if key.strip()]
         if not keys:
@@ -79,9 +84,11 @@ class Sealer:
             ) from None
 
     def seal(self, value: dict[str, Any]) -> str:
+        """The ciphertext of a value; it differs each time."""
         return self._fernet.encrypt(orjson.dumps(value)).decode()
 
     def open(self, sealed: str) -> dict[str, Any]:
+        """The value of a ciphertext; raises `Unreadable` where no key opens it."""
         try:
             opened = orjson.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken:
@@ -90,35 +97,35 @@ class Sealer:
         return opened
 
     def reseal(self, sealed: str) -> str:
-        """The same value under the newest key."""
+        """The same value sealed with the newest key; raises `Unreadable` where no key opens it."""
         try:
             return self._fernet.rotate(sealed.encode()).decode()
         except InvalidToken:
             raise Unreadable from None
 
     def mark(self, value: str) -> str:
-        """A keyed digest for looking a sealed value up; made with the newest key."""
+        """The mark that is stored beside a sealed value, made with the newest key."""
         return self._keys[0].mark(value)
 
     def marks(self, value: str) -> list[str]:
-        """Every mark that the value may rest under, the newest key's first.
+        """The marks of a value by all keys, the newest first.
 
-        Look values up by all of them: while a rotation is under way, both old and new ones are
-        stored.
+        Look values up by all of them: during a rotation both old and new marks are stored.
         """
         return [key.mark(value) for key in self._keys]
 
     @property
     def newest(self) -> str:
-        """The fingerprint of the key that seals: it identifies a key and reveals nothing of it."""
+        """The fingerprint of the key that seals; it reveals nothing of the key."""
         return self._keys[0].fingerprint
 
     @property
     def fingerprints(self) -> list[str]:
+        """The fingerprints of all keys, the newest first."""
         return [key.fingerprint for key in self._keys]
 
     def key_of(self, sealed: str) -> str | None:
-        """The fingerprint of the key that a value rests under; None where no key opens it."""
+        """The fingerprint of the key that sealed a value; None where none of the keys did."""
         try:
             token = base64.urlsafe_b64decode(sealed.encode())
         except ValueError:
@@ -130,12 +137,12 @@ _KEPT = "sealer"
 
 
 def attach_sealer(sessions: Sessions, sealer: Sealer) -> None:
-    """Every session of these knows the keys: a consumer is given a session and nothing else."""
+    """Give each of these sessions the sealer, for a consumer gets a session and nothing else."""
     sessions.configure(info={_KEPT: sealer})
 
 
 def sealer_of(session: AsyncSession) -> Sealer | None:
-    """The keys of the service whose session this is; None where it has none."""
+    """The sealer of the service that opened the session; None where it has none."""
     sealer = session.info.get(_KEPT)
     assert sealer is None or isinstance(sealer, Sealer)
     return sealer

@@ -1,4 +1,4 @@
-"""A store is a column of a table, or the bodies of a log; each is read and renewed in batches."""
+"""Stores of sealed values: a column of a table, or the bodies of a log. Each is read in batches."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from .sealer import Sealer, Unreadable
 
 UNREADABLE: Final = "unreadable"
 Census = Counter[str]
-"""How many values rest under each key's fingerprint, or under none that is known."""
+"""How many values each key seals, by its fingerprint; `UNREADABLE` counts those of unknown keys."""
 Row = Mapping[str, Any]
 Renew = Callable[[Row, dict[str, Any], Sealer], dict[str, Any]]
-"""What follows from the values of a row, in clear: its marks, made with the newest key."""
+"""Computes the columns that follow from a row's opened value, such as marks by the newest key."""
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
 
 
 @dataclass(kw_only=True)
 class Batch:
-    """What came of some rows; `missed` were changed or held by somebody else meanwhile."""
+    """The result of renewing some rows. `missed` are the keys of rows that somebody else changed or
+    locked meanwhile.
+    """
 
     rows: int
     renewed: int = 0
@@ -39,31 +41,37 @@ class Batch:
 
 
 class Store(Protocol):
-    """Where sealed values of a service rest: a column, or the bodies of a log."""
+    """A place where a service stores sealed values: a column, or the bodies of a log."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The table and the column, such as `account.email_sealed`."""
+        ...
 
     async def size(self, session: AsyncSession) -> int:
         """How many rows hold something sealed."""
         ...
 
     def batches(self, sessions: Sessions) -> AsyncIterator[Sequence[Row]]:
-        """Every row that holds something sealed, in the order of keys."""
+        """All rows that hold something sealed, page by page in the order of their keys."""
         ...
 
     async def again(self, session: AsyncSession, keys: Sequence[Any]) -> Sequence[Row]:
         """The rows of these keys, as they are now."""
         ...
 
-    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census: ...
+    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
+        """How many values of these rows each key seals."""
+        ...
 
-    async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch: ...
+    async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
+        """Reseal the values of these rows with the newest key, in transactions of its own."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows(ABC):
-    """Reading by key, page by page."""
+    """Reads the rows of a store by their key, page by page."""
 
     table: Table
     key: str
@@ -96,7 +104,7 @@ class _Rows(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class SealedColumn(_Rows):
-    """A column of ciphertext, and the columns that follow from what it holds (`follows`)."""
+    """A column of ciphertext. `renewing` computes the columns `follows`, such as marks, anew."""
 
     column: str
     follows: tuple[str, ...] = ()
@@ -105,18 +113,20 @@ class SealedColumn(_Rows):
 
     @property
     def name(self) -> str:
+        """The table and the column."""
         return f"{self.table.name}.{self.column}"
 
     def _query(self) -> Any:
         return select(self.table).where(self.table.c[self.column].is_not(None))
 
     def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
+        """How many of these rows each key seals."""
         return Census(sealer.key_of(row[self.column]) or UNREADABLE for row in rows)
 
     async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
-        """Only rows that still say what was read are written; nobody is waited for.
+        """Write only rows that still contain what was read, and skip those that others have locked.
 
-        Waiting for rows that an import holds while holding others could be a circle.
+        Waiting for rows that an import has locked, while holding others, could be a deadlock.
         """
         batch, given = Batch(rows=len(rows)), []
         for row in rows:
@@ -176,13 +186,14 @@ class SealedColumn(_Rows):
 
 @dataclass(frozen=True, kw_only=True)
 class Log(_Rows):
-    """Bodies of events that are kept: sealed fields are found by name, wherever they are."""
+    """The bodies of kept events: sealed fields are found by name, at any depth."""
 
     body: str = "body"
     page: int = 20
 
     @property
     def name(self) -> str:
+        """The table and the column of the bodies."""
         return f"{self.table.name}.{self.body}"
 
     def _query(self) -> Any:
@@ -191,6 +202,7 @@ class Log(_Rows):
         return select(*columns).where(func.position(literal(MAY_BE_SEALED).op("IN")(body)) > 0)
 
     def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
+        """How many sealed fields in the bodies of these rows each key seals."""
         return Census(
             sealer.key_of(holder[name]) or UNREADABLE
             for row in rows
@@ -198,7 +210,7 @@ class Log(_Rows):
         )
 
     async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
-        """One row at a time, so that whoever holds one, the relay say, is waited for in peace."""
+        """Write each row in a transaction of its own: waiting for the relay can't be a deadlock."""
         batch, missed, body = Batch(rows=len(rows)), [], self.table.c[self.body]
         for row in rows:
             renewal = _Renewal(sealer)
@@ -221,7 +233,7 @@ class Log(_Rows):
 
 @dataclass
 class _Renewal:
-    """Seals a field anew; what no key opens stays as it is and is counted."""
+    """Reseals a field; one that no key opens stays as it is and is counted."""
 
     sealer: Sealer
     unreadable: int = 0

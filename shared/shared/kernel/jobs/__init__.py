@@ -1,4 +1,4 @@
-"""Work beside requests and messages: one loop for all of it, and claims on queue-like tables."""
+"""Jobs: work beside requests and messages, a runner for them, and claims on tables of work."""
 
 from .claims import WorkQueue, claim, lease, settle
 from .job import Job, work_off

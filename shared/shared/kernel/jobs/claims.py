@@ -1,8 +1,8 @@
-"""Claims on a queue-like table: no row is worked on twice, and no key keeps the others waiting.
+"""Claims on a table of work: no row is worked on twice, and no key keeps the others waiting.
 
-A row is due from a moment on; NULL, or a row that is gone, means that nothing is to be done. The
-table needs an index on `(key, due_at, id)`, best a partial one `WHERE due_at IS NOT NULL`: the next
-rows of each key are found by it, however many wait.
+A row is due from `due_at` on; NULL, or no row, means that nothing is to be done. The table needs an
+index on `(key, due_at, id)`, best a partial one `WHERE due_at IS NOT NULL`: it leads to the next
+rows of each key, however many wait.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 NOW: ColumnElement[datetime] = func.statement_timestamp(type_=DateTime(timezone=True))
-"""Stable within a statement, so that an index can be searched by it."""
+"""The start of the statement: stable within it, so that an index can be searched by it."""
 
 
 @dataclass(frozen=True)
 class WorkQueue:
-    """A table of work: one row a unit, found by its id.
+    """A table of work, one row per unit, and the names of its columns.
 
-    `key` is whom the work is for; turns are fair between keys. `due_at` is when the row is to be
-    worked on; it is also the token of a lease, so a table needs no column more.
+    `key` is for whom the work is done; keys take fair turns. `due_at` is when the row is to be
+    worked on; it is also the token of a lease, so no further column is needed.
     """
 
     table: Table
@@ -48,10 +48,12 @@ class WorkQueue:
 
     @property
     def id_column(self) -> Column[Any]:
+        """The column that `id` names."""
         return self.table.c[self.id]
 
     @property
     def due_column(self) -> Column[Any]:
+        """The column that `due_at` names."""
         return self.table.c[self.due_at]
 
 
@@ -60,15 +62,15 @@ async def claim(
 ) -> Sequence[Row[Any]]:
     """Lock the next due rows until the transaction ends, the longest due first.
 
-    At most `limit` rows, of one key at most `per_key`: while these are locked nobody else gets more
-    of that key. For work inside the database: mark the rows done in the same transaction. A worker
-    that dies leaves them as they were.
+    At most `limit` rows, and at most `per_key` of one key: while these are locked nobody else gets
+    more of that key. For work inside the database: mark the rows done in the same transaction. A
+    worker that dies leaves them as they were.
     """
     first = _first_of_each_key(queue, per_key)
     query = (
         select(queue.table)
         .join(first, first.c.id == queue.id_column)
-        # Again, on the row itself: it may have been done since the rows were looked up.
+        # Checked again on the row itself: it may have been done since the ids were looked up.
         .where(queue.due_column <= NOW)
         .order_by(first.c.due_at, first.c.id)
         .limit(limit)
@@ -96,7 +98,7 @@ def _first_of_each_key(queue: WorkQueue, per_key: int) -> CTE:
 
 
 def _keys_with_work(queue: WorkQueue) -> CTE:
-    """Every key with a due row, by steps from key to key through the index, not row by row."""
+    """Every key with a due row, found by steps from key to key through the index."""
     rows, after = queue.table.alias(), queue.table.alias()
 
     def next_key(table: FromClause, *more: ColumnElement[bool]) -> Select[Any]:
@@ -119,9 +121,9 @@ async def lease(
     """Take the next due rows for so many seconds: commit, do the work, then `settle` each.
 
     For work outside the database (an e-mail, a webhook), which must not hold a transaction open.
-    The rows come with their new `due_at`, the end of the lease: with it `settle` recognises its
-    holder. A row of a worker that died is due again when its lease ends; so the work may be done
-    twice, never lost. `per_key` counts for this call; rows that are leased already do not count.
+    The rows have their new `due_at`, the end of the lease, by which `settle` recognises its holder.
+    A row of a worker that died is due again when its lease ends; so the work may be done twice but
+    is never lost. `per_key` limits this call; rows that are leased already do not count.
     """
     found = await claim(session, queue, limit=limit, per_key=per_key)
     if not found:
@@ -138,10 +140,10 @@ async def lease(
 
 
 async def settle(session: AsyncSession, queue: WorkQueue, row: Row[Any], **values: Any) -> bool:
-    """Write what came of a leased row; False, and nothing written, where the lease was lost.
+    """Write the result of a leased row; False, and nothing is written, where the lease was lost.
 
-    `values` hold the next `due_at`: None where the work is done, a moment where it is to be tried
-    again.
+    `values` contain the next `due_at`: None where the work is done, a moment where it is to be
+    tried again. Raises ValueError without it.
     """
     if queue.due_at not in values:
         raise ValueError(f"settle needs the next {queue.due_at}: None where the work is done")

@@ -1,4 +1,4 @@
-"""What a job is: a name, one unit of its work, and when to look for the next."""
+"""A job: a name, one unit of its work, and when to look for the next."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from dataclasses import dataclass
 class Job:
     """Work that is done in units, each in a transaction of its own.
 
-    `step` works one unit and says whether more waits; it commits before it returns, so that a
-    process killed in the middle loses nothing. It may run in several processes at once: what it
-    works on it has to claim (`shared.kernel.jobs.claim`, an advisory lock).
+    `step` does one unit and returns whether more waits; it commits before it returns, so that a
+    process killed in the middle loses nothing. It may run in several processes at once, so it has
+    to claim what it works on (`shared.kernel.jobs.claim`, or an advisory lock).
 
     `notify_channels` are the PostgreSQL channels that notify of new work; `poll_seconds` is the
-    longest time between two looks. `rest_per_work` is seconds of rest per second of work while
-    more waits: 1.0 leaves half of the time to others. `close` gives back what the job holds, at the
-    end. `outages` are the errors of what the job needs beside database and broker, when that is
-    away.
+    longest time between two looks for work. `rest_per_work` is seconds of rest per second of work
+    while more waits: 1.0 leaves half of the time to others. `close` releases what the job holds, at
+    the end. `outages` are the errors that mean that another dependency of the job is away.
     """
 
     name: str
@@ -31,9 +30,9 @@ class Job:
 
 
 async def work_off(job: Job) -> int:
-    """Work until nothing is left, once and in the foreground; how many units had more behind them.
+    """Do units until none is left, in the foreground; how many of them reported that more waits.
 
-    Whatever a unit raises is raised here.
+    What a unit raises is raised here.
     """
     units = 0
     while await job.step():

@@ -1,4 +1,4 @@
-"""The one loop that runs jobs: on notification or by the clock, with back-off and graceful stop.
+"""Runs jobs: on notification or by the clock, with back-off after failures and a graceful stop.
 
 Every job has a task of its own, so that one that fails or is slow keeps no other waiting.
 """
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
-"""While database or broker are away: short, for the work waits only for them."""
+"""Longest pause while the database, the broker or another dependency is away."""
 LONGEST_PAUSE_SECONDS = 60.0
-"""After any other failure, which nobody may mend for hours."""
+"""Longest pause after any other failure, which nobody may repair for hours."""
 
 LAST_RUN = Gauge(
     "taawon_job_last_run_timestamp_seconds",
@@ -39,7 +39,7 @@ FAILURES = Counter("taawon_job_failures_total", "Units of work that failed.", ["
 
 @dataclass
 class Loop:
-    """One job's turns: when the next is, and what is done about failures."""
+    """Runs one job: it does units, waits, and backs off after failures."""
 
     job: Job
     notified: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,7 +51,7 @@ class Loop:
         FAILURES.labels(self.job.name)  # a series that begins at 0 shows its first rise
 
     async def run(self) -> None:
-        """Turn until stopped. The unit in hand is finished first."""
+        """Do units until stopped; the unit in hand is finished first."""
         while not self.stopping.is_set():
             began = time.monotonic()
             more = await self.turn()
@@ -60,12 +60,12 @@ class Loop:
             elif more:
                 await self._leave_time_to_others(time.monotonic() - began)
             else:
-                # Waking and stopping set the same event, so there is one thing to wait for.
+                # Both notifications and `stop` set this event.
                 await until(self.notified, self.job.poll_seconds)
 
     async def turn(self) -> bool:
-        """One unit; whether more waits. A failure is logged and counted, never raised."""
-        self.notified.clear()  # before the look: what is committed during it wakes the next
+        """Do one unit; whether more waits. A failure is logged and counted, never raised."""
+        self.notified.clear()  # before the unit, so that a commit during it starts the next one
         try:
             more = await self.job.step()
         except Exception as error:
@@ -78,13 +78,15 @@ class Loop:
         return more
 
     def stop(self) -> None:
-        """No further turn; a pause ends now."""
+        """Begin no further unit; a pause ends now."""
         self.stopping.set()
         self.notified.set()
 
     @property
     def pause_seconds(self) -> float:
-        """Doubled with each failure in a row up to a limit, of which a random half is left out."""
+        """The pause after a failure: it doubles with each in a row up to a limit; then a random
+        factor of 0.5 to 1 shortens it.
+        """
         longest = LONGEST_OUTAGE_PAUSE_SECONDS if self._outage else LONGEST_PAUSE_SECONDS
         pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self.failures - 1, 20), longest)
         return pause * random.uniform(0.5, 1.0)
@@ -108,7 +110,7 @@ class Loop:
 
 
 class JobNotifyListener(NotifyListener):
-    """One connection that listens for all jobs and wakes those that a channel concerns."""
+    """One connection that listens for all jobs, and wakes the jobs of a channel."""
 
     def __init__(self, database_url: str, loops: Sequence[Loop]) -> None:
         channels = sorted({channel for loop in loops for channel in loop.job.notify_channels})
@@ -125,8 +127,8 @@ class JobNotifyListener(NotifyListener):
 class Runner:
     """Runs the jobs of a process until it is cancelled.
 
-    Then no unit is begun any more, and the units in hand have `stop_seconds` to end; what is not
-    done by then is cancelled, and its transaction rolled back.
+    Then no further unit is begun, and the units in hand have `stop_seconds` to end; a unit that has
+    not ended by then is cancelled, and its transaction rolled back.
     """
 
     database_url: str
@@ -134,7 +136,7 @@ class Runner:
     stop_seconds: float = 10.0
 
     async def run(self) -> None:
-        """Until cancelled; survives every outage."""
+        """Run the jobs until cancelled; no outage ends it."""
         if not self.jobs:
             return
         loops = [Loop(job) for job in self.jobs]
@@ -148,8 +150,8 @@ class Runner:
                 await self._end(tasks)
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        _, late = await asyncio.wait(tasks, timeout=self.stop_seconds)
-        for task in late:
+        _, unfinished = await asyncio.wait(tasks, timeout=self.stop_seconds)
+        for task in unfinished:
             log.warning("background work cut off", job=task.get_name(), after=self.stop_seconds)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

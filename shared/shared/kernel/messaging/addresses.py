@@ -1,12 +1,12 @@
-"""What virtual hosts and queues are called, for whoever only looks at them."""
+"""Names of virtual hosts and queues, for code that only observes them."""
 
 from __future__ import annotations
 
 VHOST = "taawon"
-"""Where events travel."""
+"""The virtual host of the services."""
 
 PARTNER_VHOST = "partners"
-"""Where partners read their queues."""
+"""The virtual host of the partner queues."""
 
 UNROUTED = "taawon.unrouted"
 
@@ -15,5 +15,5 @@ RETRY = "taawon.retry-tier"
 
 
 def dead_queue(queue: str) -> str:
-    """Where the messages wait that a consumer gave up on."""
+    """The queue of the messages that the consumer of this queue gave up on."""
     return f"{queue}.dead"

@@ -1,7 +1,7 @@
-"""FastStream's broker, of which no connection stays behind.
+"""FastStream's broker, changed so that stopping it ends every connection.
 
-This stands on private parts of FastStream 0.7, `_connect`, `_connection` and `_connection_kwargs`:
-it hands the class of the connection to aio-pika 10 and keeps the connection no other way. The
+This depends on private parts of FastStream 0.7, `_connect`, `_connection` and
+`_connection_kwargs`: there is no other way to keep the connection that aio-pika 10 makes. The
 reason, connection attempts that nothing ends, was reported at
 https://github.com/mosquito/aio-pika/issues/414. When a newer FastStream or aio-pika is installed,
 `test_library_patches` fails: look whether a stopped broker that never got its connection leaves a
@@ -21,10 +21,10 @@ TRIED_WITH = {"faststream": "0.7.8", "aio-pika": "10.2.1"}
 
 
 class Broker(RabbitBroker):
-    """`stop` also ends a connection that is still being made.
+    """A broker whose `stop` also ends a connection that is still being made.
 
-    The client's connection connects in a task of its own, again and again, which outlives whoever
-    waited for it and is cancelled, and does not end by being cancelled itself: only by `close`.
+    The client connects in a task of its own, again and again. This task outlives the caller that
+    waits for it; cancelling it does not end it either: only `close` does.
     """
 
     async def _connect(self) -> RobustConnection:

@@ -1,6 +1,6 @@
-"""The consumers of a service: which events it takes, from which queue, and what it does then.
+"""The consumers of a service: which events each takes, from which queue, and its handler.
 
-What becomes of a message is up to the processor (`message_processor.py`).
+The message processor runs them (`message_processor.py`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from . import topology
 Handler = Callable[[Any, AsyncSession], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
 Process = Callable[["Consumer", RabbitMessage], Awaitable[None]]
-"""Works on one delivery until it is settled."""
+"""Processes one delivery until it is settled."""
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """What a service does with certain events; it has a queue of its own."""
+    """A function of a service with a queue of its own and the events that it takes from it.
+
+    `prefetch` is how many messages it works on at once, `projection` the tables that it keeps.
+    """
 
     queue: str
     events: tuple[type[Event], ...]
@@ -37,12 +40,12 @@ class Consumer:
 
     @property
     def rebuildable(self) -> bool:
-        """Whether it may receive events again: it writes tables of its own and nothing else."""
+        """Whether events may be replayed to it: it writes its projection and nothing else."""
         return bool(self.projection)
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What its queue is bound by."""
+        """The routing keys by which its queue is bound to the events."""
         return tuple(event.routing_key() for event in self.events)
 
 
@@ -62,10 +65,10 @@ class Consumers:
     ) -> Callable[[H], H]:
         """Register a consumer of these events; its queue is `<service>.<queue>`.
 
-        The queue holds what was not consumed yet, so its name stays when the function is renamed;
-        a name that is taken raises `ValueError`. `prefetch` bounds how many messages are worked on
-        at once. `projection` names the tables that the handler writes, and promises that it does
-        nothing else: then events may be replayed to it, to build these tables anew.
+        The queue holds messages that were not consumed yet, so its name must stay when the function
+        is renamed; a name that is taken raises ValueError. `prefetch` is how many messages are
+        worked on at once. `projection` names the tables that the handler writes, and promises that
+        it does nothing else: then events may be replayed to it, to build these tables anew.
         """
 
         name = f"{self.service}.{queue}"
@@ -87,7 +90,7 @@ class Consumers:
 
     @classmethod
     def of(cls, *capabilities: Consumers) -> Consumers:
-        """The consumers of all capabilities of one service; ValueError where two share a queue."""
+        """The consumers of all capabilities of a service; ValueError where two share a queue."""
         service = cls(capabilities[0].service)
         for consumer in (each for group in capabilities for each in group.consumers):
             service._add(consumer)
@@ -102,9 +105,9 @@ class Consumers:
             raise ValueError(f"queue {queue} has a consumer already")
 
     def attach(self, broker: RabbitBroker, process: Process) -> None:
-        """Subscribe every consumer on a broker made with `apply_types=False`; `take` does the work.
+        """Subscribe every consumer on a broker made with `apply_types=False`.
 
-        Queues must exist: `taawon topology apply`.
+        `process` is called for each delivery. The queues must exist: `taawon topology apply`.
         """
         for consumer in self.consumers:
             subscriber = broker.subscriber(
@@ -123,8 +126,8 @@ class Consumers:
 async def _leave_whole(message: Any) -> Any:
     """The processor parses the body itself, so that a wrong body differs from a failing handler.
 
-    With the whole message as what was decoded, nothing has to be injected (`apply_types=False`),
-    which would cost more than reading the message.
+    As the whole message counts as decoded, nothing has to be injected (`apply_types=False`), which
+    would cost more than parsing the message.
     """
     return message
 

@@ -1,7 +1,7 @@
 """Moves dead letters from their queues into the table: insert, commit, then acknowledge.
 
-A dead-letter queue read by get and requeue loses messages after some looks. While the database is
-away the collector holds what it has taken.
+Reading a dead-letter queue by get and requeue would lose messages, for redeliveries are limited. So
+while the database is away the collector keeps the messages that it has received.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass
 class DeadLetterCollector:
-    """Moves dead letters of one service from its queues into its table."""
+    """Moves the dead letters of one service into its table. `pause` is seconds between attempts."""
 
     sessions: Sessions
     amqp_url: str
@@ -34,7 +34,7 @@ class DeadLetterCollector:
     pause: float
 
     async def run(self) -> None:
-        """Until cancelled; a lost broker or database is waited for."""
+        """Run until cancelled; it waits for a broker or database that is away."""
         settle = 0.0
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Dead letters end in a table, where looking at them changes nothing, until a person decides."""
+"""The table of dead letters: messages stay in it until an operator redrives or drops them."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Listed(NamedTuple):
 
 
 async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
-    """One row per queue and message: a redriven one that died again updates it, a repeat does not.
+    """Write one row per queue and message; a redriven message that failed again updates its row.
 
-    A letter that the database does not take as it is, is kept without its properties: one that is
-    taken back for ever would hold up all the others.
+    Where the database refuses a dead letter as it is, its properties are left out: a letter that is
+    returned to its queue for ever would block all others.
     """
     row = await _row_of(session, queue, message)
     try:
@@ -73,7 +73,7 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
     except DBAPIError as error:
         if is_infrastructure(error):
             raise
-        # Without the text of the error, which may hold what is in the letter.
+        # Without the text of the error, which may contain values of the letter.
         kind = type(error).__name__
         log.error("dead letter kept without its properties", queue=queue, error=kind)
         await _write(session, _bare(row))
@@ -82,10 +82,10 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
 async def _row_of(
     session: AsyncSession, queue: str, message: AbstractIncomingMessage
 ) -> dict[str, Any]:
-    """What is kept of a letter.
+    """The row of a dead letter.
 
-    Every service may write to the dead-letter exchange, so a letter that its sender had no right
-    to is kept apart, under a key that no genuine one has, and can't be redriven.
+    Every service may write to the dead-letter exchange. So a letter whose sender had no right to
+    the event gets a key that no genuine letter has, and can't be redriven.
     """
     headers = _storable(dict(message.headers))
     message_id = _storable(message.message_id)
@@ -109,7 +109,7 @@ async def _row_of(
 
 
 def _last_death(headers: dict[str, Any]) -> datetime | None:
-    """As the consumer noted it, or the broker where it gave the message up itself."""
+    """The last failure: as the consumer noted it, or the broker where that gave the message up."""
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     by_broker = latest.get("time") if isinstance(latest, dict) else None
@@ -118,33 +118,33 @@ def _last_death(headers: dict[str, Any]) -> datetime | None:
 
 
 def _bare(row: dict[str, Any]) -> dict[str, Any]:
-    """No more of a letter than its place, its key and its body."""
+    """The row with no more of the letter than its queue, its key and its body."""
     error = row["error"] if row["error"] == failure.FORGED else NOT_STORABLE
     return {**row, "message_id": None, "topic": None, "headers": {}, "error": error}
 
 
 async def _write(session: AsyncSession, row: dict[str, Any]) -> None:
-    """The death that is known changes nothing, whatever was decided; another one asks anew.
+    """A known failure changes nothing, whatever was decided; another one is to be decided anew.
 
-    Another is one at another time, not a later one: clocks of two replicas may be apart.
+    Another is one at another time, not a later one: clocks of two replicas may differ.
     """
     given = insert(DeadLetterRow).values(row)
     key = ["queue", "message_key"]
     changed: dict[str, Any] = {name: given.excluded[name] for name in row if name not in key}
-    asked_anew = {"state": "dead", "decided_at": None, "decided_by": None, "decision_reason": None}
+    undecided = {"state": "dead", "decided_at": None, "decided_by": None, "decision_reason": None}
     await session.execute(
         given.on_conflict_do_update(
             index_elements=key,
-            set_={**changed, **asked_anew},
+            set_={**changed, **undecided},
             where=DeadLetterRow.last_failed_at != given.excluded.last_failed_at,
         )
     )
 
 
 def _storable(value: Any) -> Any:
-    """As JSON data without U+0000, which any sender may send and PostgreSQL stores in no text.
+    """The value as JSON data without U+0000, which PostgreSQL can't store in a text.
 
-    What can't be JSON, or is larger than a header of ours ever is, is left out.
+    A value that can't be JSON, or is larger than our headers ever are, is left out.
     """
     try:
         plain = orjson.dumps(value, default=str)
@@ -166,14 +166,14 @@ def _without_nul(value: Any) -> Any:
 
 
 def _count(value: object) -> int:
-    """Our own attempts; without them the broker gave up after its limit of redeliveries."""
+    """The attempts in our own header; without it the broker reached its limit of redeliveries."""
     return value if failure.is_count(value) else topology.DELIVERY_LIMIT
 
 
 async def list_dead_letters(
     session: AsyncSession, *, state: str = "dead", limit: int = 100
 ) -> list[Listed]:
-    """The newest dead letters in this state, without what they say: there may be very many."""
+    """The newest dead letters in this state, without bodies and headers: there may be very many."""
     columns = [getattr(DeadLetterRow, name) for name in Listed._fields]
     query = select(*columns).where(DeadLetterRow.state == state).order_by(DeadLetterRow.id.desc())
     return [Listed(*row) for row in await session.execute(query.limit(limit))]
@@ -186,6 +186,7 @@ async def count_dead_letters(session: AsyncSession, *, state: str = "dead") -> i
 
 
 async def show(session: AsyncSession, number: int) -> DeadLetterRow:
+    """The dead letter with this number; raises `NoSuchDeadLetter` where there is none."""
     row = await session.get(DeadLetterRow, number)
     if row is None:
         raise NoSuchDeadLetter
@@ -201,10 +202,11 @@ async def redrive(
     who: str,
     reason: str,
 ) -> None:
-    """Send the message to its own queue once more, through the first pause of the schedule.
+    """Send the message to its own queue once more, through the retry tier of `pause` seconds.
 
-    Attempts start anew. A crash between the confirm and the commit sends it twice; the inbox makes
-    that one effect.
+    Its attempts start anew. A crash between the confirm and the commit sends it twice; thanks to
+    the inbox that has one effect. Raises `NoSuchDeadLetter`, `AlreadyDecided`, or
+    `ForgedDeadLetter` for one whose sender had no right to the event.
     """
     row = await _undecided(session, number)
     if failure.FORGED in row.error:
@@ -224,7 +226,10 @@ async def redrive(
 
 
 async def drop(session: AsyncSession, number: int, *, who: str, reason: str) -> None:
-    """Decide that the message will have no effect. The row stays, with who and why."""
+    """Decide that the message will have no effect. The row stays, with who decided and why.
+
+    Raises `NoSuchDeadLetter` or `AlreadyDecided`.
+    """
     row = await _undecided(session, number)
     _decide(session, row, "dropped", who, reason)
 
@@ -239,7 +244,7 @@ async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
 
 
 def _decide(session: AsyncSession, row: DeadLetterRow, state: str, who: str, reason: str) -> None:
-    """The row has the last decision, the audit all of them."""
+    """Store the decision in the row, which has the last one, and in the audit, which has all."""
     row.state, row.decided_at = state, datetime.now(UTC)
     row.decided_by, row.decision_reason = who, reason
     audit.record(

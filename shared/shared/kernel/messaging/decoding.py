@@ -1,8 +1,8 @@
-"""What a message has to be before a consumer sees it; anything else is refused for good.
+"""Checks and decodes a message before its consumer gets it; a wrong message is refused for good.
 
-An event from a clock that is wrong, or a version that no change ever reached, would outrank every
-true one after it. So an event may be as old as the platform, but hardly newer than now; and the
-versions that listeners keep grow step by step (`shared.contracts.base`).
+An event from a clock that is ahead, or with a version that no change ever reached, would outrank
+every true one after it. So an event may be as old as the platform, but no newer than now; and
+consumers accept versions only a bounded step ahead (`shared.contracts.base`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
-    """The event in a message, or `WrongMessage`, or where it does not validate."""
+    """The event in a message, as one of these classes.
+
+    Raises `WrongMessage`, or pydantic's ValidationError where the body is not that of the event.
+    """
     raw = message.raw_message
     body = message.body
     if len(body) > MAX_BODY_BYTES:
@@ -49,7 +52,7 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 
 
 def _refuse_ambiguous(body: bytes) -> None:
-    """Where a key stands twice, another reader of the same event could take the other value."""
+    """Refuse repeated keys: another reader of the same event could take the other value."""
     try:
         json_text.refuse_ambiguous(body)
     except json_text.RepeatedKey:
@@ -59,7 +62,7 @@ def _refuse_ambiguous(body: bytes) -> None:
 
 
 def refuse_undecodable(message: RabbitMessage) -> None:
-    """Refuse a message whose properties the client could not read."""
+    """Raise `WrongMessage` for a message whose properties the client could not decode."""
     if UNDECODABLE in message.headers:
         raise WrongMessage("properties or headers can't be decoded")
 
@@ -85,7 +88,7 @@ def _refuse_impossible_time(moment: datetime) -> None:
 
 
 def event_id(message: RabbitMessage) -> UUID:
-    """The id that makes a repeat known."""
+    """The id by which the inbox recognises a repeat; raises `WrongMessage` where it is no UUID."""
     try:
         # Not `message.message_id`: where the sender gave none, that is a random one.
         return UUID(message.raw_message.message_id or "")
@@ -94,7 +97,10 @@ def event_id(message: RabbitMessage) -> UUID:
 
 
 def run_of(message: RabbitMessage, *, replayed: bool) -> str:
-    """The run that replayed the event, or ""; `replayed` says whether the queue takes such."""
+    """The run that replayed the event, or "". `replayed`: whether the queue takes replayed events.
+
+    Raises `WrongMessage` for a replayed event that it does not take, and for a name that is none.
+    """
     run = header(message, topology.RUN_HEADER) or ""
     if run and not replayed:
         raise WrongMessage("this queue takes no event a second time: it is not rebuildable")
@@ -104,12 +110,12 @@ def run_of(message: RabbitMessage, *, replayed: bool) -> str:
 
 
 def header(message: RabbitMessage, name: str) -> str | None:
-    """A header that is a text; what is none is as good as missing."""
+    """The header of this name if it is a text, else None."""
     value = message.headers.get(name)
     return value if isinstance(value, str) else None
 
 
 def is_from_owner(user: str | None, topic: str | None, service: str) -> bool:
-    """Whether an event comes from the service that owns it, or from the consumer's own retries."""
+    """Whether the verified user owns the topic, or is the consuming `service` with its retries."""
     owner = (topic or "").partition(".")[0]
     return user in {owner, service}

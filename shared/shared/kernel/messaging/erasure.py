@@ -1,8 +1,8 @@
-"""What a person had erased or corrected is taken out of kept events, and stays out.
+"""Removes sealed values that a person had erased or corrected from kept events, for good.
 
-The audit, which is never changed, remembers by ids alone: below which version the records of a
-cooperative are to hold nothing sealed, and until when asked for a report about an id is to go. What
-comes into a log afterwards, a dead letter say, is held against it.
+The audit, which is never changed, records with ids alone what was erased: below which version a
+record of a cooperative may have no sealed value, and up to which moment of the request reports
+about an id are removed. What is stored later, such as a dead letter, is checked against it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ ACTION: Final = "older sealed values erased"
 REPORT: Final = "report_sealed"
 _PAGE: Final = 20
 ERASURE_LOCK: Final = 0x6572_6173_65  # "erase" in ASCII
-"""Shared by whoever keeps a body that may be sealed, held alone by whoever takes values out:
-otherwise each would miss the other's uncommitted rows for good."""
+"""Shared by transactions that store a body with sealed values, held alone by those that erase:
+otherwise each would miss the other's uncommitted rows."""
 
 
 @dataclass(frozen=True)
 class KeptEvents:
-    """A table that keeps bodies of events."""
+    """A table that keeps events: its key, and the column with their bodies."""
 
     table: Table
     key: str
@@ -50,9 +50,10 @@ LOGS: Final = (
 
 @dataclass(frozen=True)
 class Erased:
-    """Records of a cooperative below a version, and reports about an id asked for until a moment.
+    """What was erased: records of a cooperative `below` a version, and reports about an id that
+    were requested `until` a moment.
 
-    When it was asked for counts: the answer of a service that was down comes much later.
+    The moment of the request counts: a service that was down answers much later.
     """
 
     below: Mapping[UUID, int] = field(default_factory=dict)
@@ -60,10 +61,11 @@ class Erased:
 
     @property
     def ids(self) -> set[UUID]:
+        """The ids of all cooperatives and accounts concerned."""
         return self.below.keys() | self.until.keys()
 
     def covers(self, holder: Mapping[str, Any], name: str) -> bool:
-        """Whether the sealed field of this name is to go."""
+        """Whether the sealed field of this name in the object `holder` was erased."""
         if name == REPORT:
             requested_at = _moment(holder.get("requested_at")) or _moment(holder.get("occurred_at"))
             return any(
@@ -78,7 +80,7 @@ class Erased:
         return set(ids_of(holder)) & self.until.keys()
 
     def without(self, body: bytes) -> bytes | None:
-        """The body without what is to go; None where nothing is."""
+        """The body without what was erased; None where nothing of it was."""
         data, changed = parsed(body), False
         for holder, name in list(sealed_fields(data)):
             if self.covers(holder, name):
@@ -90,7 +92,7 @@ _NOBODY: Final = UUID(int=0)
 
 
 def ids_of(holder: Mapping[str, Any]) -> list[UUID]:
-    """Whom an object with sealed fields is about."""
+    """The ids of the cooperatives and accounts that an object with sealed fields is about."""
     named = [holder.get("cooperative_id")]
     for name in ("cooperative_ids", "account_ids"):
         several = holder.get(name)
@@ -114,7 +116,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def remember(session: AsyncSession, erased: Erased) -> None:
-    """One audit row per id, found again by it."""
+    """Record what was erased in the audit, in one row per id."""
     for each in sorted(erased.ids):
         until = erased.until.get(each)
         below = erased.below.get(each)
@@ -123,7 +125,7 @@ def remember(session: AsyncSession, erased: Erased) -> None:
 
 
 async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Erased:
-    """What was erased of these, ever; found by the index of subjects."""
+    """All that was ever erased of these ids, according to the audit."""
     wanted = set(ids)
     below: dict[UUID, int] = {}
     until: dict[UUID, datetime] = {}
@@ -143,7 +145,7 @@ async def recall(session: AsyncSession, ids: Iterable[UUID]) -> Erased:
 
 
 async def cleaned(session: AsyncSession, body: bytes) -> bytes:
-    """A body that is about to be kept, without what was erased before it came."""
+    """A body that is about to be stored, without what was erased before it came."""
     if MAY_BE_SEALED not in body:
         return body
     await wait_for_lock(session, ERASURE_LOCK, shared=True)
@@ -154,9 +156,9 @@ async def cleaned(session: AsyncSession, body: bytes) -> bytes:
 async def scrub(
     session: AsyncSession, erased: Erased, logs: Sequence[KeptEvents] = LOGS
 ) -> dict[str, int]:
-    """Take it out of every kept event; how many rows of each table changed.
+    """Remove it from every kept event; the number of changed rows by table.
 
-    The relay takes turns with this, so that neither waits for rows of the other.
+    It takes the relay's lock, so that the two take turns and neither waits for rows of the other.
     """
     for lock in (RELAY_LOCK, ERASURE_LOCK):
         await wait_for_lock(session, lock)

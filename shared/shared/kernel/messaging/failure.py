@@ -1,4 +1,4 @@
-"""What a failed message carries on its way to another attempt, or to the dead letters."""
+"""The headers of a failed message on its way to another attempt or to the dead letters."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ FIRST_FAILED = "x-taawon-first-failed-at"
 LAST_FAILED = "x-taawon-last-failed-at"
 ERROR = "x-taawon-error"
 
-# The broker's own history would make it refuse a second trip through the same queues, and what
-# else a sender put there could make the copy too large for a frame: neither is taken along.
+# Other headers are dropped: with its own history the broker would refuse a second trip through the
+# same queues, and those of a sender could make the copy too large for a frame.
 _KEPT = ("cloudEvents_", "traceparent", "tracestate", "x-taawon-")
 _LONGEST_HEADER = 1000
 MOST_ATTEMPTS = 1000
-"""A count beyond it was not written by us, so it is not believed."""
-
-
+"""A larger count was not written by us, so it is ignored."""
 FORGED = "the sender is not the owner of this event"
+"""The error of a message whose verified sender had no right to publish it."""
 
 
 class WrongMessage(Exception):
-    """The message itself can't be right, whoever handles it and whenever."""
+    """The message itself is wrong: no later attempt can succeed."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How often and since when a message fails, and why; never the values in it."""
+    """How often and since when a message has failed, and why; never a value of the message.
+
+    The moments are ISO 8601 texts.
+    """
 
     attempts: int
     first_at: str
@@ -61,7 +63,7 @@ def is_count(value: object) -> TypeGuard[int]:
 
 
 def describe(error: Exception) -> str:
-    """The class of an error and the places that it names, without any value of a field."""
+    """The class of an error and the fields that it names, without any value of a field."""
     if isinstance(error, ValidationError):
         places = sorted(
             {f"{'.'.join(str(p) for p in e['loc'])}: {e['type']}" for e in error.errors()}
@@ -73,7 +75,10 @@ def describe(error: Exception) -> str:
 
 
 def failed_copy(message: RabbitMessage, failure: Failure, *, user: str) -> Message:
-    """The same message, same id, with its history in our own headers."""
+    """A copy of the message with the same id, and with the failure in our own headers.
+
+    `user` is the user of the connection that will publish it.
+    """
     raw = message.raw_message
     return Message(
         message.body,

@@ -9,11 +9,11 @@ import httpx
 from shared import json_text
 
 TIMEOUT_SECONDS: Final = 10.0
-"""How long each step of a call may take: connecting, sending, waiting for more of the answer."""
+"""How long each step of a call may take: connecting, sending, waiting for more of the response."""
 
 
 class ManagementAway(OSError):
-    """The management API can't be reached, or breaks off before it has answered."""
+    """The management API can't be reached, or the connection broke during the response."""
 
 
 class ManagementRefused(RuntimeError):
@@ -25,13 +25,16 @@ class ManagementRefused(RuntimeError):
 
 
 class Management:
-    """An admin's view of one broker; every call either did what it says or raises."""
+    """A client of one broker's management API, as an administrator.
+
+    Every call may raise `ManagementAway` or `ManagementRefused`.
+    """
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url.rstrip("/")
         self.user = user
         self.password = password
-        # The authorities of this system; only made where needed, for it takes milliseconds.
+        # The system's certificate authorities; loaded only where needed, for it takes milliseconds.
         self._authorities = ssl.create_default_context() if url.startswith("https:") else False
 
     @classmethod
@@ -46,12 +49,15 @@ class Management:
         )
 
     def put_vhost(self, vhost: str) -> None:
+        """Make the virtual host, if it does not exist."""
         self.put(f"vhosts/{_part(vhost)}", {})
 
     def delete_vhost(self, vhost: str) -> None:
+        """Delete the virtual host with all that is in it, if it exists."""
         self.delete(f"vhosts/{_part(vhost)}")
 
     def put_user(self, name: str, password: str, tags: str = "") -> None:
+        """Make the user, or give it this password and these tags."""
         self.put(f"users/{_part(name)}", {"password": password, "tags": tags})
 
     def put_hashed_user(self, name: str, password_hash: str, tags: str = "") -> None:
@@ -64,36 +70,38 @@ class Management:
         self.put(f"users/{_part(name)}", body)
 
     def bind(self, vhost: str, exchange: str, queue: str, routing_key: str = "") -> None:
-        """The queue gets what the exchange routes by this key; bound twice is bound once."""
+        """Bind the queue to the exchange by this routing key. Safe to repeat."""
         path = f"bindings/{_part(vhost)}/e/{_part(exchange)}/q/{_part(queue)}"
         self._call("POST", path, {"routing_key": routing_key, "arguments": {}})
 
     def delete_user(self, name: str) -> None:
+        """Delete the user, if it exists."""
         self.delete(f"users/{_part(name)}")
 
     def put_permissions(
         self, vhost: str, user: str, *, configure: str = "^$", write: str = "^$", read: str = "^$"
     ) -> None:
-        """Patterns of names; what is not given is not allowed."""
+        """Give the user these rights, as patterns of names; a right that is not given is none."""
         rights = {"configure": configure, "write": write, "read": read}
         self.put(f"permissions/{_part(vhost)}/{_part(user)}", rights)
 
     def put_topic_permissions(
         self, vhost: str, user: str, exchange: str, *, write: str = "^$", read: str = "^$"
     ) -> None:
-        """Patterns of routing keys on one exchange; what is not given is not allowed."""
+        """Give the user rights on one exchange, as patterns of routing keys; by default none."""
         rights = {"exchange": exchange, "write": write, "read": read}
         self.put(f"topic-permissions/{_part(vhost)}/{_part(user)}", rights)
 
     def get(self, path: str) -> Any:
-        """What the API knows under this path, which is given as in its documentation."""
+        """The JSON data at a path of the API; names in it must be percent-encoded."""
         return self._call("GET", path)
 
     def put(self, path: str, body: Any) -> None:
+        """Put JSON data at a path of the API; names in it must be percent-encoded."""
         self._call("PUT", path, body)
 
     def delete(self, path: str) -> None:
-        """Gone afterwards, also where it was not there."""
+        """Delete what is at a path of the API, if it exists."""
         try:
             self._call("DELETE", path)
         except ManagementRefused as refusal:
@@ -101,7 +109,7 @@ class Management:
                 raise
 
     def is_answering(self) -> bool:
-        """Whether the API takes our name and password."""
+        """Whether the API answers and accepts the name and the password."""
         try:
             self.get("whoami")
         except (ManagementAway, ManagementRefused):
@@ -111,7 +119,7 @@ class Management:
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else json_text.dumps(body)
         try:
-            # Straight to the broker: a proxy of the environment knows nothing of this machine.
+            # No proxy from the environment is used: it could not reach this machine.
             with httpx.Client(
                 auth=(self.user, self.password),
                 headers={"Content-Type": "application/json"},

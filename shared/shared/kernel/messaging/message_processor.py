@@ -1,13 +1,14 @@
-"""A consumer is a function of an event and a session; the message processor does the rest.
+"""Runs a consumer, which is a function of an event and a session, on one delivery.
 
 One transaction: inbox row, handler, commit; then the acknowledgement. Three kinds of failure:
 
-- infrastructure (the database or the broker is away): spends no attempt. The message is held, the
-  consumer pauses, looks again, and goes on where it was. Where the database answers each time, and
-  only this message never gets through, it is the message after all, and so the third kind;
+- a dependency (the database or the broker) is away: no attempt is spent. The message is held, the
+  consumer pauses, looks again, and goes on where it was. Where the database answers each time and
+  only this message never gets through, the message is at fault, and the failure is of the third
+  kind;
 - this message is wrong (it does not validate, or the domain refuses it): dead at once;
-- anything else, `NotFound` included, for the event may only be early: again after growing pauses, a
-  bounded number of times, then dead.
+- anything else, `NotFound` included, for the event may only be early: tried again after growing
+  pauses, a bounded number of times, then dead.
 """
 
 from __future__ import annotations
@@ -43,35 +44,35 @@ from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
 
 log = structlog.get_logger()
 
-UNSETTLED_LOOKS = 5
-"""How often a message is tried that neither works nor can be sent on; then its queue parts with it.
-"""
+MOST_UNSETTLED = 5
+"""How often a message is tried that fails and can't be sent on; then it is rejected, and its queue
+dead-letters it."""
 
 PROBES_IN_VAIN = 20
-"""How often the database may answer at once when a message has failed as if it were away."""
+"""How often a message may fail as if the database were away although that answers at once."""
 
 HANDLED = Counter(
     "taawon_messages_total", "Messages by consumer and outcome.", ["queue", "outcome"]
 )
 OUTCOMES = ("done", "repeated", "retried", "dead")
-"""Repeated: the inbox knew the message, so it changed nothing."""
+"""`repeated`: the inbox knew the message, so it changed nothing."""
 MESSAGE_SECONDS = Histogram(
     "taawon_message_seconds",
-    "Time from a delivery to its acknowledgement, without what is waited for.",
+    "Time from a delivery to its acknowledgement, without waiting for an outage to end.",
     ["queue"],
 )
 
 
 def begin_counting(queue: str) -> None:
-    """A series that begins at 0 shows its first failure; one that begins with it does not."""
+    """Begin the series of a queue at 0: otherwise its first failure would not be seen."""
     for outcome in OUTCOMES:
         HANDLED.labels(queue, outcome)
 
 
 @dataclass
 class _Tries:
-    """What has been tried with one delivery: how often it could not be settled, and how often its
-    work failed as if the database were away, which it was not; `suspect` is the last failure.
+    """The failures of one delivery so far: how often it could not be settled, and how often its
+    work failed as if the database were away, which it was not. `suspect`: the last one may be such.
     """
 
     unsettled: int = 0
@@ -81,7 +82,7 @@ class _Tries:
 
 @dataclass
 class MessageProcessor:
-    """Processes deliveries: it has the database, the retry delays and the publisher."""
+    """Processes the deliveries of a service. `delays` are those of the retry tiers, in seconds."""
 
     sessions: Sessions
     publisher: Publisher
@@ -94,12 +95,12 @@ class MessageProcessor:
 
     @property
     def waiting(self) -> int:
-        """How many deliveries wait for something that is away."""
+        """How many deliveries wait for a dependency that is away."""
         return self._waiting
 
     @property
     def paused(self) -> bool:
-        """Whether any delivery waits for something that is away."""
+        """Whether any delivery waits for a dependency that is away."""
         return self._waiting > 0
 
     @property
@@ -108,16 +109,16 @@ class MessageProcessor:
         return self._cause if self.paused else None
 
     async def process(self, consumer: Consumer, message: RabbitMessage) -> None:
-        """Work on a delivery until it is settled: done, to be tried again later, or dead."""
+        """Process a delivery until it is settled: done, to be tried again later, or dead."""
         context = WorkContext.of(
             correlation_id=decoding.header(message, "cloudEvents_correlationid"),
             causation_id=message.message_id,
             traceparent=decoding.header(message, "traceparent"),
         )
         raw = message.raw_message
-        seen = tracing.processing(consumer.queue, raw.type, raw.message_id, len(message.body))
+        traced = tracing.processing(consumer.queue, raw.type, raw.message_id, len(message.body))
         tries = _Tries()
-        with working(context, queue=consumer.queue, event_id=message.message_id), seen as span:
+        with working(context, queue=consumer.queue, event_id=message.message_id), traced as span:
             while True:
                 try:
                     with MESSAGE_SECONDS.labels(consumer.queue).time():
@@ -125,13 +126,13 @@ class MessageProcessor:
                     span.set_attribute("taawon.outcome", outcome)
                     return
                 except Exception as error:
-                    # An error that got past the three kinds is ours: the message waits for us too,
-                    # but not for ever, for others wait behind it.
+                    # An error beyond the three kinds is a defect of ours: the message is tried
+                    # again, but not for ever, for others wait behind it.
                     if not _is_away(error):
                         log.exception("message could not be settled")
                         tries.unsettled += 1
-                        if tries.unsettled >= UNSETTLED_LOOKS:
-                            await message.reject(requeue=False)  # the queue's net: it is kept
+                        if tries.unsettled >= MOST_UNSETTLED:
+                            await message.reject(requeue=False)  # the queue dead-letters it
                             HANDLED.labels(consumer.queue, "rejected").inc()
                             return
                     looks = await self._wait_out(error)
@@ -143,7 +144,7 @@ class MessageProcessor:
             outcome = await self._work(consumer, message)
         except Exception as error:
             away = _is_away(error)
-            tries.suspect = away and not has_no_room(error)  # no message is the reason of that
+            tries.suspect = away and not has_no_room(error)  # no message causes a want of room
             if away and tries.in_vain < PROBES_IN_VAIN:
                 raise
             outcome = await self._give_up_or_retry(consumer, message, error)
@@ -167,7 +168,7 @@ class MessageProcessor:
         return "done"
 
     def _check_sender(self, message: RabbitMessage) -> None:
-        """Only a service's own user publishes its events: the broker has verified the user id."""
+        """Refuse an event of another service's user; the broker has verified the user id."""
         if not self.verify_sender:
             return
         raw = message.raw_message
@@ -189,8 +190,8 @@ class MessageProcessor:
         return "dead"
 
     async def _wait_out(self, error: Exception) -> int:
-        """Hold the message while what we stand on is away; how many looks it took."""
-        cause = outage_causes.of_either(error) if _is_away(error) else None  # None: it waits for us
+        """Hold the message until the database answers; how often that was asked."""
+        cause = outage_causes.of_either(error) if _is_away(error) else None  # None: our defect
         self._cause = cause
         log.warning("consumer paused", error=type(error).__name__, cause=cause and str(cause))
         self._waiting += 1
@@ -202,7 +203,7 @@ class MessageProcessor:
         return looks
 
 
-# A text, for building and compiling the statement anew would be a tenth of a message's cost.
+# A text, because building and compiling the statement each time costs a tenth of a message.
 _FIRST_TIME = text(
     f"""INSERT INTO {InboxRow.__tablename__} (queue, event_id, run)
     VALUES (:queue, :event_id, :run) ON CONFLICT DO NOTHING RETURNING event_id"""
@@ -210,18 +211,18 @@ _FIRST_TIME = text(
 
 
 async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str = "") -> bool:
-    """Write the inbox row; False where it exists, so the effect is there already."""
+    """Write the inbox row; False where it exists, so that the event had its effect before."""
     mark = {"queue": queue, "event_id": event_id, "run": run}
     return await session.scalar(_FIRST_TIME, mark) is not None
 
 
 def _is_away(error: BaseException) -> bool:
-    """Something that we stand on is missing: database, broker, or a queue nobody declared yet."""
+    """Whether a dependency is missing: the database, the broker, or a queue not declared yet."""
     return is_infrastructure(error) or isinstance(error, (*CONNECTION_ERRORS, Unroutable))
 
 
 def _is_final(error: BaseException) -> bool:
-    """Trying again can't help: the message is malformed, or a rule refuses what it says."""
+    """Whether no later attempt can succeed: the message is malformed, or a rule refuses it."""
     if isinstance(error, NotFound):
         return False
     if isinstance(error, WrongMessage | ValidationError | DomainError):

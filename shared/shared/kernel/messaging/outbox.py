@@ -1,4 +1,4 @@
-"""The one way out: an event is written in the transaction of the change that caused it."""
+"""The only way to publish an event: a row written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add(session: AsyncSession, event: Event) -> None:
 
 
 def row_for(event: Event) -> OutboxRow:
-    """The event as it will be sent: body and headers are fixed now and never made again."""
+    """The outbox row of the event. Its body and headers are fixed now and never made again."""
     work = context.current()
     headers = {
         "cloudEvents_correlationid": work.correlation_id,

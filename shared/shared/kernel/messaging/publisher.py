@@ -1,4 +1,4 @@
-"""The one place that publishes: a channel with confirms on a connection that may break."""
+"""The only code that publishes: on a channel with confirms, over a connection that may break."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from shared.kernel.outage_causes import of_broker
 log = structlog.get_logger()
 
 Outcome = BaseException | None
-"""None: the broker has confirmed the message."""
+"""Why a message was not confirmed; None: the broker has confirmed it."""
 
 CONNECTION_ERRORS = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
 CLOSING_ERRORS = (*CONNECTION_ERRORS, RuntimeError)
-"""Also how the client says that a connection is closing. Only where nothing but the client works:
-elsewhere a plain `RuntimeError` is a mistake of ours."""
+"""With the RuntimeError that the client raises while a connection is closing. Use it only around
+calls of the client alone: anywhere else a RuntimeError is a defect of ours."""
 
 
 class Unroutable(Exception):
@@ -42,7 +42,7 @@ class Unroutable(Exception):
 
 @dataclass
 class Outgoing:
-    """A message and where it goes."""
+    """A message, and the exchange and the routing key to publish it with."""
 
     message: Message
     exchange: str
@@ -51,11 +51,12 @@ class Outgoing:
 
 @dataclass
 class Publisher:
-    """Publishes with mandatory routing and pipelined confirms; opens a new channel after trouble.
+    """Publishes with mandatory routing and pipelined confirms; opens a new channel after a failure.
 
-    A message id must not be in flight twice on one channel, for the client matches what comes back
-    by it: a lost message would count as sent. So two under one id go one after the other, and after
-    a timeout, when late confirms may still arrive, the channel is thrown away.
+    A message id must not be in flight twice on one channel, for the client matches confirms by it:
+    a lost message would count as sent. So two messages of one id go one after the other, and after
+    a timeout, when late confirms may still arrive, the channel is dropped. `timeout` is the longest
+    wait for a confirm, in seconds.
     """
 
     url: str
@@ -68,9 +69,9 @@ class Publisher:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def is_open(self) -> bool:
-        """Whether there is a channel now, opened if need be; without one nothing was sent.
+        """Whether there is a channel now; it is opened if need be.
 
-        The log says once that there is none, until there is one again.
+        An outage is logged once, not at every call.
         """
         try:
             await self._open()
@@ -100,7 +101,7 @@ class Publisher:
         return list(outcomes)
 
     async def publish_one(self, outgoing: Outgoing) -> None:
-        """Publish and wait for the confirm, or raise what went wrong."""
+        """Publish and wait for the confirm; raises the outcome where there is none."""
         (outcome,) = await self.publish([outgoing])
         if outcome is not None:
             raise outcome
@@ -125,26 +126,26 @@ class Publisher:
             outgoing.exchange, message.type, message.message_id, message.headers.get("traceparent")
         )
         try:
-            await self._alone(channel, outgoing)
+            await self._publish_in_turn(channel, outgoing)
         except BaseException as error:
             tracing.fail(span, error)
             raise
         finally:
             span.end()
 
-    async def _alone(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
-        """Publish it once nothing else is in flight under its id."""
+    async def _publish_in_turn(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
+        """Publish it once no other message of its id is in flight."""
         message_id = outgoing.message.message_id or str(id(outgoing))
         while (other := self._in_flight.get(message_id)) is not None:
             await other.wait()
         over = self._in_flight[message_id] = asyncio.Event()
         try:
-            await self._confirmed(channel, outgoing)
+            await self._publish_confirmed(channel, outgoing)
         finally:
             del self._in_flight[message_id]
             over.set()
 
-    async def _confirmed(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
+    async def _publish_confirmed(self, channel: AbstractChannel, outgoing: Outgoing) -> None:
         exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
         try:
             await exchange.publish(
@@ -153,8 +154,8 @@ class Publisher:
         except PublishError as error:
             raise Unroutable(f"{outgoing.exchange} {outgoing.routing_key}") from error
         except Exception as error:
-            if type(error) is Exception:  # what the client says of a channel that we closed
-                raise ConnectionError("the channel was thrown away") from error
+            if type(error) is Exception:  # the client raises it for a channel that we closed
+                raise ConnectionError("the channel was dropped") from error
             raise
 
     async def _open(self) -> AbstractChannel:
@@ -174,7 +175,7 @@ class Publisher:
             async with asyncio.timeout(self.timeout):
                 return await connection.channel(publisher_confirms=True, on_return_raises=True)
         except Exception as error:
-            # Whatever it is, the next attempt starts from a new connection.
+            # Whatever the error is, the next attempt starts with a new connection.
             self._connection = None
             with suppress(*CLOSING_ERRORS):
                 async with asyncio.timeout(5):
@@ -184,9 +185,9 @@ class Publisher:
             raise
 
     async def _drop(self, channel: AbstractChannel) -> None:
-        """Throw the channel away; the next batch gets a new one.
+        """Drop the channel, so that the next batch opens a new one.
 
-        Unless another batch, which failed on it too, has done so: there may be a newer one by now.
+        Another batch that failed on it may have done so: then the newer channel stays.
         """
         if channel is not self._channel:
             return
@@ -197,6 +198,7 @@ class Publisher:
                     await channel.close()
 
     async def close(self) -> None:
+        """Close the channel and the connection; what is in flight stays unconfirmed."""
         if self._channel is not None:
             await self._drop(self._channel)
         if self._connection is not None:
@@ -212,8 +214,8 @@ def _breaks_channel(outcome: Outcome) -> bool:
 def is_own_fault(error: BaseException, *, alone: bool) -> bool:
     """Whether this message itself can't be sent, whatever the state of the broker.
 
-    A refusal by permission or precondition closes the channel for the whole batch, so it counts
-    only against a message that was sent alone.
+    A refusal by permission or precondition closes the channel for the whole batch, so it says
+    something only about a message that was sent `alone`.
     """
     if isinstance(error, ChannelAccessRefused | ChannelPreconditionFailed):
         return alone
@@ -221,7 +223,7 @@ def is_own_fault(error: BaseException, *, alone: bool) -> bool:
 
 
 def needs_singling_out(outcomes: Iterable[Outcome]) -> bool:
-    """Whether one message of the batch brought the channel down for the others."""
+    """Whether one message of the batch closed the channel for all: send them one by one."""
     return any(
         isinstance(outcome, ChannelAccessRefused | ChannelPreconditionFailed)
         for outcome in outcomes

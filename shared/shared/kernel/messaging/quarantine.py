@@ -1,4 +1,4 @@
-"""Events that the relay has set aside because they can't be sent, and letting them go again."""
+"""Quarantined events, which the relay can't send for a reason of their own: list and release."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from shared.kernel.data import audit
 from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
 
 
-class NotSetAside(NotFound):
-    """No event of this id is set aside: list them with `taawon outbox list`."""
+class NotQuarantined(NotFound):
+    """No event of this id is quarantined: list them with `taawon outbox list`."""
 
 
 class QuarantinedRow(NamedTuple):
-    """An event that was set aside, without its content."""
+    """A quarantined event without its content."""
 
     event_id: UUID
     topic: str
@@ -31,7 +31,7 @@ class QuarantinedRow(NamedTuple):
 
 
 async def list_quarantined(session: AsyncSession) -> list[QuarantinedRow]:
-    """What is set aside, the oldest first."""
+    """The quarantined events, the oldest first."""
     rows = await session.execute(
         select(
             OutboxRow.event_id,
@@ -48,9 +48,10 @@ async def list_quarantined(session: AsyncSession) -> list[QuarantinedRow]:
 
 
 async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, reason: str) -> int:
-    """Let the relay try these again, or all where none is named; how many there were.
+    """Let the relay try these events again, or all where none is named; how many there were.
 
-    One that can't be sent still is set aside again. Nothing happens where one is not set aside.
+    One that still can't be sent is quarantined again. Raises `NotQuarantined`, and releases none,
+    where one of them is not quarantined.
     """
     statement = update(OutboxRow).where(
         OutboxRow.quarantined_at.is_not(None), OutboxRow.published_at.is_(None)
@@ -61,8 +62,8 @@ async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, re
         await session.scalars(statement.values(quarantined_at=None).returning(OutboxRow.event_id))
     )
     if missing := sorted(set(map(str, events)) - set(map(str, released))):
-        raise NotSetAside(
-            f"not set aside: {', '.join(missing)}; list what is with `taawon outbox list`"
+        raise NotQuarantined(
+            f"not quarantined: {', '.join(missing)}; list those that are with `taawon outbox list`"
         )
     for event_id in released:
         audit.record(

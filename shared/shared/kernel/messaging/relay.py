@@ -1,7 +1,7 @@
-"""Carries events from the outbox to the broker: in order per aggregate, at least once, never lost.
+"""Sends events from the outbox to the broker: in order per aggregate, at least once, never lost.
 
-One relay per service is active: whoever holds a transaction-scoped advisory lock, so that a lost
-process leaves no lock behind. A crash between the broker's confirm and the mark sends an event
+One relay per service is active: the one that holds a transaction-scoped advisory lock, so that a
+lost process leaves no lock behind. A crash between the broker's confirm and the mark sends an event
 again under the same message id; inboxes drop the repeat.
 """
 
@@ -29,11 +29,11 @@ from .topology import EVENTS, user_of
 
 log = structlog.get_logger()
 
-RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; databases are apart, so one number does
+RELAY_LOCK = 0x7461_6177_6F6E  # "taawon" in ASCII; services have databases of their own
 
 PUBLISHED = Counter("taawon_outbox_published_total", "Events confirmed by the broker.")
 QUARANTINED = Counter(
-    "taawon_outbox_quarantined_total", "Events set aside because they can't be sent."
+    "taawon_outbox_quarantined_total", "Events quarantined because they can't be sent."
 )
 FAILURES = Counter(
     "taawon_outbox_failures_total", "Events that the broker did not confirm; they are sent again."
@@ -56,7 +56,7 @@ _CLAIM = (
 
 @dataclass
 class Relay:
-    """The running relay of one service."""
+    """The relay of one service; it sends up to `batch` events at a time."""
 
     engine: AsyncEngine
     publisher: Publisher
@@ -67,7 +67,10 @@ class Relay:
     _singles: int = field(default=0, repr=False)
 
     async def run(self) -> None:
-        """Send what waits, sleep until notified or polled, survive outages; until cancelled."""
+        """Send what waits, then wait for a notification or the clock, until cancelled.
+
+        No outage ends it.
+        """
         database_url = self.engine.url.render_as_string(hide_password=False)
         async with NotifyListener(
             database_url, NOTIFY_CHANNEL, retry_seconds=self.poll_seconds
@@ -77,7 +80,7 @@ class Relay:
                     await self._rest(listener)
 
     async def _turn(self) -> bool:
-        """One batch; whether more is waiting: what is committed meanwhile wakes us itself."""
+        """Send one batch; whether more waits now. What is committed later wakes the relay."""
         try:
             sent = await self.send_batch()
         except Exception as error:
@@ -90,14 +93,17 @@ class Relay:
         return sent.clean and sent.full
 
     async def _rest(self, listener: NotifyListener) -> None:
-        """After trouble a growing pause, otherwise until the next commit or look."""
+        """Wait after a failure for a growing pause, otherwise until the next commit or poll."""
         if self._pause:
             await rest(self._pause)
         else:
             await listener.wait(self.poll_seconds)
 
     async def send_batch(self) -> Sent:
-        """Claim the oldest events, publish them together, and mark those that are safe to mark."""
+        """Publish the oldest events together, and mark those that are confirmed (`markable`).
+
+        Sends nothing while another relay of the service holds the lock.
+        """
         async with self.engine.begin() as tx:
             if not await take_lock(tx, RELAY_LOCK):
                 return Sent(0, clean=True)
@@ -173,7 +179,9 @@ class Relay:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a batch came to: events marked as sent, whether none failed, and whether it was full."""
+    """The result of a batch: how many events were marked as sent, whether none failed (`clean`),
+    and whether there were as many as a batch takes (`full`).
+    """
 
     count: int
     clean: bool
@@ -181,9 +189,9 @@ class Sent:
 
 
 def markable(rows: Sequence[Row[Any]], outcomes: Sequence[Outcome]) -> list[int]:
-    """Confirmed rows, without those that overtook an earlier, unconfirmed row of their aggregate.
+    """The `seq` of confirmed rows, except those behind an unconfirmed row of their aggregate.
 
-    A row that can't be sent for its own sake is quarantined and holds nobody up.
+    A row that can't be sent for a reason of its own is quarantined and blocks no other.
     """
     blocked: set[Any] = set()
     marks: list[int] = []

@@ -1,4 +1,4 @@
-"""Announcing the kept log once more, for a broker that came back empty."""
+"""Publishing the kept log again, for a broker that came back empty."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
 async def republish(session: AsyncSession, since: datetime, *, who: str, reason: str) -> int:
     """Let the relay publish every kept event written since then again; how many there are.
 
-    Under the same ids and to everybody: a consumer that has dealt with an event knows it by its
-    inbox, which is kept as long as this log, and does nothing. What waits or is set aside stays so.
+    They go to every consumer under the same ids: one that has finished an event finds it in its
+    inbox, which is kept longer than this log, and does nothing. Pending and quarantined events stay
+    as they are.
     """
     published = OutboxRow.published_at.is_not(None) & (OutboxRow.created_at >= since)
     result = await session.execute(

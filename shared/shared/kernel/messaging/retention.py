@@ -1,4 +1,4 @@
-"""What is kept for so long and no longer: sent events, marks of handled ones, decided letters."""
+"""Deletes what is past its retention: sent events, rows of the inbox, decided dead letters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 INBOX_FACTOR = 4
-"""A mark of a handled event is kept this many times longer than the event could be sent again."""
+"""Rows of the inbox are kept this many times as long as sent events, which may be sent again."""
 
 _DELETE_OLD = text(
     """
@@ -32,9 +32,10 @@ WHERE state <> 'dead' AND decided_at < now() - make_interval(days => :days)
 
 
 async def delete_settled(engine: AsyncEngine, days: int) -> int:
-    """Remove events sent longer ago than the retention, and older inbox marks; how many events.
+    """Delete events sent more than so many days ago, and inbox rows four times as old.
 
-    How far the log has been trimmed is noted: whoever replays it can see that part is gone.
+    Returns how many events it deleted. Up to when they were written is stored, so that a replay of
+    the log can tell that part of its range is gone.
     """
     async with engine.begin() as tx:
         sent = await tx.scalar(_DELETE_OLD, {"days": days})
@@ -43,6 +44,6 @@ async def delete_settled(engine: AsyncEngine, days: int) -> int:
 
 
 async def delete_decided(engine: AsyncEngine, days: int) -> None:
-    """Remove dead letters that were decided longer ago than that; who and why is in the audit."""
+    """Delete dead letters decided more than so many days ago; the audit keeps the decisions."""
     async with engine.begin() as tx:
         await tx.execute(_DELETE_DECIDED, {"days": days})

@@ -1,20 +1,17 @@
-"""Which times given by another process are believed.
-
-It may have said them as long ago as there has been a platform, but hardly later than now.
-"""
+"""Which times from other processes are accepted: since the platform exists, and not after now."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of ours: far more than clocks that are kept ever differ."""
+"""How far a sender's clock may be ahead of ours: far more than synchronised clocks ever differ."""
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-"""Before it there was no platform that could have published anything."""
+"""Before it no platform existed that could have published anything."""
 
 
 def moment(value: object) -> datetime | None:
-    """The time in a text; None for what is no time, has no zone, or can't have been."""
+    """The time in an ISO 8601 text; None for what is no time, has no zone, or is not accepted."""
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:

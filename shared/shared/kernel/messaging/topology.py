@@ -41,20 +41,20 @@ its tier for ever, and some tens of such messages would stop the tier for everyb
 at least once waits for each.
 """
 REPLAY = "taawon.replay"
-"""Replayed events, to one rebuildable queue each; what no queue is bound for comes back."""
+"""Exchange of replayed events: each goes to one rebuildable queue, or comes back unroutable."""
 RUN_HEADER = "x-taawon-run"
-"""Names the run that sends an event again. An inbox knows an event once per run."""
+"""Header with the id of the run that replays an event. An inbox knows an event once per run."""
 DELIVERY_LIMIT = 200
-"""Redeliveries by the broker itself (crashes, lost connections) before it gives a message up.
+"""Redeliveries by the broker itself (crashes, lost connections) before it dead-letters a message.
 
 Our own attempts are counted apart. The limit is high because a consumer that waits for its
 database holds deliveries, and each restart of it costs one.
 """
 NO_DELIVERY_LIMIT = 2**31 - 1
-"""For a queue whose messages are nowhere else: without a limit of its own a broker of version 4
-drops what came back 20 times, and -1 drops it at once on 3.10."""
+"""For a queue whose messages are nowhere else: without a limit RabbitMQ 4 drops a message that came
+back 20 times, and with -1 RabbitMQ 3.10 drops it at once."""
 ANSWER_SECONDS = 10.0
-"""Longest wait for a subscription: a queue that has just come back may never answer the first."""
+"""Longest wait for a subscription: a queue that has just come back may never confirm the first."""
 SETTLE_SECONDS = 2.0
 """Pause between connecting to a broker that was away and subscribing.
 
@@ -68,32 +68,40 @@ class Declares(Protocol):
     """What topology needs to know of a consumer."""
 
     @property
-    def queue(self) -> str: ...
+    def queue(self) -> str:
+        """The name of its queue."""
+        ...
 
     @property
-    def topics(self) -> tuple[str, ...]: ...
+    def topics(self) -> tuple[str, ...]:
+        """The routing keys by which the queue is bound to the events."""
+        ...
 
     @property
-    def rebuildable(self) -> bool: ...
+    def rebuildable(self) -> bool:
+        """Whether the queue takes replayed events."""
+        ...
 
 
 def replay_key(queue: str, topic: str) -> str:
-    """The routing key of a replayed event: it leads to this queue, if that takes the topic again"""
+    """The routing key of a replayed event, to which the queue is bound if it takes the topic."""
     return f"{queue} {topic}"
 
 
 @dataclass(frozen=True)
 class Tier:
-    """One pause of the retry schedule."""
+    """A retry tier: an exchange and a queue in which messages wait for so many seconds."""
 
     seconds: float
 
     @property
     def name(self) -> str:
-        return f"{RETRY}.{round(self.seconds * 1000)}ms"
+        """The name of its exchange and of its queue."""
+        return f"{RETRY}.{self.ttl_ms}ms"
 
     @property
     def ttl_ms(self) -> int:
+        """How long messages wait in it, in milliseconds."""
         return round(self.seconds * 1000)
 
 
@@ -108,7 +116,7 @@ def _safe_quorum(**extra: Any) -> dict[str, Any]:
 
 
 def consumer_arguments(queue: str) -> dict[str, Any]:
-    """Arguments of a consumer's queue; its dead letters leave through the net of the limit."""
+    """Arguments of a consumer's queue: past its delivery limit a message is dead-lettered."""
     return _safe_quorum(
         **{
             "x-delivery-limit": DELIVERY_LIMIT,
@@ -119,14 +127,14 @@ def consumer_arguments(queue: str) -> dict[str, Any]:
 
 
 def dead_queue_arguments() -> dict[str, Any]:
-    """Arguments of a dead-letter queue: it gives nothing up, for nothing is behind it."""
+    """Arguments of a dead-letter queue: it drops nothing, for its messages are nowhere else."""
     return {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
 
 
 async def declare(
     channel: AbstractChannel, consumers: Iterable[Declares], delays: Iterable[float]
 ) -> list[str]:
-    """Declare exchanges, retry tiers and the consumers' queues; the names of all queues."""
+    """Declare exchanges, retry tiers and the consumers' queues; returns the names of all queues."""
     events = await _declare_exchanges(channel)
     names = [UNROUTED]
     for tier in map(Tier, delays):
@@ -186,7 +194,7 @@ async def _declare_consumer(
 
 
 async def _bind_replay(queue: AbstractQueue, consumer: Declares) -> None:
-    """Let a rebuildable queue take replayed events; one that is not any more, no longer."""
+    """Bind a rebuildable queue to its replayed events, and unbind one that is not rebuildable."""
     bind = queue.bind if consumer.rebuildable else queue.unbind
     for topic in consumer.topics:
         await bind(REPLAY, routing_key=replay_key(consumer.queue, topic))
@@ -194,7 +202,10 @@ async def _bind_replay(queue: AbstractQueue, consumer: Declares) -> None:
 
 @dataclass(frozen=True)
 class BrokerUser:
-    """What a service's broker user may do: read its queues, publish and replay its events."""
+    """What a service's broker user may do: read its queues, publish and replay its events.
+
+    Rights are regular expressions of names, as RabbitMQ takes them.
+    """
 
     service: str
 
@@ -202,15 +213,18 @@ class BrokerUser:
 
     @property
     def write(self) -> str:
+        """The exchanges that it may publish to."""
         names = [*map(re.escape, (EVENTS, DEAD, REPLAY)), re.escape(RETRY) + r"\..*"]
         return f"^({'|'.join(names)})$"
 
     @property
     def read(self) -> str:
+        """The queues that it may read: its own."""
         return rf"^{re.escape(self.service)}\..*$"
 
     @property
     def topic_write(self) -> str:
+        """The topics that it may publish: its own."""
         return rf"^{re.escape(self.service)}\..*$"
 
 
@@ -220,7 +234,7 @@ def user_of(amqp_url: str) -> str:
 
 
 async def apply(amqp_url: str, delays: Iterable[float], consumers: Iterable[Declares]) -> list[str]:
-    """Declare everything over one connection of an administrator. Safe to repeat."""
+    """Declare everything as an administrator; returns the names of all queues. Safe to repeat."""
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()

@@ -1,13 +1,13 @@
-"""Messages whose properties can't be decoded are given to us all the same.
+"""Lets messages through whose properties the client library can't decode.
 
 AMQP texts may hold any bytes, its times any 64 bits, its tables any depth. The client library takes
 a header that it can't decode for a broken connection and closes it, whereupon the broker delivers
 the same message again: one such message would stop every consumer of a service, and the
-collector of its dead letters, for good. So the header's size is kept, its properties are put
-aside, and the message is refused like any other wrong one.
+collector of its dead letters, for good. So the size in the header is kept, the properties are
+dropped, and the message is refused like any other wrong one.
 
 This replaces a method of pamqp 4.0, for which it has no hook. The fault was reported at
-https://github.com/gmr/pamqp/issues/32, and is mended there for the bytes of texts, not for times,
+https://github.com/gmr/pamqp/issues/32, and is fixed there for the bytes of texts, not for times,
 depth and tables. When a newer pamqp is installed, `test_library_patches` fails: look whether the
 messages of `test_attacks` that the client can't decode get through without this module; if so,
 remove it, else raise `TRIED_WITH`.
@@ -22,9 +22,10 @@ from pamqp.header import ContentHeader
 log = structlog.get_logger()
 
 TRIED_WITH = {"pamqp": "4.0.1", "aiormq": "7.2.4"}
-"""The versions of what is patched, and of what calls it, that this was tried with."""
+"""The versions of the patched library, and of the library that calls it, that this was tried with.
+"""
 UNDECODABLE = "x-taawon-undecodable"
-"""Header that stands for properties that could not be read; its value is the class of the error."""
+"""Header in place of properties that could not be decoded; its value is the class of the error."""
 
 _unmarshal = ContentHeader.unmarshal
 

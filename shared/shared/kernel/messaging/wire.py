@@ -27,14 +27,17 @@ def message(
     service: str,
     user: str | None,
 ) -> Message:
-    """A persistent message with a stable id; `user` must be the connection's own user name."""
+    """The persistent message of an event; the event's id is also that of the message.
+
+    `user` must be the user of the connection: the broker refuses any other.
+    """
     attributes = {
         f"{PREFIX}specversion": SPEC_VERSION,
         f"{PREFIX}id": str(event_id),
         f"{PREFIX}type": topic,
         f"{PREFIX}source": f"{SOURCE}/{service}",
         f"{PREFIX}time": occurred_at.isoformat(),
-        f"{PREFIX}datacontenttype": "application/json",
+        f"{PREFIX}datacontenttype": CONTENT_TYPE,
     }
     return Message(
         body,

@@ -11,7 +11,10 @@ import structlog
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Send every log line, of our code and of libraries, through one structured pipeline."""
+    """Log every line, of our code and of libraries, in one structured form to standard error.
+
+    It is JSON, except on a terminal.
+    """
     chain: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -49,7 +52,7 @@ def configure(service: str, level: str = "INFO") -> None:
 
 
 def _places(exc_info: Any) -> str:
-    """Classes and lines of code of an error and its causes, without the messages.
+    """The classes of an error and its causes, with their lines of code and without their messages.
 
     A message may repeat a row, a parameter or the input, and so a person's name or phone.
     """
@@ -64,6 +67,6 @@ def _places(exc_info: Any) -> str:
 
 
 def _title(error: BaseException) -> str:
-    """The class; of a database's error also its code and the name of the broken constraint."""
+    """The class of an error; of a database error also its SQLSTATE and the violated constraint."""
     details = [getattr(error, name, None) for name in ("sqlstate", "constraint_name")]
     return " ".join([type(error).__name__, *(part for part in details if isinstance(part, str))])

@@ -1,4 +1,4 @@
-"""The SDK of OpenTelemetry, set up as the OTEL_* variables say; imported only where they do."""
+"""Sets up the OpenTelemetry SDK as the OTEL_* variables say; imported only where they do."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from opentelemetry.sdk.trace.export import (
 
 
 class UnknownExporter(SystemExit):
-    """OTEL_TRACES_EXPORTER or the protocol asks for what we can't send."""
+    """OTEL_TRACES_EXPORTER or the OTLP protocol has a value that is not supported."""
 
 
 def from_environment(service: str) -> TracerProvider:
-    """What makes and sends spans; the SDK itself reads sampler, limits, endpoint and headers."""
+    """The provider of a service; the SDK itself reads sampler, limits, endpoint and headers.
+
+    Raises `UnknownExporter` for an exporter or a protocol that is not supported.
+    """
     provider = TracerProvider(resource=Resource.create(_resource(service)))
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
     return provider
 
 
 def _resource(service: str) -> dict[str, str]:
-    """Our name, unless the operator gives another by OTEL_SERVICE_NAME."""
+    """The service's name, unless the operator sets OTEL_SERVICE_NAME."""
     named = os.environ.get("OTEL_SERVICE_NAME")
     return {"service.name": named or service, "service.namespace": "taawon"}
 

@@ -1,10 +1,10 @@
 """One trace from the request to the last alert. Off unless the OTEL_* variables ask for it.
 
-Our own `WorkContext` carries the trace, so nothing here is needed to pass it on; with tracing on,
-each step becomes a span and its `traceparent` takes the place of the one that was handed in.
-Spans are those of OpenTelemetry's API, which does nothing without an SDK (`otel.py`). Names and
-attributes follow its conventions for HTTP and messaging. They hold ids, topics, queues and counts;
-never a body, an address, or the message of an error.
+Our own `WorkContext` carries the trace, so passing it on needs nothing of this module; with tracing
+on, each step becomes a span, and its `traceparent` replaces the one that the caller sent. Spans are
+those of OpenTelemetry's API, which does nothing without an SDK (`otel.py`). Names and attributes
+follow its conventions for HTTP and messaging. They contain ids, topics, queues and counts; never a
+body, an address, or the message of an error.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Attributes = Mapping[str, AttributeValue]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 MESSAGING = {"messaging.system": "rabbitmq"}
-UNWATCHED: Span = INVALID_SPAN
-"""The span of a step that nobody watches."""
+NO_SPAN: Span = INVALID_SPAN
+"""In place of a span where nothing is traced."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _provider: TracerProvider | None = None
@@ -41,18 +41,19 @@ _tracer: Tracer = NoOpTracer()
 
 
 def use(provider: TracerProvider | None) -> None:
-    """From now on this process traces with this; None ends it."""
+    """Trace with this provider from now on; None ends tracing in this process."""
     global _provider, _tracer
     _provider = provider
     _tracer = provider.get_tracer("taawon") if provider else NoOpTracer()
 
 
 def is_on() -> bool:
+    """Whether this process traces."""
     return _provider is not None
 
 
 def configure(service: str) -> None:
-    """Trace where the environment asks for it and the extra is installed; once per process."""
+    """Begin to trace, if the environment asks for it and the extra `otel` is installed."""
     if is_on() or not is_asked_for(os.environ):
         return
     if not is_installed():
@@ -64,7 +65,7 @@ def configure(service: str) -> None:
 
 
 def is_installed() -> bool:
-    """Whether the extra is there: all of it, for the SDK alone sends nothing."""
+    """Whether the extra `otel` is installed: the SDK and the exporter."""
     wanted = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
     try:
         return all(find_spec(name) is not None for name in wanted)
@@ -73,14 +74,17 @@ def is_installed() -> bool:
 
 
 def shut_down() -> None:
-    """Send what is not sent yet, and stop."""
+    """Send the spans that are not sent yet, and end tracing."""
     if _provider is not None:
         _provider.shutdown()
         use(None)
 
 
 def is_asked_for(environment: Mapping[str, str]) -> bool:
-    """By an endpoint or an exporter, unless OTEL_SDK_DISABLED or the exporter `none` says no."""
+    """Whether the variables name an endpoint or an exporter other than `none`.
+
+    OTEL_SDK_DISABLED overrides both.
+    """
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip()
@@ -93,9 +97,9 @@ def is_asked_for(environment: Mapping[str, str]) -> bool:
 def span(
     name: str, attributes: Attributes | None = None, *, kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
-    """A step of the work at hand; events recorded inside have it as their parent."""
+    """A span for a step of the work at hand; events recorded inside have it as their parent."""
     if _provider is None:
-        yield UNWATCHED
+        yield NO_SPAN
         return
     work = context.current()
     made = _started(name, kind, _parent(work), attributes or {})
@@ -110,7 +114,7 @@ def span(
 
 
 def fail(span: Span, error: BaseException | str) -> None:
-    """Say that it went wrong: the class of the error and nothing else of it."""
+    """Mark the span as failed, with the class of the error and nothing else of it."""
     span.set_attribute("error.type", error if isinstance(error, str) else type(error).__name__)
     span.set_status(StatusCode.ERROR)
 
@@ -121,7 +125,10 @@ def request(method: str) -> AbstractContextManager[Span]:
 
 
 def answered(span: Span, method: str, route: str, status: int) -> None:
-    """What came of a request. Never its path or its query: those may name somebody."""
+    """Name the span of a request after its route, and add the status of the response.
+
+    The path and the query are left out: they may name a person.
+    """
     span.update_name(f"{method} {route}")
     span.set_attributes({"http.route": route, "http.response.status_code": status})
     if status >= 500:
@@ -131,7 +138,10 @@ def answered(span: Span, method: str, route: str, status: int) -> None:
 def processing(
     queue: str, topic: str | None, message_id: str | None, size: int
 ) -> AbstractContextManager[Span]:
-    """The span of a message that a consumer works on, as a child of the event's own span."""
+    """The span of a message that a consumer processes, as a child of the event's own span.
+
+    `size` is that of the body, in bytes.
+    """
     attributes = {
         **_messaging("process", "process", topic, message_id),
         "messaging.destination.name": queue,
@@ -141,7 +151,7 @@ def processing(
 
 
 def recorded(topic: str, event_id: str, aggregate_id: str) -> str:
-    """The traceparent that an event carries from now on: that of the step that recorded it."""
+    """The traceparent that a newly recorded event carries: that of a span for its creation."""
     work = context.current()
     if _provider is None:
         return work.child_traceparent()
@@ -155,9 +165,9 @@ def recorded(topic: str, event_id: str, aggregate_id: str) -> str:
 
 
 def sending(exchange: str, topic: str | None, message_id: str | None, parent: object) -> Span:
-    """The span of a publish until its confirm; the caller ends it. The message stays as it is."""
+    """The span of a publish until its confirm, which the caller ends."""
     if _provider is None:
-        return UNWATCHED
+        return NO_SPAN
     attributes = {
         **_messaging("publish", "send", topic, message_id),
         "messaging.destination.name": exchange,

@@ -1,1 +1,1 @@
-"""What a person asks of a service: access, rectification, erasure."""
+"""The requests of persons: access, rectification, erasure."""

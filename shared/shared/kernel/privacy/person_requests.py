@@ -1,4 +1,4 @@
-"""How a service answers what a person asks for: one consumer, the same everywhere.
+"""The consumer by which every service does its part of a person's request and reports it.
 
 Its own tables are the service's part; kept events, dead letters and the audit are the kernel's.
 """
@@ -31,9 +31,10 @@ from shared.kernel.messaging.consumers import Consumers
 
 @dataclass(frozen=True)
 class Part:
-    """What a service did or found: rows by table, and for access what it found.
+    """What a service did or found in its own tables.
 
-    Values are sealed, so only a service with a key has any; records are named by their ids.
+    `counts` are rows by table. For access, `records` names records by their ids, and `held` are
+    values in clear; they are published sealed, so only a service with a key may give any.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Part:
 
 
 OwnPart = Callable[[AsyncSession, PersonRequested, Sealer | None], Awaitable[Part]]
+"""Does a service's own part of a request in the transaction of the session."""
 
 
 def answer_persons(
@@ -49,7 +51,7 @@ def answer_persons(
     answered: type[PersonAnswered],
     own_part: OwnPart,
 ) -> None:
-    """Register the consumer `answer_person` of a service."""
+    """Register the consumer `answer_person` of a service, which publishes `answered` at its end."""
 
     @consumers.on(
         PersonAccessRequested,
@@ -59,32 +61,36 @@ def answer_persons(
         queue="answer_person",
     )
     async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
-        """What a person asks for is done here too, and said to be."""
+        """Do this service's part of a person's request, and publish that it is done."""
         own = await own_part(session, event, sealer_of(session))
-        counts = dict(own.counts)
-        actions: tuple[PersonAction, ...] = ()
-        if isinstance(event, PersonAccessRequested):
-            counts["audit"], actions = await _actions(session, event)
-        else:
-            counts |= await _erase(session, event)
-        outbox.add(
-            session,
-            answered(
-                request_id=event.request_id,
-                kind=event.kind,
-                requested_at=event.occurred_at,
-                cooperative_ids=event.cooperative_ids,
-                account_ids=event.account_ids,
-                counts=counts,
-                actions=actions,
-                records=own.records,
-                report_sealed=_sealed(own.held, sealer_of(session)),
-            ),
-        )
+        outbox.add(session, await _answer(session, event, answered, own))
+
+
+async def _answer(
+    session: AsyncSession, event: PersonRequested, answered: type[PersonAnswered], own: Part
+) -> PersonAnswered:
+    """Do the kernel's part of the request; the event that reports both parts."""
+    counts = dict(own.counts)
+    actions: tuple[PersonAction, ...] = ()
+    if isinstance(event, PersonAccessRequested):
+        counts["audit"], actions = await _actions(session, event)
+    else:
+        counts |= await _erase(session, event)
+    return answered(
+        request_id=event.request_id,
+        kind=event.kind,
+        requested_at=event.occurred_at,
+        cooperative_ids=event.cooperative_ids,
+        account_ids=event.account_ids,
+        counts=counts,
+        actions=actions,
+        records=own.records,
+        report_sealed=_sealed(own.held, sealer_of(session)),
+    )
 
 
 def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:
-    """The values in clear; where no key opens them the report says so, rather than never come."""
+    """The values in clear; where no key opens them, a text for the report that says so."""
     try:
         return sealer.open(sealed) if sealed else {}
     except Unreadable:
@@ -92,7 +98,10 @@ def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:
 
 
 async def records_of(session: AsyncSession, kind: str, rows: Select[UUID, str, datetime]) -> Part:
-    """The newest of these rows (id, state, when it was made), and how many there are."""
+    """The newest of these rows (id, state, moment of creation), and the count of all of them.
+
+    At most `ACTIONS_LIMIT` are named.
+    """
     count = await session.scalar(select(func.count()).select_from(rows.subquery()))
     newest = rows.order_by(rows.selected_columns[2].desc()).limit(ACTIONS_LIMIT)
     records = tuple(
@@ -107,9 +116,9 @@ def _sealed(held: dict[str, Any], sealer: Sealer | None) -> str | None:
 
 
 async def _erase(session: AsyncSession, event: PersonRequested) -> dict[str, int]:
-    """Corrected values too: older ones are wrong, and nobody needs them.
+    """Erase older sealed values, after a rectification too: they are wrong, and nobody needs them.
 
-    Until now rather than until the person asked: what was answered meanwhile contained old values.
+    Reports are erased up to now, not only up to the request: those made meanwhile contain them.
     """
     below = {each.cooperative_id: each.version for each in event.cooperatives}
     moment = max(event.occurred_at, now())
@@ -122,7 +131,7 @@ async def _erase(session: AsyncSession, event: PersonRequested) -> dict[str, int
 async def _actions(
     session: AsyncSession, event: PersonRequested
 ) -> tuple[int, tuple[PersonAction, ...]]:
-    """What accounts of the person did here; ids only, so it needs no seal."""
+    """What accounts of the person did here; it has ids only, so it is not sealed."""
     theirs = AuditRow.actor_id.in_(event.account_ids)
     if not event.account_ids:
         return 0, ()

@@ -1,1 +1,1 @@
-"""A service process: its spec, the HTTP application, its lifespan, what runs beside requests."""
+"""The process of a service: its spec, its HTTP application, its lifespan, its background work."""

@@ -25,7 +25,7 @@ OPERATIONS = (health.router, status.router, trace.router, audit_history.router, 
 def build(spec: ServiceSpec, settings: Settings | None = None) -> FastAPI:
     """The application of a service. Nothing is connected before its lifespan starts.
 
-    Settings come from the environment unless a test brings its own; MissingSettings names what is
+    Settings come from the environment unless a test gives its own; `MissingSettings` names what is
     missing.
     """
     known = settings or spec.settings.load()

@@ -1,4 +1,4 @@
-"""Work of the kernel beside requests and consumers, and how background work is kept alive."""
+"""The kernel's work beside requests and consumers, and how background work is restarted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 Given = TypeVarTuple("Given")
 
 RESTART_SECONDS = 5.0
-"""Pause before background work that failed begins anew."""
+"""Pause before background work that failed is started again."""
 
 
 async def relay(runtime: Runtime) -> None:
@@ -58,7 +58,7 @@ async def collect_dead_letters(runtime: Runtime, consumers: Consumers) -> None:
 
 
 def replay(runtime: Runtime) -> Job:
-    """Work off the replays that operators asked for."""
+    """The job that works off the replays that operators requested."""
     settings = runtime.settings
     publisher = Publisher(
         settings.amqp_url.get_secret_value(), settings.publish_timeout, f"{settings.service} replay"
@@ -75,7 +75,7 @@ def replay(runtime: Runtime) -> Job:
 
 
 def delete_old(runtime: Runtime) -> Job:
-    """Every hour remove what is past its retention."""
+    """The job that deletes every hour what is past its retention."""
     engine, settings = runtime.engine, runtime.settings
     assert engine is not None
 
@@ -88,7 +88,7 @@ def delete_old(runtime: Runtime) -> Job:
 
 
 async def run_jobs(runtime: Runtime, jobs: Sequence[JobOf]) -> None:
-    """Run these jobs until cancelled; then the units in hand end first."""
+    """Run these jobs until cancelled; the units in hand are then finished."""
     settings = runtime.settings
     made = [job for job_of in jobs if (job := job_of(runtime)) is not None]
     url = settings.database_url.get_secret_value()
@@ -96,7 +96,7 @@ async def run_jobs(runtime: Runtime, jobs: Sequence[JobOf]) -> None:
 
 
 async def guarded(job: Callable[[*Given], Coroutine[Any, Any, None]], *given: *Given) -> None:
-    """A background job that fails is started again, and said so."""
+    """Run background work; where it fails, log the failure and start it again after a pause."""
     while True:
         try:
             await job(*given)

@@ -1,4 +1,4 @@
-"""Keeps the consumers of a service subscribed, through every outage of the broker."""
+"""Keeps the consumers of a service subscribed despite every outage of the broker."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = structlog.get_logger()
 
 
 async def keep_consuming(runtime: Runtime, consumers: Consumers) -> None:
-    """Subscribe the consumers, waiting for broker and topology for as long as it takes.
+    """Subscribe the consumers, and wait for broker and topology for as long as it takes.
 
-    A lost connection is not mended but made anew: the client's own repair waits for ever where a
-    queue that has just come back gives no answer, and the consumer would receive nothing.
+    A lost connection is replaced by a new one: the client's own reconnection waits for ever where a
+    queue that has just come back does not respond, and the consumer would receive nothing.
     """
     settle = 0.0
     while True:
@@ -76,10 +76,10 @@ async def _started_broker(
 
 
 async def _stop(broker: Broker, lost: asyncio.Event, graceful_seconds: float) -> None:
-    """Let the messages at hand end; without a connection there is nothing to wait for."""
+    """Finish the messages in hand; without a connection there is nothing to wait for."""
     with contextlib.suppress(*CLOSING_ERRORS):
         if lost.is_set():
-            # First, or stopping would wait for the client's attempts to connect again.
+            # Closed first: otherwise stopping would wait for the client's attempts to reconnect.
             async with asyncio.timeout(5):
                 await (await broker.connect()).close()
         async with asyncio.timeout(graceful_seconds + 5):

@@ -1,9 +1,9 @@
-"""Imports libraries that draw in rich wherever it is installed, without it.
+"""Imports structlog and httpx without rich, which they import wherever it is installed.
 
-structlog and httpx import rich for tracebacks and for a command of their own; neither is used here,
-and both together cost a starting service a fifth of its imports. rich itself stays usable: commands
-print tables with it. Import this before anything that imports structlog or httpx; later it does
-nothing.
+structlog needs rich for tracebacks, httpx for a command of its own; neither is used here, and
+importing it takes a fifth of the imports of a starting service. rich itself stays usable: commands
+print tables with it. Import this before anything that imports structlog or httpx; later it has no
+effect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib import import_module
 
 @contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """Importing the library fails meanwhile, as where it is not installed."""
+    """Inside, importing the library fails as if it were not installed."""
     if name in sys.modules:
         yield
         return

@@ -1,4 +1,4 @@
-"""Everything of a service process but HTTP, from its start to its end."""
+"""The lifespan of a service process: everything but HTTP, from its start to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .spec import ServiceSpec
 
 @asynccontextmanager
 async def running(spec: ServiceSpec, settings: Settings) -> AsyncIterator[Runtime]:
-    """Engine, relay, consumers and background work; all ended and closed afterwards."""
+    """Run relay, consumers, jobs and background work; at the end all are stopped and closed."""
     engine = engine_of(settings, settings.service)
     runtime = assemble(spec, settings, engine)
     for queue in runtime.queues:
@@ -42,7 +42,7 @@ async def running(spec: ServiceSpec, settings: Settings) -> AsyncIterator[Runtim
 
 
 def assemble(spec: ServiceSpec, settings: Settings, engine: AsyncEngine) -> Runtime:
-    """The parts of the process, wired and not yet running."""
+    """The parts of the process, wired but not running yet."""
     sessions = make_sessions(engine, settings)
     sealer = Sealer.from_settings(settings) if spec.sealed else None
     if sealer is not None:

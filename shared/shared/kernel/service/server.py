@@ -18,7 +18,10 @@ from .spec import spec_of
 
 
 def run(service: str) -> None:
-    """Until it is asked to end. SystemExit says why it can't start: settings, port, its log."""
+    """Run the service until it is asked to end.
+
+    Raises SystemExit where it can't start: because of its settings or its port, or as its log says.
+    """
     spec = spec_of(service)
     gc.freeze()
     gc.enable()
@@ -30,19 +33,19 @@ def run(service: str) -> None:
         app,
         log_config=None,
         access_log=False,
-        # Forwarded addresses are read by our own rule (`rates.client_address`).
+        # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
         proxy_headers=False,
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # raised once more after an orderly end
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
         server.run([api])
     if not server.started:
         raise SystemExit(f"{service} can't start: its log says why.")
 
 
 def _socket(settings: Settings) -> socket.socket:
-    """The socket that is listened on, taken before anything else is started."""
+    """The socket of the API, bound before anything else is started."""
     host, port = settings.http_host, settings.http_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     api = socket.socket(family)

@@ -1,4 +1,4 @@
-"""What a service is made of: each declares one `ServiceSpec`, and is found by it."""
+"""`ServiceSpec`: the declaration of a service, by which the kernel finds and runs it."""
 
 from __future__ import annotations
 
@@ -26,45 +26,49 @@ from shared.kernel.settings import Settings
 Background = Callable[[Runtime], Coroutine[Any, Any, None]]
 """Work beside the requests; it runs until it is cancelled and survives outages by itself."""
 JobOf = Callable[[Runtime], Job | None]
-"""Makes a job of a process; None where its settings leave it out."""
+"""Makes a job for a process; None where its settings leave the job out."""
 KeySource = Callable[[Settings, Sessions], Keys]
+"""Makes the source of the keys that verify tokens."""
 
 
 def fetched_keys(settings: Settings, _: Sessions) -> Keys:
-    """The keys that the issuer publishes; the one HTTP call between services."""
+    """The keys that the issuer publishes, fetched by the only HTTP call between services.
+
+    Raises SystemExit where TAAWON_JWKS_URL is not set.
+    """
     if settings.jwks_url is None:
         raise SystemExit(f"{settings.service} can't start: TAAWON_JWKS_URL is not set.")
     return FetchedKeys(settings.jwks_url)
 
 
 async def operators_only(_: AsyncSession, __: UUID) -> Owner | None:
-    """No record of the service is anybody else's."""
+    """The `owner_of` of a service whose records belong to nobody but operators."""
     return None
 
 
 def nothing_larger(_: Settings) -> dict[str, int]:
-    """Every path has the body limit of the settings."""
+    """The `larger_bodies` of a service whose paths all have the body limit of the settings."""
     return {}
 
 
 def nothing_more(_: FastAPI, __: Settings) -> None:
-    """The application is complete as the kernel builds it."""
+    """The `complete` of a service that adds nothing to the application."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSpec:
-    """A service, declared once as `SPEC` in its `app.py`; nothing is connected by it.
+    """A service, declared once as `SPEC` in its `app.py`; declaring it connects nothing.
 
     `settings` is its own class of settings. `routers` have its routes, `consumers` take events,
-    `jobs` are its work beside requests and messages, in units; `background` is what does not come
-    in units. `snapshots` publish its present state to whoever lost it. `keys`
-    says where the keys that verify tokens come from. `sealed` are the columns that it holds sealed:
-    a service with any is given the key of personal fields, all others are not. `larger_bodies`
-    gives single paths a body limit of their own, in bytes. `owner_of` says who, beside the
-    operators, may read the audit of a record. `counts` adds numbers to the status, each by an SQL
-    statement that counts, `names` what is concerned, each by one that lists texts. `measures` are
-    what a scrape asks the database, `partner_deliveries` reads what partners received of
-    events. `complete` adds to the built application what no other field can say.
+    `jobs` are its work beside requests and messages, in units; `background` is work that does not
+    come in units. `snapshots` publish its present state to consumers that lost it. `keys` makes the
+    source of the keys that verify tokens. `sealed` are the columns that it stores sealed: only a
+    service with any is given the keys of personal fields. `larger_bodies` gives single paths a
+    higher body limit, in bytes. `owner_of` finds who, beside the operators, may read the audit of a
+    record. `counts` adds numbers to the status, each by an SQL statement that counts; `names` adds
+    the names of what is counted, each by one that lists texts. `measures` are what a scrape reads
+    from the database; `partner_deliveries` reads which events partners received. `complete` adds to
+    the built application what no other field can declare.
     """
 
     name: str
@@ -91,7 +95,7 @@ class ServiceSpec:
 
 
 def spec_of(service: str) -> ServiceSpec:
-    """The spec of an installed service, which imports it; NotInstalled where there is none."""
+    """The spec of an installed service, which is imported; raises `NotInstalled` for any other."""
     found = entry_of(service).load()
     assert isinstance(found, ServiceSpec)
     return found
@@ -108,8 +112,8 @@ def installed_consumers() -> tuple[Consumer, ...]:
 
 
 def sealed_columns_of(service: str) -> SealedColumns:
-    """What an installed service holds sealed; NothingSealed where it is nothing."""
+    """The sealed columns of an installed service; raises `NothingSealed` where it has none."""
     found = spec_of(service).sealed
     if found is None:
-        raise NothingSealed(f"{service} holds nothing sealed")
+        raise NothingSealed(f"{service} stores nothing sealed")
     return found

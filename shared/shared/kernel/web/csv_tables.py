@@ -1,4 +1,4 @@
-"""Tables that a spreadsheet opens, written as they are read."""
+"""CSV tables for spreadsheets, streamed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from fastapi.responses import StreamingResponse
 
 BOM = "\ufeff"
-"""Without it a spreadsheet reads UTF-8 as something else, and Arabic as signs."""
+"""The byte order mark, without which a spreadsheet does not read the file as UTF-8."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet run a cell instead of showing it."""
+"""Beginnings of a cell that make a spreadsheet run it instead of showing it."""
 
 
 def csv_response(lines: AsyncIterator[str], name: str) -> StreamingResponse:
-    """The lines as a file of this name."""
+    """A streamed response that offers the lines as a file of this name."""
     return StreamingResponse(
         _marked(lines),
         media_type="text/csv; charset=utf-8",
@@ -30,7 +30,7 @@ async def _marked(lines: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as text; an apostrophe keeps what looks like a formula from being one."""
+    """Rows as CSV text; an apostrophe before what looks like a formula keeps it from being run."""
     page = io.StringIO()
     csv.writer(page).writerows([_cell(value) for value in row] for row in rows)
     return page.getvalue()

@@ -51,7 +51,7 @@ class Problem(BaseModel):
 
 
 def install(app: FastAPI) -> None:
-    """Let the app's document name its refusals."""
+    """Add its refusals to the app's OpenAPI document."""
     plain = app.openapi
 
     def document() -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _document(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
-    """What a request of this shape can run into, beside what the route itself says."""
+    """The refusals that a request of this shape can meet, beside those that the route declares."""
     body = operation.get("requestBody")
     reasons = {
         Kind.REFUSED: body,

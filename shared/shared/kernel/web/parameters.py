@@ -1,6 +1,6 @@
-"""What callers may give: moments of a sensible year, and no query parameter that does not exist.
+"""Checks of parameters: moments have a zone and a plausible year, and query parameters exist.
 
-A misspelt filter is refused, for ignored it would look like a full answer.
+A misspelt filter is refused: if it were ignored, an unfiltered response would look filtered.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A moment as a caller gives it, with its zone, in UTC from then on."""
+"""A moment that a caller gives with its zone, converted to UTC."""
 
 
 def refuse_unknown(request: Request) -> None:
-    """Refuse parameters that the route does not have, and those given twice that take one value."""
+    """Raise `Invalid` for query parameters that the route does not have, and for repeated ones.
+
+    A parameter that takes several values may be repeated.
+    """
     if not request.query_params:
         return
     taken = _taken(request.scope["endpoint"], request.scope["route"].path)

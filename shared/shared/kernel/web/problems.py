@@ -1,4 +1,4 @@
-"""The one place that maps errors to answers: RFC 9457 problem details with field and remedy."""
+"""Maps errors to responses: problem details (RFC 9457) with the wrong fields and the remedy."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.TOO_MANY_REQUESTS: 429,
     Kind.AWAY: 503,
 }
-"""The status of the answer to each kind of refusal; the OpenAPI documents are made of it too."""
+"""The status code of each kind of refusal, also for the OpenAPI documents."""
 RETRY_SECONDS: Final = 2
-"""How long a caller is asked to wait for what is away, in seconds."""
+"""How long a caller is asked to wait while a dependency is away."""
 
 
 def problem(
@@ -44,7 +44,7 @@ def problem(
     problems: Sequence[Problem] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """An `application/problem+json` answer, counted by its code."""
+    """An `application/problem+json` response, counted by its code."""
     metrics.refused(code)
     body: dict[str, Any] = {
         "type": f"urn:taawon:problem:{code}",
@@ -62,7 +62,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every kind of error on this app as a problem."""
+    """Let the app respond to every kind of error with a problem."""
     app.add_exception_handler(DomainError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(StaleDataError, _stale)
@@ -82,7 +82,7 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
 
 
 def refusal(error: DomainError, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The answer to a rule that refused, with the headers of its kind unless others are given."""
+    """The response to a refusal, with the headers of its kind unless others are given."""
     headers = headers or _HEADERS.get(error.kind)
     if isinstance(error, TooManyRequests) and headers is None:
         headers = {"Retry-After": str(error.seconds)}
@@ -101,7 +101,7 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
 
 
 def _place(entry: dict[str, Any]) -> str:
-    """Where the problem is, in the caller's terms: `tracks.0.criteria.regions`."""
+    """Where the problem is, in the caller's terms, such as `tracks.0.criteria.regions`."""
     loc = entry["loc"]
     if entry["type"] == "json_invalid":
         return "body"
@@ -128,7 +128,7 @@ async def _stale(request: Request, _: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    # The framework wraps what goes wrong while it reads a body.
+    # The framework wraps errors that occur while it reads a body.
     if isinstance(error.__cause__, DomainError):
         return await _domain(request, error.__cause__)
     headers = dict(error.headers) if error.headers else {}
@@ -147,8 +147,8 @@ async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     return unexpected(error)
 
 
-def answer_to(error: Exception) -> JSONResponse:
-    """The answer to whatever got past the routes."""
+def response_to(error: Exception) -> JSONResponse:
+    """The response to any error."""
     return refusal(error) if isinstance(error, DomainError) else unexpected(error)
 
 
@@ -164,13 +164,12 @@ _NO_ROOM = (
 
 
 def unexpected(error: Exception) -> JSONResponse:
-    """The answer to an error that no rule names: the database is away, or the fault is ours."""
+    """The response to an error that is no refusal: the database is away, or it is our defect."""
     if is_infrastructure(error):
         cause = outage_causes.of_either(error)
         log.warning("request refused", error=type(error).__name__, cause=str(cause))
-        full = cause is outage_causes.DISK_FULL
-        said = _NO_ROOM if full else _AWAY
-        return problem(STATUS[Kind.AWAY], *said, headers=_HEADERS[Kind.AWAY])
+        code_and_detail = _NO_ROOM if cause is outage_causes.DISK_FULL else _AWAY
+        return problem(STATUS[Kind.AWAY], *code_and_detail, headers=_HEADERS[Kind.AWAY])
     log.error("request failed", exc_info=error)
     return problem(
         500,

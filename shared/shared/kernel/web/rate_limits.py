@@ -1,7 +1,7 @@
-"""How often one caller and one address may ask: fixed windows of a minute, counted in this process.
+"""Rate limits per caller and per address: fixed windows of a minute, counted in this process.
 
-Each replica counts by itself: with three of them a caller gets up to three times as much. That is
-enough against loops and guessing; a flood is stopped in front of the services.
+Each replica counts by itself: with three of them a caller may send up to three times as many
+requests. That is enough against loops and guessing; a flood has to be stopped before the services.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from shared.kernel.settings import Settings
 from . import problems
 
 SIGN_IN: Final = "/token"
-UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+MONITORING: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that machines request every few seconds: not limited, logged, counted or traced."""
 Network = IPv4Network | IPv6Network
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Window:
-    """What is left to somebody of a limit. `seconds` until all of it is there again."""
+    """What is `left` of a limit in the present minute, which ends in so many `seconds`."""
 
     name: str
     limit: int
@@ -45,12 +46,12 @@ class Window:
     is_over: bool = False
 
     def headers(self) -> dict[str, str]:
-        """The fields of the IETF draft `ratelimit-headers`."""
-        alerted = {
+        """The headers of the IETF draft `ratelimit-headers`."""
+        headers = {
             "RateLimit-Policy": f'"{self.name}";q={self.limit};w=60',
             "RateLimit": f'"{self.name}";r={self.left};t={self.seconds}',
         }
-        return alerted | ({"Retry-After": str(max(self.seconds, 1))} if self.is_over else {})
+        return headers | ({"Retry-After": str(max(self.seconds, 1))} if self.is_over else {})
 
 
 class TooOften(TooManyRequests):
@@ -66,7 +67,10 @@ class TooOften(TooManyRequests):
 
 
 class Rates:
-    """Counts callers by the subject of their verified token, and everybody by address."""
+    """Counts requests by the subject of a verified token, and all requests by address.
+
+    A limit of 0 counts nothing.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._limits = {
@@ -80,11 +84,11 @@ class Rates:
         self._counts = FixedWindowRateLimiter(MemoryStorage())
 
     def count_caller(self, subject: UUID) -> Window | None:
-        """One more request of this account or API client."""
+        """Count a request of this account or API client; None where there is no limit."""
         return self._count("caller", str(subject))
 
     def count_address(self, address: str, path: str) -> Window | None:
-        """One more request from this address; asking for tokens has a limit of its own."""
+        """Count a request from this address; requests for tokens have a limit of their own."""
         return self._count("sign-in" if path == SIGN_IN else "address", address)
 
     def _count(self, name: str, who: str) -> Window | None:
@@ -101,13 +105,13 @@ _PEER: Final = "taawon.peer"
 
 
 class RateLimited:
-    """Refuses addresses that ask too often, and says in every response what is left.
+    """Refuses addresses that send too many requests, and reports in every response what is left.
 
-    The nearest limit is reported: that of the caller where the token said who calls, which `web`
-    leaves in the scope, else that of the address.
+    One limit is reported: that of the caller, which `requests.principal` leaves in the scope, or
+    without a verified token that of the address.
 
-    Who the client is, uvicorn says: it reads `X-Forwarded-For` from the right, as far as trusted
-    proxies wrote it, for anything further left the client may have made up.
+    uvicorn finds the client's address: it reads `X-Forwarded-For` from the right, as far as trusted
+    proxies wrote it, for the client may have invented anything further left.
     """
 
     def __init__(self, app: ASGIApp, rates: Rates, trusted_proxies: Sequence[Network]) -> None:
@@ -118,7 +122,7 @@ class RateLimited:
         self._proxied = named_by(self._limited, [str(each) for each in trusted_proxies])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
+        if scope["type"] != "http" or scope["path"] in MONITORING:
             await self._app(scope, receive, send)
             return
         scope[_PEER] = scope.get("client")
@@ -127,7 +131,7 @@ class RateLimited:
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = scope.pop(_PEER)
         if scope.get("client") != peer and not _is_address(scope["client"][0]):
-            scope["client"] = peer  # a proxy named somebody in a form that is no address
+            scope["client"] = peer  # what a proxy named is no address
         window = self._rates.count_address(client_address(scope), scope["path"])
         if window is not None and window.is_over:
             error = TooOften(window)
@@ -135,19 +139,19 @@ class RateLimited:
             await problems.refusal(error, window.headers())(scope, receive, send)
             return
 
-        async def send_with_rest(message: Message) -> None:
-            alerted: Window | None = scope.get("state", {}).get("rate", window)
-            if message["type"] == "http.response.start" and alerted is not None:
-                MutableHeaders(scope=message).update(alerted.headers())
+        async def send_with_headers(message: Message) -> None:
+            nearest: Window | None = scope.get("state", {}).get("rate", window)
+            if message["type"] == "http.response.start" and nearest is not None:
+                MutableHeaders(scope=message).update(nearest.headers())
             await send(message)
 
-        await self._app(scope, receive, send_with_rest)
+        await self._app(scope, receive, send_with_headers)
 
 
 def client_address(scope: Scope) -> str:
-    """Who is at the other end, as it is counted: IPv6 by its /64, of which one client has plenty.
+    """The address that a request counts for; of IPv6 its /64, for one client has a whole /64.
 
-    Inside `RateLimited` it is whom a trusted proxy names, outside of it the socket's peer.
+    Inside `RateLimited` it is the one that a trusted proxy names, outside of it the socket's peer.
     """
     client = scope.get("client")
     return _counted_as(client[0] if client else "")

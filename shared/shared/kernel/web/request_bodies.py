@@ -1,4 +1,4 @@
-"""What a request body may be: bounded, not packed, UTF-8, and JSON that has one meaning only."""
+"""Checks of request bodies: bounded, not compressed, UTF-8, and JSON without ambiguity."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class InvalidRequest(Invalid):
 
 
 class BoundedBody:
-    """A receive channel that stops after so many bytes, whatever Content-Length claimed."""
+    """A receive channel that raises `BodyTooLarge` after so many bytes, whatever Content-Length."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
@@ -54,10 +54,11 @@ class BoundedBody:
 
 
 async def checked(headers: Headers, receive: Receive) -> Receive:
-    """The channel to read the body from: JSON is read whole and looked at first.
+    """The channel to read the body from; JSON is read whole and checked first.
 
-    Two readers of one body have to see the same thing, so what JSON leaves open is refused:
-    keys that stand twice, NaN, half characters.
+    Two readers of one body have to see the same data, so what JSON leaves open is refused: repeated
+    keys, NaN, half characters. Raises `PackedBody`, `ForeignCharset`, `SeveralContentTypes` or
+    `InvalidRequest`.
     """
     if ",".join(headers.getlist("content-encoding")).strip().lower() not in {"", "identity"}:
         raise PackedBody
@@ -67,13 +68,13 @@ async def checked(headers: Headers, receive: Receive) -> Receive:
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether the body says that it is JSON."""
+    """Whether the headers declare a body of JSON; raises `SeveralContentTypes`."""
     kind = _content(headers).get_content_type()
     return kind == "application/json" or kind.endswith("+json")
 
 
 def _content(headers: Headers) -> Header:
-    """The one Content-Type: of two, this check could read one and the route the other."""
+    """The only Content-Type: of two, this check could read one and the route the other."""
     given = headers.getlist("content-type")
     if len(given) > 1:
         raise SeveralContentTypes
@@ -107,7 +108,7 @@ def _once(message: Message, receive: Receive) -> Receive:
 
 
 def refuse_ambiguous(body: bytes) -> None:
-    """Refuse what is no JSON in UTF-8, or could be read in two ways; says where and why."""
+    """Raise `InvalidRequest` for what is no JSON in UTF-8, or could be read in two ways."""
     try:
         json_text.refuse_ambiguous(body)
     except json_text.NotJson as error:

@@ -1,4 +1,4 @@
-"""What every HTTP API shares: one transaction per request, the caller, pages, limits."""
+"""What every HTTP API shares: one transaction per request, the caller, pages, versions, logging."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from shared.kernel.observability import metrics, tracing
 from shared.kernel.runtime import Runtime
 
 from . import parameters, problems, request_bodies
-from .rate_limits import Rates, TooOften, client_address
+from .rate_limits import MONITORING, Rates, TooOften, client_address
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -38,20 +38,20 @@ _bearer = HTTPBearer(auto_error=False, description="A token from POST /token of 
 
 
 def runtime(request: Request) -> Runtime:
-    """What this process is made of."""
+    """The parts of this process."""
     found = request.app.state.runtime
     assert isinstance(found, Runtime)
     return found
 
 
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    """The request's one transaction: committed when the route returns, before the answer leaves."""
+    """The transaction of the request: committed when the route returns, before the response."""
     async with runtime(request).sessions.begin() as session:
         yield session
 
 
 def session_factory(request: Request) -> SessionFactory:
-    """For the rare route that runs several transactions, such as a streamed import."""
+    """The sessions of the process, for a route with several transactions, such as an import."""
     return runtime(request).sessions
 
 
@@ -63,7 +63,10 @@ async def principal(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Principal:
-    """The verified caller, or a 401; then what the caller asks for has to be understood."""
+    """The verified caller; then unknown query parameters are refused.
+
+    Raises `Unauthenticated` without a valid token, `TooOften` above the caller's limit.
+    """
     if len(request.headers.getlist("authorization")) > 1:
         raise SeveralTokens
     if credentials is None:
@@ -76,7 +79,7 @@ async def principal(
 
 
 def _count(request: Request, caller: Principal) -> None:
-    """One more request of this caller; the middleware reports what is left (`rates`)."""
+    """Count a request of this caller; `RateLimited` reports what is left."""
     rates: Rates = request.app.state.rates
     window = rates.count_caller(caller.subject)
     if window is not None:
@@ -86,11 +89,11 @@ def _count(request: Request, caller: Principal) -> None:
 
 
 async def address(request: Request) -> str:
-    """Where the request comes from, as the limits count it."""
+    """The address that the request counts for."""
     return client_address(request.scope)
 
 
-# scope="function": without it the commit would happen after the answer has left.
+# scope="function": without it the commit would happen after the response was sent.
 Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
 Sessions = Annotated[SessionFactory, Depends(session_factory)]
 Caller = Annotated[Principal, Depends(principal)]
@@ -143,7 +146,7 @@ class MalformedVersion(Invalid):
 
 
 def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read, from `If-Match`; none means that any will do."""
+    """The version that the caller read, from `If-Match`; None: any version will do."""
     if if_match is None or if_match.strip() == "*":
         return None
     digits = if_match.strip().removeprefix("W/").strip('"')
@@ -157,19 +160,18 @@ IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
 """Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
 
 
-UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: neither logged nor counted nor traced."""
-
-
-def _watched(scope: Scope) -> AbstractContextManager[Span]:
-    """The span of a request, unless nobody wants to see it."""
-    if scope["path"] in UNWATCHED:
-        return nullcontext(tracing.UNWATCHED)
+def _request_span(scope: Scope) -> AbstractContextManager[Span]:
+    if scope["path"] in MONITORING:
+        return nullcontext(tracing.NO_SPAN)
     return tracing.request(scope["method"])
 
 
 class RequestContext:
-    """Gives each request its correlation id, bounds its body, and logs one line about it."""
+    """Gives each request its correlation id, limits its body, and logs one line about it.
+
+    `max_body_bytes` limits all bodies; `larger` are the limits of single paths for bodies that are
+    not JSON, in bytes.
+    """
 
     def __init__(
         self, app: ASGIApp, max_body_bytes: int, larger: dict[str, int] | None = None
@@ -186,7 +188,7 @@ class RequestContext:
         context = WorkContext.of(
             correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
         )
-        with working(context), _watched(scope) as span:
+        with working(context), _request_span(scope) as span:
             structlog.contextvars.unbind_contextvars("actor_id")
             await self._serve(scope, receive, send, headers, context.correlation_id, span)
 
@@ -201,12 +203,12 @@ class RequestContext:
     ) -> None:
         started = time.perf_counter()
         status = 500
-        answering = False
+        has_begun = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, answering
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                answering = True
+                has_begun = True
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
@@ -219,26 +221,18 @@ class RequestContext:
             body = await self._body(scope["path"], headers, receive)
             await self._app(scope, body, send_with_id)
         except Exception as error:
-            # Answered here, where the correlation id is known; too late once the answer has begun.
-            if answering:
+            # Handled here, where the correlation id is known; too late once the response has begun.
+            if has_begun:
                 raise
-            await problems.answer_to(error)(scope, receive, send_with_id)
+            await problems.response_to(error)(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in UNWATCHED:
-                metrics.answered(scope, status, time.perf_counter() - started)
-                tracing.answered(span, scope["method"], metrics.route_of(scope), status)
-                log.info(
-                    "request answered",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
-                )
+            if scope["path"] not in MONITORING:
+                _report(scope, span, status, time.perf_counter() - started)
 
     async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
-        """Where the body is read from; what is declared too large is refused unread.
+        """The channel to read the body from; a body declared too large is refused unread.
 
-        JSON is read whole before anybody has looked at the token: it has no larger limit.
+        JSON is read whole before the token is verified, so no path has a larger limit for it.
         """
         limit = self._limit
         if path in self._larger and not request_bodies.is_json(headers):
@@ -249,6 +243,19 @@ class RequestContext:
         return await request_bodies.checked(headers, request_bodies.BoundedBody(receive, limit))
 
 
+def _report(scope: Scope, span: Span, status: int, seconds: float) -> None:
+    """Count, trace and log a request that is over."""
+    metrics.answered(scope, status, seconds)
+    tracing.answered(span, scope["method"], metrics.route_of(scope), status)
+    log.info(
+        "request answered",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        ms=round(seconds * 1000, 1),
+    )
+
+
 class NoSuchPath(NotFound):
     """Nothing is at this path: see /openapi.json for those that exist."""
 
@@ -257,6 +264,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def refuse_control_characters(path: str) -> None:
-    """Routes match `/token` and a line break after it alike, limits and rules do not."""
+    """Raise `NoSuchPath`: routes match `/token` with a line break after it, limits do not."""
     if _CONTROL.search(path):
         raise NoSuchPath

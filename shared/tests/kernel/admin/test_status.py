@@ -1,4 +1,4 @@
-"""What a service reports to operators of itself, and of the way of one event."""
+"""What a service reports to operators about itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -18,72 +17,12 @@ from devkit.pytest_plugin import Api, TestDatabases, Tokens, api, eventually
 from shared.contracts.base import now
 from shared.kernel.admin import status as admin_status
 from shared.kernel.admin.status import DATABASE_SECONDS
-from shared.kernel.admin.trace import MOST
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import make_engine, make_sessions
-from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow, ReplayRow
+from shared.kernel.data.tables import InboxRow, ReplayRow
 from shared.kernel.messaging.relay import RELAY_LOCK
-from shared.kernel.service import app
-from shared.kernel.service.spec import ServiceSpec
-from shared.kernel.settings import Settings
 
-QUEUE = "masonry.lay_stones"
-
-
-def create_app(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
-
-
-@pytest.fixture(scope="module")
-def yard(databases: TestDatabases) -> str:
-    return databases.kernel()
-
-
-@pytest.fixture
-async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", yard, tokens) as made:
-        made.http.headers.update(tokens.headers(Role.OPERATOR))
-        made.runtime.queues = (QUEUE,)
-        yield made
-
-
-def an_event(event_id: UUID | None = None, **values: Any) -> OutboxRow:
-    """An event that waits; `correlation` and `causation` go into its headers."""
-    headers = {
-        f"cloudEvents_{name}id": str(values.pop(name))
-        for name in ("correlation", "causation")
-        if name in values
-    }
-    row = {
-        "event_id": event_id or uuid4(),
-        "topic": "masonry.stone.laid.v1",
-        "aggregate_id": uuid4(),
-        "occurred_at": now(),
-        "body": b'{"mason": "somebody"}',
-        "headers": headers,
-        "created_at": now(),
-    }
-    return OutboxRow(**{**row, **values})
-
-
-def dead_letter(message_id: UUID | None = None, **values: Any) -> DeadLetterRow:
-    row = {
-        "queue": QUEUE,
-        "message_key": str(uuid4()),
-        "message_id": str(message_id or uuid4()),
-        "topic": "masonry.stone.laid.v1",
-        "body": b"{}",
-        "headers": {},
-        "error": "StoneTooHeavy",
-        "first_failed_at": now(),
-        "last_failed_at": now(),
-    }
-    return DeadLetterRow(**{**row, **values})
-
-
-async def store(client: Api, *rows: object) -> None:
-    async with client.sessions.begin() as session:
-        session.add_all(rows)
+from .rows import QUEUE, an_event, create_app, dead_letter, store
 
 
 async def status(client: Api) -> dict[str, Any]:
@@ -93,15 +32,8 @@ async def status(client: Api) -> dict[str, Any]:
     return found
 
 
-async def trace(client: Api, name: object, **query: Any) -> dict[str, Any]:
-    answer = await client.http.get(f"/trace/{name}", params=query)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
 @pytest.mark.parametrize("path", ["/status", f"/trace/{uuid4()}"])
-async def test_only_operators_may_ask(client: Api, tokens: Tokens, path: str):
+async def test_only_operators_may_read_status_and_traces(client: Api, tokens: Tokens, path: str):
     others = [role for role in Role if role is not Role.OPERATOR]
 
     refused = await client.http.get(path, headers=tokens.headers(*others))
@@ -111,14 +43,14 @@ async def test_only_operators_may_ask(client: Api, tokens: Tokens, path: str):
     assert unknown.status_code == 401
 
 
-async def test_a_service_that_has_nothing_to_do_says_so(client: Api):
-    asked = now()
+async def test_an_idle_service_reports_that_nothing_waits(client: Api):
+    before = now()
     found = await status(client)
 
     skew = found["database"].pop("clock_skew_seconds")
     assert abs(skew) < 60
     measured = found.pop("measured")
-    assert asked <= datetime.fromisoformat(found.pop("at")) <= now()
+    assert before <= datetime.fromisoformat(found.pop("at")) <= now()
     assert (measured["taawon_database_up"], measured["taawon_outbox_pending"]) == (1, 0)
     assert measured[f"taawon_dead_letters{{queue={QUEUE},state=dead}}"] == 0
     assert found == {
@@ -182,8 +114,8 @@ async def test_messages_of_the_last_hour_are_counted(client: Api):
     assert found["inbox"] == {"last_hour": 2}
 
 
-async def test_a_relay_that_holds_its_lock_is_seen(client: Api, yard: str):
-    engine = create_async_engine(yard)
+async def test_a_relay_that_holds_its_lock_is_reported(client: Api, database_url: str):
+    engine = create_async_engine(database_url)
 
     async with engine.begin() as tx:
         await tx.execute(select(func.pg_advisory_xact_lock(RELAY_LOCK)))
@@ -219,7 +151,7 @@ async def test_a_statement_that_runs_for_long_is_named_without_its_values(
 
 
 async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+    async with api(create_app, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
 
@@ -227,12 +159,8 @@ async def test_a_migrated_schema_is_reported_by_its_revision(databases, tokens):
     assert found["version"] != "unknown"
 
 
-def registry(settings: Settings) -> FastAPI:
-    return app.build(ServiceSpec(name="masonry"), settings)
-
-
 async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.scratch(), tokens) as client:
+    async with api(create_app, "registry", databases.scratch(), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         found = await status(client)
 
@@ -242,7 +170,7 @@ async def test_a_schema_that_was_never_made_is_reported(databases: TestDatabases
 
 
 async def test_a_schema_of_a_newer_program_is_reported(databases: TestDatabases, tokens: Tokens):
-    async with api(registry, "registry", databases.migrated("registry"), tokens) as client:
+    async with api(create_app, "registry", databases.migrated("registry"), tokens) as client:
         client.http.headers.update(tokens.headers(Role.OPERATOR))
         async with client.sessions.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = 'tomorrow'"))
@@ -252,7 +180,7 @@ async def test_a_schema_of_a_newer_program_is_reported(databases: TestDatabases,
     assert found["outbox"]["pending"] == 0
 
 
-async def test_what_is_concerned_is_named(client: Api):
+async def test_the_first_names_of_what_is_counted_are_listed(client: Api):
     client.runtime.counts = {"stones": "SELECT 30"}
     client.runtime.names = {"stones": "SELECT 'stone ' || n FROM generate_series(1, 30) n"}
 
@@ -269,7 +197,7 @@ def run_of(queue: str, state: str, minute: int) -> ReplayRow:
     )  # fmt: skip
 
 
-async def test_runs_that_failed_count_until_they_are_asked_for_again(client: Api):
+async def test_a_failed_replay_counts_until_it_is_requested_again(client: Api):
     again, still = "carpentry.saw", "carpentry.glue"
     await store(
         client, run_of(again, "failed", 0), run_of(again, "finished", 1), run_of(still, "failed", 0)
@@ -280,7 +208,7 @@ async def test_runs_that_failed_count_until_they_are_asked_for_again(client: Api
 
 @pytest.fixture
 async def hanging(client: Api) -> AsyncIterator[Api]:
-    """A client whose database takes connections and says nothing."""
+    """A client whose database accepts connections and does not respond."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -296,7 +224,9 @@ async def hanging(client: Api) -> AsyncIterator[Api]:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/status"])
-async def test_a_database_that_hangs_is_alerted_before_anybody_gives_up(hanging: Api, path: str):
+async def test_a_database_that_hangs_is_reported_before_the_client_times_out(
+    hanging: Api, path: str
+):
     answer = (await hanging.http.get(path)).json()
 
     assert DATABASE_SECONDS < TIMEOUT
@@ -315,68 +245,8 @@ async def test_while_the_database_is_away_the_rest_is_reported(client: Api):
     assert found["consumers"]["queues"] == [QUEUE]
 
 
-async def test_an_event_is_traced_through_outbox_inbox_and_dead_letters(client: Api):
-    event, caused, other = uuid4(), uuid4(), uuid4()
-    await store(
-        client,
-        an_event(event, correlation="wall-7", published_at=now(), attempts=1),
-        an_event(caused, correlation="wall-7", causation=event),
-        an_event(other, correlation="wall-8"),
-        InboxRow(queue=QUEUE, event_id=event),
-        InboxRow(queue="carpentry.saw", event_id=event),
-        InboxRow(queue=QUEUE, event_id=other),
-        dead_letter(event, attempts=6),
-        dead_letter(other),
-    )
-
-    found = await trace(client, event)
-
-    assert {row["event_id"] for row in found["events"]} == {str(event), str(caused)}
-    assert [(row["queue"], row["event_id"]) for row in found["processed"]] == [(QUEUE, str(event))]
-    assert [(d["error"], d["attempts"], d["state"]) for d in found["dead_letters"]] == [
-        ("StoneTooHeavy", 6, "dead")
-    ]
-    assert "somebody" not in str(found)
-
-
-async def test_a_correlation_id_leads_to_its_events(client: Api):
-    event = uuid4()
-    await store(client, an_event(event, correlation="wall-9"), an_event(correlation="wall-10"))
-
-    found = await trace(client, "wall-9")
-
-    (row,) = found["events"]
-    assert (row["event_id"], row["correlation_id"]) == (str(event), "wall-9")
-    assert row["published_at"] is None
-
-
-async def test_events_of_other_services_are_looked_up_by_name(client: Api):
-    event, caused = uuid4(), uuid4()
-    await store(client, InboxRow(queue=QUEUE, event_id=event), an_event(caused, causation=event))
-
-    found = await trace(client, "wall-11", event=[str(event)])
-
-    assert [row["event_id"] for row in found["processed"]] == [str(event)]
-    assert [row["event_id"] for row in found["events"]] == [str(caused)]
-
-
-async def test_an_answer_that_does_not_hold_all_says_so(client: Api):
-    await store(client, *(an_event(correlation="wall-12") for _ in range(MOST + 1)))
-
-    found = await trace(client, "wall-12")
-
-    assert (len(found["events"]), found["cut"]) == (MOST, True)
-    assert (await trace(client, "wall-13"))["cut"] is False
-
-
-async def test_what_can_be_no_id_is_refused(client: Api):
-    answer = await client.http.get("/trace/no%20id")
-
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "id")
-
-
-async def test_what_was_sent_long_ago_costs_the_question_nothing(client: Api):
-    """Nothing that waits in the outbox is read by a scan of what was sent."""
+async def test_the_number_of_sent_events_does_not_slow_the_status(client: Api):
+    """Pending rows are found by an index, not by a scan of the sent ones."""
     async with client.sessions() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         plan = await session.scalars(

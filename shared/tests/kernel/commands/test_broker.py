@@ -1,4 +1,4 @@
-"""`taawon broker users` gives each service its own way in, and nothing beside it."""
+"""`taawon broker users` gives each service a user with the rights it needs, and no more."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def asked(rabbitmq, monkeypatch):
-    """Run the command as a deployment does; the vhost it made."""
+def make_users(rabbitmq, monkeypatch):
+    """Runs the command as a deployment does, and returns the vhost that it made."""
     vhost = f"t{uuid.uuid4().hex[:12]}"
     monkeypatch.setenv("TAAWON_RABBIT_MANAGEMENT_URL", rabbitmq.management_url())
 
-    def ask(*services: str, password: str = "first") -> str:
+    def run(*services: str, password: str = "first") -> str:
         for service in services:
             monkeypatch.setenv(f"TAAWON_{service.upper()}_BROKER_PASSWORD", password)
-        run = CliRunner().invoke(
+        done = CliRunner().invoke(
             app, ["users", *services, "--vhost", vhost], catch_exceptions=False
         )
-        assert run.exit_code == 0, run.output
+        assert done.exit_code == 0, done.output
         return vhost
 
-    yield ask
+    yield run
     rabbitmq.management.delete_vhost(vhost)
     for service in ("mill", "kiln"):
         rabbitmq.management.delete_user(service)
 
 
-def test_a_service_may_read_its_own_queues_and_publish_its_own_events(asked, rabbitmq):
-    vhost = asked("mill", "kiln")
+def test_a_service_may_read_its_own_queues_and_publish_its_own_events(make_users, rabbitmq):
+    vhost = make_users("mill", "kiln")
 
     (rights,) = rabbitmq.management.get("users/mill/permissions")
     (topics,) = rabbitmq.management.get("users/mill/topic-permissions")
@@ -46,17 +46,17 @@ def test_a_service_may_read_its_own_queues_and_publish_its_own_events(asked, rab
     assert rabbitmq.management.get("users/mill")["tags"] == []
 
 
-async def test_asked_again_a_user_has_the_new_password(asked, rabbitmq):
-    vhost = asked("mill", password="first")
+async def test_after_a_repeat_a_user_has_the_new_password(make_users, rabbitmq):
+    vhost = make_users("mill", password="first")
 
-    asked("mill", password="second")
+    make_users("mill", password="second")
 
     url = rabbitmq.found.amqp_url("mill", "second", vhost)
     async with await aio_pika.connect(url) as connection:
         assert not connection.is_closed
 
 
-def test_a_service_without_a_password_is_named_and_nobody_is_made(rabbitmq, monkeypatch):
+def test_a_service_without_a_password_is_named_and_no_user_is_made(rabbitmq, monkeypatch):
     monkeypatch.setenv("TAAWON_RABBIT_MANAGEMENT_URL", rabbitmq.management_url())
     monkeypatch.delenv("TAAWON_MILL_BROKER_PASSWORD", raising=False)
 

@@ -1,4 +1,4 @@
-"""`taawon serve` takes its port before anything else, and says so where it can't."""
+"""`taawon serve` binds its port before anything else, and ends with a message where it can't."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_taken_port_is_named_with_the_remedy():
     assert "hidden" not in done.stdout + done.stderr
 
 
-def test_whoever_ends_it_from_the_keyboard_sees_no_failure(tmp_path):
+def test_ending_it_from_the_keyboard_is_no_failure(tmp_path):
     port = free_port()
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(
@@ -52,7 +52,7 @@ def test_whoever_ends_it_from_the_keyboard_sees_no_failure(tmp_path):
             stderr=errors,
         )
         try:
-            assert wait_until(lambda: _lives(port), within=PATIENCE)
+            assert wait_until(lambda: _is_alive(port), within=PATIENCE)
             process.send_signal(signal.SIGINT)
 
             assert process.wait(PATIENCE) == 0
@@ -64,7 +64,7 @@ def test_whoever_ends_it_from_the_keyboard_sees_no_failure(tmp_path):
     assert "Aborted" not in (tmp_path / "errors").read_text()
 
 
-def _lives(port: int) -> bool:
+def _is_alive(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 204
     except httpx.HTTPError:

@@ -1,4 +1,4 @@
-"""What was done, by whom: rows are added, and nothing in the database changes or removes them."""
+"""The audit: rows are added, and no statement changes or removes them."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ async def test_a_change_is_kept_with_who_what_and_the_request_it_came_from(sessi
     assert (row.on_behalf_of, row.after, row.correlation_id) == (behalf, {"height": 3}, "order-7")
 
 
-@pytest.mark.parametrize(("said", "recorded"), [(None, uuid.UUID(int=4)), (audit.NOBODY, None)])
-async def test_what_is_done_for_nobody_is_so_whomever_the_caller_acts_for(
-    session: AsyncSession, said: audit.Nobody | None, recorded: uuid.UUID | None
+@pytest.mark.parametrize(("given", "recorded"), [(None, uuid.UUID(int=4)), (audit.NOBODY, None)])
+async def test_a_change_on_nobodys_behalf_is_recorded_so_whomever_the_caller_acts_for(
+    session: AsyncSession, given: audit.Nobody | None, recorded: uuid.UUID | None
 ):
     acting = Principal(subject=uuid.uuid4(), on_behalf_of=uuid.UUID(int=4))
-    audit.record(session, acting, action="wall raised", on_behalf_of=said)
+    audit.record(session, acting, action="wall raised", on_behalf_of=given)
     await session.flush()
 
     row = (await session.scalars(select(AuditRow))).one()
@@ -53,7 +53,7 @@ async def test_what_is_done_for_nobody_is_so_whomever_the_caller_acts_for(
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"]
 )
-async def test_no_statement_changes_or_removes_what_was_kept(session, statement):
+async def test_no_statement_changes_or_removes_an_audit_row(session, statement):
     audit.record(session, None, action="wall raised")
     await session.flush()
 
@@ -62,8 +62,8 @@ async def test_no_statement_changes_or_removes_what_was_kept(session, statement)
 
 
 @pytest.mark.parametrize(
-    "picture", [{"email": "x"}, {"contact": {"phone": "x"}}, {"a": [{"president": 1}]}]
+    "values", [{"email": "x"}, {"contact": {"phone": "x"}}, {"a": [{"president": 1}]}]
 )
-def test_a_row_that_would_hold_something_personal_is_refused(picture):
+def test_a_row_with_a_personal_field_is_refused(values):
     with pytest.raises(ValueError, match="must not hold"):
-        audit.record(AsyncSession(), None, action="x", after=picture)
+        audit.record(AsyncSession(), None, action="x", after=values)

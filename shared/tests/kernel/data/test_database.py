@@ -1,4 +1,4 @@
-"""Connections: checked when they have rested, dropped when useless, and waited for not too long."""
+"""Connections: tested after a pause, invalidated when unusable, and waited for within limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 def pings(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The connections that were asked whether their server still answers."""
+    """The connections that were tested, one entry for each test."""
     asked: list[object] = []
     really = engine.dialect.do_ping
 
@@ -48,14 +48,14 @@ async def use(engine: AsyncEngine) -> int:
         return int(await connection.scalar(select(1)))
 
 
-async def test_a_connection_in_use_is_not_asked_each_time(engine, pings):
+async def test_a_connection_in_use_is_not_tested_each_time(engine, pings):
     for _ in range(3):
         await use(engine)
 
     assert pings == []
 
 
-async def test_a_connection_that_rested_is_asked_before_its_next_use(engine, pings, monkeypatch):
+async def test_an_idle_connection_is_tested_before_its_next_use(engine, pings, monkeypatch):
     monkeypatch.setattr(database, "IDLE_SECONDS", 0.0)
     await use(engine)
     await use(engine)
@@ -63,7 +63,7 @@ async def test_a_connection_that_rested_is_asked_before_its_next_use(engine, pin
     assert len(pings) == 1
 
 
-async def test_a_connection_cut_while_it_rested_is_replaced(engine, postgres_url, monkeypatch):
+async def test_a_connection_cut_while_idle_is_replaced(engine, postgres_url, monkeypatch):
     monkeypatch.setattr(database, "IDLE_SECONDS", 0.0)
     await use(engine)
     await drop_sessions(postgres_url)
@@ -71,13 +71,13 @@ async def test_a_connection_cut_while_it_rested_is_replaced(engine, postgres_url
     assert await use(engine) == 1
 
 
-def test_a_connection_in_a_state_of_its_own_says_nothing_about_the_message():
+def test_an_error_of_the_state_of_a_connection_counts_as_an_outage():
     error = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is …")
 
     assert is_infrastructure(error)
 
 
-async def test_a_pool_without_a_free_connection_says_nothing_about_the_message(postgres_url: str):
+async def test_a_pool_without_a_free_connection_counts_as_an_outage(postgres_url: str):
     narrow = create_async_engine(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
     async with narrow.connect() as held:
         with pytest.raises(PoolTimeoutError) as waited:
@@ -143,7 +143,7 @@ async def test_a_process_that_falls_silent_between_two_messages_of_a_statement_l
 
 
 async def begin_a_statement(connection: AsyncConnection) -> asyncpg.Connection:
-    """Say what is to be prepared and ask for the answer, as the driver does, and say no more."""
+    """Send the messages with which the driver prepares a statement, and nothing after them."""
     raw = await connection.get_raw_connection()
     assert raw.driver_connection is not None
     text = b"\0SELECT 1\0" + (0).to_bytes(2, "big")
@@ -154,7 +154,7 @@ async def begin_a_statement(connection: AsyncConnection) -> asyncpg.Connection:
 
 
 async def state_of_holder(other: AsyncEngine) -> str:
-    """What the session that has the lock does; a slow machine may look when it is over."""
+    """The state of the session that has the lock, or `gone` where a slow machine looks too late."""
     holder = text(
         "SELECT a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
         " WHERE l.locktype = 'advisory' AND l.objid = :key AND a.query LIKE 'SELECT 1%'"
@@ -168,7 +168,7 @@ async def state_of_holder(other: AsyncEngine) -> str:
         return await eventually(began)
 
 
-async def test_a_statement_without_an_answer_says_that_the_database_is_away(postgres_url: str):
+async def test_a_statement_without_an_answer_counts_as_an_outage(postgres_url: str):
     async with patient(postgres_url, statement_seconds=0.2) as impatient:
         with pytest.raises(Exception) as late:
             async with impatient.begin() as tx:
@@ -188,14 +188,14 @@ async def test_a_connection_that_gave_no_answer_is_not_used_again(postgres_url: 
 
 
 async def session_of(engine: AsyncEngine) -> int:
-    """The session that answers in time; on a busy machine not the first may."""
+    """The id of the first session that answers in time; on a busy machine some may not."""
     while True:
         with contextlib.suppress(TimeoutError):
             async with engine.connect() as connection:
                 return int(await connection.scalar(select(func.pg_backend_pid())))
 
 
-async def test_the_database_knows_its_visitors_by_name(postgres_url: str):
+async def test_the_database_shows_which_process_a_session_belongs_to(postgres_url: str):
     async with patient(postgres_url, name="taawon masonry") as named, named.begin() as tx:
         shown = await tx.scalar(text("SHOW application_name"))
 

@@ -1,4 +1,4 @@
-"""Waking up at commits: whatever ends the listening, it begins again."""
+"""Notifications at commits: whatever ends the listening, it begins again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANNEL = "stones"
 
 
 class Stumbling(NotifyListener):
-    """Its first listening ends by an error."""
+    """A listener whose first connection ends by an error."""
 
     error: Exception | None
 

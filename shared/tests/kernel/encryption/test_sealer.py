@@ -1,4 +1,4 @@
-"""Sealed values: readable with a key, rotated without being read, never without one."""
+"""Sealed values: opened and resealed with the keys, and never without one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 CONTACT = {"name": "Example Person", "phone": "+000000000000"}
 
 
-def test_what_is_sealed_opens_again_and_shows_nothing():
+def test_a_sealed_value_opens_again_and_shows_nothing_of_itself():
     sealed = Sealer([OLD]).seal(CONTACT)
 
     assert Sealer([OLD]).open(sealed) == CONTACT
@@ -25,7 +25,7 @@ def test_the_same_value_is_sealed_differently_each_time():
     assert sealer.seal(CONTACT) != sealer.seal(CONTACT)
 
 
-def test_after_a_rotation_old_values_open_and_are_sealed_anew():
+def test_with_both_keys_old_values_open_and_are_resealed_with_the_new_one():
     sealed = Sealer([OLD]).seal(CONTACT)
     both = Sealer([NEW, OLD])
 
@@ -38,7 +38,7 @@ def test_after_a_rotation_old_values_open_and_are_sealed_anew():
 
 
 @pytest.mark.parametrize("broken", ["", "x", "é", "gAAAAA" + "A" * 80])
-def test_what_no_key_opens_is_unreadable(broken):
+def test_a_value_that_no_key_opens_is_unreadable(broken):
     sealer = Sealer([OLD])
 
     with pytest.raises(Unreadable):
@@ -66,7 +66,7 @@ def test_the_key_of_a_value_is_named_by_its_fingerprint_and_no_key_is_shown():
 
 
 @pytest.mark.parametrize("broken", ["", "x", "é", "gAAAAA" + "A" * 80])
-def test_what_is_not_sealed_has_no_key(broken):
+def test_a_text_that_is_not_sealed_has_no_key(broken):
     assert Sealer([OLD]).key_of(broken) is None
 
 

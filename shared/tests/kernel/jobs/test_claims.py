@@ -1,4 +1,4 @@
-"""Claims: no row twice, no row lost, no key in front of all others for long."""
+"""Claims: no row is done twice, none is lost, and no key delays the others for long."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROWS_READ = text(
     "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
     " WHERE relname = 'work'"
 )
-"""Of the transaction that asks."""
+"""The rows of the table that this transaction has read so far."""
 
 
-async def test_what_one_transaction_holds_another_does_not_get(workshop: Workshop):
+async def test_a_row_that_one_transaction_has_claimed_no_other_gets(workshop: Workshop):
     await workshop.add(3, "a")
     await workshop.add(1, "b")
 
@@ -49,7 +49,7 @@ async def test_two_workers_never_work_one_row_twice(workshop: Workshop):
     assert len(finished) == len(set(finished)) == 200
 
 
-async def test_of_one_key_so_many_rows_are_in_work_and_no_more(workshop: Workshop):
+async def test_of_one_key_no_more_rows_are_claimed_than_the_limit(workshop: Workshop):
     await workshop.add(10, "a")
 
     async with workshop.sessions.begin() as one, workshop.sessions.begin() as other:
@@ -79,7 +79,7 @@ async def test_with_more_keys_than_room_the_longest_due_come_first(workshop: Wor
     assert [row.key for row in rows] == ["d", "a", "c"]
 
 
-async def test_what_is_not_due_yet_waits(workshop: Workshop):
+async def test_a_row_that_is_not_due_yet_is_not_claimed(workshop: Workshop):
     await workshop.add(1, in_seconds=3600)
 
     async with workshop.sessions.begin() as session:
@@ -87,7 +87,7 @@ async def test_what_is_not_due_yet_waits(workshop: Workshop):
 
 
 async def test_a_claim_finds_its_rows_by_the_index(workshop: Workshop):
-    """Whatever waits: 20,000 rows of one key are not read for the first of them."""
+    """Of 20,000 rows of one key not all are read to find the first."""
     await workshop.add(20_000, "many")
     await workshop.add(1, "one")
     async with workshop.engine.begin() as tx:
@@ -130,7 +130,7 @@ async def test_a_settled_row_is_done_or_due_again(workshop: Workshop):
     assert again.id == other.id
 
 
-async def test_a_lease_is_settled_with_the_next_moment_named(workshop: Workshop):
+async def test_a_lease_is_not_settled_without_the_next_due_at(workshop: Workshop):
     await workshop.add(1)
     async with workshop.sessions.begin() as session:
         (row,) = await lease(session, QUEUE, limit=1, per_key=1, seconds=60)
@@ -138,7 +138,7 @@ async def test_a_lease_is_settled_with_the_next_moment_named(workshop: Workshop)
             await settle(session, QUEUE, row, key="b")
 
 
-async def test_of_a_worker_that_is_killed_no_row_is_lost_and_none_done_twice(workshop: Workshop):
+async def test_when_a_worker_is_killed_no_row_is_lost_and_none_done_twice(workshop: Workshop):
     await workshop.add(100)
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, str(Path(__file__).with_name("work.py")), workshop.url),

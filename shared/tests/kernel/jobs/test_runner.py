@@ -1,4 +1,4 @@
-"""The loop of jobs: notified, by the clock, after failures, and at the end."""
+"""The runner of jobs: on notification, by the clock, after failures, and at its end."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ async def test_a_job_works_until_nothing_is_left(workshop: Workshop):
     assert len(await workshop.done()) == 23
 
 
-async def test_what_is_committed_is_worked_on_without_waiting_for_the_clock(workshop: Workshop):
+async def test_a_commit_starts_a_job_without_waiting_for_the_clock(workshop: Workshop):
     await workshop.add(1)
     async with running(workshop.url, working_at(workshop)):
-        await eventually(lambda: nothing_waits(workshop))  # and listens since
+        await eventually(lambda: nothing_waits(workshop))  # it listens now
 
         await workshop.add(1)
         await eventually(lambda: nothing_waits(workshop))
@@ -113,7 +113,7 @@ async def test_a_job_that_fails_backs_off_and_the_others_go_on(workshop: Worksho
 
 
 @pytest.mark.parametrize(
-    ("error", "longest", "alerted"),
+    ("error", "longest", "logged"),
     [
         (ConnectionRefusedError(), LONGEST_OUTAGE_PAUSE_SECONDS, 0),
         (OperationalError("", {}, ConnectionResetError()), LONGEST_OUTAGE_PAUSE_SECONDS, 0),
@@ -121,8 +121,8 @@ async def test_a_job_that_fails_backs_off_and_the_others_go_on(workshop: Worksho
     ],
     ids=["broker", "database", "mistake"],
 )
-async def test_delays_grow_up_to_a_limit_and_end_with_the_first_success(
-    error: Exception, longest: float, alerted: int
+async def test_the_pause_after_failures_grows_up_to_a_limit_and_ends_with_the_first_success(
+    error: Exception, longest: float, logged: int
 ):
     outcomes: list[Exception | None] = [error, error, error, None]
 
@@ -143,7 +143,7 @@ async def test_delays_grow_up_to_a_limit_and_end_with_the_first_success(
         assert await loop.turn()
 
     assert loop.failures == 0
-    assert sum(line["event"] == "background work failed" for line in logs) == alerted
+    assert sum(line["event"] == "background work failed" for line in logs) == logged
 
 
 async def test_stopping_finishes_the_unit_in_hand_and_begins_no_other(workshop: Workshop):
@@ -168,7 +168,7 @@ async def test_stopping_finishes_the_unit_in_hand_and_begins_no_other(workshop: 
     assert await workshop.waiting() == 2
 
 
-async def test_a_unit_that_does_not_end_in_time_is_undone_whole(workshop: Workshop):
+async def test_a_unit_that_does_not_end_in_time_is_rolled_back(workshop: Workshop):
     await workshop.add(3)
     inside = asyncio.Event()
 
@@ -203,7 +203,7 @@ async def test_a_pause_of_an_hour_does_not_hold_up_the_end(workshop: Workshop):
     assert closed == [1]
 
 
-async def test_work_off_works_once_and_raises_what_fails(workshop: Workshop):
+async def test_work_off_does_all_units_once_and_raises_their_errors(workshop: Workshop):
     await workshop.add(12)
 
     assert await work_off(working_at(workshop)) == 3

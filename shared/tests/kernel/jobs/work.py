@@ -1,4 +1,4 @@
-"""A table of work, one of what came of it, and a worker that may run as a process of its own."""
+"""A table of work, a table of what was done, and a worker that may run as a process of its own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Workshop:
     sessions: Sessions
 
     async def add(self, count: int, key: str = "a", *, in_seconds: float = 0.0) -> None:
-        """Rows that are due after so long; negative: since so long."""
+        """Add rows that are due in so many seconds, or since so many where it is negative."""
         statement = text(
             "INSERT INTO work (key, due_at)"
             " SELECT :key, clock_timestamp() + make_interval(secs => :secs)"

@@ -1,4 +1,4 @@
-"""A virtual host and databases of the test's own."""
+"""A virtual host for each test, with a service that publishes and one that consumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from devkit.pytest_plugin import TestDatabases, Vhost
 from devkit.rabbitmq import RabbitNode
 from shared.kernel.messaging.topology import BrokerUser
 
-from .harness import Yard, yard
+from .harness import EventSource, event_source
 
 # A small disk needs an engine; the header of the run says whether one answers.
 collect_ignore = [] if engine_answers() else ["test_full_disk.py"]
@@ -24,9 +24,9 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test in this folder is about what the broker and the database do, also when they end.
+    """Mark every test in this folder as one of the servers, and ignore sockets left by the client.
 
-    The client leaves the socket of an attempt that was broken off to the collector.
+    The client leaves the socket of an interrupted connection attempt to the garbage collector.
     """
     for item in items:
         if HERE in item.path.parents:
@@ -35,22 +35,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def site(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
-    """Masons build, carpenters listen."""
-    vhost = vhosts("masonry", "carpentry")
-    yield vhost
-    vhost.broker.management.delete_vhost(vhost.name)
+def vhost(vhosts: Callable[..., Vhost]) -> Iterator[Vhost]:
+    """A virtual host with two services: masonry publishes, carpentry consumes."""
+    made = vhosts("masonry", "carpentry")
+    yield made
+    made.broker.management.delete_vhost(made.name)
 
 
 @pytest.fixture
-async def kernel(site: Vhost, databases: TestDatabases) -> AsyncIterator[Yard]:
-    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
+async def source(vhost: Vhost, databases: TestDatabases) -> AsyncIterator[EventSource]:
+    async with event_source(vhost.admin_url, vhost.url("masonry"), databases.kernel()) as made:
         yield made
 
 
 @pytest.fixture(scope="package")
 def own_broker(run_folder: Path) -> Iterator[Broker]:
-    """A broker that a test may stop, kill and start: nobody else is connected to it."""
+    """A broker that a test may stop, kill and start, for no other test uses it at that time."""
     folder = run_folder / "own-broker"
     node = RabbitNode(folder)
     try:
@@ -61,5 +61,5 @@ def own_broker(run_folder: Path) -> Iterator[Broker]:
             broker.add_service_user(BrokerUser(name))
         yield broker
     finally:
-        node.kill()  # nothing in it is worth the time of an orderly stop
+        node.kill()  # an orderly stop takes longer, and nothing in it is needed any more
         node.stop()

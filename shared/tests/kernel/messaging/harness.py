@@ -1,4 +1,4 @@
-"""A made-up service: its events, a processor for them, and a client of the broker."""
+"""Two made-up services, masonry and carpentry: events, processes, and a client of the broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from devkit.pytest_plugin import PATIENCE, eventually, test_settings
 from shared.contracts.base import Event
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
-from shared.kernel.data.tables import OutboxRow
+from shared.kernel.data.tables import DeadLetterRow, OutboxRow
 from shared.kernel.messaging import outbox, topology, wire
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.message_processor import MessageProcessor
@@ -54,7 +54,7 @@ class StoneCut(Event):
 
 
 class BeamRaised(Event):
-    """A beam was raised: an event of another trade, which masons may not publish."""
+    """A beam was raised: an event of carpentry, which masonry may not publish."""
 
     topic: ClassVar[str] = "carpentry.beam.raised.v1"
     aggregate_field: ClassVar[str] = "beam_id"
@@ -67,8 +67,8 @@ def a_stone(number: int = 0, stone_id: UUID | None = None) -> StoneLaid:
 
 
 @dataclass
-class Yard:
-    """The masons' database, their way to the broker, and their relay."""
+class EventSource:
+    """The service that publishes: its database, its connection to the broker, its relay."""
 
     admin_url: str
     database_url: str
@@ -79,7 +79,7 @@ class Yard:
     relay: Relay
 
     async def write(self, *events: Event) -> None:
-        """Commit events to the outbox, each in the order given."""
+        """Commit events to the outbox in this order."""
         async with self.sessions.begin() as session:
             for event in events:
                 outbox.add(session, event)
@@ -109,14 +109,14 @@ class Yard:
 
 
 @asynccontextmanager
-async def yard(
+async def event_source(
     admin_url: str, amqp_url: str, database_url: str, *, consumers: Iterable[Any] = (), **relay: Any
-) -> AsyncIterator[Yard]:
+) -> AsyncIterator[EventSource]:
     await topology.apply(admin_url, DELAYS, consumers)
     engine = make_engine(database_url)
     publisher = Publisher(amqp_url, timeout=PATIENCE)
     try:
-        yield Yard(
+        yield EventSource(
             admin_url=admin_url,
             database_url=database_url,
             amqp_url=amqp_url,
@@ -132,7 +132,7 @@ async def yard(
 
 @asynccontextmanager
 async def working(*jobs: Any) -> AsyncIterator[None]:
-    """These coroutines run meanwhile, and are cancelled and waited for at the end."""
+    """Run these coroutines inside; cancel them and wait for their end afterwards."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -153,7 +153,7 @@ async def channel_of(url: str) -> AsyncIterator[AbstractChannel]:
 
 @asynccontextmanager
 async def open_queue(admin_url: str, topic: str = "#") -> AsyncIterator[AbstractQueue]:
-    """A queue that sees the events published meanwhile."""
+    """A queue that receives the events of a topic that are published inside."""
     async with channel_of(admin_url) as channel:
         queue = await channel.declare_queue(f"seen-{uuid.uuid4().hex[:6]}", exclusive=True)
         await queue.bind(topology.EVENTS, topic)
@@ -168,32 +168,42 @@ async def received(queue: AbstractQueue) -> AbstractIncomingMessage:
 
 async def numbers(queue: AbstractQueue, many: int) -> list[int]:
     """The numbers of so many stones, in order of arrival."""
-    got = [await received(queue) for _ in range(many)]
-    return [StoneLaid.model_validate_json(message.body).number for message in got]
+    messages = [await received(queue) for _ in range(many)]
+    return [StoneLaid.model_validate_json(message.body).number for message in messages]
 
 
 @dataclass
 class RunningService:
-    """A service that listens: its runtime and the number of times each handler was called."""
+    """A service that consumes: its runtime, and the addresses of its servers."""
 
     runtime: Runtime
     sessions: Sessions
     admin_url: str
     amqp_url: str
     database_url: str
-    calls: list[Event] = field(default_factory=list)
 
     @property
     def processor(self) -> MessageProcessor:
         assert self.runtime.processor is not None
         return self.runtime.processor
 
+    async def count(self, table: Any) -> int:
+        """How many rows the table has."""
+        async with self.sessions() as session:
+            return int(await session.scalar(select(func.count()).select_from(table)) or 0)
+
+    async def dead_letters(self, state: str = "dead") -> list[DeadLetterRow]:
+        """The dead letters in this state, the oldest first."""
+        query = select(DeadLetterRow).where(DeadLetterRow.state == state)
+        async with self.sessions() as session:
+            return list(await session.scalars(query.order_by(DeadLetterRow.id)))
+
 
 @asynccontextmanager
 async def running_service(
     consumers: Consumers, admin_url: str, amqp_url: str, database_url: str, **overrides: Any
 ) -> AsyncIterator[RunningService]:
-    """The service runs as in production: consumers, collector, and no relay of its own."""
+    """Run a service as in production, with consumers and collector, but without its relay."""
     await topology.apply(admin_url, DELAYS, consumers.consumers)
     settings = test_settings(
         consumers.service,
@@ -216,7 +226,7 @@ async def running_service(
 
 
 def message_of(event: Event, **changes: Any) -> aio_pika.Message:
-    """The event as the relay sends it; `changes` are properties that are otherwise."""
+    """The event as the relay sends it; `changes` are properties that differ."""
     made = wire.message(
         event_id=event.event_id,
         topic=event.topic,

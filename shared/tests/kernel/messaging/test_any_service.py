@@ -1,4 +1,4 @@
-"""Events that any service may emit: taken under whatever name, from nobody but its owner."""
+"""Events that any service may publish: consumed under every name, but from its owner alone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from shared.contracts.base import Event
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging.consumers import Consumers
 
-from .harness import Yard, message_of, post, running_service
+from .harness import EventSource, message_of, post, running_service
 
 
 class WorkFinished(Event):
-    """Some trade has finished some work."""
+    """Some service has finished some work."""
 
     topic: ClassVar[str] = "service.work.finished.v1"
     any_service: ClassVar[bool] = True
@@ -29,13 +29,13 @@ class WorkFinished(Event):
 
 
 class WallFinished(WorkFinished):
-    """A wall was finished, say the masons."""
+    """A wall was finished, says masonry."""
 
     topic: ClassVar[str] = "masonry.work.finished.v1"
 
 
 class RoofFinished(WorkFinished):
-    """A roof was finished, say the carpenters."""
+    """A roof was finished, says carpentry."""
 
     topic: ClassVar[str] = "carpentry.work.finished.v1"
 
@@ -44,7 +44,7 @@ def finished_work_consumer() -> tuple[Consumers, list[WorkFinished]]:
     consumers, received = Consumers("carpentry"), list[WorkFinished]()
 
     async def note_work(event: WorkFinished, session: AsyncSession) -> None:
-        """Whatever is finished is noted."""
+        """Note the finished work."""
         received.append(event)
 
     consumers.on(WorkFinished, queue="note_work")(note_work)
@@ -62,7 +62,7 @@ def finished_work_consumer() -> tuple[Consumers, list[WorkFinished]]:
         (None, False),
     ],
 )
-def test_a_topic_is_one_of_them_by_what_comes_after_the_service(topic, is_one):
+def test_the_part_of_a_topic_after_the_service_says_whether_an_event_is_one_of_them(topic, is_one):
     assert WorkFinished.is_type(topic) is is_one
 
 
@@ -71,16 +71,16 @@ def test_an_event_of_one_service_has_its_own_topic_alone():
     assert not WallFinished.is_type(RoofFinished.topic)
 
 
-async def test_what_a_service_emits_under_its_own_name_is_taken(
-    kernel: Yard, site: Vhost, databases: TestDatabases
+async def test_an_event_that_a_service_publishes_under_its_own_name_is_consumed(
+    source: EventSource, vhost: Vhost, databases: TestDatabases
 ):
     consumers, received = finished_work_consumer()
     wall = WallFinished(work_id=uuid.uuid4())
 
     async with running_service(
-        consumers, site.admin_url, site.url("carpentry"), databases.kernel()
+        consumers, vhost.admin_url, vhost.url("carpentry"), databases.kernel()
     ):
-        await kernel.publish(wall)
+        await source.publish(wall)
         await eventually(lambda: received, within=30)
 
     assert [(event.event_id, event.work_id) for event in received] == [
@@ -88,18 +88,20 @@ async def test_what_a_service_emits_under_its_own_name_is_taken(
     ]
 
 
-async def test_nobody_emits_under_the_name_of_another(site: Vhost, databases: TestDatabases):
+async def test_no_service_publishes_under_the_name_of_another(
+    vhost: Vhost, databases: TestDatabases
+):
     consumers, received = finished_work_consumer()
     roof = RoofFinished(work_id=uuid.uuid4())
     forged = message_of(roof)
 
     async with running_service(
-        consumers, site.admin_url, site.url("carpentry"), databases.kernel()
+        consumers, vhost.admin_url, vhost.url("carpentry"), databases.kernel()
     ) as receiver:
         with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await post(site.url("masonry"), forged, roof.topic)
-        # Let in by the broker where the routing key is its own, the type is still another's.
-        await post(site.url("masonry"), forged, WallFinished.topic)
+            await post(vhost.url("masonry"), forged, roof.topic)
+        # The broker lets it pass where the routing key is the sender's own; the type is not.
+        await post(vhost.url("masonry"), forged, WallFinished.topic)
 
         async def refused() -> str | None:
             async with receiver.sessions() as session:

@@ -1,9 +1,8 @@
-"""Messages from an attacker or a broken sender: each kept as a dead letter, and nothing stuck."""
+"""Messages of an attacker or a broken sender: each becomes a dead letter and blocks no other."""
 
 from __future__ import annotations
 
 import gzip
-import struct
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import aio_pika
 import pytest
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelPreconditionFailed
-from pamqp import commands
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
@@ -41,13 +38,14 @@ from .harness import (
     post,
     running_service,
 )
+from .raw_messages import nested, raw
 
 SECRET = "a private value"
 QUEUE = "carpentry.take_stone"
 
 
 class Carpenters:
-    """A service that takes stones one after the other: what is stuck holds up all the rest."""
+    """A service that takes stones one by one, so that a stuck message blocks all others."""
 
     def __init__(self) -> None:
         self.consumers = Consumers("carpentry")
@@ -131,34 +129,29 @@ def carpenters() -> Carpenters:
 
 
 @pytest.fixture
-async def at_work(carpenters: Carpenters, site: Vhost, databases: TestDatabases) -> Any:
+async def service(carpenters: Carpenters, vhost: Vhost, databases: TestDatabases) -> Any:
     url = databases.kernel()
     async with running_service(
-        carpenters.consumers, site.admin_url, site.url("carpentry"), url
-    ) as h:
-        yield h
+        carpenters.consumers, vhost.admin_url, vhost.url("carpentry"), url
+    ) as service:
+        yield service
 
 
-async def stored_dead_letters(h: RunningService) -> list[DeadLetterRow]:
-    async with h.sessions() as session:
-        return list(await session.scalars(select(DeadLetterRow).order_by(DeadLetterRow.id)))
-
-
-async def lay(site: Vhost, message: aio_pika.Message) -> None:
-    await post(site.url("masonry"), message, StoneLaid.topic)
+async def lay(vhost: Vhost, message: aio_pika.Message) -> None:
+    await post(vhost.url("masonry"), message, StoneLaid.topic)
 
 
 async def dies(
-    h: RunningService, site: Vhost, carpenters: Carpenters, message: aio_pika.Message
+    service: RunningService, vhost: Vhost, carpenters: Carpenters, message: aio_pika.Message
 ) -> Any:
-    """Send it and a good one behind it; the good one is taken, and this is the other's letter."""
-    before, number = len(await stored_dead_letters(h)), len(carpenters.taken) + 1
-    await lay(site, message)
-    await lay(site, message_of(a_stone(number)))
+    """Send the message and a good one behind it, which is taken; the first one's dead letter."""
+    before, number = len(await service.dead_letters()), len(carpenters.taken) + 1
+    await lay(vhost, message)
+    await lay(vhost, message_of(a_stone(number)))
     await eventually(lambda: carpenters.taken[-1:] == [number])
 
     async def kept() -> list[DeadLetterRow]:
-        return (await stored_dead_letters(h))[before:]
+        return (await service.dead_letters())[before:]
 
     (row,) = await eventually(kept)
     return row
@@ -171,31 +164,31 @@ def is_kept_well(row: Any, error: str) -> bool:
 
 
 async def test_a_wrong_body_is_kept_with_its_class_and_the_next_message_goes_through(
-    at_work: RunningService, site, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for name, (content, error) in BODIES.items():
-        row = await dies(at_work, site, carpenters, message_of(a_stone(), body=content))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(), body=content))
         assert is_kept_well(row, error), name
         assert (row.attempts, row.body) == (1, content), name
 
-    assert await depth(site.admin_url, QUEUE) == 0
+    assert await depth(vhost.admin_url, QUEUE) == 0
 
 
 async def test_wrong_properties_are_kept_with_their_class(
-    at_work: RunningService, site, carpenters
+    service: RunningService, vhost, carpenters
 ):
     for name, (changes, error) in PROPERTIES.items():
-        row = await dies(at_work, site, carpenters, message_of(a_stone(), **changes))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(), **changes))
         assert is_kept_well(row, error), name
 
 
-async def test_a_message_without_an_id_is_kept(at_work: RunningService, site, carpenters):
+async def test_a_message_without_an_id_is_kept(service: RunningService, vhost, carpenters):
     for message in (raw(message_id=None), raw(message_id=b"")):
-        row = await dies(at_work, site, carpenters, message)
+        row = await dies(service, vhost, carpenters, message)
         assert is_kept_well(row, "WrongMessage(the message id is not a UUID)")
 
 
-async def test_what_is_odd_but_clear_is_taken(at_work: RunningService, site, carpenters):
+async def test_what_is_unusual_but_unambiguous_is_taken(service: RunningService, vhost, carpenters):
     odd = {
         "just ahead of us": at(soon(minutes=4)),
         "long ago": at("2020-02-03T04:05:06+01:00"),
@@ -205,13 +198,13 @@ async def test_what_is_odd_but_clear_is_taken(at_work: RunningService, site, car
     }
 
     for content in odd.values():
-        await lay(site, message_of(a_stone(), body=content))
+        await lay(vhost, message_of(a_stone(), body=content))
     huge = {f"h{n}": "x" * 1000 for n in range(60)}
-    await lay(site, message_of(a_stone(8), headers={**huge, "x": [{"a": None}], "n": -(2**63)}))
+    await lay(vhost, message_of(a_stone(8), headers={**huge, "x": [{"a": None}], "n": -(2**63)}))
     await eventually(lambda: len(carpenters.taken) == len(odd) + 1)
 
     assert sorted(carpenters.taken) == [-1, -1, -1, -1, -1, 8]
-    assert await stored_dead_letters(at_work) == []
+    assert await service.dead_letters() == []
 
 
 FORGED_ATTEMPTS = [
@@ -229,62 +222,16 @@ FORGED_ATTEMPTS = [
 
 
 @pytest.mark.parametrize("error", [NotFound()], ids=["early"])
-async def test_forged_attempts_neither_stop_a_consumer_nor_spare_or_cost_attempts(
-    at_work: RunningService, site, carpenters, error
+async def test_a_forged_number_of_attempts_does_not_change_how_often_a_message_is_tried(
+    service: RunningService, vhost, carpenters, error
 ):
     carpenters.error = error
     huge = {f"h{n}": "x" * 1000 for n in range(120)}
     for forged in FORGED_ATTEMPTS:
         headers = {failure.ATTEMPTS: forged, failure.FIRST_FAILED: "x" * 900, **huge}
-        row = await dies(at_work, site, carpenters, message_of(a_stone(-1), headers=headers))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(-1), headers=headers))
         assert (row.error, row.attempts) == ("NotFound", len(DELAYS) + 1), forged
         assert not [name for name in row.headers if name.startswith("h")]
-
-
-class Raw(commands.Basic.Properties):
-    """Properties whose bytes are what an attacker makes them."""
-
-    def __init__(self, *, user: bytes, headers: bytes = b"", **parts: bytes | None) -> None:
-        super().__init__()
-        message_id = parts.get("message_id", str(uuid.uuid4()).encode())
-        kind = parts.get("type", StoneLaid.topic.encode())
-        timestamp = parts.get("timestamp", struct.pack(">Q", 1_790_000_000))
-        flags = 1 << 13 | (message_id is not None) << 7 | 1 << 6 | 1 << 5 | 1 << 4
-        self.raw = b"".join(
-            [
-                struct.pack(">H", flags),
-                struct.pack(">I", len(headers)) + headers,
-                *(struct.pack("B", len(text)) + text for text in [message_id] if text is not None),
-                timestamp,
-                *(struct.pack("B", len(text)) + text for text in [kind, user]),
-            ]
-        )
-
-    def marshal(self) -> bytes:
-        return self.raw
-
-
-class RawMessage(aio_pika.Message):
-    """A message that leaves with raw properties."""
-
-    raw: Raw
-
-    @property
-    def properties(self) -> Any:
-        return self.raw
-
-
-def raw(**parts: bytes | None) -> RawMessage:
-    made = RawMessage(a_stone(-1).model_dump_json().encode())
-    made.raw = Raw(user=b"masonry", **parts)
-    return made
-
-
-def nested(depth: int) -> bytes:
-    table = b""
-    for _ in range(depth):
-        table = b"\x01aF" + struct.pack(">I", len(table)) + table
-    return table
 
 
 UNDECODABLE = {
@@ -297,37 +244,39 @@ UNDECODABLE = {
 }
 
 
-async def test_properties_that_the_client_cant_decode_silence_nobody(
-    at_work: RunningService, site, carpenters
+async def test_properties_that_the_client_cannot_decode_stop_no_consumer(
+    service: RunningService, vhost, carpenters
 ):
     for name, message in UNDECODABLE.items():
-        row = await dies(at_work, site, carpenters, message)
+        row = await dies(service, vhost, carpenters, message)
         assert row.error.startswith(("WrongMessage(properties or headers", failure.FORGED)), name
         assert StoneLaid.model_validate_json(row.body).number == -1, name
 
-    assert at_work.runtime.consuming
+    assert service.runtime.consuming
 
 
-async def test_the_collector_bears_them_too(at_work: RunningService, site):
+async def test_properties_that_the_client_cannot_decode_do_not_stop_the_collector(
+    service: RunningService, vhost
+):
     """Every service may write to the dead-letter exchange, and the collector reads it."""
     for count, message in enumerate(UNDECODABLE.values(), start=1):
-        await post(site.url("masonry"), message, QUEUE, exchange=topology.DEAD)
-        await eventually(lambda count=count: _many(at_work, count))
+        await post(vhost.url("masonry"), message, QUEUE, exchange=topology.DEAD)
+        await eventually(lambda count=count: _many(service, count))
     deep = raw(headers=nested(300))
-    await post(site.url("masonry"), deep, QUEUE, exchange=topology.DEAD)
+    await post(vhost.url("masonry"), deep, QUEUE, exchange=topology.DEAD)
 
-    rows = await eventually(lambda: _many(at_work, len(UNDECODABLE) + 1))
+    rows = await eventually(lambda: _many(service, len(UNDECODABLE) + 1))
     assert {row.error for row in rows[:-1]} == {failure.FORGED}
     assert (rows[-1].error, rows[-1].headers) == (dead_letters.LIMIT_REACHED, {})
 
 
-async def _many(h: RunningService, count: int) -> list[DeadLetterRow]:
-    rows = await stored_dead_letters(h)
+async def _many(service: RunningService, count: int) -> list[DeadLetterRow]:
+    rows = await service.dead_letters()
     return rows if len(rows) >= count else []
 
 
-async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
-    at_work: RunningService, site, carpenters, monkeypatch
+async def test_a_message_that_fails_and_cannot_be_sent_on_is_dead_lettered_by_its_queue(
+    service: RunningService, vhost, carpenters, monkeypatch
 ):
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError(SECRET)
@@ -336,51 +285,53 @@ async def test_a_message_that_can_neither_work_nor_be_sent_on_leaves_by_the_net(
     monkeypatch.setattr(message_processor, "failed_copy", broken)
 
     with capture_logs() as logs:
-        row = await dies(at_work, site, carpenters, message_of(a_stone(-1)))
+        row = await dies(service, vhost, carpenters, message_of(a_stone(-1)))
 
     assert (row.error, SECRET in str(row.headers)) == (
         "delivery limit of the broker reached",
         False,
     )
-    # It waits for us, so no server is blamed.
+    # The defect is ours, so no server is named as the cause.
     assert {line["cause"] for line in logs if line["event"] == "consumer paused"} == {None}
 
 
-async def test_nobody_writes_straight_into_anothers_queue(
-    at_work: RunningService, site, carpenters
+async def test_no_service_may_publish_to_the_queue_of_another_directly(
+    service: RunningService, vhost, carpenters
 ):
-    async with channel_of(site.url("masonry")) as channel:
+    async with channel_of(vhost.url("masonry")) as channel:
         with pytest.raises((ChannelAccessRefused, AMQPError)):
             await channel.default_exchange.publish(message_of(a_stone()), QUEUE)
-    await lay(site, message_of(a_stone(1)))
+    await lay(vhost, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
 
 
-async def test_the_broker_refuses_anothers_name(at_work: RunningService, site, carpenters):
+async def test_the_broker_refuses_the_user_id_of_another(
+    service: RunningService, vhost, carpenters
+):
     for forged in ("carpentry", "guest", "x"):
         with pytest.raises(ChannelPreconditionFailed):
-            await lay(site, message_of(a_stone(), user_id=forged))
-    await lay(site, message_of(a_stone(1)))
+            await lay(vhost, message_of(a_stone(), user_id=forged))
+    await lay(vhost, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
-    assert await stored_dead_letters(at_work) == []
+    assert await service.dead_letters() == []
 
 
-async def test_a_version_nobody_listens_to_is_set_aside_and_hurts_nobody(
-    at_work: RunningService, site, carpenters
+async def test_a_version_that_nobody_consumes_goes_to_the_unrouted_queue(
+    service: RunningService, vhost, carpenters
 ):
     topic = "masonry.stone.laid.v9"
 
-    await post(site.url("masonry"), message_of(a_stone(), type=topic), topic)
-    await lay(site, message_of(a_stone(1)))
+    await post(vhost.url("masonry"), message_of(a_stone(), type=topic), topic)
+    await lay(vhost, message_of(a_stone(1)))
 
     await eventually(lambda: carpenters.taken == [1])
-    assert await eventually(lambda: depth(site.admin_url, topology.UNROUTED)) == 1
+    assert await eventually(lambda: depth(vhost.admin_url, topology.UNROUTED)) == 1
 
 
 @pytest.mark.parametrize("run", ["x" * 81, "a\0b", "a\nb"], ids=["long", "nul", "line"])
-async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
+async def test_a_malformed_name_of_a_run_is_refused(vhost: Vhost, databases, run):
     consumers, taken = Consumers("carpentry"), []
 
     @consumers.on(StoneLaid, prefetch=1, projection=["stone"], queue="keep_stone")
@@ -388,16 +339,16 @@ async def test_a_run_that_is_no_name_is_refused(site: Vhost, databases, run):
         taken.append(event.number)
 
     url = databases.kernel()
-    async with running_service(consumers, site.admin_url, site.url("carpentry"), url) as h:
+    async with running_service(consumers, vhost.admin_url, vhost.url("carpentry"), url) as service:
         for name, number in ((run, 1), ("7", 2)):
-            await lay(site, message_of(a_stone(number), headers={topology.RUN_HEADER: name}))
-        (row,) = await eventually(lambda: stored_dead_letters(h))
+            await lay(vhost, message_of(a_stone(number), headers={topology.RUN_HEADER: name}))
+        (row,) = await eventually(lambda: service.dead_letters())
         await eventually(lambda: taken == [2])
 
     assert row.error == "WrongMessage(x-taawon-run is no name of a run)"
 
 
-def test_five_minutes_are_more_than_clocks_ever_differ():
+def test_a_time_more_than_five_minutes_ahead_of_our_clock_is_refused():
     decoding._refuse_impossible_time(datetime.now(UTC) + timedelta(minutes=4, seconds=59))
 
     with pytest.raises(failure.WrongMessage):

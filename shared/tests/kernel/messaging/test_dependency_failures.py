@@ -1,4 +1,4 @@
-"""Servers that refuse us or have no room: cause and remedy are said, and nothing is lost."""
+"""Servers that refuse a service or have no room: the cause is named, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.kernel.runtime import Runtime
 from shared.kernel.service import background, consuming, lifespan
 from shared.kernel.service.spec import ServiceSpec
 
-from .harness import DELAYS, StoneLaid, a_stone, numbers, open_queue, working, yard
+from .harness import DELAYS, StoneLaid, a_stone, event_source, numbers, open_queue, working
 
 consumers = Consumers("carpentry")
 
@@ -42,10 +42,10 @@ async def consume(event: StoneLaid, session: object) -> None:
 
 @asynccontextmanager
 async def restarted_with(broker: BrokerNode, setting: str) -> AsyncIterator[None]:
-    """The broker with one more line of configuration, and at the end without it again."""
+    """Restart the broker with one more line of configuration, and at the end without it."""
     node = broker.found.server
     assert isinstance(node, RabbitNode)
-    file = node.own / "conf.d" / "90-hardship.conf"
+    file = node.own / "conf.d" / "90-test.conf"
     file.parent.mkdir(exist_ok=True)
     node.account.give(file.parent)
     file.write_text(f"{setting}\n")
@@ -67,14 +67,14 @@ async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
     own_broker: BrokerNode, databases: TestDatabases
 ):
     url = own_broker.url_of("masonry")
-    async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
+    async with event_source(own_broker.admin_url(), url, databases.kernel()) as made:
         made.publisher.timeout = 2
         with capture_logs() as logs:
             async with (
                 restarted_with(own_broker, "vm_memory_high_watermark.absolute = 1MB"),
                 working(made.relay.run()),
             ):
-                # A kill may take what was declared a moment before.
+                # A kill may lose what was declared a moment before.
                 await topology.apply(made.admin_url, DELAYS, ())
                 # The broker takes messages until it has measured its memory.
                 on = await eventually(lambda: asyncio.to_thread(alarms, own_broker.management))
@@ -96,7 +96,7 @@ async def test_while_the_memory_alarm_is_on_events_wait_and_none_is_lost(
 
 @asynccontextmanager
 async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
-    """The service runs, whether it gets anywhere or not."""
+    """Run the service, whether its servers can be reached or not."""
     settings = test_settings(
         "carpentry",
         database_url,
@@ -116,7 +116,7 @@ async def carpentry(database_url: str, amqp_url: str) -> AsyncIterator[Runtime]:
         assert runtime.publisher is not None
         await runtime.publisher.close()
         await engine.dispose()
-        gc.collect()  # connections whose closing was cut off, before another test finds them
+        gc.collect()  # connections whose closing was cut off would warn in another test
 
 
 async def ready(runtime: Runtime) -> tuple[int, dict[str, dict[str, str]]]:
@@ -124,12 +124,12 @@ async def ready(runtime: Runtime) -> tuple[int, dict[str, dict[str, str]]]:
     return answer.status_code, json.loads(bytes(answer.body))
 
 
-def nobody_there(site: Vhost) -> str:
+def nobody_there(vhost: Vhost) -> str:
     return "amqp://carpentry:secret@127.0.0.1:1/"
 
 
-def no_queue(site: Vhost) -> str:
-    return site.url("carpentry")
+def no_queue(vhost: Vhost) -> str:
+    return vhost.url("carpentry")
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def no_queue(site: Vhost) -> str:
         (no_queue, outage_causes.BROKER_QUEUES),
     ],
 )
-async def test_what_keeps_a_service_from_listening_is_named(
-    site: Vhost, databases: TestDatabases, address, cause: outage_causes.Cause
+async def test_what_keeps_a_service_from_consuming_is_named(
+    vhost: Vhost, databases: TestDatabases, address, cause: outage_causes.Cause
 ):
     with capture_logs() as logs:
-        async with carpentry(databases.kernel(), address(site)) as runtime:
+        async with carpentry(databases.kernel(), address(vhost)) as runtime:
             await eventually(lambda: runtime.not_consuming_because)
             status, said = await ready(runtime)
 
@@ -173,7 +173,7 @@ def test_a_refused_login_is_distinguished(refusal: Exception, cause: outage_caus
     assert outage_causes.of_broker(refusal) == cause
 
 
-async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
+async def test_a_service_ends_while_its_broker_accepts_connections_and_does_not_respond(
     databases: TestDatabases,
 ):
     called, hung_up = asyncio.Event(), asyncio.Event()
@@ -194,10 +194,10 @@ async def test_a_service_ends_while_its_broker_takes_the_call_and_says_nothing(
         await eventually(lambda: asyncio.all_tasks() <= before)
 
 
-async def test_a_service_that_listens_names_no_cause(site: Vhost, databases: TestDatabases):
-    async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
+async def test_a_service_that_consumes_names_no_cause(vhost: Vhost, databases: TestDatabases):
+    async with carpentry(databases.kernel(), vhost.url("carpentry")) as runtime:
         await eventually(lambda: runtime.not_consuming_because)
-        await topology.apply(site.admin_url, DELAYS, consumers.consumers)
+        await topology.apply(vhost.admin_url, DELAYS, consumers.consumers)
         await eventually(lambda: runtime.consuming)
 
         assert await ready(runtime) == (
@@ -226,14 +226,14 @@ class Interrupted(Broker):
 
 
 async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
-    site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
+    vhost: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(consuming, "Broker", Interrupted)
     monkeypatch.setattr(topology, "SETTLE_SECONDS", 0)
-    await topology.apply(site.admin_url, DELAYS, consumers.consumers)
+    await topology.apply(vhost.admin_url, DELAYS, consumers.consumers)
 
     with capture_logs() as logs:
-        async with carpentry(databases.kernel(), site.url("carpentry")) as runtime:
+        async with carpentry(databases.kernel(), vhost.url("carpentry")) as runtime:
             await eventually(lambda: runtime.consuming)
 
     said = [line for line in logs if line["event"] == "broker or topology not ready"]
@@ -241,7 +241,7 @@ async def test_a_connection_that_closes_before_its_first_channel_is_made_anew(
 
 
 class Stumbling(Consumers):
-    """Consumers whose first subscription fails in a way that nobody thought of."""
+    """Consumers whose first subscription fails with an unexpected error."""
 
     stumbled = False
 
@@ -252,14 +252,14 @@ class Stumbling(Consumers):
         super().attach(broker, process)
 
 
-async def test_a_service_whose_listening_fails_says_so_and_listens_again(
-    site: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
+async def test_a_service_whose_subscription_fails_logs_it_and_subscribes_again(
+    vhost: Vhost, databases: TestDatabases, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(background, "RESTART_SECONDS", 0)
     stumbling = Stumbling("carpentry")
     stumbling.on(StoneLaid, queue="consume")(consume)
-    await topology.apply(site.admin_url, DELAYS, stumbling.consumers)
-    settings = test_settings("carpentry", databases.kernel(), amqp_url=site.url("carpentry"))
+    await topology.apply(vhost.admin_url, DELAYS, stumbling.consumers)
+    settings = test_settings("carpentry", databases.kernel(), amqp_url=vhost.url("carpentry"))
 
     spec = ServiceSpec(name="carpentry", consumers=stumbling)
 
@@ -289,7 +289,7 @@ async def test_what_keeps_a_service_from_its_database_is_named(
     databases: TestDatabases, changed, cause: outage_causes.Cause
 ):
     async with carpentry(changed(databases.kernel()), "amqp://x:y@127.0.0.1:1/") as runtime:
-        # On a machine without a moment to spare a refusal may first come too late to be read.
+        # On a busy machine the first refusal may come after the time limit.
         status, said = await eventually(lambda: _named(runtime, cause))
 
     assert (status, said["checks"]["database"]) == (503, False)

@@ -1,4 +1,4 @@
-"""What a person had erased stays out of dead letters that are kept in the same moment."""
+"""What a person had erased stays out of dead letters that are stored at the same moment."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_dead_letter_kept_during_an_erasure_is_kept_without_the_person(
 
 
 async def waits(sessions: Sessions) -> bool:
-    """Whether anybody waits for such a lock."""
+    """Whether any transaction waits for an advisory lock."""
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
     async with sessions() as session:
         return bool(await session.scalar(text(query)))

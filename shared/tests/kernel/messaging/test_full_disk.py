@@ -1,4 +1,4 @@
-"""PostgreSQL on a disk without room: what cannot be written waits, is named, and is not lost."""
+"""PostgreSQL on a full disk: messages wait, the cause is named, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from devkit.containers import PostgresContainer
@@ -40,7 +40,7 @@ consumers = Consumers("carpentry")
 
 @consumers.on(StoneLaid, queue="store")
 async def store(event: StoneLaid, session: AsyncSession) -> None:
-    """A stone was laid: its plan, which no compression makes smaller, is kept."""
+    """A stone was laid: store its plan, which cannot be compressed."""
     await session.execute(
         text("INSERT INTO plan VALUES (:plan)"), {"plan": secrets.token_bytes(200_000)}
     )
@@ -48,7 +48,7 @@ async def store(event: StoneLaid, session: AsyncSession) -> None:
 
 
 class SmallPostgres(PostgresContainer):
-    """With a second disk of 24 MB, in memory."""
+    """PostgreSQL with a second disk of 24 MB, in memory."""
 
     def _make(self) -> Any:
         return super()._make().with_tmpfs_mount(PLACE, "size=24m")
@@ -77,7 +77,7 @@ def small(tmp_path: Path) -> Iterator[Databases]:
 
 
 def fill(own: Databases) -> None:
-    """Not a page is free afterwards."""
+    """Fill the disk, so that no page is free afterwards."""
     own.run(
         "CREATE TABLE filler (bytes bytea); ALTER TABLE filler ALTER bytes SET STORAGE EXTERNAL"
     )
@@ -91,7 +91,7 @@ def _insert_for_ever(own: Databases, size: int) -> None:
         own.run(f"INSERT INTO filler VALUES (decode(repeat('00', {size}), 'hex'))")
 
 
-async def test_a_full_disk_holds_messages_up_and_loses_none(site: Vhost, small: Databases):
+async def test_a_full_disk_holds_messages_up_and_loses_none(vhost: Vhost, small: Databases):
     url = small.create("carpentry")
     small.run("ALTER DATABASE carpentry SET TABLESPACE small")
     await make_kernel_tables(url)
@@ -99,29 +99,29 @@ async def test_a_full_disk_holds_messages_up_and_loses_none(site: Vhost, small: 
     own.run("CREATE TABLE plan (plan bytea)")
     fill(own)
 
-    async with running_service(consumers, site.admin_url, site.url("carpentry"), url) as h:
+    async with running_service(consumers, vhost.admin_url, vhost.url("carpentry"), url) as service:
         for number in range(STONES):
             stone = a_stone(number)
-            await post(site.url("masonry"), message_of(stone), stone.topic)
-        await eventually(lambda: h.processor.waiting == STONES)
-        answer = await health.readyz(h.runtime)
-        refused = await _what_a_caller_reads(h)
+            await post(vhost.url("masonry"), message_of(stone), stone.topic)
+        await eventually(lambda: service.processor.waiting == STONES)
+        answer = await health.readyz(service.runtime)
+        refused = await _what_a_caller_reads(service)
 
         assert json.loads(bytes(answer.body))["causes"] == {
             "not_paused": str(outage_causes.DISK_FULL)
         }
         assert refused == (503, "no-room")
         own.run("DROP TABLE filler")
-        await eventually(lambda: _all_done(h))
+        await eventually(lambda: _all_done(service))
 
-        assert (await many(h, InboxRow), await many(h, OutboxRow)) == (STONES, STONES)
-        assert await many(h, DeadLetterRow) == 0
+        assert (await service.count(InboxRow), await service.count(OutboxRow)) == (STONES, STONES)
+        assert await service.count(DeadLetterRow) == 0
     assert own.run("SELECT count(*) FROM plan") == str(STONES)
 
 
-async def _what_a_caller_reads(h: RunningService) -> tuple[int, str]:
+async def _what_a_caller_reads(service: RunningService) -> tuple[int, str]:
     try:
-        async with h.sessions.begin() as session:
+        async with service.sessions.begin() as session:
             await store(a_stone(), session)
     except Exception as error:
         answer = problems.unexpected(error)
@@ -129,10 +129,5 @@ async def _what_a_caller_reads(h: RunningService) -> tuple[int, str]:
     raise AssertionError("there was room")
 
 
-async def _all_done(h: RunningService) -> bool:
-    return await many(h, InboxRow) == STONES
-
-
-async def many(h: RunningService, table: Any) -> int:
-    async with h.sessions() as session:
-        return int(await session.scalar(select(func.count()).select_from(table)) or 0)
+async def _all_done(service: RunningService) -> bool:
+    return await service.count(InboxRow) == STONES

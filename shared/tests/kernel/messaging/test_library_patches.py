@@ -1,4 +1,4 @@
-"""What stands on private parts of libraries was tried with the versions that are installed."""
+"""Code that depends on private parts of libraries was tried with the installed versions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_the_installed_versions_are_those_that_a_patch_was_tried_with(patch):
     assert installed == patch.TRIED_WITH, f"the docstring of {patch.__name__} says what to look at"
 
 
-def test_the_client_reads_headers_by_the_method_that_we_replaced():
+def test_the_client_decodes_headers_with_our_replacement():
     assert ContentHeader.unmarshal is undecodable._tolerant
 
 
 @pytest.fixture
 async def silent() -> AsyncIterator[str]:
-    """The address of a server that takes connections and never says anything."""
+    """The address of a server that accepts connections and never sends anything."""
     open_ones: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, to: open_ones.append(to), "127.0.0.1", 0)
     yield f"amqp://127.0.0.1:{server.sockets[0].getsockname()[1]}/"

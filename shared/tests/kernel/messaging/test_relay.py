@@ -1,15 +1,13 @@
-"""The relay on a real broker and database: persistent, ordered, once marked never lost."""
+"""The relay on a real broker and database: events are persistent, in order, and never lost."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from types import SimpleNamespace
 
 import aio_pika
-import pytest
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelPreconditionFailed
 from cloudevents.core.bindings import amqp
 from sqlalchemy import text
 
@@ -19,39 +17,32 @@ from shared.kernel import context
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.messaging import outbox, topology
-from shared.kernel.messaging.publisher import (
-    Outgoing,
-    Publisher,
-    Unroutable,
-    is_own_fault,
-    needs_singling_out,
-)
-from shared.kernel.messaging.relay import QUARANTINED, Relay, markable
-from shared.kernel.messaging.retention import delete_settled
+from shared.kernel.messaging.publisher import Outgoing, Publisher, is_own_fault, needs_singling_out
+from shared.kernel.messaging.relay import QUARANTINED, Relay
 
 from .harness import (
     BeamRaised,
-    Yard,
+    EventSource,
     a_stone,
     channel_of,
     depth,
+    event_source,
     message_of,
     numbers,
     open_queue,
     received,
     working,
-    yard,
 )
 
 
-async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Yard):
+async def test_an_event_arrives_persistent_with_its_own_id_and_context(source: EventSource):
     event = a_stone()
     work = context.WorkContext.of(correlation_id="order-7", causation_id="c-1")
 
-    async with open_queue(kernel.admin_url) as queue:
+    async with open_queue(source.admin_url) as queue:
         with context.working(work):
-            await kernel.write(event)
-        await kernel.relay.send_batch()
+            await source.write(event)
+        await source.relay.send_batch()
         message = await received(queue)
 
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
@@ -62,11 +53,11 @@ async def test_an_event_arrives_persistent_with_its_own_id_and_context(kernel: Y
     assert message.headers["traceparent"].split("-")[1] == work.traceparent.split("-")[1]
 
 
-async def test_the_cloudevents_sdk_reads_a_event(kernel: Yard):
+async def test_the_cloudevents_sdk_reads_an_event(source: EventSource):
     event = a_stone(number=7)
 
-    async with open_queue(kernel.admin_url) as queue:
-        await kernel.publish(event)
+    async with open_queue(source.admin_url) as queue:
+        await source.publish(event)
         message = await received(queue)
 
     read = amqp.from_binary_event(
@@ -80,128 +71,93 @@ async def test_the_cloudevents_sdk_reads_a_event(kernel: Yard):
     assert read.get_data() == event.model_dump(mode="json")
 
 
-async def test_an_event_sent_twice_keeps_its_message_id(kernel: Yard):
+async def test_an_event_sent_twice_keeps_its_message_id(source: EventSource):
     event = a_stone()
 
-    async with open_queue(kernel.admin_url) as queue:
-        await kernel.publish(event)
-        async with kernel.engine.begin() as tx:
+    async with open_queue(source.admin_url) as queue:
+        await source.publish(event)
+        async with source.engine.begin() as tx:
             await tx.execute(text("UPDATE outbox SET published_at = NULL"))
-        await kernel.relay.send_batch()
+        await source.relay.send_batch()
         both = [await received(queue), await received(queue)]
 
     assert [message.message_id for message in both] == [str(event.event_id)] * 2
 
 
-async def test_nothing_is_sent_of_a_change_that_was_rolled_back(kernel: Yard):
-    async with open_queue(kernel.admin_url) as queue:
-        async with kernel.sessions() as session:
+async def test_nothing_is_sent_of_a_change_that_was_rolled_back(source: EventSource):
+    async with open_queue(source.admin_url) as queue:
+        async with source.sessions() as session:
             outbox.add(session, a_stone(number=1))
             await session.flush()
             await session.rollback()
-        await kernel.publish(a_stone(number=2))
+        await source.publish(a_stone(number=2))
 
         assert await numbers(queue, 1) == [2]
 
 
-async def test_an_event_that_nobody_listens_to_lands_in_the_unrouted_queue(kernel: Yard):
-    await kernel.publish(a_stone())
+async def test_an_event_that_nobody_consumes_goes_to_the_unrouted_queue(source: EventSource):
+    await source.publish(a_stone())
 
-    assert await eventually(lambda: depth(kernel.admin_url, topology.UNROUTED)) == 1
+    assert await eventually(lambda: depth(source.admin_url, topology.UNROUTED)) == 1
 
 
-async def test_without_an_unrouted_queue_an_event_that_nobody_takes_stays_pending(kernel: Yard):
-    async with channel_of(kernel.admin_url) as channel:
+async def test_without_an_unrouted_queue_an_event_that_nobody_takes_stays_pending(
+    source: EventSource,
+):
+    async with channel_of(source.admin_url) as channel:
         await channel.queue_delete(topology.UNROUTED)
-    await kernel.write(a_stone())
+    await source.write(a_stone())
 
-    sent = await kernel.relay.send_batch()
+    sent = await source.relay.send_batch()
 
-    (row,) = await kernel.rows()
+    (row,) = await source.rows()
     assert (sent.count, sent.clean) == (0, False)
     assert (row.published_at, row.quarantined_at, row.last_error) == (None, None, "Unroutable")
 
 
-async def test_events_of_one_aggregate_leave_in_order(kernel: Yard):
+async def test_events_of_one_aggregate_leave_in_order(source: EventSource):
     stone = uuid.uuid4()
 
-    async with open_queue(kernel.admin_url) as queue:
-        await kernel.publish(*(a_stone(number, stone) for number in range(250)))
+    async with open_queue(source.admin_url) as queue:
+        await source.publish(*(a_stone(number, stone) for number in range(250)))
 
         assert await numbers(queue, 250) == list(range(250))
 
 
-FAILED = ConnectionError()
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "marked"),
-    [
-        ({"a1": None, "b2": None, "a3": None}, [1, 2, 3]),
-        ({"a1": FAILED, "b2": None, "a3": None}, [2]),
-        ({"a1": None, "b2": None, "a3": FAILED, "a4": None, "b5": None}, [1, 2, 5]),
-        ({"a1": Unroutable(), "a2": None}, []),
-        ({"a1": ValueError("never"), "a2": None}, [2]),
-        ({"a1": ChannelAccessRefused(), "a2": None}, []),
-    ],
-    ids=["all", "first-fails", "middle-fails", "unroutable", "own-fault", "refused-in-company"],
-)
-def test_a_row_is_marked_only_if_every_earlier_row_of_its_aggregate_is(outcomes, marked):
-    rows = [SimpleNamespace(seq=int(name[1]), aggregate_id=name[0]) for name in outcomes]
-
-    assert markable(rows, list(outcomes.values())) == marked
-
-
-async def test_a_row_behind_an_unsent_one_of_its_aggregate_is_not_marked(site, databases):
-    stone = uuid.uuid4()
-    async with yard(site.admin_url, site.url("masonry"), databases.kernel()) as made:
-        async with open_queue(made.admin_url, "masonry.stone.laid.*"):
-            async with channel_of(made.admin_url) as channel:
-                await channel.queue_delete(topology.UNROUTED)
-            await made.write(a_stone(1, stone), a_stone(2, stone), a_stone(3))
-            async with made.engine.begin() as tx:
-                await tx.execute(text("UPDATE outbox SET topic='masonry.gone.v1' WHERE seq=1"))
-
-            await made.relay.send_batch()
-
-        marks = [row.published_at is not None for row in await made.rows()]
-    assert marks == [False, False, True]
-
-
 async def test_an_event_that_may_not_be_published_is_quarantined_and_the_others_go_out(
-    kernel: Yard,
+    source: EventSource,
 ):
     before = QUARANTINED._value.get()
 
-    async with open_queue(kernel.admin_url) as queue:
-        await kernel.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
-        async with working(kernel.relay.run()):
-            await eventually(lambda: kernel.count(OutboxRow.published_at.is_not(None)))
+    async with open_queue(source.admin_url) as queue:
+        await source.write(a_stone(1), BeamRaised(beam_id=uuid.uuid4()), a_stone(2))
+        async with working(source.relay.run()):
+            await eventually(lambda: source.count(OutboxRow.published_at.is_not(None)))
             arrived = {(await numbers(queue, 1))[0]}
-            while arrived != {1, 2}:  # what left before the refusal leaves once more
+            while arrived != {1, 2}:  # what was sent before the refusal is sent once more
                 arrived |= set(await numbers(queue, 1))
 
-    quarantined = [row for row in await kernel.rows() if row.quarantined_at]
+    quarantined = [row for row in await source.rows() if row.quarantined_at]
     assert [row.topic for row in quarantined] == [BeamRaised.topic]
     assert QUARANTINED._value.get() == before + 1
 
 
-async def test_an_event_that_can_not_be_put_on_the_wire_is_quarantined_at_once(kernel: Yard):
-    await kernel.write(a_stone(1), a_stone(2))
-    async with kernel.engine.begin() as tx:
+async def test_an_event_that_cannot_be_encoded_is_quarantined_at_once(source: EventSource):
+    await source.write(a_stone(1), a_stone(2))
+    async with source.engine.begin() as tx:
         await tx.execute(text("UPDATE outbox SET topic = repeat('x', 300) WHERE seq = 1"))
 
-    await kernel.relay.send_batch()
+    await source.relay.send_batch()
 
-    first, second = await kernel.rows()
+    first, second = await source.rows()
     assert (first.quarantined_at is not None, first.published_at) == (True, None)
     assert second.published_at is not None
 
 
-async def test_a_message_the_broker_refuses_for_its_own_sake_is_distinguished(kernel: Yard):
+async def test_a_message_the_broker_refuses_for_its_own_sake_is_distinguished(source: EventSource):
     forged = message_of(a_stone(), user_id="carpentry")
 
-    (outcome,) = await kernel.publisher.publish([Outgoing(forged, topology.EVENTS, "masonry.x")])
+    (outcome,) = await source.publisher.publish([Outgoing(forged, topology.EVENTS, "masonry.x")])
 
     assert isinstance(outcome, ChannelPreconditionFailed)
     assert is_own_fault(outcome, alone=True)
@@ -209,15 +165,15 @@ async def test_a_message_the_broker_refuses_for_its_own_sake_is_distinguished(ke
     assert needs_singling_out([None, outcome])
 
 
-async def test_one_of_two_relays_sends_and_the_other_takes_over(kernel: Yard):
-    second = Publisher(kernel.amqp_url, timeout=PATIENCE)
-    standby = Relay(kernel.engine, second, "masonry", poll_seconds=0.1)
+async def test_one_of_two_relays_sends_and_the_other_takes_over(source: EventSource):
+    second = Publisher(source.amqp_url, timeout=PATIENCE)
+    standby = Relay(source.engine, second, "masonry", poll_seconds=0.1)
 
-    async with open_queue(kernel.admin_url) as queue, working(standby.run()):
-        async with working(kernel.relay.run()):
-            await kernel.write(*(a_stone(n) for n in range(300)))
-            await eventually(lambda: _none_left(kernel))
-        await kernel.write(a_stone(300))
+    async with open_queue(source.admin_url) as queue, working(standby.run()):
+        async with working(source.relay.run()):
+            await source.write(*(a_stone(n) for n in range(300)))
+            await eventually(lambda: _none_left(source))
+        await source.write(a_stone(300))
         arrived = await numbers(queue, 301)
         assert await queue.get(fail=False) is None
     await second.close()
@@ -225,20 +181,22 @@ async def test_one_of_two_relays_sends_and_the_other_takes_over(kernel: Yard):
     assert sorted(arrived) == list(range(301))
 
 
-async def test_a_relay_stands_by_while_another_holds_the_lock(kernel: Yard):
-    await kernel.write(a_stone())
-    async with kernel.engine.begin() as tx:
+async def test_a_relay_stands_by_while_another_holds_the_lock(source: EventSource):
+    await source.write(a_stone())
+    async with source.engine.begin() as tx:
         await tx.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": 0x7461_6177_6F6E})
 
-        sent = await kernel.relay.send_batch()
+        sent = await source.relay.send_batch()
 
-    assert (sent.count, await kernel.unsent()) == (0, 1)
+    assert (sent.count, await source.unsent()) == (0, 1)
 
 
-async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databases: TestDatabases):
+async def test_a_commit_wakes_the_relay_long_before_it_polls(
+    vhost: Vhost, databases: TestDatabases
+):
     url = databases.kernel()
     async with (
-        yard(site.admin_url, site.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
+        event_source(vhost.admin_url, vhost.url("masonry"), url, poll_seconds=2 * PATIENCE) as made,
         open_queue(made.admin_url) as queue,
         working(made.relay.run()),
     ):
@@ -251,20 +209,20 @@ async def test_a_commit_wakes_the_relay_long_before_it_polls(site: Vhost, databa
 
 
 async def write_apart(url: str, event: Event) -> None:
-    """By a connection of its own: what the relay's pool hands out next is the relay's affair."""
+    """Write the event over a connection of its own, so that the relay's pool is left alone."""
     engine = make_engine(url)
     async with make_sessions(engine).begin() as session:
         outbox.add(session, event)
     await engine.dispose()
 
 
-async def test_the_relay_recovers_from_cut_database_connections(kernel: Yard):
-    async with open_queue(kernel.admin_url) as queue, working(kernel.relay.run()):
-        await kernel.write(a_stone(1))
+async def test_the_relay_recovers_from_cut_database_connections(source: EventSource):
+    async with open_queue(source.admin_url) as queue, working(source.relay.run()):
+        await source.write(a_stone(1))
         first = await numbers(queue, 1)
-        await eventually(kernel.all_sent)
-        await drop_sessions(kernel.database_url)
-        await write_apart(kernel.database_url, a_stone(2))
+        await eventually(source.all_sent)
+        await drop_sessions(source.database_url)
+        await write_apart(source.database_url, a_stone(2))
         second = await numbers(queue, 1)
 
     assert (first, second) == ([1], [2])
@@ -272,7 +230,7 @@ async def test_the_relay_recovers_from_cut_database_connections(kernel: Yard):
 
 async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, databases):
     url = own_broker.url_of("masonry")
-    async with yard(own_broker.admin_url(), url, databases.kernel()) as made:
+    async with event_source(own_broker.admin_url(), url, databases.kernel()) as made:
         async with channel_of(made.admin_url) as channel:
             queue = await channel.declare_queue("wall", durable=True)
             await queue.bind(topology.EVENTS, "masonry.#")
@@ -292,11 +250,11 @@ async def test_a_broker_that_stops_and_starts_again_loses_nothing(own_broker, da
     assert await made.count() == 50
 
 
-async def _none_left(made: Yard) -> bool:
+async def _none_left(made: EventSource) -> bool:
     return await made.unsent() == 0
 
 
-async def _listens(made: Yard) -> bool:
+async def _listens(made: EventSource) -> bool:
     async with made.engine.connect() as connection:
         found = await connection.scalar(
             text(
@@ -305,16 +263,3 @@ async def _listens(made: Yard) -> bool:
             )
         )
     return bool(found)
-
-
-async def test_only_events_sent_longer_ago_than_the_retention_are_deleted(kernel: Yard):
-    await kernel.publish(a_stone(1), a_stone(2))
-    await kernel.write(a_stone(3))
-    async with kernel.engine.begin() as tx:
-        await tx.execute(
-            text("UPDATE outbox SET published_at = now() - interval '8 days' WHERE seq = 1")
-        )
-
-    assert await delete_settled(kernel.engine, days=7) == 1
-
-    assert [row.published_at is None for row in await kernel.rows()] == [False, True]

@@ -1,4 +1,4 @@
-"""A scrape never fails and never hurts; counts are of what was committed, under bounded labels."""
+"""A scrape never fails and is cheap; only what was committed is counted, under bounded labels."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def yard(databases: TestDatabases) -> str:
+def database_url(databases: TestDatabases) -> str:
     return databases.kernel()
 
 
 @pytest.fixture
-async def client(yard: str, tokens: Tokens) -> AsyncIterator[Api]:
-    async with api(create_app, "masonry", yard, tokens) as made:
+async def client(database_url: str, tokens: Tokens) -> AsyncIterator[Api]:
+    async with api(create_app, "masonry", database_url, tokens) as made:
         made.runtime.queues = (QUEUE,)
         yield made
 
@@ -77,7 +77,7 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_what_waits_is_measured(client: Api):
+async def test_pending_events_and_dead_letters_are_measured(client: Api):
     async with client.sessions.begin() as session:
         await session.execute(text("DELETE FROM outbox"))
         session.add_all([an_event(), an_event(quarantined_at=now())])
@@ -120,7 +120,7 @@ def a_dead_letter(**values: Any) -> DeadLetterRow:
     return DeadLetterRow(**{**row, **values})
 
 
-async def test_while_the_database_is_away_a_scrape_says_so_and_reports_the_rest(client: Api):
+async def test_while_the_database_is_away_a_scrape_reports_that_and_the_rest(client: Api):
     engine = make_engine(NOWHERE)
     client.runtime.sessions = make_sessions(engine)
 
@@ -145,7 +145,7 @@ def values(families: Iterable[Metric]) -> dict[str, float]:
     return {" ".join((s.name, *s.labels.values())): s.value for f in families for s in f.samples}
 
 
-async def test_a_question_that_hangs_is_given_up_and_hides_no_other(client: Api):
+async def test_a_measure_that_hangs_is_given_up_and_hides_no_other(client: Api):
     async def hang(session: AsyncSession) -> Iterable[Metric]:
         await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": 2 * PATIENCE})
         return []
@@ -160,7 +160,7 @@ async def test_a_question_that_hangs_is_given_up_and_hides_no_other(client: Api)
     assert (found["taawon_measured hang"], found["taawon_database_up"]) == (0, 0)
 
 
-async def test_a_question_that_is_wrong_hides_no_other(client: Api):
+async def test_a_measure_that_fails_hides_no_other(client: Api):
     async def wrong(session: AsyncSession) -> Iterable[Metric]:
         await session.execute(text("SELECT * FROM no_such_table"))
         return []
@@ -171,7 +171,7 @@ async def test_a_question_that_is_wrong_hides_no_other(client: Api):
     assert (found["stones"], found["taawon_database_up"]) == (1, 1)
 
 
-async def test_many_scrapes_ask_once_until_the_answer_is_old(client: Api):
+async def test_many_scrapes_query_once_until_the_result_is_old(client: Api):
     asked: list[int] = []
     now = [100.0]
 
@@ -189,7 +189,7 @@ async def test_many_scrapes_ask_once_until_the_answer_is_old(client: Api):
     assert [values(each)["stones"] for each in (*answers, still, again)] == [1] * 6 + [2]
 
 
-async def test_what_failed_is_asked_again_soon(client: Api):
+async def test_a_measure_that_failed_is_read_again_soon(client: Api):
     now = [100.0]
     failing = [True]
 
@@ -228,7 +228,7 @@ async def test_requests_are_counted_by_template_and_class(
     assert path not in (await client.http.get("/metrics")).text
 
 
-async def test_an_invented_method_is_no_label(client: Api):
+async def test_an_unknown_http_method_is_no_label(client: Api):
     await client.http.request("GUESS", "/stones/1")
 
     assert "GUESS" not in (await client.http.get("/metrics")).text
@@ -242,8 +242,8 @@ async def test_refusals_are_counted_by_their_code(client: Api):
     assert counted("taawon_refusals_total", code="no-such-stone") == before + 1
 
 
-async def test_what_is_rolled_back_is_not_counted(yard: str):
-    engine = make_engine(yard)
+async def test_what_is_rolled_back_is_not_counted(database_url: str):
+    engine = make_engine(database_url)
     sessions = make_sessions(engine)
     answers: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Who asks too often must wait: by caller, by address, and sooner where tokens are issued."""
+"""Rate limits: by caller, by address, and stricter where tokens are issued."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OF_THIS_HOST = "127.0.0.1"
 
 
 class Clock:
-    """The time that the counting sees."""
+    """The clock of the rate limits."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -53,7 +53,7 @@ def settings(**limits: object) -> Settings:
 
 
 def wall(tokens: Tokens, **limits: object) -> FastAPI:
-    """A service with a route for callers and one that issues tokens."""
+    """A service with a route for callers and a route that issues tokens."""
     router = APIRouter()
 
     @router.get("/bricks")
@@ -89,7 +89,7 @@ async def api(tokens: Tokens, clock: Clock) -> AsyncIterator[ClientFactory]:
         await client.aclose()
 
 
-async def test_a_caller_who_asks_too_often_waits_until_the_minute_is_over(
+async def test_a_caller_above_the_limit_is_refused_until_the_minute_is_over(
     api: ClientFactory, tokens: Tokens, clock: Clock
 ):
     http, headers = api(rate_limit=2), tokens.headers("operator")
@@ -138,7 +138,7 @@ async def test_an_address_is_counted_also_without_a_token(api: ClientFactory):
     assert answers[2].headers["x-correlation-id"] == answers[2].json()["correlation_id"]
 
 
-async def test_tokens_are_asked_for_less_often_than_anything_else(api: ClientFactory):
+async def test_requests_for_tokens_have_a_stricter_limit(api: ClientFactory):
     http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post("/token") for _ in range(2)]
@@ -149,7 +149,7 @@ async def test_tokens_are_asked_for_less_often_than_anything_else(api: ClientFac
     assert other.status_code == 401
 
 
-async def test_no_spelling_of_a_path_gets_round_its_limit(api: ClientFactory):
+async def test_no_spelling_of_a_path_evades_its_limit(api: ClientFactory):
     http = api(rate_limit_address=100, rate_limit_sign_in=1)
 
     answers = [await http.post(path) for path in ("/token", "/token%0A", "/token")]
@@ -177,7 +177,7 @@ def test_a_limit_of_zero_counts_nothing():
     ("peer", "forwarded", "address"),
     [
         ("203.0.113.9", [], "203.0.113.9"),
-        # Nobody that we trust wrote this: it is the client's own invention.
+        # No trusted proxy wrote this header: the client invented it.
         ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["192.0.2.66, 198.51.100.1"], "198.51.100.1"),
@@ -192,7 +192,7 @@ def test_a_limit_of_zero_counts_nothing():
         ("::ffff:203.0.113.9", [], "203.0.113.9"),
     ],
 )
-async def test_the_address_is_that_of_whoever_a_trusted_proxy_names(
+async def test_the_address_is_the_one_that_a_trusted_proxy_names(
     peer: str, forwarded: list[str], address: str
 ):
     seen: list[str] = []

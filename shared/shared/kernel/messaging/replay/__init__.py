@@ -1,7 +1,7 @@
 """Replays: a snapshot of present state, or events of the log, to one rebuildable queue.
 
-The replay exchange is bound to rebuildable queues alone. A run is a row with a position: whichever
-process dies over it leaves it where it was, and the next goes on.
+Only rebuildable queues are bound to the replay exchange. A run is a row with a position: where a
+process dies, another goes on from there.
 """
 
 from .domain import MOVES, Kind, State

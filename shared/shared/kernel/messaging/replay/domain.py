@@ -1,4 +1,4 @@
-"""The states of a replay run, and what may refuse it."""
+"""The states of a replay run, and the reasons to refuse one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class NoSuchQueue(NotFound):
 
 
 class NotReplayable(Conflict):
-    """The queue is not rebuildable, or consumes none of these events: the broker can't say which"""
+    """The queue is not rebuildable, or it consumes none of these events: see docs/events.md."""
 
 
 class ForeignTopic(Invalid):
@@ -59,7 +59,7 @@ class NotKept(NotFound):
 
 
 class OnlyOfTheLog(Invalid):
-    """A snapshot is what is so now: leave out since, until, topics and event_id, or take the log"""
+    """A snapshot is the present state: omit since, until, topics and event_id, or use the log."""
 
 
 class EndsBeforeItBegins(Invalid):
@@ -71,7 +71,7 @@ class BrokerUnreachable(Away):
 
 
 def end(run: ReplayRow, target: State, *, at: datetime, by: str | None = None) -> None:
-    """Bring a run to its end; `IllegalMove` where it has ended already."""
+    """End a run in this state; raises `IllegalMove` where it has ended already."""
     refuse_unless_allowed(MOVES, "run", State(run.state), target)
     run.state = target.value
     run.ended_at = at

@@ -1,8 +1,8 @@
-"""Requests to replay events to one queue, and stopping a run: operators only, with a reason."""
+"""Begins, stops and lists runs of replays; operators only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -38,7 +38,10 @@ from .wire import outgoing
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayRequest:
-    """What is to be sent to which queue, and why. The filters are for the log alone."""
+    """What is to be sent to which queue, and why. The filters are for the log alone.
+
+    `since` is part of the range, `until` is not.
+    """
 
     kind: Kind
     queue: str
@@ -49,7 +52,7 @@ class ReplayRequest:
     event_id: UUID | None = None
 
     def check(self) -> None:
-        """Refuse a request that contradicts itself."""
+        """Raise `OnlyOfTheLog` or `EndsBeforeItBegins` for a request that contradicts itself."""
         filters = (self.since, self.until, self.event_id)
         if self.kind is Kind.SNAPSHOT and (self.topics or any(f is not None for f in filters)):
             raise OnlyOfTheLog(field="kind")
@@ -67,18 +70,38 @@ async def begin(
     snapshots: Sequence[Snapshot],
     publisher: Publisher | None,
 ) -> ReplayRow:
-    """Begin a run. From the commit on it is worked off, whichever process dies.
+    """Begin a run; the replay job works it off from the commit on.
 
-    The first event of each topic goes to the queue at once: a queue that takes none of them
-    refuses the request.
+    The first event of each topic goes to the queue at once. A queue that takes none of them refuses
+    the request with `NotReplayable`. Raises also what `ReplayRequest.check` does, `NoSnapshot`,
+    `ForeignTopic`, `NoSuchQueue`, `NotKept` or `BrokerUnreachable`.
     """
     caller.require(Role.OPERATOR)
     request.check()
+    topics = _offered(request, service, log_topics, snapshots)
+    run = await _new_run(session, caller, request, topics)
+    await _keep_consumed_topics(session, run, service, snapshots, publisher)
+    await _measure(session, run, service, snapshots)
+    session.add(run)
+    audit.record(
+        session,
+        caller,
+        action=f"{request.kind.value} replay begun",
+        subject_id=run.run,
+        after={"queue": run.queue, "topics": run.topics, "reason": run.reason},
+    )
+    await session.flush()
+    return run
+
+
+async def _new_run(
+    session: AsyncSession, caller: Principal, request: ReplayRequest, topics: Sequence[str]
+) -> ReplayRow:
     run = ReplayRow(
         run=new_id(),
         kind=request.kind.value,
         queue=request.queue,
-        topics=list(_offered(request, service, log_topics, snapshots)),
+        topics=list(topics),
         since=request.since,
         until=request.until,
         event_id=request.event_id,
@@ -91,19 +114,8 @@ async def begin(
         requested_at=await session.scalar(select(func.clock_timestamp())),
     )
     if run.kind == Kind.LOG:
-        # Events written from now on reach the queue by themselves; so the run has an end.
+        # Events written from now on reach the queue by themselves, so the run has an end.
         run.until = run.until or run.requested_at
-    await _keep_consumed_topics(session, run, service, snapshots, publisher)
-    await _measure(session, run, service, snapshots)
-    session.add(run)
-    audit.record(
-        session,
-        caller,
-        action=f"{request.kind.value} replay begun",
-        subject_id=run.run,
-        after={"queue": run.queue, "topics": run.topics, "reason": run.reason},
-    )
-    await session.flush()
     return run
 
 
@@ -135,8 +147,9 @@ async def _keep_consumed_topics(
 ) -> None:
     """Leave in the run only the topics that its queue takes from the replay exchange.
 
-    The broker answers for one event of each; a topic without an event stays, nothing will be sent.
-    The run sends these events once more under the same ids, which the queue's inbox knows then.
+    One event of each topic is published: the broker returns it where the queue does not take it. A
+    topic without an event stays, for nothing of it will be sent. The run sends these events once
+    more under the same ids, which the queue's inbox then knows.
     """
     if publisher is None:
         raise BrokerUnreachable
@@ -152,15 +165,19 @@ async def _keep_consumed_topics(
         elif outcome is not None:
             raise BrokerUnreachable from outcome
     if firsts and len(refused) == len(firsts):
-        raise NotReplayable(
-            f"{run.queue} takes none of {', '.join(sorted(refused))} again. It is either not"
-            " rebuildable (its consumer does more than keep a projection of its own, so a replay"
-            " could alert people twice; what it gave up on is redriven one by one: taawon"
-            f" dead-letters list {run.queue.partition('.')[0]}), or it does not consume them:"
-            " docs/events.md lists what each queue consumes",
-            field="queue",
-        )
+        raise _not_replayable(run.queue, refused)
     run.topics = [topic for topic in run.topics if topic not in refused]
+
+
+def _not_replayable(queue: str, topics: Collection[str]) -> NotReplayable:
+    return NotReplayable(
+        f"{queue} takes none of {', '.join(sorted(topics))} again. It is either not rebuildable"
+        " (its consumer does more than keep a projection of its own, so a replay could alert"
+        " people twice; what it gave up on is redriven one by one: taawon dead-letters list"
+        f" {queue.partition('.')[0]}), or it does not consume them: docs/events.md lists what each"
+        " queue consumes",
+        field="queue",
+    )
 
 
 async def _require_queue(publisher: Publisher, queue: str) -> None:
@@ -178,7 +195,7 @@ async def _require_queue(publisher: Publisher, queue: str) -> None:
 async def _measure(
     session: AsyncSession, run: ReplayRow, service: str, snapshots: Sequence[Snapshot]
 ) -> None:
-    """How much there is to do, and whether part of what is asked for is gone."""
+    """Store how much there is to do, and whether part of the requested range is gone."""
     if run.kind == Kind.SNAPSHOT:
         for snapshot in sources.offering(snapshots, run.topics):
             run.total = (run.total or 0) + await snapshot.count(session)
@@ -194,13 +211,16 @@ async def _measure(
     if gone is not None and (run.since is None or run.since <= gone):
         run.incomplete = (
             f"events written until {gone:%Y-%m-%d %H:%M:%S} UTC are past their retention"
-            " (TAAWON_OUTBOX_RETENTION_DAYS) and are missing here; what is so now comes whole with"
+            " (TAAWON_OUTBOX_RETENTION_DAYS) and are missing here; for the whole present state:"
             f" `taawon snapshot {service} --to {run.queue}`"
         )
 
 
 async def stop(session: AsyncSession, caller: Principal, run_id: UUID, *, reason: str) -> ReplayRow:
-    """Send nothing more of this run; what was sent stays sent."""
+    """Stop a run: nothing more of it is sent.
+
+    Raises `NoSuchRun`, or `IllegalMove` where it has ended already.
+    """
     caller.require(Role.OPERATOR)
     run = await session.get(ReplayRow, run_id, with_for_update=True)
     if run is None:
@@ -219,7 +239,7 @@ async def stop(session: AsyncSession, caller: Principal, run_id: UUID, *, reason
 
 
 async def get(session: AsyncSession, caller: Principal, run_id: UUID) -> ReplayRow:
-    """One run, as far as it is."""
+    """The run with this id; raises `NoSuchRun` where there is none."""
     caller.require(Role.OPERATOR)
     run = await session.get(ReplayRow, run_id)
     if run is None:
@@ -228,7 +248,7 @@ async def get(session: AsyncSession, caller: Principal, run_id: UUID) -> ReplayR
 
 
 async def list_runs(session: AsyncSession, caller: Principal, *, limit: int) -> list[ReplayRow]:
-    """The newest runs first."""
+    """The runs of this service, the newest first."""
     caller.require(Role.OPERATOR)
     query = select(ReplayRow).order_by(ReplayRow.requested_at.desc(), ReplayRow.run).limit(limit)
     return list(await session.scalars(query))

@@ -1,4 +1,4 @@
-"""Where replayed events come from, page by page."""
+"""The sources of replayed events, read page by page: snapshots and the log."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from shared.kernel.messaging.outbox import row_for
 from .domain import Kind
 
 LOG_PAGE = 25
-"""Events may be large, a batch of 500 cooperatives for one, and a page is held in memory."""
+"""Events in a page of the log. They may be large, such as a batch of 500 cooperatives, and a page
+is held in memory."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """So many rows in the order of their ids, as events; `last` is the id of the last row.
+    """The events of so many rows in the order of their ids; `last` is the id of the last row.
 
-    Each event has a name that is unique in its run, and is the same whenever it is read again.
+    Each event has a name that is unique in its run and stays the same when the page is read again.
     """
 
     events: Sequence[tuple[str, Event]]
@@ -38,9 +39,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How one kind of aggregate publishes its present state, whole, with its present version.
+    """How one kind of aggregate publishes its whole present state, with its present version.
 
-    `page` reads on after an id (None: from the beginning); `limit` is how many rows it takes.
+    `page` reads the next page after an id (None: the first page); `count` counts all rows.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class KeptEvent:
-    """An event as it goes out."""
+    """An event as it is sent."""
 
     event_id: UUID
     topic: str
@@ -62,7 +63,7 @@ class KeptEvent:
 
 @dataclass(frozen=True)
 class Step:
-    """The next events of a run, where the one after begins, and whether that is all."""
+    """The next events of a run, where the page after them begins, and whether there is none."""
 
     events: Sequence[KeptEvent] = ()
     rows: int = 0
@@ -78,7 +79,7 @@ def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snaps
 async def first_of_each_topic(
     session: AsyncSession, run: ReplayRow, snapshots: Sequence[Snapshot]
 ) -> list[KeptEvent]:
-    """The event of each topic with which the run begins; none of a topic that has none."""
+    """The first event of each topic of a run; topics without events are left out."""
     if run.kind == Kind.LOG:
         query = (
             select(OutboxRow)
@@ -91,7 +92,7 @@ async def first_of_each_topic(
     for snapshot in offering(snapshots, run.topics):
         page = await snapshot.page(session, None)
         for name, event in page.events:
-            firsts.setdefault(event.topic, _of_snapshot(name_of(run.run, name), event))
+            firsts.setdefault(event.topic, _of_snapshot(event_id_of(run.run, name), event))
     return list(firsts.values())
 
 
@@ -109,7 +110,7 @@ async def next_of_snapshot(
     if page.last is None:
         position = {"snapshot": number + 1, "after": None}
     events = [
-        _of_snapshot(name_of(run.run, name), event)
+        _of_snapshot(event_id_of(run.run, name), event)
         for name, event in page.events
         if event.topic in run.topics
     ]
@@ -123,7 +124,7 @@ def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:
 
 
 async def next_of_log(session: AsyncSession, run: ReplayRow) -> Step:
-    """The next kept events, in the order in which they were written. None that has yet to leave."""
+    """The next kept events, in the order in which they were written; unsent ones are left out."""
     after = int(run.position.get("after", 0))
     rows = list(
         await session.scalars(
@@ -142,7 +143,7 @@ def _kept(row: OutboxRow) -> KeptEvent:
 
 
 def wanted_of_log(run: ReplayRow) -> list[ColumnElement[bool]]:
-    """Which kept events a run is about; those still on their way reach their listeners anyway."""
+    """The conditions for the kept events of a run; unsent ones reach their consumers anyway."""
     conditions: list[ColumnElement[bool]] = [
         OutboxRow.topic.in_(run.topics),
         OutboxRow.published_at.is_not(None),
@@ -157,20 +158,21 @@ def wanted_of_log(run: ReplayRow) -> list[ColumnElement[bool]]:
 
 
 async def count_of_log(session: AsyncSession, run: ReplayRow) -> int:
+    """How many kept events a run is to send."""
     query = select(func.count()).select_from(OutboxRow).where(*wanted_of_log(run))
     return int(await session.scalar(query) or 0)
 
 
 async def deleted_until(session: AsyncSession) -> datetime | None:
-    """The moment until which events may be gone from the log; None while all are there."""
+    """The moment up to which events may be missing from the log; None where none was deleted."""
     return await session.scalar(select(OutboxHorizonRow.deleted_until))
 
 
 def correlation_of(run: UUID) -> context.WorkContext:
-    """Whatever a run sends is found under its id."""
+    """The context of a run, whose id is the correlation id of all that it sends."""
     return context.WorkContext.of(correlation_id=str(run))
 
 
-def name_of(run: UUID, name: str) -> UUID:
-    """The id of an event of a snapshot: the same whenever the page is read again in this run."""
+def event_id_of(run: UUID, name: str) -> UUID:
+    """The id of an event of a snapshot: the same when its page is read again in this run."""
     return uuid.uuid5(run, name)

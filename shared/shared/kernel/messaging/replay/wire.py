@@ -12,7 +12,7 @@ from .sources import KeptEvent
 
 
 def outgoing(run: ReplayRow, event: KeptEvent, service: str, user: str) -> Outgoing:
-    """The message to the run's queue alone, by way of the replay exchange."""
+    """The message of a replayed event; the replay exchange routes it to the run's queue alone."""
     headers: dict[str, Any] = {**event.headers, topology.RUN_HEADER: str(run.run)}
     message = wire.message(
         event_id=event.event_id,

@@ -1,8 +1,8 @@
-"""Works runs off, a page at a time: read, publish with confirms, note the position, commit.
+"""Works off runs of replays page by page: read, publish with confirms, store the position, commit.
 
-One process per service is at it: whoever holds an advisory lock inside the transaction of the page.
-A crash between the confirm and the commit sends a page again under the same ids; in the inbox of
-the consumer, whose key holds the run, these are known.
+One process per service does it at a time: the one that holds an advisory lock in the transaction of
+the page. A crash between the confirm and the commit sends a page again under the same ids, which
+the consumer's inbox knows, for its key contains the run.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ log = structlog.get_logger()
 
 REPLAY_LOCK = 0x7265_706C_6179  # "replay" in ASCII
 BACKLOG = 20
-"""Messages that may wait in the queue: live events stand behind them, and memory is the
-broker's."""
+"""Most messages in the queue while a page is sent: live events wait behind them, and they take
+memory of the broker."""
 
 REPLAYED = Counter("taawon_replayed_total", "Events sent again and confirmed.", ["kind"])
 
 
 @dataclass
 class Replayer:
-    """The sender of one service."""
+    """Works off the replays of one service."""
 
     sessions: Sessions
     publisher: Publisher
@@ -50,7 +50,10 @@ class Replayer:
     snapshots: Sequence[Snapshot] = ()
 
     async def step(self) -> bool:
-        """Send one page of the oldest run whose queue has room; whether there was one."""
+        """Send one page of the oldest run whose queue has room; False where there is none.
+
+        False also where another process has the lock, or the page is to be tried again later.
+        """
         async with self.sessions.begin() as session:
             if not await take_lock(session, REPLAY_LOCK):
                 return False
@@ -71,7 +74,7 @@ class Replayer:
 
     async def _send_page(self, session: AsyncSession, run: ReplayRow) -> bool:
         try:
-            # A page that can't be read leaves the transaction usable, to say so.
+            # The savepoint leaves the transaction usable, to store that the page can't be read.
             async with session.begin_nested():
                 step = await self._next(session, run)
         except Exception as error:
@@ -87,13 +90,11 @@ class Replayer:
         failpoints.reach("replay.between-confirm-and-mark")
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
-            return self._meet(run, failures)
+            return self._end_if_hopeless(run, failures)
         REPLAYED.labels(run.kind).inc(len(step.events))
-        run.position, run.done, run.sent = (
-            step.position,
-            run.done + step.rows,
-            run.sent + len(step.events),
-        )
+        run.position = step.position
+        run.done += step.rows
+        run.sent += len(step.events)
         if step.is_last:
             end(run, State.FINISHED, at=now())
             log.info("events sent again", queue=run.queue, kind=run.kind, sent=run.sent)
@@ -104,14 +105,14 @@ class Replayer:
             return await sources.next_of_snapshot(session, run, self.snapshots)
         return await sources.next_of_log(session, run)
 
-    def _meet(self, run: ReplayRow, failures: Sequence[Outcome]) -> bool:
+    def _end_if_hopeless(self, run: ReplayRow, failures: Sequence[Outcome]) -> bool:
         """End a run that can't go on; otherwise the same page is tried again after a pause."""
         for failure in failures:
             assert failure is not None
             if isinstance(failure, Unroutable):
                 self._fail(run, f"{run.queue} is bound no longer: no route for {failure}")
                 return True
-            # All go the same way, so what is refused to one is refused to each.
+            # All go to the same exchange, so what the broker refuses to one it refuses to each.
             if is_own_fault(failure, alone=True):
                 self._fail(run, f"an event can't be sent: {type(failure).__name__}")
                 return True

@@ -1,4 +1,4 @@
-"""What a process measures: counted where it happens, or asked of the database at a scrape."""
+"""Metrics of a process: counted where things happen, or read from the database at a scrape."""
 
 from .counters import REFUSALS, after_commit, answered, refused, route_of
 from .scrape import Measure, Scrape, gauge

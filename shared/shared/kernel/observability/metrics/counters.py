@@ -19,36 +19,36 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 REQUESTS = Histogram(
     "taawon_http_request_duration_seconds",
-    "Time from a request to the end of its answer, by template of the route and class of status.",
+    "Time from a request to the end of its response, by route template and class of status.",
     ["method", "route", "status"],
     buckets=SECONDS,
 )
 REFUSALS = Counter(
     "taawon_refusals_total",
-    "Requests answered by a problem, by its code; too-many-failures is a sign-in locked out.",
+    "Requests refused with a problem, by its code; too-many-failures: a sign-in is locked out.",
     ["code"],
 )
-# A series that begins at 0 shows its first rise; one that begins with it does not.
+# A series has to begin at 0: otherwise its first increase is not seen.
 REFUSALS.labels("too-often")
 
 
 def answered(scope: Scope, status: int, seconds: float) -> None:
-    """Count a request."""
+    """Count a request that took so many seconds."""
     method = scope["method"] if scope["method"] in METHODS else "other"
     REQUESTS.labels(method, route_of(scope), f"{status // 100}xx").observe(seconds)
 
 
 def route_of(scope: Scope) -> str:
-    """The template that matched, so that ids are no label; one word for all that match none."""
+    """The template of the route, so that ids are no labels; `UNMATCHED` where no route matched."""
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else UNMATCHED
 
 
 def refused(code: str) -> None:
-    """Count a problem that a caller was shown."""
+    """Count a response that was a problem."""
     REFUSALS.labels(code).inc()
 
 
 def after_commit(session: AsyncSession, count: Callable[[], None]) -> None:
-    """Count once the transaction is committed; what is rolled back was never so."""
+    """Call `count` once the transaction is committed, and never where it is rolled back."""
     event.listen(session.sync_session, "after_commit", lambda _: count(), once=True)

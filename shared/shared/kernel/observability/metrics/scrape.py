@@ -1,6 +1,6 @@
-"""What only the database knows: asked at a scrape, bounded in time, kept for some seconds.
+"""Metrics from the database: read at a scrape, within a time limit, and kept for some seconds.
 
-A scrape never fails for the database being away: what it would have reported is left out then, and
+A scrape does not fail while the database is away: its metrics are left out, and
 `taawon_database_up` is 0.
 """
 
@@ -25,11 +25,11 @@ TIMEOUT = 2.0
 STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = 1500")
 
 Values = Mapping[Any, float] | float
-"""By a tuple of label values, or one number."""
+"""Numbers by tuples of label values, or one number."""
 
 
 def gauge(name: str, help_text: str, values: Values, labels: Sequence[str] = ()) -> Metric:
-    """A gauge as it is now; `values` by label values, or one number where there are no labels."""
+    """A gauge with these values: by label values, or one number where there are no labels."""
     family = GaugeMetricFamily(name, help_text, labels=labels)
     pairs = values.items() if isinstance(values, Mapping) else [((), values)]
     for key, value in pairs:
@@ -39,7 +39,7 @@ def gauge(name: str, help_text: str, values: Values, labels: Sequence[str] = ())
 
 @dataclass(frozen=True)
 class Measure:
-    """One cheap question to the database. `every`: seconds for which the answer is kept."""
+    """A cheap query of the database that gives metrics, kept for `every` seconds."""
 
     name: str
     ask: Callable[[AsyncSession], Awaitable[Iterable[Metric]]]
@@ -56,38 +56,41 @@ class _Result:
 
 @dataclass
 class Scrape:
-    """The measures of one process and their last answers; scrapes at the same time share them."""
+    """The measures of one process and their last results, which simultaneous scrapes share.
+
+    All measures together take at most `timeout` seconds.
+    """
 
     sessions: Callable[[], Sessions]
     measures: Sequence[Measure]
     timeout: float = TIMEOUT
     clock: Callable[[], float] = time.monotonic
-    _answers: dict[str, _Result] = field(default_factory=dict, init=False)
+    _results: dict[str, _Result] = field(default_factory=dict, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def families(self) -> list[Metric]:
-        """Every family that the database reported just now or a moment ago, and whether it did."""
+        """The metrics of all measures, read again where stale, and which measures failed."""
         async with self._lock:
-            await self._ask_again()
-            answers = dict(self._answers)
-        found = [family for answer in answers.values() for family in answer.families]
-        return [*found, *_said(answers)]
+            await self._read_stale()
+            results = dict(self._results)
+        found = [family for result in results.values() for family in result.families]
+        return [*found, *_success(results)]
 
-    async def _ask_again(self) -> None:
+    async def _read_stale(self) -> None:
         stale = [m for m in self.measures if self._is_stale(m)]
         deadline = self.clock() + self.timeout
         for measure in stale:
-            self._answers[measure.name] = await self._answer(measure, deadline)
+            self._results[measure.name] = await self._read(measure, deadline)
 
     def _is_stale(self, measure: Measure) -> bool:
-        known = self._answers.get(measure.name)
+        known = self._results.get(measure.name)
         if known is None:
             return True
-        # What failed is asked again at once: a gap should not outlast its cause.
+        # A measure that failed is read again soon, so that the gap does not outlast its cause.
         lasting = 1.0 if known.is_failed else measure.every
         return self.clock() - known.at >= lasting
 
-    async def _answer(self, measure: Measure, deadline: float) -> _Result:
+    async def _read(self, measure: Measure, deadline: float) -> _Result:
         try:
             async with asyncio.timeout(max(deadline - self.clock(), 0)):
                 async with self.sessions()() as session:
@@ -100,16 +103,16 @@ class Scrape:
             return _Result(self.clock(), (), is_away=away, is_failed=True)
 
 
-def _said(answers: Mapping[str, _Result]) -> list[Metric]:
-    up = not any(answer.is_away for answer in answers.values())
-    measured = {(name,): float(not answer.is_failed) for name, answer in answers.items()}
+def _success(results: Mapping[str, _Result]) -> list[Metric]:
+    up = not any(result.is_away for result in results.values())
+    measured = {(name,): float(not result.is_failed) for name, result in results.items()}
     return [
         gauge(
             "taawon_database_up", "1 where the database answered this scrape in time.", float(up)
         ),
         gauge(
             "taawon_measured",
-            "1 where this question to the database was answered; 0: its metrics are missing.",
+            "1 where the database answered this measure; 0: its metrics are missing.",
             measured,
             ["measure"],
         ),

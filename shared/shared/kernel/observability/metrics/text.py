@@ -1,4 +1,4 @@
-"""The Prometheus text format of everything that a process measures."""
+"""All metrics of a process in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from prometheus_client.core import Metric
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class _Text:
-    """Families that were asked for already, as a collector."""
+class _Families:
+    """A collector of families that were read already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -21,7 +21,7 @@ class _Text:
 
 
 def exposed(families: Iterable[Metric]) -> bytes:
-    """The counters of the process, its own use of the machine, and these families."""
-    asked = CollectorRegistry(auto_describe=False)
-    asked.register(_Text(families))
-    return generate_latest(REGISTRY) + generate_latest(asked)
+    """The counters of the process, its use of the machine, and these families, as text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families))
+    return generate_latest(REGISTRY) + generate_latest(registry)
