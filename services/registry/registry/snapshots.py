@@ -1,4 +1,4 @@
-"""The register as it is now, page by page, for listeners that have to build their copy again."""
+"""The present register, page by page, for consumers that rebuild their copy."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ SNAPSHOTS: Final = (
     ),
     Snapshot("partners", (PartnerRegistered.topic,), partners_after, _count_partners),
 )
-"""The snapshots of the registry: its present state."""
+"""What other services may ask to be sent again: the whole register, all partners."""

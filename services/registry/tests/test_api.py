@@ -226,7 +226,7 @@ async def test_a_wrong_field_is_named_with_the_remedy(
     assert words in errors[field]
 
 
-async def test_null_makes_an_event_unknown_but_never_the_province(api: Api, people: People) -> None:
+async def test_null_makes_a_value_unknown_but_never_the_province(api: Api, people: People) -> None:
     entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 

@@ -261,7 +261,7 @@ async def cancel_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Void the call; whoever was alerted of it is alerted why."""
+    """Void the call; whoever was alerted of it gets a correction with the reason."""
     call = await usecases.cancel_call(
         session, caller, call_id, reason=body.reason, expected=expected
     )

@@ -155,9 +155,10 @@ async def cancel_call(
 
 
 async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
-    """Announce the closing of calls whose deadline has passed; answers how many there were.
+    """Close calls whose deadline has passed, and publish that; returns how many there were.
 
     Nothing depends on this being punctual: the domain refuses late steps by the deadline itself.
+    Several processes may run it at once, for each skips the calls that another has locked.
     """
     due = (
         select(Call)
@@ -197,7 +198,7 @@ SNAPSHOTS = (
         _count_opened,
     ),
 )
-"""The snapshots of funding: its present state."""
+"""What other services may ask to be sent again: every call that ever opened."""
 
 
 async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:

@@ -56,7 +56,7 @@ async def opened(api: Api, people: People, **changes: Any) -> Json:
 
 
 async def expired(api: Api, people: People) -> Json:
-    """An open call whose deadline passed a minute ago, not yet published as closed."""
+    """An open call whose deadline passed a minute ago, not yet stored as closed."""
     call = await opened(api, people)
     async with api.sessions.begin() as session:
         moment = datetime.now(UTC) - A_MINUTE_AGO
@@ -267,18 +267,18 @@ async def test_closing_and_then_cancelling_are_published_in_turn(api: Api, peopl
     await api.http.post(f"{path}/close", headers=people.funder)
     await api.http.post(f"{path}/cancel", json={"reason": "vice"}, headers=people.funder)
 
-    alerted = [
+    states = [
         (topic, event["call"]["state"], event["call"]["version"])
         for topic, event in await events(api)
     ]
-    assert alerted == [
+    assert states == [
         ("funding.call.opened.v1", "open", 2),
         ("funding.call.closed.v1", "closed", 3),
         ("funding.call.cancelled.v1", "cancelled", 4),
     ]
 
 
-async def test_cancelling_a_draft_alerts_nobody(api: Api, people: People):
+async def test_cancelling_a_draft_publishes_nothing(api: Api, people: People):
     call = await drafted(api, people)
 
     answer = await api.http.post(
@@ -288,7 +288,7 @@ async def test_cancelling_a_draft_alerts_nobody(api: Api, people: People):
     assert (answer.json()["state"], await events(api)) == ("cancelled", [])
 
 
-async def test_the_clock_publishes_a_call_that_is_over_once(api: Api, people: People):
+async def test_a_call_past_its_deadline_is_closed_and_published_once(api: Api, people: People):
     call = await expired(api, people)
 
     async with api.sessions.begin() as session:
@@ -301,7 +301,7 @@ async def test_the_clock_publishes_a_call_that_is_over_once(api: Api, people: Pe
     assert (event["call_id"], event["call"]["state"]) == (call["call_id"], "closed")
 
 
-async def test_the_clock_leaves_running_and_standing_calls_alone(api: Api, people: People):
+async def test_calls_before_their_deadline_or_without_one_are_not_closed(api: Api, people: People):
     await opened(api, people)
     await opened(api, people, deadline=None)
 
@@ -318,7 +318,7 @@ async def test_the_clock_leaves_running_and_standing_calls_alone(api: Api, peopl
         ("POST", "/extend", {"deadline": LATER, "reason": "pluie"}),
     ],
 )
-async def test_the_deadline_holds_before_the_clock_has_published_it(
+async def test_nothing_changes_after_the_deadline_even_before_the_call_is_stored_as_closed(
     api: Api, people: People, method: str, step: str, body: Json
 ):
     path = f"/calls/{(await expired(api, people))['call_id']}"

@@ -151,7 +151,7 @@ def test_an_update_does_not_end_a_standing_call():
         lambda call: call.extend(a_deadline(LATER), reason="pluie", at=IN_A_WEEK),
     ],
 )
-def test_nothing_changes_after_the_deadline_even_before_the_clock_published_it(
+def test_nothing_changes_after_the_deadline_even_before_the_call_is_closed(
     step: Callable[[Call], object],
 ):
     call = a_call(state=State.OPEN)
@@ -185,7 +185,7 @@ def test_a_standing_call_has_no_deadline_to_extend():
         call.extend(a_deadline(), reason="erreur", at=NOON)
 
 
-def test_closing_publishes_a_closed_call():
+def test_closing_a_call_publishes_its_closed_state():
     call = a_call(state=State.OPEN)
 
     event = call.close(at=IN_A_WEEK)
@@ -193,7 +193,7 @@ def test_closing_publishes_a_closed_call():
     assert (event.call.state, event.call.version) == ("closed", 3)
 
 
-def test_a_call_past_its_deadline_reads_as_closed_before_it_is_published():
+def test_a_call_past_its_deadline_reads_as_closed_before_it_is_closed():
     call = a_call(state=State.OPEN)
 
     assert call.state_at(IN_A_WEEK - timedelta(seconds=1)) is State.OPEN
@@ -201,7 +201,7 @@ def test_a_call_past_its_deadline_reads_as_closed_before_it_is_published():
 
 
 @pytest.mark.parametrize("start", [State.OPEN, State.CLOSED])
-def test_cancelling_a_call_that_people_were_alerted_of_publishes_the_reason(start: State):
+def test_cancelling_a_call_that_has_opened_publishes_the_reason(start: State):
     call = a_call(state=start)
 
     event = call.cancel(reason="budget retiré", at=NOON)

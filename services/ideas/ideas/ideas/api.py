@@ -54,7 +54,7 @@ class ReturnIn(BaseModel):
 
 
 class WithdrawIn(BaseModel):
-    """Why the idea is taken back; readers who were alerted of it will see it."""
+    """Why the idea is taken back; whoever was alerted of it will read this."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -179,9 +179,7 @@ class Idea:
     def withdraw(
         self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
     ) -> IdeaWithdrawn | None:
-        """Take the idea back. The event is published only if the idea was, for only then was anyone
-        alerted.
-        """
+        """Take the idea back. None unless it was published: nobody else has learned of it."""
         self._require_author(by)
         was_public = self.state is State.PUBLISHED
         self._move_to(State.WITHDRAWN)
@@ -196,9 +194,9 @@ class Idea:
         )
 
     def newest_event(self) -> IdeaPublished | IdeaWithdrawn:
-        """What whoever has to learn of this idea anew is alerted; only of an idea that was public.
+        """The event of the present state, for consumers that rebuild their copy of a public idea.
 
-        The reason of a withdrawal is alerted once, and is not kept.
+        The reason of a withdrawal is published once and is not stored, so it is left out here.
         """
         assert self.published_at is not None
         if self.state is State.WITHDRAWN:

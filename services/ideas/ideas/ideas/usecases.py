@@ -142,7 +142,7 @@ async def withdraw_idea(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Idea:
-    """Take an idea back: its owner only, and whoever was alerted is alerted of it."""
+    """Take an idea back: its owner only. Whoever was alerted of it gets a correction."""
     idea = await _visible(session, caller, idea_id, expected)
     before = _standing(idea)
     event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
@@ -170,7 +170,7 @@ async def _count_public(session: AsyncSession) -> int:
 SNAPSHOTS = (
     Snapshot("ideas", (IdeaPublished.topic, IdeaWithdrawn.topic), ideas_after, _count_public),
 )
-"""The snapshots of the idea bank: its present state."""
+"""What other services may ask to be sent again: every idea that was ever public."""
 
 
 def _files_for(caller: Principal) -> UUID | None:

@@ -165,7 +165,7 @@ async def test_returning_without_a_reason_names_the_field(api: Api, people: Peop
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
 
-async def test_withdrawing_a_published_idea_is_published(api: Api, people: People):
+async def test_withdrawing_a_published_idea_publishes_the_withdrawal(api: Api, people: People):
     idea = await published(api, people)
 
     answer = await api.http.post(
@@ -181,7 +181,7 @@ async def test_withdrawing_a_published_idea_is_published(api: Api, people: Peopl
     )
 
 
-async def test_withdrawing_a_draft_needs_no_body_and_alerts_nobody(api: Api, people: People):
+async def test_withdrawing_a_draft_needs_no_body_and_publishes_nothing(api: Api, people: People):
     idea = await drafted(api, people.author)
 
     answer = await api.http.post(f"/ideas/{idea['idea_id']}/withdraw", headers=people.author)
@@ -224,9 +224,9 @@ async def test_a_delegate_learns_who_wrote_an_idea_only_if_it_lies_in_the_delega
     one = (await api.http.get(f"/ideas/{idea['idea_id']}", headers=delegate)).json()
     (listed,) = (await api.http.get("/ideas", headers=delegate)).json()["items"]
 
-    alerted = (str(AUTHOR), str(COOPERATIVE)) if sees else (None, None)
+    shown = (str(AUTHOR), str(COOPERATIVE)) if sees else (None, None)
     for seen in (one, listed):
-        assert (seen["author_id"], seen["on_behalf_of"]) == alerted
+        assert (seen["author_id"], seen["on_behalf_of"]) == shown
 
 
 async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(api: Api, people: People):
@@ -517,9 +517,9 @@ async def test_whoever_acts_for_a_cooperative_goes_on_with_what_it_or_a_colleagu
         gone = await api.http.post(f"{path}/withdraw", headers=acting)
         assert [each.status_code for each in (revised, sent, gone)] == [200, 200, 200]
 
-    alerted = await on_whose_behalf(api)
-    assert alerted[:2] == [("idea drafted", None), ("idea drafted", COOPERATIVE)]
-    assert {behalf for _, behalf in alerted[2:]} == {COOPERATIVE}
+    audited = await on_whose_behalf(api)
+    assert audited[:2] == [("idea drafted", None), ("idea drafted", COOPERATIVE)]
+    assert {behalf for _, behalf in audited[2:]} == {COOPERATIVE}
 
 
 @pytest.mark.parametrize("now", [None, uuid.UUID(int=5)])
@@ -591,7 +591,7 @@ async def test_every_change_leaves_an_audit_row(api: Api, people: People):
     assert rows[2].before == {"state": "submitted", "version": 2, "returned_because": None}
 
 
-async def test_of_two_moderators_who_publish_at_once_one_is_reported_that_it_is_done(
+async def test_of_two_moderators_who_publish_at_once_one_gets_a_conflict(
     databases: pytest_plugin.TestDatabases, tokens: Tokens, people: People
 ):
     url = databases.fresh("ideas")

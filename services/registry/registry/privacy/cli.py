@@ -89,7 +89,7 @@ def erase(
     cooperative: Cooperatives = None,
     json: Json = False,
 ) -> None:
-    """Forget a person, everywhere; it can't be undone.
+    """Erase what is held on a person, everywhere; it can't be undone.
 
     Example: taawon person erase --reference 2026/116 < request.json
     """

@@ -488,10 +488,10 @@ async def test_what_accounts_did_and_made_goes_with_the_report(privacy: PrivacyC
     cooperative_id = await privacy.cooperative("1")
     access = await privacy.asks("access", cooperative_ids=[cooperative_id])
     late = await privacy.asks("access", cooperative_ids=[cooperative_id])
-    alerted = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
-    await privacy.answers(access["request_id"], **alerted)
+    response = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
+    await privacy.answers(access["request_id"], **response)
     erasure = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
-    await privacy.answers(late["request_id"], **alerted)
+    await privacy.answers(late["request_id"], **response)
 
     await answered(privacy, erasure["request_id"])
 
@@ -533,10 +533,10 @@ async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_over
     await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
 
     privacy.api.app.state.scrape = None  # what another test scraped is of its own rows
-    alerted = (await privacy.api.http.get("/metrics")).text
+    metrics = (await privacy.api.http.get("/metrics")).text
 
     assert [
-        f'taawon_person_requests{{due="{due}"}} {count}' in alerted
+        f'taawon_person_requests{{due="{due}"}} {count}' in metrics
         for due, count in (("later", 1.0), ("soon", 2.0), ("over", 2.0))
     ] == [True] * 3
 

@@ -336,8 +336,8 @@ async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back
         await upsert.put_in(session, batch)
 
     async with sessions() as session:
-        alerted = select(tables.cooperative).where(tables.cooperative.c.court == court)
-        (row,) = (await session.execute(alerted)).all()
+        query = select(tables.cooperative).where(tables.cooperative.c.court == court)
+        (row,) = (await session.execute(query)).all()
     assert (row.name_fr, row.contact_sealed, row.contact_mark) == ("Un autre nom", None, None)
     assert upsert.report.rows_changed == 1
 
@@ -567,17 +567,17 @@ async def test_a_snapshot_publishes_each_cooperative_once_with_its_present_versi
 ) -> None:
     await imported(sessions, a_file(*many_rows(3, court)))
     await imported(sessions, a_file(*many_rows(3, court, members_total="30")))
-    alerted, names, after = [], [], None
+    records, names, after = [], [], None
 
     async with sessions() as session:
         while (page := await cooperatives_after(session, after)).last is not None:
             names += [name for name, _ in page.events]
-            alerted += [record for _, event in page.events for record in event.cooperatives]
+            records += [record for _, event in page.events for record in event.cooperatives]
             after = page.last
         known = await session.scalar(select(func.count()).select_from(tables.cooperative))
 
-    assert known == len(alerted) == len({record.cooperative_id for record in alerted})
-    assert {record.version for record in alerted if record.members_total == 30} == {2}
+    assert known == len(records) == len({record.cooperative_id for record in records})
+    assert {record.version for record in records if record.members_total == 30} == {2}
     assert len(names) == len(set(names))
 
 

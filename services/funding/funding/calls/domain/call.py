@@ -114,7 +114,10 @@ class Call:
         )
 
     def state_at(self, now: datetime) -> State:
-        """An open call is closed from its deadline on, before the clock has published it too."""
+        """The state that readers see: an open call counts as closed from its deadline on.
+
+        The stored state follows when `close_expired_calls` runs.
+        """
         return State.CLOSED if self.state is State.OPEN and self._is_over(now) else self.state
 
     def expect(self, version: int | None) -> None:
@@ -186,7 +189,7 @@ class Call:
         return CallClosed(**self._event(at))
 
     def cancel(self, *, reason: str, at: datetime) -> CallCancelled | None:
-        """Void the call. One that never opened is not published, for nobody was alerted of it."""
+        """Void the call. None if it never opened: then nobody has been alerted of it."""
         self._move_to(State.CANCELLED)
         self.cancelled_because = reason
         if self.opened_at is None:
@@ -208,8 +211,10 @@ class Call:
         )
 
     def newest_event(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
-        """What whoever has to learn of this call anew is alerted; only of a call that has
-        opened."""
+        """The event of the present state, for consumers that rebuild their copy of an opened call.
+
+        A call that was extended or updated since it opened comes as a whole `CallOpened`.
+        """
         if self.state is State.CANCELLED:
             assert self.cancelled_because is not None
             return CallCancelled(**self._event(at), reason=self.cancelled_because)

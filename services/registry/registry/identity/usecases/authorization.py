@@ -1,4 +1,4 @@
-"""What a caller may do by now: a token says what was true up to ten minutes ago."""
+"""What a caller may do now: a token says what was true when it was issued, minutes ago."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ class RightsEnded(Forbidden):
 async def require_standing(
     session: AsyncSession, caller: Principal, *roles: Role, changing: UUID | None = None
 ) -> Principal:
-    """The caller as the record says now; refused if disabled, revoked, or without these roles.
+    """The caller with the rights on record now. Raises RightsEnded if disabled, revoked or
+    without these roles.
 
-    Whoever changes accounts or credentials asks this first. The accounts of the caller and of whom
-    it changes stay locked, in the order of their ids: of two who disable each other one is late.
+    Whatever changes accounts or credentials calls this first. It locks the rows of the caller and
+    of `changing`, in the order of their ids: of two who disable each other, one finds its rights
+    ended. The local operator has no row and is returned as given.
     """
     if roles:
         caller.require(*roles)

@@ -26,7 +26,7 @@ async def record_response(session: AsyncSession, answer: PersonAnswered) -> None
     if request is None:
         raise NoSuchRequest
     table = models.person_response
-    report = _alerted(answer) if await _may_keep(session, request) else NOTHING
+    report = _report_of(answer) if await _may_keep(session, request) else NOTHING
     kept = await session.scalar(
         insert(table)
         .values(
@@ -43,8 +43,8 @@ async def record_response(session: AsyncSession, answer: PersonAnswered) -> None
         request.record_response(answer.service(), at=now())
 
 
-def _alerted(answer: PersonAnswered) -> dict[str, Any]:
-    """What the person is informed of."""
+def _report_of(answer: PersonAnswered) -> dict[str, Any]:
+    """What of an answer the person may be given: actions, records and the sealed report."""
     return {
         "actions": [action.model_dump(mode="json") for action in answer.actions],
         "records": [record.model_dump(mode="json") for record in answer.records],

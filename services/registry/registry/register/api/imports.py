@@ -60,7 +60,7 @@ class ImportOut(BaseModel):
         return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
 
 
-async def received(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
+async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
     """The whole file first: no transaction waits for a slow sender. Closed after the answer."""
     caller.require(Role.OPERATOR)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
@@ -72,7 +72,7 @@ async def received(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
         yield upload  # type: ignore[misc]  # it reads like any binary file
 
 
-Upload = Annotated[BinaryIO, Depends(received)]
+Upload = Annotated[BinaryIO, Depends(uploaded_file)]
 
 
 @router.post(
@@ -101,7 +101,7 @@ async def import_register(
         sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
     )
     first = await anext(steps)
-    return StreamingResponse(_alerted(first, steps), media_type="application/x-ndjson")
+    return StreamingResponse(_progress_lines(first, steps), media_type="application/x-ndjson")
 
 
 @router.get("/{import_id}")
@@ -111,7 +111,7 @@ async def read_import(import_id: UUID, session: Session, caller: Caller) -> Impo
     return ImportOut.of(await queries.find_import(session, import_id))
 
 
-async def _alerted(
+async def _progress_lines(
     first: imports.Progress, steps: AsyncGenerator[imports.Progress]
 ) -> AsyncIterator[bytes]:
     step = first

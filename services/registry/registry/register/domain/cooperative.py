@@ -134,7 +134,7 @@ class Cooperative:
     def register(
         cls, entry: Entry, *, id: UUID, source: str, as_of_on: date
     ) -> tuple[Cooperative, CooperativeRegistered]:
-        """Enter it by hand."""
+        """Enter it by hand, as version 1. Raises Invalid if its values contradict each other."""
         _refuse_contradictions(entry)
         cooperative = cls(id=id, version=1, entry=entry, source=source, as_of_on=as_of_on)
         return cooperative, CooperativeRegistered(
@@ -142,7 +142,10 @@ class Cooperative:
         )
 
     def change(self, entry: Entry, *, source: str, as_of_on: date) -> CooperativeChanged | None:
-        """Say what the register says now; nothing is published when it said so already."""
+        """Take over what the register says now. None, and no new version, if nothing differs.
+
+        Raises Invalid if the new values contradict each other.
+        """
         changed = self.entry.differences(entry)
         if not changed:
             return None
@@ -163,7 +166,7 @@ class Cooperative:
         return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
 
     def record(self) -> CooperativeRecord:
-        """What other services receive."""
+        """The cooperative as events carry it."""
         return record_of(self.entry, self.entry.contact, id=self.id, version=self.version)
 
 
