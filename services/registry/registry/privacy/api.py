@@ -17,7 +17,6 @@ from registry.settings import RegistrySettings
 from shared.contracts.base import Text
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
-from shared.kernel.data import audit
 from shared.kernel.web.requests import Caller, Process, Session
 
 from . import queries
@@ -73,7 +72,7 @@ def read(name: str, value: str | None) -> str | None:
     try:
         return readers[name](value)
     except WrongCell as error:
-        raise Invalid(f"{error.reason}: {error.suggestion or 'check it'}", field=name) from None
+        raise Invalid(str(error), field=name) from None
 
 
 class ServiceResponseOut(BaseModel):
@@ -108,13 +107,13 @@ class RequestOut(BaseModel):
 
 @router.post("/requests", status_code=status.HTTP_201_CREATED)
 async def open_request(
-    body: RequestIn, session: Session, caller: Caller, seal: Seal, response: Response
+    body: RequestIn, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> RequestOut:
     """Operators only. The registry's own part is done when this answers; the others follow."""
     caller.require(Role.OPERATOR)
     request = await requests.open_request(
         session,
-        seal,
+        sealer,
         caller,
         body.kind,
         body.who(),
@@ -152,17 +151,15 @@ async def hand_out_report(
     request_id: UUID,
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     process: Process,
     response: Response,
 ) -> dict[str, Any]:
     """Everything that is held on the person, to be handed out, which the audit notes."""
-    caller.require(Role.OPERATOR)
     days = RegistrySettings.of(process.settings).person_report_days
-    found = await queries.report(session, seal, request_id, days=days)
-    audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
+    report = await requests.hand_out_report(session, sealer, caller, request_id, days=days)
     response.headers["Cache-Control"] = "no-store"
-    return found
+    return report
 
 
 @router.delete(

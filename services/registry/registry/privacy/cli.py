@@ -18,7 +18,6 @@ from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
 from shared.kernel.commands.settings import own_settings
-from shared.kernel.data import audit
 
 from . import queries
 from .api import RequestIn, RequestOut
@@ -189,11 +188,9 @@ async def _seen(request_id: UUID) -> RequestOut:
 async def _report(request_id: UUID) -> dict[str, Any]:
     days = own_settings(RegistrySettings).person_report_days
     async with connected() as (sessions, sealer), sessions.begin() as session:
-        found = await queries.report(session, sealer, request_id, days=days)
-        audit.record(
-            session, LOCAL_OPERATOR, action="report on a person handed out", subject_id=request_id
+        return await requests.hand_out_report(
+            session, sealer, LOCAL_OPERATOR, request_id, days=days
         )
-        return found
 
 
 def _show(request: RequestOut, *, json: bool) -> None:

@@ -51,10 +51,13 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
     return RequestWithResponses(request=request, answers=rows)
 
 
-async def report(
+async def compose_report(
     session: AsyncSession, sealer: Sealer, request_id: UUID, *, days: int
 ) -> dict[str, Any]:
-    """Everything that is held on the person, of all services, as one document."""
+    """Everything that the services hold on the person, as one document.
+
+    Raises NoReport unless it is an access that all services answered at most `days` ago.
+    """
     seen = await find_request(session, request_id)
     request = seen.request
     if request.kind is not RequestKind.ACCESS or request.completed_at is None:

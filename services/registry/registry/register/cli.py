@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -20,12 +20,11 @@ from rich.table import Table
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
-from shared.contracts.base import now
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
 from .generator.register import write_register
-from .register_file import cells
+from .past_day import past_day
 from .register_file.decoding import lines_of
 from .register_file.findings import Finding, WrongCell
 from .usecases import imports
@@ -104,9 +103,9 @@ def import_file(
 
 def _past_day(as_of: datetime) -> date:
     try:
-        return cells.past_day(as_of.replace(tzinfo=UTC).date(), now().date())
+        return past_day(as_of.date())
     except WrongCell as error:
-        raise typer.BadParameter(f"--as-of: {error.reason}: {error.suggestion}") from None
+        raise typer.BadParameter(f"--as-of: {error}") from None
 
 
 async def _import(

@@ -291,12 +291,20 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     assert (guesses[-1], answer.status_code) == (429, 204)
 
 
-async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, operator) -> None:
-    partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
+async def a_partner(api: Api, operator: dict[str, str], slug: str) -> None:
+    partner = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
     await api.http.post("/partners", json=partner, headers=operator)
-    made = (
-        await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
-    ).json()
+
+
+async def a_client(api: Api, operator: dict[str, str]) -> Json:
+    """The API client of a new partner `oasis`, with its secret."""
+    await a_partner(api, operator, "oasis")
+    path = "/partners/oasis/clients"
+    return dict((await api.http.post(path, json={"label": "x"}, headers=operator)).json())
+
+
+async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, operator) -> None:
+    made = await a_client(api, operator)
     form = {"grant_type": "client_credentials", **made}
     path = f"/partners/oasis/clients/{made['client_id']}"
 
@@ -312,10 +320,8 @@ async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, opera
 
 
 async def test_a_revoked_client_makes_itself_no_other(api: Api, operator, tokens: Tokens) -> None:
-    partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await api.http.post("/partners", json=partner, headers=operator)
+    made = await a_client(api, operator)
     path = "/partners/oasis/clients"
-    made = (await api.http.post(path, json={"label": "x"}, headers=operator)).json()
     own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
 
     before = await api.http.post(path, json={"label": "y"}, headers=own)
@@ -332,13 +338,9 @@ async def test_a_revoked_client_makes_itself_no_other(api: Api, operator, tokens
 
 
 async def test_a_client_of_another_partner_is_not_found(api: Api, operator) -> None:
-    for slug in ("oasis", "atlas"):
-        partner = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-        await api.http.post("/partners", json=partner, headers=operator)
-    made = await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
+    made = await a_client(api, operator)
+    await a_partner(api, operator, "atlas")
 
-    answer = await api.http.delete(
-        f"/partners/atlas/clients/{made.json()['client_id']}", headers=operator
-    )
+    answer = await api.http.delete(f"/partners/atlas/clients/{made['client_id']}", headers=operator)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-client")

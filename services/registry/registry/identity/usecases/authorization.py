@@ -24,7 +24,7 @@ class RightsEnded(Forbidden):
     """Your rights ended after your token was issued: sign in again, or ask an operator."""
 
 
-async def require_standing(
+async def require_current_rights(
     session: AsyncSession, caller: Principal, *roles: Role, changing: UUID | None = None
 ) -> Principal:
     """The caller with the rights on record now. Raises RightsEnded if disabled, revoked or
@@ -38,13 +38,13 @@ async def require_standing(
         caller.require(*roles)
     if caller is LOCAL_OPERATOR:
         return caller
-    present = await _present(session, caller, {caller.subject, changing or caller.subject})
-    if present is None or (roles and not present.has(*roles)):
+    current = await _on_record(session, caller, {caller.subject, changing or caller.subject})
+    if current is None or (roles and not current.has(*roles)):
         raise RightsEnded
-    return present
+    return current
 
 
-async def _present(session: AsyncSession, caller: Principal, ids: set[UUID]) -> Principal | None:
+async def _on_record(session: AsyncSession, caller: Principal, ids: set[UUID]) -> Principal | None:
     account = (await _locked(session, Account, models.account.c.id, ids)).get(caller.subject)
     if account is not None:
         return principal_of(account) if account.disabled_at is None else None
@@ -64,7 +64,7 @@ async def _locked(
 
 
 def principal_of(account: Account) -> Principal:
-    """What the record lets an account do."""
+    """The account as a caller, with the rights on record; whether it is disabled does not count."""
     return Principal(
         subject=account.id,
         roles=frozenset(map(Role, account.roles)),

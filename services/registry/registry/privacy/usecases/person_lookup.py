@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.identity import models
 from registry.identity.domain.accounts import Account
-from registry.identity.usecases.accounts import email_marks, spelled
+from registry.identity.usecases.accounts import email_marks, normalized
 from registry.register.contact_sealing import open_contact
 from registry.register.domain.cooperative import Contact, Cooperative
 from registry.register.models import rows as cooperative_rows
@@ -40,13 +40,13 @@ class Who:
 
     def is_contact(self, contact: Contact) -> bool:
         """By e-mail or phone, as the register writes them."""
-        known = {spelled(email) for email in self.emails}
-        same_email = contact.email is not None and spelled(contact.email) in known
+        known = {normalized(email) for email in self.emails}
+        same_email = contact.email is not None and normalized(contact.email) in known
         return same_email or (self.phone is not None and self.phone == contact.phone)
 
     def known_by(self, emails: Iterable[str]) -> Who:
         """The same person, with e-mails found out."""
-        return replace(self, emails=self.emails | {spelled(email) for email in emails})
+        return replace(self, emails=self.emails | {normalized(email) for email in emails})
 
 
 @dataclass(frozen=True, kw_only=True)

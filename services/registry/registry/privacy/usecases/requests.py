@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -17,7 +17,8 @@ from registry.identity.usecases.identities import delete_identities
 from registry.identity.usecases.login_throttling import delete_failures
 from registry.register.contact_sealing import seal_changed
 from registry.register.domain.cooperative import Cooperative, SealedContact
-from registry.register.models import rows, tables
+from registry.register.models import tables
+from registry.register.usecases.cooperatives import update_cooperative
 from registry.register.usecases.imports import hold_off_imports
 from shared.contracts.base import new_id, now
 from shared.contracts.catalogue import ANSWERS
@@ -26,6 +27,7 @@ from shared.kernel.data import audit
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 
+from .. import queries
 from ..domain import Ground, NothingToCorrect, PersonRequest, RequestKind
 from .person_lookup import Found, Who, email_in, opened, recognise
 
@@ -90,6 +92,19 @@ async def open_request(
     return request
 
 
+async def hand_out_report(
+    session: AsyncSession, sealer: Sealer, caller: Principal, request_id: UUID, *, days: int
+) -> dict[str, Any]:
+    """Everything that is held on the person; that it was handed out is audited. Operators only.
+
+    Raises NoReport before all services have answered, and `days` after they have.
+    """
+    caller.require(Role.OPERATOR)
+    report = await queries.compose_report(session, sealer, request_id, days=days)
+    audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
+    return report
+
+
 async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> list[tuple[UUID, str]]:
     """The ids stay, for the audit names them and no longer leads to anybody.
 
@@ -152,12 +167,7 @@ async def _settle(
 ) -> None:
     """From now on the person decides and no register file: the old one names them still."""
     event = cooperative.settle_contact(contact, source=BY_PERSON, at=now())
-    table = tables.cooperative
-    await session.execute(
-        update(table)
-        .where(table.c.id == cooperative.id)
-        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
-    )
+    await update_cooperative(session, cooperative)
     if event is not None:
         outbox.add(session, event)
 

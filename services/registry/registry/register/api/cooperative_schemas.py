@@ -116,15 +116,14 @@ class CooperativeIn(ChangesIn):
     province: Text
 
 
-def _read(given: dict[str, Any], place: str, problems: list[Problem]) -> dict[str, Any]:
+def _read(given: dict[str, Any], prefix: str, problems: list[Problem]) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name, value in given.items():
         reader = _READERS.get(name)
         try:
             read[name] = reader(value) if reader and value is not None else value
         except WrongCell as error:
-            remedy = f": {error.suggestion}" if error.suggestion else ""
-            problems.append(Problem(place + name, f"{error.reason}{remedy}"))
+            problems.append(Problem(prefix + name, str(error)))
     return read
 
 

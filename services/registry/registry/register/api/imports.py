@@ -87,7 +87,7 @@ async def import_register(
     upload: Upload,
     sessions: Sessions,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     source: Annotated[
         str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
     ] = "upload",
@@ -98,7 +98,7 @@ async def import_register(
     What makes the file unreadable from the start is a 422; later it is in the report.
     """
     steps = imports.import_register(
-        sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
+        sessions, sealer, caller, lines_of(upload), source=source, as_of_on=as_of_on
     )
     first = await anext(steps)
     return StreamingResponse(_progress_lines(first, steps), media_type="application/x-ndjson")

@@ -20,7 +20,3 @@ Every row is marked: `is_test_data` is "yes", `consent_source` is "generated tes
 in +212 600 xxxxxx, e-mails under .example, ICE numbers start with 99 and presidents are numbered.
 Morocco reserves no telephone numbers for fiction, so never send to a row that carries the mark.
 """
-
-from .register import COLUMNS, generate_rows, write_register
-
-__all__ = ["COLUMNS", "generate_rows", "write_register"]

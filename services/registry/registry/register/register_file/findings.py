@@ -28,12 +28,15 @@ class Finding:
         }
 
 
-class WrongCell(Exception):
-    """The cell can't be read; the row stays out."""
+class WrongCell(ValueError):
+    """The cell can't be read; the row stays out. Its text is the reason with the remedy."""
 
     def __init__(self, reason: str, suggestion: str | None = None) -> None:
         super().__init__(reason)
         self.reason, self.suggestion = reason, suggestion
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.suggestion}" if self.suggestion else self.reason
 
 
 class UnusableCell(WrongCell):

@@ -123,11 +123,6 @@ class _Row:
     values: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, column: str, reason: str, suggestion: str | None = None) -> None:
-        self.findings.append(
-            Finding(line=self.line, column=column, reason=reason, suggestion=suggestion)
-        )
-
     def refuse(self, column: str, error: WrongCell) -> None:
         self.findings.append(
             Finding(
@@ -138,6 +133,10 @@ class _Row:
                 is_warning=isinstance(error, UnusableCell),
             )
         )
+
+    @property
+    def is_refused(self) -> bool:
+        return any(not finding.is_warning for finding in self.findings)
 
 
 class _RowReader:
@@ -159,7 +158,7 @@ class _RowReader:
                 "look for a missing delimiter or quotation mark",
             )
         found = self._values(line, row)
-        if any(not finding.is_warning for finding in found.findings):
+        if found.is_refused:
             return RowVerdict(line=line, findings=tuple(found.findings))
         return self._verdict(found)
 
@@ -176,7 +175,7 @@ class _RowReader:
         wrong = {finding.column for finding in row.findings}
         for column in REQUIRED:
             if column not in values and column not in wrong:
-                row.add(column, "empty", "every cooperative has one: fill it in")
+                row.refuse(column, WrongCell("empty", "every cooperative has one: fill it in"))
         return row
 
     def _place_commune(self, row: _Row) -> None:
@@ -193,19 +192,16 @@ class _RowReader:
         contact = Contact(**{name: values.pop(name) for name in PERSONAL if name in values})
         entry = Entry(**values)
         for problem in contradictions(entry):
-            row.add(problem.field, problem.message, "correct the counts")
+            row.refuse(problem.field, WrongCell(problem.message, "correct the counts"))
         first = self._first_line.setdefault(entry.identity, row.line)
         if first != row.line:
-            row.add(
-                "local_register_no",
-                f"same court and number as line {first}",
-                "keep one of the two rows; the first one counts",
-            )
-        is_refused = any(not finding.is_warning for finding in row.findings)
+            twice = f"same court and number as line {first}"
+            remedy = "keep one of the two rows; the first one counts"
+            row.refuse("local_register_no", WrongCell(twice, remedy))
         return RowVerdict(
             line=row.line,
-            entry=None if is_refused else entry,
-            contact=contact if not is_refused and contact.clear_values() else None,
+            entry=None if row.is_refused else entry,
+            contact=contact if not row.is_refused and contact.clear_values() else None,
             findings=tuple(row.findings),
         )
 

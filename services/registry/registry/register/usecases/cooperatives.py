@@ -87,12 +87,7 @@ async def change_cooperative(
     event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
     if event is None:
         return cooperative
-    table = tables.cooperative
-    await session.execute(
-        update(table)
-        .where(table.c.id == cooperative_id)
-        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
-    )
+    await update_cooperative(session, cooperative)
     outbox.add(session, event)
     audit.record(
         session,
@@ -103,6 +98,13 @@ async def change_cooperative(
         after=_audited(entry, before.differences(entry)),
     )
     return cooperative
+
+
+async def update_cooperative(session: AsyncSession, cooperative: Cooperative) -> None:
+    """Write a changed cooperative to its row; no mapper follows it."""
+    table = tables.cooperative
+    values = rows.cooperative_values(cooperative) | {"changed_at": now()}
+    await session.execute(update(table).where(table.c.id == cooperative.id).values(values))
 
 
 async def _insert(session: AsyncSession, cooperative: Cooperative) -> None:
