@@ -10,7 +10,7 @@ from shared.kernel.settings import Settings
 
 
 class RegistrySettings(Settings):
-    """The tokens it issues, sign-ins, another issuer, imports and reports on persons."""
+    """Settings of tokens, sign-ins, another issuer, imports, and how long reports are kept."""
 
     service_name: ClassVar[str] = "registry"
 
