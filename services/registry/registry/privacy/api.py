@@ -1,4 +1,4 @@
-"""What a person asks for. Who it is stands in the body: addresses of pages are kept in logs."""
+"""Requests of persons over HTTP. The person is named in the body, for logs keep addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 
 
 class RequestIn(BaseModel):
-    """By e-mail or phone, as register files write them, or by ids; any of it is enough."""
+    """A request of a person, who is named by e-mail, phone or ids; one of them is enough."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -45,17 +45,18 @@ class RequestIn(BaseModel):
         default=None, description="For a rectification: the right values; null takes one away."
     )
 
-    def who(self) -> person_lookup.Who:
+    def identifiers(self) -> person_lookup.PersonIdentifiers:
+        """What the person is found by. Raises Invalid for an e-mail or a phone that is none."""
         email = read("email", self.email)
-        return person_lookup.Who(
+        return person_lookup.PersonIdentifiers(
             emails=frozenset({email} if email else ()),
             phone=read("phone", self.phone),
             account_ids=frozenset(self.account_ids),
             cooperative_ids=frozenset(self.cooperative_ids),
         )
 
-    def corrected(self) -> dict[str, str | None] | None:
-        """Only what is given; the same rules as for files."""
+    def corrected_values(self) -> dict[str, str | None] | None:
+        """The corrections that are given, as the register writes them; None if there are none."""
         if self.corrections is None:
             return None
         given = {
@@ -65,7 +66,7 @@ class RequestIn(BaseModel):
 
 
 def read(name: str, value: str | None) -> str | None:
-    """A value as the register writes it."""
+    """A value as the register writes it. Raises Invalid."""
     readers = {"email": cells.email, "phone": cells.phone}
     if value is None or name not in readers:
         return value
@@ -76,13 +77,15 @@ def read(name: str, value: str | None) -> str | None:
 
 
 class ServiceResponseOut(BaseModel):
+    """What a service did or found: rows by table."""
+
     service: str
     answered_at: datetime
     counts: dict[str, int]
 
 
 class RequestOut(BaseModel):
-    """Ids and counts; what is held on the person stands in the report alone."""
+    """A request by ids and counts; only the report shows what is held on the person."""
 
     request_id: UUID
     kind: RequestKind
@@ -109,17 +112,20 @@ class RequestOut(BaseModel):
 async def open_request(
     body: RequestIn, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> RequestOut:
-    """Operators only. The registry's own part is done when this answers; the others follow."""
+    """Open a request of a person. Operators only.
+
+    The registry has changed its own records when this responds; the other services follow.
+    """
     caller.require(Role.OPERATOR)
     request = await requests.open_request(
         session,
         sealer,
         caller,
         body.kind,
-        body.who(),
+        body.identifiers(),
         ground=body.ground,
         reference=body.reference,
-        corrections=body.corrected(),
+        corrections=body.corrected_values(),
     )
     response.headers["Location"] = f"/persons/requests/{request.id}"
     return RequestOut.of(request)
@@ -132,7 +138,7 @@ async def list_requests(
     is_open: Annotated[bool, Query(alias="open")] = True,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[RequestOut]:
-    """Those that wait for an answer, the most urgent first; with `open=false` the newest of all."""
+    """List requests that wait for answers, the most urgent first, or all with `open=false`."""
     caller.require(Role.OPERATOR)
     found = await queries.list_requests(session, is_open=is_open, limit=limit)
     return [RequestOut.of(request) for request in found]
@@ -140,10 +146,10 @@ async def list_requests(
 
 @router.get("/requests/{request_id}")
 async def read_request(request_id: UUID, session: Session, caller: Caller) -> RequestOut:
-    """Which services have answered, and what each of them did."""
+    """Read which services have answered a request, and what each of them did. Operators only."""
     caller.require(Role.OPERATOR)
-    seen = await queries.find_request(session, request_id)
-    return RequestOut.of(seen.request, seen.answers)
+    found = await queries.find_request(session, request_id)
+    return RequestOut.of(found.request, found.answers)
 
 
 @router.post("/requests/{request_id}/report")
@@ -155,7 +161,7 @@ async def hand_out_report(
     process: Process,
     response: Response,
 ) -> dict[str, Any]:
-    """Everything that is held on the person, to be handed out, which the audit notes."""
+    """Everything that is held on the person; that it was handed out is audited. Operators only."""
     days = RegistrySettings.of(process.settings).person_report_days
     report = await requests.hand_out_report(session, sealer, caller, request_id, days=days)
     response.headers["Cache-Control"] = "no-store"
@@ -166,5 +172,5 @@ async def hand_out_report(
     "/cooperatives/{cooperative_id}/settled-contact", status_code=status.HTTP_204_NO_CONTENT
 )
 async def release_contact(cooperative_id: UUID, session: Session, caller: Caller) -> None:
-    """Register files say the contact of this cooperative again: somebody else is it now."""
+    """Let register files set the contact of this cooperative again. Operators only."""
     await requests.release_contact(session, caller, cooperative_id)
