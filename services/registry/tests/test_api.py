@@ -31,7 +31,7 @@ ACCOUNT = {
 
 
 class People:
-    """Headers of those who call."""
+    """Headers of callers by role."""
 
     def __init__(self, tokens: Tokens, operator: dict[str, str], partner: dict[str, str]) -> None:
         self.operator = operator
@@ -264,9 +264,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(api: Api, people: P
         ("q=100%25", 0),
     ],
 )
-async def test_lists_are_narrowed_by_each_filter(
-    api: Api, people: People, query: str, found: int
-) -> None:
+async def test_each_filter_narrows_a_list(api: Api, people: People, query: str, found: int) -> None:
     await registered(
         api, people.operator, local_register_no="1", sector="ARGAN", name_ar="تعاونية تيزي أركان"
     )
@@ -402,7 +400,9 @@ async def test_an_unreadable_file_is_a_problem(
 
 
 @pytest.mark.parametrize("day", ["2999-01-01", "1899-12-31"])
-async def test_a_file_is_true_as_of_a_day_that_has_come(api: Api, people: People, day: str) -> None:
+async def test_a_file_can_not_be_true_as_of_a_day_to_come_or_before_1900(
+    api: Api, people: People, day: str
+) -> None:
     answer = await api.http.post(
         f"/imports?as_of_on={day}",
         content=a_file(a_row()),
@@ -430,7 +430,7 @@ async def test_an_import_of_another_kind_of_body_is_refused(api: Api, people: Pe
     assert answer.status_code == 415
 
 
-async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(api: Api) -> None:
+async def test_no_large_body_is_read_without_a_token(api: Api) -> None:
     read: list[int] = []
 
     async def parts() -> AsyncIterator[bytes]:

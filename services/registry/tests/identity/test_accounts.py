@@ -1,4 +1,4 @@
-"""What operators do with accounts: list, change, disable, reset; and what people do alone."""
+"""Accounts: operators list, change, disable and reset them; people change their own password."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ async def test_accounts_are_listed_page_by_page_and_by_role(api: Api, operator) 
     assert all("password" not in each for each in seen)
 
 
-async def test_other_rights_hold_from_the_next_token_on(api: Api, operator) -> None:
+async def test_rights_that_belong_to_a_role_are_dropped_with_it_and_changes_are_audited(
+    api: Api, operator
+) -> None:
     account = await made(api, operator, roles=["delegate"], provinces=["MA-TIZ"])
     path = f"/accounts/{account['account_id']}"
 
@@ -116,14 +118,18 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api,
     ("method", "path", "body"),
     [("POST", "/disable", None), ("PATCH", "", {"roles": ["juror"]})],
 )
-async def test_one_operator_always_stays(
+async def test_the_last_operator_is_neither_disabled_nor_demoted(
     api: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
 ) -> None:
     other = await recorded(api, tokens, "operator")
 
     answers = [
         await api.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
-        for who, by in ((me(other), operator), (me(operator), other), (me(operator), operator))
+        for who, by in (
+            (subject_of(other), operator),
+            (subject_of(operator), other),
+            (subject_of(operator), operator),
+        )
     ]
 
     assert [answer.status_code for answer in answers] == [200, 403, 409]
@@ -131,7 +137,7 @@ async def test_one_operator_always_stays(
     assert answers[2].json()["code"] == "last-operator"
 
 
-def me(headers: dict[str, str]) -> str:
+def subject_of(headers: dict[str, str]) -> str:
     """Whose token these headers carry."""
     claims = headers["Authorization"].split(".")[1]
     return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"])
@@ -152,24 +158,27 @@ CHANGES: list[tuple[str, str, Json | None]] = [
 
 @pytest.mark.parametrize("fate", ["disabled", "demoted"])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-async def test_an_operator_of_yesterday_changes_nothing_with_a_token_that_still_lives(
+async def test_a_former_operator_changes_nothing_with_a_token_that_is_still_valid(
     api: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
 ) -> None:
     former = await recorded(api, tokens, "operator")
-    own, other = f"/accounts/{me(former)}", await made(api, operator)
+    own, other = f"/accounts/{subject_of(former)}", await made(api, operator)
     if fate == "disabled":
         await api.http.post(f"{own}/disable", headers=operator)
     else:
         await api.http.patch(own, json={"roles": ["juror"]}, headers=operator)
 
     answer = await api.http.request(
-        method, path.format(own=me(former), other=other["account_id"]), json=body, headers=former
+        method,
+        path.format(own=subject_of(former), other=other["account_id"]),
+        json=body,
+        headers=former,
     )
 
     assert answer.status_code == 403, answer.text
 
 
-async def test_somebody_disabled_changes_no_password_either(
+async def test_a_disabled_account_does_not_change_its_password(
     api: Api, operator, tokens: Tokens
 ) -> None:
     account = await made(api, operator)
@@ -184,7 +193,7 @@ async def test_somebody_disabled_changes_no_password_either(
     assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
 
 
-async def test_a_token_of_nobody_on_record_changes_no_account(api: Api, tokens: Tokens) -> None:
+async def test_a_token_of_an_unknown_account_creates_no_account(api: Api, tokens: Tokens) -> None:
     body = {"email": "x@y.example", "password": PASSWORD, "roles": ["juror"]}
 
     answer = await api.http.post("/accounts", json=body, headers=tokens.headers("operator"))
@@ -196,8 +205,8 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
     api: Api, operator
 ) -> None:
     account = await made(api, operator)
-    asked = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
-    await api.http.post("/persons/requests", json=asked, headers=operator)
+    request = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
+    await api.http.post("/persons/requests", json=request, headers=operator)
     path = f"/accounts/{account['account_id']}"
 
     seen = [await api.http.get(each, headers=operator) for each in ("/accounts", path)]
@@ -258,7 +267,7 @@ async def test_people_change_their_own_password_knowing_the_present_one(
     assert (await actions(api, operator, account["account_id"]))[0] == "password changed"
 
 
-async def test_guessing_the_present_password_ends_this_way_and_sign_ins_go_on(
+async def test_guessing_the_present_password_is_stopped_and_sign_ins_go_on(
     api: Api, operator, tokens: Tokens
 ) -> None:
     account = await made(api, operator)
@@ -319,7 +328,9 @@ async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, opera
     assert (await actions(api, operator, made["client_id"]))[0] == "api client revoked"
 
 
-async def test_a_revoked_client_makes_itself_no_other(api: Api, operator, tokens: Tokens) -> None:
+async def test_a_revoked_client_neither_creates_nor_revokes_clients(
+    api: Api, operator, tokens: Tokens
+) -> None:
     made = await a_client(api, operator)
     path = "/partners/oasis/clients"
     own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))

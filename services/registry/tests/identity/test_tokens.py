@@ -1,4 +1,4 @@
-"""Tokens are issued to those who prove who they are, and only genuine ones are accepted."""
+"""Tokens are issued to whoever proves who they are, and only genuine ones are accepted."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ async def email(api: Api) -> str:
     return address
 
 
-async def asked(api: Api, **form: str) -> httpx.Response:
+async def request_token(api: Api, **form: str) -> httpx.Response:
     return await api.http.post("/token", data=form)
 
 
 async def signed_in(api: Api, email: str) -> str:
-    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
+    answer = await request_token(api, grant_type="password", username=email, password=PASSWORD)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
 
@@ -109,7 +109,9 @@ def claims(**changes: Any) -> Json:
     }
 
 
-async def test_an_operator_signs_in_and_is_let_in(api: Api, email: str) -> None:
+async def test_an_operator_signs_in_whatever_the_case_of_the_e_mail_and_may_use_the_token(
+    api: Api, email: str
+) -> None:
     token = await signed_in(api, email.upper())
 
     answer = await api.http.get("/partners", headers=bearer(token))
@@ -145,7 +147,7 @@ async def test_a_client_of_a_partner_acts_as_that_partner(api: Api) -> None:
             session, LOCAL_OPERATOR, slug=slug, label="x"
         )
 
-    in_form = await asked(
+    in_form = await request_token(
         api, grant_type="client_credentials", client_id=str(client.id), client_secret=secret
     )
     in_header = await api.http.post(
@@ -183,7 +185,7 @@ async def test_a_client_of_a_partner_acts_as_that_partner(api: Api) -> None:
 async def test_a_refused_token_is_an_oauth_error_and_a_problem(
     api: Api, form: dict[str, str], status: int, error: str
 ) -> None:
-    answer = await asked(api, **form)
+    answer = await request_token(api, **form)
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.json()["detail"]
@@ -194,7 +196,9 @@ async def test_an_unknown_address_takes_as_long_as_a_wrong_password(api: Api, em
     seconds = []
     for username in (email, f"nobody-{uuid.uuid4().hex}@taawon.example"):
         started = time.process_time()
-        await asked(api, grant_type="password", username=username, password="wrong password")
+        await request_token(
+            api, grant_type="password", username=username, password="wrong password"
+        )
         seconds.append(time.process_time() - started)
 
     assert min(seconds) > max(seconds) / 4
@@ -206,8 +210,10 @@ async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
     statuses = {}
     for username in (email, f"nobody-{uuid.uuid4().hex}@taawon.example"):
         for _ in range(MOST_FAILURES):
-            await asked(api, grant_type="password", username=username, password="wrong")
-        answer = await asked(api, grant_type="password", username=username, password=PASSWORD)
+            await request_token(api, grant_type="password", username=username, password="wrong")
+        answer = await request_token(
+            api, grant_type="password", username=username, password=PASSWORD
+        )
         statuses[username] = answer.status_code
 
     assert set(statuses.values()) == {429}
@@ -222,7 +228,7 @@ async def from_address(api: Api, address: str) -> AsyncIterator[Api]:
 
 
 async def guessed(api: Api, email: str, times: int = MOST_FAILURES, **headers: str) -> list[int]:
-    """What is answered to so many wrong passwords."""
+    """The status codes of so many sign-ins with a wrong password."""
     form = {"grant_type": "password", "username": email, "password": "wrong"}
     return [
         (await api.http.post("/token", data=form, headers=headers)).status_code
@@ -230,7 +236,7 @@ async def guessed(api: Api, email: str, times: int = MOST_FAILURES, **headers: s
     ]
 
 
-async def test_who_guesses_from_elsewhere_keeps_nobody_out_and_goes_on_being_kept_out(
+async def test_guesses_from_another_address_lock_out_that_address_and_nobody_else(
     api: Api, email: str
 ) -> None:
     async with from_address(api, "203.0.113.9") as elsewhere:
@@ -241,7 +247,7 @@ async def test_who_guesses_from_elsewhere_keeps_nobody_out_and_goes_on_being_kep
         assert await guessed(elsewhere, email, 1) == [429]
 
 
-async def test_guesses_from_everywhere_end_too(
+async def test_guesses_from_many_addresses_are_stopped_too(
     api: Api, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = {"sign_in_failures_everywhere": 3, "sign_in_failures": 2}
@@ -251,12 +257,12 @@ async def test_guesses_from_everywhere_end_too(
         async with from_address(api, f"203.0.113.{number}") as elsewhere:
             statuses += await guessed(elsewhere, email, 1)
 
-    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
+    answer = await request_token(api, grant_type="password", username=email, password=PASSWORD)
 
     assert (statuses, answer.status_code) == ([400, 400, 400, 429], 429)
 
 
-async def test_an_address_that_no_trusted_proxy_names_is_no_other_place(
+async def test_a_forwarded_address_counts_only_if_a_trusted_proxy_names_it(
     api: Api, email: str
 ) -> None:
     for number in range(MOST_FAILURES):
@@ -284,7 +290,7 @@ async def behind_a_proxy(api: Api) -> AsyncIterator[Api]:
 async def test_a_lock_out_says_how_long_it_lasts(api: Api, email: str) -> None:
     await guessed(api, email)
 
-    answer = await asked(api, grant_type="password", username=email, password=PASSWORD)
+    answer = await request_token(api, grant_type="password", username=email, password=PASSWORD)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-failures")
     assert 15 * 60 - 60 < int(answer.headers["retry-after"]) <= 15 * 60
@@ -296,7 +302,7 @@ async def test_guesses_that_come_together_get_no_more_answers_than_one_by_one(
 ) -> None:
     guess = {"grant_type": "password", "username": email, "password": "wrong"}
 
-    answers = await asyncio.gather(*(asked(api, **guess) for _ in range(MOST_FAILURES + 5)))
+    answers = await asyncio.gather(*(request_token(api, **guess) for _ in range(MOST_FAILURES + 5)))
 
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses == {400: MOST_FAILURES, 429: 5}
@@ -307,13 +313,13 @@ async def test_the_right_guess_is_refused_too_when_others_were_judged_meanwhile(
 ) -> None:
     guess = {"grant_type": "password", "username": email}
     for _ in range(MOST_FAILURES - 1):
-        await asked(api, **guess, password="wrong")
+        await request_token(api, **guess, password="wrong")
 
     async with api.sessions.begin() as session:
         await wait_for_turn(session, email_marks(SEALER, email))
         together = []
         for password in ("wrong", PASSWORD):
-            together.append(asyncio.create_task(asked(api, **guess, password=password)))
+            together.append(asyncio.create_task(request_token(api, **guess, password=password)))
             await eventually(lambda: waiting(api, len(together)))
 
     assert [(await each).status_code for each in together] == [400, 429]
@@ -330,7 +336,7 @@ async def waiting(api: Api, count: int) -> bool:
         return bool(locks.scalar_one() == count)
 
 
-async def test_neither_password_nor_address_rests_in_clear(api: Api, email: str) -> None:
+async def test_neither_password_nor_e_mail_is_stored_in_clear(api: Api, email: str) -> None:
     async with api.sessions() as session:
         connection = await session.connection()
         rows = (await connection.exec_driver_sql("SELECT * FROM account")).all()

@@ -1,4 +1,4 @@
-"""What a person asks for: done here at once, asked of the others, and never undone by a file."""
+"""Requests of persons: done in the registry at once, published, never undone by a file."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ async def test_an_erasure_takes_the_contact_from_every_cooperative_and_publishes
     assert (await privacy.contact(other))[0] == 1
     changed = await privacy.events(CooperativeChanged.topic)
     assert {each["cooperative"]["contact_sealed"] for each in changed} == {None}
-    (asked,) = await privacy.events(PersonErasureRequested.topic)
-    assert {(each["cooperative_id"], each["version"]) for each in asked["cooperatives"]} == {
+    (published,) = await privacy.events(PersonErasureRequested.topic)
+    assert {(each["cooperative_id"], each["version"]) for each in published["cooperatives"]} == {
         (each, 2) for each in theirs
     }
 
@@ -380,7 +380,7 @@ async def answered(
     request_id: str,
     kind: type[PersonRequested] = PersonErasureRequested,
 ) -> Json:
-    """The registry's own consumer to a request, and what it answers."""
+    """Run the registry's own consumer on the event of a request; what it publishes."""
     (event,) = [
         each for each in await privacy.events(kind.topic) if each["request_id"] == request_id
     ]
@@ -390,7 +390,7 @@ async def answered(
     return dict((await privacy.events(RegistryAnswered.topic))[-1])
 
 
-async def test_kept_events_and_dead_letters_are_scrubbed_of_the_person_and_of_nobody_else(
+async def test_kept_events_and_dead_letters_lose_the_contact_of_the_person_and_of_nobody_else(
     privacy: PrivacyClient,
 ) -> None:
     row = a_row(court="TPI Oubli", ice="", local_register_no="1")
@@ -438,7 +438,7 @@ async def test_a_dead_letter_that_is_collected_after_the_erasure_is_kept_without
 
 
 class Collected:
-    """A message as the collector reads it."""
+    """A message as the collector of dead letters reads it."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -484,7 +484,7 @@ async def test_a_newer_report_outlives_a_correction_that_is_done_late(
     assert left == {newer["request_id"]}
 
 
-async def test_what_accounts_did_and_made_goes_with_the_report(privacy: PrivacyClient) -> None:
+async def test_what_accounts_did_is_deleted_with_the_report(privacy: PrivacyClient) -> None:
     cooperative_id = await privacy.cooperative("1")
     access = await privacy.asks("access", cooperative_ids=[cooperative_id])
     late = await privacy.asks("access", cooperative_ids=[cooperative_id])
@@ -500,7 +500,7 @@ async def test_what_accounts_did_and_made_goes_with_the_report(privacy: PrivacyC
         assert [actions for actions in kept if actions] == []
 
 
-async def test_the_last_operator_is_not_erased_nor_two_of_them_at_once(
+async def test_the_last_operator_is_not_erased_and_the_last_two_not_at_once(
     privacy: PrivacyClient,
 ) -> None:
     body = {"email": "o@taawon.example", "password": PASSWORD, "roles": ["operator"]}

@@ -38,8 +38,8 @@ from registry.register.register_file.reader import read_rows
 from registry.register.usecases import cooperatives, imports
 from registry.register.usecases.imports import (
     IMPORT_LOCK,
+    block_imports,
     delete_problems,
-    hold_off_imports,
     import_register,
 )
 from registry.register.usecases.row_upsert import Batch, RowUpsert
@@ -200,7 +200,7 @@ async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) ->
 LAST = "last-row@taawon.example"
 
 
-async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
+async def requested(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
     """A person's request, by the e-mail of the last row of a file."""
     async with sessions.begin() as session:
         return await requests.open_request(
@@ -208,7 +208,7 @@ async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequ
             SEALER,
             LOCAL_OPERATOR,
             kind,
-            person_lookup.Who(emails=frozenset({LAST})),
+            person_lookup.PersonIdentifiers(emails=frozenset({LAST})),
             ground=Ground.PERSON,
             reference="1",
             **how,
@@ -222,7 +222,7 @@ async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequ
         (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
     ],
 )
-async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_person(
+async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_rest_may_name_them(
     sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
 ) -> None:
     rows = many_rows(BATCH_LIMIT + 1, court)
@@ -232,11 +232,11 @@ async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_p
     await anext(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
-        await asked(sessions, kind, **how)
-    access = await asked(sessions, RequestKind.ACCESS)
+        await requested(sessions, kind, **how)
+    access = await requested(sessions, RequestKind.ACCESS)
     async for _ in steps:
         pass
-    request = await asked(sessions, kind, **how)
+    request = await requested(sessions, kind, **how)
 
     assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
 
@@ -245,31 +245,31 @@ async def test_no_import_begins_while_a_person_is_being_erased(
     sessions: Sessions, court: str
 ) -> None:
     async with sessions.begin() as session:
-        await hold_off_imports(session)
+        await block_imports(session)
 
         with pytest.raises(ImportUnderWay, match="or a person erased: wait"):
             await imported(sessions, a_file(*many_rows(1, court)))
 
 
-async def test_an_import_of_a_file_that_comes_slowly_gives_signs_of_life(
+async def test_an_import_of_a_file_that_comes_slowly_keeps_its_transaction_alive(
     url: str, court: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database gives up transactions that say nothing; three signs come in that time."""
+    """The database ends transactions that stay silent; three queries come in that time."""
     engine = make_engine(url, idle_seconds=3)
     async with engine.connect() as connection:
-        assert await connection.scalar(text(imports._PATIENCE)) == 3000
+        assert await connection.scalar(text(imports._IDLE_TIMEOUT_QUERY)) == 3000
     await engine.dispose()
     engine = make_engine(url)
-    signs = signs_of_life(engine)
-    monkeypatch.setattr(imports, "_PATIENCE", "SELECT 30")
+    queries_made = liveness_queries(engine)
+    monkeypatch.setattr(imports, "_IDLE_TIMEOUT_QUERY", "SELECT 30")
 
     def slow() -> Iterator[bytes]:
         for number, line in enumerate(lines_of(io.BytesIO(a_file(*many_rows(501, court=court))))):
             if number == 501:
-                while signs.acquire(blocking=False):
+                while queries_made.acquire(blocking=False):
                     pass
                 for _ in range(3):
-                    signs.acquire()
+                    queries_made.acquire()
             yield line
 
     steps = import_register(
@@ -281,19 +281,19 @@ async def test_an_import_of_a_file_that_comes_slowly_gives_signs_of_life(
     assert (report.state, report.rows_added) == (ImportState.FINISHED, 501)
 
 
-def signs_of_life(engine: AsyncEngine) -> threading.Semaphore:
-    """Released for each of them."""
-    signs = threading.Semaphore(0)
+def liveness_queries(engine: AsyncEngine) -> threading.Semaphore:
+    """A semaphore that is released for each query that keeps the transaction alive."""
+    queries_made = threading.Semaphore(0)
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement == "SELECT 1":
-            signs.release()
+            queries_made.release()
 
-    return signs
+    return queries_made
 
 
-async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, court: str) -> None:
+async def test_two_imports_at_once_never_write_a_row_twice(sessions: Sessions, court: str) -> None:
     content = a_file(*many_rows(600, court))
 
     results = await asyncio.gather(
@@ -304,7 +304,7 @@ async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, 
     assert await stored(sessions, court) == 600
 
 
-async def _waiting(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
+async def prepared(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
     upsert = RowUpsert(
@@ -322,7 +322,7 @@ async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back
     sessions: Sessions, court: str
 ) -> None:
     await imported(sessions, a_file(a_row(court=court)))
-    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
+    upsert, batch = await prepared(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
     async with sessions.begin() as session:
         await session.execute(
             text(
@@ -333,7 +333,7 @@ async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back
         )
 
     async with sessions.begin() as session:
-        await upsert.put_in(session, batch)
+        await upsert.write(session, batch)
 
     async with sessions() as session:
         query = select(tables.cooperative).where(tables.cooperative.c.court == court)
@@ -346,11 +346,11 @@ async def test_a_row_that_somebody_else_enters_while_its_batch_waits_is_no_chang
     sessions: Sessions, court: str
 ) -> None:
     content = a_file(*many_rows(3, court))
-    upsert, batch = await _waiting(sessions, content)
+    upsert, batch = await prepared(sessions, content)
     await imported(sessions, content)
     async with sessions.begin() as session:
         before = await session.scalar(select(func.count()).select_from(OutboxRow))
-        await upsert.put_in(session, batch)
+        await upsert.write(session, batch)
         after = await session.scalar(select(func.count()).select_from(OutboxRow))
 
     assert (upsert.report.rows_added, upsert.report.rows_unchanged) == (0, 3)
@@ -505,15 +505,15 @@ async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
     async with sessions.begin() as session:
         await session.execute(text(_WAITS))
         await session.execute(text(_WAITS_BEFORE_WRITING))
-    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, members_total="44")))
+    upsert, batch = await prepared(sessions, a_file(a_row(court=court, members_total="44")))
 
-    async def put_in() -> None:
+    async def write() -> None:
         async with sessions.begin() as session:
-            await upsert.put_in(session, batch)
+            await upsert.write(session, batch)
 
     async with sessions.begin() as session:
         await session.execute(text("SELECT pg_advisory_xact_lock(1)"))
-        writing = asyncio.create_task(put_in())
+        writing = asyncio.create_task(write())
         await pytest_plugin.eventually(lambda: session.scalar(text(_SOMEBODY_WAITS)))
         entered = await cooperatives.register_cooperative(
             session, SEALER, LOCAL_OPERATOR, an_entry(court=court), contact=Contact()
@@ -539,7 +539,7 @@ CREATE TRIGGER waits BEFORE INSERT ON cooperative FOR EACH STATEMENT EXECUTE FUN
 _SOMEBODY_WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
-async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
+async def test_a_value_changed_by_hand_yields_to_the_next_file(
     sessions: Sessions, court: str
 ) -> None:
     content = a_file(*many_rows(1, court))
