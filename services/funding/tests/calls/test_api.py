@@ -28,7 +28,7 @@ A_MINUTE_AGO = timedelta(minutes=1)
 
 
 class People:
-    """Headers of those who take part."""
+    """Headers of callers by what they do."""
 
     def __init__(self, tokens: Tokens) -> None:
         self.operator = tokens.headers("operator")
@@ -104,7 +104,9 @@ async def test_a_confirmed_audience_is_audited_and_stays_with_every_event(api: A
 
 
 @pytest.mark.parametrize("number", [-1, 10_000_001, "many", 1.5])
-async def test_an_absurd_confirmed_audience_is_refused(api: Api, people: People, number: Any):
+async def test_a_confirmed_audience_that_is_no_plausible_number_is_refused(
+    api: Api, people: People, number: Any
+):
     call = await drafted(api, people)
 
     answer = await api.http.post(
@@ -114,9 +116,7 @@ async def test_an_absurd_confirmed_audience_is_refused(api: Api, people: People,
     assert (answer.status_code, fields_of(answer)) == (422, ["confirmed_audience"])
 
 
-async def test_a_wall_clock_deadline_is_answered_as_instant_zone_and_words(
-    api: Api, people: People
-):
+async def test_a_wall_clock_deadline_becomes_instant_zone_and_words(api: Api, people: People):
     call = await drafted(api, people)
 
     assert call["deadline"] == {
@@ -261,7 +261,7 @@ async def test_extending_and_cancelling_need_a_reason(
     assert (answer.status_code, fields_of(answer)) == (422, ["reason"])
 
 
-async def test_closing_and_then_cancelling_are_published_in_turn(api: Api, people: People):
+async def test_closing_and_cancelling_are_published_in_their_order(api: Api, people: People):
     path = f"/calls/{(await opened(api, people))['call_id']}"
 
     await api.http.post(f"{path}/close", headers=people.funder)
@@ -342,7 +342,7 @@ async def test_lists_by_state_count_a_call_that_is_over_as_closed(api: Api, peop
     assert await listed("closed") == [over["call_id"]]
 
 
-async def test_a_draft_is_between_its_funder_and_the_operators(api: Api, people: People):
+async def test_only_its_funder_and_operators_see_a_draft(api: Api, people: People):
     call = await drafted(api, people)
 
     async def seen_by(headers: dict[str, str]) -> tuple[int, int]:
@@ -424,7 +424,7 @@ async def test_a_malformed_call_is_refused_naming_the_field(
     assert (answer.status_code, fields_of(answer)) == (422, [field])
 
 
-async def test_a_near_miss_is_answered_with_the_code_that_was_meant(api: Api, people: People):
+async def test_the_nearest_code_is_suggested_for_a_misspelt_one(api: Api, people: People):
     body = a_payload(tracks=[a_track(provinces=["MA-TIZNIT"])])
 
     answer = await api.http.post("/calls", json=body, headers=people.funder)
@@ -458,7 +458,7 @@ async def test_a_partner_prepares_calls_of_its_own_institution_only(api: Api, pe
     assert fields_of(answer) == ["funder_slug"]
 
 
-async def test_a_call_of_a_partner_carries_its_institution_by_itself(api: Api, people: People):
+async def test_a_call_of_a_partner_is_of_its_institution_if_none_is_named(api: Api, people: People):
     call = await drafted(api, people, funder_slug=None)
 
     assert call["funder_slug"] == "indh-agadir"
@@ -507,7 +507,7 @@ async def test_an_audit_row_holds_what_differs_and_who_did_it(api: Api, people: 
     assert rows[1].subject_id == uuid.UUID(call["call_id"])
 
 
-async def test_of_two_steps_at_once_one_is_refused_and_one_event_leaves(
+async def test_of_two_steps_at_once_one_is_refused_and_one_event_is_published(
     databases: pytest_plugin.TestDatabases, tokens: Tokens, people: People
 ):
     url = databases.fresh("funding")

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 class People:
-    """Headers of those who take part."""
+    """Headers of callers by what they do."""
 
     def __init__(self, tokens: Tokens) -> None:
         self.author = tokens.headers("cooperative", subject=AUTHOR, cooperatives=[COOPERATIVE])
@@ -100,7 +100,7 @@ async def test_drafting_and_submitting_publish_nothing(api: Api, people: People)
     assert await events(api) == []
 
 
-async def test_a_draft_is_answered_with_its_place_and_version(api: Api, people: People):
+async def test_a_new_draft_comes_with_its_address_and_version(api: Api, people: People):
     answer = await api.http.post("/ideas", json=a_payload(), headers=people.author)
 
     assert answer.status_code == 201
@@ -135,7 +135,7 @@ async def test_a_delegate_publishes_an_idea_of_the_delegation(api: Api, people: 
 @pytest.mark.parametrize(
     "places", [{"regions": ["MA-07"]}, {"regions": [], "provinces": []}, {"provinces": ["MA-MAR"]}]
 )
-async def test_a_delegate_does_not_publish_beyond_the_delegation(
+async def test_a_delegate_does_not_publish_an_idea_that_reaches_beyond_the_delegation(
     api: Api, people: People, places: Json
 ):
     idea = await submitted(api, people.author, **places)
@@ -237,13 +237,13 @@ async def test_a_delegate_does_not_learn_who_wrote_a_nationwide_idea(api: Api, p
     assert (seen.status_code, seen.json()["author_id"]) == (200, None)
 
 
-@pytest.mark.parametrize("is_handed_in", [False, True])
-async def test_a_draft_that_was_withdrawn_stays_its_authors_unless_it_was_ever_submitted(
-    api: Api, people: People, is_handed_in: bool
+@pytest.mark.parametrize("was_submitted", [False, True])
+async def test_moderators_see_a_withdrawn_draft_only_if_it_was_ever_submitted(
+    api: Api, people: People, was_submitted: bool
 ):
-    make = submitted if is_handed_in else drafted
+    make = submitted if was_submitted else drafted
     idea_id = (await make(api, people.author))["idea_id"]
-    if is_handed_in:
+    if was_submitted:
         request = {"reason": "chiffrez"}
         await api.http.post(f"/ideas/{idea_id}/return", json=request, headers=people.operator)
     gone = await api.http.post(f"/ideas/{idea_id}/withdraw", headers=people.author)
@@ -254,7 +254,7 @@ async def test_a_draft_that_was_withdrawn_stays_its_authors_unless_it_was_ever_s
 
     assert gone.json()["state"] == "withdrawn"
     assert (shown.status_code, len(listed), audit.status_code) == (
-        (200, 1, 200) if is_handed_in else (404, 0, 403)
+        (200, 1, 200) if was_submitted else (404, 0, 403)
     )
 
 
@@ -266,7 +266,7 @@ async def test_another_persons_draft_does_not_exist_for_a_stranger(api: Api, peo
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-idea")
 
 
-async def test_lists_show_each_reader_what_is_theirs_to_see(api: Api, people: People):
+async def test_a_list_shows_each_reader_only_what_they_may_see(api: Api, people: People):
     draft = await drafted(api, people.author)
     here = await submitted(api, people.author)
     elsewhere = await submitted(api, people.author, regions=["MA-01"])
@@ -370,7 +370,7 @@ async def test_a_malformed_idea_is_refused_naming_the_field(
     assert (answer.status_code, fields_of(answer)) == (422, [field])
 
 
-async def test_a_near_miss_is_answered_with_the_code_that_was_meant(api: Api, people: People):
+async def test_the_nearest_code_is_suggested_for_a_misspelt_one(api: Api, people: People):
     answer = await api.http.post(
         "/ideas", json=a_payload(sectors=["ARGANE"]), headers=people.author
     )
@@ -420,7 +420,7 @@ async def test_a_delegate_files_only_for_the_cooperative_that_its_token_acts_for
 async def test_the_audit_of_a_draft_shows_that_its_texts_changed_and_holds_none(
     api: Api, tokens: Tokens
 ):
-    """What an erasure deletes must not live on in what only ever grows."""
+    """An erasure deletes drafts, and audit rows are never deleted."""
     author = tokens.headers("holder")
     idea = await drafted(api, author)
     newer = a_payload() | {"title": {"fr": "Tout autre chose", "ar": "شيء آخر"}}
