@@ -146,6 +146,7 @@ class CallOut(CallTerms):
 
     @classmethod
     def of(cls, call: Call) -> Self:
+        """The call as readers see it now."""
         return cls(
             **dict(call.terms),
             call_id=call.id,

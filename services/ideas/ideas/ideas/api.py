@@ -77,6 +77,7 @@ class IdeaOut(IdeaContent):
 
     @classmethod
     def of(cls, idea: Idea, caller: Principal) -> Self:
+        """The idea as this caller may see it."""
         is_insider = _may_judge(caller, idea) or idea.belongs_to(caller.identities)
         return cls(
             **dict(idea.content),

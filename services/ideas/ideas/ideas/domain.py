@@ -128,7 +128,7 @@ class Idea:
 
     @property
     def is_known_to_moderators(self) -> bool:
-        """Whether moderators may see it: no draft, and nothing withdrawn before it was submitted."""
+        """Whether moderators may see it: not a draft, nor one withdrawn before it was submitted."""
         never_submitted = self.state is State.WITHDRAWN and not self.was_submitted
         return self.state is not State.DRAFT and not never_submitted
 

@@ -178,7 +178,10 @@ SNAPSHOTS = (
 
 
 def _default_owner(caller: Principal) -> UUID | None:
-    """Whom a new idea is filed for if nobody is named: the one cooperative of the account."""
+    """Whom a new idea is filed for if nobody is named.
+
+    An account of one cooperative files for that, everybody else for whom the token acts for.
+    """
     if caller.has(Role.OPERATOR, Role.DELEGATE) or len(caller.cooperatives) != 1:
         return caller.on_behalf_of
     return min(caller.cooperatives)

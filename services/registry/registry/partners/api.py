@@ -44,6 +44,7 @@ class PartnerOut(BaseModel):
 
     @classmethod
     def of(cls, partner: Partner) -> PartnerOut:
+        """The partner with its name in both languages."""
         return cls(
             partner_id=partner.id,
             slug=partner.slug,

@@ -102,6 +102,7 @@ class RequestOut(BaseModel):
 
     @classmethod
     def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
+        """The request, with rows of `person_response` as its answers."""
         names = set(cls.model_fields) - {"request_id", "answers"}
         values = {name: getattr(request, name) for name in names}
         shown = [ServiceResponseOut.model_validate(dict(answer)) for answer in answers]

@@ -84,6 +84,7 @@ class AccountOut(BaseModel):
 
     @classmethod
     def of(cls, account: Account, sealer: Sealer) -> Self:
+        """The account with its e-mail in clear."""
         return cls(
             account_id=account.id,
             email=sealer.open(account.email_sealed).get("email"),

@@ -43,6 +43,7 @@ class KnownClientOut(BaseModel):
 
     @classmethod
     def of(cls, client: ApiClient) -> KnownClientOut:
+        """The client without its secret."""
         return cls(
             client_id=client.id,
             label=client.label,

@@ -179,6 +179,7 @@ class CooperativeOut(BaseModel):
 
     @classmethod
     def of(cls, row: Row, contact: Contact | None) -> Self:
+        """A row of the register; `contact` is None for those who may not see it."""
         shown = ContactOut(**asdict(contact)) if contact else None
         return cls.model_validate({**row, "cooperative_id": row["id"], "contact": shown})
 

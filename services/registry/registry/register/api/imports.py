@@ -56,6 +56,7 @@ class ImportOut(BaseModel):
 
     @classmethod
     def of(cls, report: RegisterImport) -> ImportOut:
+        """The report of an import."""
         names = cls.model_fields.keys() - {"import_id"}
         return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
 

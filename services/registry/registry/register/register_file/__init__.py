@@ -1,1 +1,1 @@
-"""Reads register files as they come: every wrong row is reported, every good one is handed on."""
+"""Reading register files: every wrong row is reported, every good one is handed on."""
