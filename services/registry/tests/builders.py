@@ -15,7 +15,7 @@ from registry.settings import RegistrySettings
 from shared.contracts.base import now
 
 TODAY = date(2026, 1, 15)
-MOST_FAILURES: int = RegistrySettings.model_fields["sign_in_failures"].default
+FAILURE_LIMIT: int = RegistrySettings.model_fields["sign_in_failures"].default
 
 
 def a_row(**changes: str) -> dict[str, str]:
@@ -82,7 +82,9 @@ def a_body(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def recorded(api: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict[str, str]:
+async def headers_with_account(
+    api: Api, tokens: Tokens, *roles: str, **claims: Any
+) -> dict[str, str]:
     """The headers of somebody whose account says the same as the token."""
     subject = uuid.uuid4()
     sealer = api.runtime.sealer

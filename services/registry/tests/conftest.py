@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from devkit import pytest_plugin
 from registry.app import create_app
 
-from .builders import recorded
+from .builders import headers_with_account
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,4 @@ async def api(
 @pytest.fixture
 async def operator(api: pytest_plugin.Api, tokens: pytest_plugin.Tokens) -> dict[str, str]:
     """The headers of an operator who has an account."""
-    return await recorded(api, tokens, "operator")
+    return await headers_with_account(api, tokens, "operator")

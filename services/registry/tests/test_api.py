@@ -15,7 +15,7 @@ from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
 from registry.app import create_app
 from shared.kernel.data.tables import AuditRow, OutboxRow
 
-from .builders import a_body, a_file, a_row, many_rows, recorded
+from .builders import a_body, a_file, a_row, headers_with_account, many_rows
 
 Json = dict[str, Any]
 PARTNER = {
@@ -43,7 +43,9 @@ class People:
 
 @pytest.fixture
 async def people(api: Api, operator: dict[str, str], tokens: Tokens) -> People:
-    return People(tokens, operator, await recorded(api, tokens, "partner", partner="oasis"))
+    return People(
+        tokens, operator, await headers_with_account(api, tokens, "partner", partner="oasis")
+    )
 
 
 async def registered(api: Api, headers: dict[str, str], **changes: Any) -> Json:

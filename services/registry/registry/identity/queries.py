@@ -78,13 +78,13 @@ async def list_identities(
     ]
 
 
-LONGEST_TOKEN: Final = timedelta(seconds=3600 + 60)
+MAX_TOKEN_LIFETIME: Final = timedelta(seconds=3600 + 60)
 """The longest `RegistrySettings.token_seconds`, and a minute for clocks that differ."""
 
 
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:
     """The public part of every key that a valid token may be signed with, newest first."""
     key = models.signing_key.c
-    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - LONGEST_TOKEN)
+    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - MAX_TOKEN_LIFETIME)
     query = select(SigningKey).where(may_verify).order_by(key.created_at.desc())
     return [each.public_jwk for each in (await session.execute(query)).scalars()]

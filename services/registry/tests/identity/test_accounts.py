@@ -11,7 +11,7 @@ import pytest
 
 from devkit.pytest_plugin import Api, Tokens
 
-from ..builders import MOST_FAILURES, recorded
+from ..builders import FAILURE_LIMIT, headers_with_account
 
 PASSWORD = "a long enough password"
 OTHER = "another long password"
@@ -121,7 +121,7 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api,
 async def test_the_last_operator_is_neither_disabled_nor_demoted(
     api: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
 ) -> None:
-    other = await recorded(api, tokens, "operator")
+    other = await headers_with_account(api, tokens, "operator")
 
     answers = [
         await api.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
@@ -161,7 +161,7 @@ CHANGES: list[tuple[str, str, Json | None]] = [
 async def test_a_former_operator_changes_nothing_with_a_token_that_is_still_valid(
     api: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
 ) -> None:
-    former = await recorded(api, tokens, "operator")
+    former = await headers_with_account(api, tokens, "operator")
     own, other = f"/accounts/{subject_of(former)}", await made(api, operator)
     if fate == "disabled":
         await api.http.post(f"{own}/disable", headers=operator)
@@ -230,7 +230,7 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
 
 async def test_an_operator_resets_a_password_and_a_lock_out_ends(api: Api, operator) -> None:
     account = await made(api, operator)
-    for _ in range(MOST_FAILURES):
+    for _ in range(FAILURE_LIMIT):
         await sign_in(api, account, "wrong")
     locked = await sign_in(api, account)
 
@@ -273,7 +273,7 @@ async def test_guessing_the_present_password_is_stopped_and_sign_ins_go_on(
     account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
     path = f"/accounts/{account['account_id']}/password"
-    for _ in range(MOST_FAILURES):
+    for _ in range(FAILURE_LIMIT):
         await api.http.put(path, json={"password": OTHER, "current_password": "guess"}, headers=own)
 
     answer = await api.http.put(
@@ -289,7 +289,7 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
 ) -> None:
     account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
-    guesses = [await sign_in(api, account, "guess") for _ in range(MOST_FAILURES + 1)]
+    guesses = [await sign_in(api, account, "guess") for _ in range(FAILURE_LIMIT + 1)]
 
     answer = await api.http.put(
         f"/accounts/{account['account_id']}/password",

@@ -29,7 +29,7 @@ from shared.kernel.auth.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
 from shared.kernel.auth.tokens import Principal, Role, Verifier
 from shared.kernel.encryption.sealer import Sealer
 
-from ..builders import MOST_FAILURES, a_body
+from ..builders import FAILURE_LIMIT, a_body
 from .issuer import AUDIENCE, Issuer, serving
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -279,7 +279,7 @@ async def test_a_subject_linked_to_no_account_learns_so_and_is_locked_out_in_the
     registry: Registry,
 ) -> None:
     answers = [
-        await registry.exchange(registry.issuer.token("stranger")) for _ in range(MOST_FAILURES + 1)
+        await registry.exchange(registry.issuer.token("stranger")) for _ in range(FAILURE_LIMIT + 1)
     ]
 
     assert {answer.json().get("error") for answer in answers[:-1]} == {"invalid_grant"}
@@ -323,7 +323,7 @@ async def marks_of_failures(session: AsyncSession) -> set[str]:
 
 
 async def test_linking_ends_a_lock_out(registry: Registry) -> None:
-    for _ in range(MOST_FAILURES):
+    for _ in range(FAILURE_LIMIT):
         await registry.exchange(registry.issuer.token("newcomer"))
 
     linked = await registry.api.http.post(

@@ -37,7 +37,7 @@ from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.runtime import Runtime
 
-from ..builders import MOST_FAILURES
+from ..builders import FAILURE_LIMIT
 
 SEALER = Sealer([pytest_plugin.SEAL_KEY])
 PASSWORD = "correct horse battery"
@@ -209,7 +209,7 @@ async def test_guessing_is_stopped_for_known_and_unknown_addresses_alike(
 ) -> None:
     statuses = {}
     for username in (email, f"nobody-{uuid.uuid4().hex}@taawon.example"):
-        for _ in range(MOST_FAILURES):
+        for _ in range(FAILURE_LIMIT):
             await request_token(api, grant_type="password", username=username, password="wrong")
         answer = await request_token(
             api, grant_type="password", username=username, password=PASSWORD
@@ -227,7 +227,7 @@ async def from_address(api: Api, address: str) -> AsyncIterator[Api]:
         yield replace(api, http=http)
 
 
-async def guessed(api: Api, email: str, times: int = MOST_FAILURES, **headers: str) -> list[int]:
+async def guessed(api: Api, email: str, times: int = FAILURE_LIMIT, **headers: str) -> list[int]:
     """The status codes of so many sign-ins with a wrong password."""
     form = {"grant_type": "password", "username": email, "password": "wrong"}
     return [
@@ -265,7 +265,7 @@ async def test_guesses_from_many_addresses_are_stopped_too(
 async def test_a_forwarded_address_counts_only_if_a_trusted_proxy_names_it(
     api: Api, email: str
 ) -> None:
-    for number in range(MOST_FAILURES):
+    for number in range(FAILURE_LIMIT):
         await guessed(api, email, 1, **{"X-Forwarded-For": f"203.0.113.{number}"})
     forged = await guessed(api, email, 1, **{"X-Forwarded-For": "203.0.113.77"})
 
@@ -302,17 +302,17 @@ async def test_guesses_that_come_together_get_no_more_answers_than_one_by_one(
 ) -> None:
     guess = {"grant_type": "password", "username": email, "password": "wrong"}
 
-    answers = await asyncio.gather(*(request_token(api, **guess) for _ in range(MOST_FAILURES + 5)))
+    answers = await asyncio.gather(*(request_token(api, **guess) for _ in range(FAILURE_LIMIT + 5)))
 
     statuses = Counter(answer.status_code for answer in answers)
-    assert statuses == {400: MOST_FAILURES, 429: 5}
+    assert statuses == {400: FAILURE_LIMIT, 429: 5}
 
 
 async def test_the_right_guess_is_refused_too_when_others_were_judged_meanwhile(
     api: Api, email: str
 ) -> None:
     guess = {"grant_type": "password", "username": email}
-    for _ in range(MOST_FAILURES - 1):
+    for _ in range(FAILURE_LIMIT - 1):
         await request_token(api, **guess, password="wrong")
 
     async with api.sessions.begin() as session:
