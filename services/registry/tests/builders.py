@@ -8,11 +8,14 @@ import uuid
 from datetime import date
 from typing import Any
 
+from sqlalchemy import select
+
 from devkit.pytest_plugin import Api, Tokens
 from registry.identity.domain.accounts import Account
 from registry.register.domain.cooperative import Entry
 from registry.settings import RegistrySettings
 from shared.contracts.base import now
+from shared.kernel.data.tables import OutboxRow
 
 TODAY = date(2026, 1, 15)
 FAILURE_LIMIT: int = RegistrySettings.model_fields["sign_in_failures"].default
@@ -102,3 +105,20 @@ async def headers_with_account(
             )
         )
     return tokens.headers(*roles, subject=subject, **claims)
+
+
+class People:
+    """Headers of callers by role."""
+
+    def __init__(self, tokens: Tokens, operator: dict[str, str], partner: dict[str, str]) -> None:
+        self.operator = operator
+        self.delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-AGD"])
+        self.stranger = tokens.headers("delegate", provinces=["MA-TNG"])
+        self.holder = tokens.headers("holder")
+        self.partner = partner
+
+
+async def topics(api: Api) -> list[str]:
+    """The topics of all events in the outbox, in their order."""
+    async with api.sessions() as session:
+        return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))

@@ -16,6 +16,11 @@ from ..builders import FAILURE_LIMIT, headers_with_account
 PASSWORD = "a long enough password"
 OTHER = "another long password"
 Json = dict[str, Any]
+ACCOUNT = {
+    "email": "juror-1@taawon.example",
+    "password": "a long enough password",
+    "roles": ["juror"],
+}
 
 
 async def made(api: Api, operator: dict[str, str], **changes: Any) -> Json:
@@ -38,6 +43,37 @@ async def sign_in(api: Api, account: Json, password: str = PASSWORD) -> int:
 async def actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
     audit = await api.http.get(f"/audit/{record_id}", headers=operator)
     return [each["action"] for each in audit.json()["items"]]
+
+
+@pytest.mark.parametrize(
+    ("account", "status"),
+    [
+        ({"roles": ["delegate"], "provinces": ["MA-TIZ"]}, 201),
+        ({"roles": ["delegate"]}, 422),
+        ({"roles": ["delegate"], "provinces": ["MA-XXX"]}, 422),
+        ({"roles": ["partner"], "partner": "nobody"}, 404),
+        ({"roles": ["cooperative"], "cooperatives": [str(uuid.UUID(int=5))]}, 404),
+        ({"password": "short"}, 422),
+        ({"email": "nobody"}, 422),
+        ({"roles": []}, 422),
+    ],
+)
+async def test_an_account_acts_only_for_what_exists(
+    api: Api, operator, account: Json, status: int
+) -> None:
+    answer = await api.http.post("/accounts", json=ACCOUNT | account, headers=operator)
+
+    assert answer.status_code == status, answer.text
+    assert "password" not in answer.text or status == 422
+
+
+async def test_an_address_has_only_one_account_however_it_is_written(api: Api, operator) -> None:
+    await api.http.post("/accounts", json=ACCOUNT, headers=operator)
+    shouted = ACCOUNT | {"email": ACCOUNT["email"].upper()}
+
+    again = await api.http.post("/accounts", json=shouted, headers=operator)
+
+    assert (again.status_code, again.json()["code"]) == (409, "account-exists")
 
 
 async def test_accounts_are_listed_page_by_page_and_by_role(api: Api, operator) -> None:
