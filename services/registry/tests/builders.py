@@ -122,3 +122,9 @@ async def topics(api: Api) -> list[str]:
     """The topics of all events in the outbox, in their order."""
     async with api.sessions() as session:
         return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
+
+
+async def audited_actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
+    """What the audit of a record says was done, the newest first."""
+    audit = await api.http.get(f"/audit/{record_id}", headers=operator)
+    return [each["action"] for each in audit.json()["items"]]

@@ -11,14 +11,14 @@ import pytest
 
 from devkit.pytest_plugin import Api, Tokens
 
-from ..builders import FAILURE_LIMIT, headers_with_account
+from ..builders import FAILURE_LIMIT, audited_actions, headers_with_account
 
 PASSWORD = "a long enough password"
 OTHER = "another long password"
 Json = dict[str, Any]
 ACCOUNT = {
     "email": "juror-1@taawon.example",
-    "password": "a long enough password",
+    "password": PASSWORD,
     "roles": ["juror"],
 }
 
@@ -38,11 +38,6 @@ async def made(api: Api, operator: dict[str, str], **changes: Any) -> Json:
 async def sign_in(api: Api, account: Json, password: str = PASSWORD) -> int:
     form = {"grant_type": "password", "username": account["email"], "password": password}
     return (await api.http.post("/token", data=form)).status_code
-
-
-async def actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
-    audit = await api.http.get(f"/audit/{record_id}", headers=operator)
-    return [each["action"] for each in audit.json()["items"]]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +138,7 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api,
 
     assert (disabled.json()["state"], twice.status_code) == ("disabled", 409)
     assert (refused, await sign_in(api, account)) == (400, 200)
-    assert await actions(api, operator, account["account_id"]) == [
+    assert await audited_actions(api, operator, account["account_id"]) == [
         "account enabled",
         "account disabled",
         "account created",
@@ -277,7 +272,7 @@ async def test_an_operator_resets_a_password_and_a_lock_out_ends(api: Api, opera
     assert (locked, answer.status_code) == (429, 204)
     assert await sign_in(api, account) == 400
     assert await sign_in(api, account, OTHER) == 200
-    assert (await actions(api, operator, account["account_id"]))[0] == "password reset"
+    assert (await audited_actions(api, operator, account["account_id"]))[0] == "password reset"
 
 
 async def test_people_change_their_own_password_knowing_the_present_one(
@@ -300,7 +295,7 @@ async def test_people_change_their_own_password_knowing_the_present_one(
     assert [answer.status_code for answer in answers] == [403, 403, 422, 204]
     assert answers[1].json()["errors"][0]["field"] == "current_password"
     assert await sign_in(api, account, OTHER) == 200
-    assert (await actions(api, operator, account["account_id"]))[0] == "password changed"
+    assert (await audited_actions(api, operator, account["account_id"]))[0] == "password changed"
 
 
 async def test_guessing_the_present_password_is_stopped_and_sign_ins_go_on(
@@ -334,60 +329,3 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     )
 
     assert (guesses[-1], answer.status_code) == (429, 204)
-
-
-async def a_partner(api: Api, operator: dict[str, str], slug: str) -> None:
-    partner = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await api.http.post("/partners", json=partner, headers=operator)
-
-
-async def a_client(api: Api, operator: dict[str, str]) -> Json:
-    """The API client of a new partner `oasis`, with its secret."""
-    await a_partner(api, operator, "oasis")
-    path = "/partners/oasis/clients"
-    return dict((await api.http.post(path, json={"label": "x"}, headers=operator)).json())
-
-
-async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, operator) -> None:
-    made = await a_client(api, operator)
-    form = {"grant_type": "client_credentials", **made}
-    path = f"/partners/oasis/clients/{made['client_id']}"
-
-    before = await api.http.post("/token", data=form)
-    revoked = [(await api.http.delete(path, headers=operator)).status_code for _ in range(2)]
-    after = await api.http.post("/token", data=form)
-
-    assert (before.status_code, revoked, after.status_code) == (200, [204, 409], 401)
-    (shown,) = (await api.http.get("/partners/oasis/clients", headers=operator)).json()["items"]
-    assert shown["revoked_at"] is not None
-    assert "client_secret" not in shown
-    assert (await actions(api, operator, made["client_id"]))[0] == "api client revoked"
-
-
-async def test_a_revoked_client_neither_creates_nor_revokes_clients(
-    api: Api, operator, tokens: Tokens
-) -> None:
-    made = await a_client(api, operator)
-    path = "/partners/oasis/clients"
-    own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
-
-    before = await api.http.post(path, json={"label": "y"}, headers=own)
-    await api.http.delete(f"{path}/{made['client_id']}", headers=own)
-    after = [
-        await api.http.post(path, json={"label": "z"}, headers=own),
-        await api.http.delete(f"{path}/{before.json()['client_id']}", headers=own),
-    ]
-
-    assert before.status_code == 201
-    assert [(each.status_code, each.json()["code"]) for each in after] == [
-        (403, "rights-ended")
-    ] * 2
-
-
-async def test_a_client_of_another_partner_is_not_found(api: Api, operator) -> None:
-    made = await a_client(api, operator)
-    await a_partner(api, operator, "atlas")
-
-    answer = await api.http.delete(f"/partners/atlas/clients/{made['client_id']}", headers=operator)
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-client")
