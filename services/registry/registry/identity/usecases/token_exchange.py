@@ -114,7 +114,8 @@ async def issue_to_act_for(
 
 async def _province_of(session: AsyncSession, cooperative_id: UUID) -> str:
     columns = tables.cooperative.c
-    province = await session.scalar(select(columns.province).where(columns.id == cooperative_id))
+    query = select(columns.province).where(columns.id == cooperative_id)
+    province: str | None = await session.scalar(query)
     if province is None:
         raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
     return province
