@@ -27,18 +27,21 @@ ROUTES = (tokens, accounts, partners, api_clients, cooperatives, persons, import
 
 
 def larger_bodies(settings: Settings) -> dict[str, int]:
-    """A register file is larger than any other body, in bytes."""
+    """Body limits in bytes by path: only a register file may exceed the kernel's limit."""
     return {"/imports": RegistrySettings.of(settings).max_import_bytes}
 
 
 def complete(app: FastAPI, settings: Settings) -> None:
-    """The other issuer whose subjects are linked, and refusals in the form of RFC 6749."""
+    """Give the application its foreign issuer, and refused tokens the form of RFC 6749."""
     app.state.foreign_issuer = foreign_issuer(RegistrySettings.of(settings))
     app.add_exception_handler(TokenRefused, tokens.oauth_problem)
 
 
 def foreign_issuer(settings: RegistrySettings) -> ForeignIssuer | None:
-    """The configured issuer, if there is one; half a configuration stops the process."""
+    """The configured OpenID Connect issuer, if there is one.
+
+    Ends the process if its audience is missing or its address is not safe.
+    """
     issuer, audience = settings.oidc_issuer, settings.oidc_audience
     if issuer is None:
         return None

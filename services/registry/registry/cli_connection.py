@@ -1,4 +1,4 @@
-"""What the commands need of the environment."""
+"""The database and the key that the commands of the registry work with."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 
-from .local_operator import LOCAL_OPERATOR
-
-__all__ = ["LOCAL_OPERATOR", "connected"]
-
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[Sessions, Sealer]]:
-    """The registry's database and seal key; a missing setting is named."""
+    """Sessions of the registry's database, and its sealer, for as long as a command runs.
+
+    Ends the process with the name of a setting that is missing.
+    """
     settings = settings_of("registry")
     sealer = Sealer.from_settings(settings)
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)

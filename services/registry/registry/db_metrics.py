@@ -1,4 +1,4 @@
-"""What a scrape asks the registry's database."""
+"""Metrics that are read from the registry's database at each scrape."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .privacy.models import person_request
 from .register.models.tables import cooperative
 
 DUE_SOON: Final = timedelta(days=2)
-"""So long before the last day somebody has to look."""
+"""How long before its last day an unanswered request counts as due soon."""
 
-# A sign-in locked out: the series begins at 0, so that its first rise is seen.
+# The counter of locked-out sign-ins begins at 0, so that its first rise is seen.
 REFUSALS.labels(TooManyFailures(now()).code)
 
 
@@ -43,7 +43,7 @@ async def _register(session: AsyncSession) -> Iterable[Metric]:
 
 
 async def _persons(session: AsyncSession) -> Iterable[Metric]:
-    """Days are counted as `due_on` counts them: in UTC."""
+    """Today is a day in UTC, as `due_on` is."""
     due, today = person_request.c.due_on, now().date()
     soon = today + DUE_SOON
     counted = select(

@@ -1,4 +1,4 @@
-"""What the routes of the registry share."""
+"""What routes of the registry get from the application."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.kernel.web.requests import Process
 
 
 def sealer(process: Process) -> Sealer:
-    """The key of personal fields, which this service must have."""
+    """The sealer of personal fields; this service does not start without its keys."""
     assert process.sealer is not None
     return process.sealer
 
@@ -21,7 +21,7 @@ Seal = Annotated[Sealer, Depends(sealer)]
 
 
 def foreign_issuer(request: Request) -> ForeignIssuer | None:
-    """The other issuer, where one is configured."""
+    """The other OpenID Connect issuer, if one is configured."""
     found: ForeignIssuer | None = request.app.state.foreign_issuer
     return found
 

@@ -1,4 +1,4 @@
-"""Who acts where a command is run beside the database."""
+"""The caller of commands that are run with the settings of the service."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from uuid import UUID
 from shared.kernel.auth.tokens import Principal, Role
 
 LOCAL_OPERATOR: Final = Principal(subject=UUID(int=0), roles=frozenset({Role.OPERATOR}))
-"""Whoever has the database's password and the seal key acts as an operator."""
+"""Whoever has the database's password and the seal keys acts as this operator."""

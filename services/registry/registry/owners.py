@@ -1,4 +1,4 @@
-"""Whose a record of the registry is, for the audit."""
+"""Whose a record of the registry is, and so who may read its audit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .register.models import tables
 
 
 async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
-    """Whose a cooperative, an account, a partner or an API client is."""
+    """Whose a cooperative, a partner or an API client is; None for any other record.
+
+    A cooperative is its own and lies in its province; a client is its partner's.
+    """
     columns = tables.cooperative.c
     province = await session.scalar(select(columns.province).where(columns.id == record_id))
     if province is not None:

@@ -1,4 +1,4 @@
-"""Values that no command line should hold: shells keep it, and everybody sees who runs what."""
+"""Reading values that no command line should hold: shells store it, and other users see it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import sys
 import typer
 
 
-def asked(name: str, given: str | None) -> str:
-    """The option if it was given, else the next line of standard input, asked for at a terminal."""
+def value_or_prompt(name: str, given: str | None) -> str:
+    """The given option, else a prompt at a terminal, else the next line of standard input.
+
+    Raises BadParameter where standard input has no more lines.
+    """
     if given is not None:
         return given
     if sys.stdin.isatty():

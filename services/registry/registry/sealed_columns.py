@@ -1,4 +1,4 @@
-"""Where the registry holds sealed values, and what is marked by them."""
+"""Which columns of the registry are sealed, and which digests follow from their values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .register.models import rows, tables
 
 
 def _contact_marks(row: Any, values: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
-    """The digest includes the mark: only with both is the next import silent."""
+    """The digest of a row includes the mark of its contact, so both are renewed together."""
     mark = mark_of(sealer, Contact(**values))
     entry = rows.cooperative_from(row).entry
     return {"contact_mark": mark, "digest": rows.digest_of(entry, mark)}
@@ -67,7 +67,7 @@ SEALED_COLUMNS: Final = SealedColumns(
         SealedColumn(table=privacy_models.person_response, key="id", column="report_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
     ),
-    # Their marks can't be made anew.
+    # The marks of failed sign-ins can't be renewed: nobody knows of whom they are.
     afterwards=delete_old_failures,
     new_signing_key=_new_signing_key,
 )

@@ -10,11 +10,13 @@ from shared.kernel.settings import Settings
 
 
 class RegistrySettings(Settings):
-    """The tokens it issues, sign-ins, another issuer, imports and reports on persons."""
+    """Settings of tokens, sign-ins, another issuer, imports, and how long reports are kept."""
 
     service_name: ClassVar[str] = "registry"
 
-    token_seconds: int = Field(default=600, ge=60, le=3600)
+    token_seconds: int = Field(
+        default=600, ge=60, le=3600, description="How long an issued token is valid, in seconds."
+    )
     oidc_issuer: str | None = Field(
         default=None, description="Another OpenID Connect issuer whose subjects may be linked."
     )
@@ -27,10 +29,12 @@ class RegistrySettings(Settings):
     sign_in_failures: int = Field(
         default=10,
         ge=1,
-        description="Failed sign-ins of an e-mail from one address in 15 minutes.",
+        description="Most failed sign-ins of an e-mail from one address in 15 minutes.",
     )
     sign_in_failures_everywhere: int = Field(
-        default=100, ge=1, description="As sign_in_failures, from all addresses together."
+        default=100,
+        ge=1,
+        description="Most failed sign-ins of an e-mail from all addresses in 15 minutes.",
     )
     max_import_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1024, description="The largest register file, in bytes."
@@ -38,7 +42,7 @@ class RegistrySettings(Settings):
     person_report_days: int = Field(
         default=30,
         ge=1,
-        description="How long reports are kept: to a person, and of wrong cells in files.",
+        description="Days that reports to persons and problems of imports are kept.",
     )
 
     @field_validator("oidc_issuer", "oidc_audience", "oidc_client_id", mode="before")

@@ -1,4 +1,4 @@
-"""The register as it is now, page by page, for listeners that have to build their copy again."""
+"""The present register, page by page, for consumers that rebuild their copy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .partners.domain import Partner
 from .register.models import rows as cooperative_rows
 from .register.models import tables
 
-PARTNERS_AT_ONCE: Final = 100
+PARTNERS_PER_PAGE: Final = 100
 
 
 async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next cooperatives with their present versions, as one batch."""
+    """The next `BATCH_LIMIT` cooperatives with their present versions, as one event."""
     table = tables.cooperative
     query = select(table).order_by(table.c.id).limit(BATCH_LIMIT)
     if after is not None:
@@ -31,14 +31,14 @@ async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
         return Page((), 0, None)
     records = tuple(cooperative_rows.cooperative_from(row).record() for row in rows)
     event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
-    # Named after its ends: a page that is read again and ends elsewhere is another one.
+    # Named after its ends and its size: if it is read again with other rows, it is another event.
     name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
     return Page([(name, event)], len(rows), rows[-1]["id"])
 
 
 async def partners_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next partners, an event each."""
-    query = select(Partner).order_by(models.partner.c.id).limit(PARTNERS_AT_ONCE)
+    """The next partners, with an event for each."""
+    query = select(Partner).order_by(models.partner.c.id).limit(PARTNERS_PER_PAGE)
     if after is not None:
         query = query.where(models.partner.c.id > after)
     found = (await session.scalars(query)).all()
@@ -60,4 +60,4 @@ SNAPSHOTS: Final = (
     ),
     Snapshot("partners", (PartnerRegistered.topic,), partners_after, _count_partners),
 )
-"""The snapshots of the registry: its present state."""
+"""What other services may ask to be sent again: the whole register, all partners."""

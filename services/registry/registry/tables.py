@@ -13,5 +13,5 @@ from shared.kernel.data.tables import NAMING
 metadata = MetaData(naming_convention=NAMING)
 mapper = registry(metadata=metadata)
 
-
 Row = Mapping[str, Any]
+"""A row of any of them, by the names of its columns."""

@@ -8,14 +8,17 @@ import uuid
 from datetime import date
 from typing import Any
 
+from sqlalchemy import select
+
 from devkit.pytest_plugin import Api, Tokens
 from registry.identity.domain.accounts import Account
 from registry.register.domain.cooperative import Entry
 from registry.settings import RegistrySettings
 from shared.contracts.base import now
+from shared.kernel.data.tables import OutboxRow
 
 TODAY = date(2026, 1, 15)
-MOST_FAILURES: int = RegistrySettings.model_fields["sign_in_failures"].default
+FAILURE_LIMIT: int = RegistrySettings.model_fields["sign_in_failures"].default
 
 
 def a_row(**changes: str) -> dict[str, str]:
@@ -82,7 +85,9 @@ def a_body(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def recorded(api: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict[str, str]:
+async def headers_with_account(
+    api: Api, tokens: Tokens, *roles: str, **claims: Any
+) -> dict[str, str]:
     """The headers of somebody whose account says the same as the token."""
     subject = uuid.uuid4()
     sealer = api.runtime.sealer
@@ -100,3 +105,26 @@ async def recorded(api: Api, tokens: Tokens, *roles: str, **claims: Any) -> dict
             )
         )
     return tokens.headers(*roles, subject=subject, **claims)
+
+
+class People:
+    """Headers of callers by role."""
+
+    def __init__(self, tokens: Tokens, operator: dict[str, str], partner: dict[str, str]) -> None:
+        self.operator = operator
+        self.delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-AGD"])
+        self.stranger = tokens.headers("delegate", provinces=["MA-TNG"])
+        self.holder = tokens.headers("holder")
+        self.partner = partner
+
+
+async def topics(api: Api) -> list[str]:
+    """The topics of all events in the outbox, in their order."""
+    async with api.sessions() as session:
+        return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
+
+
+async def audited_actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
+    """What the audit of a record says was done, the newest first."""
+    audit = await api.http.get(f"/audit/{record_id}", headers=operator)
+    return [each["action"] for each in audit.json()["items"]]

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from devkit import pytest_plugin
 from registry.app import create_app
 
-from .builders import recorded
+from .builders import People, headers_with_account
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,13 @@ async def api(
 @pytest.fixture
 async def operator(api: pytest_plugin.Api, tokens: pytest_plugin.Tokens) -> dict[str, str]:
     """The headers of an operator who has an account."""
-    return await recorded(api, tokens, "operator")
+    return await headers_with_account(api, tokens, "operator")
+
+
+@pytest.fixture
+async def people(
+    api: pytest_plugin.Api, operator: dict[str, str], tokens: pytest_plugin.Tokens
+) -> People:
+    return People(
+        tokens, operator, await headers_with_account(api, tokens, "partner", partner="oasis")
+    )

@@ -1,4 +1,4 @@
-"""The commands: drawing a register, importing it, the first operator."""
+"""The commands of the registry: generating and importing a register, accounts, identities."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_each_changed_field_remembers_where_it_comes_from() -> None:
     }
 
 
-def test_saying_the_same_again_publishes_nothing() -> None:
+def test_an_equal_entry_is_no_change() -> None:
     cooperative = a_cooperative()
 
     event = cooperative.change(an_entry(), source="file", as_of_on=DAY)
@@ -101,7 +101,7 @@ def test_a_contact_sealed_again_with_the_same_values_is_no_change() -> None:
         ("commune", {"commune": "09.163.16.0"}),
     ],
 )
-def test_what_can_not_be_true_together_is_refused_by_name(
+def test_values_that_can_not_be_true_together_are_refused_with_the_field(
     field: str, values: dict[str, int | str | None]
 ) -> None:
     with pytest.raises(Invalid) as refusal:

@@ -1,4 +1,4 @@
-"""Keys are rotated under live traffic: nothing stops opening, being found, or being silent."""
+"""Seal keys are rotated under traffic: values open, accounts are found, imports stay silent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.servers
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 BEFORE, FIRST, DURING, AFTER = Sealer([OLD]), Sealer([OLD, NEW]), Sealer([NEW, OLD]), Sealer([NEW])
-PHASES = {"before": BEFORE, "known": FIRST, "sealing": DURING, "after": AFTER}
+PHASES = {"before": BEFORE, "known": FIRST, "sealing": DURING, "rotated": DURING}
 EMAIL, PASSWORD = "person-of-keys@taawon.example", "correct horse battery"
 IDENTITY = {"issuer": "https://id.example", "subject": "person-of-keys"}
 ROWS = 620
@@ -113,7 +113,7 @@ async def signed_in(sessions: Sessions, sealer: Sealer, url: str) -> str:
 
 
 async def is_linked(sessions: Sessions, sealer: Sealer) -> bool:
-    """Found by a mark of these keys, and not to be linked a second time."""
+    """Whether the identity is found with these keys, and can't be linked a second time."""
     async with sessions() as session:
         account = await find_linked(session, identity_marks(sealer, **IDENTITY))
         assert account is not None
@@ -134,7 +134,7 @@ async def counts(sessions: Sessions) -> dict[str, encryption.Census]:
     return await encryption.census(sessions, DURING, SEALED_COLUMNS.stores)
 
 
-async def events(sessions: Sessions) -> int:
+async def count_events(sessions: Sessions) -> int:
     async with sessions() as session:
         return await session.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
@@ -158,10 +158,10 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
     }
     assert await signed_in(sessions, AFTER, url) != token
     assert await is_linked(sessions, AFTER)
-    before = await events(sessions)
+    before = await count_events(sessions)
     report = await imported(sessions, AFTER)
     assert (report.rows_unchanged, report.rows_changed) == (ROWS, 0)
-    assert await events(sessions) == before
+    assert await count_events(sessions) == before
     async with sessions() as session:
         bodies = list(await session.scalars(select(OutboxRow.body)))
         versions = set(await session.scalars(select(tables.cooperative.c.version)))
@@ -174,11 +174,11 @@ async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(
         BEFORE.open(records[0]["contact_sealed"])
 
 
-@pytest.mark.parametrize("phase", ["before", "known", "sealing", "rotated"])
+@pytest.mark.parametrize("phase", PHASES)
 async def test_in_every_phase_people_sign_in_and_an_e_mail_is_taken_once(
     sessions: Sessions, url: str, phase: str
 ) -> None:
-    sealer = PHASES.get(phase, DURING)
+    sealer = PHASES[phase]
     if phase == "rotated":
         await rotated(sessions)
 
@@ -311,7 +311,9 @@ async def command(url: str, *arguments: str, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-async def test_what_no_key_opens_is_counted_and_left_as_it_is(sessions: Sessions) -> None:
+async def test_values_that_no_key_opens_are_counted_and_left_as_they_are(
+    sessions: Sessions,
+) -> None:
     lost = Sealer([Fernet.generate_key().decode()]).seal({"email": "lost@taawon.example"})
     async with sessions.begin() as session:
         await session.execute(update(models.account).values(email_sealed=lost))

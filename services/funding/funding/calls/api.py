@@ -44,8 +44,8 @@ def _date_and_time(value: object) -> object:
 
 
 class DeadlineIn(BaseModel):
-    """A deadline: `local` and `zone`, from which we compute the instant once; or all of `at`,
-    `zone` and `shown`, taken as they are.
+    """A deadline in one of two forms: `local` and `zone`, from which the instant is computed once,
+    or `at`, `zone` and `shown`, which are taken as they are.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,13 +65,14 @@ class DeadlineIn(BaseModel):
         return self
 
     def deadline(self) -> Deadline:
+        """The deadline as the domain takes it. Raises Invalid for a time that no clock shows."""
         if self.local is not None:
             return deadline_at_wall_clock(self.local, self.zone)
         return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
 
 
 class TrackIn(Track):
-    """One way into the call."""
+    """One way to apply, with criteria of its own."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,7 +80,7 @@ class TrackIn(Track):
 
 
 def _at_least_one(tracks: tuple[TrackIn, ...]) -> tuple[TrackIn, ...]:
-    # After the items, not as their least length: a wrong track would count as a missing one too.
+    # Not as min_length: then a track that is wrong would be reported as missing too.
     if not tracks:
         raise ValueError("give at least one track: it says who may apply")
     return tracks
@@ -89,7 +90,7 @@ Tracks = Annotated[tuple[TrackIn, ...], Field(max_length=16), AfterValidator(_at
 
 
 class CallIn(CallTerms):
-    """A call as its funder writes it. Without a deadline it stands until it is closed."""
+    """A call as its funder writes it. Without a deadline it stays open until it is closed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -98,14 +99,16 @@ class CallIn(CallTerms):
     deadline_in: DeadlineIn | None = Field(default=None, alias="deadline")
 
     def terms(self) -> CallTerms:
+        """The terms alone, as the domain takes them."""
         return CallTerms.model_validate(self.model_dump(include=set(CallTerms.model_fields)))
 
     def deadline(self) -> Deadline | None:
+        """The deadline as the domain takes it; None for a standing call."""
         return self.deadline_in.deadline() if self.deadline_in else None
 
 
 class OpenIn(BaseModel):
-    """What was seen before opening: the matched recipients of a preview, eligible and unknown."""
+    """How many recipients a preview matched before opening, eligible and unknown ones."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -143,6 +146,7 @@ class CallOut(CallTerms):
 
     @classmethod
     def of(cls, call: Call) -> Self:
+        """The call as readers see it now."""
         return cls(
             **dict(call.terms),
             call_id=call.id,
@@ -168,7 +172,7 @@ async def draft_call(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> CallOut:
-    """Prepare a draft. The same `Idempotency-Key` answers 200 with the call made the first time."""
+    """Prepare a draft. The same `Idempotency-Key` gets 200 and the call made the first time."""
     call, is_new = await usecases.draft_call(
         session,
         caller,
@@ -179,7 +183,7 @@ async def draft_call(
     )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/calls/{call.id}"
-    return _answer(call, response)
+    return _with_etag(call, response)
 
 
 @router.put("/calls/{call_id}")
@@ -191,7 +195,7 @@ async def change_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Rewrite a draft, or update the terms of an open call (its deadline only moves by extend)."""
+    """Rewrite a draft, or update the terms of an open call; `extend` alone moves its deadline."""
     call = await usecases.change_call(
         session,
         caller,
@@ -201,7 +205,7 @@ async def change_call(
         funder_slug=body.funder_slug,
         expected=expected,
     )
-    return _answer(call, response)
+    return _with_etag(call, response)
 
 
 @router.post("/calls/{call_id}/open")
@@ -224,7 +228,7 @@ async def open_call(
         confirmed_audience=body.confirmed_audience if body else None,
         expected=expected,
     )
-    return _answer(call, response)
+    return _with_etag(call, response)
 
 
 @router.post("/calls/{call_id}/extend")
@@ -236,12 +240,12 @@ async def extend_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Move the deadline forward, with a reason."""
+    """Move the deadline to a later moment, with a reason."""
     deadline = body.deadline.deadline()
     call = await usecases.extend_call(
         session, caller, call_id, deadline, reason=body.reason, expected=expected
     )
-    return _answer(call, response)
+    return _with_etag(call, response)
 
 
 @router.post("/calls/{call_id}/close")
@@ -249,7 +253,9 @@ async def close_call(
     call_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
 ) -> CallOut:
     """Take no more applications."""
-    return _answer(await usecases.close_call(session, caller, call_id, expected=expected), response)
+    return _with_etag(
+        await usecases.close_call(session, caller, call_id, expected=expected), response
+    )
 
 
 @router.post("/calls/{call_id}/cancel")
@@ -261,11 +267,11 @@ async def cancel_call(
     response: Response,
     expected: Expected,
 ) -> CallOut:
-    """Void the call; whoever was alerted of it is alerted why."""
+    """Void the call; whoever was alerted of it gets a correction with the reason."""
     call = await usecases.cancel_call(
         session, caller, call_id, reason=body.reason, expected=expected
     )
-    return _answer(call, response)
+    return _with_etag(call, response)
 
 
 @router.get("/calls")
@@ -279,7 +285,7 @@ async def list_calls(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[CallOut]:
-    """The calls that you may see, newest first."""
+    """List the calls that you may see, newest first."""
     search = queries.Search(state=state, funder=funder, region=region, sector=sector)
     page = await queries.list_calls(session, caller, search, at=now(), after=after, limit=limit)
     return Page(items=[CallOut.of(call) for call in page.items], next=page.next)
@@ -287,10 +293,10 @@ async def list_calls(
 
 @router.get("/calls/{call_id}")
 async def read_call(call_id: UUID, session: Session, caller: Caller, response: Response) -> CallOut:
-    """One call that you may see."""
-    return _answer(await queries.find_call(session, caller, call_id), response)
+    """Read a call that you may see; the ETag is its version."""
+    return _with_etag(await queries.find_call(session, caller, call_id), response)
 
 
-def _answer(call: Call, response: Response) -> CallOut:
+def _with_etag(call: Call, response: Response) -> CallOut:
     response.headers["ETag"] = f'"{call.version}"'
     return CallOut.of(call)

@@ -1,4 +1,4 @@
-"""What funding does when others publish something."""
+"""The consumers of funding."""
 
 from __future__ import annotations
 

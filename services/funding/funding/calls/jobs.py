@@ -1,4 +1,4 @@
-"""Timed work of funding."""
+"""What funding does by the clock."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from shared.kernel.runtime import Runtime
 
 from . import usecases
 
-PAUSE_SECONDS = 2.0
-"""How late the closing of a call may be published; refusals at the deadline do not wait for it."""
+POLL_SECONDS = 2.0
+"""A call may stay stored as open so long after its deadline; refusals do not wait for it."""
 
 
 def close_expired_calls(runtime: Runtime) -> Job:
-    """Announce the calls whose deadline has passed. Safe in several processes."""
+    """Close the calls whose deadline has passed. Safe in several processes."""
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
             return await usecases.close_expired_calls(session, at=now()) > 0
 
-    return Job(name="close_expired_calls", step=step, poll_seconds=PAUSE_SECONDS)
+    return Job(name="close_expired_calls", step=step, poll_seconds=POLL_SECONDS)

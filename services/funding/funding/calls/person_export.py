@@ -1,4 +1,4 @@
-"""What funding holds of a person: which calls the person's accounts wrote."""
+"""What funding does with requests of persons: the calls that their accounts wrote."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .models import calls
 
 
 async def person_part(session: AsyncSession, event: PersonRequested, _: Sealer | None) -> Part:
-    """Access lists the calls; they are their funder's, so that nothing of them is erased.
+    """Access lists the calls; an erasure leaves them, for they are their funder's.
 
-    The id of the account stays with them, and says nothing more once the account is erased.
+    They keep the id of the account, which leads to nobody once the account is erased.
     """
     if not isinstance(event, PersonAccessRequested):
         return Part()

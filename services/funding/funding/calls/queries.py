@@ -20,7 +20,7 @@ from .models import calls
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What a reader looks for; what is left out narrows nothing."""
+    """What a list is narrowed to; None narrows nothing."""
 
     state: State | None = None
     funder: str | None = None
@@ -29,7 +29,7 @@ class Search:
 
 
 def visible_to(caller: Principal) -> ColumnElement[bool]:
-    """Calls that have opened; before that, a call is between its funder and the operators."""
+    """Whether the caller may see a call: any that has opened, else its funder and operators."""
     if caller.has(Role.OPERATOR):
         return true()
     has_opened = calls.c.opened_at.is_not(None)
@@ -39,7 +39,7 @@ def visible_to(caller: Principal) -> ColumnElement[bool]:
 
 
 async def find_call(session: AsyncSession, caller: Principal, call_id: UUID) -> Call:
-    """One call, if the caller may see it."""
+    """One call. Raises UnknownCall, also if the caller may not see it."""
     found = await session.scalar(select(Call).where(calls.c.id == call_id, visible_to(caller)))
     if found is None:
         raise UnknownCall
@@ -47,7 +47,7 @@ async def find_call(session: AsyncSession, caller: Principal, call_id: UUID) -> 
 
 
 async def owner_of(session: AsyncSession, call_id: UUID) -> Owner | None:
-    """A call is its funder's."""
+    """Who may read the audit of a call beside operators: its funder."""
     found = await session.get(Call, call_id)
     return Owner(partner=found.funder_slug) if found else None
 
@@ -61,7 +61,10 @@ async def list_calls(
     after: str | None = None,
     limit: int = 50,
 ) -> Page[Call]:
-    """The newest calls first; a call whose deadline has passed counts as closed."""
+    """A page of at most `limit` calls, the newest first; one past its deadline counts as closed.
+
+    Raises Invalid for unknown codes.
+    """
     query = select(Call, calls.c.number).where(visible_to(caller), *_conditions(search, at))
     if after is not None:
         query = query.where(calls.c.number < decode_cursor(after, int)[0])
@@ -73,7 +76,7 @@ async def list_calls(
 def _conditions(search: Search, at: datetime) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if search.state is not None:
-        conditions.append(_is_now(search.state, at))
+        conditions.append(_is_in_state(search.state, at))
     if search.funder is not None:
         conditions.append(calls.c.funder_slug == search.funder)
     if search.region is not None:
@@ -85,11 +88,11 @@ def _conditions(search: Search, at: datetime) -> list[ColumnElement[bool]]:
 
 
 def is_due(at: datetime) -> ColumnElement[bool]:
-    """Whether the deadline has passed; a standing call has none, and is never due."""
+    """Whether the deadline has passed; a standing call has none and is never due."""
     return and_(calls.c.closes_at.is_not(None), calls.c.closes_at <= at)
 
 
-def _is_now(state: State, at: datetime) -> ColumnElement[bool]:
+def _is_in_state(state: State, at: datetime) -> ColumnElement[bool]:
     is_over = is_due(at)
     if state is State.OPEN:
         return and_(calls.c.state == State.OPEN, ~is_over)

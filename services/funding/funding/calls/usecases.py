@@ -23,10 +23,10 @@ from .domain.call import Call, NotYourInstitution, State
 from .domain.terms import CallTerms
 from .models import calls
 
-CLOSED_AT_ONCE = 100
-"""Most calls that one run of the clock closes, so that its transaction stays short."""
-CHANGES_AT_ONCE = 100
-"""Most calls in a page of a snapshot."""
+MAX_CLOSED_AT_ONCE = 100
+"""How many calls one transaction closes at most, so that it stays short."""
+CALLS_PER_PAGE = 100
+"""How many calls a page of a snapshot has at most."""
 
 
 class FunderFixed(Invalid):
@@ -44,7 +44,7 @@ async def draft_call(
 ) -> tuple[Call, bool]:
     """Prepare a call: operators, and partners for their own institution.
 
-    The same key from the same caller finds the call made before.
+    Returns it, and whether it is new: the same key from the same caller finds the call made before.
     """
     caller.require(Role.OPERATOR, Role.PARTNER)
     slug = funder_slug or (None if caller.has(Role.OPERATOR) else caller.partner)
@@ -75,11 +75,14 @@ async def change_call(
     funder_slug: str | None = None,
     expected: int | None = None,
 ) -> Call:
-    """Rewrite a draft, or update the terms of an open call: its funder or an operator."""
-    call = await _own(session, caller, call_id, expected)
+    """Rewrite a draft, or update the terms of an open call: its funder or an operator.
+
+    Raises FunderFixed if another institution is named, and what `Call.revise` and `Call.amend` do.
+    """
+    call = await _find_own(session, caller, call_id, expected)
     if funder_slug not in {None, call.funder_slug}:
         raise FunderFixed(field="funder_slug")
-    before = _picture(call)
+    before = _values_for_audit(call)
     if call.state is State.DRAFT:
         call.revise(terms, deadline)
         _record(session, caller, call, "call revised", before)
@@ -101,8 +104,8 @@ async def open_call(
 
     Where many more match than the `confirmed_audience`, nobody is alerted before a person looks.
     """
-    call = await _own(session, caller, call_id, expected)
-    before = _picture(call)
+    call = await _find_own(session, caller, call_id, expected)
+    before = _values_for_audit(call)
     outbox.add(session, call.open(at=now(), confirmed_audience=confirmed_audience))
     _record(session, caller, call, "call opened", before)
     return call
@@ -117,9 +120,9 @@ async def extend_call(
     reason: str,
     expected: int | None = None,
 ) -> Call:
-    """Move the deadline of an open call forward: the funder or an operator."""
-    call = await _own(session, caller, call_id, expected)
-    before = _picture(call)
+    """Move the deadline of an open call to a later moment: the funder or an operator."""
+    call = await _find_own(session, caller, call_id, expected)
+    before = _values_for_audit(call)
     outbox.add(session, call.extend(deadline, reason=reason, at=now()))
     _record(session, caller, call, "call deadline extended", before)
     return call
@@ -129,8 +132,8 @@ async def close_call(
     session: AsyncSession, caller: Principal, call_id: UUID, *, expected: int | None = None
 ) -> Call:
     """Take no more applications: the funder or an operator."""
-    call = await _own(session, caller, call_id, expected)
-    before = _picture(call)
+    call = await _find_own(session, caller, call_id, expected)
+    before = _values_for_audit(call)
     outbox.add(session, call.close(at=now()))
     _record(session, caller, call, "call closed", before)
     return call
@@ -145,8 +148,8 @@ async def cancel_call(
     expected: int | None = None,
 ) -> Call:
     """Void a call, open or not: the funder or an operator."""
-    call = await _own(session, caller, call_id, expected)
-    before = _picture(call)
+    call = await _find_own(session, caller, call_id, expected)
+    before = _values_for_audit(call)
     event = call.cancel(reason=reason, at=now())
     if event is not None:
         outbox.add(session, event)
@@ -155,20 +158,21 @@ async def cancel_call(
 
 
 async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
-    """Announce the closing of calls whose deadline has passed; answers how many there were.
+    """Close calls whose deadline has passed, and publish that; returns how many there were.
 
     Nothing depends on this being punctual: the domain refuses late steps by the deadline itself.
+    Several processes may run it at once, for each skips the calls that another has locked.
     """
     due = (
         select(Call)
         .filter_by(state=State.OPEN)
         .where(queries.is_due(at))
-        .limit(CLOSED_AT_ONCE)
+        .limit(MAX_CLOSED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     expired = (await session.scalars(due)).all()
     for call in expired:
-        before = _picture(call)
+        before = _values_for_audit(call)
         outbox.add(session, call.close(at=at))
         _record(session, None, call, "call closed by the clock", before)
     return len(expired)
@@ -179,7 +183,7 @@ async def calls_after(session: AsyncSession, after: UUID | None) -> Page:
     query = select(Call).where(calls.c.opened_at.is_not(None))
     if after is not None:
         query = query.where(calls.c.id > after)
-    found = (await session.scalars(query.order_by(calls.c.id).limit(CHANGES_AT_ONCE))).all()
+    found = (await session.scalars(query.order_by(calls.c.id).limit(CALLS_PER_PAGE))).all()
     events = [(f"{call.id} {call.version}", call.newest_event(at=now())) for call in found]
     return Page(events, len(found), found[-1].id if found else None)
 
@@ -197,7 +201,7 @@ SNAPSHOTS = (
         _count_opened,
     ),
 )
-"""The snapshots of funding: its present state."""
+"""What other services may ask to be sent again: every call that ever opened."""
 
 
 async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:
@@ -205,7 +209,7 @@ async def _made_before(session: AsyncSession, caller: Principal, key: UUID | Non
     return await made_before(session, caller.subject, key, query)
 
 
-async def _own(
+async def _find_own(
     session: AsyncSession, caller: Principal, call_id: UUID, expected: int | None
 ) -> Call:
     caller.require(Role.OPERATOR, Role.PARTNER)
@@ -226,7 +230,7 @@ def _require_own(caller: Principal, funder_slug: str | None) -> None:
         )
 
 
-def _picture(call: Call) -> dict[str, object]:
+def _values_for_audit(call: Call) -> dict[str, object]:
     deadline = call.deadline
     return {
         "state": call.state.value,
@@ -245,8 +249,8 @@ def _record(
     action: str,
     before: dict[str, object] | None = None,
 ) -> None:
-    """Leave an audit row of the entries that differ; without a caller, the clock did it."""
-    after = _picture(call)
+    """Add an audit row of the values that differ; without a caller, the clock did it."""
+    after = _values_for_audit(call)
     differing = {key for key in after if before is None or before[key] != after[key]}
     audit.record(
         session,

@@ -1,4 +1,4 @@
-"""The clock of funding, as the process runs it."""
+"""The jobs of funding, run as the process runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .builders import a_call
 pytestmark = pytest.mark.servers
 
 
-async def test_a_running_clock_publishes_a_call_that_is_over(
+async def test_a_running_job_closes_and_publishes_a_call_past_its_deadline(
     databases: pytest_plugin.TestDatabases, tokens: Tokens
 ):
     url = databases.fresh("funding")
@@ -33,17 +33,17 @@ async def test_a_running_clock_publishes_a_call_that_is_over(
     async with sessions.begin() as session:
         session.add(a_call(state=State.OPEN, closes_at=a_minute_ago))
 
-    async def alerted() -> list[str]:
+    async def published_topics() -> list[str]:
         async with sessions() as session:
             return list((await session.scalars(select(OutboxRow.topic))).all())
 
     async with pytest_plugin.api(create_app, "funding", url, tokens) as api:
         api.runtime.sessions = sessions
-        clock = asyncio.create_task(Runner(url, [jobs.close_expired_calls(api.runtime)]).run())
-        topics = await eventually(alerted)
-        clock.cancel()
+        job = asyncio.create_task(Runner(url, [jobs.close_expired_calls(api.runtime)]).run())
+        topics = await eventually(published_topics)
+        job.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await clock
+            await job
 
     async with sessions() as session:
         call = (await session.scalars(select(Call))).one()

@@ -1,4 +1,4 @@
-"""What funding holds of a person: which calls an account wrote, and nothing that is erased."""
+"""Requests of persons: access lists the calls that an account wrote, an erasure leaves them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ async def test_access_lists_the_calls_that_the_account_wrote_and_an_erasure_leav
     async with api.sessions.begin() as session:
         session.add_all([mine, other])
         await session.flush()
-        asked = {"request_id": uuid.uuid4(), "account_ids": (FUNDER,)}
+        request = {"request_id": uuid.uuid4(), "account_ids": (FUNDER,)}
 
-        access = await answered(session, PersonAccessRequested(**asked))
-        erasure = await answered(session, PersonErasureRequested(**asked))
+        access = await answered(session, PersonAccessRequested(**request))
+        erasure = await answered(session, PersonErasureRequested(**request))
 
         left = set(await session.scalars(select(calls.c.id)))
     (record,) = access["records"]

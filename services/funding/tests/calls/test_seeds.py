@@ -40,7 +40,7 @@ def a_cooperative(**known: Any) -> Profile:
 
 
 def outcomes(seed_key: str, profile: Profile, on: date = TODAY) -> list[str]:
-    """What each track of the call says of these events."""
+    """The outcome of each track of the call for this profile."""
     tracks = REAL[seed_key].payload["tracks"]
     criteria = [Criteria.model_validate(track["criteria"]) for track in tracks]
     return [evaluate(one, profile, reference_on=on).outcome.value for one in criteria]

@@ -25,20 +25,22 @@ class IdeaIn(IdeaContent):
     model_config = ConfigDict(extra="forbid")
 
     def content(self) -> IdeaContent:
+        """The content alone, as the domain takes it."""
         return IdeaContent.model_validate(self.model_dump(include=set(IdeaContent.model_fields)))
 
 
 class NewIdeaIn(IdeaIn):
-    """A new idea; operators name whom they file it for. Delegates act with a token for it.
+    """A new idea. `on_behalf_of` is whom it is filed for.
 
-    The account of a cooperative files for that; of several, it names one or files for itself.
+    Operators may name anybody. Delegates file for the cooperative that their token acts for. The
+    account of one cooperative files for it; the account of several names one, or files for itself.
     """
 
     on_behalf_of: UUID | None = None
 
 
 class PublishIn(BaseModel):
-    """What was seen before publishing: the matched recipients of a preview, sure and unknown."""
+    """How many recipients a preview matched before publishing, eligible and unknown ones."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +56,7 @@ class ReturnIn(BaseModel):
 
 
 class WithdrawIn(BaseModel):
-    """Why the idea is taken back; readers who were alerted of it will see it."""
+    """Why the idea is taken back; whoever was alerted of it will read this."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +64,7 @@ class WithdrawIn(BaseModel):
 
 
 class IdeaOut(IdeaContent):
-    """An idea. Who wrote it and what was asked of them is shown to them and its moderators only."""
+    """An idea. Only they and its moderators see who wrote it and why it was returned."""
 
     idea_id: UUID
     version: int
@@ -75,7 +77,8 @@ class IdeaOut(IdeaContent):
 
     @classmethod
     def of(cls, idea: Idea, caller: Principal) -> Self:
-        insider = _judges(caller, idea) or idea.belongs_to(caller.identities)
+        """The idea as this caller may see it."""
+        is_insider = _may_judge(caller, idea) or idea.belongs_to(caller.identities)
         return cls(
             **dict(idea.content),
             idea_id=idea.id,
@@ -83,13 +86,13 @@ class IdeaOut(IdeaContent):
             state=idea.state,
             created_at=idea.created_at,
             published_at=idea.published_at,
-            author_id=idea.author_id if insider else None,
-            on_behalf_of=idea.on_behalf_of if insider else None,
-            returned_because=idea.returned_because if insider else None,
+            author_id=idea.author_id if is_insider else None,
+            on_behalf_of=idea.on_behalf_of if is_insider else None,
+            returned_because=idea.returned_because if is_insider else None,
         )
 
 
-def _judges(caller: Principal, idea: Idea) -> bool:
+def _may_judge(caller: Principal, idea: Idea) -> bool:
     if caller.has(Role.OPERATOR):
         return True
     return caller.has(Role.DELEGATE) and idea.content.lies_within(caller.provinces)
@@ -107,13 +110,13 @@ async def draft_idea(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> IdeaOut:
-    """Begin a draft. The same `Idempotency-Key` answers 200 with the idea made the first time."""
+    """Begin a draft. The same `Idempotency-Key` gets 200 and the idea made the first time."""
     idea, is_new = await usecases.draft_idea(
         session, caller, body.content(), on_behalf_of=body.on_behalf_of, key=idempotency_key
     )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/ideas/{idea.id}"
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.put("/ideas/{idea_id}")
@@ -127,7 +130,7 @@ async def revise_idea(
 ) -> IdeaOut:
     """Rewrite a draft. With `If-Match`, only if nobody changed it since that version."""
     idea = await usecases.revise_idea(session, caller, idea_id, body.content(), expected=expected)
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.post("/ideas/{idea_id}/submit")
@@ -136,7 +139,7 @@ async def submit_idea(
 ) -> IdeaOut:
     """Hand a draft to the moderators."""
     idea = await usecases.submit_idea(session, caller, idea_id, expected=expected)
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.post("/ideas/{idea_id}/publish")
@@ -159,7 +162,7 @@ async def publish_idea(
         confirmed_audience=body.confirmed_audience if body else None,
         expected=expected,
     )
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.post("/ideas/{idea_id}/return")
@@ -175,7 +178,7 @@ async def return_idea(
     idea = await usecases.return_idea(
         session, caller, idea_id, reason=body.reason, expected=expected
     )
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.post("/ideas/{idea_id}/withdraw")
@@ -190,7 +193,7 @@ async def withdraw_idea(
     """Take an idea back for good."""
     reason = body.reason if body else None
     idea = await usecases.withdraw_idea(session, caller, idea_id, reason=reason, expected=expected)
-    return _answer(idea, caller, response)
+    return _with_etag(idea, caller, response)
 
 
 @router.get("/ideas")
@@ -205,7 +208,7 @@ async def list_ideas(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[IdeaOut]:
-    """The ideas that you may see, newest first; `q` looks into titles and summaries."""
+    """List the ideas that you may see, newest first; `q` searches titles and summaries."""
     search = queries.Search(region=region, province=province, sector=sector, state=state, text=q)
     page = await queries.list_ideas(session, caller, search, after=after, limit=limit)
     return Page(items=[IdeaOut.of(idea, caller) for idea in page.items], next=page.next)
@@ -213,10 +216,10 @@ async def list_ideas(
 
 @router.get("/ideas/{idea_id}")
 async def read_idea(idea_id: UUID, session: Session, caller: Caller, response: Response) -> IdeaOut:
-    """One idea that you may see."""
-    return _answer(await queries.find_idea(session, caller, idea_id), caller, response)
+    """Read an idea that you may see; the ETag is its version."""
+    return _with_etag(await queries.find_idea(session, caller, idea_id), caller, response)
 
 
-def _answer(idea: Idea, caller: Principal, response: Response) -> IdeaOut:
+def _with_etag(idea: Idea, caller: Principal, response: Response) -> IdeaOut:
     response.headers["ETag"] = f'"{idea.version}"'
     return IdeaOut.of(idea, caller)

@@ -24,12 +24,12 @@ from shared.contracts.ideas import (
 from shared.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Problem
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
-MOST_CENTIMES = 10**13
+MAX_CENTIMES = 10**13
 """A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class State(StrEnum):
-    """Where an idea stands between its author and its readers."""
+    """A draft is its owner's alone; submitted, moderators see it; published, everybody."""
 
     DRAFT = "draft"
     SUBMITTED = "submitted"
@@ -69,14 +69,14 @@ class NotADraft(Conflict):
 
 
 class IdeaContent(Contract):
-    """What the author writes and the moderator reads. No territory at all means nationwide."""
+    """What the author writes and the moderator reads; without regions and provinces, nationwide."""
 
     title: Localized
     summary: LocalizedLong
     regions: tuple[str, ...] = Field(default=(), max_length=12)
     provinces: tuple[str, ...] = Field(default=(), max_length=100)
     sectors: tuple[str, ...] = Field(default=(), max_length=100)
-    budget_centimes: int | None = Field(default=None, gt=0, le=MOST_CENTIMES)
+    budget_centimes: int | None = Field(default=None, gt=0, le=MAX_CENTIMES)
     jobs: int | None = Field(default=None, ge=0, le=1_000_000)
     sdgs: tuple[Annotated[int, Field(ge=1, le=17)], ...] = Field(default=(), max_length=17)
     readiness: Readiness = "raw"
@@ -84,15 +84,16 @@ class IdeaContent(Contract):
 
     @property
     def is_national(self) -> bool:
+        """Whether it names no territory, and so concerns the whole country."""
         return not self.regions and not self.provinces
 
     def all_provinces(self) -> frozenset[str]:
-        """Every province that the idea names, directly or through its region."""
+        """Every province that it names, or that lies in a region that it names."""
         through_region = {p.code for p in reference.provinces() if p.region in self.regions}
         return frozenset(self.provinces) | through_region
 
     def lies_within(self, provinces: frozenset[str]) -> bool:
-        """Whether it concerns no other province; a nationwide one concerns every one."""
+        """Whether it concerns no province but these; a nationwide one never does."""
         return not self.is_national and self.all_provinces() <= provinces
 
 
@@ -119,33 +120,33 @@ class Idea:
     words: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        self._fill(self.content)
+        self._set_content(self.content)
 
     def belongs_to(self, identities: frozenset[UUID]) -> bool:
         """Whether one of these identities (an account, its cooperatives) typed or owns the idea."""
         return bool(identities & {self.author_id, self.on_behalf_of})
 
     @property
-    def is_before_moderators(self) -> bool:
-        """Not as a draft, and not if it was withdrawn without ever having been submitted."""
-        never_left = self.state is State.WITHDRAWN and not self.was_submitted
-        return self.state is not State.DRAFT and not never_left
+    def is_known_to_moderators(self) -> bool:
+        """Whether moderators may see it: not a draft, nor one withdrawn before it was submitted."""
+        never_submitted = self.state is State.WITHDRAWN and not self.was_submitted
+        return self.state is not State.DRAFT and not never_submitted
 
     def expect(self, version: int | None) -> None:
-        """Refuse a step that was decided on an older version than this one."""
+        """Raise ChangedMeanwhile if a step was decided on another version; None is no condition."""
         refuse_unless_expected("idea", self.version, version)
 
     def revise(self, content: IdeaContent, *, by: frozenset[UUID]) -> None:
-        """Replace the text of a draft; a submitted or published idea does not change any more."""
-        self._require_author(by)
+        """Replace the content of a draft. Raises NotAuthor, NotADraft or Invalid."""
+        self._require_owner(by)
         if self.state is not State.DRAFT:
             raise NotADraft(f"the idea is {self.state}: only a draft may be changed")
-        self._fill(content)
+        self._set_content(content)
         self.version += 1
 
     def submit(self, *, by: frozenset[UUID]) -> None:
-        """Hand the draft to the moderators."""
-        self._require_author(by)
+        """Hand the draft to the moderators. Raises NotAuthor or IllegalMove."""
+        self._require_owner(by)
         self._move_to(State.SUBMITTED)
         self.was_submitted = True
         self.returned_because = None
@@ -153,11 +154,12 @@ class Idea:
     def publish(
         self, *, by: frozenset[UUID], at: datetime, confirmed_audience: int | None = None
     ) -> IdeaPublished:
-        """Make the idea public; the moderator must not own it.
+        """Make a submitted idea public. Raises OwnIdea or IllegalMove.
 
-        `confirmed_audience` is how many recipients were seen before; it stays with the idea.
+        `confirmed_audience` is how many recipients the moderator saw in a preview; every event of
+        the idea carries it.
         """
-        self._require_stranger(by)
+        self._require_unrelated(by)
         self._move_to(State.PUBLISHED)
         self.published_at = at
         self.confirmed_audience = confirmed_audience
@@ -169,8 +171,11 @@ class Idea:
         )
 
     def send_back(self, *, by: frozenset[UUID], reason: str) -> None:
-        """Ask the author for changes: the idea is a draft again, and the reason stays with it."""
-        self._require_stranger(by)
+        """Make a submitted idea a draft again, with the reason for its author.
+
+        Raises OwnIdea or IllegalMove.
+        """
+        self._require_unrelated(by)
         if self.state is not State.SUBMITTED:
             raise IllegalMove(f"the idea is {self.state}: only a submitted idea can be returned")
         self._move_to(State.DRAFT)
@@ -179,10 +184,11 @@ class Idea:
     def withdraw(
         self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
     ) -> IdeaWithdrawn | None:
-        """Take the idea back. The event is published only if the idea was, for only then was anyone
-        alerted.
+        """Take the idea back for good. Raises NotAuthor or IllegalMove.
+
+        None unless it was published: then nobody has been alerted of it.
         """
-        self._require_author(by)
+        self._require_owner(by)
         was_public = self.state is State.PUBLISHED
         self._move_to(State.WITHDRAWN)
         if not was_public:
@@ -196,9 +202,9 @@ class Idea:
         )
 
     def newest_event(self) -> IdeaPublished | IdeaWithdrawn:
-        """What whoever has to learn of this idea anew is alerted; only of an idea that was public.
+        """The event of the present state, for consumers that rebuild their copy of a public idea.
 
-        The reason of a withdrawal is alerted once, and is not kept.
+        The reason of a withdrawal is published once and is not stored, so it is left out here.
         """
         assert self.published_at is not None
         if self.state is State.WITHDRAWN:
@@ -212,11 +218,11 @@ class Idea:
             aggregate_version=self.version,
         )
 
-    def _require_author(self, by: frozenset[UUID]) -> None:
+    def _require_owner(self, by: frozenset[UUID]) -> None:
         if (self.on_behalf_of or self.author_id) not in by:
             raise NotAuthor
 
-    def _require_stranger(self, by: frozenset[UUID]) -> None:
+    def _require_unrelated(self, by: frozenset[UUID]) -> None:
         if self.belongs_to(by):
             raise OwnIdea
 
@@ -225,7 +231,7 @@ class Idea:
         self.state = target
         self.version += 1
 
-    def _fill(self, content: IdeaContent) -> None:
+    def _set_content(self, content: IdeaContent) -> None:
         check_codes(content)
         self.content = content
         texts = (content.title.fr, content.title.ar, content.summary.fr, content.summary.ar)
@@ -244,7 +250,10 @@ class Idea:
 
 
 def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
-    """A delegate judges an idea only if it lies wholly in the delegation; never a national one."""
+    """Raise OutsideTerritory unless the idea lies wholly in a delegate's provinces.
+
+    A nationwide idea lies in nobody's.
+    """
     content = idea.content
     outside = sorted(content.all_provinces() - provinces)
     if content.is_national:
@@ -257,7 +266,7 @@ def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
 
 
 def check_codes(content: IdeaContent) -> None:
-    """Refuse unknown and repeated codes, naming every field and the nearest code that exists."""
+    """Raise Invalid for unknown and repeated codes, with each field and the nearest real code."""
     problems: list[Problem] = []
     for name, find in (
         ("regions", reference.region),

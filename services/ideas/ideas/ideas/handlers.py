@@ -1,4 +1,4 @@
-"""What ideas does when others publish something."""
+"""The consumers of the idea bank."""
 
 from __future__ import annotations
 

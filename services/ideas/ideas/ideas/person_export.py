@@ -1,4 +1,4 @@
-"""What the idea bank holds of a person: the ideas of the person's accounts."""
+"""What the idea bank does with requests of persons: the ideas of their accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .models import ideas
 async def person_part(session: AsyncSession, event: PersonRequested, _: Sealer | None) -> Part:
     """Access lists the person's ideas; an erasure deletes those that nobody else was to read.
 
-    Whatever was handed to the moderators stays under the id of an account that says nothing more.
+    Other ideas keep the id of the account, which leads to nobody once the account is erased.
     """
     if isinstance(event, PersonAccessRequested):
         return await _held(session, event)
@@ -36,7 +36,7 @@ async def _held(session: AsyncSession, event: PersonRequested) -> Part:
 
 
 async def _delete_unread(session: AsyncSession, event: PersonRequested) -> int:
-    """Drafts, and what was taken back before it was public; what was filed for others stays."""
+    """Delete drafts and what was withdrawn before it was public, but nothing filed for others."""
     owner = func.coalesce(ideas.c.on_behalf_of, ideas.c.author_id)
     gone = delete(ideas).where(owner.in_(event.account_ids), _is_unread())
     deleted = list(await session.scalars(gone.returning(ideas.c.id)))

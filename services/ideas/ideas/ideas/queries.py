@@ -23,7 +23,7 @@ _is_national = and_(_content["regions"] == [], _content["provinces"] == [])
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What a reader looks for; what is left out narrows nothing. Nationwide ideas fit any place."""
+    """What a list is narrowed to; None narrows nothing. Nationwide ideas match any place."""
 
     region: str | None = None
     province: str | None = None
@@ -33,7 +33,7 @@ class Search:
 
 
 def visible_to(caller: Principal) -> ColumnElement[bool]:
-    """Published ideas, one's own, and what a moderator has to judge."""
+    """Whether the caller may see an idea: published ones, own ones, and those to moderate."""
     mine = caller.identities
     return or_(
         ideas.c.state == State.PUBLISHED,
@@ -44,7 +44,7 @@ def visible_to(caller: Principal) -> ColumnElement[bool]:
 
 
 async def find_idea(session: AsyncSession, caller: Principal, idea_id: UUID) -> Idea:
-    """One idea, if the caller may see it."""
+    """One idea. Raises UnknownIdea, also if the caller may not see it."""
     found = await session.scalar(select(Idea).where(ideas.c.id == idea_id, visible_to(caller)))
     if found is None:
         raise UnknownIdea
@@ -52,14 +52,17 @@ async def find_idea(session: AsyncSession, caller: Principal, idea_id: UUID) -> 
 
 
 async def owner_of(session: AsyncSession, idea_id: UUID) -> Owner | None:
-    """An idea is its author's; a delegate moderates it where it lies wholly in the delegation."""
+    """Who may read the audit of an idea: its author, its owner, and delegates of its provinces.
+
+    Delegates only once it was submitted.
+    """
     found = await session.get(Idea, idea_id)
     if found is None:
         return None
     owners = (found.author_id, found.on_behalf_of)
     return Owner(
         identities=frozenset(each for each in owners if each is not None),
-        provinces=found.content.all_provinces() if found.is_before_moderators else frozenset(),
+        provinces=found.content.all_provinces() if found.is_known_to_moderators else frozenset(),
     )
 
 
@@ -71,7 +74,7 @@ async def list_ideas(
     after: str | None = None,
     limit: int = 50,
 ) -> Page[Idea]:
-    """The newest ideas first."""
+    """A page of at most `limit` ideas, the newest first. Raises Invalid for unknown codes."""
     query = select(Idea, ideas.c.number).where(visible_to(caller), *_conditions(search))
     if after is not None:
         query = query.where(ideas.c.number < decode_cursor(after, int)[0])
@@ -82,12 +85,12 @@ async def list_ideas(
 
 def _to_moderate(caller: Principal) -> ColumnElement[bool]:
     if caller.has(Role.OPERATOR):
-        never_left = and_(ideas.c.state == State.WITHDRAWN, ~ideas.c.was_submitted)
-        return and_(ideas.c.state != State.DRAFT, ~never_left)
+        never_submitted = and_(ideas.c.state == State.WITHDRAWN, ~ideas.c.was_submitted)
+        return and_(ideas.c.state != State.DRAFT, ~never_submitted)
     if not caller.has(Role.DELEGATE):
         return false()
     held = caller.provinces
-    whole = [
+    whole_regions = [
         region.code
         for region in reference.regions()
         if {p.code for p in reference.provinces_of(region.code)} <= held
@@ -96,7 +99,7 @@ def _to_moderate(caller: Principal) -> ColumnElement[bool]:
         ideas.c.state == State.SUBMITTED,
         ~_is_national,
         _content["provinces"].contained_by(sorted(held)),
-        _content["regions"].contained_by(whole),
+        _content["regions"].contained_by(whole_regions),
     )
 
 

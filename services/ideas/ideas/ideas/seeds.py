@@ -9,19 +9,19 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 @dataclass(frozen=True)
 class Seed:
-    """One idea. `payload` is the body of the request, `seed_key` names the idea for ever."""
+    """One idea. `payload` is the body of `POST /ideas`; its `seed_key` never changes."""
 
     seed_key: str
     payload: dict[str, Any]
 
     @property
     def idempotency_key(self) -> UUID:
-        """Sent as `Idempotency-Key`, it keeps a second run from making a second idea."""
+        """Sent as `Idempotency-Key`, so that a second run makes no second idea."""
         return uuid5(NAMESPACE_URL, f"taawon:ideas:{self.seed_key}")
 
 
 def demo_ideas() -> tuple[Seed, ...]:
-    """Invented ideas in the manner of real ones; budgets and jobs are assumptions."""
+    """Invented ideas that resemble real ones; budgets and numbers of jobs are assumptions."""
     return (
         Seed("argan-traceable-souss", _ARGAN),
         Seed("plantes-aromatiques-atlas", _AROMATIC_PLANTS),

@@ -22,8 +22,8 @@ from . import queries
 from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
 from .models import ideas
 
-CHANGES_AT_ONCE = 100
-"""Most ideas in a page of a snapshot."""
+IDEAS_PER_PAGE = 100
+"""How many ideas a page of a snapshot has at most."""
 
 
 class NotAnIntermediary(Forbidden):
@@ -49,11 +49,15 @@ async def draft_idea(
     on_behalf_of: UUID | None = None,
     key: UUID | None = None,
 ) -> tuple[Idea, bool]:
-    """Begin an idea: any role may. The same key from the same caller finds the idea made before."""
+    """Begin an idea: any role may. Returns it, and whether it is new.
+
+    The same key from the same caller finds the idea made before. Raises Invalid, or a Forbidden
+    that says what only operators and delegates may do.
+    """
     caller.require(*Role)
     if known := await _made_before(session, caller, key):
         return known, False
-    on_behalf_of = on_behalf_of or _files_for(caller)
+    on_behalf_of = on_behalf_of or _default_owner(caller)
     _require_entitled(caller, content, on_behalf_of)
     idea = Idea(
         id=new_id(),
@@ -64,7 +68,7 @@ async def draft_idea(
         created_at=now(),
     )
     session.add(idea)
-    _record(session, caller, idea, "idea drafted", after=_picture(content))
+    _record(session, caller, idea, "idea drafted", after=_content_for_audit(content))
     return idea, True
 
 
@@ -76,12 +80,12 @@ async def revise_idea(
     *,
     expected: int | None = None,
 ) -> Idea:
-    """Rewrite a draft: its owner only."""
+    """Replace the content of a draft: its owner only."""
     idea = await _visible(session, caller, idea_id, expected)
     _require_entitled(caller, content, caller.on_behalf_of)
-    before = _picture(idea.content)
-    idea.revise(content, by=_speaks_for(caller, idea))
-    _record(session, caller, idea, "idea revised", before=before, after=_picture(content))
+    before = _content_for_audit(idea.content)
+    idea.revise(content, by=_identities_for(caller, idea))
+    _record(session, caller, idea, "idea revised", before=before, after=_content_for_audit(content))
     return idea
 
 
@@ -90,9 +94,9 @@ async def submit_idea(
 ) -> Idea:
     """Hand a draft to the moderators: its owner only."""
     idea = await _visible(session, caller, idea_id, expected)
-    before = _standing(idea)
-    idea.submit(by=_speaks_for(caller, idea))
-    _record(session, caller, idea, "idea submitted", before=before, after=_standing(idea))
+    before = _state_for_audit(idea)
+    idea.submit(by=_identities_for(caller, idea))
+    _record(session, caller, idea, "idea submitted", before=before, after=_state_for_audit(idea))
     return idea
 
 
@@ -109,11 +113,11 @@ async def publish_idea(
     Where many more match than the `confirmed_audience`, nobody is alerted before a person looks.
     """
     idea = await _moderated(session, caller, idea_id, expected)
-    before = _standing(idea)
+    before = _state_for_audit(idea)
     event = idea.publish(by=caller.identities, at=now(), confirmed_audience=confirmed_audience)
     outbox.add(session, event)
-    after = {**_standing(idea), "confirmed_audience": confirmed_audience}
-    _record(session, caller, idea, "idea published", before=before, after=after, verified=True)
+    after = {**_state_for_audit(idea), "confirmed_audience": confirmed_audience}
+    _record(session, caller, idea, "idea published", before=before, after=after, moderated=True)
     return idea
 
 
@@ -127,10 +131,10 @@ async def return_idea(
 ) -> Idea:
     """Ask the author for changes: a moderator who does not own the idea."""
     idea = await _moderated(session, caller, idea_id, expected)
-    before = _standing(idea)
+    before = _state_for_audit(idea)
     idea.send_back(by=caller.identities, reason=reason)
-    after = _standing(idea)
-    _record(session, caller, idea, "idea returned", before=before, after=after, verified=True)
+    after = _state_for_audit(idea)
+    _record(session, caller, idea, "idea returned", before=before, after=after, moderated=True)
     return idea
 
 
@@ -142,13 +146,13 @@ async def withdraw_idea(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Idea:
-    """Take an idea back: its owner only, and whoever was alerted is alerted of it."""
+    """Take an idea back: its owner only. Whoever was alerted of it gets a correction."""
     idea = await _visible(session, caller, idea_id, expected)
-    before = _standing(idea)
-    event = idea.withdraw(by=_speaks_for(caller, idea), at=now(), reason=reason)
+    before = _state_for_audit(idea)
+    event = idea.withdraw(by=_identities_for(caller, idea), at=now(), reason=reason)
     if event is not None:
         outbox.add(session, event)
-    _record(session, caller, idea, "idea withdrawn", before=before, after=_standing(idea))
+    _record(session, caller, idea, "idea withdrawn", before=before, after=_state_for_audit(idea))
     return idea
 
 
@@ -157,7 +161,7 @@ async def ideas_after(session: AsyncSession, after: UUID | None) -> Page:
     query = select(Idea).where(ideas.c.published_at.is_not(None))
     if after is not None:
         query = query.where(ideas.c.id > after)
-    found = (await session.scalars(query.order_by(ideas.c.id).limit(CHANGES_AT_ONCE))).all()
+    found = (await session.scalars(query.order_by(ideas.c.id).limit(IDEAS_PER_PAGE))).all()
     events = [(f"{idea.id} {idea.version}", idea.newest_event()) for idea in found]
     return Page(events, len(found), found[-1].id if found else None)
 
@@ -170,18 +174,24 @@ async def _count_public(session: AsyncSession) -> int:
 SNAPSHOTS = (
     Snapshot("ideas", (IdeaPublished.topic, IdeaWithdrawn.topic), ideas_after, _count_public),
 )
-"""The snapshots of the idea bank: its present state."""
+"""What other services may ask to be sent again: every idea that was ever public."""
 
 
-def _files_for(caller: Principal) -> UUID | None:
-    """Whose a new idea is, if nobody is named: an account of one cooperative files for it."""
+def _default_owner(caller: Principal) -> UUID | None:
+    """Whom a new idea is filed for if nobody is named.
+
+    An account of one cooperative files for that, everybody else for whom the token acts for.
+    """
     if caller.has(Role.OPERATOR, Role.DELEGATE) or len(caller.cooperatives) != 1:
         return caller.on_behalf_of
     return min(caller.cooperatives)
 
 
-def _speaks_for(caller: Principal, idea: Idea) -> frozenset[UUID]:
-    """Operators act for anybody, so one who filed an idea goes on with it without another token."""
+def _identities_for(caller: Principal, idea: Idea) -> frozenset[UUID]:
+    """The caller's identities, and for an operator who filed the idea also its owner.
+
+    Operators act for anybody, so they need no other token for that.
+    """
     filed_it = caller.has(Role.OPERATOR) and caller.subject == idea.author_id
     if filed_it and idea.on_behalf_of is not None:
         return caller.identities | {idea.on_behalf_of}
@@ -211,30 +221,25 @@ async def _made_before(session: AsyncSession, caller: Principal, key: UUID | Non
 async def _visible(
     session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
 ) -> Idea:
-    idea = await session.scalar(
-        select(Idea).filter_by(id=idea_id).where(queries.visible_to(caller))
-    )
-    return _as_expected(idea, expected)
+    idea = await queries.find_idea(session, caller, idea_id)
+    idea.expect(expected)
+    return idea
 
 
 async def _moderated(
     session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
 ) -> Idea:
     caller.require(Role.OPERATOR, Role.DELEGATE)
-    idea = _as_expected(await session.get(Idea, idea_id), expected)
+    idea = await session.get(Idea, idea_id)
+    if idea is None:
+        raise UnknownIdea
+    idea.expect(expected)
     if not caller.has(Role.OPERATOR):
         require_moderator_of(idea, caller.provinces)
     return idea
 
 
-def _as_expected(idea: Idea | None, expected: int | None) -> Idea:
-    if idea is None:
-        raise UnknownIdea
-    idea.expect(expected)
-    return idea
-
-
-def _standing(idea: Idea) -> dict[str, object]:
+def _state_for_audit(idea: Idea) -> dict[str, object]:
     return {
         "state": idea.state.value,
         "version": idea.version,
@@ -242,13 +247,13 @@ def _standing(idea: Idea) -> dict[str, object]:
     }
 
 
-def _picture(content: IdeaContent) -> dict[str, object]:
-    """What the audit keeps of a draft. Of its texts a digest, which tells whether they changed.
+def _content_for_audit(content: IdeaContent) -> dict[str, object]:
+    """What the audit keeps of a draft: of its texts only a digest, which shows that they changed.
 
-    An erasure deletes drafts that nobody else was to read; the audit only ever grows.
+    An erasure deletes drafts that nobody else was to read, and audit rows are never deleted.
     """
-    known = content.model_dump(mode="json")
-    return known | {text: _digest(known[text]) for text in ("title", "summary")}
+    values = content.model_dump(mode="json")
+    return values | {text: _digest(values[text]) for text in ("title", "summary")}
 
 
 def _digest(text: dict[str, str]) -> str:
@@ -263,11 +268,13 @@ def _record(
     *,
     before: dict[str, object] | None = None,
     after: dict[str, object],
-    verified: bool = False,
+    moderated: bool = False,
 ) -> None:
-    """Whoever judges it acts for nobody; whoever files it, for its owner, unless that is them."""
+    """Add an audit row: a moderator acts for nobody, everybody else for the owner of the idea,
+    unless that is the caller.
+    """
     own = caller.cooperatives | {caller.subject}
-    owner = None if verified or idea.on_behalf_of in own else idea.on_behalf_of
+    owner = None if moderated or idea.on_behalf_of in own else idea.on_behalf_of
     audit.record(
         session,
         caller,

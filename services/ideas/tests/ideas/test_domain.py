@@ -27,7 +27,7 @@ from .builders import AUTHOR, COOPERATIVE, NOON, an_idea, as_author, as_moderato
 SOUSS = frozenset({"MA-AGD", "MA-CHT", "MA-INE", "MA-TAR", "MA-TAT", "MA-TIZ"})
 
 
-def test_publishing_a_submitted_idea_publishes_the_whole_idea():
+def test_publishing_a_submitted_idea_makes_an_event_of_the_whole_idea():
     idea = an_idea(state=State.SUBMITTED, version=2)
 
     event = idea.publish(by=as_moderator(), at=NOON)
@@ -163,7 +163,7 @@ def test_having_typed_an_idea_for_somebody_gives_no_say_over_it(step: str):
         act()
 
 
-def test_withdrawing_a_published_idea_publishes_it_with_the_reason():
+def test_withdrawing_a_published_idea_makes_an_event_with_the_reason():
     idea = an_idea(state=State.SUBMITTED)
     idea.publish(by=as_moderator(), at=NOON)
 
@@ -175,7 +175,7 @@ def test_withdrawing_a_published_idea_publishes_it_with_the_reason():
 
 
 @pytest.mark.parametrize("start", [State.DRAFT, State.SUBMITTED])
-def test_withdrawing_an_idea_that_nobody_was_alerted_of_publishes_nothing(start: State):
+def test_withdrawing_an_idea_that_was_never_published_makes_no_event(start: State):
     idea = an_idea(state=start)
 
     event = idea.withdraw(by=as_author(), at=NOON)

@@ -1,4 +1,4 @@
-"""What the idea bank holds of a person: listed when asked, and unread texts gone when erased."""
+"""Requests of persons: access lists the person's ideas, an erasure deletes the unread ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of_the_author(kind):
     return kind(request_id=uuid.uuid4(), account_ids=(AUTHOR,))
 
 
-async def kept(session, *written: Idea):
+async def stored(session, *written: Idea):
     session.add_all(written)
     await session.flush()
     return [str(idea.id) for idea in written]
@@ -39,8 +39,8 @@ async def kept(session, *written: Idea):
 async def test_access_lists_the_ideas_of_the_person_and_none_of_their_words(api):
     async with api.sessions.begin() as session:
         mine = [an_idea(), an_idea(author_id=MODERATOR, on_behalf_of=AUTHOR)]
-        theirs = await kept(session, *mine)
-        await kept(session, an_idea(author_id=MODERATOR))
+        theirs = await stored(session, *mine)
+        await stored(session, an_idea(author_id=MODERATOR))
 
         answer = await answered(session, of_the_author(PersonAccessRequested))
 
@@ -64,7 +64,7 @@ async def test_an_erasure_deletes_what_nobody_else_was_to_read_and_nothing_more(
         an_idea(author_id=MODERATOR),
     ]
     async with api.sessions.begin() as session:
-        gone, stays = await kept(session, *unread), await kept(session, *read)
+        gone, stays = await stored(session, *unread), await stored(session, *read)
 
         first = await answered(session, of_the_author(PersonErasureRequested))
         second = await answered(session, of_the_author(PersonErasureRequested))

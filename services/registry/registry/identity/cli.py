@@ -14,7 +14,7 @@ from rich.table import Table
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
-from registry.prompts import asked
+from registry.prompts import value_or_prompt
 from shared import json_text
 from shared.kernel.auth.oidc import is_safe_url
 
@@ -23,14 +23,14 @@ from .usecases import accounts, tokens
 from .usecases.identities import link_identity, unlink_identity
 
 app = typer.Typer(
-    help="The first operator account, identities of another issuer, and the keys that sign tokens.",
+    help="The first operator, identities of another issuer, and the keys that sign tokens.",
     no_args_is_help=True,
 )
 
 
 Email = Annotated[
     str | None,
-    typer.Option(help="E-mail of the account here; better left out, then it is asked for."),
+    typer.Option(help="E-mail of the account here; asked for if left out, which is safer."),
 ]
 
 
@@ -41,18 +41,18 @@ def bootstrap(
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
 ) -> None:
-    """Make the first operator; refused when there is one.
+    """Create the first operator; refused if there is one.
 
-    The e-mail is asked for, or is the first line of standard input. Without --password-stdin a
-    password is made and printed once.
+    The e-mail is asked for, or read from the first line of standard input. Without --password-stdin
+    a password is generated and printed once.
 
     Example: taawon accounts bootstrap
 
     Example: taawon accounts bootstrap --password-stdin < e-mail-and-password
     """
-    email = asked("e-mail", email)
+    email = value_or_prompt("e-mail", email)
     if "@" not in email:
-        raise typer.BadParameter("e-mail: that is no e-mail address")
+        raise typer.BadParameter("e-mail: give an address with an @")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(18)
     asyncio.run(_bootstrap(email, password))
     if password_stdin:
@@ -75,7 +75,8 @@ def rotate_signing_key() -> None:
 def link(
     email: Email = None,
     subject: Annotated[
-        str | None, typer.Option(help="`sub` of that person's tokens at the issuer; or asked for.")
+        str | None,
+        typer.Option(help="`sub` of that person's tokens at the issuer; asked for if left out."),
     ] = None,
     issuer: Annotated[
         str | None, typer.Option(help="Address of the issuer.", envvar="TAAWON_OIDC_ISSUER")
@@ -83,27 +84,27 @@ def link(
 ) -> None:
     """Link an account to an identity of another OpenID Connect issuer.
 
-    E-mail and subject are asked for, or are lines of standard input in this order.
+    E-mail and subject are asked for, or read from standard input, a line each, in this order.
 
     Example: taawon accounts link --issuer https://id.example.org
     """
     if issuer is not None and not is_safe_url(issuer):
         raise typer.BadParameter(f"--issuer: {issuer!r} is no https:// address")
-    email, subject = asked("e-mail", email), asked("subject", subject)
+    email, subject = value_or_prompt("e-mail", email), value_or_prompt("subject", subject)
     identity_id = asyncio.run(_link(email, issuer, subject))
     typer.echo(f"identity {identity_id} is linked")
 
 
 @app.command()
 def unlink(
-    identity: Annotated[UUID, typer.Argument(help="Its number, as `identities` shows it.")],
+    identity: Annotated[UUID, typer.Argument(help="Its id, as `identities` shows it.")],
     email: Email = None,
 ) -> None:
-    """End a link: that identity gets no more tokens here.
+    """Unlink an identity: it gets no more tokens here.
 
     Example: taawon accounts unlink 0b8e6d9c-…
     """
-    asyncio.run(_unlink(asked("e-mail", email), identity))
+    asyncio.run(_unlink(value_or_prompt("e-mail", email), identity))
     typer.echo(f"identity {identity} is unlinked")
 
 
@@ -112,11 +113,11 @@ def identities(
     email: Email = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
-    """What an account is linked to at other issuers.
+    """List what an account is linked to at other issuers.
 
     Example: taawon accounts identities
     """
-    found = asyncio.run(_identities(asked("e-mail", email)))
+    found = asyncio.run(_identities(value_or_prompt("e-mail", email)))
     if as_json:
         typer.echo(json_text.dumps(found))
         return

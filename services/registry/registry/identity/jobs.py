@@ -1,4 +1,4 @@
-"""What the registry does by the clock for those who sign in."""
+"""What identity does by the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .usecases import login_throttling
 
 
 def delete_old_failures(runtime: Runtime) -> Job:
-    """Every hour remove failed sign-ins that count no more."""
+    """Every hour delete failed sign-ins that count no more."""
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:

@@ -84,7 +84,7 @@ signing_key = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("state", choice(KeyState), nullable=False),
     Column("retired_at", DateTime(timezone=True)),
-    # One signs at a time, whoever starts first.
+    # Only one key signs at a time, even if several processes make the first.
     Index(
         "uq_signing_key_active",
         "state",

@@ -22,7 +22,7 @@ from .domain.signing_keys import SigningKey
 
 
 async def list_clients(session: AsyncSession, slug: str) -> Sequence[ApiClient]:
-    """The API clients of a partner, revoked ones included, oldest first."""
+    """The API clients of a partner, revoked ones included, oldest first. Raises NoSuchPartner."""
     partner = await find_partner(session, slug)
     columns = models.api_client.c
     query = select(ApiClient).where(columns.partner_id == partner.id)
@@ -30,6 +30,7 @@ async def list_clients(session: AsyncSession, slug: str) -> Sequence[ApiClient]:
 
 
 async def find_account(session: AsyncSession, account_id: UUID) -> Account:
+    """An account, erased ones included. Raises NoSuchAccount."""
     found = await session.get(Account, account_id)
     if found is None:
         raise NoSuchAccount(f"there is no account {account_id}")
@@ -39,7 +40,7 @@ async def find_account(session: AsyncSession, account_id: UUID) -> Account:
 async def list_accounts(
     session: AsyncSession, *, role: Role | None, after: UUID | None, limit: int
 ) -> Sequence[Account]:
-    """One page by id, and one account more when there is another page."""
+    """The `limit` accounts after `after` in the order of ids, and one more if there is one."""
     columns = models.account.c
     query = select(Account).order_by(columns.id).limit(limit + 1)
     if role is not None:
@@ -51,7 +52,7 @@ async def list_accounts(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentityInClear:
-    """A subject of another issuer, in clear."""
+    """A linked identity with its subject in clear."""
 
     id: UUID
     issuer: str
@@ -77,13 +78,13 @@ async def list_identities(
     ]
 
 
-LONGEST_TOKEN: Final = timedelta(seconds=3600 + 60)
-"""No token lives longer (`Settings.token_seconds`), with a minute for clocks that differ."""
+MAX_TOKEN_LIFETIME: Final = timedelta(seconds=3600 + 60)
+"""The longest `RegistrySettings.token_seconds`, and a minute for clocks that differ."""
 
 
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:
     """The public part of every key that a valid token may be signed with, newest first."""
     key = models.signing_key.c
-    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - LONGEST_TOKEN)
+    may_verify = or_(key.retired_at.is_(None), key.retired_at > func.now() - MAX_TOKEN_LIFETIME)
     query = select(SigningKey).where(may_verify).order_by(key.created_at.desc())
     return [each.public_jwk for each in (await session.execute(query)).scalars()]

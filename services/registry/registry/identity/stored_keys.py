@@ -1,4 +1,4 @@
-"""The registry verifies tokens with the keys of its own database."""
+"""The registry verifies tokens with the public keys in its own database."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from . import queries
 
 
 class StoredKeys:
-    """The registry verifies with the keys it keeps itself, read again when one is new to it.
+    """The published keys, read again after `fresh_seconds` or when a token names an unknown one.
 
-    Tokens that name unknown keys make it read once per `least_seconds` and no more: all wait for
-    the same reading, the next one, which finds a key that was made a moment ago.
+    Tokens that name unknown keys cause at most one reading per `least_seconds`: they all wait for
+    the next one, which finds a key that was made a moment ago.
     """
 
     def __init__(
@@ -30,20 +30,21 @@ class StoredKeys:
         self._least = least_seconds
         self._keys = KeySet([])
         self._tried = self._read_at = float("-inf")
-        self._turn = asyncio.Lock()
-        self._coming: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._next_read: asyncio.Task[None] | None = None
 
     async def current(self, *, unknown_kid: bool = False) -> KeySet:
+        """The keys; with `unknown_kid` as of a reading that begins after this call."""
         if unknown_kid or time.monotonic() - self._read_at > self._fresh:
-            self._coming = self._coming or asyncio.create_task(self._read())
-            await asyncio.shield(self._coming)
+            self._next_read = self._next_read or asyncio.create_task(self._read())
+            await asyncio.shield(self._next_read)
         return self._keys
 
     async def _read(self) -> None:
-        async with self._turn:
+        async with self._lock:
             await rest(self._tried + self._least - time.monotonic())
             # From here on it may miss a key: whoever asks now waits for the one after it.
-            self._coming, self._tried = None, time.monotonic()
+            self._next_read, self._tried = None, time.monotonic()
             async with self._sessions() as session:
                 found = await queries.published_keys(session)
             self._keys = KeySet.import_key_set({"keys": found})  # type: ignore[typeddict-item]  # plain JSON
@@ -51,4 +52,5 @@ class StoredKeys:
 
 
 def stored_keys(_: Settings, sessions: Sessions) -> Keys:
+    """The keys by which the registry verifies tokens, for its ServiceSpec."""
     return StoredKeys(sessions)

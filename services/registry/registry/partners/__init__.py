@@ -1,1 +1,1 @@
-"""Partner institutions."""
+"""Partner institutions: registered by operators, never changed."""

@@ -1,4 +1,4 @@
-"""Partner institutions and their API clients."""
+"""Partner institutions over HTTP."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ Slug = Annotated[str, Path(pattern=SLUG, max_length=40)]
 
 
 class PartnerIn(BaseModel):
+    """A new partner institution; its slug can't be changed later."""
+
     slug: str = Field(pattern=SLUG, max_length=40)
     name: Localized
     kind: str = Field(pattern=r"^[a-z][a-z_]*$", max_length=40)
@@ -32,6 +34,8 @@ class PartnerIn(BaseModel):
 
 
 class PartnerOut(BaseModel):
+    """A partner institution, which everybody signed in may see."""
+
     partner_id: UUID
     slug: str
     name: Localized
@@ -40,6 +44,7 @@ class PartnerOut(BaseModel):
 
     @classmethod
     def of(cls, partner: Partner) -> PartnerOut:
+        """The partner with its name in both languages."""
         return cls(
             partner_id=partner.id,
             slug=partner.slug,
@@ -50,12 +55,14 @@ class PartnerOut(BaseModel):
 
 
 class PartnersOut(BaseModel):
+    """All partner institutions, by slug."""
+
     items: list[PartnerOut]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def register_partner(body: PartnerIn, session: Session, caller: Caller) -> PartnerOut:
-    """Operators only."""
+    """Register a partner institution. Operators only."""
     partner = await usecases.register_partner(
         session, caller, slug=body.slug, name=body.name, kind=body.kind, language=body.language
     )
@@ -64,11 +71,11 @@ async def register_partner(body: PartnerIn, session: Session, caller: Caller) ->
 
 @router.get("")
 async def list_partners(session: Session, caller: Caller) -> PartnersOut:
-    """All partners, by slug."""
+    """List all partner institutions, by slug."""
     return PartnersOut(items=[PartnerOut.of(each) for each in await queries.list_partners(session)])
 
 
 @router.get("/{slug}")
 async def read_partner(slug: Slug, session: Session, caller: Caller) -> PartnerOut:
-    """One partner."""
+    """Read one partner institution."""
     return PartnerOut.of(await queries.find_partner(session, slug))

@@ -33,6 +33,7 @@ class Partner:
     def register(
         cls, *, slug: str, name: Localized, kind: str, language: LanguageCode
     ) -> tuple[Partner, PartnerRegistered]:
+        """A new partner and its event; every service can derive its id from the slug."""
         partner = cls(
             id=partner_id_of(slug),
             slug=slug,
@@ -44,7 +45,7 @@ class Partner:
         return partner, partner.registered()
 
     def registered(self) -> PartnerRegistered:
-        """The one event that there is of a partner, which never changes."""
+        """The only event of a partner: partners never change."""
         return PartnerRegistered(
             partner_id=self.id,
             slug=self.slug,

@@ -1,8 +1,7 @@
-"""Partner institutions and the programs that act for them."""
+"""Registering partner institutions."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import LanguageCode, Localized
@@ -10,6 +9,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.messaging import outbox
 
+from . import queries
 from .domain import Partner, PartnerExists
 
 
@@ -22,9 +22,12 @@ async def register_partner(
     kind: str,
     language: LanguageCode,
 ) -> Partner:
-    """Operators register partners; a slug is taken once and for all."""
+    """Register a partner and publish it. Operators only.
+
+    Raises PartnerExists if the slug is taken; slugs never become free again.
+    """
     caller.require(Role.OPERATOR)
-    if await _find(session, slug) is not None:
+    if await queries.partner_of_slug(session, slug) is not None:
         raise PartnerExists(f"a partner {slug} is registered already: choose another slug")
     partner, event = Partner.register(slug=slug, name=name, kind=kind, language=language)
     session.add(partner)
@@ -37,7 +40,3 @@ async def register_partner(
         after={"slug": slug, "kind": kind},
     )
     return partner
-
-
-async def _find(session: AsyncSession, slug: str) -> Partner | None:
-    return (await session.execute(select(Partner).filter_by(slug=slug))).scalar_one_or_none()

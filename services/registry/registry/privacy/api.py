@@ -1,4 +1,4 @@
-"""What a person asks for. Who it is stands in the body: addresses of pages are kept in logs."""
+"""Requests of persons over HTTP. The person is named in the body, for logs keep addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from registry.settings import RegistrySettings
 from shared.contracts.base import Text
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
-from shared.kernel.data import audit
 from shared.kernel.web.requests import Caller, Process, Session
 
 from . import queries
@@ -28,7 +27,7 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 
 
 class RequestIn(BaseModel):
-    """By e-mail or phone, as register files write them, or by ids; any of it is enough."""
+    """A request of a person, who is named by e-mail, phone or ids; one of them is enough."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -46,17 +45,18 @@ class RequestIn(BaseModel):
         default=None, description="For a rectification: the right values; null takes one away."
     )
 
-    def who(self) -> person_lookup.Who:
+    def identifiers(self) -> person_lookup.PersonIdentifiers:
+        """What the person is found by. Raises Invalid for an e-mail or a phone that is none."""
         email = read("email", self.email)
-        return person_lookup.Who(
+        return person_lookup.PersonIdentifiers(
             emails=frozenset({email} if email else ()),
             phone=read("phone", self.phone),
             account_ids=frozenset(self.account_ids),
             cooperative_ids=frozenset(self.cooperative_ids),
         )
 
-    def corrected(self) -> dict[str, str | None] | None:
-        """Only what is given; the same rules as for files."""
+    def corrected_values(self) -> dict[str, str | None] | None:
+        """The corrections that are given, as the register writes them; None if there are none."""
         if self.corrections is None:
             return None
         given = {
@@ -66,24 +66,26 @@ class RequestIn(BaseModel):
 
 
 def read(name: str, value: str | None) -> str | None:
-    """A value as the register writes it."""
+    """A value as the register writes it. Raises Invalid."""
     readers = {"email": cells.email, "phone": cells.phone}
     if value is None or name not in readers:
         return value
     try:
         return readers[name](value)
     except WrongCell as error:
-        raise Invalid(f"{error.reason}: {error.suggestion or 'check it'}", field=name) from None
+        raise Invalid(str(error), field=name) from None
 
 
 class ServiceResponseOut(BaseModel):
+    """What a service did or found: rows by table."""
+
     service: str
     answered_at: datetime
     counts: dict[str, int]
 
 
 class RequestOut(BaseModel):
-    """Ids and counts; what is held on the person stands in the report alone."""
+    """A request by ids and counts; only the report shows what is held on the person."""
 
     request_id: UUID
     kind: RequestKind
@@ -100,6 +102,7 @@ class RequestOut(BaseModel):
 
     @classmethod
     def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
+        """The request, with rows of `person_response` as its answers."""
         names = set(cls.model_fields) - {"request_id", "answers"}
         values = {name: getattr(request, name) for name in names}
         shown = [ServiceResponseOut.model_validate(dict(answer)) for answer in answers]
@@ -108,19 +111,22 @@ class RequestOut(BaseModel):
 
 @router.post("/requests", status_code=status.HTTP_201_CREATED)
 async def open_request(
-    body: RequestIn, session: Session, caller: Caller, seal: Seal, response: Response
+    body: RequestIn, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> RequestOut:
-    """Operators only. The registry's own part is done when this answers; the others follow."""
+    """Open a request of a person. Operators only.
+
+    The registry has changed its own records when this responds; the other services follow.
+    """
     caller.require(Role.OPERATOR)
     request = await requests.open_request(
         session,
-        seal,
+        sealer,
         caller,
         body.kind,
-        body.who(),
+        body.identifiers(),
         ground=body.ground,
         reference=body.reference,
-        corrections=body.corrected(),
+        corrections=body.corrected_values(),
     )
     response.headers["Location"] = f"/persons/requests/{request.id}"
     return RequestOut.of(request)
@@ -133,7 +139,7 @@ async def list_requests(
     is_open: Annotated[bool, Query(alias="open")] = True,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[RequestOut]:
-    """Those that wait for an answer, the most urgent first; with `open=false` the newest of all."""
+    """List requests that wait for answers, the most urgent first, or all with `open=false`."""
     caller.require(Role.OPERATOR)
     found = await queries.list_requests(session, is_open=is_open, limit=limit)
     return [RequestOut.of(request) for request in found]
@@ -141,10 +147,10 @@ async def list_requests(
 
 @router.get("/requests/{request_id}")
 async def read_request(request_id: UUID, session: Session, caller: Caller) -> RequestOut:
-    """Which services have answered, and what each of them did."""
+    """Read which services have answered a request, and what each of them did. Operators only."""
     caller.require(Role.OPERATOR)
-    seen = await queries.find_request(session, request_id)
-    return RequestOut.of(seen.request, seen.answers)
+    found = await queries.find_request(session, request_id)
+    return RequestOut.of(found.request, found.answers)
 
 
 @router.post("/requests/{request_id}/report")
@@ -152,22 +158,20 @@ async def hand_out_report(
     request_id: UUID,
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     process: Process,
     response: Response,
 ) -> dict[str, Any]:
-    """Everything that is held on the person, to be handed out, which the audit notes."""
-    caller.require(Role.OPERATOR)
+    """Everything that is held on the person; that it was handed out is audited. Operators only."""
     days = RegistrySettings.of(process.settings).person_report_days
-    found = await queries.report(session, seal, request_id, days=days)
-    audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
+    report = await requests.hand_out_report(session, sealer, caller, request_id, days=days)
     response.headers["Cache-Control"] = "no-store"
-    return found
+    return report
 
 
 @router.delete(
     "/cooperatives/{cooperative_id}/settled-contact", status_code=status.HTTP_204_NO_CONTENT
 )
 async def release_contact(cooperative_id: UUID, session: Session, caller: Caller) -> None:
-    """Register files say the contact of this cooperative again: somebody else is it now."""
+    """Let register files set the contact of this cooperative again. Operators only."""
     await requests.release_contact(session, caller, cooperative_id)

@@ -1,4 +1,4 @@
-"""`taawon person`: what a person asks for, by an operator on the machine of the registry."""
+"""`taawon person`: requests of persons, opened by an operator on the registry's machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
 from shared.kernel.commands.settings import own_settings
-from shared.kernel.data import audit
 
 from . import queries
 from .api import RequestIn, RequestOut
@@ -26,7 +25,7 @@ from .domain import Ground, RequestKind
 from .usecases import requests
 
 app = typer.Typer(
-    help="What a person asks for: to know what is held, to have it corrected or erased.",
+    help="Requests of persons: to know what is held on them, to have it corrected or erased.",
     no_args_is_help=True,
 )
 Reference = Annotated[str, typer.Option(help="Number of the file that holds the request itself.")]
@@ -44,7 +43,7 @@ Accounts = Annotated[list[UUID] | None, typer.Option("--account", help="Id of an
 Cooperatives = Annotated[
     list[UUID] | None, typer.Option("--cooperative", help="Id of a cooperative.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 Id = Annotated[UUID, typer.Argument(help="Id of the request.")]
 
 
@@ -57,7 +56,9 @@ def access(
     cooperative: Cooperatives = None,
     json: Json = False,
 ) -> None:
-    """Ask every service what it holds on a person; without ids, e-mail and phone are asked for.
+    """Ask every service what it holds on a person.
+
+    Without a file or ids, e-mail and phone are asked for.
 
     Example: taawon person access --reference 2026/114
     """
@@ -73,7 +74,7 @@ def rectify(
     cooperative: Cooperatives = None,
     json: Json = False,
 ) -> None:
-    """Correct what is held on a person, everywhere; register files change it no more.
+    """Correct what is held on a person, in every service; register files no longer change it.
 
     Example: taawon person rectify --reference 2026/115 --file request.json
     """
@@ -89,7 +90,7 @@ def erase(
     cooperative: Cooperatives = None,
     json: Json = False,
 ) -> None:
-    """Forget a person, everywhere; it can't be undone.
+    """Erase what is held on a person, in every service. It can't be undone.
 
     Example: taawon person erase --reference 2026/116 < request.json
     """
@@ -98,16 +99,16 @@ def erase(
 
 @app.command()
 def status(request: Id, json: Json = False) -> None:
-    """Which services have answered a request.
+    """Show which services have answered a request.
 
     Example: taawon person status 0d9c8f9e-5b1f-4a52-9c1b-0f0f3a527c11
     """
-    _show(asyncio.run(_seen(request)), json=json)
+    _show(asyncio.run(_find(request)), json=json)
 
 
 @app.command()
 def report(request: Id) -> None:
-    """Everything that is held on a person who asked for access, as one JSON document.
+    """Print everything that is held on a person who asked for access, as one JSON document.
 
     Example: taawon person report 0d9c8f9e-5b1f-4a52-9c1b-0f0f3a527c11 > report.json
     """
@@ -125,33 +126,33 @@ def _open(
     json: bool,
 ) -> None:
     has_ids = bool(accounts or cooperatives)
-    given = _given(file, kind, has_ids=has_ids)
+    given = _details(file, kind, has_ids=has_ids)
     body = {"kind": kind, "reference": reference, "ground": ground, **given}
     body |= {"account_ids": accounts or [], "cooperative_ids": cooperatives or []}
     try:
         wanted = RequestIn.model_validate(body)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _show(asyncio.run(_opened(wanted)), json=json)
+    _show(asyncio.run(_open_request(wanted)), json=json)
 
 
-def _given(file: Path | None, kind: RequestKind, *, has_ids: bool) -> dict[str, Any]:
-    """From the file, else from standard input where it is no terminal, else asked for."""
+def _details(file: Path | None, kind: RequestKind, *, has_ids: bool) -> dict[str, Any]:
+    """Who it is and what is right: from the file, else standard input, else prompts."""
     if file is not None:
         return _parsed(file.read_bytes())
     if not sys.stdin.isatty():
         text = sys.stdin.read()
         return _parsed(text.encode()) if text.strip() else {}
     names = [] if has_ids else ["email", "phone"]
-    given: dict[str, Any] = {name: answer for name in names if (answer := _asked(name))}
+    given: dict[str, Any] = {name: answer for name in names if (answer := _prompted(name))}
     if kind is RequestKind.RECTIFICATION:
         fields = ("president", "phone", "email")
-        right = {name: answer for name in fields if (answer := _asked(f"right {name}"))}
+        right = {name: answer for name in fields if (answer := _prompted(f"right {name}"))}
         given["corrections"] = right
     return given
 
 
-def _asked(name: str) -> str:
+def _prompted(name: str) -> str:
     return str(typer.prompt(f"{name} (empty: not known)", default="", show_default=False)).strip()
 
 
@@ -165,35 +166,33 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return given
 
 
-async def _opened(wanted: RequestIn) -> RequestOut:
+async def _open_request(wanted: RequestIn) -> RequestOut:
     async with connected() as (sessions, sealer), sessions.begin() as session:
         request = await requests.open_request(
             session,
             sealer,
             LOCAL_OPERATOR,
             wanted.kind,
-            wanted.who(),
+            wanted.identifiers(),
             ground=wanted.ground,
             reference=wanted.reference,
-            corrections=wanted.corrected(),
+            corrections=wanted.corrected_values(),
         )
         return RequestOut.of(request)
 
 
-async def _seen(request_id: UUID) -> RequestOut:
+async def _find(request_id: UUID) -> RequestOut:
     async with connected() as (sessions, _), sessions() as session:
-        seen = await queries.find_request(session, request_id)
-        return RequestOut.of(seen.request, seen.answers)
+        found = await queries.find_request(session, request_id)
+        return RequestOut.of(found.request, found.answers)
 
 
 async def _report(request_id: UUID) -> dict[str, Any]:
     days = own_settings(RegistrySettings).person_report_days
     async with connected() as (sessions, sealer), sessions.begin() as session:
-        found = await queries.report(session, sealer, request_id, days=days)
-        audit.record(
-            session, LOCAL_OPERATOR, action="report on a person handed out", subject_id=request_id
+        return await requests.hand_out_report(
+            session, sealer, LOCAL_OPERATOR, request_id, days=days
         )
-        return found
 
 
 def _show(request: RequestOut, *, json: bool) -> None:

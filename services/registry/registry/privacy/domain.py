@@ -1,4 +1,4 @@
-"""What a person asks of us: to know what is held, to have it corrected, or to be erased."""
+"""What a person may ask for: to know what is held on them, to have it corrected or erased."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ class NothingToCorrect(Invalid):
 
 
 class RequestKind(StrEnum):
+    """The rights of a person that a request may be about."""
+
     ACCESS = "access"
     RECTIFICATION = "rectification"
     ERASURE = "erasure"
 
 
 class RequestState(StrEnum):
-    """Opened, answered by some services, completed by the last of them."""
+    """Opened; answered by some services; completed by the last of them."""
 
     OPENED = "opened"
     ANSWERED = "answered"
@@ -72,7 +74,11 @@ EVENTS: Final[Mapping[RequestKind, type[PersonRequested]]] = {
 
 @dataclass(eq=False, kw_only=True)
 class PersonRequest:
-    """Ids, times and who asked for it; nothing of the person."""
+    """A request by ids and times, with nothing of the person.
+
+    `waiting_for` names the services that have not answered, `due_on` is the last day that the law
+    allows.
+    """
 
     id: UUID
     kind: RequestKind
@@ -101,7 +107,10 @@ class PersonRequest:
         accounts: Iterable[UUID],
         services: Iterable[str],
     ) -> tuple[PersonRequest, PersonRequested]:
-        """Every service is waited for, also those that hold nothing: only they know."""
+        """A request and its event. `cooperatives` maps ids to versions.
+
+        It waits for every service, also those that hold nothing, for only they know that.
+        """
         request = cls(
             id=id,
             kind=kind,
@@ -126,7 +135,10 @@ class PersonRequest:
         return request, event
 
     def record_response(self, service: str, *, at: datetime) -> None:
-        """The last answer completes it; one that nobody waits for changes nothing."""
+        """Note that a service answered; the last answer completes the request.
+
+        An answer that is not waited for changes nothing.
+        """
         if service not in self.waiting_for:
             return
         self.waiting_for = [each for each in self.waiting_for if each != service]
@@ -140,5 +152,5 @@ class PersonRequest:
 
 
 def due_on(opened_at: datetime) -> date:
-    """The last of the ten clear days, counted in UTC: never later than by a Moroccan clock."""
+    """The tenth clear day, in UTC: never later than by a clock in Morocco, which is ahead of it."""
     return opened_at.astimezone(UTC).date() + timedelta(days=CLEAR_DAYS)

@@ -1,4 +1,4 @@
-"""What the registry does when others publish something, and when it does itself."""
+"""What the registry does with answers to requests of persons, its own part included."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ person_requests.answer_persons(consumers, RegistryAnswered, person_export.regist
 
 @consumers.on(*ANSWERS, prefetch=4, queue="record_person_response")
 async def record_person_response(event: PersonAnswered, session: AsyncSession) -> None:
-    """What a service answered is kept; the last answer completes the person's request."""
+    """Store what a service answered; the last answer completes the request."""
     await person_responses.record_response(session, event)

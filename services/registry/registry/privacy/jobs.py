@@ -1,4 +1,4 @@
-"""What the registry does by the clock for persons' requests."""
+"""What privacy does by the clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .usecases import person_responses
 
 
 def delete_reports(runtime: Runtime) -> Job:
-    """Every hour remove reports on persons that have expired."""
+    """Every hour delete reports on persons that have expired."""
     days = RegistrySettings.of(runtime.settings).person_report_days
 
     async def step() -> bool:

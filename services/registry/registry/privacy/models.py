@@ -1,4 +1,4 @@
-"""Tables of persons' requests and of what each service answered."""
+"""Tables of requests of persons and of what services answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads of persons' requests and their reports."""
+"""Reads of requests of persons, and their reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RequestWithResponses:
 async def list_requests(
     session: AsyncSession, *, is_open: bool, limit: int
 ) -> Sequence[PersonRequest]:
-    """The most urgent ones first; those that are completed the other way round."""
+    """Open requests with the earliest last day first, or all requests with the newest first."""
     columns = models.person_request.c
     query = select(PersonRequest).limit(limit)
     if is_open:
@@ -42,6 +42,7 @@ async def list_requests(
 
 
 async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithResponses:
+    """One request with the responses of services, by service. Raises NoSuchRequest."""
     request = await session.get(PersonRequest, request_id)
     if request is None:
         raise NoSuchRequest(f"no person's request {request_id} was opened")
@@ -51,12 +52,15 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
     return RequestWithResponses(request=request, answers=rows)
 
 
-async def report(
+async def compose_report(
     session: AsyncSession, sealer: Sealer, request_id: UUID, *, days: int
 ) -> dict[str, Any]:
-    """Everything that is held on the person, of all services, as one document."""
-    seen = await find_request(session, request_id)
-    request = seen.request
+    """Everything that the services hold on the person, as one document.
+
+    Raises NoReport unless it is an access that all services answered at most `days` ago.
+    """
+    found = await find_request(session, request_id)
+    request = found.request
     if request.kind is not RequestKind.ACCESS or request.completed_at is None:
         raise NoReport
     expires_at = request.completed_at + timedelta(days=days)
@@ -69,7 +73,7 @@ async def report(
             "records": row["records"],
             "held": opened(sealer, row["report_sealed"]),
         }
-        for row in seen.answers
+        for row in found.answers
     }
     return {
         "request_id": str(request.id),

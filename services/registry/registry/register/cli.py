@@ -1,4 +1,4 @@
-"""`taawon register`: draw a made-up register, import a real or a made-up one."""
+"""`taawon register`: generate a made-up register, import a register file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -20,18 +20,18 @@ from rich.table import Table
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
-from shared.contracts.base import now
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
 from .generator.register import write_register
-from .register_file import cells
+from .past_day import past_day
 from .register_file.decoding import lines_of
 from .register_file.findings import Finding, WrongCell
 from .usecases import imports
 
 app = typer.Typer(
-    help="The register of cooperatives: draw a made-up one, import a file.", no_args_is_help=True
+    help="The register of cooperatives: generate a made-up one, import a file.",
+    no_args_is_help=True,
 )
 
 PROBLEMS_SHOWN: Final = 20
@@ -46,7 +46,7 @@ def generate(
         Path | None, typer.Option(help="Where to write; standard output if not given.")
     ] = None,
 ) -> None:
-    """Draw a register that adds up to the published figures. Every row is marked as test data.
+    """Generate a register that adds up to the published figures. Each row is marked as test data.
 
     Example: taawon register generate --output register.csv
 
@@ -77,7 +77,7 @@ def import_file(
         str | None, typer.Option(help="What to call the file in reports; its name if not given.")
     ] = None,
 ) -> None:
-    """Read a register file (CSV, UTF-8). Good rows go in, wrong ones are listed.
+    """Import a register file (CSV, UTF-8). Good rows go in, wrong ones are listed.
 
     Importing the same file again changes nothing. Exit code 2 when rows were refused.
 
@@ -104,9 +104,9 @@ def import_file(
 
 def _past_day(as_of: datetime) -> date:
     try:
-        return cells.past_day(as_of.replace(tzinfo=UTC).date(), now().date())
+        return past_day(as_of.date())
     except WrongCell as error:
-        raise typer.BadParameter(f"--as-of: {error.reason}: {error.suggestion}") from None
+        raise typer.BadParameter(f"--as-of: {error}") from None
 
 
 async def _import(
@@ -114,11 +114,11 @@ async def _import(
 ) -> RegisterImport:
     result: RegisterImport | None = None
     with _progress(quiet) as progress:
-        # A pipe has no size: then there is a count and no share.
+        # A pipe has no size: then the number of rows is shown, and no percentage.
         size = os.fstat(stream.fileno()).st_size or None
         task = progress.add_task("reading", total=size, rows=0, refused=0)
         async with connected() as (sessions, sealer):
-            lines = _counted(lines_of(stream), progress, task)
+            lines = _advancing(lines_of(stream), progress, task)
             steps = imports.import_register(
                 sessions, sealer, LOCAL_OPERATOR, lines, source=source, as_of_on=day
             )
@@ -143,7 +143,7 @@ def _progress(quiet: bool) -> Progress:
     )
 
 
-def _counted(lines: Iterable[bytes], progress: Progress, task: TaskID) -> Iterator[bytes]:
+def _advancing(lines: Iterable[bytes], progress: Progress, task: TaskID) -> Iterator[bytes]:
     for line in lines:
         progress.advance(task, len(line))
         yield line

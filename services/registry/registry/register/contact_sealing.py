@@ -1,4 +1,4 @@
-"""Contacts are sealed before they are stored or sent, and marked so that changes show."""
+"""Sealing contacts before they are stored or sent, with a mark that shows changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .domain.cooperative import Contact, SealedContact
 
 
 def seal_contact(sealer: Sealer, contact: Contact | None) -> SealedContact | None:
-    """Ciphertext and mark; nothing when nothing is known."""
+    """A contact as ciphertext and mark; None if nothing is known of it."""
     values = contact.clear_values() if contact else {}
     if contact is None or not values:
         return None
@@ -16,28 +16,31 @@ def seal_contact(sealer: Sealer, contact: Contact | None) -> SealedContact | Non
 
 
 def mark_of(sealer: Sealer, contact: Contact) -> str:
-    """The ciphertext differs each time: only the mark says whether the values are the same."""
-    return sealer.mark(_said(contact))
+    """The keyed digest of a contact, made with the newest key.
+
+    Ciphertext differs each time, so only this shows whether two contacts hold the same values.
+    """
+    return sealer.mark(_joined(contact))
 
 
 def marks_of(sealer: Sealer, contact: Contact) -> list[str]:
-    """The marks that the same values may have: one per key, the newest first."""
-    return sealer.marks(_said(contact))
+    """The marks that the same values may have: one per key, that of the newest first."""
+    return sealer.marks(_joined(contact))
 
 
-def _said(contact: Contact) -> str:
+def _joined(contact: Contact) -> str:
     return "\x1f".join([part or "" for part in (contact.president, contact.phone, contact.email)])
 
 
 def seal_changed(
     sealer: Sealer, before: SealedContact | None, contact: Contact
 ) -> SealedContact | None:
-    """The contact sealed; the one from before where it says the same, under whichever key."""
+    """The contact sealed; `before` itself if it holds the same values, under whichever key."""
     if before is not None and before.mark in marks_of(sealer, contact):
         return before
     return seal_contact(sealer, contact)
 
 
 def open_contact(sealer: Sealer, sealed: str | None) -> Contact:
-    """The contact in clear."""
+    """The contact in clear; empty if there is none. Raises Unreadable if no key opens it."""
     return Contact(**sealer.open(sealed)) if sealed else Contact()

@@ -10,7 +10,7 @@ from .usecases import imports
 
 
 def delete_problems(runtime: Runtime) -> Job:
-    """Every hour remove what was wrong in files that were imported long enough ago."""
+    """Every hour delete the problems of imports that are older than reports are kept."""
     days = RegistrySettings.of(runtime.settings).person_report_days
 
     async def step() -> bool:

@@ -1,4 +1,4 @@
-"""A day with the bounds that register files have."""
+"""A day that has come, with the bounds that register files have."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pydantic import AfterValidator
 from shared.contracts.base import now
 
 from .register_file import cells
-from .register_file.findings import WrongCell
 
 
-def _past_day(value: date) -> date:
-    try:
-        return cells.past_day(value, now().date())
-    except WrongCell as error:
-        raise ValueError(f"{error.reason}: {error.suggestion}") from None
+def past_day(value: date) -> date:
+    """The same day, if it has come in UTC and cooperatives existed then; raises WrongCell."""
+    return cells.past_day(value, now().date())
 
 
-PastDay = Annotated[date, AfterValidator(_past_day)]
+PastDay = Annotated[date, AfterValidator(past_day)]
 """A day with the bounds that register files have, so that API and import accept the same."""

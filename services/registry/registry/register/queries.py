@@ -1,4 +1,4 @@
-"""Reads of the register, straight from the rows."""
+"""Reads of the register, as rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Grouping = Literal["region", "province", "sector", "legal_status", "activity_sta
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filters:
-    """What a list is narrowed to; None narrows nothing."""
+    """Codes that a list is narrowed to, and words of names; None narrows nothing."""
 
     region: str | None = None
     province: str | None = None
@@ -32,20 +32,21 @@ class Filters:
     search: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """The filters as conditions on the table of cooperatives, all of which must hold."""
         columns = tables.cooperative.c
         exact = ("region", "province", "sector", "legal_status", "activity_status")
-        found = [
+        equal = [
             columns[name] == value for name in exact if (value := getattr(self, name)) is not None
         ]
-        # One condition per word: the words of a name are found in any order.
+        # One condition per word, so that the words of a name are found in any order.
         words = cooperative_rows.search_key(self.search).split()
-        return found + [columns.search_key.contains(word, autoescape=True) for word in words]
+        return equal + [columns.search_key.contains(word, autoescape=True) for word in words]
 
 
 async def list_cooperatives(
     session: AsyncSession, filters: Filters, *, after: UUID | None, limit: int
 ) -> Sequence[Row]:
-    """One page, and one row more when there is another page."""
+    """The `limit` cooperatives after `after` in the order of ids, and one more if there is one."""
     table = tables.cooperative
     query = select(table).where(*filters.conditions()).order_by(table.c.id).limit(limit + 1)
     if after is not None:
@@ -54,6 +55,7 @@ async def list_cooperatives(
 
 
 async def find_cooperative(session: AsyncSession, cooperative_id: UUID) -> Row:
+    """One cooperative. Raises NotInTheRegister."""
     table = tables.cooperative
     query = select(table).where(table.c.id == cooperative_id)
     row = (await session.execute(query)).mappings().one_or_none()
@@ -63,7 +65,10 @@ async def find_cooperative(session: AsyncSession, cooperative_id: UUID) -> Row:
 
 
 async def total(session: AsyncSession, filters: Filters, *, by: Grouping | None) -> Sequence[Row]:
-    """Counts and members, as one row or as one per group; unknown counts add nothing."""
+    """Counts of cooperatives and members: one row, or one per group with the largest first.
+
+    Unknown counts of members add nothing; a group of unknown values has the code null.
+    """
     columns = tables.cooperative.c
     counts = (
         func.count().label("cooperatives"),
@@ -80,6 +85,7 @@ async def total(session: AsyncSession, filters: Filters, *, by: Grouping | None)
 
 
 async def find_import(session: AsyncSession, import_id: UUID) -> RegisterImport:
+    """One import with its report. Raises NoSuchImport."""
     found = await session.get(RegisterImport, import_id)
     if found is None:
         raise NoSuchImport(f"no import {import_id} has been started")

@@ -1,4 +1,4 @@
-"""What operators do with accounts: list, change, disable, reset; and what people do alone."""
+"""Accounts: operators list, change, disable and reset them; people change their own password."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import pytest
 
 from devkit.pytest_plugin import Api, Tokens
 
-from ..builders import MOST_FAILURES, recorded
+from ..builders import FAILURE_LIMIT, audited_actions, headers_with_account
 
 PASSWORD = "a long enough password"
 OTHER = "another long password"
 Json = dict[str, Any]
+ACCOUNT = {
+    "email": "juror-1@taawon.example",
+    "password": PASSWORD,
+    "roles": ["juror"],
+}
 
 
 async def made(api: Api, operator: dict[str, str], **changes: Any) -> Json:
@@ -35,9 +40,35 @@ async def sign_in(api: Api, account: Json, password: str = PASSWORD) -> int:
     return (await api.http.post("/token", data=form)).status_code
 
 
-async def actions(api: Api, operator: dict[str, str], record_id: str) -> list[str]:
-    audit = await api.http.get(f"/audit/{record_id}", headers=operator)
-    return [each["action"] for each in audit.json()["items"]]
+@pytest.mark.parametrize(
+    ("account", "status"),
+    [
+        ({"roles": ["delegate"], "provinces": ["MA-TIZ"]}, 201),
+        ({"roles": ["delegate"]}, 422),
+        ({"roles": ["delegate"], "provinces": ["MA-XXX"]}, 422),
+        ({"roles": ["partner"], "partner": "nobody"}, 404),
+        ({"roles": ["cooperative"], "cooperatives": [str(uuid.UUID(int=5))]}, 404),
+        ({"password": "short"}, 422),
+        ({"email": "nobody"}, 422),
+        ({"roles": []}, 422),
+    ],
+)
+async def test_an_account_acts_only_for_what_exists(
+    api: Api, operator, account: Json, status: int
+) -> None:
+    answer = await api.http.post("/accounts", json=ACCOUNT | account, headers=operator)
+
+    assert answer.status_code == status, answer.text
+    assert "password" not in answer.text or status == 422
+
+
+async def test_an_address_has_only_one_account_however_it_is_written(api: Api, operator) -> None:
+    await api.http.post("/accounts", json=ACCOUNT, headers=operator)
+    shouted = ACCOUNT | {"email": ACCOUNT["email"].upper()}
+
+    again = await api.http.post("/accounts", json=shouted, headers=operator)
+
+    assert (again.status_code, again.json()["code"]) == (409, "account-exists")
 
 
 async def test_accounts_are_listed_page_by_page_and_by_role(api: Api, operator) -> None:
@@ -55,7 +86,9 @@ async def test_accounts_are_listed_page_by_page_and_by_role(api: Api, operator) 
     assert all("password" not in each for each in seen)
 
 
-async def test_other_rights_hold_from_the_next_token_on(api: Api, operator) -> None:
+async def test_rights_that_belong_to_a_role_are_dropped_with_it_and_changes_are_audited(
+    api: Api, operator
+) -> None:
     account = await made(api, operator, roles=["delegate"], provinces=["MA-TIZ"])
     path = f"/accounts/{account['account_id']}"
 
@@ -105,7 +138,7 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api,
 
     assert (disabled.json()["state"], twice.status_code) == ("disabled", 409)
     assert (refused, await sign_in(api, account)) == (400, 200)
-    assert await actions(api, operator, account["account_id"]) == [
+    assert await audited_actions(api, operator, account["account_id"]) == [
         "account enabled",
         "account disabled",
         "account created",
@@ -116,14 +149,18 @@ async def test_a_disabled_account_signs_in_no_more_until_it_is_enabled(api: Api,
     ("method", "path", "body"),
     [("POST", "/disable", None), ("PATCH", "", {"roles": ["juror"]})],
 )
-async def test_one_operator_always_stays(
+async def test_the_last_operator_is_neither_disabled_nor_demoted(
     api: Api, operator, tokens: Tokens, method: str, path: str, body: Json | None
 ) -> None:
-    other = await recorded(api, tokens, "operator")
+    other = await headers_with_account(api, tokens, "operator")
 
     answers = [
         await api.http.request(method, f"/accounts/{who}{path}", json=body, headers=by)
-        for who, by in ((me(other), operator), (me(operator), other), (me(operator), operator))
+        for who, by in (
+            (subject_of(other), operator),
+            (subject_of(operator), other),
+            (subject_of(operator), operator),
+        )
     ]
 
     assert [answer.status_code for answer in answers] == [200, 403, 409]
@@ -131,7 +168,7 @@ async def test_one_operator_always_stays(
     assert answers[2].json()["code"] == "last-operator"
 
 
-def me(headers: dict[str, str]) -> str:
+def subject_of(headers: dict[str, str]) -> str:
     """Whose token these headers carry."""
     claims = headers["Authorization"].split(".")[1]
     return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"])
@@ -152,24 +189,27 @@ CHANGES: list[tuple[str, str, Json | None]] = [
 
 @pytest.mark.parametrize("fate", ["disabled", "demoted"])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-async def test_an_operator_of_yesterday_changes_nothing_with_a_token_that_still_lives(
+async def test_a_former_operator_changes_nothing_with_a_token_that_is_still_valid(
     api: Api, operator, tokens: Tokens, fate: str, method: str, path: str, body: Json | None
 ) -> None:
-    former = await recorded(api, tokens, "operator")
-    own, other = f"/accounts/{me(former)}", await made(api, operator)
+    former = await headers_with_account(api, tokens, "operator")
+    own, other = f"/accounts/{subject_of(former)}", await made(api, operator)
     if fate == "disabled":
         await api.http.post(f"{own}/disable", headers=operator)
     else:
         await api.http.patch(own, json={"roles": ["juror"]}, headers=operator)
 
     answer = await api.http.request(
-        method, path.format(own=me(former), other=other["account_id"]), json=body, headers=former
+        method,
+        path.format(own=subject_of(former), other=other["account_id"]),
+        json=body,
+        headers=former,
     )
 
     assert answer.status_code == 403, answer.text
 
 
-async def test_somebody_disabled_changes_no_password_either(
+async def test_a_disabled_account_does_not_change_its_password(
     api: Api, operator, tokens: Tokens
 ) -> None:
     account = await made(api, operator)
@@ -184,7 +224,7 @@ async def test_somebody_disabled_changes_no_password_either(
     assert (answer.status_code, answer.json()["code"]) == (403, "rights-ended")
 
 
-async def test_a_token_of_nobody_on_record_changes_no_account(api: Api, tokens: Tokens) -> None:
+async def test_a_token_of_an_unknown_account_creates_no_account(api: Api, tokens: Tokens) -> None:
     body = {"email": "x@y.example", "password": PASSWORD, "roles": ["juror"]}
 
     answer = await api.http.post("/accounts", json=body, headers=tokens.headers("operator"))
@@ -196,8 +236,8 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
     api: Api, operator
 ) -> None:
     account = await made(api, operator)
-    asked = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
-    await api.http.post("/persons/requests", json=asked, headers=operator)
+    request = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
+    await api.http.post("/persons/requests", json=request, headers=operator)
     path = f"/accounts/{account['account_id']}"
 
     seen = [await api.http.get(each, headers=operator) for each in ("/accounts", path)]
@@ -221,7 +261,7 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
 
 async def test_an_operator_resets_a_password_and_a_lock_out_ends(api: Api, operator) -> None:
     account = await made(api, operator)
-    for _ in range(MOST_FAILURES):
+    for _ in range(FAILURE_LIMIT):
         await sign_in(api, account, "wrong")
     locked = await sign_in(api, account)
 
@@ -232,7 +272,7 @@ async def test_an_operator_resets_a_password_and_a_lock_out_ends(api: Api, opera
     assert (locked, answer.status_code) == (429, 204)
     assert await sign_in(api, account) == 400
     assert await sign_in(api, account, OTHER) == 200
-    assert (await actions(api, operator, account["account_id"]))[0] == "password reset"
+    assert (await audited_actions(api, operator, account["account_id"]))[0] == "password reset"
 
 
 async def test_people_change_their_own_password_knowing_the_present_one(
@@ -255,16 +295,16 @@ async def test_people_change_their_own_password_knowing_the_present_one(
     assert [answer.status_code for answer in answers] == [403, 403, 422, 204]
     assert answers[1].json()["errors"][0]["field"] == "current_password"
     assert await sign_in(api, account, OTHER) == 200
-    assert (await actions(api, operator, account["account_id"]))[0] == "password changed"
+    assert (await audited_actions(api, operator, account["account_id"]))[0] == "password changed"
 
 
-async def test_guessing_the_present_password_ends_this_way_and_sign_ins_go_on(
+async def test_guessing_the_present_password_is_stopped_and_sign_ins_go_on(
     api: Api, operator, tokens: Tokens
 ) -> None:
     account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
     path = f"/accounts/{account['account_id']}/password"
-    for _ in range(MOST_FAILURES):
+    for _ in range(FAILURE_LIMIT):
         await api.http.put(path, json={"password": OTHER, "current_password": "guess"}, headers=own)
 
     answer = await api.http.put(
@@ -280,7 +320,7 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
 ) -> None:
     account = await made(api, operator)
     own = tokens.headers("juror", subject=uuid.UUID(account["account_id"]))
-    guesses = [await sign_in(api, account, "guess") for _ in range(MOST_FAILURES + 1)]
+    guesses = [await sign_in(api, account, "guess") for _ in range(FAILURE_LIMIT + 1)]
 
     answer = await api.http.put(
         f"/accounts/{account['account_id']}/password",
@@ -289,56 +329,3 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     )
 
     assert (guesses[-1], answer.status_code) == (429, 204)
-
-
-async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, operator) -> None:
-    partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await api.http.post("/partners", json=partner, headers=operator)
-    made = (
-        await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
-    ).json()
-    form = {"grant_type": "client_credentials", **made}
-    path = f"/partners/oasis/clients/{made['client_id']}"
-
-    before = await api.http.post("/token", data=form)
-    revoked = [(await api.http.delete(path, headers=operator)).status_code for _ in range(2)]
-    after = await api.http.post("/token", data=form)
-
-    assert (before.status_code, revoked, after.status_code) == (200, [204, 409], 401)
-    (shown,) = (await api.http.get("/partners/oasis/clients", headers=operator)).json()["items"]
-    assert shown["revoked_at"] is not None
-    assert "client_secret" not in shown
-    assert (await actions(api, operator, made["client_id"]))[0] == "api client revoked"
-
-
-async def test_a_revoked_client_makes_itself_no_other(api: Api, operator, tokens: Tokens) -> None:
-    partner = {"slug": "oasis", "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-    await api.http.post("/partners", json=partner, headers=operator)
-    path = "/partners/oasis/clients"
-    made = (await api.http.post(path, json={"label": "x"}, headers=operator)).json()
-    own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
-
-    before = await api.http.post(path, json={"label": "y"}, headers=own)
-    await api.http.delete(f"{path}/{made['client_id']}", headers=own)
-    after = [
-        await api.http.post(path, json={"label": "z"}, headers=own),
-        await api.http.delete(f"{path}/{before.json()['client_id']}", headers=own),
-    ]
-
-    assert before.status_code == 201
-    assert [(each.status_code, each.json()["code"]) for each in after] == [
-        (403, "rights-ended")
-    ] * 2
-
-
-async def test_a_client_of_another_partner_is_not_found(api: Api, operator) -> None:
-    for slug in ("oasis", "atlas"):
-        partner = {"slug": slug, "name": {"fr": "Essai", "ar": "تجربة"}, "kind": "bank"}
-        await api.http.post("/partners", json=partner, headers=operator)
-    made = await api.http.post("/partners/oasis/clients", json={"label": "x"}, headers=operator)
-
-    answer = await api.http.delete(
-        f"/partners/atlas/clients/{made.json()['client_id']}", headers=operator
-    )
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-client")

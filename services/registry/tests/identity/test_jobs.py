@@ -1,4 +1,4 @@
-"""The clock of the registry, as the process runs it."""
+"""The jobs of the registry, run as the process runs them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.kernel.jobs.runner import Runner
 pytestmark = pytest.mark.servers
 
 
-async def test_a_running_clock_deletes_sign_in_failures_that_count_no_more(
+async def test_a_running_job_deletes_sign_in_failures_that_count_no_more(
     databases: pytest_plugin.TestDatabases, tokens: Tokens
 ) -> None:
     url = databases.fresh("registry")
@@ -36,9 +36,9 @@ async def test_a_running_clock_deletes_sign_in_failures_that_count_no_more(
 
     async with pytest_plugin.api(create_app, "registry", url, tokens) as api:
         api.runtime.sessions = sessions
-        clock = asyncio.create_task(Runner(url, [jobs.delete_old_failures(api.runtime)]).run())
+        job = asyncio.create_task(Runner(url, [jobs.delete_old_failures(api.runtime)]).run())
         await eventually(only_new)
-        clock.cancel()
+        job.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await clock
+            await job
     await engine.dispose()

@@ -1,4 +1,4 @@
-"""Tokens for tokens: of another issuer, and to act for a cooperative. The record here decides."""
+"""Token exchange: for tokens of another issuer, and to act for a cooperative."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from shared.kernel.auth.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
 from shared.kernel.auth.tokens import Principal, Role, Verifier
 from shared.kernel.encryption.sealer import Sealer
 
-from ..builders import MOST_FAILURES, a_body
+from ..builders import FAILURE_LIMIT, a_body
 from .issuer import AUDIENCE, Issuer, serving
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -45,7 +45,7 @@ def issuer() -> Iterator[Issuer]:
 
 
 @dataclass
-class Here:
+class Registry:
     """The registry with the issuer configured, and a delegate whose account is linked."""
 
     api: Api
@@ -63,9 +63,9 @@ class Here:
 
 
 @pytest.fixture
-async def here(
+async def registry(
     databases: pytest_plugin.TestDatabases, tokens: Tokens, issuer: Issuer
-) -> AsyncIterator[Here]:
+) -> AsyncIterator[Registry]:
     issuer.is_down, issuer.claimed_url, issuer.too_much = False, issuer.url, b""
     url = databases.migrated("registry")
     given = {"oidc_issuer": issuer.url, "oidc_audience": AUDIENCE, "oidc_client_id": "taawon"}
@@ -90,7 +90,7 @@ async def here(
                 issuer=issuer.url,
                 subject=SUBJECT,
             )
-        made = Here(api, issuer, account.id, {})
+        made = Registry(api, issuer, account.id, {})
         made.operator = await signed_in_operator(made)
         yield made
 
@@ -101,9 +101,9 @@ def own_verifier(api: Api) -> Verifier:
     return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
 
-async def signed_in_operator(here: Here) -> dict[str, str]:
+async def signed_in_operator(registry: Registry) -> dict[str, str]:
     email = f"{uuid.uuid4().hex}@taawon.example"
-    async with here.api.sessions.begin() as session:
+    async with registry.api.sessions.begin() as session:
         await accounts.create_account(
             session,
             Sealer([pytest_plugin.SEAL_KEY]),
@@ -112,38 +112,40 @@ async def signed_in_operator(here: Here) -> dict[str, str]:
             password=PASSWORD,
             roles=[Role.OPERATOR],
         )
-    return await signed_in(here, email)
+    return await signed_in(registry, email)
 
 
-async def signed_in(here: Here, email: str) -> dict[str, str]:
+async def signed_in(registry: Registry, email: str) -> dict[str, str]:
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
-    answer = await here.api.http.post("/token", data=form)
+    answer = await registry.api.http.post("/token", data=form)
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "Ed25519", "EdDSA"])
-async def test_a_linked_subject_gets_an_ordinary_token_of_ours(here: Here, alg: str) -> None:
-    answer = await here.exchange(here.issuer.token(SUBJECT, alg=alg))
+async def test_a_linked_subject_gets_an_ordinary_token_of_ours(
+    registry: Registry, alg: str
+) -> None:
+    answer = await registry.exchange(registry.issuer.token(SUBJECT, alg=alg))
 
-    caller = await here.caller(answer)
-    assert (caller.subject, caller.roles) == (here.account_id, {Role.DELEGATE})
+    caller = await registry.caller(answer)
+    assert (caller.subject, caller.roles) == (registry.account_id, {Role.DELEGATE})
     assert caller.provinces == {"MA-TIZ"}
     assert answer.json()["issued_token_type"].endswith(":access_token")
     assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
-async def test_id_tokens_and_access_tokens_say_who_asks(here: Here, typ: str) -> None:
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT, typ=typ)))
+async def test_id_tokens_and_access_tokens_are_both_exchanged(registry: Registry, typ: str) -> None:
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT, typ=typ)))
 
 
-async def test_roles_in_a_foreign_token_give_nothing(here: Here) -> None:
-    token = here.issuer.token(
+async def test_roles_in_a_foreign_token_give_nothing(registry: Registry) -> None:
+    token = registry.issuer.token(
         SUBJECT, roles=["operator"], provinces=["MA-TNG"], partner="oasis", scope="admin"
     )
 
-    caller = await here.caller(await here.exchange(token))
+    caller = await registry.caller(await registry.exchange(token))
 
     assert (caller.roles, caller.provinces, caller.partner) == (
         {Role.DELEGATE},
@@ -152,12 +154,12 @@ async def test_roles_in_a_foreign_token_give_nothing(here: Here) -> None:
     )
 
 
-async def test_rights_follow_the_record_and_not_the_link(here: Here) -> None:
-    await here.api.http.patch(
-        f"/accounts/{here.account_id}", json={"roles": ["juror"]}, headers=here.operator
+async def test_rights_follow_the_record_and_not_the_link(registry: Registry) -> None:
+    await registry.api.http.patch(
+        f"/accounts/{registry.account_id}", json={"roles": ["juror"]}, headers=registry.operator
     )
 
-    caller = await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+    caller = await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
 
     assert (caller.roles, caller.provinces) == ({Role.JUROR}, frozenset())
 
@@ -221,83 +223,97 @@ FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
 
 @pytest.mark.parametrize("name", FORGED)
 async def test_a_token_that_proves_nothing_is_refused_with_the_reason(
-    here: Here, name: str
+    registry: Registry, name: str
 ) -> None:
     make, reason = FORGED[name]
 
-    answer = await here.exchange(make(here.issuer))
+    answer = await registry.exchange(make(registry.issuer))
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), answer.text
     assert reason in answer.json()["detail"]
     assert SUBJECT not in answer.text
 
 
-async def test_a_token_longer_than_any_real_one_is_refused(here: Here) -> None:
-    answer = await here.exchange(here.issuer.token(SUBJECT, padding="x" * 9000))
+async def test_a_token_longer_than_any_real_one_is_refused(registry: Registry) -> None:
+    answer = await registry.exchange(registry.issuer.token(SUBJECT, padding="x" * 9000))
 
     assert answer.status_code == 422
 
 
-async def test_a_key_that_the_issuer_began_to_use_meanwhile_is_found(here: Here) -> None:
-    keys = DiscoveredKeys(here.issuer.url, least_seconds=0)
-    here.api.app.state.foreign_issuer = ForeignIssuer(here.issuer.url, AUDIENCE, keys=keys)
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
-    before = here.issuer.keys["ES256"]
-    here.issuer.keys["ES256"] = type(before).generate_key("P-256", {"kid": "new", "use": "sig"})
+async def test_a_key_that_the_issuer_began_to_use_meanwhile_is_found(registry: Registry) -> None:
+    keys = DiscoveredKeys(registry.issuer.url, least_seconds=0)
+    registry.api.app.state.foreign_issuer = ForeignIssuer(registry.issuer.url, AUDIENCE, keys=keys)
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
+    before = registry.issuer.keys["ES256"]
+    registry.issuer.keys["ES256"] = type(before).generate_key("P-256", {"kid": "new", "use": "sig"})
 
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT, alg="ES256")))
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT, alg="ES256")))
 
 
 @pytest.mark.parametrize("fault", ["down", "another's document", "too much"])
-async def test_an_issuer_that_can_not_be_read_is_said_to_be_away(here: Here, fault: str) -> None:
-    here.issuer.is_down = fault == "down"
-    here.issuer.claimed_url = "https://evil.example" if "another" in fault else here.issuer.url
-    here.issuer.too_much = b" " * 300_000 if fault == "too much" else b""
+async def test_an_issuer_that_can_not_be_read_makes_a_token_unavailable_for_now(
+    registry: Registry, fault: str
+) -> None:
+    registry.issuer.is_down = fault == "down"
+    registry.issuer.claimed_url = (
+        "https://evil.example" if "another" in fault else registry.issuer.url
+    )
+    registry.issuer.too_much = b" " * 300_000 if fault == "too much" else b""
 
-    answer = await here.exchange(here.issuer.token(SUBJECT))
+    answer = await registry.exchange(registry.issuer.token(SUBJECT))
 
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "5"
 
 
-async def test_an_issuer_that_goes_away_is_not_needed_while_its_keys_are_fresh(here: Here) -> None:
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
-    here.issuer.is_down = True
-
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
-
-
-async def test_a_login_that_is_linked_to_nobody_reads_so_and_is_locked_out_in_the_end(
-    here: Here,
+async def test_an_issuer_that_goes_away_is_not_needed_while_its_keys_are_fresh(
+    registry: Registry,
 ) -> None:
-    answers = [await here.exchange(here.issuer.token("stranger")) for _ in range(MOST_FAILURES + 1)]
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
+    registry.issuer.is_down = True
+
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
+
+
+async def test_a_subject_linked_to_no_account_learns_so_and_is_locked_out_in_the_end(
+    registry: Registry,
+) -> None:
+    answers = [
+        await registry.exchange(registry.issuer.token("stranger")) for _ in range(FAILURE_LIMIT + 1)
+    ]
 
     assert {answer.json().get("error") for answer in answers[:-1]} == {"invalid_grant"}
     assert "ask an operator to link it" in answers[0].json()["detail"]
     assert answers[-1].status_code == 429
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
 
 
-async def test_subjects_are_stored_sealed_and_marked_and_go_with_the_person(here: Here) -> None:
+async def test_subjects_are_stored_sealed_and_marked_and_are_deleted_with_the_person(
+    registry: Registry,
+) -> None:
     """Some issuers use an e-mail for the subject."""
     subject = "person-of-links@taawon.example"
-    path = f"/accounts/{here.account_id}/identities"
-    await here.api.http.post(path, json={"subject": subject}, headers=here.operator)
-    await here.api.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
-    await here.exchange(here.issuer.token(subject))
-    async with here.api.sessions() as session:
+    path = f"/accounts/{registry.account_id}/identities"
+    await registry.api.http.post(path, json={"subject": subject}, headers=registry.operator)
+    await registry.api.http.post(
+        f"/accounts/{registry.account_id}/disable", headers=registry.operator
+    )
+    await registry.exchange(registry.issuer.token(subject))
+    async with registry.api.sessions() as session:
         links = str((await session.execute(select(models.linked_identity))).all())
         counted = await marks_of_failures(session)
 
-    asked = {"kind": "erasure", "ground": "person", "reference": "1"}
-    asked |= {"account_ids": [str(here.account_id)]}
-    erased = await here.api.http.post("/persons/requests", json=asked, headers=here.operator)
+    request = {"kind": "erasure", "ground": "person", "reference": "1"}
+    request |= {"account_ids": [str(registry.account_id)]}
+    erased = await registry.api.http.post(
+        "/persons/requests", json=request, headers=registry.operator
+    )
 
-    plain = hashlib.sha256(f"identity\0{here.issuer.url}\0{subject}".encode()).hexdigest()
-    (keyed,) = identity_marks(Sealer([pytest_plugin.SEAL_KEY]), here.issuer.url, subject)
+    plain = hashlib.sha256(f"identity\0{registry.issuer.url}\0{subject}".encode()).hexdigest()
+    (keyed,) = identity_marks(Sealer([pytest_plugin.SEAL_KEY]), registry.issuer.url, subject)
     assert erased.status_code == 201, erased.text
     assert (subject in links, plain in counted, keyed in counted) == (False, False, True)
-    async with here.api.sessions() as session:
+    async with registry.api.sessions() as session:
         assert keyed not in await marks_of_failures(session)
         assert await session.scalar(select(func.count()).select_from(models.linked_identity)) == 0
 
@@ -306,40 +322,44 @@ async def marks_of_failures(session: AsyncSession) -> set[str]:
     return set(await session.scalars(select(models.sign_in_failure.c.email_mark)))
 
 
-async def test_linking_ends_a_lock_out(here: Here) -> None:
-    for _ in range(MOST_FAILURES):
-        await here.exchange(here.issuer.token("newcomer"))
+async def test_linking_ends_a_lock_out(registry: Registry) -> None:
+    for _ in range(FAILURE_LIMIT):
+        await registry.exchange(registry.issuer.token("newcomer"))
 
-    linked = await here.api.http.post(
-        f"/accounts/{here.account_id}/identities",
+    linked = await registry.api.http.post(
+        f"/accounts/{registry.account_id}/identities",
         json={"subject": "newcomer"},
-        headers=here.operator,
+        headers=registry.operator,
     )
 
     assert linked.status_code == 201, linked.text
-    await here.caller(await here.exchange(here.issuer.token("newcomer")))
+    await registry.caller(await registry.exchange(registry.issuer.token("newcomer")))
 
 
-async def test_a_disabled_account_gets_no_token_until_it_is_enabled(here: Here) -> None:
-    path = f"/accounts/{here.account_id}"
-    await here.api.http.post(f"{path}/disable", headers=here.operator)
-    refused = await here.exchange(here.issuer.token(SUBJECT))
-    await here.api.http.post(f"{path}/enable", headers=here.operator)
+async def test_a_disabled_account_gets_no_token_until_it_is_enabled(registry: Registry) -> None:
+    path = f"/accounts/{registry.account_id}"
+    await registry.api.http.post(f"{path}/disable", headers=registry.operator)
+    refused = await registry.exchange(registry.issuer.token(SUBJECT))
+    await registry.api.http.post(f"{path}/enable", headers=registry.operator)
 
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert "disabled" in refused.json()["detail"]
-    await here.caller(await here.exchange(here.issuer.token(SUBJECT)))
+    await registry.caller(await registry.exchange(registry.issuer.token(SUBJECT)))
 
 
-async def test_an_unlinked_subject_gets_no_token_any_more(here: Here) -> None:
-    path = f"/accounts/{here.account_id}/identities"
-    (identity,) = (await here.api.http.get(path, headers=here.operator)).json()["items"]
+async def test_an_unlinked_subject_gets_no_token_any_more(registry: Registry) -> None:
+    path = f"/accounts/{registry.account_id}/identities"
+    (identity,) = (await registry.api.http.get(path, headers=registry.operator)).json()["items"]
 
-    ended = await here.api.http.delete(f"{path}/{identity['identity_id']}", headers=here.operator)
+    ended = await registry.api.http.delete(
+        f"{path}/{identity['identity_id']}", headers=registry.operator
+    )
 
     assert ended.status_code == 204
-    assert (await here.exchange(here.issuer.token(SUBJECT))).json()["error"] == "invalid_grant"
-    audit = await here.api.http.get(f"/audit/{here.account_id}", headers=here.operator)
+    assert (await registry.exchange(registry.issuer.token(SUBJECT))).json()[
+        "error"
+    ] == "invalid_grant"
+    audit = await registry.api.http.get(f"/audit/{registry.account_id}", headers=registry.operator)
     assert [each["action"] for each in audit.json()["items"]] == [
         "identity unlinked",
         "identity linked",
@@ -348,28 +368,30 @@ async def test_an_unlinked_subject_gets_no_token_any_more(here: Here) -> None:
     assert SUBJECT not in audit.text
 
 
-async def test_the_same_subject_of_another_issuer_is_somebody_else(here: Here) -> None:
-    path = f"/accounts/{here.account_id}/identities"
+async def test_the_same_subject_of_another_issuer_is_somebody_else(registry: Registry) -> None:
+    path = f"/accounts/{registry.account_id}/identities"
     there = {"issuer": "https://id.example", "subject": "twin"}
-    await here.api.http.post(path, json=there, headers=here.operator)
+    await registry.api.http.post(path, json=there, headers=registry.operator)
 
-    answer = await here.exchange(here.issuer.token("twin"))
+    answer = await registry.exchange(registry.issuer.token("twin"))
 
     assert answer.json()["error"] == "invalid_grant"
 
 
-async def test_a_subject_is_linked_to_one_account_only(here: Here) -> None:
-    path = f"/accounts/{here.account_id}/identities"
+async def test_a_subject_is_linked_to_one_account_only(registry: Registry) -> None:
+    path = f"/accounts/{registry.account_id}/identities"
 
-    again = await here.api.http.post(path, json={"subject": SUBJECT}, headers=here.operator)
+    again = await registry.api.http.post(path, json={"subject": SUBJECT}, headers=registry.operator)
 
     assert (again.status_code, again.json()["code"]) == (409, "identity-taken")
 
 
-async def test_without_a_configured_issuer_there_is_nothing_to_exchange(here: Here) -> None:
-    here.api.app.state.foreign_issuer = None
+async def test_without_a_configured_issuer_no_foreign_token_is_exchanged(
+    registry: Registry,
+) -> None:
+    registry.api.app.state.foreign_issuer = None
 
-    answer = await here.exchange(here.issuer.token(SUBJECT))
+    answer = await registry.exchange(registry.issuer.token(SUBJECT))
 
     assert "TAAWON_OIDC_ISSUER" in answer.json()["detail"]
 
@@ -388,33 +410,33 @@ def test_half_a_configuration_stops_the_process(given: dict[str, str], named: st
         )
 
 
-def test_only_https_and_loopback_are_asked() -> None:
+def test_only_https_and_loopback_issuers_are_safe() -> None:
     safe = ["https://id.example", "http://127.0.0.1:1", "http://localhost/x"]
     unsafe = ["http://id.example", "ftp://127.0.0.1", "https://", "file:///etc/passwd", ""]
 
     assert [is_safe_url(url) for url in (*safe, *unsafe)] == [True] * 3 + [False] * 5
 
 
-async def a_cooperative(here: Here, province: str) -> str:
+async def a_cooperative(registry: Registry, province: str) -> str:
     body = a_body(province=province, local_register_no=uuid.uuid4().hex)
-    made = await here.api.http.post("/cooperatives", json=body, headers=here.operator)
+    made = await registry.api.http.post("/cooperatives", json=body, headers=registry.operator)
     assert made.status_code == 201, made.text
     return str(made.json()["cooperative_id"])
 
 
-async def own_token(here: Here) -> str:
-    answer = await here.exchange(here.issuer.token(SUBJECT))
+async def own_token(registry: Registry) -> str:
+    answer = await registry.exchange(registry.issuer.token(SUBJECT))
     return str(answer.json()["access_token"])
 
 
 async def test_a_delegate_gets_a_token_that_acts_for_a_cooperative_of_its_provinces(
-    here: Here,
+    registry: Registry,
 ) -> None:
-    cooperative, mine = await a_cooperative(here, "MA-TIZ"), await own_token(here)
+    cooperative, mine = await a_cooperative(registry, "MA-TIZ"), await own_token(registry)
 
-    acting = await here.caller(await here.exchange(mine, on_behalf_of=cooperative))
+    acting = await registry.caller(await registry.exchange(mine, on_behalf_of=cooperative))
 
-    own = await here.api.runtime.verifier.verify(mine)
+    own = await registry.api.runtime.verifier.verify(mine)
     assert str(acting.on_behalf_of) == cooperative
     assert (acting.subject, acting.roles, acting.provinces) == (
         own.subject,
@@ -426,21 +448,23 @@ async def test_a_delegate_gets_a_token_that_acts_for_a_cooperative_of_its_provin
     assert acting.expires_at <= own.expires_at
 
 
-async def test_nobody_acts_for_a_cooperative_outside_the_delegation(here: Here) -> None:
-    elsewhere, mine = await a_cooperative(here, "MA-TNG"), await own_token(here)
+async def test_nobody_acts_for_a_cooperative_outside_the_delegation(registry: Registry) -> None:
+    elsewhere, mine = await a_cooperative(registry, "MA-TNG"), await own_token(registry)
 
-    answer = await here.exchange(mine, on_behalf_of=elsewhere)
+    answer = await registry.exchange(mine, on_behalf_of=elsewhere)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
     assert "MA-TNG" in answer.json()["detail"]
 
 
-async def test_a_foreign_or_withdrawn_identity_acts_for_nobody(here: Here) -> None:
-    cooperative, mine = await a_cooperative(here, "MA-TIZ"), await own_token(here)
-    await here.api.http.post(f"/accounts/{here.account_id}/disable", headers=here.operator)
+async def test_a_foreign_token_or_a_disabled_account_acts_for_nobody(registry: Registry) -> None:
+    cooperative, mine = await a_cooperative(registry, "MA-TIZ"), await own_token(registry)
+    await registry.api.http.post(
+        f"/accounts/{registry.account_id}/disable", headers=registry.operator
+    )
 
-    foreign = await here.exchange(here.issuer.token(SUBJECT), on_behalf_of=cooperative)
-    disabled = await here.exchange(mine, on_behalf_of=cooperative)
+    foreign = await registry.exchange(registry.issuer.token(SUBJECT), on_behalf_of=cooperative)
+    disabled = await registry.exchange(mine, on_behalf_of=cooperative)
 
     assert [foreign.json()["error"], disabled.json()["error"]] == [
         "invalid_request",

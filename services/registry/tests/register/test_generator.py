@@ -107,7 +107,7 @@ def test_counts_of_a_cooperative_never_contradict_each_other(rows: Rows) -> None
     assert [finding for verdict in verdicts for finding in verdict.findings] == []
 
 
-def test_some_of_every_maskable_field_is_unknown(rows: Rows) -> None:
+def test_every_field_that_may_be_unknown_is_so_as_often_as_assumed(rows: Rows) -> None:
     empty = {name: sum(row[name] == "" for row in rows) / len(rows) for name in COLUMNS}
 
     for name, share in figures.UNKNOWN_SHARES.items():

@@ -1,103 +1,31 @@
-"""Importing a register into a real database: whole batches, silent repeats, crashes survived."""
+"""Importing register files into a real database: what is written, published and audited."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
-import os
-import subprocess
-import sys
-import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, select, update
 
-from devkit import pytest_plugin
 from registry.local_operator import LOCAL_OPERATOR
-from registry.privacy.domain import Ground, PersonRequest, RequestKind
-from registry.privacy.usecases import person_lookup, requests
 from registry.register import queries
-from registry.register.domain.cooperative import Contact
-from registry.register.domain.imports import (
-    ImportState,
-    ImportUnderWay,
-    RegisterImport,
-    RegisterInMotion,
-)
+from registry.register.domain.imports import ImportState
 from registry.register.models import rows as cooperative_rows
 from registry.register.models import tables
-from registry.register.register_file.decoding import FileRefused, lines_of
-from registry.register.register_file.reader import read_rows
-from registry.register.usecases import cooperatives, imports
-from registry.register.usecases.imports import (
-    IMPORT_LOCK,
-    delete_problems,
-    hold_off_imports,
-    import_register,
-)
-from registry.register.usecases.row_upsert import Batch, RowUpsert
+from registry.register.register_file.decoding import FileRefused
+from registry.register.usecases import cooperatives
+from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
-from shared.contracts.base import new_id, now
-from shared.contracts.registry import BATCH_LIMIT, CooperativesImported
+from shared.contracts.base import now
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
-from shared.kernel.data.database import Sessions, make_engine, make_sessions
-from shared.kernel.data.tables import AuditRow, OutboxRow
-from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.data.database import Sessions
 
-from ..builders import a_file, a_row, an_entry, many_rows
+from ..builders import a_file, a_row, many_rows
+from .importing import SEALER, audited, imported, published, stored
 
 pytestmark = pytest.mark.servers
-
-SEALER = Sealer([pytest_plugin.SEAL_KEY])
-
-
-@pytest.fixture(scope="module")
-def url(databases: pytest_plugin.TestDatabases) -> str:
-    """Imports commit, so they have a database of their own; each test has its own court."""
-    return databases.fresh("registry")
-
-
-@pytest.fixture(scope="module")
-async def sessions(url: str) -> AsyncIterator[Sessions]:
-    engine = make_engine(url)
-    yield make_sessions(engine)
-    await engine.dispose()
-
-
-@pytest.fixture
-def court() -> str:
-    return f"TPI {uuid.uuid4().hex}"
-
-
-async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
-    lines = lines_of(io.BytesIO(content))
-    async for step in import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv"):
-        report = step.report
-    return report
-
-
-async def published(sessions: Sessions, report: RegisterImport) -> list[CooperativesImported]:
-    async with sessions() as session:
-        rows = await session.scalars(
-            select(OutboxRow.body)
-            .where(OutboxRow.topic == CooperativesImported.topic)
-            .order_by(OutboxRow.seq)
-        )
-        events = [CooperativesImported.model_validate_json(body) for body in rows]
-    return [event for event in events if event.import_id == report.id]
-
-
-async def stored(sessions: Sessions, court: str) -> int:
-    table = tables.cooperative
-    async with sessions() as session:
-        return await session.scalar(select(func.count()).where(table.c.court == court)) or 0
 
 
 async def test_good_rows_go_in_while_wrong_ones_are_reported(
@@ -186,219 +114,6 @@ async def test_contacts_cross_the_broker_only_sealed(sessions: Sessions, court: 
     assert SEALER.open(sealed)["phone"] == "+212600000001"
 
 
-async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) -> None:
-    content = a_file(*many_rows(1, court))
-    async with sessions.begin() as holder:
-        await holder.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK})
-
-        with pytest.raises(ImportUnderWay, match="wait until that has finished"):
-            await imported(sessions, content)
-
-    assert await stored(sessions, court) == 0
-
-
-LAST = "last-row@taawon.example"
-
-
-async def asked(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
-    """A person's request, by the e-mail of the last row of a file."""
-    async with sessions.begin() as session:
-        return await requests.open_request(
-            session,
-            SEALER,
-            LOCAL_OPERATOR,
-            kind,
-            person_lookup.Who(emails=frozenset({LAST})),
-            ground=Ground.PERSON,
-            reference="1",
-            **how,
-        )
-
-
-@pytest.mark.parametrize(
-    ("kind", "how"),
-    [
-        (RequestKind.ERASURE, {}),
-        (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
-    ],
-)
-async def test_while_a_file_is_read_nobody_is_erased_for_its_rest_may_name_the_person(
-    sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
-) -> None:
-    rows = many_rows(BATCH_LIMIT + 1, court)
-    rows[-1]["email"] = LAST
-    lines = lines_of(io.BytesIO(a_file(*rows)))
-    steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv")
-    await anext(steps)
-
-    with pytest.raises(RegisterInMotion, match="ask again after it"):
-        await asked(sessions, kind, **how)
-    access = await asked(sessions, RequestKind.ACCESS)
-    async for _ in steps:
-        pass
-    request = await asked(sessions, kind, **how)
-
-    assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
-
-
-async def test_no_import_begins_while_a_person_is_being_erased(
-    sessions: Sessions, court: str
-) -> None:
-    async with sessions.begin() as session:
-        await hold_off_imports(session)
-
-        with pytest.raises(ImportUnderWay, match="or a person erased: wait"):
-            await imported(sessions, a_file(*many_rows(1, court)))
-
-
-async def test_an_import_of_a_file_that_comes_slowly_gives_signs_of_life(
-    url: str, court: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The database gives up transactions that say nothing; three signs come in that time."""
-    engine = make_engine(url, idle_seconds=3)
-    async with engine.connect() as connection:
-        assert await connection.scalar(text(imports._PATIENCE)) == 3000
-    await engine.dispose()
-    engine = make_engine(url)
-    signs = signs_of_life(engine)
-    monkeypatch.setattr(imports, "_PATIENCE", "SELECT 30")
-
-    def slow() -> Iterator[bytes]:
-        for number, line in enumerate(lines_of(io.BytesIO(a_file(*many_rows(501, court=court))))):
-            if number == 501:
-                while signs.acquire(blocking=False):
-                    pass
-                for _ in range(3):
-                    signs.acquire()
-            yield line
-
-    steps = import_register(
-        make_sessions(engine), SEALER, LOCAL_OPERATOR, slow(), source="test.csv"
-    )
-    report = [step.report async for step in steps][-1]
-    await engine.dispose()
-
-    assert (report.state, report.rows_added) == (ImportState.FINISHED, 501)
-
-
-def signs_of_life(engine: AsyncEngine) -> threading.Semaphore:
-    """Released for each of them."""
-    signs = threading.Semaphore(0)
-
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement == "SELECT 1":
-            signs.release()
-
-    return signs
-
-
-async def test_two_imports_at_once_never_put_a_row_in_twice(sessions: Sessions, court: str) -> None:
-    content = a_file(*many_rows(600, court))
-
-    results = await asyncio.gather(
-        imported(sessions, content), imported(sessions, content), return_exceptions=True
-    )
-
-    assert any(isinstance(result, RegisterImport) for result in results)
-    assert await stored(sessions, court) == 600
-
-
-async def _waiting(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
-    """A batch that was read and sealed while the database was still busy with the one before."""
-    report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
-    upsert = RowUpsert(
-        sessions=sessions,
-        sealer=SEALER,
-        caller=LOCAL_OPERATOR,
-        report=report,
-        as_of_on=now().date(),
-    )
-    verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
-    return upsert, await upsert.prepare(verdicts)
-
-
-async def test_a_contact_that_is_erased_while_its_batch_waits_does_not_come_back(
-    sessions: Sessions, court: str
-) -> None:
-    await imported(sessions, a_file(a_row(court=court)))
-    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, name_fr="Un autre nom")))
-    async with sessions.begin() as session:
-        await session.execute(
-            text(
-                "UPDATE cooperative SET contact_sealed = NULL, contact_mark = NULL,"
-                " contact_settled_at = now() WHERE court = :court"
-            ),
-            {"court": court},
-        )
-
-    async with sessions.begin() as session:
-        await upsert.put_in(session, batch)
-
-    async with sessions() as session:
-        alerted = select(tables.cooperative).where(tables.cooperative.c.court == court)
-        (row,) = (await session.execute(alerted)).all()
-    assert (row.name_fr, row.contact_sealed, row.contact_mark) == ("Un autre nom", None, None)
-    assert upsert.report.rows_changed == 1
-
-
-async def test_a_row_that_somebody_else_enters_while_its_batch_waits_is_no_change(
-    sessions: Sessions, court: str
-) -> None:
-    content = a_file(*many_rows(3, court))
-    upsert, batch = await _waiting(sessions, content)
-    await imported(sessions, content)
-    async with sessions.begin() as session:
-        before = await session.scalar(select(func.count()).select_from(OutboxRow))
-        await upsert.put_in(session, batch)
-        after = await session.scalar(select(func.count()).select_from(OutboxRow))
-
-    assert (upsert.report.rows_added, upsert.report.rows_unchanged) == (0, 3)
-    assert after == before
-
-
-async def test_an_import_killed_midway_is_finished_by_the_next_one(
-    sessions: Sessions, url: str, court: str, tmp_path: Path
-) -> None:
-    content = a_file(*many_rows(1_200, court))
-    file, proof = tmp_path / "register.csv", tmp_path / "proof"
-    await asyncio.to_thread(file.write_bytes, content)
-    command = [sys.executable, "-c", "from registry.register.cli import app; app()"]
-    environment = os.environ | {
-        "TAAWON_DATABASE_URL": url,
-        "TAAWON_SEAL_KEYS": pytest_plugin.SEAL_KEY,
-        "TAAWON_FAILPOINT": f"registry.import.batch@{proof}",
-    }
-    killed = await asyncio.to_thread(
-        subprocess.run, [*command, "import", str(file)], env=environment, capture_output=True
-    )
-    assert (killed.returncode, await stored(sessions, court)) == (-9, 500)
-
-    report = await imported(sessions, content)
-
-    assert (report.rows_unchanged, report.rows_added) == (500, 700)
-    assert await stored(sessions, court) == 1_200
-
-
-async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
-    sessions: Sessions, court: str
-) -> None:
-    lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
-    steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="died.csv")
-    died = (await anext(steps)).report
-    await steps.aclose()
-
-    await imported(sessions, a_file(*many_rows(1, court)))
-
-    async with sessions() as session:
-        found = await session.get(RegisterImport, died.id)
-    assert found is not None
-    assert found.state is ImportState.INTERRUPTED
-    *_, ended = await audited(sessions, died.id)
-    assert ended.action == "register import interrupted"
-    assert ended.after["rows_added"] == 500
-
-
 async def test_a_file_that_breaks_midway_keeps_what_went_in_and_says_where(
     sessions: Sessions, court: str
 ) -> None:
@@ -430,12 +145,6 @@ async def test_only_operators_import(sessions: Sessions) -> None:
 
     with pytest.raises(MissingRole):
         await anext(steps)
-
-
-async def audited(sessions: Sessions, record_id: uuid.UUID) -> list[AuditRow]:
-    query = select(AuditRow).filter_by(subject_id=record_id).order_by(AuditRow.id)
-    async with sessions() as session:
-        return list(await session.scalars(query))
 
 
 async def test_the_audit_of_an_import_says_how_it_ended(sessions: Sessions, court: str) -> None:
@@ -496,50 +205,7 @@ async def test_a_cooperative_names_the_import_that_entered_it_whatever_changes_i
     )
 
 
-async def test_what_is_entered_while_a_batch_is_written_is_audited_too(
-    databases: pytest_plugin.TestDatabases, court: str
-) -> None:
-    """Writing waits for a lock that whoever enters the same cooperative holds."""
-    engine = make_engine(databases.fresh("registry"))
-    sessions = make_sessions(engine)
-    async with sessions.begin() as session:
-        await session.execute(text(_WAITS))
-        await session.execute(text(_WAITS_BEFORE_WRITING))
-    upsert, batch = await _waiting(sessions, a_file(a_row(court=court, members_total="44")))
-
-    async def put_in() -> None:
-        async with sessions.begin() as session:
-            await upsert.put_in(session, batch)
-
-    async with sessions.begin() as session:
-        await session.execute(text("SELECT pg_advisory_xact_lock(1)"))
-        writing = asyncio.create_task(put_in())
-        await pytest_plugin.eventually(lambda: session.scalar(text(_SOMEBODY_WAITS)))
-        entered = await cooperatives.register_cooperative(
-            session, SEALER, LOCAL_OPERATOR, an_entry(court=court), contact=Contact()
-        )
-    await writing
-
-    actions = [row.action for row in await audited(sessions, entered.id)]
-    await engine.dispose()
-    assert upsert.report.rows_changed == 1
-    assert actions == ["cooperative registered", "cooperative changed by an import"]
-
-
-_WAITS = """
-CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(1);
-    RETURN NULL;
-END $$
-"""
-_WAITS_BEFORE_WRITING = """
-CREATE TRIGGER waits BEFORE INSERT ON cooperative FOR EACH STATEMENT EXECUTE FUNCTION waits()
-"""
-_SOMEBODY_WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-
-
-async def test_what_a_person_corrected_by_hand_yields_to_the_next_file(
+async def test_a_value_changed_by_hand_yields_to_the_next_file(
     sessions: Sessions, court: str
 ) -> None:
     content = a_file(*many_rows(1, court))
@@ -567,17 +233,17 @@ async def test_a_snapshot_publishes_each_cooperative_once_with_its_present_versi
 ) -> None:
     await imported(sessions, a_file(*many_rows(3, court)))
     await imported(sessions, a_file(*many_rows(3, court, members_total="30")))
-    alerted, names, after = [], [], None
+    records, names, after = [], [], None
 
     async with sessions() as session:
         while (page := await cooperatives_after(session, after)).last is not None:
             names += [name for name, _ in page.events]
-            alerted += [record for _, event in page.events for record in event.cooperatives]
+            records += [record for _, event in page.events for record in event.cooperatives]
             after = page.last
         known = await session.scalar(select(func.count()).select_from(tables.cooperative))
 
-    assert known == len(alerted) == len({record.cooperative_id for record in alerted})
-    assert {record.version for record in alerted if record.members_total == 30} == {2}
+    assert known == len(records) == len({record.cooperative_id for record in records})
+    assert {record.version for record in records if record.members_total == 30} == {2}
     assert len(names) == len(set(names))
 
 

@@ -1,4 +1,4 @@
-"""Register files are read as they come: wrong rows reported, good rows handed on."""
+"""Reading register files: wrong rows are reported, good ones handed on."""
 
 from __future__ import annotations
 
@@ -154,9 +154,9 @@ def test_a_wrong_cell_keeps_the_row_out_and_says_why(
 def test_reasons_never_quote_personal_data(column: str, secret: str) -> None:
     verdict = only(**{column: secret})
 
-    said = [finding.as_data() for finding in verdict.findings]
-    assert [each["column"] for each in said] == [column]
-    assert secret not in str(said)
+    shown = [finding.as_data() for finding in verdict.findings]
+    assert [each["column"] for each in shown] == [column]
+    assert secret not in str(shown)
 
 
 @pytest.mark.parametrize(

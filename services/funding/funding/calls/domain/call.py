@@ -25,7 +25,7 @@ from .terms import CallTerms, check_terms, regions_reached, sectors_reached
 
 
 class State(StrEnum):
-    """Where a call stands between its funder and its applicants."""
+    """A draft is its funder's alone; an open call takes applications; the other two are over."""
 
     DRAFT = "draft"
     OPEN = "open"
@@ -77,8 +77,8 @@ class StandingCall(Conflict):
 class Call:
     """A call of one institution. `version` grows by one with every change, published or not.
 
-    The deadline is an instant, the zone it was set in and the words that readers saw; the instant
-    is never computed again. `regions` and `sectors` are what searches look into.
+    The deadline is an instant, the zone that it was set in and the words that readers saw; the
+    instant is never computed again. Searches look into `regions` and `sectors`, which are derived.
     """
 
     id: UUID
@@ -100,10 +100,11 @@ class Call:
     sectors: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._fill(self.terms)
+        self._set_terms(self.terms)
 
     @property
     def deadline(self) -> Deadline | None:
+        """The deadline; None for a standing call."""
         if self.closes_at is None or self.closes_shown is None:
             return None
         return Deadline(
@@ -114,31 +115,38 @@ class Call:
         )
 
     def state_at(self, now: datetime) -> State:
-        """An open call is closed from its deadline on, before the clock has published it too."""
-        return State.CLOSED if self.state is State.OPEN and self._is_over(now) else self.state
+        """The state that readers see: an open call counts as closed from its deadline on.
+
+        The stored state follows when `close_expired_calls` runs.
+        """
+        return (
+            State.CLOSED if self.state is State.OPEN and self._is_past_deadline(now) else self.state
+        )
 
     def expect(self, version: int | None) -> None:
-        """Refuse a step that was decided on an older version than this one."""
+        """Raise ChangedMeanwhile if a step was decided on another version; None is no condition."""
         refuse_unless_expected("call", self.version, version)
 
     def set_deadline(self, deadline: Deadline | None) -> None:
-        """Fix the deadline of a draft; none makes it a standing call."""
+        """Set the deadline of a draft; None makes it a standing call. Raises NotADraft."""
         if self.state is not State.DRAFT:
             raise NotADraft
-        self._keep(deadline)
+        self._store_deadline(deadline)
 
     def revise(self, terms: CallTerms, deadline: Deadline | None) -> None:
-        """Rewrite a draft, its deadline included."""
+        """Replace the terms and the deadline of a draft. Raises NotADraft or Invalid."""
         self.set_deadline(deadline)
-        self._fill(terms)
+        self._set_terms(terms)
         self.version += 1
 
     def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
-        """Take applications from now on; ages are measured today unless the terms say otherwise.
+        """Take applications from now on. Raises DeadlinePassed or IllegalMove.
 
-        `confirmed_audience` is how many recipients were seen before; it stays with the call.
+        Ages are measured as of today, in the zone of the call, unless the terms name another day.
+        `confirmed_audience` is how many recipients the funder saw in a preview; every event of the
+        call carries it.
         """
-        if self._is_over(at):
+        if self._is_past_deadline(at):
             raise DeadlinePassed(
                 f"the deadline, {self.closes_shown}, has passed: give the draft a later one",
                 field="deadline",
@@ -153,7 +161,11 @@ class Call:
     def amend(
         self, terms: CallTerms, deadline: Deadline | None, *, at: datetime
     ) -> CallUpdated | None:
-        """Change the terms of an open call. Nothing changed, nothing published."""
+        """Change the terms of an open call. None, and no new version, if nothing differs.
+
+        The deadline may only be the present one or left out. Raises NotOpen, DeadlinePassed,
+        DeadlineFixed or Invalid.
+        """
         self._require_running(at)
         if deadline is not None and deadline.at != self.closes_at:
             raise DeadlineFixed(field="deadline")
@@ -162,12 +174,15 @@ class Call:
         changed = _differences(self.terms, terms)
         if not changed:
             return None
-        self._fill(terms)
+        self._set_terms(terms)
         self.version += 1
         return CallUpdated(**self._event(at), changed=changed)
 
     def extend(self, deadline: Deadline, *, reason: str, at: datetime) -> CallDeadlineExtended:
-        """Move the deadline forward, with a reason that applicants will read."""
+        """Move the deadline to a later moment, with a reason that applicants will read.
+
+        Raises NotOpen, DeadlinePassed, StandingCall or DeadlineOnlyForward.
+        """
         self._require_running(at)
         previous = self.deadline
         if previous is None:
@@ -176,17 +191,23 @@ class Call:
             raise DeadlineOnlyForward(
                 f"the deadline is {previous.shown}: give a later one", field="deadline"
             )
-        self._keep(deadline)
+        self._store_deadline(deadline)
         self.version += 1
         return CallDeadlineExtended(**self._event(at), previous_deadline=previous, reason=reason)
 
     def close(self, *, at: datetime) -> CallClosed:
-        """Take no more applications: by the clock at the deadline, or by the funder."""
+        """Take no more applications, since the deadline has passed or the funder wants it.
+
+        Raises IllegalMove.
+        """
         self._move_to(State.CLOSED)
         return CallClosed(**self._event(at))
 
     def cancel(self, *, reason: str, at: datetime) -> CallCancelled | None:
-        """Void the call. One that never opened is not published, for nobody was alerted of it."""
+        """Void the call, open or not. None if it never opened: then nobody has been alerted of it.
+
+        Raises IllegalMove if it is cancelled already.
+        """
         self._move_to(State.CANCELLED)
         self.cancelled_because = reason
         if self.opened_at is None:
@@ -194,7 +215,7 @@ class Call:
         return CallCancelled(**self._event(at), reason=reason)
 
     def snapshot(self) -> CallSnapshot:
-        """The whole call as every event carries it; a draft has none."""
+        """The whole call as every event carries it; a draft is in no event."""
         return CallSnapshot.model_validate(
             {
                 "call_id": self.id,
@@ -208,8 +229,10 @@ class Call:
         )
 
     def newest_event(self, *, at: datetime) -> CallOpened | CallClosed | CallCancelled:
-        """What whoever has to learn of this call anew is alerted; only of a call that has
-        opened."""
+        """The event of the present state, for consumers that rebuild their copy of an opened call.
+
+        A call that was extended or updated since it opened comes as a whole `CallOpened`.
+        """
         if self.state is State.CANCELLED:
             assert self.cancelled_because is not None
             return CallCancelled(**self._event(at), reason=self.cancelled_because)
@@ -223,27 +246,27 @@ class Call:
             "aggregate_version": self.version,
         }
 
-    def _is_over(self, now: datetime) -> bool:
+    def _is_past_deadline(self, now: datetime) -> bool:
         return self.closes_at is not None and self.closes_at <= now
 
     def _require_running(self, at: datetime) -> None:
         if self.state is not State.OPEN:
             raise NotOpen(f"the call is {self.state}: only an open call may be updated or extended")
-        if self._is_over(at):
+        if self._is_past_deadline(at):
             raise DeadlinePassed(f"the deadline, {self.closes_shown}, has passed")
 
     def _measure_ages_on_opening_day(self, at: datetime) -> None:
         opening_day = at.astimezone(ZoneInfo(self.zone)).date()
         self.terms = self.terms.model_copy(update={"reference_on": opening_day})
 
-    def _keep(self, deadline: Deadline | None) -> None:
+    def _store_deadline(self, deadline: Deadline | None) -> None:
         checked = check_deadline(deadline) if deadline else None
         self.zone = checked.zone if checked else CASABLANCA
         self.closes_at = checked.at if checked else None
         self.closes_shown = checked.shown if checked else None
         self.closes_shown_ar = checked.shown_ar if checked else None
 
-    def _fill(self, terms: CallTerms) -> None:
+    def _set_terms(self, terms: CallTerms) -> None:
         check_terms(terms)
         self.terms = terms
         self.regions = regions_reached(terms)

@@ -1,4 +1,4 @@
-"""From the clock on a wall to the instant that counts: computed once, by the tz database."""
+"""From the time that a clock shows to the instant that counts: computed once, by tz database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.i18n.catalogues import translate
 from shared.i18n.dates import city, day
 
 CASABLANCA = "Africa/Casablanca"
-FIRST_YEAR, LAST_YEAR = 2000, 2100
+FIRST_YEAR, LAST_YEAR = 2000, 2099
 
 
 class UnknownZone(Invalid):
@@ -29,11 +29,11 @@ class AmbiguousTime(Invalid):
 
 
 class AbsurdYear(Invalid):
-    """Dates of a call lie between the years 2000 and 2100."""
+    """A date of a call lies in the years 2000 to 2099."""
 
 
 def zone_named(name: str, *, field: str = "deadline.zone") -> ZoneInfo:
-    """The time zone of that name, or a refusal that suggests the nearest one."""
+    """The time zone of that name. Raises UnknownZone, which suggests the nearest name."""
     if name not in _zone_names():
         nearest = get_close_matches(name[:64], _zone_names(), n=1, cutoff=0.5) or [CASABLANCA]
         raise UnknownZone(
@@ -43,7 +43,11 @@ def zone_named(name: str, *, field: str = "deadline.zone") -> ZoneInfo:
 
 
 def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
-    """The deadline that a clock in `zone` shows; refused where it shows the time never or twice."""
+    """The deadline at the moment when a clock in `zone` shows `local`, with its words.
+
+    Raises NoSuchTime or AmbiguousTime if the clock never shows it or shows it twice (in Morocco
+    around Ramadan), AbsurdYear and UnknownZone.
+    """
     place = zone_named(zone)
     check_year(local, "deadline.local")
     candidates = {local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1)}
@@ -70,14 +74,14 @@ def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
 
 
 def check_deadline(deadline: Deadline) -> Deadline:
-    """The same deadline with its instant in UTC, if its zone exists and its year is sensible."""
+    """The same deadline with its instant in UTC. Raises UnknownZone or AbsurdYear."""
     zone_named(deadline.zone)
     check_year(deadline.at, "deadline.at")
     return deadline.model_copy(update={"at": deadline.at.astimezone(UTC)})
 
 
 def shown_in(language: str, local: datetime, zone: str) -> str:
-    """How the deadline is published: « 1er septembre 2027 à 16 h 00 (heure de Casablanca) »."""
+    """The words of a deadline: « 1er septembre 2027 à 16 h 00 (heure de Casablanca) »."""
     return translate(
         language,
         "deadline.shown",
@@ -89,8 +93,8 @@ def shown_in(language: str, local: datetime, zone: str) -> str:
 
 
 def check_year(when: date, field: str) -> None:
-    """Refuse a date so far off that it can only be a typing error."""
-    if not FIRST_YEAR <= when.year < LAST_YEAR:
+    """Raise AbsurdYear for a date outside 2000 to 2099, which can only be a typing error."""
+    if not FIRST_YEAR <= when.year <= LAST_YEAR:
         raise AbsurdYear(f"the year {when.year} can't be meant: check the date", field=field)
 
 

@@ -16,12 +16,12 @@ from shared.errors import Invalid, Problem
 
 from .deadlines import check_year
 
-MOST_CENTIMES = 10**13
+MAX_CENTIMES = 10**13
 """A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class CallTerms(Contract):
-    """What is published about a call. `reference_on` is the day on which ages are measured."""
+    """What is published about a call. `reference_on` is the day as of which ages are measured."""
 
     kind: CallKind = "grant"
     funder: Text
@@ -41,13 +41,13 @@ def regions_reached(terms: CallTerms) -> tuple[str, ...]:
 
 
 def sectors_reached(terms: CallTerms) -> tuple[str, ...]:
-    """Every sector that may apply; none named means that no sector is left out."""
+    """Every sector that may apply; empty if some track names none, so that all may."""
     per_track = [track.criteria.sectors for track in terms.tracks]
     return tuple(sorted({s for sectors in per_track for s in sectors})) if all(per_track) else ()
 
 
 def check_terms(terms: CallTerms) -> None:
-    """Refuse unknown or repeated codes and absurd amounts, naming each field and its remedy."""
+    """Raise Invalid for unknown or repeated codes and absurd amounts, with a remedy for each."""
     if terms.reference_on is not None:
         check_year(terms.reference_on, "reference_on")
     problems: list[Problem] = []
@@ -67,5 +67,5 @@ def _regions_of(criteria: Criteria) -> Iterable[str]:
 
 def _track_problems(path: str, track: Track) -> Iterator[Problem]:
     yield from criteria_problems(f"{path}.criteria", track.criteria)
-    if track.max_grant_centimes is not None and track.max_grant_centimes > MOST_CENTIMES:
-        yield Problem(f"{path}.max_grant_centimes", f"give at most {MOST_CENTIMES} centimes")
+    if track.max_grant_centimes is not None and track.max_grant_centimes > MAX_CENTIMES:
+        yield Problem(f"{path}.max_grant_centimes", f"give at most {MAX_CENTIMES} centimes")

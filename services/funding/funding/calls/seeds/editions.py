@@ -14,14 +14,14 @@ from .national import NATIONAL_CALLS
 
 @dataclass(frozen=True)
 class Seed:
-    """One call. `payload` is the body of the request, `seed_key` names the call for ever."""
+    """One call. `payload` is the body of `POST /calls`; its `seed_key` never changes."""
 
     seed_key: str
     payload: dict[str, Any]
 
     @property
     def idempotency_key(self) -> UUID:
-        """Sent as `Idempotency-Key`, it keeps a second run from making a second call."""
+        """Sent as `Idempotency-Key`, so that a second run makes no second call."""
         return uuid5(NAMESPACE_URL, f"taawon:funding:{self.seed_key}")
 
 
@@ -32,7 +32,9 @@ def real_calls() -> tuple[Seed, ...]:
 
 
 def replayed_calls(today: date) -> tuple[Seed, ...]:
-    """The same calls as demonstration editions: month, day and hour kept, the next year to come."""
+    """The same calls as demonstration editions: with the next deadline after `today` that falls on
+    the same month, day and hour.
+    """
     return tuple(_replayed(seed, today) for seed in real_calls())
 
 

@@ -1,4 +1,4 @@
-"""Accounts of people: made and cared for by operators, seen by their owners."""
+"""Accounts of people: operators create and change them, owners read their own."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ Password = Annotated[SecretStr, Field(max_length=200)]
 
 
 class AccountIn(BaseModel):
+    """A new account. Roles that act for provinces, cooperatives or a partner name them."""
+
     email: str = Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
     password: Password
     roles: Roles
@@ -49,7 +51,7 @@ class AccountIn(BaseModel):
 
 
 class AccountChangesIn(BaseModel):
-    """Other rights; what is left out stays as it is."""
+    """The rights to be changed; what is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +62,7 @@ class AccountChangesIn(BaseModel):
 
 
 class PasswordIn(BaseModel):
-    """For one's own password also the present one."""
+    """A new password; to change one's own, `current_password` is needed too."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +71,7 @@ class PasswordIn(BaseModel):
 
 
 class AccountOut(BaseModel):
-    """An account. The e-mail is shown to operators and to its owner, who alone may read this."""
+    """An account with its e-mail; only operators and its owner may read it."""
 
     account_id: UUID
     email: str | None = Field(description="Null once the person was erased.")
@@ -81,10 +83,11 @@ class AccountOut(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, account: Account, seal: Sealer) -> Self:
+    def of(cls, account: Account, sealer: Sealer) -> Self:
+        """The account with its e-mail in clear."""
         return cls(
             account_id=account.id,
-            email=seal.open(account.email_sealed).get("email"),
+            email=sealer.open(account.email_sealed).get("email"),
             state=account.state,
             roles=[Role(role) for role in account.roles],
             provinces=account.provinces,
@@ -95,7 +98,7 @@ class AccountOut(BaseModel):
 
 
 class IdentityIn(BaseModel):
-    """Without `issuer`: the configured one."""
+    """A subject of another issuer; without `issuer`, of the configured one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -104,6 +107,8 @@ class IdentityIn(BaseModel):
 
 
 class IdentityOut(BaseModel):
+    """A subject of another issuer that is linked to the account."""
+
     model_config = ConfigDict(from_attributes=True)
 
     identity_id: UUID = Field(validation_alias="id")
@@ -113,17 +118,19 @@ class IdentityOut(BaseModel):
 
 
 class IdentitiesOut(BaseModel):
+    """All that an account is linked to, oldest first."""
+
     items: list[IdentityOut]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create_account(
-    body: AccountIn, session: Session, caller: Caller, seal: Seal
+    body: AccountIn, session: Session, caller: Caller, sealer: Seal
 ) -> AccountOut:
-    """Operators only."""
+    """Create an account. Operators only."""
     account = await accounts.create_account(
         session,
-        seal,
+        sealer,
         caller,
         email=body.email,
         password=body.password.get_secret_value(),
@@ -132,44 +139,44 @@ async def create_account(
         cooperatives=body.cooperatives,
         partner=body.partner,
     )
-    return AccountOut.of(account, seal)
+    return AccountOut.of(account, sealer)
 
 
 @router.get("")
 async def list_accounts(
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     role: Role | None = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[AccountOut]:
-    """Operators only; in a fixed order."""
+    """List accounts in the order of their ids. Operators only."""
     caller.require(Role.OPERATOR)
     last = decode_cursor(after, UUID)[0] if after else None
     found = await queries.list_accounts(session, role=role, after=last, limit=limit)
     return Page(
-        items=[AccountOut.of(account, seal) for account in found[:limit]],
+        items=[AccountOut.of(account, sealer) for account in found[:limit]],
         next=encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None,
     )
 
 
 @router.get("/{account_id}")
 async def read_account(
-    account_id: UUID, session: Session, caller: Caller, seal: Seal
+    account_id: UUID, session: Session, caller: Caller, sealer: Seal
 ) -> AccountOut:
-    """Operators, and the account itself."""
+    """Read an account. Operators, and the account itself."""
     account_management.require_account(caller, account_id)
-    return AccountOut.of(await queries.find_account(session, account_id), seal)
+    return AccountOut.of(await queries.find_account(session, account_id), sealer)
 
 
 @router.patch("/{account_id}")
 async def change_account(
-    account_id: UUID, body: AccountChangesIn, session: Session, caller: Caller, seal: Seal
+    account_id: UUID, body: AccountChangesIn, session: Session, caller: Caller, sealer: Seal
 ) -> AccountOut:
-    """Other roles, provinces, cooperatives or partner. Operators only.
+    """Change roles, provinces, cooperatives or partner. Operators only.
 
-    Tokens issued before say what was true then, for at most ten minutes.
+    Tokens that were issued before keep the old rights until they expire.
     """
     account = await account_management.change_account(
         session,
@@ -180,25 +187,27 @@ async def change_account(
         cooperatives=body.cooperatives,
         partner=body.partner,
     )
-    return AccountOut.of(account, seal)
+    return AccountOut.of(account, sealer)
 
 
 @router.post("/{account_id}/disable")
 async def disable_account(
-    account_id: UUID, session: Session, caller: Caller, seal: Seal
+    account_id: UUID, session: Session, caller: Caller, sealer: Seal
 ) -> AccountOut:
-    """No more tokens for it, whatever it signs in with. Operators only."""
+    """Issue no more tokens to the account, whatever it signs in with. Operators only."""
     return AccountOut.of(
-        await account_management.disable_account(session, caller, account_id), seal
+        await account_management.disable_account(session, caller, account_id), sealer
     )
 
 
 @router.post("/{account_id}/enable")
 async def enable_account(
-    account_id: UUID, session: Session, caller: Caller, seal: Seal
+    account_id: UUID, session: Session, caller: Caller, sealer: Seal
 ) -> AccountOut:
-    """It may sign in again. Operators only."""
-    return AccountOut.of(await account_management.enable_account(session, caller, account_id), seal)
+    """Let the account sign in again. Operators only."""
+    return AccountOut.of(
+        await account_management.enable_account(session, caller, account_id), sealer
+    )
 
 
 @router.put("/{account_id}/password", status_code=status.HTTP_204_NO_CONTENT)
@@ -207,17 +216,17 @@ async def set_password(
     body: PasswordIn,
     sessions: Sessions,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     process: Process,
 ) -> None:
-    """One's own, with `current_password`; or, as an operator, that of somebody who lost it."""
+    """Change one's own password, or, as an operator, that of somebody who lost theirs."""
     account_management.require_account(caller, account_id)
     password = body.password.get_secret_value()
     if caller.subject == account_id:
         current = body.current_password.get_secret_value() if body.current_password else ""
         await account_management.change_password(
             sessions,
-            seal,
+            sealer,
             RegistrySettings.of(process.settings),
             caller,
             current=current,
@@ -226,17 +235,17 @@ async def set_password(
         return
     async with sessions.begin() as session:
         await account_management.reset_password(
-            session, seal, caller, account_id, password=password
+            session, sealer, caller, account_id, password=password
         )
 
 
 @router.get("/{account_id}/identities")
 async def list_identities(
-    account_id: UUID, session: Session, caller: Caller, seal: Seal
+    account_id: UUID, session: Session, caller: Caller, sealer: Seal
 ) -> IdentitiesOut:
-    """What the account is linked to at other issuers. Operators, and the account itself."""
+    """List what the account is linked to at other issuers. Operators, and the account itself."""
     account_management.require_account(caller, account_id)
-    found = await queries.list_identities(session, seal, account_id)
+    found = await queries.list_identities(session, sealer, account_id)
     return IdentitiesOut(items=[IdentityOut.model_validate(each) for each in found])
 
 
@@ -246,15 +255,15 @@ async def link_identity(
     body: IdentityIn,
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     foreign: Foreign,
 ) -> IdentityOut:
-    """Whoever signs in there as `subject` is this account here. Operators only."""
+    """Let whoever signs in at the issuer as `subject` act as this account. Operators only."""
     if body.issuer is not None and not is_safe_url(body.issuer):
         raise Invalid("an issuer is an https:// address", field="issuer")
     identity = await identities.link_identity(
         session,
-        seal,
+        sealer,
         caller,
         account_id,
         issuer=body.issuer or (foreign.issuer if foreign else None),
@@ -272,5 +281,5 @@ async def link_identity(
 async def unlink_identity(
     account_id: UUID, identity_id: UUID, session: Session, caller: Caller
 ) -> None:
-    """That subject gets no more tokens here. Operators only."""
+    """Issue no more tokens to a linked subject. Operators only."""
     await identities.unlink_identity(session, caller, account_id, identity_id)

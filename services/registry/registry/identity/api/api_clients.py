@@ -20,11 +20,13 @@ router = APIRouter(prefix="/partners", tags=["partners"])
 
 
 class ClientIn(BaseModel):
+    """A new API client; the label tells people what it is for."""
+
     label: Text
 
 
 class ClientOut(BaseModel):
-    """The secret is shown this once."""
+    """A new API client. Its secret is shown only here."""
 
     client_id: UUID
     client_secret: str
@@ -32,6 +34,8 @@ class ClientOut(BaseModel):
 
 
 class KnownClientOut(BaseModel):
+    """An API client, without its secret."""
+
     client_id: UUID
     label: str
     created_at: datetime
@@ -39,6 +43,7 @@ class KnownClientOut(BaseModel):
 
     @classmethod
     def of(cls, client: ApiClient) -> KnownClientOut:
+        """The client without its secret."""
         return cls(
             client_id=client.id,
             label=client.label,
@@ -48,6 +53,8 @@ class KnownClientOut(BaseModel):
 
 
 class KnownClientsOut(BaseModel):
+    """The API clients of a partner, oldest first."""
+
     items: list[KnownClientOut]
 
 
@@ -55,7 +62,7 @@ class KnownClientsOut(BaseModel):
 async def create_api_client(
     slug: Slug, body: ClientIn, session: Session, caller: Caller
 ) -> ClientOut:
-    """Operators, or the partner itself."""
+    """Create an API client. Operators, or the partner itself."""
     client, secret = await api_clients.create_api_client(
         session, caller, slug=slug, label=body.label
     )
@@ -64,7 +71,7 @@ async def create_api_client(
 
 @router.get("/{slug}/clients")
 async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> KnownClientsOut:
-    """Operators, or the partner itself; no secret can be shown again."""
+    """List the API clients, revoked ones included. Operators, or the partner itself."""
     api_clients.require_partner(caller, slug)
     found = await queries.list_clients(session, slug)
     return KnownClientsOut(items=[KnownClientOut.of(client) for client in found])
@@ -72,5 +79,8 @@ async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> Know
 
 @router.delete("/{slug}/clients/{client_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_api_client(slug: Slug, client_id: UUID, session: Session, caller: Caller) -> None:
-    """Operators, or the partner itself. Tokens that the client has end within ten minutes."""
+    """Revoke an API client. Operators, or the partner itself.
+
+    It gets no more tokens; those that it has are good until they expire.
+    """
     await api_clients.revoke_api_client(session, caller, slug=slug, client_id=client_id)

@@ -1,4 +1,4 @@
-"""Tokens and the keys that prove them (OAuth 2.0, RFC 6749 and RFC 7517)."""
+"""The token endpoint (OAuth 2.0, RFC 6749) and the keys that verify tokens (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class TokenForm(BaseModel):
 
 
 class TokenOut(BaseModel):
+    """A token and the seconds that it lives; `issued_token_type` only after an exchange."""
+
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
@@ -68,6 +70,8 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 
 
 class KeysOut(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
     keys: list[dict[str, str]]
 
 
@@ -76,7 +80,7 @@ async def issue_token(
     form: Annotated[TokenForm, Form()],
     basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],
     sessions: Sessions,
-    seal: Seal,
+    sealer: Seal,
     process: Process,
     foreign: Foreign,
     address: Address,
@@ -89,12 +93,13 @@ async def issue_token(
     operator or a delegate acts for that cooperative.
     """
     response.headers.update(_NO_STORE)
+    settings = RegistrySettings.of(process.settings)
     match form.grant_type:
         case "password" if form.username and form.password:
             issued = await tokens.issue_to_account(
                 sessions,
-                seal,
-                RegistrySettings.of(process.settings),
+                sealer,
+                settings,
                 email=form.username,
                 password=form.password,
                 address=address,
@@ -102,13 +107,13 @@ async def issue_token(
         case "client_credentials":
             issued = await tokens.issue_to_client(
                 sessions,
-                seal,
-                RegistrySettings.of(process.settings),
+                sealer,
+                settings,
                 client_id=basic.username if basic else form.client_id,
                 secret=basic.password if basic else form.client_secret,
             )
         case token_exchange.TOKEN_EXCHANGE:
-            issued = await _exchanged(form, sessions, seal, process, foreign)
+            issued = await _exchange(form, sessions, sealer, process, foreign)
             return TokenOut(
                 access_token=issued.token,
                 expires_in=issued.seconds,
@@ -125,9 +130,10 @@ async def issue_token(
     return TokenOut(access_token=issued.token, expires_in=issued.seconds)
 
 
-async def _exchanged(
-    form: TokenForm, sessions: Sessions, seal: Seal, process: Process, foreign: Foreign
+async def _exchange(
+    form: TokenForm, sessions: Sessions, sealer: Seal, process: Process, foreign: Foreign
 ) -> tokens.IssuedToken:
+    settings = RegistrySettings.of(process.settings)
     if not form.subject_token or form.subject_token_type not in SUBJECT_TYPES:
         raise tokens.TokenRefused(
             "invalid_request",
@@ -136,12 +142,12 @@ async def _exchanged(
         )
     if form.on_behalf_of is None:
         return await token_exchange.issue_to_linked(
-            sessions, seal, RegistrySettings.of(process.settings), foreign, token=form.subject_token
+            sessions, sealer, settings, foreign, token=form.subject_token
         )
     return await token_exchange.issue_to_act_for(
         sessions,
-        seal,
-        RegistrySettings.of(process.settings),
+        sealer,
+        settings,
         process.verifier,
         token=form.subject_token,
         cooperative_id=form.on_behalf_of,
@@ -155,11 +161,11 @@ async def read_keys(session: Session, response: Response) -> KeysOut:
     return KeysOut(keys=await queries.published_keys(session))
 
 
+# Every other OAuth error is a 400 (RFC 6749, 5.2).
 _KINDS: Final[Mapping[str, Kind]] = {
     "invalid_client": Kind.UNAUTHENTICATED,
     "temporarily_unavailable": Kind.AWAY,
 }
-"""Whatever else is wrong is a 400 (RFC 6749, 5.2)."""
 _OAUTH_HEADERS: Final[Mapping[str, dict[str, str]]] = {
     "invalid_client": {"WWW-Authenticate": "Basic"},
     "temporarily_unavailable": {"Retry-After": "5"},
@@ -167,11 +173,11 @@ _OAUTH_HEADERS: Final[Mapping[str, dict[str, str]]] = {
 
 
 async def oauth_problem(_: Request, error: Exception) -> JSONResponse:
-    """A problem that is an OAuth error as well: both kinds of client understand it."""
+    """The answer to a refused token: a problem that is an OAuth error too (RFC 6749, 5.2)."""
     assert isinstance(error, tokens.TokenRefused)
     status = problems.STATUS[_KINDS.get(error.error, Kind.REFUSED)]
-    answer = problems.problem(status, error.error.replace("_", "-"), error.detail)
-    body = orjson.loads(answer.body)
+    problem = problems.problem(status, error.error.replace("_", "-"), error.detail)
+    body = orjson.loads(problem.body)
     body |= {"error": error.error, "error_description": error.detail}
     headers = dict(_NO_STORE)
     headers |= _OAUTH_HEADERS.get(error.error, {})

@@ -1,4 +1,4 @@
-"""People, partner institutions, and the programs that act for them."""
+"""Accounts of people, and the identities of other issuers that are linked to them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ClaimsDoNotFit(Invalid):
 
 
 class AccountState(StrEnum):
-    """A disabled account gets no more tokens; those it has end within ten minutes."""
+    """A disabled account gets no more tokens; those it has are good until they expire."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -71,7 +71,7 @@ class Account:
 
     @property
     def is_erased(self) -> bool:
-        """Its person was erased: nothing is left to be changed."""
+        """Whether its person was erased; such an account is never changed again."""
         return self.email_mark == self._erased_mark
 
     @property
@@ -80,20 +80,21 @@ class Account:
 
     @property
     def state(self) -> AccountState:
+        """Disabled once it has a time of that."""
         return AccountState.ENABLED if self.disabled_at is None else AccountState.DISABLED
 
     def disable(self, *, at: datetime) -> None:
-        """No token is issued to it any more."""
+        """Issue it no more tokens. Raises IllegalMove if it is disabled already."""
         self._require_move(AccountState.DISABLED)
         self.disabled_at = at
 
     def enable(self) -> None:
-        """It may sign in again, with the roles that it has."""
+        """Let it sign in again, with the roles that it has. Raises IllegalMove if it is enabled."""
         self._require_move(AccountState.ENABLED)
         self.disabled_at = None
 
     def erase(self, *, email_sealed: str, at: datetime) -> None:
-        """Nobody signs in with it any more; the id stays, for the audit names it."""
+        """Take everything of the person and every right; the id stays, for the audit names it."""
         self.email_sealed = email_sealed
         self.email_mark = self._erased_mark
         self.password_hash = ""
@@ -106,9 +107,9 @@ class Account:
 
 @dataclass(eq=False, kw_only=True)
 class LinkedIdentity:
-    """A subject of another issuer, who signs in there and is this account here.
+    """A subject of another issuer: whoever signs in there with it acts as this account here.
 
-    Some issuers use an e-mail for it: it is stored sealed, and found by its mark.
+    Some issuers use an e-mail as the subject, so it is stored sealed and found by its mark.
     """
 
     id: UUID
@@ -126,7 +127,11 @@ def check_claims(
     cooperatives: frozenset[UUID],
     partner: str | None,
 ) -> None:
-    """A role that acts for something names it: provinces, cooperatives or a partner."""
+    """Raise ClaimsDoNotFit unless there is a role and each has what it acts for.
+
+    Delegates act for provinces, the role cooperative for cooperatives, the role partner for a
+    partner. Unknown provinces are refused too.
+    """
     problems = [
         Problem("provinces", f"unknown province {code}")
         for code in sorted(provinces - {province.code for province in reference.provinces()})

@@ -29,7 +29,7 @@ class ApiClient:
     revoked_at: datetime | None = None
 
     def revoke(self, *, at: datetime) -> None:
-        """It gets no more tokens, for good."""
+        """Issue it no more tokens, for good. Raises ClientRevoked the second time."""
         if self.revoked_at is not None:
             raise ClientRevoked
         self.revoked_at = at

@@ -24,7 +24,7 @@ MOVES: dict[KeyState, set[KeyState]] = {
 
 @dataclass(eq=False, kw_only=True)
 class SigningKey:
-    """An Ed25519 key. The private part rests sealed."""
+    """An Ed25519 key: the public part as a JWK, the private part sealed."""
 
     kid: str
     public_jwk: dict[str, str]
@@ -34,7 +34,7 @@ class SigningKey:
     retired_at: datetime | None = None
 
     def retire(self, *, at: datetime) -> None:
-        """It signs no more; what it signed stays valid."""
+        """Sign no more with it; tokens that it signed stay valid. Raises IllegalMove if retired."""
         self._move_to(KeyState.RETIRED)
         self.retired_at = at
 

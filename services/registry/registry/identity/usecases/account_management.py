@@ -1,4 +1,4 @@
-"""What becomes of an account after it was made: other rights, another password, disabled."""
+"""Changes of an account: its rights, its password, disabling and enabling it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from shared.kernel.encryption.sealer import Sealer
 
 from ..domain.accounts import Account, check_claims
 from .accounts import (
-    claims_picture,
     email_marks,
     find_locked,
     refuse_last_operators,
     refuse_unknown,
+    rights_for_audit,
 )
-from .authorization import require_standing
+from .authorization import require_current_rights
 from .login_throttling import Attempt, delete_failures, note_failure, refuse_guessing, wait_for_turn
 from .passwords import check_password, hash_password, is_password
 
 
 class NotYourAccount(Forbidden):
-    """An account is the operators' business and its owner's."""
+    """An account is read and changed by operators and by its owner only."""
 
 
 class WrongPassword(Forbidden):
@@ -38,7 +38,7 @@ class WrongPassword(Forbidden):
 
 
 def require_account(caller: Principal, account_id: UUID) -> None:
-    """Operators may look at any account, everybody at their own."""
+    """Operators may look at any account, everybody at their own; raises NotYourAccount."""
     if not caller.has(Role.OPERATOR) and caller.subject != account_id:
         raise NotYourAccount
 
@@ -53,28 +53,30 @@ async def change_account(
     cooperatives: Iterable[UUID] | None = None,
     partner: str | None = None,
 ) -> Account:
-    """Operators give an account other rights; what is left out stays. Tokens follow in minutes.
+    """Give an account other rights; what is left out stays. Operators only.
 
-    Rights without their role are dropped: the partner of someone who is no partner any more.
+    What belongs to a role that the account no longer has is dropped: without the role partner, its
+    partner. Tokens that were issued before keep the old rights until they expire. Raises
+    ClaimsDoNotFit, NoSuchPartner, NotInTheRegister or LastOperator.
     """
     account = await _locked(session, caller, account_id)
-    before = claims_picture(account)
-    wanted = frozenset(roles if roles is not None else map(Role, account.roles))
+    before = rights_for_audit(account)
+    wanted = frozenset(map(Role, account.roles) if roles is None else roles)
     given = {
         "provinces": frozenset(account.provinces if provinces is None else provinces),
         "cooperatives": frozenset(account.cooperatives if cooperatives is None else cooperatives),
         "partner": account.partner if partner is None else partner,
     }
-    kept = _with_their_role(wanted, given)
-    check_claims(wanted, **kept)
-    await refuse_unknown(session, kept["partner"], kept["cooperatives"])
+    claims = _of_roles(wanted, given)
+    check_claims(wanted, **claims)
+    await refuse_unknown(session, claims["partner"], claims["cooperatives"])
     if Role.OPERATOR not in wanted:
         await refuse_last_operators(session, [account])
     account.roles = sorted(role.value for role in wanted)
-    account.provinces = sorted(kept["provinces"])
-    account.cooperatives = sorted(kept["cooperatives"])
-    account.partner = kept["partner"]
-    after = claims_picture(account)
+    account.provinces = sorted(claims["provinces"])
+    account.cooperatives = sorted(claims["cooperatives"])
+    account.partner = claims["partner"]
+    after = rights_for_audit(account)
     if before != after:
         audit.record(
             session,
@@ -88,7 +90,7 @@ async def change_account(
 
 
 async def disable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
-    """No more tokens for it. Operators only, and never the last of them."""
+    """Issue no more tokens to an account. Operators only; the last one can't be disabled."""
     account = await _locked(session, caller, account_id)
     await refuse_last_operators(session, [account])
     account.disable(at=now())
@@ -97,7 +99,7 @@ async def disable_account(session: AsyncSession, caller: Principal, account_id: 
 
 
 async def enable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
-    """It may sign in again. Operators only."""
+    """Let an account sign in again. Operators only."""
     account = await _locked(session, caller, account_id)
     account.enable()
     _record_state(session, caller, account)
@@ -107,7 +109,10 @@ async def enable_account(session: AsyncSession, caller: Principal, account_id: U
 async def reset_password(
     session: AsyncSession, sealer: Sealer, caller: Principal, account_id: UUID, *, password: str
 ) -> None:
-    """A new password for somebody who lost theirs; a lock-out ends. Operators only."""
+    """Set a new password for somebody who lost theirs, and end a lock-out. Operators only.
+
+    Raises WeakPassword if it is too short or too long.
+    """
     account = await _locked(session, caller, account_id)
     await _set_password(session, sealer, caller, account, password, action="password reset")
 
@@ -121,20 +126,21 @@ async def change_password(
     current: str,
     password: str,
 ) -> None:
-    """One's own password, by whoever knows the present one; guessing it here ends this way alone.
+    """Change one's own password, knowing the present one.
 
-    What strangers guess at sign-in keeps nobody from it who is signed in.
+    Raises WrongPassword, and TooManyFailures after `settings.sign_in_failures` wrong ones. What
+    strangers guess at sign-in does not count here; wrong passwords here count at sign-in only
+    towards the limit for all addresses together. No transaction is open while the present password
+    is checked.
     """
     async with sessions.begin() as session:
-        await require_standing(session, caller)
-        account = await find_locked(session, caller.subject)
+        account = await _locked_own(session, caller)
         marks = _marks(sealer, account)
-        attempt = Attempt(marks=marks, most_here=settings.sign_in_failures)
+        attempt = Attempt(marks=marks, limit_here=settings.sign_in_failures)
         await refuse_guessing(session, attempt)
     fits = await is_password(current, account.password_hash)
     async with sessions.begin() as session:
-        await require_standing(session, caller)
-        account = await find_locked(session, caller.subject)
+        account = await _locked_own(session, caller)
         await wait_for_turn(session, marks)
         await refuse_guessing(session, attempt)
         if fits:
@@ -165,7 +171,8 @@ def _marks(sealer: Sealer, account: Account) -> list[str]:
     return email_marks(sealer, sealer.open(account.email_sealed)["email"])
 
 
-def _with_their_role(roles: frozenset[Role], given: dict[str, Any]) -> dict[str, Any]:
+def _of_roles(roles: frozenset[Role], given: dict[str, Any]) -> dict[str, Any]:
+    """Of what an account acts for, that which one of its roles acts for."""
     return {
         "provinces": given["provinces"] if Role.DELEGATE in roles else frozenset(),
         "cooperatives": given["cooperatives"] if Role.COOPERATIVE in roles else frozenset(),
@@ -175,8 +182,14 @@ def _with_their_role(roles: frozenset[Role], given: dict[str, Any]) -> dict[str,
 
 async def _locked(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
     """The account, for an operator who still is one."""
-    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
+    await require_current_rights(session, caller, Role.OPERATOR, changing=account_id)
     return await find_locked(session, account_id)
+
+
+async def _locked_own(session: AsyncSession, caller: Principal) -> Account:
+    """The caller's own account, if it may still act."""
+    await require_current_rights(session, caller)
+    return await find_locked(session, caller.subject)
 
 
 def _record_state(session: AsyncSession, caller: Principal, account: Account) -> None:

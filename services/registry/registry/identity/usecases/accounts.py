@@ -28,11 +28,11 @@ from ..domain.accounts import (
     OperatorExists,
     check_claims,
 )
-from .authorization import require_standing
+from .authorization import require_current_rights
 from .login_throttling import wait_for_turn
 from .passwords import check_password, hash_password
 
-BOOTSTRAP_LOCK = 7_462
+OPERATORS_LOCK = 7_462
 
 
 async def create_account(
@@ -47,8 +47,12 @@ async def create_account(
     cooperatives: Iterable[UUID] = (),
     partner: str | None = None,
 ) -> Account:
-    """Only operators create accounts; what a role acts for has to exist."""
-    await require_standing(session, caller, Role.OPERATOR)
+    """Create an account. Operators only.
+
+    Raises WeakPassword, AccountExists, ClaimsDoNotFit, or NoSuchPartner and NotInTheRegister for
+    what a role is to act for and does not exist.
+    """
+    await require_current_rights(session, caller, Role.OPERATOR)
     wanted = frozenset(roles)
     check_claims(
         wanted,
@@ -68,7 +72,10 @@ async def create_account(
 async def bootstrap_operator(
     session: AsyncSession, sealer: Sealer, *, email: str, password: str
 ) -> Account:
-    """The first operator; refused as soon as there is one. Two consoles at once take turns."""
+    """Create the first operator. Raises OperatorExists once there is one, in any state.
+
+    Two consoles that try at once take turns.
+    """
     await lock_operators(session)
     operators = select(func.count()).where(models.account.c.roles.contains([Role.OPERATOR.value]))
     if await session.scalar(operators):
@@ -81,7 +88,11 @@ async def bootstrap_operator(
 
 
 async def refuse_last_operators(session: AsyncSession, accounts: Sequence[Account]) -> None:
-    """Somebody has to stay who can sign in: two operators who end each other take turns."""
+    """Raise LastOperator if no enabled operator is left without these accounts.
+
+    Call it before the accounts are disabled, erased or lose the role. Two operators who do so to
+    each other take turns.
+    """
     if not any(Role.OPERATOR.value in account.roles for account in accounts):
         return
     await lock_operators(session)
@@ -96,27 +107,27 @@ async def refuse_last_operators(session: AsyncSession, accounts: Sequence[Accoun
 
 
 async def lock_operators(session: AsyncSession) -> None:
-    """Whoever counts the operators waits for whoever is changing their number."""
-    await wait_for_lock(session, BOOTSTRAP_LOCK)
+    """Wait until no other transaction counts the operators or changes their number."""
+    await wait_for_lock(session, OPERATORS_LOCK)
 
 
 def email_mark(sealer: Sealer, email: str) -> str:
-    """What an account is found by; the mark of the newest key."""
-    return sealer.mark(spelled(email))
+    """The keyed digest that an account is found by, made with the newest key."""
+    return sealer.mark(normalized(email))
 
 
 def email_marks(sealer: Sealer, email: str) -> list[str]:
-    """What an account may be found by: one mark per key, the newest first."""
-    return sealer.marks(spelled(email))
+    """The digests that an account may be found by: one per key, that of the newest first."""
+    return sealer.marks(normalized(email))
 
 
-def spelled(email: str) -> str:
-    """An e-mail as it is marked and compared: whatever the case it was written in."""
+def normalized(email: str) -> str:
+    """An e-mail as it is marked and compared: without surrounding spaces, in one case."""
     return email.strip().casefold()
 
 
 async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) -> Account:
-    """The account that signs in with this e-mail."""
+    """The account that signs in with this e-mail. Raises NoSuchAccount."""
     wanted = models.account.c.email_mark.in_(email_marks(sealer, email))
     found = (await session.execute(select(Account).where(wanted))).scalar_one_or_none()
     if found is None:
@@ -125,7 +136,7 @@ async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) ->
 
 
 async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
-    """An account that is to be changed: not one whose person was erased."""
+    """An account with its row locked. Raises NoSuchAccount, also if its person was erased."""
     account = await session.get(Account, account_id, with_for_update=True)
     if account is None or account.is_erased:
         raise NoSuchAccount(f"there is no account {account_id}")
@@ -135,7 +146,7 @@ async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
 async def refuse_unknown(
     session: AsyncSession, partner: str | None, cooperatives: frozenset[UUID]
 ) -> None:
-    """What an account acts for has to exist."""
+    """Raise NoSuchPartner or NotInTheRegister for what an account is to act for and isn't there."""
     known = select(partner_models.partner.c.id).where(partner_models.partner.c.slug == partner)
     if partner is not None and await session.scalar(known) is None:
         raise NoSuchPartner(f"no partner {partner} is registered: register it first")
@@ -164,7 +175,7 @@ async def _new_account(
 
 
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
-    """One account per e-mail, also between processes of which each has another key first."""
+    """One account per e-mail, also between processes whose newest keys differ."""
     await wait_for_turn(session, marks)
     taken = select(models.account.c.id).where(models.account.c.email_mark.in_(marks))
     if await session.scalar(taken):
@@ -177,12 +188,12 @@ def _audit(session: AsyncSession, caller: Principal, account: Account) -> None:
         caller,
         action="account created",
         subject_id=account.id,
-        after=claims_picture(account),
+        after=rights_for_audit(account),
     )
 
 
-def claims_picture(account: Account) -> dict[str, Any]:
-    """What an account may do, as the audit shows it."""
+def rights_for_audit(account: Account) -> dict[str, Any]:
+    """What an account may do, as an audit row shows it."""
     return {
         "roles": account.roles,
         "provinces": account.provinces,

@@ -8,15 +8,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.partners.domain import NoSuchPartner
-from registry.partners.usecases import _find
+from registry.partners.queries import find_partner, partner_of_slug
 from shared.contracts.base import new_id, now
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 
 from ..domain.api_clients import ApiClient, NoSuchClient
-from .authorization import require_standing
+from .authorization import require_current_rights
 
 
 class AnotherPartner(Forbidden):
@@ -26,11 +25,13 @@ class AnotherPartner(Forbidden):
 async def create_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, label: str
 ) -> tuple[ApiClient, str]:
-    """Operators for any partner, a partner for itself; the secret is shown this once."""
-    await _require_partner_still(session, caller, slug)
-    partner = await _find(session, slug)
-    if partner is None:
-        raise NoSuchPartner(f"no partner {slug} is registered")
+    """Create a client: operators for any partner, a partner for itself.
+
+    Returns it with its secret, of which only a digest is stored. Raises AnotherPartner or
+    NoSuchPartner.
+    """
+    await _require_partner_on_record(session, caller, slug)
+    partner = await find_partner(session, slug)
     secret = secrets.token_urlsafe(32)
     client = ApiClient(
         id=new_id(),
@@ -53,9 +54,12 @@ async def create_api_client(
 async def revoke_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, client_id: UUID
 ) -> None:
-    """No more tokens for this client: operators for any partner, a partner for itself."""
-    await _require_partner_still(session, caller, slug, changing=client_id)
-    partner = await _find(session, slug)
+    """Issue no more tokens to a client: operators for any partner, a partner for its own.
+
+    Raises AnotherPartner, NoSuchClient, or ClientRevoked the second time.
+    """
+    await _require_partner_on_record(session, caller, slug, changing=client_id)
+    partner = await partner_of_slug(session, slug)
     client = await session.get(ApiClient, client_id, with_for_update=True)
     if partner is None or client is None or client.partner_id != partner.id:
         raise NoSuchClient(f"partner {slug} has no API client {client_id}")
@@ -70,19 +74,22 @@ async def revoke_api_client(
 
 
 def require_partner(caller: Principal, slug: str) -> None:
-    """The clients of a partner are the operators' business and its own."""
+    """Operators may look after the clients of any partner, a partner after its own.
+
+    Raises MissingRole or AnotherPartner; of the token only, see `require_current_rights`.
+    """
     caller.require(Role.OPERATOR, Role.PARTNER)
     if Role.OPERATOR not in caller.roles and caller.partner != slug:
         raise AnotherPartner
 
 
-async def _require_partner_still(
+async def _require_partner_on_record(
     session: AsyncSession, caller: Principal, slug: str, *, changing: UUID | None = None
 ) -> None:
     require_partner(caller, slug)
-    require_partner(await require_standing(session, caller, changing=changing), slug)
+    require_partner(await require_current_rights(session, caller, changing=changing), slug)
 
 
 def digest_secret(secret: str) -> str:
-    """The secret has 256 random bits, so a fast digest is as safe as a slow one."""
+    """SHA-256 of a secret, in hex. It has 256 random bits, so a slow digest would add nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a caller may do by now: a token says what was true up to ten minutes ago."""
+"""What a caller may do now: a token says what was true when it was issued, minutes ago."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ class RightsEnded(Forbidden):
     """Your rights ended after your token was issued: sign in again, or ask an operator."""
 
 
-async def require_standing(
+async def require_current_rights(
     session: AsyncSession, caller: Principal, *roles: Role, changing: UUID | None = None
 ) -> Principal:
-    """The caller as the record says now; refused if disabled, revoked, or without these roles.
+    """The caller with the rights on record now. Raises RightsEnded if disabled, revoked or
+    without these roles.
 
-    Whoever changes accounts or credentials asks this first. The accounts of the caller and of whom
-    it changes stay locked, in the order of their ids: of two who disable each other one is late.
+    Whatever changes accounts or credentials calls this first. It locks the rows of the caller and
+    of `changing`, in the order of their ids: of two who disable each other, one finds its rights
+    ended. The local operator has no row and is returned as given.
     """
     if roles:
         caller.require(*roles)
     if caller is LOCAL_OPERATOR:
         return caller
-    present = await _present(session, caller, {caller.subject, changing or caller.subject})
-    if present is None or (roles and not present.has(*roles)):
+    current = await _on_record(session, caller, {caller.subject, changing or caller.subject})
+    if current is None or (roles and not current.has(*roles)):
         raise RightsEnded
-    return present
+    return current
 
 
-async def _present(session: AsyncSession, caller: Principal, ids: set[UUID]) -> Principal | None:
+async def _on_record(session: AsyncSession, caller: Principal, ids: set[UUID]) -> Principal | None:
     account = (await _locked(session, Account, models.account.c.id, ids)).get(caller.subject)
     if account is not None:
         return principal_of(account) if account.disabled_at is None else None
@@ -62,7 +64,7 @@ async def _locked(
 
 
 def principal_of(account: Account) -> Principal:
-    """What the record lets an account do."""
+    """The account as a caller, with the rights on record; whether it is disabled does not count."""
     return Principal(
         subject=account.id,
         roles=frozenset(map(Role, account.roles)),

@@ -17,7 +17,7 @@ from shared.kernel.encryption.sealer import Sealer, Unreadable
 from .. import models
 from ..domain.accounts import Account, IdentityTaken, LinkedIdentity, NoSuchIdentity
 from .accounts import find_locked
-from .authorization import require_standing
+from .authorization import require_current_rights
 from .login_throttling import delete_failures, wait_for_turn
 
 
@@ -34,8 +34,12 @@ async def link_identity(
     issuer: str | None,
     subject: str,
 ) -> LinkedIdentity:
-    """Whoever signs in there as this subject is this account here. Operators only."""
-    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
+    """Let a subject of another issuer act as this account. Operators only.
+
+    Failures counted against the subject are deleted. Raises NoIssuer, NoSuchAccount or
+    IdentityTaken.
+    """
+    await require_current_rights(session, caller, Role.OPERATOR, changing=account_id)
     if not issuer:
         raise NoIssuer(field="issuer")
     await find_locked(session, account_id)
@@ -56,7 +60,7 @@ async def link_identity(
 
 
 async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
-    """Also when two operators link it at the same time."""
+    """A subject is linked once, also when two operators link it at the same time."""
     await wait_for_turn(session, marks)
     columns = models.linked_identity.c
     if await session.scalar(select(columns.id).where(columns.subject_mark.in_(marks))):
@@ -66,8 +70,8 @@ async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
 async def unlink_identity(
     session: AsyncSession, caller: Principal, account_id: UUID, identity_id: UUID
 ) -> None:
-    """That subject gets no more tokens here. Operators only."""
-    await require_standing(session, caller, Role.OPERATOR, changing=account_id)
+    """Issue no more tokens to a linked subject. Operators only. Raises NoSuchIdentity."""
+    await require_current_rights(session, caller, Role.OPERATOR, changing=account_id)
     identity = await session.get(LinkedIdentity, identity_id, with_for_update=True)
     if identity is None or identity.account_id != account_id:
         raise NoSuchIdentity
@@ -78,7 +82,7 @@ async def unlink_identity(
 async def delete_identities(
     session: AsyncSession, sealer: Sealer, account_ids: Iterable[UUID]
 ) -> None:
-    """Links of accounts that are erased, and the failures counted under them."""
+    """Delete what accounts are linked to, and the failures counted against those subjects."""
     table = models.linked_identity
     gone = delete(table).where(table.c.account_id.in_(account_ids))
     rows = await session.execute(
@@ -96,7 +100,7 @@ def _marks_of(sealer: Sealer, issuer: str, sealed: str, mark: str) -> list[str]:
 
 
 async def find_linked(session: AsyncSession, marks: Sequence[str]) -> Account | None:
-    """The account of a subject, disabled or not."""
+    """The account that a subject is linked to, disabled or not; None if it is linked to none."""
     columns = models.linked_identity.c
     query = (
         select(Account)
@@ -107,7 +111,7 @@ async def find_linked(session: AsyncSession, marks: Sequence[str]) -> Account | 
 
 
 def identity_marks(sealer: Sealer, issuer: str, subject: str) -> list[str]:
-    """What a link is found by and failures are counted by: one mark per key, the newest first."""
+    """The keyed digests that links are found and failures counted by: one per key, newest first."""
     return sealer.marks(f"identity\0{issuer}\0{subject}")
 
 

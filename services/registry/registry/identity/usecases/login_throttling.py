@@ -1,7 +1,8 @@
-"""Failed sign-ins are counted by whom they were for and by where they came from.
+"""Limits of failed sign-ins, counted by the e-mail or subject and by the address they came from.
 
-Few may come from one place, so that guessing ends; many more from all places together, so that
-whoever guesses elsewhere does not keep the owner out before that many.
+A low limit for one address ends guessing from there; a much higher one for all addresses together
+ends guessing from many. Whoever guesses from another address locks the owner out only by reaching
+the second.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .. import models
 
 FAILURES_COUNT_FOR: Final = timedelta(minutes=15)
 PROVEN: Final = "proven"
-"""The place of those who hold a genuine token of the person: where they are does not matter."""
+"""The place of attempts with a genuine token of the person, from whatever address."""
 
 _failures = models.sign_in_failure
 
@@ -41,19 +42,20 @@ class TooManyFailures(TooManyRequests):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """Whom somebody claims to be and from where, each by one mark per key, the newest first.
+    """Whom somebody claims to be and from where, each as one mark per key, the newest first.
 
-    So many may fail here, and so many everywhere; None: what happens elsewhere does not count.
+    `limit_here` failures may come from this place in 15 minutes, `limit_everywhere` from all places
+    together; None sets no limit for all.
     """
 
     marks: Sequence[str]
     places: Sequence[str] = (PROVEN,)
-    most_here: int
-    most_everywhere: int | None = None
+    limit_here: int
+    limit_everywhere: int | None = None
 
 
 async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
-    """Whoever is about to judge a guess waits until those before it are judged and noted.
+    """Wait until guesses that came before are judged and noted; until the transaction ends.
 
     Without it, guesses that come together would all be judged before the first one counts.
     """
@@ -62,38 +64,41 @@ async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
 
 
 async def refuse_guessing(session: AsyncSession, attempt: Attempt) -> None:
-    """The same for e-mails that nobody has: otherwise the refusal would show which exist."""
+    """Raise TooManyFailures if a limit is reached.
+
+    It counts for e-mails that no account has as well, for else a refusal would show which exist.
+    """
     recent = select(_failures.c.at).where(
         _failures.c.email_mark.in_(attempt.marks), _failures.c.at > now() - FAILURES_COUNT_FOR
     )
     here = recent.where(_failures.c.place.in_(attempt.places))
-    for failures, most in ((here, attempt.most_here), (recent, attempt.most_everywhere)):
-        if most is None:
+    for failures, limit in ((here, attempt.limit_here), (recent, attempt.limit_everywhere)):
+        if limit is None:
             continue
         latest = failures.order_by(_failures.c.at.desc())
         # The one that has to grow old before there is room for another.
-        decisive = await session.scalar(latest.offset(most - 1).limit(1))
+        decisive = await session.scalar(latest.offset(limit - 1).limit(1))
         if decisive is not None:
             raise TooManyFailures(decisive + FAILURES_COUNT_FOR)
 
 
 async def note_failure(session: AsyncSession, attempt: Attempt) -> None:
-    """One more, here."""
+    """Count one more failure of these marks from this place, under the newest key."""
     row = {"email_mark": attempt.marks[0], "place": attempt.places[0]}
     await session.execute(insert(_failures).values(row))
 
 
 async def delete_failures_here(session: AsyncSession, attempt: Attempt) -> None:
-    """Whoever signs in was the one who mistyped here; what came from elsewhere counts on."""
+    """Delete the failures from this place after a success; those from elsewhere still count."""
     theirs = _failures.c.email_mark.in_(attempt.marks) & _failures.c.place.in_(attempt.places)
     await session.execute(delete(_failures).where(theirs))
 
 
 async def delete_failures(session: AsyncSession, marks: Sequence[str]) -> None:
-    """A lock-out ends, wherever its failures came from."""
+    """Delete all failures of these marks, from any place; a lock-out ends."""
     await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
 
 
 async def delete_old_failures(session: AsyncSession) -> None:
-    """Those that count no more, whoever they were for: nobody else comes back to them."""
+    """Delete failures that are older than 15 minutes and count no more, whoever they were for."""
     await session.execute(delete(_failures).where(_failures.c.at < now() - FAILURES_COUNT_FOR))

@@ -10,48 +10,52 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from shared.errors import Invalid
 
-LEAST_LENGTH = 12
-MOST_LENGTH = 200
-AT_ONCE = 2
+MIN_LENGTH = 12
+MAX_LENGTH = 200
+HASHES_AT_ONCE = 2
 
 # 19 MiB, two passes: the least that OWASP advises, so that sign-ins fit a small container.
 _hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
 
 
 class WeakPassword(Invalid):
-    """The password is too short."""
+    """The password is too short or too long."""
 
 
 def check_password(password: str) -> None:
-    """Length is what counts; composition rules only make people write passwords down."""
-    if not LEAST_LENGTH <= len(password) <= MOST_LENGTH:
+    """Raise WeakPassword unless it has 12 to 200 characters.
+
+    There are no rules for its composition: they only make people write passwords down.
+    """
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise WeakPassword(
-            f"the password has {len(password)} characters: use {LEAST_LENGTH} to {MOST_LENGTH}",
+            f"the password has {len(password)} characters: use {MIN_LENGTH} to {MAX_LENGTH}",
             field="password",
         )
 
 
 async def hash_password(password: str) -> str:
-    async with _turn():
+    """The argon2id hash of a password, with its salt and its parameters."""
+    async with _hashing_slot():
         return await asyncio.to_thread(_hasher.hash, password)
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:
-    """Whether the password fits; without a hash it takes as long and says no."""
-    async with _turn():
-        fits = await asyncio.to_thread(_hasher.verify, password, password_hash or _nobody())
+    """Whether the password fits the hash; without a hash it takes as long and is False."""
+    async with _hashing_slot():
+        fits = await asyncio.to_thread(_hasher.verify, password, password_hash or _dummy_hash())
     return fits and password_hash is not None
 
 
 @cache
-def _nobody() -> str:
+def _dummy_hash() -> str:
     return _hasher.hash("nobody has this password")
 
 
 @cache
-def _turns(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-    return asyncio.Semaphore(AT_ONCE)
+def _hashing_slots(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    return asyncio.Semaphore(HASHES_AT_ONCE)
 
 
-def _turn() -> asyncio.Semaphore:
-    return _turns(asyncio.get_running_loop())
+def _hashing_slot() -> asyncio.Semaphore:
+    return _hashing_slots(asyncio.get_running_loop())

@@ -21,7 +21,7 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 
 from ..domain.accounts import Account
-from .authorization import RightsEnded, principal_of, require_standing
+from .authorization import RightsEnded, principal_of, require_current_rights
 from .identities import find_linked, identity_marks
 from .login_throttling import Attempt, delete_failures_here, note_failure, refuse_guessing
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
@@ -39,21 +39,18 @@ async def issue_to_linked(
 ) -> IssuedToken:
     """A token for the account that the subject of a foreign token is linked to.
 
-    Nobody without a genuine token gets as far as the database, so a lock-out hits only its owner.
-    The issuer is asked while no transaction is open.
+    Raises TokenRefused if the token is not genuine, its issuer is away, or the account is missing
+    or disabled; TooManyFailures after too many such attempts of the same subject. The foreign token
+    is verified first: only its owner can lock the subject out, and no transaction waits for the
+    issuer.
     """
     if issuer is None:
         raise TokenRefused(
             "invalid_request", "no other issuer is configured here (TAAWON_OIDC_ISSUER)"
         )
-    try:
-        subject = await issuer.verify(token)
-    except ForeignTokenRefused as error:
-        raise TokenRefused("invalid_request", error.detail) from None
-    except IssuerAway as error:
-        raise TokenRefused("temporarily_unavailable", error.detail) from None
+    subject = await _verified_subject(issuer, token)
     attempt = Attempt(
-        marks=identity_marks(sealer, issuer.issuer, subject), most_here=settings.sign_in_failures
+        marks=identity_marks(sealer, issuer.issuer, subject), limit_here=settings.sign_in_failures
     )
     async with sessions.begin() as session:
         await refuse_guessing(session, attempt)
@@ -66,8 +63,17 @@ async def issue_to_linked(
     raise TokenRefused("invalid_grant", _why_not(account))
 
 
+async def _verified_subject(issuer: ForeignIssuer, token: str) -> str:
+    try:
+        return await issuer.verify(token)
+    except ForeignTokenRefused as error:
+        raise TokenRefused("invalid_request", error.detail) from None
+    except IssuerAway as error:
+        raise TokenRefused("temporarily_unavailable", error.detail) from None
+
+
 def _why_not(account: Account | None) -> str:
-    """Whoever holds a genuine token may know what became of the own account."""
+    """Its owner proved who they are, so the state of the account may be named."""
     if account is None:
         return "this identity is linked to no account here: ask an operator to link it"
     return "the account is disabled: ask an operator"
@@ -84,42 +90,47 @@ async def issue_to_act_for(
 ) -> IssuedToken:
     """A token with which an operator or a delegate acts for one cooperative, in every service.
 
-    It ends no later than the one it was made from.
+    It expires no later than the token it was made from. Raises TokenRefused if that one is not ours
+    or its owner may not act for the cooperative, NotInTheRegister if there is no such cooperative.
     """
     try:
         caller = await verifier.verify(token)
     except DomainError as error:
         raise TokenRefused("invalid_request", error.detail) from None
     async with sessions.begin() as session:
-        present = await _present(session, caller)
-        columns = tables.cooperative.c
-        province = await session.scalar(
-            select(columns.province).where(columns.id == cooperative_id)
-        )
-        if province is None:
-            raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
-        _require_intermediary(present, cooperative_id, province)
-        claims = claims_of(present) | {"on_behalf_of": str(cooperative_id)}
+        current = await _on_record(session, caller)
+        province = await _province_of(session, cooperative_id)
+        _require_intermediary(current, cooperative_id, province)
+        claims = claims_of(current) | {"on_behalf_of": str(cooperative_id)}
         return await issue(
             session,
             sealer,
             settings,
-            subject=present.subject,
+            subject=current.subject,
             claims=claims,
             until=caller.expires_at,
         )
 
 
-async def _present(session: AsyncSession, caller: Principal) -> Principal:
+async def _province_of(session: AsyncSession, cooperative_id: UUID) -> str:
+    columns = tables.cooperative.c
+    query = select(columns.province).where(columns.id == cooperative_id)
+    province: str | None = await session.scalar(query)
+    if province is None:
+        raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+    return province
+
+
+async def _on_record(session: AsyncSession, caller: Principal) -> Principal:
     try:
-        return await require_standing(session, caller)
+        return await require_current_rights(session, caller)
     except RightsEnded:
         detail = "only an account that is enabled acts for others"
         raise TokenRefused("invalid_grant", detail) from None
 
 
-def _require_intermediary(present: Principal, cooperative_id: UUID, province: str) -> None:
+def _require_intermediary(current: Principal, cooperative_id: UUID, province: str) -> None:
     try:
-        present.acting_for(cooperative_id, province)
+        current.acting_for(cooperative_id, province)
     except Forbidden as error:
         raise TokenRefused("invalid_target", error.detail) from None

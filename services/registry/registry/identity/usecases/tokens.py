@@ -1,4 +1,4 @@
-"""Issues short-lived signed tokens to people and programs, and keeps the keys that sign them."""
+"""Issuing short-lived signed tokens to people and programs, and the keys that sign them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ OAuthError = Literal[
 
 
 class TokenRefused(DomainError):
-    """No token is issued."""
+    """No token is issued. `error` is the error code of OAuth (RFC 6749, 5.2; RFC 8693, 2.2.2)."""
 
     def __init__(self, error: OAuthError, detail: str) -> None:
         self.error = error
@@ -76,16 +76,18 @@ async def issue_to_account(
     password: str,
     address: str,
 ) -> IssuedToken:
-    """Unknown, disabled and wrong look the same, and take the same time.
+    """A token for whoever knows an e-mail and its password.
 
-    No transaction is open while the password is hashed. What came of it is shown only to whom the
-    failures noted meanwhile leave a guess: many at once get no more answers than one by one.
+    Raises TokenRefused, alike and after the same time for an unknown e-mail, a disabled account and
+    a wrong password; TooManyFailures when a limit is reached. No transaction is open while the
+    password is hashed. The limits are checked again afterwards, in turn: guesses that come at once
+    get no more answers than one by one.
     """
     attempt = Attempt(
         marks=email_marks(sealer, email),
         places=sealer.marks(address),
-        most_here=settings.sign_in_failures,
-        most_everywhere=settings.sign_in_failures_everywhere,
+        limit_here=settings.sign_in_failures,
+        limit_everywhere=settings.sign_in_failures_everywhere,
     )
     columns = models.account.c
     wanted = columns.email_mark.in_(attempt.marks), columns.disabled_at.is_(None)
@@ -104,20 +106,23 @@ async def issue_to_account(
     raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
 
 
-def claims_of(present: Principal) -> dict[str, Any]:
-    """What a token says of somebody, as the record stands now."""
+def claims_of(caller: Principal) -> dict[str, Any]:
+    """The claims of a token about this caller."""
     return {
-        "roles": sorted(present.roles),
-        "provinces": sorted(present.provinces),
-        "cooperatives": sorted(map(str, present.cooperatives)),
-        "partner": present.partner,
+        "roles": sorted(caller.roles),
+        "provinces": sorted(caller.provinces),
+        "cooperatives": sorted(map(str, caller.cooperatives)),
+        "partner": caller.partner,
     }
 
 
 async def issue_to_client(
     sessions: Sessions, sealer: Sealer, settings: RegistrySettings, *, client_id: str, secret: str
 ) -> IssuedToken:
-    """A client acts as its partner and as nothing else."""
+    """A token for an API client: it acts as its partner and as nothing else.
+
+    Raises TokenRefused, alike for an unknown client, a wrong secret and a revoked client.
+    """
     async with sessions.begin() as session:
         client, partner = await _find_client(session, client_id)
         digest = client.secret_digest if client else "0" * 64
@@ -136,7 +141,7 @@ async def issue_to_client(
 async def rotate_signing_key(
     session: AsyncSession, sealer: Sealer, caller: Principal
 ) -> SigningKey:
-    """A new key signs from now on; the old one stays published. Operators only."""
+    """Sign with a new key from now on; the old one stays published. Operators only."""
     caller.require(Role.OPERATOR)
     await _wait_for_turn(session)
     old = await _active(session)
@@ -164,8 +169,7 @@ async def issue(
     claims: dict[str, Any],
     until: datetime | None = None,
 ) -> IssuedToken:
-    """A token signed with the active key; it never lives longer than `until`."""
-    key = await _signing_key(session, sealer)
+    """A token signed with the active key, for `settings.token_seconds` or at most `until`."""
     issued_at = int(time.time())
     expires = issued_at + settings.token_seconds
     if until is not None:
@@ -180,10 +184,14 @@ async def issue(
         "jti": str(new_id()),
         **claims,
     }
+    key = await _signing_key(session, sealer)
+    return IssuedToken(token=_signed(sealer, key, body), seconds=expires - issued_at)
+
+
+def _signed(sealer: Sealer, key: SigningKey, claims: dict[str, Any]) -> str:
     private = OKPKey.import_key(sealer.open(key.private_sealed))
     header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
-    token = jwt.encode(header, body, private, [ALGORITHM])
-    return IssuedToken(token=token, seconds=expires - issued_at)
+    return jwt.encode(header, claims, private, [ALGORITHM])
 
 
 async def _find_client(

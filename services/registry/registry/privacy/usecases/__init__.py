@@ -1,1 +1,1 @@
-"""What becomes of a person's request."""
+"""Opening requests of persons, doing the registry's part, and recording answers."""

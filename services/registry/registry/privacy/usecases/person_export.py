@@ -1,4 +1,4 @@
-"""The registry's own part of what a person asks for."""
+"""What the registry itself does and finds for the request of a person."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from shared.contracts.registry import PersonAccessRequested
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.privacy.person_requests import Part, opened
 
-from .person_responses import drop_reports_about
+from .person_responses import delete_reports_before
 
 
 async def registry_part(
     session: AsyncSession, event: PersonRequested, sealer: Sealer | None
 ) -> Part:
-    """Contacts and accounts were changed when the request was opened: old reports are left."""
+    """For access what is stored; else only old reports are left to delete.
+
+    Contacts and accounts were erased or corrected when the request was opened.
+    """
     assert sealer is not None
     if isinstance(event, PersonAccessRequested):
         return await _held(session, event, sealer)
-    reports = await drop_reports_about(session, event)
+    reports = await delete_reports_before(session, event)
     return Part(
         counts={
             "cooperative": len(event.cooperatives),
@@ -56,7 +59,7 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer) -
 
 
 def _marks(sealer: Sealer, account: dict[str, Any]) -> list[str]:
-    """What failed sign-ins of the account are counted by."""
+    """The marks that failed sign-ins of the account are counted by."""
     emails = email_marks(sealer, account["email"]) if account["email"] else []
     known = (each for each in account["signs_in_with"] if "subject" in each)
     linked = (identity_marks(sealer, **each) for each in known)
@@ -83,7 +86,7 @@ async def _contacts(
 
 
 async def _linked(session: AsyncSession, account_id: UUID, sealer: Sealer) -> list[dict[str, Any]]:
-    """The identities of other issuers that are this account."""
+    """The identities of other issuers that are linked to the account."""
     linked = models.linked_identity.c
     query = select(linked.issuer, linked.subject_sealed).where(linked.account_id == account_id)
     return [

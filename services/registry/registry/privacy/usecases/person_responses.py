@@ -1,4 +1,4 @@
-"""What the services answer a person, and how long their reports are kept."""
+"""What services answer to requests of persons, and how long their reports are kept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from shared.contracts.persons import PersonAnswered, PersonRequested
 from .. import models
 from ..domain import NoSuchRequest, PersonRequest, RequestKind
 
-NOTHING: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed": None}
-"""Of a report that has gone; the counts stay."""
+NO_REPORT: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed": None}
+"""The columns of a response whose report was deleted; its counts stay."""
 
 
 async def record_response(session: AsyncSession, answer: PersonAnswered) -> None:
-    """Keep what a service answered; a repeat changes nothing."""
+    """Store what a service answered; a repeat changes nothing. Raises NoSuchRequest.
+
+    The answer of the last service completes the request.
+    """
     request = await session.get(PersonRequest, answer.request_id, with_for_update=True)
     if request is None:
         raise NoSuchRequest
     table = models.person_response
-    report = _alerted(answer) if await _may_keep(session, request) else NOTHING
+    report = _report_of(answer) if await _may_store(session, request) else NO_REPORT
     kept = await session.scalar(
         insert(table)
         .values(
@@ -43,8 +46,8 @@ async def record_response(session: AsyncSession, answer: PersonAnswered) -> None
         request.record_response(answer.service(), at=now())
 
 
-def _alerted(answer: PersonAnswered) -> dict[str, Any]:
-    """What the person is informed of."""
+def _report_of(answer: PersonAnswered) -> dict[str, Any]:
+    """What of an answer the person may be given: actions, records and the sealed report."""
     return {
         "actions": [action.model_dump(mode="json") for action in answer.actions],
         "records": [record.model_dump(mode="json") for record in answer.records],
@@ -52,8 +55,8 @@ def _alerted(answer: PersonAnswered) -> dict[str, Any]:
     }
 
 
-async def _may_keep(session: AsyncSession, request: PersonRequest) -> bool:
-    """A report that comes after the person was erased or corrected is not kept."""
+async def _may_store(session: AsyncSession, request: PersonRequest) -> bool:
+    """A report that comes after the person was erased or corrected is not stored."""
     later = select(models.person_request.c.id).where(
         _about_the_same(request),
         models.person_request.c.opened_at >= request.opened_at,
@@ -69,28 +72,31 @@ def _about_the_same(request: PersonRequest) -> Any:
     )
 
 
-async def drop_reports_about(session: AsyncSession, event: PersonRequested) -> int:
-    """Reports asked for before the person was erased or corrected; newer ones are right."""
+async def delete_reports_before(session: AsyncSession, event: PersonRequested) -> int:
+    """Delete reports that were requested before the person was erased or corrected.
+
+    Newer ones are right and stay. Returns how many were deleted.
+    """
     requests = models.person_request
     theirs = select(requests.c.id).where(
         requests.c.cooperative_ids.overlap(list(event.cooperative_ids))
         | requests.c.account_ids.overlap(list(event.account_ids)),
         requests.c.opened_at <= event.occurred_at,
     )
-    return await _drop(session, theirs)
+    return await _delete(session, theirs)
 
 
 async def delete_reports(session: AsyncSession, days: int) -> int:
-    """Reports of requests that were completed so many days ago."""
+    """Delete the reports of requests that were completed more than `days` ago; returns how many."""
     requests = models.person_request
     until = func.now() - timedelta(days=days)
-    return await _drop(session, select(requests.c.id).where(requests.c.completed_at < until))
+    return await _delete(session, select(requests.c.id).where(requests.c.completed_at < until))
 
 
-async def _drop(session: AsyncSession, requests: Select[UUID]) -> int:
+async def _delete(session: AsyncSession, requests: Select[UUID]) -> int:
     answers = models.person_response
-    reports = or_(*(answers.c[name] != value for name, value in NOTHING.items()))
-    dropped = await session.execute(
-        update(answers).where(answers.c.request_id.in_(requests), reports).values(NOTHING)
+    reports = or_(*(answers.c[name] != value for name, value in NO_REPORT.items()))
+    deleted = await session.execute(
+        update(answers).where(answers.c.request_id.in_(requests), reports).values(NO_REPORT)
     )
-    return int(dropped.rowcount)  # type: ignore[attr-defined]  # a cursor's
+    return int(deleted.rowcount)  # type: ignore[attr-defined]  # a cursor's

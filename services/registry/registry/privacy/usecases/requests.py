@@ -1,10 +1,10 @@
-"""Requests of persons: what the registry does at once, and what it asks of the others."""
+"""Requests of persons: the registry does its part at once and asks the other services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -17,8 +17,9 @@ from registry.identity.usecases.identities import delete_identities
 from registry.identity.usecases.login_throttling import delete_failures
 from registry.register.contact_sealing import seal_changed
 from registry.register.domain.cooperative import Cooperative, SealedContact
-from registry.register.models import rows, tables
-from registry.register.usecases.imports import hold_off_imports
+from registry.register.models import tables
+from registry.register.usecases.cooperatives import update_cooperative
+from registry.register.usecases.imports import block_imports
 from shared.contracts.base import new_id, now
 from shared.contracts.catalogue import ANSWERS
 from shared.kernel.auth.tokens import Principal, Role
@@ -26,10 +27,20 @@ from shared.kernel.data import audit
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 
+from .. import queries
 from ..domain import Ground, NothingToCorrect, PersonRequest, RequestKind
-from .person_lookup import Found, Who, email_in, opened, recognise
+from .person_lookup import (
+    FoundPerson,
+    PersonIdentifiers,
+    find_person,
+    readable_contact,
+    readable_email,
+)
 
 BY_PERSON: Final = "said by the person"
+
+Changed = tuple[UUID, str]
+"""A record that lost or got something of a person, and the action that its audit row names."""
 
 
 async def open_request(
@@ -37,24 +48,26 @@ async def open_request(
     sealer: Sealer,
     caller: Principal,
     kind: RequestKind,
-    who: Who,
+    identifiers: PersonIdentifiers,
     *,
     ground: Ground,
     reference: str,
     corrections: dict[str, str | None] | None = None,
 ) -> PersonRequest:
-    """Operators only. What the registry itself holds is changed in the same transaction.
+    """Open a request, do the registry's part and publish it, in one transaction. Operators only.
 
-    No import may be under way then: it would bring back the person that it has read already.
+    Raises NobodyNamed, NothingToCorrect, LastOperator, AccountExists if a corrected e-mail is
+    another account's, and RegisterInMotion while an import runs: it would write back the person
+    from rows that it has read already.
     """
     caller.require(Role.OPERATOR)
-    who.require_somebody()
+    identifiers.require_any()
     if (kind is RequestKind.RECTIFICATION) != bool(corrections):
         raise NothingToCorrect
     if kind is not RequestKind.ACCESS:
-        await hold_off_imports(session)
-    found = await recognise(session, sealer, who)
-    changed: list[tuple[UUID, str]] = []
+        await block_imports(session)
+    found = await find_person(session, sealer, identifiers)
+    changed: list[Changed] = []
     if kind is RequestKind.ERASURE:
         changed = await _erase(session, sealer, found)
     elif corrections:
@@ -72,14 +85,21 @@ async def open_request(
     )
     session.add(request)
     outbox.add(session, event)
+    _audit(session, caller, request, changed)
+    return request
+
+
+def _audit(
+    session: AsyncSession, caller: Principal, request: PersonRequest, changed: Iterable[Changed]
+) -> None:
     audit.record(
         session,
         caller,
-        action=f"{kind} of a person requested",
+        action=f"{request.kind} of a person requested",
         subject_id=request.id,
         after={
-            "ground": ground,
-            "reference": reference,
+            "ground": request.ground,
+            "reference": request.reference,
             "cooperatives": [str(each) for each in request.cooperative_ids],
             "accounts": [str(each) for each in request.account_ids],
         },
@@ -87,14 +107,23 @@ async def open_request(
     for record_id, action in changed:
         after = {"request_id": str(request.id)}
         audit.record(session, caller, action=action, subject_id=record_id, after=after)
-    return request
 
 
-async def _erase(session: AsyncSession, sealer: Sealer, found: Found) -> list[tuple[UUID, str]]:
-    """The ids stay, for the audit names them and no longer leads to anybody.
+async def hand_out_report(
+    session: AsyncSession, sealer: Sealer, caller: Principal, request_id: UUID, *, days: int
+) -> dict[str, Any]:
+    """Everything that is held on the person; that it was handed out is audited. Operators only.
 
-    Answered is what its rows say: which record lost something of a person, never the values.
+    Raises NoReport before all services have answered, and `days` after they have.
     """
+    caller.require(Role.OPERATOR)
+    report = await queries.compose_report(session, sealer, request_id, days=days)
+    audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
+    return report
+
+
+async def _erase(session: AsyncSession, sealer: Sealer, found: FoundPerson) -> list[Changed]:
+    """Erase accounts and contacts. The ids stay: the audit names them, and they lead to nobody."""
     await refuse_last_operators(session, found.accounts)
     for account in found.accounts:
         account.erase(email_sealed=sealer.seal({}), at=now())
@@ -113,19 +142,19 @@ async def _correct(
     cooperatives: Sequence[Cooperative],
     accounts: Sequence[Account],
     corrections: dict[str, str | None],
-) -> list[tuple[UUID, str]]:
+) -> list[Changed]:
     changed = []
     for cooperative in cooperatives:
         before = cooperative.entry.contact
-        known = opened(sealer, before.sealed if before else None)
+        known = readable_contact(sealer, before.sealed if before else None)
         contact = seal_changed(sealer, before, replace(known, **corrections))
         await _settle(session, cooperative, contact)
         changed.append((cooperative.id, "contact corrected"))
     email = corrections.get("email")
     for account in accounts if email else ():
         assert email is not None
-        old = email_in(sealer, account.email_sealed)
-        await _refuse_of_another(session, account, email_marks(sealer, email))
+        old = readable_email(sealer, account.email_sealed)
+        await _refuse_taken_email(session, account, email_marks(sealer, email))
         account.email_sealed = sealer.seal({"email": email})
         account.email_mark = email_mark(sealer, email)
         await _delete_failures(session, sealer, {old} if old else set())
@@ -134,7 +163,7 @@ async def _correct(
     return changed
 
 
-async def _refuse_of_another(session: AsyncSession, account: Account, marks: list[str]) -> None:
+async def _refuse_taken_email(session: AsyncSession, account: Account, marks: list[str]) -> None:
     columns = models.account.c
     taken = select(columns.id).where(columns.email_mark.in_(marks), columns.id != account.id)
     if await session.scalar(taken):
@@ -150,20 +179,18 @@ async def _delete_failures(session: AsyncSession, sealer: Sealer, emails: Iterab
 async def _settle(
     session: AsyncSession, cooperative: Cooperative, contact: SealedContact | None
 ) -> None:
-    """From now on the person decides and no register file: the old one names them still."""
+    """Replace a contact for good: register files that still name the person don't change it."""
     event = cooperative.settle_contact(contact, source=BY_PERSON, at=now())
-    table = tables.cooperative
-    await session.execute(
-        update(table)
-        .where(table.c.id == cooperative.id)
-        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
-    )
+    await update_cooperative(session, cooperative)
     if event is not None:
         outbox.add(session, event)
 
 
 async def release_contact(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> None:
-    """Let register files say the contact of a cooperative again: somebody else is it now."""
+    """Let register files set the contact of a cooperative again, for it is somebody else now.
+
+    Operators only. Nothing happens if the contact is not settled.
+    """
     caller.require(Role.OPERATOR)
     table = tables.cooperative
     released = await session.scalar(

@@ -1,4 +1,4 @@
-"""What goes in and out of the cooperative routes."""
+"""Bodies of the cooperative routes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..queries import Grouping
 from ..register_file import cells
 from ..register_file.findings import WrongCell
 
-Members = Annotated[int, Field(ge=0, le=cells.MOST_MEMBERS)]
+Members = Annotated[int, Field(ge=0, le=cells.MAX_MEMBERS)]
 REQUIRED: Final = ("court", "local_register_no", "province", "applicant_type", "legal_status")
 NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
 
@@ -34,7 +34,7 @@ _READERS: Final[dict[str, Callable[[str], str]]] = {
     "phone": cells.phone,
     "email": cells.email,
 }
-"""The same rules as for files, so that API and import accept the same."""
+"""The readers of register files, so that API and import accept the same."""
 
 
 class ContactIn(BaseModel):
@@ -48,7 +48,7 @@ class ContactIn(BaseModel):
 
 
 class ChangesIn(BaseModel):
-    """Fields of a cooperative with where they come from."""
+    """The fields of a cooperative to be changed, and where the values come from."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,14 +79,17 @@ class ChangesIn(BaseModel):
     as_of_on: PastDay | None = Field(default=None, description="The day as of which they are true.")
 
     @model_validator(mode="after")
-    def _what_has_to_be_known_stays_known(self) -> Self:
+    def _needed_values_stay_known(self) -> Self:
         for name in NOT_NULL:
             if name in self.model_fields_set and getattr(self, name) is None:
                 raise ValueError(f"{name} can't be made unknown: give a value or leave it out")
         return self
 
     def cleaned(self) -> tuple[dict[str, Any], dict[str, str | None]]:
-        """The given fields as the domain wants them, and the given parts of the contact."""
+        """The given fields as the domain takes them, and the given parts of the contact.
+
+        Raises Invalid with all fields that can't be read.
+        """
         given = {
             name: getattr(self, name)
             for name in self.model_fields_set - {"contact", "source", "as_of_on"}
@@ -103,32 +106,33 @@ class ChangesIn(BaseModel):
         return read
 
     def origin(self) -> dict[str, Any]:
-        """Source and as-of day, where given."""
+        """The source of the values and the day as of which they are true, where given."""
         both = {"source": self.source, "as_of_on": self.as_of_on}
         return {name: value for name, value in both.items() if value is not None}
 
 
 class CooperativeIn(ChangesIn):
-    """A new cooperative: court, number in the local register, province and a name are needed."""
+    """A new cooperative. Needed are court, number in the local register, province and a name."""
 
     court: Text
     local_register_no: Text
     province: Text
 
 
-def _read(given: dict[str, Any], place: str, problems: list[Problem]) -> dict[str, Any]:
+def _read(given: dict[str, Any], prefix: str, problems: list[Problem]) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name, value in given.items():
         reader = _READERS.get(name)
         try:
             read[name] = reader(value) if reader and value is not None else value
         except WrongCell as error:
-            remedy = f": {error.suggestion}" if error.suggestion else ""
-            problems.append(Problem(place + name, f"{error.reason}{remedy}"))
+            problems.append(Problem(prefix + name, str(error)))
     return read
 
 
 class ContactOut(BaseModel):
+    """The contact of a cooperative in clear."""
+
     president: str | None
     phone: str | None
     email: str | None
@@ -175,11 +179,14 @@ class CooperativeOut(BaseModel):
 
     @classmethod
     def of(cls, row: Row, contact: Contact | None) -> Self:
+        """A row of the register; `contact` is None for those who may not see it."""
         shown = ContactOut(**asdict(contact)) if contact else None
         return cls.model_validate({**row, "cooperative_id": row["id"], "contact": shown})
 
 
 class TotalOut(BaseModel):
+    """Counts of cooperatives, of those of women only, and of members as far as they are known."""
+
     code: str | None = None
     cooperatives: int
     members: int
@@ -189,7 +196,7 @@ class TotalOut(BaseModel):
 
 
 class TotalsOut(BaseModel):
-    """One item, or one per group; a group whose code is null is unknown."""
+    """One item, or one per group; the group with code null has an unknown value."""
 
     by: Grouping | None
     items: list[TotalOut]

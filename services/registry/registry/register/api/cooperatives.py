@@ -34,7 +34,7 @@ def filters(
         str | None, Query(max_length=100, description="Words of the name, in any script.")
     ] = None,
 ) -> queries.Filters:
-    """Codes have to exist: a wrong one would look like an empty list."""
+    """Filters of the query; unknown codes are refused, for they would look like an empty list."""
     return queries.Filters(
         region=reference.region(region).code if region else None,
         province=reference.province(province).code if province else None,
@@ -50,35 +50,38 @@ Filter = Annotated[queries.Filters, Depends(filters)]
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def register_cooperative(
-    body: CooperativeIn, session: Session, caller: Caller, seal: Seal, response: Response
+    body: CooperativeIn, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> CooperativeOut:
-    """Operators, and delegates within their provinces."""
+    """Enter a cooperative by hand. Operators, and delegates within their provinces."""
     values, contact = body.cleaned()
     cooperative = await cooperatives.register_cooperative(
         session,
-        seal,
+        sealer,
         caller,
         Entry(**values),
         contact=Contact(**contact),
         **body.origin(),
     )
     response.headers["Location"] = f"/cooperatives/{cooperative.id}"
-    return _shown(cooperative_values(cooperative), caller, seal)
+    return _shown(cooperative_values(cooperative), caller, sealer)
 
 
 @router.get("")
 async def list_cooperatives(
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     narrowed: Filter,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[CooperativeOut]:
-    """Pages in a fixed order; contacts only for operators and delegates of the province."""
+    """List cooperatives in the order of ids.
+
+    Contacts are shown to operators and delegates of the province only.
+    """
     last = decode_cursor(after, UUID)[0] if after else None
     rows = await queries.list_cooperatives(session, narrowed, after=last, limit=limit)
-    shown = [_shown(row, caller, seal) for row in rows[:limit]]
+    shown = [_shown(row, caller, sealer) for row in rows[:limit]]
     cursor = encode_cursor(str(rows[limit - 1]["id"])) if len(rows) > limit else None
     return Page(items=shown, next=cursor)
 
@@ -87,19 +90,19 @@ async def list_cooperatives(
 async def total(
     session: Session, caller: Caller, narrowed: Filter, by: queries.Grouping | None = None
 ) -> TotalsOut:
-    """How many cooperatives and members; unknown counts add nothing."""
+    """Count cooperatives and members, in all or by group; unknown counts add nothing."""
     rows = await queries.total(session, narrowed, by=by)
     return TotalsOut(by=by, items=[TotalOut.model_validate(dict(row)) for row in rows])
 
 
 @router.get("/{cooperative_id}")
 async def read_cooperative(
-    cooperative_id: UUID, session: Session, caller: Caller, seal: Seal, response: Response
+    cooperative_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> CooperativeOut:
-    """One cooperative; the ETag is its version."""
+    """Read a cooperative; the ETag is its version."""
     row = await queries.find_cooperative(session, cooperative_id)
     response.headers["ETag"] = f'"{row["version"]}"'
-    return _shown(row, caller, seal)
+    return _shown(row, caller, sealer)
 
 
 @router.patch("/{cooperative_id}")
@@ -108,15 +111,17 @@ async def change_cooperative(
     body: ChangesIn,
     session: Session,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     response: Response,
     expected: Expected,
 ) -> CooperativeOut:
-    """Only the fields that are given change; null makes a value unknown."""
+    """Change the given fields; null makes a value unknown. Operators, and delegates of both the
+    old and the new province.
+    """
     values, contact = body.cleaned()
     cooperative = await cooperatives.change_cooperative(
         session,
-        seal,
+        sealer,
         caller,
         cooperative_id,
         changes=values,
@@ -125,12 +130,12 @@ async def change_cooperative(
         **body.origin(),
     )
     response.headers["ETag"] = f'"{cooperative.version}"'
-    return _shown(cooperative_values(cooperative), caller, seal)
+    return _shown(cooperative_values(cooperative), caller, sealer)
 
 
-def _shown(row: tables.Row, caller: Principal, seal: Sealer) -> CooperativeOut:
-    is_theirs = caller.has(Role.OPERATOR) or (
+def _shown(row: tables.Row, caller: Principal, sealer: Sealer) -> CooperativeOut:
+    sees_contact = caller.has(Role.OPERATOR) or (
         caller.has(Role.DELEGATE) and row["province"] in caller.provinces
     )
-    contact = contact_sealing.open_contact(seal, row["contact_sealed"]) if is_theirs else None
+    contact = contact_sealing.open_contact(sealer, row["contact_sealed"]) if sees_contact else None
     return CooperativeOut.of(row, contact)

@@ -1,4 +1,4 @@
-"""Importing a register file, with progress as it goes."""
+"""Importing a register file over HTTP, with progress as it goes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..usecases import imports
 
 router = APIRouter(prefix="/imports", tags=["imports"])
 
-IN_MEMORY = 1024 * 1024
+MAX_BYTES_IN_MEMORY = 1024 * 1024
 
 
 class NotCsv(ForeignFormat):
@@ -35,9 +35,9 @@ class NotCsv(ForeignFormat):
 
 
 class ImportOut(BaseModel):
-    """Counts of an import and the first 1,000 things that were wrong.
+    """Counts of an import and the first 1,000 problems in its file.
 
-    Those are kept for as long as reports on persons, 30 days unless set otherwise.
+    The problems are kept for as long as reports on persons, 30 days unless set otherwise.
     """
 
     import_id: UUID
@@ -56,23 +56,27 @@ class ImportOut(BaseModel):
 
     @classmethod
     def of(cls, report: RegisterImport) -> ImportOut:
+        """The report of an import."""
         names = cls.model_fields.keys() - {"import_id"}
         return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
 
 
-async def received(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
-    """The whole file first: no transaction waits for a slow sender. Closed after the answer."""
+async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
+    """The uploaded file, whole, so that no transaction waits for a slow sender. Operators only.
+
+    It is closed after the response. Raises NotCsv for another type of content.
+    """
     caller.require(Role.OPERATOR)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
         raise NotCsv
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as upload:
+    with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as upload:
         async for chunk in request.stream():
             upload.write(chunk)
         upload.seek(0)
         yield upload  # type: ignore[misc]  # it reads like any binary file
 
 
-Upload = Annotated[BinaryIO, Depends(received)]
+Upload = Annotated[BinaryIO, Depends(uploaded_file)]
 
 
 @router.post(
@@ -87,31 +91,32 @@ async def import_register(
     upload: Upload,
     sessions: Sessions,
     caller: Caller,
-    seal: Seal,
+    sealer: Seal,
     source: Annotated[
         str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
     ] = "upload",
     as_of_on: PastDay | None = None,
 ) -> StreamingResponse:
-    """Operators only. The answer is one JSON line per batch, then a line with the report.
+    """Import a register file. Operators only.
 
-    What makes the file unreadable from the start is a 422; later it is in the report.
+    The response has one JSON line per batch, then a line with the report. A file that can't be read
+    from the start is a 422; one that can't be read on later has that in its report.
     """
     steps = imports.import_register(
-        sessions, seal, caller, lines_of(upload), source=source, as_of_on=as_of_on
+        sessions, sealer, caller, lines_of(upload), source=source, as_of_on=as_of_on
     )
     first = await anext(steps)
-    return StreamingResponse(_alerted(first, steps), media_type="application/x-ndjson")
+    return StreamingResponse(_progress_lines(first, steps), media_type="application/x-ndjson")
 
 
 @router.get("/{import_id}")
 async def read_import(import_id: UUID, session: Session, caller: Caller) -> ImportOut:
-    """Operators only."""
+    """Read the report of an import. Operators only."""
     caller.require(Role.OPERATOR)
     return ImportOut.of(await queries.find_import(session, import_id))
 
 
-async def _alerted(
+async def _progress_lines(
     first: imports.Progress, steps: AsyncGenerator[imports.Progress]
 ) -> AsyncIterator[bytes]:
     step = first

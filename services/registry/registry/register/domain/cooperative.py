@@ -1,4 +1,4 @@
-"""A cooperative as the register knows it, with where each value comes from."""
+"""A cooperative as the register has it, with the source of each value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AlreadyRegistered(Conflict):
 
 
 class Governance(StrEnum):
-    """The law knows two forms: a board with a chair, or one or several managers."""
+    """Who runs a cooperative: a board with a chair, or one or several managers (law 112-12)."""
 
     BOARD = "board"
     MANAGERS = "managers"
@@ -32,14 +32,14 @@ class Governance(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contact:
-    """Whom to reach, in clear: personal data that is sealed before it is stored or sent."""
+    """The person to reach, in clear. Sealed before it is stored or sent."""
 
     president: str | None = None
     phone: str | None = None
     email: str | None = None
 
     def clear_values(self) -> dict[str, str]:
-        """What is known, as it is sealed."""
+        """The values that are known, by name, as they are sealed."""
         pairs = (("president", self.president), ("phone", self.phone), ("email", self.email))
         return {name: value for name, value in pairs if value}
 
@@ -54,9 +54,10 @@ class SealedContact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What the register says of one cooperative; two equal entries say the same.
+    """What the register says of one cooperative; entries are equal if they say the same.
 
-    The court and the number in its local register identify it: the ICE may be missing for years.
+    The court and the number in its local register identify it. The ICE can't, for it may be missing
+    for years.
     """
 
     court: str
@@ -85,15 +86,16 @@ class Entry:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The same for every spelling of the same court and number."""
+        """Court and number, the same for every spelling of them."""
         return identity_of(self.court, self.local_register_no)
 
     @property
     def region(self) -> str:
+        """The code of the region that the province lies in."""
         return reference.region_of(self.province)
 
     def differences(self, other: Entry) -> tuple[str, ...]:
-        """Names of the fields in which the other entry says something else."""
+        """The names of the fields that differ from the other entry."""
         return tuple(
             item.name
             for item in fields(self)
@@ -113,12 +115,12 @@ def _folded_court(court: str) -> str:
 
 @dataclass(eq=False, kw_only=True)
 class Cooperative:
-    """An entry with its version. `provenance` holds the source of values newer than the rest.
+    """An entry with its version and its sources.
 
-    `import_id` is the import that entered it; none entered what came by hand.
-
-    The authority is the court and the central register: this is a copy, and each value says where
-    it was copied from and as of which day.
+    The court and the central register are the authority. This is a copy, and each value says where
+    it was copied from and as of which day: `provenance` for values changed by hand, by field, else
+    `source` and `as_of_on`. `import_id` is the import that entered it, None if it was entered by
+    hand. Once `contact_settled_at` is set, register files no longer change the contact.
     """
 
     id: UUID
@@ -134,7 +136,7 @@ class Cooperative:
     def register(
         cls, entry: Entry, *, id: UUID, source: str, as_of_on: date
     ) -> tuple[Cooperative, CooperativeRegistered]:
-        """Enter it by hand."""
+        """Enter it by hand, as version 1. Raises Invalid if its values contradict each other."""
         _refuse_contradictions(entry)
         cooperative = cls(id=id, version=1, entry=entry, source=source, as_of_on=as_of_on)
         return cooperative, CooperativeRegistered(
@@ -142,7 +144,10 @@ class Cooperative:
         )
 
     def change(self, entry: Entry, *, source: str, as_of_on: date) -> CooperativeChanged | None:
-        """Say what the register says now; nothing is published when it said so already."""
+        """Take over what the register says now. None, and no new version, if nothing differs.
+
+        Raises Invalid if the new values contradict each other.
+        """
         changed = self.entry.differences(entry)
         if not changed:
             return None
@@ -158,21 +163,23 @@ class Cooperative:
     def settle_contact(
         self, contact: SealedContact | None, *, source: str, at: datetime
     ) -> CooperativeChanged | None:
-        """The person had it erased or corrected: from now on no register file changes it."""
+        """Replace the contact as its person asked; from now on no register file changes it."""
         self.contact_settled_at = at
         return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
 
     def record(self) -> CooperativeRecord:
-        """What other services receive."""
+        """The cooperative as events carry it."""
         return record_of(self.entry, self.entry.contact, id=self.id, version=self.version)
 
 
 def record_of(
     entry: Entry, contact: SealedContact | None, *, id: UUID, version: int
 ) -> CooperativeRecord:
-    """The part of an entry that crosses the broker; the contact only as ciphertext."""
-    # Not validated again: the API and the import did, and for thousands of records it costs more
-    # than reading the file.
+    """The part of an entry that events carry; the contact only as ciphertext.
+
+    It is not validated: the API and the import did that, and validating thousands of records costs
+    more than reading their file.
+    """
     return CooperativeRecord.model_construct(
         cooperative_id=id,
         version=version,
@@ -197,7 +204,9 @@ def record_of(
 
 
 def contradictions(entry: Entry) -> list[Problem]:
-    """Counts that can't be true together, and names that are missing in both languages."""
+    """What is wrong with an entry as a whole: counts that can't be true together, a commune of
+    another province, no name in either language.
+    """
     problems = [
         Problem(name, f"{value} is more than members_total ({entry.members_total})")
         for name, value in (
@@ -219,9 +228,9 @@ def _union_contradictions(entry: Entry) -> list[Problem]:
     either, women, youth = entry.members_women_or_youth, entry.members_women, entry.members_youth
     if either is None:
         return []
-    name, least = "members_women_or_youth", max(women or 0, youth or 0)
-    if either < least:
-        return [Problem(name, f"{either} is less than the women or the youth alone ({least})")]
+    name, minimum = "members_women_or_youth", max(women or 0, youth or 0)
+    if either < minimum:
+        return [Problem(name, f"{either} is less than the women or the youth alone ({minimum})")]
     if women is not None and youth is not None and either > women + youth:
         return [Problem(name, f"{either} is more than women and youth together ({women + youth})")]
     return []

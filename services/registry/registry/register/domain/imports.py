@@ -1,4 +1,4 @@
-"""One reading of a register file: what was read, what went in, what was wrong."""
+"""One import of a register file: what was read, what was written, what was wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.errors import Conflict, NotFound
 from shared.lifecycle import refuse_unless_allowed
 
 PROBLEMS_KEPT = 1_000
-"""A report keeps this many problems; the counts are always whole."""
+"""How many problems a report keeps; its counts include all."""
 
 
 class NoSuchImport(NotFound):
@@ -27,7 +27,7 @@ class RegisterInMotion(Conflict):
 
 
 class ImportState(StrEnum):
-    """Running until the file ends; interrupted when its process died, and then read again."""
+    """Running until the file ends or can't be read on; interrupted if its process died."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -45,7 +45,7 @@ MOVES: dict[ImportState, set[ImportState]] = {
 
 @dataclass(eq=False, kw_only=True)
 class RegisterImport:
-    """Counts grow with every batch, in the transaction of the batch."""
+    """The report of an import. Its counts grow in the transaction of each batch."""
 
     id: UUID
     source: str
@@ -62,23 +62,24 @@ class RegisterImport:
     problems: list[dict[str, str | int | None]] = field(default_factory=list)
 
     def count(self, *, added: int, changed: int, unchanged: int) -> None:
-        """A batch went in."""
+        """Count the rows of a batch that was written."""
         self.rows_added += added
         self.rows_changed += changed
         self.rows_unchanged += unchanged
         self.events += 1 if added or changed else 0
 
     def finish(self, *, at: datetime) -> None:
+        """The file was read to its end."""
         self._move_to(ImportState.FINISHED)
         self.finished_at = at
 
     def refuse(self, reason: str, *, at: datetime) -> None:
-        """The file can't be read on; what went in before stays."""
+        """The file can't be read on; the rows written before stay."""
         self._move_to(ImportState.REFUSED)
         self.refusal, self.finished_at = reason, at
 
     def interrupt(self, *, at: datetime) -> None:
-        """Its process is gone: whoever holds the lock now knows that."""
+        """Its process has died, as whoever holds the lock of imports now can tell."""
         self._move_to(ImportState.INTERRUPTED)
         self.finished_at = at
 

@@ -1,4 +1,4 @@
-"""Draws a made-up register that adds up to the published figures, for demos, tests and benchmarks.
+"""A made-up register that adds up to the published figures, for demos, tests and benchmarks.
 
 Published figures, kept exactly for the default count and in proportion for any other:
 - end of November 2025: 65,315 cooperatives, 788,969 members, 272,583 women and 18,036 young members
@@ -10,17 +10,13 @@ Published figures, kept exactly for the default count and in proportion for any 
 - 1,500 youth cooperatives (lavieeco.com, 2023); 15 % inactive (maghress.com, for 2010);
 - population of the 75 provinces: census of 2024, Haut-Commissariat au Plan.
 
-Everything else is an assumption, and `figures` says so next to each number. The one that matters
-for sums: a published total is the total of what the register knows. A cooperative whose count is
-unknown has an empty cell and adds nothing, so each column of the file sums to its published total
-and no remainder is hidden. What is unknown is drawn before the counts are, hence without bias.
+Everything else is an assumption, as `figures` says beside its numbers. One of them matters for
+sums: a published total is the total of known values. A cooperative whose count is unknown has an
+empty cell and adds nothing, so each column of the file adds up to its published total. Which values
+are unknown is drawn before the values are, so it does not depend on them.
 
 The file is the same, byte for byte, for the same count and seed under the locked numpy.
 Every row is marked: `is_test_data` is "yes", `consent_source` is "generated test data", phones lie
 in +212 600 xxxxxx, e-mails under .example, ICE numbers start with 99 and presidents are numbered.
 Morocco reserves no telephone numbers for fiction, so never send to a row that carries the mark.
 """
-
-from .register import COLUMNS, generate_rows, write_register
-
-__all__ = ["COLUMNS", "generate_rows", "write_register"]

@@ -1,4 +1,4 @@
-"""Draws the columns of the register as arrays whose sums are exact."""
+"""Drawing columns of the register as arrays whose sums are exact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Members:
-    """Counts of members and, next to each, whether the register knows it."""
+    """Counts of members by cooperative, and whether the register knows each count."""
 
     women_only: Flags
     total: Numbers
@@ -33,12 +33,16 @@ class Members:
 
 
 def scaled(figure: int, count: int) -> int:
-    """A published figure in proportion to the number of cooperatives asked for."""
+    """A published figure in proportion to a register of `count` cooperatives, rounded."""
     return (figure * count + figures.COOPERATIVES // 2) // figures.COOPERATIVES
 
 
 def apportion(weights: Weights, total: int, caps: Numbers) -> Numbers:
-    """Whole numbers in proportion to the weights, none above its cap, that add up to `total`."""
+    """Whole numbers in proportion to the weights, none above its cap, that add up to `total`.
+
+    Found by bisection of the factor, then by largest remainder. Raises ValueError if the caps add
+    up to less.
+    """
     if total > int(caps.sum()):
         raise ValueError(f"{total} cannot be spread: the caps add up to {int(caps.sum())}")
     weights = np.where(weights > 0, weights, 1e-9)
@@ -58,21 +62,21 @@ def apportion(weights: Weights, total: int, caps: Numbers) -> Numbers:
 
 
 def pick(shares: Mapping[str, float], count: int, generator: np.random.Generator) -> list[str]:
-    """`count` names of which each has its exact share, in random order."""
+    """`count` names in random order, each as often as its share says."""
     names = np.repeat(np.array(list(shares)), exact_counts(shares, count))
     return [str(name) for name in generator.permutation(names)]
 
 
 def exact_counts(shares: Mapping[str, float], count: int) -> Numbers:
-    """How many each name gets of `count`, by largest remainder."""
+    """How often each name occurs among `count`, by largest remainder."""
     weights = np.array(list(shares.values()), dtype=np.float64)
     return apportion(weights, count, np.full(len(weights), count, dtype=np.int64))
 
 
 def draw_members(count: int, generator: np.random.Generator) -> Members:
-    """What is unknown is drawn first; the published totals then fall on what is known."""
-    women_only = _flag_exactly(scaled(figures.WOMEN_ONLY, count), count, generator)
-    # Women-only cooperatives are published as such, so their counts of women are known.
+    """Draw which counts are unknown, then known counts that add up to the published totals."""
+    women_only = _random_flags(scaled(figures.WOMEN_ONLY, count), count, generator)
+    # The women-only cooperatives were counted, so their members and women are known.
     knows_total = women_only | (generator.random(count) >= figures.UNKNOWN_SHARES["members_total"])
     knows_women = women_only | (
         knows_total & (generator.random(count) >= figures.UNKNOWN_SHARES["members_women"])
@@ -101,7 +105,7 @@ def draw_members(count: int, generator: np.random.Generator) -> Members:
 
 
 def draw_sectors(women_only: Flags, generator: np.random.Generator) -> list[str]:
-    """Exact shares for women-only cooperatives, then for all; the others take what is left."""
+    """A sector for each: exact shares for women-only cooperatives and for all of them together."""
     count, women_count = len(women_only), int(women_only.sum())
     overall = dict(
         zip(figures.SECTOR_SHARES, _shares_of(figures.SECTOR_SHARES, count), strict=True)
@@ -125,20 +129,22 @@ def draw_sectors(women_only: Flags, generator: np.random.Generator) -> list[str]
 
 
 def draw_provinces(sectors: Sequence[str], generator: np.random.Generator) -> list[str]:
-    """By population, with fewer in the cities; argan and fishing only where they can be."""
+    """A province for each, by population and fewer in prefectures; argan and fisheries only where
+    they exist.
+    """
     codes = [province.code for province in reference.provinces()]
     kinds = np.array(sectors)
     provinces = np.empty(len(sectors), dtype=object)
-    places = {"ARGAN": figures.ARGAN_PROVINCES, "FISHERIES": figures.COASTAL_PROVINCES}
-    for sector, among in (*places.items(), (None, tuple(codes))):
-        here = ~np.isin(kinds, list(places)) if sector is None else kinds == sector
+    limited = {"ARGAN": figures.ARGAN_PROVINCES, "FISHERIES": figures.COASTAL_PROVINCES}
+    for sector, among in (*limited.items(), (None, tuple(codes))):
+        here = ~np.isin(kinds, list(limited)) if sector is None else kinds == sector
         weights = {code: _province_weight(code) for code in among}
         provinces[here] = pick(weights, int(here.sum()), generator)
     return [str(province) for province in provinces]
 
 
 def draw_days(count: int, generator: np.random.Generator) -> Numbers:
-    """Days of creation as ordinals, along the published numbers of living cooperatives."""
+    """Days of creation as ordinals, by the published numbers of cooperatives alive at dates."""
     anchors = (*figures.BEFORE_2020, *figures.ALIVE_AT)
     days = np.array([day.toordinal() for day, _ in anchors], dtype=np.float64)
     alive = np.array([number for _, number in anchors], dtype=np.float64)
@@ -150,7 +156,7 @@ def _draw_total(
     women_only: Flags, known: Flags, youthful: Flags, generator: np.random.Generator
 ) -> Numbers:
     count = len(women_only)
-    # Most are small and a few are large: a log-normal above the legal least number of members.
+    # Most are small and a few are large: a log-normal above the minimum of members by law.
     excess = np.exp(1.15 * generator.standard_normal(count))
     excess = np.where(youthful, excess * 0.4, excess)
     women_members = scaled(figures.WOMEN_ONLY_MEMBERS, count) if women_only.any() else 0
@@ -161,9 +167,9 @@ def _draw_total(
     ):
         size = int(group.sum())
         if size:
-            above = max(members - figures.LEAST_MEMBERS * size, 0)
+            above = max(members - figures.MIN_MEMBERS * size, 0)
             caps = np.full(size, 4_000, dtype=np.int64)
-            totals[group] = figures.LEAST_MEMBERS + apportion(excess[group], above, caps)
+            totals[group] = figures.MIN_MEMBERS + apportion(excess[group], above, caps)
     return totals
 
 
@@ -191,8 +197,8 @@ def _draw_youth(
     youthful: Flags, known: Flags, total: Numbers, generator: np.random.Generator
 ) -> Numbers:
     count = len(total)
-    least_half = np.ceil(total * (0.5 + 0.5 * generator.random(count))).astype(np.int64)
-    youth = np.where(youthful, np.minimum(least_half, total), 0)
+    at_least_half = np.ceil(total * (0.5 + 0.5 * generator.random(count))).astype(np.int64)
+    youth = np.where(youthful, np.minimum(at_least_half, total), 0)
     wanted = scaled(figures.YOUTH, count)
     if int(youth.sum()) > wanted:  # only in tiny registers, where a few large ones weigh too much
         youth[:] = 0
@@ -208,10 +214,10 @@ def _draw_youth(
 def _draw_union(
     total: Numbers, women: Numbers, youth: Numbers, generator: np.random.Generator
 ) -> Numbers:
-    least_overlap = np.maximum(women + youth - total, 0)
-    most_overlap = np.minimum(women, youth)
-    spread = most_overlap - least_overlap + 1
-    overlap = least_overlap + np.floor(generator.random(len(total)) * spread).astype(np.int64)
+    min_overlap = np.maximum(women + youth - total, 0)
+    max_overlap = np.minimum(women, youth)
+    spread = max_overlap - min_overlap + 1
+    overlap = min_overlap + np.floor(generator.random(len(total)) * spread).astype(np.int64)
     union: Numbers = women + youth - overlap
     return union
 
@@ -232,7 +238,7 @@ def _shuffled(counts: Mapping[str, int], generator: np.random.Generator) -> NDAr
     return repeated[generator.permutation(len(repeated))]
 
 
-def _flag_exactly(wanted: int, count: int, generator: np.random.Generator) -> Flags:
+def _random_flags(wanted: int, count: int, generator: np.random.Generator) -> Flags:
     flags = np.zeros(count, dtype=np.bool_)
     flags[generator.permutation(count)[:wanted]] = True
     return flags

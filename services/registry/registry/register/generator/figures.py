@@ -11,7 +11,7 @@ YOUTH = 18_036
 WOMEN_ONLY = 7_891
 YOUTH_COOPERATIVES = 1_500
 DORMANT_SHARE = 0.15
-LEAST_MEMBERS = 5
+MIN_MEMBERS = 5
 
 SECTOR_SHARES = {"AGRICULTURE": 0.645, "CRAFTS": 0.18, "HOUSING": 0.04}
 WOMEN_ONLY_SECTOR_SHARES = {"AGRICULTURE": 0.39, "CRAFTS": 0.36, "ARGAN": 0.17}
@@ -22,7 +22,7 @@ ALIVE_AT = (
     (date(2025, 3, 18), 60_000),
     (date(2025, 11, 30), COOPERATIVES),
 )
-"""Cooperatives alive at a date. The drawn ones were all created by then: closures are not drawn."""
+"""Cooperatives alive at a date. So many of the drawn ones were created by then; none closes."""
 
 AGRICULTURE_BRANCHES = {
     "DAIRY": 34,
@@ -89,13 +89,13 @@ UNKNOWN_SHARES = {
     "email": 0.65,
     "name_ar": 0.05,
 }
-"""Share of cooperatives whose cell is empty. Without a total, every count of members is empty."""
+"""Share of cooperatives whose cell is empty. Without a total, other counts of members are too."""
 
 YOUTH_ANYWHERE_SHARE = 0.10
-"""Share of the other cooperatives that have any young member."""
+"""Share of cooperatives with any young member, among those that are no youth cooperatives."""
 
 NO_WOMEN_SHARE = 0.35
-"""Share of the cooperatives that are not women-only and have no woman at all."""
+"""Share of cooperatives without any woman, among those that are not women-only."""
 
 UNION_SHARE = 0.003
 ARABIC_SHARE = 0.7

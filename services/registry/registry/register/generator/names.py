@@ -1,4 +1,4 @@
-"""Names for made-up cooperatives in French and Arabic, put together from words of the land."""
+"""Names of made-up cooperatives in French and Arabic, combined from Moroccan words."""
 
 FIRST = (
     ("Zitoun", "زيتون"), ("Tizi", "تيزي"), ("Afra", "أفرا"), ("Tafoukt", "تافوكت"),
@@ -41,13 +41,13 @@ ANY_ACTIVITY = ("de services", "للخدمات")
 
 
 def french_name(word: int, sector: str) -> str:
-    """`word` picks two words; the sector says what the cooperative does."""
+    """A French name: `word` selects two words, the sector tells the activity."""
     first, second = _words(word)
     return f"Coopérative {ACTIVITIES.get(sector, ANY_ACTIVITY)[0]} {first[0]} {second[0]}"
 
 
 def arabic_name(word: int, sector: str) -> str:
-    """The same words as the French name."""
+    """The Arabic name with the same words as the French one."""
     first, second = _words(word)
     return f"تعاونية {first[1]} {second[1]} {ACTIVITIES.get(sector, ANY_ACTIVITY)[1]}"
 

@@ -1,4 +1,4 @@
-"""Writes the drawn columns as the rows of a register file."""
+"""Writing the drawn columns as the rows of a register file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def write_register(stream: TextIO, *, count: int = figures.COOPERATIVES, seed: i
 
 
 def generate_rows(*, count: int, seed: int) -> Iterator[tuple[str, ...]]:
-    """The rows of a register of `count` cooperatives, in the order of COLUMNS."""
+    """The rows of a register of `count` cooperatives, in the order of COLUMNS.
+
+    Raises ValueError if `count` is less than 1.
+    """
     if count < 1:
         raise ValueError(f"count is {count}: ask for at least 1 cooperative")
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -79,7 +82,7 @@ def _numbers(values: Numbers, known: Flags) -> list[str]:
 
 
 def _register_numbers(provinces: Sequence[str], days: Numbers) -> list[str]:
-    """Each court counts in the order of creation, as a chronological register does."""
+    """Numbers that each court gives in the order of creation, as in a chronological register."""
     numbers = [""] * len(provinces)
     last: dict[str, int] = {}
     for row in np.argsort(days, kind="stable"):
@@ -90,7 +93,7 @@ def _register_numbers(provinces: Sequence[str], days: Numbers) -> list[str]:
 
 
 def _ice(number: int) -> str:
-    """Nine digits of the enterprise, 0000 for the establishment, and what makes mod 97 zero."""
+    """An ICE: nine digits of the enterprise, 0000 of the establishment, two check digits."""
     first = (990_000_000 + number) * 10_000
     return f"{first * 100 + (97 - first * 100 % 97) % 97:015d}"
 
@@ -133,7 +136,7 @@ def _branches(sectors: Sequence[str], generator: np.random.Generator) -> list[st
 
 
 def _capitals(total: Numbers, generator: np.random.Generator) -> list[str]:
-    """One to ten shares of 100 dirhams per member, and the legal least of 1,000 dirhams."""
+    """In dirhams: one to ten shares of 100 per member, and at least the 1,000 of the law."""
     shares = generator.integers(1, 11, len(total))
     return [str(max(1_000, int(n) * int(s) * 100)) for n, s in zip(total, shares, strict=True)]
 
@@ -144,7 +147,7 @@ def _activities(count: int, generator: np.random.Generator) -> list[str]:
 
 
 def _contacts(count: int, generator: np.random.Generator) -> tuple[list[str], list[str], list[str]]:
-    """Numbered presidents, +212 600 xxxxxx in two spellings, addresses under .example."""
+    """Numbered presidents, phones +212 600 xxxxxx in two spellings, e-mails under .example."""
     presidents = [f"Présidence d'essai {number + 1}" for number in range(count)]
     digits = [f"{number % 1_000_000:06d}" for number in range(count)]
     spaced = generator.random(count) < 0.2

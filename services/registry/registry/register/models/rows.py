@@ -1,4 +1,4 @@
-"""A cooperative as a row, and a row as a cooperative: by the thousand, so without the mapper."""
+"""Cooperatives to rows and back, without a mapper: an import converts them by the thousand."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from shared.reference.folding import fold
 from ..domain.cooperative import Cooperative, Entry, Governance, SealedContact
 
 PROFILE_FIELDS: Final = tuple(item.name for item in fields(Entry) if item.name != "contact")
-"""What is said of the organisation, and nothing of a person."""
-_said: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*PROFILE_FIELDS)
+"""The fields of an entry that concern the organisation, and no person."""
+_profile_of: Final[Callable[[Entry], tuple[Any, ...]]] = attrgetter(*PROFILE_FIELDS)
 
 
 def entry_values(entry: Entry, contact: SealedContact | None) -> dict[str, Any]:
-    """The entry's own columns with those derived from it: region, identity, search, digest.
+    """The columns of an entry, and those derived from it: region, identity, search key, digest.
 
-    The contact is given apart, for a copy of an entry costs more than all of its columns.
+    The contact is a parameter of its own, for copying an entry with it would cost more than all of
+    its columns.
     """
-    said = _said(entry)
-    values = dict(zip(PROFILE_FIELDS, said, strict=True))
+    profile = _profile_of(entry)
+    values = dict(zip(PROFILE_FIELDS, profile, strict=True))
     values["court_key"], values["register_key"] = entry.identity
     values["region"] = entry.region
     values["search_key"] = search_key(entry.name_fr, entry.name_ar)
     mark = contact.mark if contact else None
-    values["digest"] = _digest(said, mark)
+    values["digest"] = _digest(profile, mark)
     values["contact_sealed"] = contact.sealed if contact else None
     values["contact_mark"] = mark
     return values
 
 
 def digest_of(entry: Entry, contact_mark: str | None) -> str:
-    """Equal for entries that say the same; whether a contact changed shows in its mark."""
-    return _digest(_said(entry), contact_mark)
+    """SHA-256 in hex of an entry and the mark of its contact: equal if nothing differs."""
+    return _digest(_profile_of(entry), contact_mark)
 
 
-def _digest(said: tuple[Any, ...], contact_mark: str | None) -> str:
-    return hashlib.sha256(orjson.dumps((said, contact_mark))).hexdigest()
+def _digest(profile: tuple[Any, ...], contact_mark: str | None) -> str:
+    return hashlib.sha256(orjson.dumps((profile, contact_mark))).hexdigest()
 
 
 def search_key(*names: str | None) -> str:
-    """Both names without case, accents or letter variants."""
+    """The words of the names without case, accents or letter variants, as searches compare them."""
     words = " ".join(filter(None, names)).split()
     return " ".join(map(_folded_word, words))
 
@@ -59,7 +60,7 @@ def _folded_word(word: str) -> str:
 
 
 def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
-    """A cooperative as a row."""
+    """The columns of a cooperative."""
     return entry_values(aggregate.entry, aggregate.entry.contact) | {
         "id": aggregate.id,
         "version": aggregate.version,
@@ -72,7 +73,7 @@ def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
 
 
 def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
-    """A row as a cooperative."""
+    """The cooperative of a row."""
     return Cooperative(
         id=row["id"],
         version=row["version"],

@@ -21,26 +21,27 @@ _KNOWN: Final = """
         AS given (court_key, register_key) USING (court_key, register_key)
 """
 KNOWN: Final = text(_KNOWN)
-"""What is known of the cooperatives among the given identities."""
+"""Those of the cooperatives with these identities that are in the register."""
 KNOWN_LOCKED: Final = text(f"{_KNOWN} ORDER BY c.id FOR UPDATE OF c")
-"""The same; nobody changes them until the end of the transaction.
+"""The same, locked until the end of the transaction, in the order of ids.
 
-In the order of ids, as everybody locks several: two who do so never wait in a circle."""
+Whoever locks several cooperatives does it in this order, so that nobody waits in a circle.
+"""
 
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
 
 
-_OWN: Final = {"provenance", "changed_at", "contact_settled_at"}
-_GIVEN: Final = {
+_NOT_IMPORTED: Final = {"provenance", "changed_at", "contact_settled_at"}
+_IMPORTED: Final = {
     column.name: column.type.compile(_DIALECT)
     for column in cooperative.columns
-    if column.name not in _OWN
+    if column.name not in _NOT_IMPORTED
 }
 _ROWS: Final = "json_to_recordset(CAST(:rows AS json)) AS given ({})".format(
-    ", ".join(f"{name} {kind}" for name, kind in _GIVEN.items())
+    ", ".join(f"{name} {kind}" for name, kind in _IMPORTED.items())
 )
-"""One JSON text rather than an array per column: half the time in the driver."""
+"""One JSON text rather than an array per column: it halves the time in the driver."""
 
 
 CHANGED_BY_IMPORT: Final = "cooperative changed by an import"
@@ -55,15 +56,15 @@ def _audit_changes() -> TextClause:
     return text(
         f"""
         INSERT INTO audit (actor_id, actor_roles, action, subject_id, before, after, correlation_id)
-        SELECT :actor_id, :actor_roles, '{CHANGED_BY_IMPORT}', c.id, said.before,
-            said.after || jsonb_build_object('import_id', :import_id), :correlation_id
+        SELECT :actor_id, :actor_roles, '{CHANGED_BY_IMPORT}', c.id, difference.before,
+            difference.after || jsonb_build_object('import_id', :import_id), :correlation_id
         FROM {_ROWS} JOIN cooperative c USING (court_key, register_key)
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(name, {shown("old")}) AS before,
                 jsonb_object_agg(name, {shown("new")}) AS after
             FROM (VALUES {compared}, {contact}) AS changed_field (name, old, new)
             WHERE old IS DISTINCT FROM new
-        ) AS said
+        ) AS difference
         WHERE c.digest <> given.digest
         RETURNING subject_id
         """
@@ -76,17 +77,17 @@ def _audit_changes() -> TextClause:
 
 
 AUDIT_CHANGES: Final = _audit_changes()
-"""A row for each cooperative that the given rows will change, before they do; returns their ids.
+"""Inserts an audit row for each cooperative that the given rows are about to change.
 
-It holds values of the organisation, before and after, and of a contact only that it changed.
+It holds values of the organisation before and after, and of a contact only that it changed. Returns
+the ids of the cooperatives.
 """
 
 
 def _upsert() -> TextClause:
-    """One statement for a whole batch; a row that says the same is left alone."""
-    names = ", ".join(_GIVEN)
+    names = ", ".join(_IMPORTED)
     kept = {"id", "version", "court_key", "register_key", "import_id"}
-    changes = ", ".join(f"{name} = excluded.{name}" for name in _GIVEN if name not in kept)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _IMPORTED if name not in kept)
     return text(
         f"""
         INSERT INTO cooperative ({names})
@@ -100,4 +101,7 @@ def _upsert() -> TextClause:
 
 
 UPSERT: Final = _upsert()
-"""Binds the rows as one JSON text; returns those that are new or changed."""
+"""Inserts or updates a whole batch, bound as one JSON text; rows that say the same are left alone.
+
+Returns the rows that are new or changed.
+"""

@@ -70,7 +70,7 @@ cooperative = Table(
     Index("ix_cooperative_region", "region", "id"),
     Index("ix_cooperative_province", "province", "id"),
     Index("ix_cooperative_sector", "sector", "id"),
-    # Most are registered: only the others are worth an index.
+    # Most cooperatives are registered: only the others are worth an index.
     Index(
         "ix_cooperative_legal_status",
         "legal_status",

@@ -1,4 +1,4 @@
-"""How each kind of cell is read. A cell that can't be read raises WrongCell with a remedy."""
+"""Readers of cells by kind. A cell that can't be read raises WrongCell with a remedy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from ..domain.cooperative import Governance
 from .findings import UnusableCell, WrongCell
 
-LONGEST_TEXT: Final = 500
-MOST_MEMBERS: Final = 1_000_000
+MAX_TEXT_LENGTH: Final = 500
+MAX_MEMBERS: Final = 1_000_000
 FIRST_YEAR: Final = 1900
 
 _DIGITS: Final = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
 _SPACES: Final = re.compile(r"[\s\u00a0\u202f]+")
 _ISO_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00)?)?")
-_OUR_DAY: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[a-z0-9.-]{1,189}\.[a-z0-9-]{2,}")
 _T = TypeVar("_T")
 
@@ -88,7 +88,7 @@ YES_OR_NO: Final[Mapping[str, bool]] = {
 
 
 def quoted(cell: str) -> str:
-    """The cell as a reason may show it: only what can be neither a name, a phone nor an address.
+    """The cell as a reason may show it: only if it can be neither a name, a phone nor an address.
 
     A shifted column puts a person where a number should be, and reasons are stored in clear. What
     looks like a place may be a surname (Tazi, Fassi, Soussi), so nothing with a letter is shown.
@@ -100,15 +100,15 @@ def quoted(cell: str) -> str:
 
 
 def text(cell: str) -> str:
-    """Trimmed, single-spaced, not too long."""
+    """The text without needless spaces, of at most 500 characters."""
     value = " ".join(cell.split())
-    if len(value) > LONGEST_TEXT:
-        raise WrongCell(f"longer than {LONGEST_TEXT} characters", "shorten it")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise WrongCell(f"longer than {MAX_TEXT_LENGTH} characters", "shorten it")
     return value
 
 
 class Words(Generic[_T]):
-    """Words that stand for one of our codes, in any of three languages."""
+    """A reader of words that stand for one of our codes, in Arabic, French or English."""
 
     def __init__(self, words: Mapping[str, _T]) -> None:
         self._words = {reference.fold(word): value for word, value in words.items()}
@@ -122,20 +122,20 @@ class Words(Generic[_T]):
 
 
 def whole_number(cell: str) -> int:
-    """Digits of any script, with or without separators of thousands."""
+    """A number of at most 1,000,000 in digits of any script, with or without spaces."""
     if cell.isascii() and cell.isdigit():
         digits = cell
     else:
         digits = _SPACES.sub("", cell.translate(_DIGITS)).removesuffix(".0").removesuffix(",0")
     if not (digits.isascii() and digits.isdigit()):
         raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
-    if len(digits) > 7 or int(digits) > MOST_MEMBERS:
-        raise WrongCell(f"{quoted(cell)} is more than {MOST_MEMBERS}", "check the number")
+    if len(digits) > 7 or int(digits) > MAX_MEMBERS:
+        raise WrongCell(f"{quoted(cell)} is more than {MAX_MEMBERS}", "check the number")
     return int(digits)
 
 
 def centimes(cell: str) -> int:
-    """An amount in dirhams, as centimes."""
+    """An amount that is written in dirhams, as centimes; less than 10^15 of them."""
     plain = _SPACES.sub("", cell.translate(_DIGITS)).upper().removesuffix("DH").removesuffix("MAD")
     if plain.isascii() and plain.isdigit() and len(plain) <= 13:
         return int(plain) * 100
@@ -152,11 +152,11 @@ def centimes(cell: str) -> int:
 
 @lru_cache(maxsize=16_384)
 def day(cell: str, today: date) -> date:
-    """An ISO date or day/month/year; not in the future."""
+    """A date written year-month-day or day/month/year, with the bounds of `past_day`."""
     plain = cell.translate(_DIGITS).strip()
     if match := _ISO_DAY.fullmatch(plain):
         year, month, number = (int(part) for part in match.groups())
-    elif match := _OUR_DAY.fullmatch(plain):
+    elif match := _DAY_FIRST.fullmatch(plain):
         number, month, year = (int(part) for part in match.groups())
     else:
         raise WrongCell(f"{quoted(cell)} is no date", "write 2021-03-31 or 31/03/2021")
@@ -170,7 +170,7 @@ def day(cell: str, today: date) -> date:
 
 
 def past_day(value: date, today: date) -> date:
-    """A day that has come, and not before there were cooperatives."""
+    """The day itself; wrong if it is after `today` or before 1900."""
     if value > today:
         raise WrongCell(f"{value.isoformat()} is in the future", "check the year")
     if value.year < FIRST_YEAR:
@@ -180,7 +180,7 @@ def past_day(value: date, today: date) -> date:
 
 @lru_cache(maxsize=4096)
 def province(cell: str) -> str:
-    """A province by code or by name in French or Arabic."""
+    """The code of a province that is written as code or as name in French or Arabic."""
     if found := reference.find_province(cell):
         return found.code
     raise _unknown("province", cell)
@@ -188,7 +188,7 @@ def province(cell: str) -> str:
 
 @lru_cache(maxsize=4096)
 def sector(cell: str) -> str:
-    """A sector by code or by name in French or Arabic."""
+    """The code of a sector that is written as code or as name in French or Arabic."""
     if found := reference.find_sector(cell):
         return found.code
     raise _unknown("sector", cell)
@@ -202,7 +202,10 @@ def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
 
 @lru_cache(maxsize=8192)
 def commune(cell: str, province_code: str) -> str:
-    """The census code of a commune of the province; a name alone stays unknown."""
+    """The census code of a commune of this province.
+
+    A name alone is an UnusableCell: the commune stays unknown and the row goes in.
+    """
     remedy = "write its census code, as 09.581.01.0"
     if not cell[:2].isdigit():
         raise UnusableCell(f"{quoted(cell)} is no code of a commune", remedy)
@@ -220,12 +223,15 @@ def commune(cell: str, province_code: str) -> str:
 
 @lru_cache(maxsize=4096)
 def branch(cell: str) -> str:
-    """A branch as a code: `Apiculture moderne` is APICULTURE_MODERNE."""
+    """A branch as a code of at most 80 characters: `Apiculture moderne` is APICULTURE_MODERNE."""
     return reference.fold(text(cell)).replace(" ", "_").upper()[:80]
 
 
 def ice(cell: str) -> str:
-    """Fifteen digits, checked modulo 97; zeros that a spreadsheet dropped are put back."""
+    """An ICE (identifiant commun de l'entreprise): 15 digits that 97 divides.
+
+    Leading zeros that a spreadsheet dropped are put back.
+    """
     digits = cell if cell.isdigit() and cell.isascii() else _SPACES.sub("", cell.translate(_DIGITS))
     if digits.isascii() and digits.isdigit() and len(digits) == 15 and int(digits) % 97 == 0:
         return digits
@@ -242,7 +248,7 @@ def ice(cell: str) -> str:
 
 @cache
 def _moroccan_numbers() -> re.Pattern[str]:
-    """The library's own ranges of Morocco as one pattern: its parser is some 50 times slower."""
+    """Morocco's numbers as phonenumbers has them, in one pattern: its parser is 50 times slower."""
     from phonenumbers import PhoneMetadata  # slow to import, and seldom needed
 
     ranges = PhoneMetadata.metadata_for_region("MA", None)
@@ -253,7 +259,7 @@ def _moroccan_numbers() -> re.Pattern[str]:
 
 
 def phone(cell: str) -> str:
-    """A number in international form. The refusal never quotes it."""
+    """A phone number in international form (E.164). A refusal never quotes it."""
     plain = re.sub(r"[^\d+]", "", cell.translate(_DIGITS))
     national = plain
     for prefix in ("+212", "00212", "212"):
@@ -278,7 +284,7 @@ def _foreign_phone(plain: str) -> str:
 
 
 def email(cell: str) -> str:
-    """An address in lower case. The refusal never quotes it."""
+    """An e-mail address in lower case. A refusal never quotes it."""
     value = cell.strip().lower()
     if not _EMAIL.fullmatch(value):
         raise WrongCell("no valid e-mail address", "one address, as name@example.org")

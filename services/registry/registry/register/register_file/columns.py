@@ -1,4 +1,4 @@
-"""The columns of a register file and the names that people give them."""
+"""The columns of a register file and the headers that people give them."""
 
 from __future__ import annotations
 
@@ -67,14 +67,15 @@ _SPELLINGS: Final = _spellings()
 
 
 def delimiter_of(header: str) -> str:
-    """The one of `,` `;` and tab that the header line has most of."""
+    """Whichever of `,` `;` and tab occurs most often in the header line."""
     return max(",;\t", key=header.count)
 
 
-def recognise(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
-    """The column of each cell (None where unknown) and which ones are unknown; or a refusal.
+def match_headers(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
+    """The column of each header, None where it is unknown, and what the unknown ones are called.
 
-    Unknown ones are called by their place: a file without a header begins with somebody's row.
+    Raises FileRefused if a column is missing or stands twice. Unknown headers are called by their
+    place and never quoted: a file without a header begins with somebody's row.
     """
     found = [_SPELLINGS.get(fold(name)) for name in header]
     for column in COLUMNS:
@@ -89,11 +90,10 @@ def recognise(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
         if known is None
     }
     _refuse_missing(found, unknown)
-    return found, [called(place) for place, name in unknown.items() if name.strip()]
+    return found, [_called(place) for place, name in unknown.items() if name.strip()]
 
 
-def called(place: int) -> str:
-    """What a column without a known header is called."""
+def _called(place: int) -> str:
     return f"column {place}"
 
 
@@ -107,5 +107,5 @@ def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None
     hints = []
     for column in missing:
         near = get_close_matches(fold(column), folded, n=1, cutoff=0.5)
-        hints.append(f"{column} (is it {called(folded[near[0]])}?)" if near else column)
+        hints.append(f"{column} (is it {_called(folded[near[0]])}?)" if near else column)
     raise FileRefused(f"the header lacks {', '.join(hints)}: add or rename the column")

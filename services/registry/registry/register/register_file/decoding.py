@@ -1,4 +1,4 @@
-"""From bytes to lines of text, refusing what is no UTF-8 text file."""
+"""From bytes to lines of text; what is no UTF-8 text is refused."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from typing import BinaryIO, Final
 
 from shared.errors import Invalid
 
-LONGEST_LINE: Final = 64 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _REMEDY = 'save it again as "CSV UTF-8"'
 
 
 class FileRefused(Invalid):
-    """The file can't be read as a register."""
+    """The file can't be read as a register, or can't be read on."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, field="file")
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file; one that is too long is cut, and refused when it is decoded."""
-    while line := stream.readline(LONGEST_LINE + 1):
+    """The lines of a file as bytes, cut after 64 KiB; `decoded` refuses those that were cut."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
         yield line
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[str]:
-    """Text lines, or a refusal that names the line, the byte and the remedy."""
+    """The lines as text, without a byte order mark.
+
+    Raises FileRefused, with line, byte and remedy, for another encoding, a NUL byte, a line that is
+    too long, and an empty file.
+    """
     offset = 0
     for number, line in enumerate(lines, start=1):
         if number == 1 and line.startswith(_UTF_16):
@@ -47,9 +51,9 @@ def decoded(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _refuse_unreadable(line: bytes, number: int, offset: int) -> None:
-    if len(line) > LONGEST_LINE:
+    if len(line) > MAX_LINE_BYTES:
         raise FileRefused(
-            f"line {number} is longer than {LONGEST_LINE} bytes: check that it is a register file"
+            f"line {number} is longer than {MAX_LINE_BYTES} bytes: check that it is a register file"
         )
     if (nul := line.find(b"\0")) >= 0:
         raise FileRefused(

@@ -1,4 +1,4 @@
-"""Turns lines into verdicts, one per row: an entry for the register, or what is wrong with it."""
+"""From lines to verdicts, one per row: an entry for the register, or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.contracts.base import now
 
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
-from .columns import PERSONAL, REQUIRED, delimiter_of, recognise
+from .columns import PERSONAL, REQUIRED, delimiter_of, match_headers
 from .decoding import FileRefused, decoded
 from .findings import Finding, UnusableCell, WrongCell
 
@@ -26,35 +26,35 @@ _FIELD_OF = {
 }
 """Columns whose name differs from the field of the entry that they fill."""
 
-# Cells that come again and again are read once; refusals are not remembered.
-_often = lru_cache(maxsize=4096)
-_count = _often(cells.whole_number)
+# Cells that occur again and again are read once; refusals are not cached.
+_cached = lru_cache(maxsize=4096)
+_members = _cached(cells.whole_number)
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "local_register_no": cells.text,
-    "court": _often(cells.text),
+    "court": _cached(cells.text),
     "ice": cells.ice,
     "name_fr": cells.text,
     "name_ar": cells.text,
-    "legal_form": _often(cells.Words(cells.LEGAL_FORMS)),
-    "governance": _often(cells.Words(cells.GOVERNANCES)),
+    "legal_form": _cached(cells.Words(cells.LEGAL_FORMS)),
+    "governance": _cached(cells.Words(cells.GOVERNANCES)),
     "province": cells.province,
     "commune": str.strip,
     "sector": cells.sector,
     "branch": cells.branch,
-    "members_total": _count,
-    "members_women": _count,
-    "members_youth": _count,
-    "members_women_or_youth": _count,
-    "capital": _often(cells.centimes),
-    "status": _often(cells.Words(cells.LEGAL_STATUSES)),
-    "activity": _often(cells.Words(cells.ACTIVITIES)),
+    "members_total": _members,
+    "members_women": _members,
+    "members_youth": _members,
+    "members_women_or_youth": _members,
+    "capital": _cached(cells.centimes),
+    "status": _cached(cells.Words(cells.LEGAL_STATUSES)),
+    "activity": _cached(cells.Words(cells.ACTIVITIES)),
     "president": cells.text,
     "phone": cells.phone,
     "email": cells.email,
-    "language": _often(cells.Words(cells.LANGUAGES)),
-    "consent_source": _often(cells.text),
-    "is_test_data": _often(cells.Words(cells.YES_OR_NO)),
+    "language": _cached(cells.Words(cells.LANGUAGES)),
+    "consent_source": _cached(cells.text),
+    "is_test_data": _cached(cells.Words(cells.YES_OR_NO)),
 }
 
 
@@ -72,16 +72,21 @@ class RowVerdict:
 
     @property
     def is_row(self) -> bool:
+        """Whether it is about a row, and not about the header."""
         return self.line > 1
 
 
 def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
-    """One verdict per row, in the order of the file; FileRefused when it can't be read on."""
+    """One verdict per row that is not blank, in the order of the file.
+
+    Raises FileRefused where the file can't be read on. `today` is the last day that dates may name,
+    in UTC unless given.
+    """
     texts = decoded(lines)
     header = next(texts)
     delimiter = delimiter_of(header)
     names = next(csv.reader([header], delimiter=delimiter), [])
-    columns, unknown = recognise(names)
+    columns, unknown = match_headers(names)
     if unknown:
         yield RowVerdict(line=1, findings=tuple(map(_unknown_column, unknown)))
     reader = _RowReader(columns, today or now().date())
@@ -91,7 +96,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
 
 
 def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line on which each one starts: a quoted cell may span several lines."""
+    """Each row with the line that it starts on: a quoted cell may span several lines."""
     start = 2
     while True:
         try:
@@ -123,11 +128,6 @@ class _Row:
     values: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, column: str, reason: str, suggestion: str | None = None) -> None:
-        self.findings.append(
-            Finding(line=self.line, column=column, reason=reason, suggestion=suggestion)
-        )
-
     def refuse(self, column: str, error: WrongCell) -> None:
         self.findings.append(
             Finding(
@@ -139,9 +139,13 @@ class _Row:
             )
         )
 
+    @property
+    def is_refused(self) -> bool:
+        return any(not finding.is_warning for finding in self.findings)
+
 
 class _RowReader:
-    """Remembers where each cooperative was first seen, to find the ones that come twice."""
+    """Reads rows of one file; remembers the first line of each cooperative, to refuse a second."""
 
     def __init__(self, columns: list[str | None], today: date) -> None:
         readers = _READERS | {"creation_date": lambda cell: cells.day(cell, today)}
@@ -159,7 +163,7 @@ class _RowReader:
                 "look for a missing delimiter or quotation mark",
             )
         found = self._values(line, row)
-        if any(not finding.is_warning for finding in found.findings):
+        if found.is_refused:
             return RowVerdict(line=line, findings=tuple(found.findings))
         return self._verdict(found)
 
@@ -172,15 +176,15 @@ class _RowReader:
                     values[name] = reader(cell)
                 except WrongCell as error:
                     row.refuse(column, error)
-        self._place_commune(row)
+        self._read_commune(row)
         wrong = {finding.column for finding in row.findings}
         for column in REQUIRED:
             if column not in values and column not in wrong:
-                row.add(column, "empty", "every cooperative has one: fill it in")
+                row.refuse(column, WrongCell("empty", "every cooperative has one: fill it in"))
         return row
 
-    def _place_commune(self, row: _Row) -> None:
-        """A commune can only be read with its province, which may stand in a later column."""
+    def _read_commune(self, row: _Row) -> None:
+        """A commune is read after its province, which may stand in a later column."""
         commune, province = row.values.pop("commune", None), row.values.get("province")
         if commune and province:
             try:
@@ -193,19 +197,16 @@ class _RowReader:
         contact = Contact(**{name: values.pop(name) for name in PERSONAL if name in values})
         entry = Entry(**values)
         for problem in contradictions(entry):
-            row.add(problem.field, problem.message, "correct the counts")
+            row.refuse(problem.field, WrongCell(problem.message, "correct the counts"))
         first = self._first_line.setdefault(entry.identity, row.line)
         if first != row.line:
-            row.add(
-                "local_register_no",
-                f"same court and number as line {first}",
-                "keep one of the two rows; the first one counts",
-            )
-        is_refused = any(not finding.is_warning for finding in row.findings)
+            twice = f"same court and number as line {first}"
+            remedy = "keep one of the two rows; the first one counts"
+            row.refuse("local_register_no", WrongCell(twice, remedy))
         return RowVerdict(
             line=row.line,
-            entry=None if is_refused else entry,
-            contact=contact if not is_refused and contact.clear_values() else None,
+            entry=None if row.is_refused else entry,
+            contact=contact if not row.is_refused and contact.clear_values() else None,
             findings=tuple(row.findings),
         )
 

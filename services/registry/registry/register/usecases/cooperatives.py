@@ -35,7 +35,12 @@ async def register_cooperative(
     source: str = BY_HAND,
     as_of_on: date | None = None,
 ) -> Cooperative:
-    """Operators enter any, delegates those of their provinces; each identity only once."""
+    """Enter a cooperative by hand: operators any, delegates those of their provinces.
+
+    Raises OutsideDelegation, Invalid if its values contradict each other, and AlreadyRegistered if
+    its court and number are in the register. Without `as_of_on` its values are true as of today, in
+    UTC.
+    """
     caller.require(Role.OPERATOR, Role.DELEGATE)
     caller.require_province(entry.province)
     cooperative, event = Cooperative.register(
@@ -68,10 +73,15 @@ async def change_cooperative(
     source: str = BY_HAND,
     as_of_on: date | None = None,
 ) -> Cooperative:
-    """A delegate needs both the old province and the new one; an equal record stays as it is."""
+    """Change a cooperative by hand: operators any, delegates where the old and the new province
+    are theirs.
+
+    Values equal to those on record make no version and no event. Raises NotInTheRegister,
+    ChangedMeanwhile if `expected_version` is another, and whatever entering one raises.
+    """
     caller.require(Role.OPERATOR, Role.DELEGATE)
     cooperative = await _locked(session, cooperative_id)
-    # Also of a delegate whose own cooperative it is: that gives no say over the register.
+    # It may be the delegate's own cooperative: that gives no right to change the register.
     caller.require_province(cooperative.entry.province)
     caller = caller.acting_for(cooperative_id, cooperative.entry.province)
     before = cooperative.entry
@@ -87,12 +97,7 @@ async def change_cooperative(
     event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
     if event is None:
         return cooperative
-    table = tables.cooperative
-    await session.execute(
-        update(table)
-        .where(table.c.id == cooperative_id)
-        .values(rows.cooperative_values(cooperative) | {"changed_at": now()})
-    )
+    await update_cooperative(session, cooperative)
     outbox.add(session, event)
     audit.record(
         session,
@@ -105,8 +110,15 @@ async def change_cooperative(
     return cooperative
 
 
+async def update_cooperative(session: AsyncSession, cooperative: Cooperative) -> None:
+    """Write a changed cooperative to its row; no mapper follows it."""
+    table = tables.cooperative
+    values = rows.cooperative_values(cooperative) | {"changed_at": now()}
+    await session.execute(update(table).where(table.c.id == cooperative.id).values(values))
+
+
 async def _insert(session: AsyncSession, cooperative: Cooperative) -> None:
-    """The unique index decides, also when two enter the same one at the same time."""
+    """The unique index decides, also when two people enter the same one at the same time."""
     table, entry = tables.cooperative, cooperative.entry
     written = await session.scalar(
         insert(table)
@@ -143,7 +155,7 @@ async def _locked(session: AsyncSession, cooperative_id: UUID) -> Cooperative:
 
 
 def _audited(entry: Entry, names: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """Values of the organisation; of the contact, an audit row says only that it changed."""
+    """Values as an audit row shows them: of the contact only that it changed."""
     wanted = names if names is not None else Entry.__slots__
     values = {name: getattr(entry, name) for name in wanted if name != "contact"}
     shown = {

@@ -1,4 +1,4 @@
-"""Reads a register file into the register: batch by batch, each batch whole or not at all."""
+"""Importing a register file, batch by batch, each batch whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from ..register_file.reader import RowVerdict, read_rows
 from .row_upsert import Batch, RowUpsert
 
 IMPORT_LOCK: Final = 7_464
-_PATIENCE: Final = (
+_IDLE_TIMEOUT_QUERY: Final = (
     "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
 )
-"""In milliseconds."""
+"""Asks how long the database lets a transaction be silent, in milliseconds; 0 is for ever."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """The import after one more batch, and what was wrong in that batch."""
+    """The report after one more batch, and what was wrong in that batch."""
 
     report: RegisterImport
     findings: tuple[Finding, ...] = ()
@@ -54,16 +54,20 @@ async def import_register(
     source: str,
     as_of_on: date | None = None,
 ) -> AsyncGenerator[Progress]:
-    """Good rows go in, wrong ones are reported; equal rows change nothing and publish nothing.
+    """Write the good rows of a file to the register and report the wrong ones. Operators only.
 
-    Each batch is one transaction with at most one event. If the process dies, reading the same
-    file again finishes the job, for the batches that went in are equal by then. One import at a
-    time: see `_alone`.
+    Rows that say what the register says already change and publish nothing. Each batch is one
+    transaction with at most one event. If the process dies, importing the same file again finishes
+    the job, for the batches that were written are equal by then.
+
+    Raises ImportUnderWay while another import runs, and FileRefused, before anything is written, if
+    the file can't be read to the end of its first batch; if it can't be read on later, the report
+    says so.
     """
     caller.require(Role.OPERATOR)
     batches = _batches(read_rows(lines))
     verdicts = await asyncio.to_thread(next, batches, ())
-    async with _alone(sessions) as check_alone:
+    async with _only_import(sessions) as check_lock:
         report = await _start(sessions, caller, source)
         upsert = RowUpsert(
             sessions=sessions,
@@ -75,12 +79,12 @@ async def import_register(
         batch = await upsert.prepare(verdicts)
         refusal: str | None = None
         while batch.verdicts:
-            check_alone()
+            check_lock()
             # The next batch is read and sealed while the database writes this one.
-            ahead = asyncio.create_task(_prepared(upsert, batches))
+            ahead = asyncio.create_task(_read_ahead(upsert, batches))
             try:
                 async with sessions.begin() as session:
-                    findings = await upsert.put_in(session, batch)
+                    findings = await upsert.write(session, batch)
                 failpoints.reach("registry.import.batch")
                 yield Progress(report=report, findings=findings)
             finally:
@@ -89,7 +93,7 @@ async def import_register(
     yield Progress(report=report)
 
 
-async def _prepared(
+async def _read_ahead(
     upsert: RowUpsert, batches: Iterator[tuple[RowVerdict, ...]]
 ) -> tuple[Batch, str | None]:
     verdicts, refusal = await asyncio.to_thread(_next_or_refusal, batches)
@@ -99,7 +103,7 @@ async def _prepared(
 def _next_or_refusal(
     batches: Iterator[tuple[RowVerdict, ...]],
 ) -> tuple[tuple[RowVerdict, ...], str | None]:
-    """What is wrong with the rest of the file ends the import; it undoes nothing."""
+    """A file that can't be read on ends the import; what was written before stays."""
     try:
         return next(batches, ()), None
     except FileRefused as error:
@@ -107,38 +111,41 @@ def _next_or_refusal(
 
 
 def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:
-    """At most as many rows as one event may carry."""
+    """Batches of as many rows as one event may carry."""
     while batch := tuple(islice(verdicts, BATCH_LIMIT)):
         yield batch
 
 
 @asynccontextmanager
-async def _alone(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
-    """Hold the lock on imports; what it gives raises once the lock is lost.
+async def _only_import(sessions: Sessions) -> AsyncIterator[Callable[[], None]]:
+    """Hold the lock of imports; yields a function that raises once the lock is lost.
 
-    A transaction holds it, so that it outlives no process. The database ends transactions that stay
-    silent, for a frozen process must not keep its locks; so this one gives signs of life. It may
-    last for as long as the file does: the limit of a transaction's time is not for it.
+    A transaction holds it, so that it ends with the process. The database ends transactions that
+    stay silent, for a frozen process must not keep its locks; so this one queries regularly. It may
+    last as long as the file takes: it has no limit of its duration.
     """
     async with sessions() as holder:
         await _take_lock(holder)
         ended = asyncio.Event()
-        living = asyncio.create_task(_give_signs_of_life(holder, ended))
+        keeping_alive = asyncio.create_task(_keep_alive(holder, ended))
 
         def check() -> None:
-            if living.done():
-                living.result()
+            if keeping_alive.done():
+                keeping_alive.result()
 
         try:
             yield check
         finally:
             ended.set()
-            await living
+            await keeping_alive
         await holder.commit()
 
 
 async def delete_problems(session: AsyncSession, days: int) -> int:
-    """What was wrong in files that were read so many days ago; the counts stay."""
+    """Delete the problems of imports that started more than `days` ago; their counts stay.
+
+    Returns how many reports had any.
+    """
     table = tables.register_import
     old = table.c.started_at < func.now() - timedelta(days=days)
     erased = await session.execute(
@@ -147,10 +154,10 @@ async def delete_problems(session: AsyncSession, days: int) -> int:
     return int(erased.rowcount)  # type: ignore[attr-defined]  # a cursor's
 
 
-async def hold_off_imports(session: AsyncSession) -> None:
-    """No import until the end of this transaction; refused while one runs.
+async def block_imports(session: AsyncSession) -> None:
+    """Let no import begin until this transaction ends. Raises RegisterInMotion while one runs.
 
-    What it has read and not yet written can't be searched.
+    Rows that an import has read and not yet written can't be searched.
     """
     if not await take_lock(session, IMPORT_LOCK, shared=True):
         raise RegisterInMotion
@@ -162,20 +169,20 @@ async def _take_lock(holder: AsyncSession) -> None:
         raise ImportUnderWay
 
 
-async def _give_signs_of_life(holder: AsyncSession, ended: asyncio.Event) -> None:
-    """Three in the time after which the database would give us up; 0 means that it never does."""
-    patience = await holder.scalar(text(_PATIENCE))
-    pause = min(5.0, patience / 3000) if patience else 5.0
+async def _keep_alive(holder: AsyncSession, ended: asyncio.Event) -> None:
+    """Query three times in the time after which the database would end the transaction."""
+    timeout = await holder.scalar(text(_IDLE_TIMEOUT_QUERY))
+    pause = min(5.0, timeout / 3000) if timeout else 5.0
     while not ended.is_set():
         await until(ended, pause)
         await holder.execute(select(1))
 
 
 async def _start(sessions: Sessions, caller: Principal, source: str) -> RegisterImport:
-    """Whoever holds the lock is alone, so an import that still seems to run has died."""
+    """Begin a report. Only one import holds the lock, so any other that still runs has died."""
     async with sessions.begin() as session:
-        died = await session.execute(select(RegisterImport).filter_by(state=ImportState.RUNNING))
-        for each in died.scalars():
+        dead = await session.execute(select(RegisterImport).filter_by(state=ImportState.RUNNING))
+        for each in dead.scalars():
             each.interrupt(at=now())
             _record_outcome(session, caller, each)
         report = RegisterImport(id=new_id(), source=source, started_at=now())
@@ -203,7 +210,7 @@ async def _end(
 
 
 def _record_outcome(session: AsyncSession, caller: Principal, report: RegisterImport) -> None:
-    """Why a file was refused stays in the report: it may quote the file."""
+    """Audit the counts. Why a file was refused stays out of the audit: it may quote the file."""
     audit.record(
         session,
         caller,

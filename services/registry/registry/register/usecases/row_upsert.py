@@ -1,4 +1,4 @@
-"""Puts the rows of a register file into the register: what is new or says something new."""
+"""Writing those rows of a register file that are new or differ from the register."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Identity = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What the register says; the contact only where the person has settled it."""
+    """The digest of a cooperative in the register; its contact only if the person settled it."""
 
     digest: str
     is_settled: bool
@@ -43,6 +43,7 @@ class Known:
 
     @property
     def contact(self) -> SealedContact | None:
+        """The settled contact; None if it was erased."""
         if self.sealed is None or self.mark is None:
             return None
         return SealedContact(sealed=self.sealed, mark=self.mark)
@@ -50,7 +51,7 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowChange:
-    """An entry that says something new, with its contact sealed, as a row."""
+    """An entry that is new or differs, with its contact sealed, as a row."""
 
     entry: Entry
     contact: SealedContact | None
@@ -59,17 +60,17 @@ class RowChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Rows of the file, and what differs in them from what was known when they were read."""
+    """Rows of the file, and which of them differed from the register when they were read."""
 
     verdicts: tuple[RowVerdict, ...]
-    given: dict[Identity, RowVerdict]
+    by_identity: dict[Identity, RowVerdict]
     known: dict[Identity, Known]
     changes: dict[Identity, RowChange]
 
 
 @dataclass(kw_only=True)
 class RowUpsert:
-    """Puts batches into the register."""
+    """Writes the batches of one import into the register."""
 
     sessions: Sessions
     sealer: Sealer
@@ -78,28 +79,33 @@ class RowUpsert:
     as_of_on: date
 
     async def prepare(self, verdicts: tuple[RowVerdict, ...]) -> Batch:
-        """Find and seal what differs: all that can be done before the rows are locked."""
-        given = {each.entry.identity: each for each in verdicts if each.entry is not None}
+        """Find and seal what differs: all that can be done before rows are locked."""
+        by_identity = {each.entry.identity: each for each in verdicts if each.entry is not None}
         async with self.sessions() as session:
-            known = await _known(session, given, locked=False)
-        changes = await asyncio.to_thread(self._changes, given, known)
-        return Batch(verdicts=verdicts, given=given, known=known, changes=changes)
+            known = await _known(session, by_identity, locked=False)
+        changes = await asyncio.to_thread(self._changes, by_identity, known)
+        return Batch(verdicts=verdicts, by_identity=by_identity, known=known, changes=changes)
 
-    async def put_in(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
-        """Write and publish what differs; what was changed since it was read is looked at anew."""
-        known = await _known(session, batch.given, locked=True)
-        moved = {
+    async def write(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
+        """Write, audit and publish what differs; returns what is wrong in the batch.
+
+        Rows that somebody changed since `prepare` are compared again, under a lock.
+        """
+        known = await _known(session, batch.by_identity, locked=True)
+        outdated = {
             identity: verdict
-            for identity, verdict in batch.given.items()
+            for identity, verdict in batch.by_identity.items()
             if known.get(identity) != batch.known.get(identity)
         }
-        kept = {identity: each for identity, each in batch.changes.items() if identity not in moved}
-        changes = kept | self._changes(moved, known)
+        kept = {
+            identity: each for identity, each in batch.changes.items() if identity not in outdated
+        }
+        changes = kept | self._changes(outdated, known)
         audited = await self._audit(
             session, {identity: each for identity, each in changes.items() if identity in known}
         )
         records = await self._upsert(session, changes)
-        self._audit_unseen(session, audited, records)
+        self._audit_concurrent(session, audited, records)
         if records:
             outbox.add(
                 session,
@@ -110,23 +116,23 @@ class RowUpsert:
         return self._count(session, batch.verdicts, records)
 
     def _changes(
-        self, given: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
+        self, by_identity: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
     ) -> dict[Identity, RowChange]:
-        """Only rows that are new or say something new are sealed and written."""
+        """The rows that are new or differ; only these are sealed and written."""
         changes = {}
-        for identity, verdict in given.items():
+        for identity, verdict in by_identity.items():
             entry, before = verdict.entry, known.get(identity)
             assert entry is not None
             if before is not None and before.is_settled:
-                # The person had it erased or corrected: what a file says of it is not taken.
+                # The person had the contact erased or corrected: that of the file is not taken.
                 if before.digest != cooperative_rows.digest_of(entry, before.mark):
                     changes[identity] = self._as_row(entry, before.contact)
-            elif not self._says_the_same(before, entry, verdict.contact):
+            elif not self._is_unchanged(before, entry, verdict.contact):
                 changes[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
         return changes
 
-    def _says_the_same(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
-        """While keys are rotated, the digest may be that of an older key's mark."""
+    def _is_unchanged(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
+        """Compared under the mark of each key: the stored one may be of an older key."""
         if known is None:
             return False
         marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
@@ -145,7 +151,7 @@ class RowUpsert:
     async def _audit(
         self, session: AsyncSession, changes: Mapping[Identity, RowChange]
     ) -> set[UUID]:
-        """Before they are written. Of what is new, the record itself names its import."""
+        """Audit changes before they are written; a new cooperative names its import itself."""
         if not changes:
             return set()
         audited = await session.scalars(
@@ -160,10 +166,10 @@ class RowUpsert:
         )
         return set(audited)
 
-    def _audit_unseen(
+    def _audit_concurrent(
         self, session: AsyncSession, audited: set[UUID], records: Sequence[CooperativeRecord]
     ) -> None:
-        """What somebody entered between our look and our writing, and we changed unseen."""
+        """Audit the change of what somebody entered after `known` was read, without old values."""
         for record in records:
             if record.version > 1 and record.cooperative_id not in audited:
                 audit.record(
@@ -217,15 +223,15 @@ def _as_json(changes: Mapping[Identity, RowChange]) -> str:
 async def _known(
     session: AsyncSession, identities: Iterable[Identity], *, locked: bool
 ) -> dict[Identity, Known]:
-    """What the register says already; locked, nobody changes it meanwhile."""
-    asked = list(identities)
-    if not asked:
+    """Those of the cooperatives that are in the register; `locked` until the transaction ends."""
+    wanted = list(identities)
+    if not wanted:
         return {}
     found = await session.execute(
         statements.KNOWN_LOCKED if locked else statements.KNOWN,
         {
-            "court_keys": [court for court, _ in asked],
-            "register_keys": [number for _, number in asked],
+            "court_keys": [court for court, _ in wanted],
+            "register_keys": [number for _, number in wanted],
         },
     )
     return {

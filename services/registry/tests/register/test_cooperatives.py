@@ -1,60 +1,24 @@
-"""The HTTP API of the registry: status codes, who may what, problems, events in the outbox."""
+"""Cooperatives over HTTP: entered, changed, listed, counted; who may do and see what."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
-import orjson
 import pytest
 from sqlalchemy import select
 
-from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
-from registry.app import create_app
-from shared.kernel.data.tables import AuditRow, OutboxRow
+from devkit.pytest_plugin import Api, Tokens
+from shared.kernel.data.tables import AuditRow
 
-from .builders import a_body, a_file, a_row, many_rows, recorded
+from ..builders import People, a_body, topics
 
 Json = dict[str, Any]
-PARTNER = {
-    "slug": "inas",
-    "name": {"fr": "Institut d'essai", "ar": "معهد تجريبي"},
-    "kind": "public_institution",
-}
-ACCOUNT = {
-    "email": "juror-1@taawon.example",
-    "password": "a long enough password",
-    "roles": ["juror"],
-}
-
-
-class People:
-    """Headers of those who call."""
-
-    def __init__(self, tokens: Tokens, operator: dict[str, str], partner: dict[str, str]) -> None:
-        self.operator = operator
-        self.delegate = tokens.headers("delegate", provinces=["MA-TIZ", "MA-AGD"])
-        self.stranger = tokens.headers("delegate", provinces=["MA-TNG"])
-        self.holder = tokens.headers("holder")
-        self.partner = partner
-
-
-@pytest.fixture
-async def people(api: Api, operator: dict[str, str], tokens: Tokens) -> People:
-    return People(tokens, operator, await recorded(api, tokens, "partner", partner="oasis"))
 
 
 async def registered(api: Api, headers: dict[str, str], **changes: Any) -> Json:
     answer = await api.http.post("/cooperatives", json=a_body(**changes), headers=headers)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
-
-
-async def topics(api: Api) -> list[str]:
-    async with api.sessions() as session:
-        return list(await session.scalars(select(OutboxRow.topic).order_by(OutboxRow.seq)))
 
 
 async def test_a_cooperative_entered_by_hand_is_published_and_audited(
@@ -226,7 +190,7 @@ async def test_a_wrong_field_is_named_with_the_remedy(
     assert words in errors[field]
 
 
-async def test_null_makes_an_event_unknown_but_never_the_province(api: Api, people: People) -> None:
+async def test_null_makes_a_value_unknown_but_never_the_province(api: Api, people: People) -> None:
     entered = await registered(api, people.operator)
     path = f"/cooperatives/{entered['cooperative_id']}"
 
@@ -264,9 +228,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(api: Api, people: P
         ("q=100%25", 0),
     ],
 )
-async def test_lists_are_narrowed_by_each_filter(
-    api: Api, people: People, query: str, found: int
-) -> None:
+async def test_each_filter_narrows_a_list(api: Api, people: People, query: str, found: int) -> None:
     await registered(
         api, people.operator, local_register_no="1", sector="ARGAN", name_ar="تعاونية تيزي أركان"
     )
@@ -310,138 +272,3 @@ async def test_totals_are_counted_by_group(api: Api, people: People) -> None:
             "women_only": 1,
         }
     ]
-
-
-@pytest.mark.parametrize(
-    ("account", "status"),
-    [
-        ({"roles": ["delegate"], "provinces": ["MA-TIZ"]}, 201),
-        ({"roles": ["delegate"]}, 422),
-        ({"roles": ["delegate"], "provinces": ["MA-XXX"]}, 422),
-        ({"roles": ["partner"], "partner": "nobody"}, 404),
-        ({"roles": ["cooperative"], "cooperatives": [str(uuid.UUID(int=5))]}, 404),
-        ({"password": "short"}, 422),
-        ({"email": "nobody"}, 422),
-        ({"roles": []}, 422),
-    ],
-)
-async def test_an_account_acts_only_for_what_exists(
-    api: Api, people: People, account: Json, status: int
-) -> None:
-    answer = await api.http.post("/accounts", json=ACCOUNT | account, headers=people.operator)
-
-    assert answer.status_code == status, answer.text
-    assert "password" not in answer.text or status == 422
-
-
-async def test_an_address_has_only_one_account_however_it_is_written(
-    api: Api, people: People
-) -> None:
-    await api.http.post("/accounts", json=ACCOUNT, headers=people.operator)
-    shouted = ACCOUNT | {"email": ACCOUNT["email"].upper()}
-
-    again = await api.http.post("/accounts", json=shouted, headers=people.operator)
-
-    assert (again.status_code, again.json()["code"]) == (409, "account-exists")
-
-
-async def test_a_partner_is_published_and_its_slug_is_taken(api: Api, people: People) -> None:
-    first = await api.http.post("/partners", json=PARTNER, headers=people.operator)
-    again = await api.http.post("/partners", json=PARTNER, headers=people.operator)
-
-    assert (first.status_code, again.status_code) == (201, 409)
-    assert await topics(api) == ["registry.partner.registered.v1"]
-
-
-async def test_a_partner_makes_clients_only_for_itself(api: Api, people: People) -> None:
-    for slug in ("oasis", "atlas"):
-        await api.http.post("/partners", json=PARTNER | {"slug": slug}, headers=people.operator)
-
-    answers = [
-        await api.http.post(
-            f"/partners/{slug}/clients", json={"label": "sync"}, headers=people.partner
-        )
-        for slug in ("oasis", "atlas")
-    ]
-
-    assert [answer.status_code for answer in answers] == [201, 403]
-    assert len(answers[0].json()["client_secret"]) > 40
-
-
-async def uploaded(api: Api, headers: dict[str, str], content: bytes) -> httpx.Response:
-    return await api.http.post(
-        "/imports?source=test.csv", content=content, headers={**headers, "content-type": "text/csv"}
-    )
-
-
-async def test_an_import_reports_its_progress_and_ends_with_the_report(
-    api: Api, people: People
-) -> None:
-    rows = [*many_rows(501, "TPI Tiznit"), a_row(local_register_no="x", province="Nowhere")]
-
-    answer = await uploaded(api, people.operator, a_file(*rows))
-
-    lines = [orjson.loads(line) for line in answer.content.splitlines()]
-    assert [line["type"] for line in lines] == ["progress", "progress", "progress", "report"]
-    report = lines[-1]["report"]
-    assert (report["rows_added"], report["rows_refused"]) == (501, 1)
-    kept = await api.http.get(f"/imports/{report['import_id']}", headers=people.operator)
-    assert kept.json() == report
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [(b"", "file-refused"), (b"a,b\n1,2\n", "file-refused"), (b"\xff\xfe", "file-refused")],
-)
-async def test_an_unreadable_file_is_a_problem(
-    api: Api, people: People, content: bytes, code: str
-) -> None:
-    answer = await uploaded(api, people.operator, content)
-
-    assert (answer.status_code, answer.json()["code"]) == (422, code)
-
-
-@pytest.mark.parametrize("day", ["2999-01-01", "1899-12-31"])
-async def test_a_file_is_true_as_of_a_day_that_has_come(api: Api, people: People, day: str) -> None:
-    answer = await api.http.post(
-        f"/imports?as_of_on={day}",
-        content=a_file(a_row()),
-        headers={**people.operator, "content-type": "text/csv"},
-    )
-
-    (error,) = answer.json()["errors"]
-    assert (answer.status_code, error["field"]) == (422, "as_of_on")
-    assert "check the year" in error["message"]
-
-
-async def test_an_import_larger_than_the_limit_is_refused(
-    people: People, tokens: Tokens, databases: TestDatabases
-) -> None:
-    url = databases.migrated("registry")
-    async with api(create_app, "registry", url, tokens, max_import_bytes=2_000) as small:
-        answer = await uploaded(small, people.operator, a_file(*many_rows(50, "TPI Tiznit")))
-
-    assert answer.status_code == 413
-
-
-async def test_an_import_of_another_kind_of_body_is_refused(api: Api, people: People) -> None:
-    answer = await api.http.post("/imports", json={}, headers=people.operator)
-
-    assert answer.status_code == 415
-
-
-async def test_nothing_of_a_large_body_is_read_for_somebody_without_a_token(api: Api) -> None:
-    read: list[int] = []
-
-    async def parts() -> AsyncIterator[bytes]:
-        for number in range(8):
-            read.append(number)
-            yield b" " * 128 * 1024
-
-    answers = {
-        kind: await api.http.post("/imports", content=parts(), headers={"content-type": kind})
-        for kind in ("text/csv", "multipart/form-data; boundary=x", "application/json")
-    }
-
-    assert [answer.status_code for answer in answers.values()] == [401, 401, 413]
-    assert read == [0, 1, 2]  # of the JSON, as far as the limit of any body

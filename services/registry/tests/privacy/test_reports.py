@@ -1,0 +1,156 @@
+"""Responses of services to requests of persons: reports, until when they are kept, metrics."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from cryptography.fernet import Fernet
+from sqlalchemy import select, update
+
+from registry.identity import models
+from registry.privacy import handlers
+from registry.privacy import models as privacy_models
+from registry.privacy.usecases import person_responses
+from registry.register.models import tables
+from shared.contracts.catalogue import ANSWERS
+from shared.contracts.registry import PersonAccessRequested
+from shared.kernel.encryption.sealer import Sealer
+
+from .client import CONTACT, EMAIL, SEALER, PrivacyClient, answered
+
+
+async def test_a_request_is_completed_by_the_last_answer_and_a_repeat_changes_nothing(
+    privacy: PrivacyClient,
+) -> None:
+    request = await privacy.asks("access", email=EMAIL)
+    path = f"/persons/requests/{request['request_id']}"
+
+    seen = []
+    for answer in ANSWERS:
+        for _ in range(2):
+            event = answer(request_id=uuid.UUID(request["request_id"]), kind="access")
+            async with privacy.api.sessions.begin() as session:
+                await handlers.record_person_response(event, session)
+        seen.append((await privacy.get(path)).json())
+
+    assert [each["state"] for each in seen] == ["answered"] * 3 + ["completed"]
+    assert [len(each["waiting_for"]) for each in seen] == [3, 2, 1, 0]
+    assert len(seen[-1]["answers"]) == len(ANSWERS)
+    open_ones = (await privacy.get("/persons/requests")).json()
+    assert request["request_id"] not in {each["request_id"] for each in open_ones}
+
+
+async def test_the_report_is_there_once_all_have_answered_until_it_expires(
+    privacy: PrivacyClient,
+) -> None:
+    request = await privacy.asks("access", email=EMAIL)
+    path = f"/persons/requests/{request['request_id']}/report"
+    early = await privacy.post(path, {})
+    record = {"kind": "idea", "record_id": str(uuid.uuid4()), "state": "draft"}
+    record["created_at"] = "2026-08-01T10:00:00Z"
+    report = SEALER.seal({"contacts": [CONTACT]})
+    await privacy.answers(request["request_id"], report_sealed=report, records=[record])
+
+    answer = await privacy.post(path, {})
+
+    assert early.status_code == 404
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["services"]["notifications"]["held"] == {"contacts": [CONTACT]}
+    assert answer.json()["services"]["ideas"]["records"] == [record]
+    async with privacy.api.sessions.begin() as session:
+        ago = datetime.now(UTC) - timedelta(days=31)
+        await session.execute(update(privacy_models.person_request).values(completed_at=ago))
+        assert await person_responses.delete_reports(session, 30) == len(ANSWERS)
+    assert (await privacy.post(path, {})).status_code == 404
+
+
+async def test_a_report_that_comes_after_the_erasure_is_not_kept_and_older_ones_go(
+    privacy: PrivacyClient,
+) -> None:
+    await privacy.cooperative("1")
+    first = await privacy.asks("access", email=EMAIL)
+    late = await privacy.asks("access", email=EMAIL)
+    report = SEALER.seal({"contacts": [CONTACT]})
+    await privacy.answers(first["request_id"], report_sealed=report)
+    erasure = await privacy.asks("erasure", email=EMAIL)
+    await privacy.answers(late["request_id"], report_sealed=report)
+    await answered(privacy, erasure["request_id"])
+
+    async with privacy.api.sessions() as session:
+        kept = set(await session.scalars(select(privacy_models.person_response.c.report_sealed)))
+    assert kept == {None}
+
+
+async def test_what_no_key_opens_is_named_unreadable(privacy: PrivacyClient) -> None:
+    cooperative_id, account_id = await privacy.cooperative("1"), await privacy.account()
+    lost = Sealer([Fernet.generate_key().decode()]).seal(CONTACT)
+    async with privacy.api.sessions.begin() as session:
+        await session.execute(update(tables.cooperative).values(contact_sealed=lost))
+        await session.execute(update(models.account).values(email_sealed=lost))
+    ids = {"cooperative_ids": [cooperative_id], "account_ids": [account_id]}
+
+    request = await privacy.asks("access", **ids)
+    answer = await answered(privacy, request["request_id"], PersonAccessRequested)
+
+    held = SEALER.open(answer["report_sealed"])
+    assert "unreadable" in held["contacts"][0]["contact"]
+    assert "unreadable" in held["accounts"][0]
+
+
+async def test_a_newer_report_outlives_a_correction_that_is_done_late(
+    privacy: PrivacyClient,
+) -> None:
+    cooperative_id = await privacy.cooperative("1")
+    report = SEALER.seal({"contacts": [CONTACT]})
+    older = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    await privacy.answers(older["request_id"], report_sealed=report)
+    erasure = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
+    newer = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    await privacy.answers(newer["request_id"], report_sealed=report)
+
+    answer = await answered(privacy, erasure["request_id"])
+
+    assert answer["counts"]["person_response"] == len(ANSWERS)
+    async with privacy.api.sessions() as session:
+        table = privacy_models.person_response
+        kept = await session.execute(select(table.c.request_id, table.c.report_sealed))
+        left = {str(row.request_id) for row in kept if row.report_sealed is not None}
+    assert left == {newer["request_id"]}
+
+
+async def test_what_accounts_did_is_deleted_with_the_report(privacy: PrivacyClient) -> None:
+    cooperative_id = await privacy.cooperative("1")
+    access = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    late = await privacy.asks("access", cooperative_ids=[cooperative_id])
+    response = {"actions": [{"at": datetime.now(UTC), "action": "idea drafted"}]}
+    await privacy.answers(access["request_id"], **response)
+    erasure = await privacy.asks("erasure", cooperative_ids=[cooperative_id])
+    await privacy.answers(late["request_id"], **response)
+
+    await answered(privacy, erasure["request_id"])
+
+    async with privacy.api.sessions() as session:
+        kept = await session.scalars(select(privacy_models.person_response.c.actions))
+        assert [actions for actions in kept if actions] == []
+
+
+async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_overdue(
+    privacy: PrivacyClient,
+) -> None:
+    today = datetime.now(UTC).date()
+    for days in (10, 2, 0, -1, -1):
+        request = await privacy.asks("access", email=EMAIL)
+        async with privacy.api.sessions.begin() as session:
+            table = privacy_models.person_request
+            this = update(table).where(table.c.id == request["request_id"])
+            await session.execute(this.values(due_on=today + timedelta(days=days)))
+    await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
+
+    privacy.api.app.state.scrape = None  # what another test scraped is of its own rows
+    metrics = (await privacy.api.http.get("/metrics")).text
+
+    assert [
+        f'taawon_person_requests{{due="{due}"}} {count}' in metrics
+        for due, count in (("later", 1.0), ("soon", 2.0), ("over", 2.0))
+    ] == [True] * 3

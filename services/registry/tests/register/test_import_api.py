@@ -1,0 +1,95 @@
+"""Importing a register file over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import orjson
+import pytest
+
+from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
+from registry.app import create_app
+
+from ..builders import People, a_file, a_row, many_rows
+
+
+async def uploaded(api: Api, headers: dict[str, str], content: bytes) -> httpx.Response:
+    return await api.http.post(
+        "/imports?source=test.csv", content=content, headers={**headers, "content-type": "text/csv"}
+    )
+
+
+async def test_an_import_reports_its_progress_and_ends_with_the_report(
+    api: Api, people: People
+) -> None:
+    rows = [*many_rows(501, "TPI Tiznit"), a_row(local_register_no="x", province="Nowhere")]
+
+    answer = await uploaded(api, people.operator, a_file(*rows))
+
+    lines = [orjson.loads(line) for line in answer.content.splitlines()]
+    assert [line["type"] for line in lines] == ["progress", "progress", "progress", "report"]
+    report = lines[-1]["report"]
+    assert (report["rows_added"], report["rows_refused"]) == (501, 1)
+    kept = await api.http.get(f"/imports/{report['import_id']}", headers=people.operator)
+    assert kept.json() == report
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "file-refused"), (b"a,b\n1,2\n", "file-refused"), (b"\xff\xfe", "file-refused")],
+)
+async def test_an_unreadable_file_is_a_problem(
+    api: Api, people: People, content: bytes, code: str
+) -> None:
+    answer = await uploaded(api, people.operator, content)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize("day", ["2999-01-01", "1899-12-31"])
+async def test_a_file_can_not_be_true_as_of_a_day_to_come_or_before_1900(
+    api: Api, people: People, day: str
+) -> None:
+    answer = await api.http.post(
+        f"/imports?as_of_on={day}",
+        content=a_file(a_row()),
+        headers={**people.operator, "content-type": "text/csv"},
+    )
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, "as_of_on")
+    assert "check the year" in error["message"]
+
+
+async def test_an_import_larger_than_the_limit_is_refused(
+    people: People, tokens: Tokens, databases: TestDatabases
+) -> None:
+    url = databases.migrated("registry")
+    async with api(create_app, "registry", url, tokens, max_import_bytes=2_000) as small:
+        answer = await uploaded(small, people.operator, a_file(*many_rows(50, "TPI Tiznit")))
+
+    assert answer.status_code == 413
+
+
+async def test_an_import_of_another_kind_of_body_is_refused(api: Api, people: People) -> None:
+    answer = await api.http.post("/imports", json={}, headers=people.operator)
+
+    assert answer.status_code == 415
+
+
+async def test_no_large_body_is_read_without_a_token(api: Api) -> None:
+    read: list[int] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(8):
+            read.append(number)
+            yield b" " * 128 * 1024
+
+    answers = {
+        kind: await api.http.post("/imports", content=parts(), headers={"content-type": kind})
+        for kind in ("text/csv", "multipart/form-data; boundary=x", "application/json")
+    }
+
+    assert [answer.status_code for answer in answers.values()] == [401, 401, 413]
+    assert read == [0, 1, 2]  # of the JSON, as far as the limit of any body
