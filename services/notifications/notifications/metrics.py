@@ -54,7 +54,7 @@ class Tally:
 
     numbers: dict[str, int] = field(default_factory=dict)
 
-    def is_done(self, eligible: int, unknown: int, corrected: int) -> None:
+    def set_counts(self, eligible: int, unknown: int, corrected: int) -> None:
         self.numbers = dict(zip(VERDICTS, (eligible, unknown, corrected), strict=True))
 
 
@@ -74,7 +74,7 @@ def fanning_out(session: AsyncSession, kind: str) -> Iterator[Tally]:
     after_commit(session, count)
 
 
-def backfilled(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
+def count_backfilled(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
     """Count alerts of those who match only now, once they are committed."""
     after_commit(session, lambda: _add(kind, {"eligible": eligible, "unknown": unknown}))
 

@@ -163,10 +163,10 @@ async def test_the_provisioner_serves_its_metrics_where_a_port_is_set_and_nowher
     settings = test_settings("notifications", "postgresql+asyncpg://x@h/d", metrics_port=port)
     url = f"http://127.0.0.1:{port}/metrics"
 
-    with jobs.measured_at(settings):
+    with jobs.serving_metrics(settings):
         answer = await asyncio.to_thread(httpx.get, url, trust_env=False)
     silent = test_settings("notifications", "postgresql+asyncpg://x@h/d")
-    with jobs.measured_at(silent), pytest.raises(httpx.ConnectError):
+    with jobs.serving_metrics(silent), pytest.raises(httpx.ConnectError):
         await asyncio.to_thread(httpx.get, url, trust_env=False)
 
     assert "taawon_partner_queues_made_total" in answer.text

@@ -23,7 +23,7 @@ class AudienceBehind(NotFound):
 async def person_part(session: AsyncSession, event: PersonRequested, sealer: Sealer | None) -> Part:
     """Nothing is called done before the audience is as new as the request."""
     if isinstance(event, PersonAccessRequested):
-        return await _held(session, event, sealer)
+        return await _stored_data(session, event, sealer)
     await _require_newest(session, event)
     counts = {"audience": await _erase_contacts(session, event)}
     if isinstance(event, PersonErasureRequested):
@@ -55,7 +55,9 @@ async def _erase_contacts(session: AsyncSession, event: PersonRequested) -> int:
     return len(event.cooperatives)
 
 
-async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer | None) -> Part:
+async def _stored_data(
+    session: AsyncSession, event: PersonRequested, sealer: Sealer | None
+) -> Part:
     assert sealer is not None
     query = select(audience.c.cooperative_id, audience.c.contact_sealed, audience.c.updated_at)
     query = query.where(audience.c.cooperative_id.in_(event.cooperative_ids))

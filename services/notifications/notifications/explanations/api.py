@@ -16,7 +16,7 @@ from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Session
 
 from . import queries
-from .explanations import WhyOut, answer
+from .explanations import WhyOut, explanation_of
 
 router = APIRouter(tags=["totals"])
 
@@ -36,6 +36,6 @@ async def why(
     time."""
     await require_inbox(session, caller, cooperative_id)
     own = await inbox_queries.language_of(session, cooperative_id)
-    known = await queries.find_why(session, subject_id, cooperative_id, at=at)
+    evidence = await queries.find_why(session, subject_id, cooperative_id, at=at)
     is_staff = caller.has(Role.OPERATOR, Role.DELEGATE)
-    return answer(known, language_for(own, language), for_staff=is_staff)
+    return explanation_of(evidence, language_for(own, language), for_staff=is_staff)

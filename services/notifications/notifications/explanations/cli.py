@@ -17,7 +17,7 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.data.database import make_engine, make_sessions
 
 from . import queries
-from .explanations import WhyOut, answer
+from .explanations import WhyOut, explanation_of
 
 
 def moment_of(text: str) -> datetime:
@@ -68,9 +68,9 @@ async def _find(
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
     try:
         async with make_sessions(engine)() as session:
-            known = await queries.find_why(session, subject, cooperative, at=at)
+            evidence = await queries.find_why(session, subject, cooperative, at=at)
             own = await inbox_queries.language_of(session, cooperative)
-            return answer(known, language_for(own, language), for_staff=True)
+            return explanation_of(evidence, language_for(own, language), for_staff=True)
     finally:
         await engine.dispose()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from notifications.fanout.domain.fanout_approval import Decision, standing
+from notifications.fanout.domain.fanout_approval import Decision, decision_in_force
 from notifications.fanout.domain.subjects import STATE_OF, SubjectState, audience_tracks
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
@@ -27,7 +27,7 @@ class Because(StrEnum):
 
 
 @dataclass(frozen=True)
-class ContentThen:
+class ContentVersion:
     """A subject at one version, and when that was received."""
 
     version: int
@@ -54,7 +54,7 @@ class ContentThen:
 
 
 @dataclass(frozen=True)
-class ProfileThen:
+class ProfileVersion:
     """A cooperative at the version that was the newest at a moment."""
 
     version: int
@@ -62,7 +62,7 @@ class ProfileThen:
 
 
 @dataclass(frozen=True)
-class Then:
+class Situation:
     """What was so at a moment. None: nothing had been received.
 
     `decisions` are those about the subject and about everything up to then, in order.
@@ -71,13 +71,13 @@ class Then:
     at: datetime
     was_alerted: bool
     was_fanned_out: bool
-    content: ContentThen | None
-    profile: ProfileThen | None
+    content: ContentVersion | None
+    profile: ProfileVersion | None
     decisions: tuple[Decision, ...] = ()
 
     def held_back_by(self) -> Decision | None:
         """What kept the fan-out back then."""
-        return standing(self.decisions)
+        return decision_in_force(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """How each track came out; none where content or profile had not been received."""
@@ -113,14 +113,14 @@ def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
     return None
 
 
-def newest_at(contents: Sequence[ContentThen], at: datetime) -> ContentThen | None:
+def newest_at(contents: Sequence[ContentVersion], at: datetime) -> ContentVersion | None:
     """The content at a moment: what arrives late never replaces what is newer."""
     received = [content for content in contents if content.received_at <= at]
     return max(received, key=lambda content: content.version, default=None)
 
 
 def decisive_moment(
-    contents: Sequence[ContentThen], *, fanned_out_at: datetime | None, now: datetime
+    contents: Sequence[ContentVersion], *, fanned_out_at: datetime | None, now: datetime
 ) -> datetime:
     """When it was settled that a cooperative is not alerted.
 
@@ -138,9 +138,9 @@ def decisive_moment(
     return max(ends[-1], fanned_out_at or ends[-1])
 
 
-def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
+def _newest_in_turn(contents: Sequence[ContentVersion]) -> list[ContentVersion]:
     """The contents that were the newest when they were received, in that order."""
-    turns: list[ContentThen] = []
+    turns: list[ContentVersion] = []
     for content in sorted(contents, key=lambda each: each.received_at):
         if not turns or content.version > turns[-1].version:
             turns.append(content)

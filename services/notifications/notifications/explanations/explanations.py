@@ -24,8 +24,8 @@ from shared.i18n.locales import direction
 from shared.i18n.terms import Terms
 from shared.kernel.data.database import AnyRow
 
-from .domain import Because, ContentThen, ProfileThen, Then, best_of
-from .queries import Known
+from .domain import Because, ContentVersion, ProfileVersion, Situation, best_of
+from .queries import Evidence
 
 
 class AlertOut(BaseModel):
@@ -98,44 +98,46 @@ ENDED_OTHERWISE = Terms("explanation.ended_otherwise", ("open", "closed", "cance
 WITH_OWN_WORDS = frozenset({"call", "idea"})
 
 
-def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
+def explanation_of(evidence: Evidence, language: str, *, for_staff: bool) -> WhyOut:
     """The explanation with the sentences, the fields and the versions that it stands on.
 
     `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
     """
-    then, content = known.then, known.then.content
-    because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.announcement()
+    situation, content = evidence.situation, evidence.situation.content
+    because, verdicts = situation.because(), situation.verdicts()
+    newest = evidence.subject.announcement()
     written = content_language(language)
     return WhyOut(
-        subject_id=known.subject.subject_id,
-        cooperative_id=known.cooperative_id,
-        subject_kind=known.subject.kind,
+        subject_id=evidence.subject.subject_id,
+        cooperative_id=evidence.cooperative_id,
+        subject_kind=evidence.subject.kind,
         title=(content.announcement if content else newest).title.in_language(written),
         language=language,
         dir=direction(language),
-        alerted=then.was_alerted,
+        alerted=situation.was_alerted,
         because=because,
-        summary=_summary(because, then, language, for_staff=for_staff),
+        summary=_summary(because, situation, language, for_staff=for_staff),
         verdict=best_of(verdicts),
-        alerts=[_alert_out(row) for row in known.alerts],
-        approval=approval_explanation(then.held_back_by(), language, for_staff=for_staff),
-        decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
-        tracks=_tracks(content, then.profile, verdicts, language),
-        profile=_profile(then.profile, verdicts, language),
+        alerts=[_alert_out(row) for row in evidence.alerts],
+        approval=approval_explanation(situation.held_back_by(), language, for_staff=for_staff),
+        decisions=[
+            decision_out(each, language, for_staff=for_staff) for each in situation.decisions
+        ],
+        tracks=_tracks(content, situation.profile, verdicts, language),
+        profile=_profile(situation.profile, verdicts, language),
         subject_state=content.announcement.state if content else None,
         content_version=content.version if content else None,
-        profile_version=then.profile.version if then.profile else None,
-        as_of=then.at,
+        profile_version=situation.profile.version if situation.profile else None,
+        as_of=situation.at,
     )
 
 
-def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
-    if because is Because.SUBJECT_NOT_OPEN and then.content:
-        ended = then.content.announcement
+def _summary(because: Because, situation: Situation, language: str, *, for_staff: bool) -> str:
+    if because is Because.SUBJECT_NOT_OPEN and situation.content:
+        ended = situation.content.announcement
         words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
         return words.text(language, ended.state)
-    kept = then.held_back_by()
+    kept = situation.held_back_by()
     ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
     return SUMMARIES.text(language, because, approval=ground)
 
@@ -151,8 +153,8 @@ def _alert_out(row: AnyRow) -> AlertOut:
 
 
 def _tracks(
-    content: ContentThen | None,
-    known: ProfileThen | None,
+    content: ContentVersion | None,
+    known: ProfileVersion | None,
     verdicts: tuple[Verdict, ...],
     language: str,
 ) -> list[TrackExplanation]:
@@ -181,7 +183,7 @@ def _track(
 
 
 def _profile(
-    known: ProfileThen | None, verdicts: tuple[Verdict, ...], language: str
+    known: ProfileVersion | None, verdicts: tuple[Verdict, ...], language: str
 ) -> list[ProfileFieldOut]:
     """The fields that some rule of some track looked at, in the order of the register."""
     if known is None:

@@ -19,7 +19,7 @@ from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow
 from shared.kernel.web.requests import Caller, Session
 
-from .approval_text import By
+from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from .queries import approvals
 from .usecases import fanout_approval
@@ -64,7 +64,7 @@ class StandingApproval(ApprovalOut):
     """What is held or stopped now. Without a title: its subject has not arrived yet."""
 
     title: str | None
-    by: By
+    by: DecidedBy
 
 
 @router.get("/approvals")

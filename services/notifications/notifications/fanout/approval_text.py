@@ -11,7 +11,7 @@ from shared.i18n.terms import Terms
 
 from .domain.fanout_approval import ApprovalState, Decision
 
-By = Literal["operator", "notifications"]
+DecidedBy = Literal["operator", "notifications"]
 
 
 class DecisionOut(BaseModel):
@@ -19,7 +19,7 @@ class DecisionOut(BaseModel):
 
     state: ApprovalState
     of_everything: bool = Field(description="Of every idea and call, not of this one alone.")
-    by: By
+    by: DecidedBy
     reason: str = Field(
         description="As written, to operators and delegates; to a cooperative only what it means."
     )
@@ -57,7 +57,7 @@ def ground_of(decision: Decision, language: str, *, for_staff: bool) -> str:
     return GROUNDS.text(language, f"{by}_{decision.state}")
 
 
-def _by(decision: Decision) -> By:
+def _by(decision: Decision) -> DecidedBy:
     return "notifications" if decision.decided_by is None else "operator"
 
 

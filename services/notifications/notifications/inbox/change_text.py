@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field
 
 from notifications.database_clock import MOROCCO
-from notifications.fanout.domain.subjects import UNSAID, changes_between
+from notifications.fanout.domain.subjects import NOT_COMPARED, changes_between
 from shared.contracts.announcement import Announcement, Detail
 from shared.contracts.base import Localized, LocalizedLong
 from shared.contracts.deadline import Deadline
@@ -39,7 +39,7 @@ LABELS = Terms(
     "change.field",
     sorted(
         {*Announcement.model_fields, *CallSnapshot.model_fields, *IdeaSnapshot.model_fields}
-        - UNSAID
+        - NOT_COMPARED
         - NEVER_SHOWN
         | {"kind"}
     ),

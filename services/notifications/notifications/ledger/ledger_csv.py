@@ -71,7 +71,7 @@ class LedgerLine(BaseModel):
 
 def line_of(row: LedgerRow, language: str) -> LedgerLine:
     """The row with its reasons, from content and profile as they were when it was alerted."""
-    kept = row.waiting_for
+    kept = row.held_back_by
     return LedgerLine(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
@@ -103,8 +103,8 @@ async def lines_of(rows: Sequence[LedgerRow], language: str) -> list[LedgerLine]
 
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
-    if row.waiting_for is not None:
-        return "stopped" if row.waiting_for.state is ApprovalState.STOPPED else "held"
+    if row.held_back_by is not None:
+        return "stopped" if row.held_back_by.state is ApprovalState.STOPPED else "held"
     for state in ("read", "archived"):
         if row.read_state == state:
             return state

@@ -43,7 +43,7 @@ class LedgerRow:
     """One alert, or one cooperative that matches and was not alerted. The names are today's.
 
     They are missing while the audience is being rebuilt. All else is as it was alerted.
-    `waiting_for` is what keeps the fan-out back.
+    `held_back_by` is what keeps the fan-out back.
     """
 
     cooperative_id: UUID
@@ -62,7 +62,7 @@ class LedgerRow:
     read_state: str | None = None
     is_backfill: bool = False
     corrected: bool = False
-    waiting_for: Decision | None = None
+    held_back_by: Decision | None = None
 
 
 async def ledger_batches(
@@ -105,7 +105,7 @@ async def _waiting_page(
         return [], None
     rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
     content = found.announcement()
-    waiting = [_row(row, content, found.reference_on, waiting_for=kept) for row in rows]
+    waiting = [_row(row, content, found.reference_on, held_back_by=kept) for row in rows]
     if len(rows) < size:
         return waiting, None
     return waiting, Place(is_waiting=True, after=(rows[-1].cooperative_id, 0))

@@ -27,7 +27,7 @@ from .usecases import feed_delivery, partner_queue, partners
 log = structlog.get_logger()
 
 
-LOOK_SECONDS = 30.0
+CHECK_SECONDS = 30.0
 """How often the provisioner looks whether the broker still has what it made."""
 
 
@@ -78,13 +78,13 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
-    looked = float("-inf")
+    checked_at = float("-inf")
 
     async def step() -> bool:
-        nonlocal looked
-        if time.monotonic() - looked > LOOK_SECONDS:
-            await _prepare(sessions, provisioner)
-            looked = time.monotonic()
+        nonlocal checked_at
+        if time.monotonic() - checked_at > CHECK_SECONDS:
+            await _check_broker(sessions, provisioner)
+            checked_at = time.monotonic()
         await partner_queue.provision_partner_queues(sessions, provisioner)
         metrics.PROVISIONED.set_to_current_time()
         return False
@@ -98,7 +98,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
     )
 
 
-async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
+async def _check_broker(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
     """Everything is there; a broker may have come back without its data at any time."""
     await provisioner.prepare()
     await partner_queue.find_lost_partner_queues(sessions, provisioner)
@@ -112,13 +112,13 @@ async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -
             " (http://admin:password@host:15672) and TAAWON_AMQP_PARTNERS_URL"
         )
     management = Management.of_url(settings.rabbit_management_url.get_secret_value())
-    with measured_at(settings):
+    with serving_metrics(settings):
         job = provision(settings, sessions, management)
         await Runner(settings.database_url.get_secret_value(), [job]).run()
 
 
 @contextmanager
-def measured_at(settings: NotificationsSettings) -> Iterator[None]:
+def serving_metrics(settings: NotificationsSettings) -> Iterator[None]:
     """Where a port is set, metrics are answered there and nothing else is: on no other port."""
     if not settings.metrics_port:
         yield

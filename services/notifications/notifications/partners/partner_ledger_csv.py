@@ -45,7 +45,7 @@ def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
     )
 
 
-def _cells(channel: partner_ledger.Went | None) -> tuple[object, ...]:
+def _cells(channel: partner_ledger.ChannelDelivery | None) -> tuple[object, ...]:
     if channel is None:
         return (None, None, 0, 0)
     return (_moment(channel.first_at), _moment(channel.last_at), channel.times, channel.unsure)

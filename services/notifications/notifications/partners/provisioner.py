@@ -10,7 +10,13 @@ from shared.kernel.messaging.management import Management
 from shared.kernel.messaging.topology import NO_DELIVERY_LIMIT
 
 from .domain.partner_queue import PartnerQueue
-from .usecases.partner_queue import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
+from .usecases.partner_queue import (
+    DROPPED,
+    PARTNER_EXCHANGE,
+    PARTNER_VHOST,
+    QUEUE_KEEPS,
+    BrokerState,
+)
 
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
@@ -52,9 +58,9 @@ class BrokerProvisioner:
         """Queue, user and rights of one partner. A user that exists gets the new password."""
         await asyncio.to_thread(self._make, partner_queue)
 
-    async def made(self) -> Made:
+    async def broker_state(self) -> BrokerState:
         """What the broker has now."""
-        return await asyncio.to_thread(self._made)
+        return await asyncio.to_thread(self._broker_state)
 
     def _prepare(self) -> None:
         api = self._management
@@ -72,10 +78,10 @@ class BrokerProvisioner:
             PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"
         )
 
-    def _made(self) -> Made:
+    def _broker_state(self) -> BrokerState:
         queues = self._management.get(f"queues/{PARTNER_VHOST}?disable_stats=true")
         users = self._management.get("users")
-        return Made(
+        return BrokerState(
             frozenset(queue["name"] for queue in queues),
             {user["name"]: user["password_hash"] for user in users},
         )

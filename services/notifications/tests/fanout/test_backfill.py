@@ -46,7 +46,7 @@ async def alerted(session, subjects):
 
 @pytest.mark.parametrize("few", [0, 50], ids=["matched in the database", "looked at before"])
 async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatch, few):
-    monkeypatch.setattr(backfill, "FEW", few)
+    monkeypatch.setattr(backfill, "MOST_PREFILTERED", few)
     subjects = await open_subjects(session)
     fits = a_record(sector="ARGAN", members_total=12, members_youth=9)
     small = a_record(sector="ARGAN", members_total=8, members_youth=1)

@@ -27,7 +27,7 @@ from notifications.partners.domain.partner_queue import (
     queue_name,
 )
 from notifications.partners.domain.ranges import blocks
-from notifications.partners.domain.subscriptions import SubscriptionFilter, sides_of
+from notifications.partners.domain.subscriptions import SubscriptionFilter, filter_values_of
 from shared.contracts.criteria import LegalStatus
 from shared.errors import IllegalMove
 
@@ -153,22 +153,22 @@ def test_entities_that_are_no_longer_registered_are_alerted_of_nothing():
     ],
 )
 def test_a_filter_accepts_a_call_by_each_of_its_conditions(wanted, accepted):
-    sides = sides_of(opened(a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))))
+    values = filter_values_of(opened(a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))))
 
-    assert SubscriptionFilter.model_validate(wanted).accepts(sides) is accepted
+    assert SubscriptionFilter.model_validate(wanted).accepts(values) is accepted
 
 
 def test_a_call_for_the_whole_country_matches_every_territory():
-    sides = sides_of(opened(a_call(a_track(provinces=["MA-TIZ"]), a_track())))
+    values = filter_values_of(opened(a_call(a_track(provinces=["MA-TIZ"]), a_track())))
 
-    assert SubscriptionFilter(regions=("MA-01",)).accepts(sides)
+    assert SubscriptionFilter(regions=("MA-01",)).accepts(values)
 
 
 def test_an_idea_must_be_ready_enough():
-    sides = sides_of(published(an_idea(readiness="structured")))
+    values = filter_values_of(published(an_idea(readiness="structured")))
 
-    assert SubscriptionFilter(min_readiness="structured").accepts(sides)
-    assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(sides)
+    assert SubscriptionFilter(min_readiness="structured").accepts(values)
+    assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(values)
 
 
 def a_partner_queue(state):

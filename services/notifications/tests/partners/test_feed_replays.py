@@ -7,7 +7,7 @@ import pytest
 from devkit.pytest_plugin import eventually
 from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState, queue_name
 from notifications.partners.usecases import gaps
-from notifications.partners.usecases.feed_delivery import record_handed_out
+from notifications.partners.usecases.feed_delivery import record_page_read
 
 from ..builders import a_call, opened
 from .partners import NOW, fed, is_drained, partner, subscribed
@@ -75,7 +75,7 @@ async def test_reading_the_feed_closes_a_gap_and_shows_it_there(served):
         await eventually(lambda: has_gap(served, 1, 2))
 
     async with served.sessions.begin() as session:
-        await record_handed_out(session, served.partner_queue.slug, 1, 6)
+        await record_page_read(session, served.partner_queue.slug, 1, 6)
 
     assert await served.gaps() == []
     assert await served.gaps(only_open=False) == [(1, 2, "maxlen")]

@@ -15,7 +15,7 @@ from notifications.app import COUNTS, NAMES
 from notifications.partners.models import feed_delivery, feed_gap
 from notifications.partners.provisioner import BrokerProvisioner
 from notifications.partners.usecases import partner_queue
-from notifications.partners.usecases.feed_delivery import deliver_feed, record_handed_out
+from notifications.partners.usecases.feed_delivery import deliver_feed, record_page_read
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
 
@@ -63,7 +63,7 @@ async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(api,
     await fed(api.sessions, *(opened(a_call()) for _ in range(16)))
     async with api.sessions.begin() as session:
         for first, last in combinations(range(1, 18), 2):
-            await record_handed_out(session, "indh", first, last - 1)
+            await record_page_read(session, "indh", first, last - 1)
 
     entries = (await ledger(api, partner(tokens)))["items"]
 
@@ -116,7 +116,7 @@ async def test_the_table_has_one_line_per_event(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()))
     async with api.sessions.begin() as session:
-        await record_handed_out(session, "indh", 1, 1)
+        await record_page_read(session, "indh", 1, 1)
 
     answer = await api.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
 
@@ -132,7 +132,7 @@ async def test_the_way_of_an_event_ends_at_the_partner_queues(api, tokens):
     call = opened(a_call())
     await fed(api.sessions, call, opened(a_call()))
     async with api.sessions.begin() as session:
-        await record_handed_out(session, "indh", 1, 2)
+        await record_page_read(session, "indh", 1, 2)
 
     answer = await api.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
 

@@ -16,7 +16,7 @@ class AudienceCheckRule:
     least: int = 10
     above: int | None = None
 
-    def is_asked(self, confirmed: int | None) -> bool:
+    def applies(self, confirmed: int | None) -> bool:
         """Whether there is anything to compare a match with."""
         return confirmed is not None or self.above is not None
 

@@ -53,7 +53,7 @@ class FanoutApproval:
     decided_at: datetime
 
     @property
-    def is_own(self) -> bool:
+    def is_automatic(self) -> bool:
         """Whether notifications decided it by itself; what a person decided it leaves alone."""
         return self.decided_by is None
 
@@ -65,7 +65,9 @@ class FanoutApproval:
         """
         if target is ApprovalState.STOPPED and self.subject_id == EVERYTHING:
             raise StopsOneOnly
-        takes_over = self.is_own and by is not None and target is self.state is ApprovalState.HELD
+        takes_over = (
+            self.is_automatic and by is not None and target is self.state is ApprovalState.HELD
+        )
         if not takes_over:
             refuse_unless_allowed(MOVES, "fan-out", self.state, target)
         self.state = target
@@ -85,7 +87,7 @@ class Decision:
     decided_at: datetime
 
 
-def standing(decisions: Sequence[Decision]) -> Decision | None:
+def decision_in_force(decisions: Sequence[Decision]) -> Decision | None:
     """Of decisions in order the one that keeps back; a stop counts more than being held."""
     last = {decision.everything: decision for decision in decisions}
     kept = [found for found in last.values() if found.state is not ApprovalState.RELEASED]

@@ -212,7 +212,7 @@ def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
     return AlertKind.UPDATED
 
 
-UNSAID = frozenset(
+NOT_COMPARED = frozenset(
     {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
 )
 
@@ -220,7 +220,7 @@ UNSAID = frozenset(
 def changes_between(notified: Announcement, now: Announcement) -> dict[str, tuple[object, object]]:
     """Each field and detail that differs, with its old and new value; what readers are not alerted
     left out."""
-    before, after = _said(notified), _said(now)
+    before, after = _compared_fields(notified), _compared_fields(now)
     return {
         name: (before.get(name), after.get(name))
         for name in dict.fromkeys([*after, *before])
@@ -228,7 +228,7 @@ def changes_between(notified: Announcement, now: Announcement) -> dict[str, tupl
     }
 
 
-def _said(content: Announcement) -> dict[str, object]:
+def _compared_fields(content: Announcement) -> dict[str, object]:
     data = content.model_dump(mode="json")
     details = {each["code"]: each["value"] for each in data["details"]}
-    return {name: value for name, value in data.items() if name not in UNSAID} | details
+    return {name: value for name, value in data.items() if name not in NOT_COMPARED} | details

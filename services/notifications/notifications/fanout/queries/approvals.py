@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data.database import AnyRow
 
-from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, standing
+from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, decision_in_force
 from ..models import fanout_approval, fanout_approval_decision, subject
 
 
@@ -50,4 +50,4 @@ async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:
 
 async def held_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
     """What keeps the fan-out of a subject back now."""
-    return standing(await decisions_about(session, subject_id))
+    return decision_in_force(await decisions_about(session, subject_id))

@@ -101,7 +101,9 @@ def _first_alerts(
     )
 
 
-async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
+async def insert_corrections(
+    session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime
+) -> int:
     """Alert exactly those who were alerted of older content; how many.
 
     A correction says of its own content, and of the profile of its moment, which tracks are for the

@@ -49,11 +49,11 @@ async def check_audience(
     person decided stands, and a release is a confirmation. The caller holds the audience lock,
     under which every approval is decided, and passes the approval that it `found`.
     """
-    if found is not None and not found.is_own:
+    if found is not None and not found.is_automatic:
         return found
     rule = rule_of(session)
     objection = None
-    if rule.is_asked(subject.confirmed_audience):
+    if rule.applies(subject.confirmed_audience):
         matched = await _count_matches(session, subject)
         objection = rule.objection(subject.confirmed_audience, matched)
     if objection is not None:

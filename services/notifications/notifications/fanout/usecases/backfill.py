@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 CHANGES_AT_ONCE = 20
 """Most notes that are worked on in one transaction; one is of up to a batch of cooperatives."""
-FEW = 100
+MOST_PREFILTERED = 100
 """Up to so many changed cooperatives are held against each open subject before it is matched: most
 changes concern few subjects, and a statement for each of the others costs more than the look."""
 
@@ -78,11 +78,11 @@ async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> in
         .order_by(table.subject_id)
     )
     await _note_missed(session)
-    few = await _profiles_of(session, changed) if len(changed) <= FEW else None
+    few = await _profiles_of(session, changed) if len(changed) <= MOST_PREFILTERED else None
     alerted = 0
     for subject in found:
         await asyncio.sleep(0)  # requests and consumers of this process go on between subjects
-        only = changed if few is None else _whom(subject, few)
+        only = changed if few is None else _possibly_concerned(subject, few)
         if only:
             alerted += await backfill_subject(session, subject, only=only)
     return alerted
@@ -102,7 +102,7 @@ async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[U
     }
 
 
-def _whom(subject: Subject, profile: dict[UUID, Profile]) -> list[UUID]:
+def _possibly_concerned(subject: Subject, profile: dict[UUID, Profile]) -> list[UUID]:
     """Those whom the subject may concern; the statement that inserts the alerts decides."""
     tracks = audience_tracks(subject.announcement())
     return [
@@ -119,7 +119,7 @@ async def backfill_subject(
     counts = await insert_alerts(session, subject, subject.first_kind(), only=only)
     if counts.alerted:
         await _add_counts(session, subject.subject_id, counts)
-        metrics.backfilled(session, subject.kind, counts.eligible, counts.unknown)
+        metrics.count_backfilled(session, subject.kind, counts.eligible, counts.unknown)
     return counts.alerted
 
 

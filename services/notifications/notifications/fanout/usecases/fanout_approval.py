@@ -59,7 +59,7 @@ async def decide_approval(
     )
     await record_decision(session, found)
     if target is ApprovalState.RELEASED:
-        await _go_on(session, subject_id)
+        await _resume(session, subject_id)
     return found
 
 
@@ -76,7 +76,7 @@ def _first(
     )
 
 
-async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
+async def _resume(session: AsyncSession, subject_id: UUID) -> None:
     if subject_id == EVERYTHING:
         await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
     else:

@@ -27,7 +27,7 @@ from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from ..domain.subjects import Step, Subject, decide
 from ..models import fanout_approval, subject_history
 from ..models import subject as subject_table
-from .alerts import Counts, correct, insert_alerts
+from .alerts import Counts, insert_alerts, insert_corrections
 from .audience_check import check_audience
 
 log = structlog.get_logger()
@@ -122,11 +122,11 @@ async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: dat
     with metrics.fanning_out(session, subject.kind) as tally:
         corrected = 0
         if step.correction is not None:
-            corrected = await correct(session, subject, step.correction, at=at)
+            corrected = await insert_corrections(session, subject, step.correction, at=at)
         counts = Counts()
         if step.first is not None:
             counts = await insert_alerts(session, subject, step.first, at=at)
-        tally.is_done(counts.eligible, counts.unknown, corrected)
+        tally.set_counts(counts.eligible, counts.unknown, corrected)
         _complete(session, subject, counts, corrected, at=at)
 
 

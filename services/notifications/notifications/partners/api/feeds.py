@@ -81,6 +81,6 @@ async def read_feed(
     if not rows:
         return FeedOut(items=[], next=after or str(oldest - 1), gaps=[])
     first, last = rows[0].position, rows[-1].position
-    await feed_delivery.record_handed_out(session, slug, first, last)
+    await feed_delivery.record_page_read(session, slug, first, last)
     gaps = await partner_ledger.gaps_of(session, slug, first=first, last=last, only_open=False)
     return FeedOut(items=items, next=str(last), gaps=[GapOut.model_validate(gap) for gap in gaps])

@@ -30,7 +30,7 @@ class NotYourLedger(Forbidden):
     """A ledger is read by its own institution, and by operators."""
 
 
-class WentOut(BaseModel):
+class ChannelDeliveryOut(BaseModel):
     """By one channel: confirmed so many `times`, always under the same event id.
 
     `unsure` counts sendings that began and of which no confirm was noted, as when a process died;
@@ -75,7 +75,7 @@ class PartnerEntryOut(BaseModel):
     subject_id: UUID | None
     recorded_at: datetime
     subscriptions: list[UUID] = Field(description="Those that matched when it was recorded.")
-    channels: list[WentOut]
+    channels: list[ChannelDeliveryOut]
     gap: GapOut | None
 
 

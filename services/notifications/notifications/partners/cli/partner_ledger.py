@@ -126,13 +126,13 @@ def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:
         str(entry.position),
         entry.topic,
         _moment(entry.recorded_at),
-        _went(went.get("amqp")),
-        _went(went.get("feed")),
+        _times_sent(went.get("amqp")),
+        _times_sent(went.get("feed")),
         dropped,
     )
 
 
-def _went(channel: partner_ledger.Went | None) -> str:
+def _times_sent(channel: partner_ledger.ChannelDelivery | None) -> str:
     if channel is None:
         return "-"
     times = f" x{channel.times}" if channel.times > 1 else ""

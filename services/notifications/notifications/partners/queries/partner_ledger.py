@@ -22,7 +22,7 @@ class NoSuchPartner(NotFound):
 
 
 @dataclass(frozen=True)
-class Went:
+class ChannelDelivery:
     """How an entry went out by one channel. `unsure`: begun, and no confirm was ever noted.
 
     Without `first_at` it went out before times were kept.
@@ -57,7 +57,7 @@ class PartnerEntry:
     subject_id: UUID | None
     recorded_at: datetime
     subscriptions: list[UUID]
-    channels: tuple[Went, ...]
+    channels: tuple[ChannelDelivery, ...]
     gap: Gap | None
 
 
@@ -169,17 +169,17 @@ def _entry(row: AnyRow) -> PartnerEntry:
         subject_id=UUID(row.subject_id) if row.subject_id else None,
         recorded_at=row.recorded_at,
         subscriptions=list(row.subscriptions),
-        channels=tuple(_went(channel) for channel in row.channels or ()),
+        channels=tuple(_channel_delivery(channel) for channel in row.channels or ()),
         gap=_gap(row) if row.reason else None,
     )
 
 
-def _went(channel: dict[str, Any]) -> Went:
+def _channel_delivery(channel: dict[str, Any]) -> ChannelDelivery:
     moments = {
         name: datetime.fromisoformat(channel[name]) if channel[name] else None
         for name in ("first_at", "last_at")
     }
-    return Went(
+    return ChannelDelivery(
         channel=channel["channel"], times=channel["times"], unsure=channel["unsure"], **moments
     )
 

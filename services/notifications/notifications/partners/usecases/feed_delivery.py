@@ -70,7 +70,7 @@ async def deliver_feed(sessions: Sessions, publisher: Publisher) -> bool:
                 return await _skip_trimmed(session, partner_queue, kept)
         elif not entries:
             # Age took all that the partner asked for: that is done.
-            await _go_on(session, replay, partner_queue.replay_until)
+            await _advance_replay(session, replay, partner_queue.replay_until)
             return True
         await _begin(sessions, partner_queue.slug, entries)
         user = topology.user_of(publisher.url)
@@ -147,7 +147,7 @@ async def _skip_trimmed(session: AsyncSession, partner_queue: AnyRow, kept: int)
     await session.execute(
         insert(feed_gap).from_select(["slug", "position", "reason"], lost).on_conflict_do_nothing()
     )
-    await _delivered(session, partner_queue.slug, kept - 1)
+    await _set_delivered_position(session, partner_queue.slug, kept - 1)
     log.warning(
         "entries of a feed were trimmed before they were delivered",
         partner=partner_queue.slug,
@@ -184,13 +184,13 @@ async def _settle(
     await _note_out(session, partner_queue.slug, AMQP, first, last)
     if replay is not None:
         await _close_gaps(session, partner_queue.slug, first, last, by="replay", sending=replay)
-        await _go_on(session, replay, last)
+        await _advance_replay(session, replay, last)
     else:
-        await _delivered(session, partner_queue.slug, last)
+        await _set_delivered_position(session, partner_queue.slug, last)
     return True
 
 
-async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
+async def _set_delivered_position(session: AsyncSession, slug: str, last: int) -> None:
     await session.execute(
         update(partner_queue_table)
         .where(partner_queue_table.c.slug == slug)
@@ -198,7 +198,7 @@ async def _delivered(session: AsyncSession, slug: str, last: int) -> None:
     )
 
 
-async def _go_on(session: AsyncSession, replay: int, last: int) -> None:
+async def _advance_replay(session: AsyncSession, replay: int, last: int) -> None:
     done = feed_replay.c.last_position <= last
     await session.execute(
         update(feed_replay).where(feed_replay.c.replay_id == replay).values(next_position=last + 1)
@@ -210,7 +210,7 @@ async def _go_on(session: AsyncSession, replay: int, last: int) -> None:
     )
 
 
-async def record_handed_out(session: AsyncSession, slug: str, first: int, last: int) -> None:
+async def record_page_read(session: AsyncSession, slug: str, first: int, last: int) -> None:
     """A page of the HTTP feed went out; gaps of the queue that it covers are closed by that."""
     await _note_out(session, slug, FEED, first, last)
     await _close_gaps(session, slug, first, last, by=FEED)

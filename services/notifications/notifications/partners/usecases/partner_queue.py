@@ -90,7 +90,7 @@ async def _before_oldest(session: AsyncSession, slug: str) -> int:
 
 
 @dataclass(frozen=True)
-class Made:
+class BrokerState:
     """What the broker has of partner queues: queues, and of each user the hash of the password."""
 
     queues: frozenset[str]
@@ -102,7 +102,7 @@ class Provisioner(Protocol):
 
     async def make(self, partner_queue: PartnerQueue) -> None: ...
 
-    async def made(self) -> Made:
+    async def broker_state(self) -> BrokerState:
         """What is there now."""
         ...
 
@@ -137,7 +137,7 @@ async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner)
     another one where a provisioner was late, and wrote it over a newer one.
     """
     ready = await _partner_queues(sessions, PartnerQueueState.READY)
-    made = await provisioner.made()
+    made = await provisioner.broker_state()
     lost = 0
     for partner_queue in ready:
         without_queue = partner_queue.queue not in made.queues

@@ -20,7 +20,7 @@ from shared.kernel import context
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 
-from ..domain.subscriptions import SubscriptionFilter, sides_of
+from ..domain.subscriptions import SubscriptionFilter, filter_values_of
 from ..models import partner, subscription
 
 MOST_SUBSCRIPTIONS: Final = 50
@@ -151,7 +151,7 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
 
     Partners see public fields only.
     """
-    sides = sides_of(event)
+    values = filter_values_of(event)
     rows = await session.execute(
         select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
             subscription.c.is_active
@@ -160,7 +160,7 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
     accepted = [
         (row.subscription_id, row.slug)
         for row in rows
-        if SubscriptionFilter.model_validate(row.filter).accepts(sides)
+        if SubscriptionFilter.model_validate(row.filter).accepts(values)
     ]
     if not accepted:
         return
