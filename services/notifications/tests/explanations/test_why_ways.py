@@ -115,4 +115,4 @@ async def test_the_command_says_what_it_does_not_know(databases):
     answered = taawon(url, "why", str(uuid.uuid4()), str(uuid.uuid4()))
 
     assert answered.returncode == 1
-    assert "has been published here yet" in answered.stderr
+    assert "has arrived yet" in answered.stderr

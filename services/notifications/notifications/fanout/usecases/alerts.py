@@ -1,6 +1,6 @@
-"""Alerts: one statement writes every alert of a subject, each with its reasons.
+"""Alerts: one statement writes every alert of a subject, each with the tracks that it is for.
 
-Whoever writes alerts holds the audience lock (`AUDIENCE_LOCK`).
+Whoever calls these functions holds the audience lock (`AUDIENCE_LOCK`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .matching import Condition, match, tracks_of
 
 @dataclass(frozen=True)
 class Counts:
-    """How many alerts a statement wrote, by verdict."""
+    """How many first alerts a statement wrote, by verdict."""
 
     eligible: int = 0
     unknown: int = 0
@@ -42,14 +42,15 @@ async def insert_alerts(
     at: datetime | None = None,
     only: Sequence[UUID] | None = None,
 ) -> Counts:
-    """Give everybody who matches, and has none, the first alert; `only` narrows it to some.
+    """Write the first alert of everybody who matches and has none; how many, by verdict.
 
-    `at` is the moment that the alerts bear: that of the statement, unless one is given.
+    `only` narrows it to some cooperatives. `at` dates the alerts; without it they bear the moment
+    of the statement.
     """
     concerned = [] if only is None else [audience.c.cooperative_id == func.any(list(only))]
     rows = _first_alerts(subject, kind, at, concerned)
     if only is not None:
-        # In one order, so that two backfills of the same cooperatives never wait in a circle.
+        # In one order, so that two backfills of the same cooperatives never deadlock.
         rows = rows.order_by("cooperative_id")
     inserted = (
         insert(alert)
@@ -85,7 +86,7 @@ _COLUMNS = [
 def _first_alerts(
     subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
 ) -> Select[Any]:
-    """One row per cooperative that some track may be for, with the tracks and what is unknown."""
+    """One row per cooperative that some track may be for, with the masks of tracks and fields."""
     found = match(tracks_of(subject), audience.c.cooperative_id, audience.c.version, when=concerned)
     return select(
         literal(subject.subject_id),
@@ -104,10 +105,10 @@ def _first_alerts(
 async def insert_corrections(
     session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime
 ) -> int:
-    """Alert exactly those who were alerted of older content; how many.
+    """Write a correction for exactly those who were alerted of older content; how many.
 
-    A correction says of its own content, and of the profile of its moment, which tracks are for the
-    reader: none, where nothing is any more.
+    Its masks say which tracks of the newer content are for the present profile of the recipient:
+    none, where the recipient does not match any more.
     """
     last = (
         select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)

@@ -1,4 +1,4 @@
-"""Matching: the criteria of a subject over the audience, as rows of one statement."""
+"""Matching: the criteria of a subject, evaluated on the whole audience in one statement."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Condition = ColumnElement[bool]
 
 
 def tracks_of(subject: Subject) -> list[TrackSql]:
-    """Whom each track is for, over the audience."""
+    """The criteria of each track of the newest content, compiled to SQL on the audience."""
     return [
         compile_track(criteria, audience, subject.reference_on)
         for criteria in audience_tracks(subject.announcement())
@@ -36,9 +36,10 @@ def tracks_of(subject: Subject) -> list[TrackSql]:
 
 @dataclass(frozen=True)
 class Matching:
-    """Those whom some track may be for: `rows` has the columns asked for.
+    """The cooperatives that some track is, or may be, for.
 
-    Bit n of `eligible` and `unknown` is track n; `fields` names the unknown fields of its tracks.
+    `rows` has the columns asked for. Bit n of `eligible` and of `unknown` stands for track n;
+    `fields` is the mask of the fields whose absence leaves some track unknown.
     """
 
     rows: Subquery
@@ -53,12 +54,16 @@ def match(
     when: Sequence[Condition] = (),
     first: int | None = None,
 ) -> Matching:
-    """The tracks over the audience; `when` narrows it, and only so many `first` ones are found."""
-    masks = (_mask(track, number, len(tracks)) for number, track in enumerate(tracks))
+    """Evaluate the tracks on the audience.
+
+    `when` narrows the audience; `first` limits the rows, in the order of cooperative ids.
+    """
+    masks = (_mask(track, number, is_only=len(tracks) == 1) for number, track in enumerate(tracks))
     chosen = select(*columns, *masks).where(or_(*(track.possible for track in tracks)), *when)
     if first is not None:
         chosen = chosen.order_by(audience.c.cooperative_id).limit(first)
-    # "OFFSET 0" is a fence: each mask is worked out once, not once for everybody who reads it.
+    # "OFFSET 0" keeps PostgreSQL from inlining the subquery: each mask is computed once, not once
+    # for each expression that reads it.
     rows = chosen.offset(literal_column("0")).subquery("matching")
     eligible: ColumnElement[int] = literal_column("0", Integer)
     unknown: ColumnElement[int] = literal_column("0", Integer)
@@ -72,10 +77,11 @@ def match(
     return Matching(rows, cast(eligible, Integer), cast(unknown, Integer), cast(fields, Integer))
 
 
-def _mask(track: TrackSql, number: int, count: int) -> ColumnElement[int]:
-    """The unknown fields of a track, none for eligible; -1 where the track is not for them."""
-    # The only track is for everybody who is found.
-    mask = track.unknown if count == 1 else case((track.possible, track.unknown), else_=-1)
+def _mask(track: TrackSql, number: int, *, is_only: bool) -> ColumnElement[int]:
+    """The mask of a track's unknown fields: 0 where eligible, -1 where the track excludes the
+    row."""
+    # Where there is one track only, it may be for every row that is found.
+    mask = track.unknown if is_only else case((track.possible, track.unknown), else_=-1)
     return mask.label(_name(number))
 
 
