@@ -1,4 +1,5 @@
-"""The one part that may create broker users: it makes partner queues, and has no HTTP API."""
+"""Making partner queues on the broker. Only this part may create broker users; it has no HTTP
+API."""
 
 from __future__ import annotations
 
@@ -26,14 +27,15 @@ QUEUE_ARGUMENTS = {
     "x-delivery-limit": 20,
     "x-dead-letter-exchange": DROPPED,
 }
-"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps for longer."""
+"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps entries longer."""
 DROPPED_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-max-length": 100_000,
     "x-overflow": "drop-head",
     "x-delivery-limit": NO_DELIVERY_LIMIT,
 }
-"""Bounded too, for the feed keeps for longer; but a gap is noted from here or never."""
+"""Bounded too, for the feed keeps entries longer; but a gap is noted from this queue or never, so
+no number of redeliveries may drop a message."""
 USER_LIMITS = {"max-connections": 5, "max-channels": 20}
 
 
@@ -51,15 +53,18 @@ class BrokerProvisioner:
         self._queue_arguments = dict(queue_arguments)
 
     async def prepare(self) -> None:
-        """The vhost of partners, and what notifications may do in it."""
+        """Make the vhost of partners, its exchanges, and what notifications may do in it."""
         await asyncio.to_thread(self._prepare)
 
     async def make(self, partner_queue: PartnerQueue) -> None:
-        """Queue, user and rights of one partner. A user that exists gets the new password."""
+        """Make queue, user and rights of one partner.
+
+        An existing user gets the new password, and its connections are closed.
+        """
         await asyncio.to_thread(self._make, partner_queue)
 
     async def broker_state(self) -> BrokerState:
-        """What the broker has now."""
+        """What the broker has of partner queues now."""
         return await asyncio.to_thread(self._broker_state)
 
     def _prepare(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from devkit.pytest_plugin import eventually
 from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState, queue_name
 from notifications.partners.usecases import gaps
-from notifications.partners.usecases.feed_delivery import record_page_read
+from notifications.partners.usecases.delivery_records import record_page_read
 
 from ..builders import a_call, opened
 from .partners import NOW, fed, is_drained, partner, subscribed

@@ -15,7 +15,8 @@ from notifications.app import COUNTS, NAMES
 from notifications.partners.models import feed_delivery, feed_gap
 from notifications.partners.provisioner import BrokerProvisioner
 from notifications.partners.usecases import partner_queue
-from notifications.partners.usecases.feed_delivery import deliver_feed, record_page_read
+from notifications.partners.usecases.delivery_records import record_page_read
+from notifications.partners.usecases.feed_delivery import deliver_feed
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
 

@@ -1,4 +1,4 @@
-"""What a partner wants to receive, and whether an event is that."""
+"""Filters of subscriptions, and whether they accept an event."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from notifications.fanout.subject_events import CallEvent, IdeaEvent
 from shared import reference
-from shared.contracts.funding import (
-    CallSnapshot,
-)
+from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
 
 READINESS_ORDER: tuple[Readiness, ...] = (
@@ -24,7 +22,10 @@ READINESS_ORDER: tuple[Readiness, ...] = (
 
 @dataclass(frozen=True)
 class FilterValues:
-    """The values of an event that filters look at. No places means the whole country."""
+    """The values of an event that filters compare.
+
+    No regions and provinces: the whole country. No sectors: every sector. Amounts in centimes.
+    """
 
     topic: str
     regions: frozenset[str]
@@ -35,7 +36,7 @@ class FilterValues:
 
 
 class SubscriptionFilter(BaseModel):
-    """Which events a partner gets. Every condition left empty lets all events through.
+    """Which events a partner gets. A condition that is left empty lets all events through.
 
     `topics` are event types, each with or without its version; `*` may end one:
     `funding.call.*`. An event for the whole country matches every territory, and one without
@@ -53,6 +54,7 @@ class SubscriptionFilter(BaseModel):
     min_readiness: Readiness | None = None
 
     def accepts(self, values: FilterValues) -> bool:
+        """Whether every condition of the filter holds for the event."""
         return (
             self._topic(values)
             and self._territory(values)
@@ -91,7 +93,7 @@ def _matches(pattern: str, topic: str) -> bool:
 
 
 def filter_values_of(event: CallEvent | IdeaEvent) -> FilterValues:
-    """The values of an event that filters look at."""
+    """The values of an event that filters compare."""
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
         return _values_of_idea(event.topic, event.idea)
     return _values_of_call(event.topic, event.call)
@@ -109,7 +111,10 @@ def _values_of_idea(topic: str, idea: IdeaSnapshot) -> FilterValues:
 
 
 def _values_of_call(topic: str, call: CallSnapshot) -> FilterValues:
-    """A call is for the places of all its tracks; one track for the whole country makes it so."""
+    """A call is for the places and sectors of all its tracks; one without any makes it for all.
+
+    Its amount is the greatest grant of any track.
+    """
     criteria = [track.criteria for track in call.tracks]
     national = any(not (c.regions or c.provinces or c.communes) for c in criteria)
     every_sector = any(not c.sectors for c in criteria)
