@@ -21,7 +21,10 @@ from .explanations import WhyOut, explanation_of
 
 
 def moment_of(text: str) -> datetime:
-    """A moment of ISO 8601, as these answers show it; without a zone it is in UTC."""
+    """A moment of ISO 8601, as explanations show it; without a zone it is in UTC.
+
+    Raises `ValueError` for any other text.
+    """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -42,12 +45,12 @@ def why(
         typer.Option(
             parser=moment_of,
             metavar="TIME",
-            help="As of this moment, as answers show it or in UTC; else of the decision.",
+            help="As of this moment, as explanations show it or in UTC; else as of the decision.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole explanation as JSON.")] = False,
 ) -> None:
-    """Say why a cooperative was alerted of an idea or a call, or why not, as of then.
+    """Explain why a cooperative was alerted of an idea or a call, or why not, as of then.
 
     It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
 
@@ -76,7 +79,7 @@ async def _find(
 
 
 def lines_of(found: WhyOut) -> Iterator[str]:
-    """The answer for a terminal."""
+    """The explanation as lines for a terminal."""
     yield f"{found.title} — {found.because} ({found.as_of.isoformat()})"
     yield found.summary
     if found.approval:

@@ -1,4 +1,4 @@
-"""What is known of one cooperative and one subject, as of a moment: content, profile and alerts."""
+"""Reads for explanations: content, profile, alerts and decisions, as of one moment."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ from .domain import ContentVersion, ProfileVersion, Situation, decisive_moment, 
 
 
 class MomentToCome(Invalid):
-    """`at` lies ahead: give a moment that has been, or leave it out."""
+    """`at` lies in the future: give a moment in the past, or leave it out."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that an answer is made of. `alerts` come in the order in which they were
-    alerted."""
+    """Everything that an explanation is made of. `alerts` are in the order of their editions."""
 
     subject: Subject
     cooperative_id: UUID
@@ -44,9 +43,11 @@ class Evidence:
 async def find_why(
     session: AsyncSession, subject_id: UUID, cooperative_id: UUID, *, at: datetime | None
 ) -> Evidence:
-    """Why this cooperative was alerted of this subject, or why not, as of `at`.
+    """What explains why this cooperative was alerted of this subject, or why not, as of `at`.
 
-    Without `at`: as of its first alert or, where there is none, of the decisive moment.
+    Without `at`: as of its first alert or, where there is none, of the decisive moment. Raises
+    `NoSuchSubject`, `NoSuchCooperative`, and `MomentToCome` for a moment in the future of the
+    database's clock.
     """
     found = await get_subject(session, subject_id)
     await _require_known(session, cooperative_id)
@@ -90,7 +91,7 @@ async def _alerts(
 async def _situation_alerted(
     session: AsyncSession, contents: Sequence[ContentVersion], first: AnyRow, at: datetime | None
 ) -> Situation:
-    """The content and the profile that the first alert points at, whatever came later."""
+    """The content and the profile that the first alert is about, whatever came later."""
     profile = _profile(first.cooperative_id).where(
         audience_history.c.version == first.audience_version
     )
@@ -137,7 +138,7 @@ async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentVersi
 
 
 def _profile(cooperative_id: UUID) -> Select[Any]:
-    """The versions of a cooperative, the newest first."""
+    """The newest version of a cooperative among those that the caller narrows it to."""
     return (
         select(audience_history)
         .where(audience_history.c.cooperative_id == cooperative_id)
