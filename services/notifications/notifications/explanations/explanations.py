@@ -45,7 +45,7 @@ class TrackExplanation(BaseModel):
     verdict: Outcome
     rules: list[Rule] = Field(description="The rules that the reasons are about.")
     reasons: list[str] = Field(
-        description="One sentence per rule; for a track that is not for it, only the excluding rules."
+        description="One sentence per rule; for a track that is not for it, of the excluding rules."
     )
     to_complete: list[str] = Field(
         description="Fields of the register whose values would decide it."

@@ -48,10 +48,10 @@ class AlertOut(BaseModel):
     language: ReaderLanguage
     dir: Direction
     verdict: Outcome = Field(
-        description="That of the best track; `ineligible` where a correction leaves none for the reader."
+        description="Of the best track; `ineligible` where a correction leaves none for the reader."
     )
     why: list[TrackReason] = Field(
-        description="Tracks that are, or may be, for the reader; if none is, all, with what excludes it."
+        description="Tracks that are, or may be, for the reader; if none, all and what excludes it."
     )
     changes: list[Change]
     reason: str | None = Field(description="Why the subject changed, as its publisher wrote.")

@@ -39,7 +39,7 @@ async def record_attempt(session: AsyncSession, slug: str, first: int, last: int
 
 
 async def record_outcome(session: AsyncSession, slug: str, first: int, last: int) -> None:
-    """The broker said of each entry of an attempt whether it has it: it is not unsure any more."""
+    """The broker answered for each entry of an attempt, so the attempt is not unsure any more."""
     table = feed_delivery.c
     same = and_(*(table[name] == value for name, value in _attempt(slug, first, last).items()))
     await session.execute(
@@ -49,7 +49,7 @@ async def record_outcome(session: AsyncSession, slug: str, first: int, last: int
 
 
 async def record_sent(session: AsyncSession, slug: str, first: int, last: int) -> None:
-    """The queue has these, once more."""
+    """The broker confirmed one more delivery of these to the queue."""
     await _record_delivery(session, slug, AMQP, first, last)
 
 
