@@ -1,4 +1,4 @@
-"""As of which moment a cooperative that was not alerted is judged, and on what ground."""
+"""As of which moment it is explained that a cooperative was not alerted, and on what ground."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ def test_who_matches_waits_for_the_fan_out_unless_it_is_over(
     ("was_fanned_out", "because"),
     [(True, Because.NOT_IN_AUDIENCE_THEN), (False, Because.SUBJECT_NOT_OPEN)],
 )
-def test_who_came_after_the_end_was_not_there_or_it_was_alerted_to_nobody(was_fanned_out, because):
+def test_who_came_after_the_end_was_not_in_the_audience_or_nobody_was_alerted(
+    was_fanned_out, because
+):
     situation = a_situation(content(3, 9, "closed", **FITS), was_fanned_out, profile=None)
 
     assert situation.because() is because

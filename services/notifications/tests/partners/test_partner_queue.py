@@ -1,4 +1,4 @@
-"""Partner queues on a real broker: made one by one, without a lock, and found again when lost."""
+"""Partner queues on a real broker: made one by one, without a lock, and made again when lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.servers
 
 
 class Provisioner(BrokerProvisioner):
-    """The real one; a test may let something happen before or after its own work."""
+    """The real one; a test may do something once `before` or `after` its work."""
 
     before = after = None
 
@@ -46,19 +46,19 @@ class Provisioner(BrokerProvisioner):
 
     async def broker_state(self):
         await self._happen("before", None)
-        made = await super().broker_state()
+        state = await super().broker_state()
         await self._happen("after", None)
-        return made
+        return state
 
     async def _happen(self, when, partner_queue):
-        happening = getattr(self, when)
-        if happening:
+        action = getattr(self, when)
+        if action:
             setattr(self, when, None)
-            await happening(partner_queue)
+            await action(partner_queue)
 
 
 class PartnerQueues:
-    """A database and a broker with queues that partners asked for."""
+    """The partner queues of a database and a broker, for one test."""
 
     def __init__(self, sessions, rabbitmq):
         self.sessions, self.broker = sessions, rabbitmq
@@ -67,7 +67,7 @@ class PartnerQueues:
     def provisioner(self):
         return Provisioner(self.management, "notifications")
 
-    async def ask(self, name, password="secret"):
+    async def request(self, name, password="secret"):
         slug = f"{name}-{uuid.uuid4().hex[:8]}"
         async with self.sessions.begin() as session:
             await session.execute(partner.insert().values(slug=slug))
@@ -84,7 +84,7 @@ class PartnerQueues:
 
     async def renew(self, slug, password):
         async with self.sessions.begin() as session:
-            # A lock that a provisioner kept would show here.
+            # A lock that a provisioner held would make this fail.
             await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             partner_queue = await session.get_one(PartnerQueue, slug, with_for_update=True)
             partner_queue.renew(broker_hash(password), at=datetime.now(UTC))
@@ -100,7 +100,8 @@ class PartnerQueues:
         url = self.broker.found.amqp_url(user_name(slug), password, PARTNER_VHOST)
         return await aio_pika.connect(url)
 
-    async def lets_in(self, slug, password):
+    async def accepts(self, slug, password):
+        """Whether the broker lets the partner in with this password."""
         try:
             connection = await self.connect(slug, password)
         except (AMQPError, ConnectionError):
@@ -113,7 +114,7 @@ class PartnerQueues:
             self.sessions, provisioner or self.provisioner()
         )
 
-    async def look(self, provisioner=None):
+    async def find_lost(self, provisioner=None):
         return await partner_queue.find_lost_partner_queues(
             self.sessions, provisioner or self.provisioner()
         )
@@ -130,8 +131,8 @@ async def queues(databases, rabbitmq):
 
 
 async def test_no_transaction_is_open_while_the_broker_works(queues):
-    await queues.ask("a")
-    await queues.ask("b")
+    await queues.request("a")
+    await queues.request("b")
     working = Provisioner(queues.management, "notifications")
     seen = []
 
@@ -149,12 +150,12 @@ async def test_no_transaction_is_open_while_the_broker_works(queues):
 
     assert await queues.provision(working) == 2
     working.before = look
-    assert await queues.look(working) == 0
+    assert await queues.find_lost(working) == 0
     assert seen == [[], [], []]
 
 
 async def test_a_partner_queue_that_the_broker_refuses_does_not_hold_up_the_others(queues):
-    first, refused, last = [await queues.ask(name) for name in ("a", "b", "c")]
+    first, refused, last = [await queues.request(name) for name in ("a", "b", "c")]
     queue = (await queues.partner_queue(refused)).queue
     path = f"queues/{PARTNER_VHOST}/{queue}"
     await asyncio.to_thread(queues.management.put, path, {"durable": True, "arguments": {}})
@@ -172,11 +173,11 @@ async def test_a_partner_queue_that_the_broker_refuses_does_not_hold_up_the_othe
     ]
     await asyncio.to_thread(queues.management.delete, path)
     assert await queues.provision() == 1
-    assert await queues.lets_in(refused, "secret")
+    assert await queues.accepts(refused, "secret")
 
 
-async def test_credentials_that_are_renewed_while_a_partner_queue_is_made_are_made_next(queues):
-    slug = await queues.ask("a", "old")
+async def test_credentials_that_are_renewed_while_a_queue_is_made_are_made_next(queues):
+    slug = await queues.request("a", "old")
     provisioner = queues.provisioner()
 
     async def renew(partner_queue):
@@ -187,12 +188,12 @@ async def test_credentials_that_are_renewed_while_a_partner_queue_is_made_are_ma
     assert await queues.provision(provisioner) == 0
     assert await queues.state(slug) is PartnerQueueState.REQUESTED
     assert await queues.provision(provisioner) == 1
-    assert await queues.lets_in(slug, "new")
-    assert not await queues.lets_in(slug, "old")
+    assert await queues.accepts(slug, "new")
+    assert not await queues.accepts(slug, "old")
 
 
-async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_one(queues):
-    slug, other = await queues.ask("a", "old"), await queues.ask("b", "other")
+async def test_a_new_password_closes_connections_made_with_the_old_one(queues):
+    slug, other = await queues.request("a", "old"), await queues.request("b", "other")
     await queues.provision()
     holder, neighbour = await queues.connect(slug, "old"), await queues.connect(other, "other")
     closed = asyncio.Event()
@@ -203,14 +204,14 @@ async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_on
 
     async with asyncio.timeout(PATIENCE):
         await closed.wait()
-    assert not await queues.lets_in(slug, "old")
-    assert await queues.lets_in(slug, "new")
+    assert not await queues.accepts(slug, "old")
+    assert await queues.accepts(slug, "new")
     assert not neighbour.is_closed
     await neighbour.close()
 
 
 async def test_a_partner_queue_that_two_provisioners_make_at_once_becomes_ready_once(queues):
-    slug = await queues.ask("a")
+    slug = await queues.request("a")
     provisioner, other = queues.provisioner(), []
 
     async def make_too(_):
@@ -220,11 +221,11 @@ async def test_a_partner_queue_that_two_provisioners_make_at_once_becomes_ready_
 
     assert (await queues.provision(provisioner), other) == (0, [1])
     assert await queues.state(slug) is PartnerQueueState.READY
-    assert await queues.lets_in(slug, "secret")
+    assert await queues.accepts(slug, "secret")
 
 
-async def test_a_password_that_a_late_provisioner_wrote_over_a_newer_one_is_made_right(queues):
-    slug = await queues.ask("a", "old")
+async def test_a_password_that_a_late_provisioner_overwrote_is_corrected(queues):
+    slug = await queues.request("a", "old")
     late = queues.provisioner()
 
     async def be_overtaken(partner_queue):
@@ -233,20 +234,20 @@ async def test_a_password_that_a_late_provisioner_wrote_over_a_newer_one_is_made
 
     late.before = be_overtaken
     assert await queues.provision(late) == 0
-    assert not await queues.lets_in(slug, "new")
+    assert not await queues.accepts(slug, "new")
     sent = (await queues.partner_queue(slug)).delivered_position
 
-    assert (await queues.look(), await queues.provision()) == (1, 1)
+    assert (await queues.find_lost(), await queues.provision()) == (1, 1)
 
-    assert await queues.lets_in(slug, "new")
-    assert (await queues.look(), (await queues.partner_queue(slug)).delivered_position) == (
+    assert await queues.accepts(slug, "new")
+    assert (await queues.find_lost(), (await queues.partner_queue(slug)).delivered_position) == (
         0,
         sent,
     )
 
 
 async def test_only_the_queue_that_is_gone_is_filled_anew(queues):
-    whole, lost = await queues.ask("a"), await queues.ask("b")
+    whole, lost = await queues.request("a"), await queues.request("b")
     await queues.provision()
     async with queues.sessions.begin() as session:
         for slug in (whole, lost):
@@ -263,33 +264,33 @@ async def test_only_the_queue_that_is_gone_is_filled_anew(queues):
     await asyncio.to_thread(queues.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
     await asyncio.to_thread(queues.management.delete_user, user_name(whole))
 
-    assert (await queues.look(), await queues.provision()) == (2, 2)
+    assert (await queues.find_lost(), await queues.provision()) == (2, 2)
 
     async with queues.sessions() as session:
         columns = select(partner_queue_table.c.slug, partner_queue_table.c.delivered_position)
         assert set((await session.execute(columns)).all()) == {(whole, 1), (lost, 0)}
-    assert await queues.lets_in(whole, "secret")
+    assert await queues.accepts(whole, "secret")
 
 
-async def test_a_partner_queue_that_was_made_anew_since_the_look_is_not_lost(queues):
-    slug = await queues.ask("a")
+async def test_a_partner_queue_that_was_made_again_since_the_check_is_not_lost(queues):
+    slug = await queues.request("a")
     await queues.provision()
     queue = (await queues.partner_queue(slug)).queue
     await asyncio.to_thread(queues.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
     slow = queues.provisioner()
 
     async def be_overtaken(_):
-        assert (await queues.look(), await queues.provision()) == (1, 1)
+        assert (await queues.find_lost(), await queues.provision()) == (1, 1)
 
     slow.after = be_overtaken
 
-    assert await queues.look(slow) == 0
+    assert await queues.find_lost(slow) == 0
     assert await queues.state(slug) is PartnerQueueState.READY
 
 
 @contextlib.asynccontextmanager
 async def provisioning(queues, management, sessions=None):
-    """The provisioner at work, and what it logs; it must be at work still in the end."""
+    """Run the provisioner, and yield what it logs; it must still be running at the end."""
     url = queues.sessions.kw["bind"].url.render_as_string(hide_password=False)
     settings = test_settings(
         "notifications",
@@ -307,7 +308,7 @@ async def provisioning(queues, management, sessions=None):
             await work
 
 
-async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(queues):
+async def test_a_provisioner_survives_answers_that_are_not_http_and_logs_them(queues):
     asked = []
 
     async def answer(reader, writer):
@@ -326,7 +327,7 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(queue
     }
 
 
-async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(queues):
+async def test_a_provisioner_logs_that_it_waits_for_its_database(queues):
     url = queues.sessions.kw["bind"].url
     async with queues.sessions.begin() as session:
         await session.execute(text(f"ALTER DATABASE \"{url.database}\" SET lock_timeout = '10ms'"))
@@ -340,7 +341,7 @@ async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(queues):
     assert logs[0]["event"] == "background work waits"
 
 
-async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(queues, monkeypatch):
+async def test_a_provisioner_logs_an_unexpected_error_and_goes_on(queues, monkeypatch):
     asked = []
 
     async def fail(*_):
