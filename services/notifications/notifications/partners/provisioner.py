@@ -101,7 +101,7 @@ class BrokerProvisioner:
             PARTNER_VHOST, PARTNER_EXCHANGE, partner_queue.queue, routing_key=partner_queue.queue
         )
         api.put_hashed_user(partner_queue.username, partner_queue.password_hash)
-        # The broker asks for the password once, when a connection opens: the old one ends here.
+        # The broker checks a password only when a connection opens, so open connections are closed.
         api.delete(f"connections/username/{partner_queue.username}")
         for limit, value in USER_LIMITS.items():
             api.put(f"user-limits/{partner_queue.username}/{limit}", {"value": value})

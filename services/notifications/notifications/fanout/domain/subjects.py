@@ -81,6 +81,7 @@ class Step:
 
     @property
     def is_nothing(self) -> bool:
+        """Whether nothing has to be done."""
         return self.first is None and self.correction is None
 
 

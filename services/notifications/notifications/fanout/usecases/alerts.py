@@ -31,6 +31,7 @@ class Counts:
 
     @property
     def alerted(self) -> int:
+        """How many alerts there are, whatever the verdict."""
         return self.eligible + self.unknown
 
 
@@ -110,6 +111,16 @@ async def insert_corrections(
     Its masks say which tracks of the newer content are for the present profile of the recipient:
     none, where the recipient does not match any more.
     """
+    result = await session.execute(
+        insert(alert)
+        .from_select(_COLUMNS, _corrections(subject, kind, at))
+        .on_conflict_do_nothing()
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
+
+
+def _corrections(subject: Subject, kind: AlertKind, at: datetime) -> Select[Any]:
+    """One row per recipient of older content, with the masks of the newest."""
     last = (
         select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)
         .ext(distinct_on(alert.c.cooperative_id))
@@ -122,7 +133,7 @@ async def insert_corrections(
     known = last.outerjoin(audience, audience.c.cooperative_id == last.c.cooperative_id).outerjoin(
         found.rows, found.rows.c.cooperative_id == last.c.cooperative_id
     )
-    rows = (
+    return (
         select(
             literal(subject.subject_id),
             last.c.cooperative_id,
@@ -138,10 +149,6 @@ async def insert_corrections(
         .select_from(known)
         .where(last.c.subject_version < subject.version)
     )
-    result = await session.execute(
-        insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
 
 
 def _moment_of(at: datetime | None) -> ColumnElement[datetime]:

@@ -157,25 +157,15 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
 
     Partners see public fields only.
     """
-    values = filter_values_of(event)
-    rows = await session.execute(
-        select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
-            subscription.c.is_active
-        )
-    )
-    accepted = [
-        (row.subscription_id, row.slug)
-        for row in rows
-        if SubscriptionFilter.model_validate(row.filter).accepts(values)
-    ]
-    if not accepted:
+    accepting = await _accepting(session, event)
+    if not accepting:
         return
     work = context.current()
     await session.execute(
         _RECORD,
         {
-            "slugs": sorted({slug for _, slug in accepted}),
-            "subscriptions": [subscription_id for subscription_id, _ in accepted],
+            "slugs": sorted({slug for _, slug in accepting}),
+            "subscriptions": [subscription_id for subscription_id, _ in accepting],
             "event_id": event.event_id,
             "topic": event.topic,
             "occurred_at": event.occurred_at,
@@ -186,6 +176,21 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
             "body": orjson.dumps(event.public_data()),
         },
     )
+
+
+async def _accepting(session: AsyncSession, event: CallEvent | IdeaEvent) -> list[tuple[UUID, str]]:
+    """The active subscriptions whose filters accept the event, each with its partner's slug."""
+    values = filter_values_of(event)
+    rows = await session.execute(
+        select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
+            subscription.c.is_active
+        )
+    )
+    return [
+        (row.subscription_id, row.slug)
+        for row in rows
+        if SubscriptionFilter.model_validate(row.filter).accepts(values)
+    ]
 
 
 TRIMMED_AT_ONCE = 1000
@@ -209,7 +214,8 @@ WHERE e.slug = trimmed.slug AND e.position <= trimmed.upto
 )
 
 
-# Deliveries and replays are deleted with their entries; a gap only some time after it was noticed.
+# Deliveries and finished replays are deleted with their entries; gaps only some time after they
+# were noticed.
 _DELETE_OLD = tuple(
     text(
         f"""
