@@ -109,7 +109,7 @@ async def read_ledger(api, tokens, subject_id):
     )
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    return rows_in(answer)
 
 
 async def store_and_backfill(session, *records):
@@ -153,3 +153,15 @@ async def kinds(api, subject_id):
             select(alert.c.kind).where(alert.c.subject_id == subject_id).order_by(alert.c.seq)
         )
         return list(rows)
+
+
+def rows_in(answer):
+    """The rows of a CSV table, by its header."""
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+async def read_by(api, headers, call, place):
+    """The answer of a route below a subject, read with these headers."""
+    answer = await api.http.get(f"/subjects/{call.call_id}/{place}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer
