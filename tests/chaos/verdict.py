@@ -21,7 +21,7 @@ from notifications.partners.domain.subscriptions import (
     CallEvent,
     IdeaEvent,
     SubscriptionFilter,
-    sides_of,
+    filter_values_of,
 )
 from registry.register.models.rows import cooperative_from
 from shared.contracts.announcement import Announcement
@@ -168,7 +168,7 @@ class Inspector:
         events = await self._events()
         for reader in self.readers:
             slug = reader.partner.slug
-            meant = {e.event_id for e in events if self._filters[slug].accepts(sides_of(e))}
+            meant = {e.event_id for e in events if self._filters[slug].accepts(filter_values_of(e))}
             feed = await self._feed(reader)
             numbers = [number for number, _ in feed]
             if numbers != list(range(1, len(feed) + 1)):

@@ -1,4 +1,4 @@
-"""Who is alerted what, once and explained.
+"""Who is alerted of which idea, call or announcement, once, and why.
 
 Owns: the audience (a projection of the register, with history), subjects, alerts and their read
 state; partner subscriptions, feeds and partner queues.

@@ -30,18 +30,18 @@ COUNTS = {
     "feed_gaps": "SELECT count(*) FROM feed_gap WHERE closed_at IS NULL",
     "held": "SELECT count(*) FROM fanout_approval WHERE state = 'held'",
 }
-"""What an operator should see of notifications beside what every service reports."""
+"""What the status of notifications counts beside what it counts of every service."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
     "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
     " ELSE subject_id::text END FROM fanout_approval WHERE state = 'held' ORDER BY decided_at",
 }
-"""Which partners and subjects these are: operators alone read the status."""
+"""Which partners and subjects were counted. Only operators read the status."""
 
 SPEC = ServiceSpec(
     name="notifications",
     settings=NotificationsSettings,
-    routers=tuple(each.router for each in ROUTES),
+    routers=tuple(routes.router for routes in ROUTES),
     consumers=Consumers.of(
         audience_consumers, fanout_consumers, partner_consumers, contacts_consumers
     ),

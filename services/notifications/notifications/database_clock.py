@@ -1,4 +1,4 @@
-"""The database's own clock, by which every history of notifications is kept; its day in Morocco."""
+"""The clock of the database, which dates every history of notifications; and its day in Morocco."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ MOROCCO = ZoneInfo("Africa/Casablanca")
 
 
 def day_in_morocco(at: datetime) -> date:
-    """The day that a calendar there shows: a call that opens then counts ages on it."""
+    """The calendar day in Morocco at a moment: a call that opens then counts ages on that day."""
     return at.astimezone(MOROCCO).date()
 
 
 async def moment(session: AsyncSession) -> datetime:
-    """This moment; not the start of the transaction, which may have waited for a lock."""
+    """The present of the database: not the start of the transaction, which may have waited for a
+    lock since."""
     found = await session.scalar(select(func.clock_timestamp()))
     assert isinstance(found, datetime)
     return found

@@ -1,4 +1,5 @@
-"""What a scrape asks the database of notifications. No label names a partner or a person."""
+"""The metrics that are read from the database of notifications; no label names a partner or a
+person."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from .fanout.models import fanout_approval
 from .partners.domain.partner_queue import PartnerQueueState
 from .partners.models import partner_queue_table
 
-# An entry that waits is the one after the last delivered; the age of the oldest such is alerted.
+# The oldest entry that waits for a queue is the one after the last that it was sent.
 FEED_LAG = text(
     """
 SELECT count(*) AS partner_queues, coalesce(sum(p.last_position - d.delivered_position), 0) AS
@@ -40,7 +41,7 @@ SELECT count(*) AS subjects FROM subject s
 GAPS = text(
     "SELECT count(*) FROM (SELECT FROM feed_gap WHERE closed_at IS NULL LIMIT 100000) open_gaps"
 )
-# Bounded: a backlog that large is no less of one for not being counted to its end.
+# Counted up to 10,000 notes: beyond that the exact number says no more.
 BACKFILL = text(
     """
 SELECT coalesce(sum(cardinality(cooperatives)), 0) AS cooperatives
@@ -53,11 +54,11 @@ async def _audience(session: AsyncSession) -> Iterable[Metric]:
     counted = select(func.count(), func.coalesce(func.sum(audience.c.version), 0))
     records, versions = (await session.execute(counted.select_from(audience))).one()
     return [
-        gauge("taawon_audience_cooperatives", "Cooperatives that may be alerted.", records),
+        gauge("taawon_audience_cooperatives", "Cooperatives in the audience.", records),
         gauge(
             "taawon_audience_versions",
-            "Versions of all of them, added up: behind taawon_register_versions by what is not"
-            " applied yet.",
+            "Sum of the versions of all cooperatives in the audience; what it lacks to"
+            " taawon_register_versions has not been applied yet.",
             float(versions),
         ),
     ]
@@ -65,7 +66,7 @@ async def _audience(session: AsyncSession) -> Iterable[Metric]:
 
 async def _backfill(session: AsyncSession) -> Iterable[Metric]:
     found = (await session.execute(BACKFILL)).one()
-    help_text = "Changed cooperatives that are not matched against open ideas and calls yet."
+    help_text = "Changed cooperatives that have not been matched against open subjects yet."
     return [gauge("taawon_backfill_waiting_cooperatives", help_text, float(found.cooperatives))]
 
 
@@ -75,18 +76,18 @@ async def _feeds(session: AsyncSession) -> Iterable[Metric]:
     return [
         gauge(
             "taawon_feed_gaps",
-            "Entries that partner queues lack: dropped or trimmed, and not through again.",
+            "Entries that partner queues lack: dropped or trimmed, and not sent or read since.",
             float(await session.scalar(GAPS) or 0),
         ),
         gauge(
             "taawon_feed_partner_queues_behind",
-            "Partner queues with entries that wait.",
+            "Partner queues that have not been sent all entries of their feeds.",
             {channel: found.partner_queues},
             ["channel"],
         ),
         gauge(
             "taawon_feed_waiting_entries",
-            "Entries of all feeds that wait at this kind of channel.",
+            "Entries of all feeds that have not been sent by this channel yet.",
             {channel: float(found.entries)},
             ["channel"],
         ),
@@ -98,7 +99,7 @@ async def _feeds(session: AsyncSession) -> Iterable[Metric]:
         ),
         gauge(
             "taawon_feed_oldest_age_seconds",
-            "Age of the oldest entry that waits; 0 where none does.",
+            "Age in seconds of the oldest entry that waits; 0 where none does.",
             {channel: float(found.oldest)},
             ["channel"],
         ),
@@ -113,18 +114,18 @@ async def _partner_queues(session: AsyncSession) -> Iterable[Metric]:
         )
     ):
         states[(str(row.state),)] = float(row.partner_queues)
-    asked = func.min(partner_queue_table.c.requested_at).filter(
+    oldest_request = func.min(partner_queue_table.c.requested_at).filter(
         partner_queue_table.c.state == PartnerQueueState.REQUESTED
     )
     age = await session.scalar(
-        select(func.coalesce(func.extract("epoch", func.clock_timestamp() - asked), 0))
+        select(func.coalesce(func.extract("epoch", func.clock_timestamp() - oldest_request), 0))
     )
     return [
         gauge("taawon_partner_queues", "Partner queues by state.", states, ["state"]),
         gauge(
             "taawon_partner_queues_oldest_request_age_seconds",
-            "Age of the oldest partner queue asked for and not made; it grows while no"
-            " provisioner works.",
+            "Age in seconds of the oldest request for a partner queue that has not been made;"
+            " it grows while no provisioner works.",
             float(age or 0),
         ),
     ]
@@ -142,20 +143,20 @@ async def _subjects(session: AsyncSession) -> Iterable[Metric]:
     return [
         gauge(
             "taawon_fanout_approvals",
-            "Fan-outs that a person held back, by state.",
+            "Approvals of fan-outs by state, whoever decided them.",
             states,
             ["state"],
         ),
         gauge(
             "taawon_subjects_without_fanout",
-            "Open ideas and calls that nobody was alerted of, and that nobody holds back.",
+            "Open subjects that have not been fanned out though nothing holds them back.",
             without_fanout.subjects,
         ),
     ]
 
 
 MEASURES = (
-    # It reads every row of the audience, so its answer is kept longer.
+    # It reads every row of the audience, so its result is kept longer.
     Measure("audience", _audience, every=30),
     Measure("late", _backfill),
     Measure("feeds", _feeds),

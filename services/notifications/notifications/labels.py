@@ -1,4 +1,4 @@
-"""What fields of the register and their values are called, in each language, and who fills them."""
+"""The names of the register's fields and values in each language, and who can fill them in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OF_REFERENCE: Final[dict[str, reference.Kind]] = {
     "province": "province",
     "sector": "sector",
 }
-"""Fields whose values the reference data name."""
+"""Fields whose values are codes of the reference data, and the kind of code."""
 
 
 def language_for(own: str, asked: str | None) -> str:
-    """The language asked for, else the own one of whom it is about."""
+    """The language that the reader asked for, else that of the cooperative."""
     return asked or reader_language(own)
 
 
@@ -30,7 +30,7 @@ def name_of_field(field: str, language: str) -> str:
 
 
 def how_to_complete(fields: Sequence[str], language: str) -> str | None:
-    """What to do about fields that are missing or can't be true; None where none is."""
+    """Whom to ask to fill in or correct these fields, in a sentence; None without fields."""
     if not fields:
         return None
     separator = translate(language, "list.semicolon")
@@ -39,7 +39,7 @@ def how_to_complete(fields: Sequence[str], language: str) -> str | None:
 
 
 def name_of_value(field: str, value: str | int | date, language: str) -> str:
-    """The value as a reader knows it; a code that nobody knows stays as it is."""
+    """The value as a reader knows it; an unknown code is shown as it is."""
     kind = OF_REFERENCE.get(field)
     if kind is not None:
         return name_of(kind, str(value), language)

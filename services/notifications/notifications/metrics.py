@@ -1,4 +1,4 @@
-"""What notifications counts: fan-outs, alerts, and the delay of the audience."""
+"""Metrics that notifications counts itself: fan-outs, alerts, and the delay of the audience."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from shared.kernel.observability.metrics.counters import after_commit
 
 FANOUT_SECONDS = Histogram(
     "taawon_fanout_seconds",
-    "Time from the start of a fan-out, once it is its turn, to its commit.",
+    "Seconds from the start of a fan-out, once it has the audience lock, to its commit.",
     ["kind"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 )
 FANOUTS_RUNNING = Gauge("taawon_fanouts_running", "Fan-outs that this process is working on.")
 ALERTS = Counter(
     "taawon_alerts_total",
-    "Alerts committed. Verdict: eligible, unknown (a field is missing), corrected (alerted"
-    " before).",
+    "Alerts committed. Verdict: eligible, unknown (a field is missing), corrected (the"
+    " recipient was alerted before).",
     ["kind", "verdict"],
 )
 AUDIENCE_DELAY = Histogram(
     "taawon_audience_delay_seconds",
-    "Age of a change of the register when the audience has it.",
+    "Age in seconds of a change of the register when the audience commits it.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
 )
 PARTNER_QUEUES_MADE = Counter(
@@ -37,7 +37,7 @@ PARTNER_QUEUES_MADE = Counter(
 )
 PROVISIONED = Gauge(
     "taawon_provisioner_last_run_timestamp_seconds",
-    "When the provisioner last looked for partner queues to make, Unix time.",
+    "When the provisioner last looked for partner queues to make, in Unix seconds.",
 )
 
 KINDS = ("idea", "call")
@@ -54,13 +54,15 @@ class Tally:
 
     numbers: dict[str, int] = field(default_factory=dict)
 
-    def is_done(self, eligible: int, unknown: int, corrected: int) -> None:
+    def set_counts(self, eligible: int, unknown: int, corrected: int) -> None:
+        """Say what was written; until then nothing is counted."""
         self.numbers = dict(zip(VERDICTS, (eligible, unknown, corrected), strict=True))
 
 
 @contextmanager
 def fanning_out(session: AsyncSession, kind: str) -> Iterator[Tally]:
-    """Watch a fan-out: its span has the counts; its time and alerts count once committed."""
+    """Measure a fan-out: its span bears the counts; its time and its alerts count once
+    committed."""
     started = time.perf_counter()
     tally = Tally()
     with FANOUTS_RUNNING.track_inprogress(), tracing.span(f"fan out {kind}") as span:
@@ -74,8 +76,8 @@ def fanning_out(session: AsyncSession, kind: str) -> Iterator[Tally]:
     after_commit(session, count)
 
 
-def backfilled(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
-    """Count alerts of those who match only now, once they are committed."""
+def count_backfilled(session: AsyncSession, kind: str, eligible: int, unknown: int) -> None:
+    """Count the alerts of a backfill, once they are committed."""
     after_commit(session, lambda: _add(kind, {"eligible": eligible, "unknown": unknown}))
 
 
@@ -85,7 +87,7 @@ def _add(kind: str, numbers: Mapping[str, int]) -> None:
 
 
 def observe_audience_delay(session: AsyncSession, occurred_at: datetime) -> None:
-    """Say how old a change of the register was when the audience committed it."""
+    """Observe how old a change of the register is when the audience commits it."""
 
     def count() -> None:
         age = (datetime.now(UTC) - occurred_at).total_seconds()

@@ -1,4 +1,4 @@
-"""Whose a record of this service is."""
+"""Who owns a record of this service, and so may read its audit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .partners.models import subscription
 
 
 async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
-    """A cooperative is its own and its province's; a subscription is its partner's."""
+    """A cooperative belongs to itself and to its province, a subscription to its partner.
+
+    None: the id is of neither.
+    """
     province = await session.scalar(
         select(audience.c.province).where(audience.c.cooperative_id == record_id)
     )

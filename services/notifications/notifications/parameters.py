@@ -1,4 +1,4 @@
-"""What several routes ask for in the same way."""
+"""Parameters that several routes take, and whose rows a caller may read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ Number = Annotated[int, Path(ge=0, lt=2**63)]
 
 
 def provinces_read_by(caller: Principal) -> frozenset[str] | None:
-    """Whose alerts the caller may read in one: operators everybody's (None), delegates those of the
-    cooperatives that are in their provinces today, as for an inbox. Nobody else.
+    """The provinces whose alerts the caller may read together; None: those of the whole country.
+
+    Operators read all, delegates those of the cooperatives that are in their provinces today, as
+    for an inbox; anybody else is refused (`Forbidden`).
     """
     caller.require(Role.OPERATOR, Role.DELEGATE)
     return None if caller.has(Role.OPERATOR) else caller.provinces

@@ -11,36 +11,42 @@ from shared.kernel.settings import Settings, with_heartbeat
 
 
 class NotificationsSettings(Settings):
-    """Partner queues and feeds, and how many may be alerted of what nobody confirmed."""
+    """Partner queues, feeds, and how many recipients may be alerted without a confirmation."""
 
     service_name: ClassVar[str] = "notifications"
 
     amqp_partners_url: SecretStr | None = Field(
-        default=None, description="As amqp_url, for the vhost of partner queues."
+        default=None,
+        description="As amqp_url, for the vhost of partner queues. Not set: no partner queues.",
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
         default=0,
         ge=0,
         le=65535,
-        description="Where a process without HTTP routes answers with its metrics; 0: nowhere.",
+        description="Port on which a process without an HTTP API serves its metrics; 0: none.",
     )
     confirm_above: Annotated[int | None, NoDecode] = Field(
         default=None,
         ge=0,
-        description="Most recipients that are alerted of an idea or call whose audience nobody"
-        " confirmed; more wait for a person. Not set: any number.",
+        description="Most recipients that are alerted of a subject whose audience nobody confirmed;"
+        " a larger fan-out waits for a person. Not set: any number.",
     )
     confirm_tolerance_percent: int = Field(
         default=10,
         ge=0,
-        description="How many more than confirmed may be alerted, in percent of it.",
+        description="How many more recipients than confirmed may be alerted, in percent.",
     )
     confirm_tolerance_least: int = Field(
-        default=10, ge=0, description="How many more may be alerted at least."
+        default=10,
+        ge=0,
+        description="How many more than confirmed may always be alerted, whatever the percentage.",
     )
     feed_retention_days: int = Field(
-        default=400, ge=1, le=36_500, description="How long partner feeds go back."
+        default=400,
+        ge=1,
+        le=36_500,
+        description="Days for which an entry of a partner's feed is kept.",
     )
 
     @field_validator("amqp_partners_url", mode="after")

@@ -20,7 +20,7 @@ from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.messaging.topology import BrokerUser
 
-from .partners.partners import NOW, Served
+from .partners.partners import NOW, ServedPartner
 
 
 @pytest.fixture
@@ -48,8 +48,9 @@ async def api(
 @pytest.fixture
 async def served(
     databases: pytest_plugin.TestDatabases, rabbitmq: pytest_plugin.Broker
-) -> AsyncIterator[Served]:
-    """A partner's queue of four places on a real broker, subscribed to everything."""
+) -> AsyncIterator[ServedPartner]:
+    """A partner that is subscribed to everything, with a queue for four messages on a real
+    broker."""
     slug = f"indh-{uuid.uuid4().hex[:8]}"
     rabbitmq.add_service_user(BrokerUser("notifications"))
     arguments = {**QUEUE_ARGUMENTS, "x-max-length": 4}
@@ -78,5 +79,5 @@ async def served(
         )
         session.add(new_queue)
     assert await partner_queue.provision_partner_queues(sessions, provisioner) == 1
-    yield Served(sessions, rabbitmq, new_queue, "secret")
+    yield ServedPartner(sessions, rabbitmq, new_queue, "secret")
     await engine.dispose()

@@ -1,4 +1,4 @@
-"""What a scrape of notifications reads: fan-outs, the audience, approvals and partner queues."""
+"""Metrics of notifications: fan-outs, the audience, approvals and partner queues."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def run(api: Any, *statements: str) -> None:
 
 
 async def measured(api: Any) -> dict[str, float]:
-    api.app.state.scrape = None  # what another test was alerted is of its own rows
+    api.app.state.scrape = None  # the kept result of another test is about its own rows
     answer = await api.http.get("/metrics")
     found = {}
     for family in text_string_to_metric_families(answer.text):
@@ -70,7 +70,7 @@ async def test_a_fan_out_is_timed_and_its_alerts_are_counted_by_verdict(api):
     assert counted("taawon_fanouts_running") == 0
 
 
-async def test_a_fan_out_that_is_rolled_back_alerted_nobody(api):
+async def test_a_fan_out_that_is_rolled_back_counts_no_alerts(api):
     await registered(api, a_record())
     before = counted("taawon_alerts_total", kind="call", verdict="eligible")
 
@@ -82,7 +82,7 @@ async def test_a_fan_out_that_is_rolled_back_alerted_nobody(api):
     assert counted("taawon_fanouts_running") == 0
 
 
-async def test_the_audience_shows_how_much_it_knows_and_how_late(api):
+async def test_the_size_and_the_delay_of_the_audience_are_measured(api):
     received = counted("taawon_audience_delay_seconds_count")
 
     await registered(api, a_record(version=3), a_record(version=4))
@@ -94,7 +94,7 @@ async def test_the_audience_shows_how_much_it_knows_and_how_late(api):
     assert counted("taawon_audience_delay_seconds_count") == received + 1
 
 
-async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(api):
+async def test_open_subjects_that_were_not_fanned_out_and_are_not_held_are_counted(api):
     row = (
         "INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on,"
         " closes_at)"
@@ -105,7 +105,7 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(api)
         api,
         row.format(uuid.uuid4(), "open", "now() + interval '1 day'"),
         row.format(uuid.uuid4(), "open", "now() - interval '1 day'"),
-        row.format(uuid.uuid4(), "cancelled", "NULL"),
+        row.format(uuid.uuid4(), "void", "NULL"),
         row.format(held, "open", "NULL"),
         "INSERT INTO fanout_approval (subject_id, state, reason, decided_by)"
         f" VALUES ('{held}', 'held', 'a wrong cap', '{uuid.uuid4()}')",
@@ -120,7 +120,7 @@ async def test_an_open_call_that_nobody_holds_back_and_nobody_known_is_seen(api)
     )
 
 
-async def test_feeds_that_wait_are_measured_by_channel_and_never_by_partner(api):
+async def test_waiting_entries_are_measured_by_channel_and_never_by_partner(api):
     channels = (("indh", 3, 1), ("crdh", 5, 5), ("ocp", 9, 0))
     for slug, last, delivered in channels:
         await run(
@@ -163,10 +163,10 @@ async def test_the_provisioner_serves_its_metrics_where_a_port_is_set_and_nowher
     settings = test_settings("notifications", "postgresql+asyncpg://x@h/d", metrics_port=port)
     url = f"http://127.0.0.1:{port}/metrics"
 
-    with jobs.measured_at(settings):
+    with jobs.serving_metrics(settings):
         answer = await asyncio.to_thread(httpx.get, url, trust_env=False)
     silent = test_settings("notifications", "postgresql+asyncpg://x@h/d")
-    with jobs.measured_at(silent), pytest.raises(httpx.ConnectError):
+    with jobs.serving_metrics(silent), pytest.raises(httpx.ConnectError):
         await asyncio.to_thread(httpx.get, url, trust_env=False)
 
     assert "taawon_partner_queues_made_total" in answer.text

@@ -9,16 +9,16 @@ from notifications.settings import NotificationsSettings
 NEEDED = {"database_url": "postgresql+asyncpg://x", "amqp_url": "amqp://u:hidden@h/"}
 
 
-@pytest.mark.parametrize(("said", "read"), [("", None), ("off", None), ("500", 500)])
-def test_a_limit_of_unconfirmed_audiences_may_be_off(
-    monkeypatch: pytest.MonkeyPatch, said: str, read: int | None
+@pytest.mark.parametrize(("value", "limit"), [("", None), ("off", None), ("500", 500)])
+def test_the_limit_of_unconfirmed_audiences_may_be_off(
+    monkeypatch: pytest.MonkeyPatch, value: str, limit: int | None
 ) -> None:
-    monkeypatch.setenv("TAAWON_CONFIRM_ABOVE", said)
+    monkeypatch.setenv("TAAWON_CONFIRM_ABOVE", value)
 
-    assert NotificationsSettings.load(**NEEDED).confirm_above == read
+    assert NotificationsSettings.load(**NEEDED).confirm_above == limit
 
 
-def test_the_url_of_partners_says_how_long_silence_may_last(
+def test_the_url_of_the_partner_vhost_bears_the_heartbeat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TAAWON_AMQP_HEARTBEAT", "7")

@@ -1,4 +1,4 @@
-"""The audience follows the register."""
+"""Consumers that store the register's records in the audience."""
 
 from __future__ import annotations
 

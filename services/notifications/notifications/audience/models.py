@@ -1,6 +1,6 @@
 """Tables of the audience, and the lock on them.
 
-Columns of criteria have the names of `Facts`, so that SQL finds them.
+The columns that criteria are evaluated on have the names of the fields of `Profile`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from notifications.tables import metadata, moment
 
 AUDIENCE_LOCK = 0x6175_6469  # "audi" in ASCII
-"""Between the audience and fan-outs, so that neither misses the other's uncommitted rows.
+"""Advisory lock between the audience and fan-outs: neither misses the other's uncommitted rows.
 
-A fan-out holds it alone. A backfill shares it with others, and asks for it when the change of the
-audience is committed: a fan-out that has missed the change is then waited for, and its subject is
-seen. Upserts of the audience share it too, for the sake of moments: these are those of statements,
-which come after the lock; the start of a transaction that waited would put it before the other.
-Fan-out approvals are decided under it as well, so under it nothing that a fan-out depends on moves.
+A fan-out takes it exclusively. A backfill shares it, and takes it only after the change of the
+audience is committed: so it waits for any fan-out that could not see the change, and then sees the
+subject of that fan-out. Upserts of the audience share it too, because their rows are dated by the
+statement, after the lock: the start of a transaction that waited would date them before the
+fan-out that it waited for. Fan-out approvals are decided under it as well, so nothing that a
+fan-out depends on changes while it runs.
 """
 
 PROFILE_COLUMNS: tuple[tuple[str, type], ...] = (
@@ -79,8 +80,8 @@ audience_history = Table(
 )
 
 
-# Only ever added to and taken from: a change that comes while another of the same cooperative is
-# worked on has a row of its own, so it can't be lost with that one.
+# Rows are inserted and deleted, never updated: a change that comes while another of the same
+# cooperative is being worked on has a row of its own, and is not deleted with the other.
 audience_change = Table(
     "audience_change",
     metadata,
@@ -90,12 +91,5 @@ audience_change = Table(
 
 
 CHANGE_CHANNEL = "taawon_audience"
-
-
-CHANGE_SQL = (
-    f"""CREATE FUNCTION audience_change_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_notify('{CHANGE_CHANNEL}', ''); RETURN NULL; END $$""",
-    """CREATE TRIGGER audience_change_notify AFTER INSERT ON audience_change
-FOR EACH STATEMENT EXECUTE FUNCTION audience_change_notify()""",
-)
-"""Wakes the backfill at commit; a migration runs it."""
+"""A trigger on `audience_change` notifies this PostgreSQL channel at commit; the backfill
+listens."""

@@ -1,4 +1,4 @@
-"""The audience: the register as notifications needs it, with every version it ever had."""
+"""Storing the register's records in the audience, and noting whom each change concerns."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _COLUMNS = [
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
 _TYPED = ", ".join(f"{name} {audience.c[name].type.compile(_POSTGRESQL)}" for name in _COLUMNS)
 
-# Rows go in by key, so that two batches that share cooperatives never wait for each other in a
-# circle. Only a newer version replaces what is there; the history gets the same rows, and whoever
-# is in them is noted, to be matched against what is open.
+# Rows are inserted in the order of their key, so that two batches that share cooperatives never
+# deadlock. Only a newer version replaces a row; the history gets the same rows, and their
+# cooperatives are noted, to be matched against open subjects.
 _UPSERT = text(
     f"""
 WITH fresh AS (
@@ -62,25 +62,29 @@ RETURNING cooperative_id
 
 
 async def store_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
-    """Keep the newest version of each record, and note whom the audience changed for.
+    """Keep the newest version of each record, and note which cooperatives changed.
 
-    What arrives late or twice changes nothing. Nothing but this projection is written: who matches
-    an open subject only now is alerted by `backfill_alerts`, so the audience can be built again.
+    A record that arrives late or twice changes nothing. Nothing but this projection is written:
+    `backfill_alerts` alerts those who match an open subject only now, so the audience can be
+    rebuilt. An implausible version (`ImplausibleVersion`) refuses the whole batch.
     """
-    # The moments of the history come after those of a fan-out that is under way.
+    # So that the history is dated after any fan-out that is under way.
     await wait_for_lock(session, AUDIENCE_LOCK, shared=True)
     await _refuse_version_gaps(session, records)
     newest = {record.cooperative_id: record for record in sorted(records, key=lambda r: r.version)}
     newest |= await _without_erased(session, newest)
     changed = await _upsert(session, list(newest.values()))
     if changed:
-        log.info("audience kept", cooperatives=len(changed))
+        log.info("audience stored", cooperatives=len(changed))
 
 
 async def _without_erased(
     session: AsyncSession, records: dict[UUID, CooperativeRecord]
 ) -> dict[UUID, CooperativeRecord]:
-    """Records from before a person was erased bring no contact back, however late they come."""
+    """Those records that are older than an erasure, without their contact.
+
+    However late such a record arrives, it brings no contact back.
+    """
     below = (await erasure.recall(session, records)).below
     return {
         each: records[each].model_copy(update={"contact_sealed": None})
@@ -90,7 +94,7 @@ async def _without_erased(
 
 
 async def _refuse_version_gaps(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:
-    """Refuse a batch that would silence the true records of any cooperative in it."""
+    """Refuse a batch with a version so high that true later records would count as old."""
     far = {
         r.cooperative_id: r.version
         for r in sorted(records, key=lambda r: r.version)

@@ -1,4 +1,4 @@
-"""What notifications holds of a person, when the person asks."""
+"""The consumer that answers requests of persons for notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where notifications holds sealed values."""
+"""The columns of notifications that hold sealed values."""
 
 from __future__ import annotations
 

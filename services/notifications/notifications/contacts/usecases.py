@@ -17,13 +17,17 @@ from shared.kernel.privacy.person_requests import Part, opened
 
 
 class AudienceBehind(NotFound):
-    """The audience has not received yet what the registry changed: it is tried again."""
+    """The audience has not received the registry's change yet; the message is tried again later."""
 
 
 async def person_part(session: AsyncSession, event: PersonRequested, sealer: Sealer | None) -> Part:
-    """Nothing is called done before the audience is as new as the request."""
+    """What notifications shows, erases or corrects for a person, with counts by table.
+
+    Raises `AudienceBehind` for an erasure or a correction of cooperatives whose newer version has
+    not arrived: nothing is reported as done before.
+    """
     if isinstance(event, PersonAccessRequested):
-        return await _held(session, event, sealer)
+        return await _stored_data(session, event, sealer)
     await _require_newest(session, event)
     counts = {"audience": await _erase_contacts(session, event)}
     if isinstance(event, PersonErasureRequested):
@@ -42,7 +46,8 @@ async def _require_newest(session: AsyncSession, event: PersonRequested) -> None
 
 
 async def _erase_contacts(session: AsyncSession, event: PersonRequested) -> int:
-    """The newer record said so already: only an erased contact of that very version may be left."""
+    """How many cooperatives are done. The newer record has corrected or erased their contact
+    already; an erasure removes what a record of that very version may still have brought."""
     if not isinstance(event, PersonErasureRequested):
         return len(event.cooperatives)
     for each in event.cooperatives:
@@ -55,7 +60,9 @@ async def _erase_contacts(session: AsyncSession, event: PersonRequested) -> int:
     return len(event.cooperatives)
 
 
-async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer | None) -> Part:
+async def _stored_data(
+    session: AsyncSession, event: PersonRequested, sealer: Sealer | None
+) -> Part:
     assert sealer is not None
     query = select(audience.c.cooperative_id, audience.c.contact_sealed, audience.c.updated_at)
     query = query.where(audience.c.cooperative_id.in_(event.cooperative_ids))
@@ -67,14 +74,14 @@ async def _held(session: AsyncSession, event: PersonRequested, sealer: Sealer | 
         }
         for row in await session.execute(query.order_by(audience.c.cooperative_id))
     ]
-    states = await _states(session, event)
+    states = await _read_states(session, event)
     return Part(
         counts={"audience": len(contacts), "alert_state": len(states)},
         held={"contacts": contacts, "alerts_read": states},
     )
 
 
-async def _states(session: AsyncSession, event: PersonRequested) -> list[dict[str, Any]]:
+async def _read_states(session: AsyncSession, event: PersonRequested) -> list[dict[str, Any]]:
     query = select(alert_state).where(alert_state.c.account_id.in_(event.account_ids))
     return [
         {

@@ -16,7 +16,7 @@ from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Session
 
 from . import queries
-from .explanations import WhyOut, answer
+from .explanations import WhyOut, explanation_of
 
 router = APIRouter(tags=["totals"])
 
@@ -29,13 +29,15 @@ async def why(
     cooperative_id: UUID,
     language: ReaderLanguage | None = None,
     at: Annotated[
-        Moment | None, Query(description="As of this moment, not as of the decision.")
+        Moment | None, Query(description="As of this moment; without it, as of the decision.")
     ] = None,
 ) -> WhyOut:
-    """Why this cooperative was alerted, or why not: for anyone who may read its inbox, at any
-    time."""
+    """Why this cooperative was alerted of the subject, or why not.
+
+    For anyone who may read its inbox, at any time.
+    """
     await require_inbox(session, caller, cooperative_id)
     own = await inbox_queries.language_of(session, cooperative_id)
-    known = await queries.find_why(session, subject_id, cooperative_id, at=at)
+    evidence = await queries.find_why(session, subject_id, cooperative_id, at=at)
     is_staff = caller.has(Role.OPERATOR, Role.DELEGATE)
-    return answer(known, language_for(own, language), for_staff=is_staff)
+    return explanation_of(evidence, language_for(own, language), for_staff=is_staff)

@@ -17,11 +17,14 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.data.database import make_engine, make_sessions
 
 from . import queries
-from .explanations import WhyOut, answer
+from .explanations import WhyOut, explanation_of
 
 
 def moment_of(text: str) -> datetime:
-    """A moment of ISO 8601, as these answers show it; without a zone it is in UTC."""
+    """A moment of ISO 8601, as explanations show it; without a zone it is in UTC.
+
+    Raises `ValueError` for any other text.
+    """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -42,12 +45,12 @@ def why(
         typer.Option(
             parser=moment_of,
             metavar="TIME",
-            help="As of this moment, as answers show it or in UTC; else of the decision.",
+            help="As of this moment, as explanations show it or in UTC; else as of the decision.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole explanation as JSON.")] = False,
 ) -> None:
-    """Say why a cooperative was alerted of an idea or a call, or why not, as of then.
+    """Explain why a cooperative was alerted of an idea or a call, or why not, as of then.
 
     It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
 
@@ -68,15 +71,15 @@ async def _find(
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
     try:
         async with make_sessions(engine)() as session:
-            known = await queries.find_why(session, subject, cooperative, at=at)
+            evidence = await queries.find_why(session, subject, cooperative, at=at)
             own = await inbox_queries.language_of(session, cooperative)
-            return answer(known, language_for(own, language), for_staff=True)
+            return explanation_of(evidence, language_for(own, language), for_staff=True)
     finally:
         await engine.dispose()
 
 
 def lines_of(found: WhyOut) -> Iterator[str]:
-    """The answer for a terminal."""
+    """The explanation as lines for a terminal."""
     yield f"{found.title} — {found.because} ({found.as_of.isoformat()})"
     yield found.summary
     if found.approval:

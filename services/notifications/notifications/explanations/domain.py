@@ -1,4 +1,4 @@
-"""Why a cooperative was alerted of a subject or was not, judged as of one moment."""
+"""Why a cooperative was alerted of a subject or was not, evaluated as of one moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from notifications.fanout.domain.fanout_approval import Decision, standing
+from notifications.fanout.domain.fanout_approval import Decision, decision_in_force
 from notifications.fanout.domain.subjects import STATE_OF, SubjectState, audience_tracks
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
@@ -16,7 +16,7 @@ from shared.eligibility.verdict import Outcome, Verdict
 
 
 class Because(StrEnum):
-    """The one ground of an answer; the first that holds, in this order."""
+    """The one ground of an explanation; `Situation.because` says which one holds."""
 
     ALERTED = "alerted"
     NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
@@ -27,8 +27,8 @@ class Because(StrEnum):
 
 
 @dataclass(frozen=True)
-class ContentThen:
-    """A subject at one version, and when that was received."""
+class ContentVersion:
+    """The content of a subject at one version, and when it was received."""
 
     version: int
     announcement: Announcement
@@ -36,13 +36,17 @@ class ContentThen:
     received_at: datetime
 
     def is_open(self, at: datetime) -> bool:
-        """Whether anybody may still be alerted: neither void nor over, the deadline to come."""
+        """Whether anybody new may be alerted: it is neither over nor void, and before its
+        deadline."""
         if STATE_OF[self.announcement.state] is not SubjectState.OPEN:
             return False
         return self._deadline is None or self._deadline > at
 
     def open_until(self, replaced_at: datetime) -> datetime | None:
-        """Until when anybody could be alerted of it, if newer content came then; None: never."""
+        """Until when anybody new could be alerted of it, if newer content replaced it then.
+
+        None: it was not open when it was received.
+        """
         if not self.is_open(self.received_at):
             return None
         return replaced_at if self._deadline is None else min(replaced_at, self._deadline)
@@ -54,33 +58,33 @@ class ContentThen:
 
 
 @dataclass(frozen=True)
-class ProfileThen:
-    """A cooperative at the version that was the newest at a moment."""
+class ProfileVersion:
+    """The profile of a cooperative at one version."""
 
     version: int
     profile: Profile
 
 
 @dataclass(frozen=True)
-class Then:
-    """What was so at a moment. None: nothing had been received.
+class Situation:
+    """What notifications knew at a moment. `content` and `profile` are None where none had arrived.
 
-    `decisions` are those about the subject and about everything up to then, in order.
+    `decisions` are those about the subject and about everything up to that moment, in order.
     """
 
     at: datetime
     was_alerted: bool
     was_fanned_out: bool
-    content: ContentThen | None
-    profile: ProfileThen | None
+    content: ContentVersion | None
+    profile: ProfileVersion | None
     decisions: tuple[Decision, ...] = ()
 
     def held_back_by(self) -> Decision | None:
-        """What kept the fan-out back then."""
-        return standing(self.decisions)
+        """The decision that kept the fan-out back at that moment; None: nothing did."""
+        return decision_in_force(self.decisions)
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """How each track came out; none where content or profile had not been received."""
+        """The verdict of each track; none where content or profile had not arrived."""
         if self.content is None or self.profile is None:
             return ()
         return tuple(
@@ -89,8 +93,10 @@ class Then:
         )
 
     def because(self) -> Because:
-        """The ground. Whom a rule excludes no approval keeps back: it would not be alerted
-        anyway."""
+        """The first ground that holds.
+
+        An approval keeps nobody back whom a rule excludes: they would not be alerted anyway.
+        """
         if self.was_alerted:
             return Because.ALERTED
         if self.content is None:
@@ -105,7 +111,7 @@ class Then:
 
 
 def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
-    """One open track is enough; one that a missing field may open comes next."""
+    """The best outcome: eligible, then unknown, then ineligible; None without a verdict."""
     outcomes = {verdict.outcome for verdict in verdicts}
     for outcome in (Outcome.ELIGIBLE, Outcome.UNKNOWN, Outcome.INELIGIBLE):
         if outcome in outcomes:
@@ -113,21 +119,22 @@ def best_of(verdicts: Sequence[Verdict]) -> Outcome | None:
     return None
 
 
-def newest_at(contents: Sequence[ContentThen], at: datetime) -> ContentThen | None:
-    """The content at a moment: what arrives late never replaces what is newer."""
+def newest_at(contents: Sequence[ContentVersion], at: datetime) -> ContentVersion | None:
+    """The content at a moment, the highest version received by then; None: none had been
+    received."""
     received = [content for content in contents if content.received_at <= at]
     return max(received, key=lambda content: content.version, default=None)
 
 
 def decisive_moment(
-    contents: Sequence[ContentThen], *, fanned_out_at: datetime | None, now: datetime
+    contents: Sequence[ContentVersion], *, fanned_out_at: datetime | None, now: datetime
 ) -> datetime:
-    """When it was settled that a cooperative is not alerted.
+    """The moment at which it was settled that a cooperative is not alerted.
 
-    While a subject is open, records and content are matched anew with each change of either: then
-    it is not settled, and what is so now counts. Of a subject that is over, what was so at its end
-    counts, for nothing was matched after it: its deadline, or that it was closed or cancelled.
-    What never was open was settled when it was received.
+    While a subject is open nothing is settled, for each change of a record or of the content is
+    matched anew: the present counts. Of a subject that has ended, its end counts, for nothing was
+    matched afterwards: its deadline, or when its closing or cancellation was received. What never
+    was open was settled when it was first received. It is never before the fan-out.
     """
     turns = _newest_in_turn(contents)
     replaced = [*(content.received_at for content in turns[1:]), now]
@@ -138,9 +145,9 @@ def decisive_moment(
     return max(ends[-1], fanned_out_at or ends[-1])
 
 
-def _newest_in_turn(contents: Sequence[ContentThen]) -> list[ContentThen]:
+def _newest_in_turn(contents: Sequence[ContentVersion]) -> list[ContentVersion]:
     """The contents that were the newest when they were received, in that order."""
-    turns: list[ContentThen] = []
+    turns: list[ContentVersion] = []
     for content in sorted(contents, key=lambda each: each.received_at):
         if not turns or content.version > turns[-1].version:
             turns.append(content)

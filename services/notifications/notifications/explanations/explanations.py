@@ -1,4 +1,4 @@
-"""Why a cooperative was alerted of something, or was not, in the reader's language."""
+"""Why a cooperative was alerted of a subject, or was not, in the reader's language."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from shared.i18n.locales import direction
 from shared.i18n.terms import Terms
 from shared.kernel.data.database import AnyRow
 
-from .domain import Because, ContentThen, ProfileThen, Then, best_of
-from .queries import Known
+from .domain import Because, ContentVersion, ProfileVersion, Situation, best_of
+from .queries import Evidence
 
 
 class AlertOut(BaseModel):
@@ -39,20 +39,22 @@ class AlertOut(BaseModel):
 
 
 class TrackExplanation(BaseModel):
-    """How one track came out for this cooperative."""
+    """The verdict of one track for this cooperative, with its reasons."""
 
     track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
-    rules: list[Rule] = Field(description="The rules that the reasons speak of.")
+    rules: list[Rule] = Field(description="The rules that the reasons are about.")
     reasons: list[str] = Field(
-        description="One sentence per rule; of a track that is not for it, those that exclude it."
+        description="One sentence per rule; for a track that is not for it, of the excluding rules."
     )
-    to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    to_complete: list[str] = Field(
+        description="Fields of the register whose values would decide it."
+    )
     how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
 
 
 class ProfileFieldOut(BaseModel):
-    """One field that a rule looked at."""
+    """One field that a rule was evaluated on."""
 
     field: str
     name: str
@@ -77,10 +79,12 @@ class WhyOut(BaseModel):
     approval: ApprovalExplanation | None = Field(
         description="What keeps the fan-out back, at `as_of`."
     )
-    decisions: list[DecisionOut] = Field(description="Holds, releases and stops until then.")
+    decisions: list[DecisionOut] = Field(
+        description="Every decision about the fan-out up to `as_of`."
+    )
     tracks: list[TrackExplanation]
     profile: list[ProfileFieldOut]
-    subject_state: str | None = Field(description="Of the subject, at the content's version.")
+    subject_state: str | None = Field(description="State of the subject at `content_version`.")
     content_version: int | None
     profile_version: int | None
     as_of: datetime
@@ -92,51 +96,53 @@ SUMMARIES = Terms(
     parameters=("approval",),
 )
 ENDED = Terms("explanation.ended", ("open", "closed", "cancelled", "withdrawn"))
-"""By state: those of calls, and that of ideas. A call that is open is over with its deadline."""
+"""By the state of a call or an idea; of `open`, that its deadline has passed."""
 ENDED_OTHERWISE = Terms("explanation.ended_otherwise", ("open", "closed", "cancelled", "withdrawn"))
-"""By state, for kinds that have no words of their own."""
+"""The same, for kinds that have no words of their own."""
 WITH_OWN_WORDS = frozenset({"call", "idea"})
 
 
-def answer(known: Known, language: str, *, for_staff: bool) -> WhyOut:
-    """The explanation with the sentences, the fields and the versions that it stands on.
+def explanation_of(evidence: Evidence, language: str, *, for_staff: bool) -> WhyOut:
+    """The explanation in sentences, with the fields and the versions that it is based on.
 
-    `for_staff`: an operator or a delegate reads it, and so what operators wrote about approvals.
+    `for_staff`: an operator or a delegate reads it, and so reads the reasons that operators wrote.
     """
-    then, content = known.then, known.then.content
-    because, verdicts = then.because(), then.verdicts()
-    newest = known.subject.announcement()
+    situation, content = evidence.situation, evidence.situation.content
+    because, verdicts = situation.because(), situation.verdicts()
+    newest = evidence.subject.announcement()
     written = content_language(language)
     return WhyOut(
-        subject_id=known.subject.subject_id,
-        cooperative_id=known.cooperative_id,
-        subject_kind=known.subject.kind,
+        subject_id=evidence.subject.subject_id,
+        cooperative_id=evidence.cooperative_id,
+        subject_kind=evidence.subject.kind,
         title=(content.announcement if content else newest).title.in_language(written),
         language=language,
         dir=direction(language),
-        alerted=then.was_alerted,
+        alerted=situation.was_alerted,
         because=because,
-        summary=_summary(because, then, language, for_staff=for_staff),
+        summary=_summary(because, situation, language, for_staff=for_staff),
         verdict=best_of(verdicts),
-        alerts=[_alert_out(row) for row in known.alerts],
-        approval=approval_explanation(then.held_back_by(), language, for_staff=for_staff),
-        decisions=[decision_out(each, language, for_staff=for_staff) for each in then.decisions],
-        tracks=_tracks(content, then.profile, verdicts, language),
-        profile=_profile(then.profile, verdicts, language),
+        alerts=[_alert_out(row) for row in evidence.alerts],
+        approval=approval_explanation(situation.held_back_by(), language, for_staff=for_staff),
+        decisions=[
+            decision_out(each, language, for_staff=for_staff) for each in situation.decisions
+        ],
+        tracks=_tracks(content, situation.profile, verdicts, language),
+        profile=_profile(situation.profile, verdicts, language),
         subject_state=content.announcement.state if content else None,
         content_version=content.version if content else None,
-        profile_version=then.profile.version if then.profile else None,
-        as_of=then.at,
+        profile_version=situation.profile.version if situation.profile else None,
+        as_of=situation.at,
     )
 
 
-def _summary(because: Because, then: Then, language: str, *, for_staff: bool) -> str:
-    if because is Because.SUBJECT_NOT_OPEN and then.content:
-        ended = then.content.announcement
+def _summary(because: Because, situation: Situation, language: str, *, for_staff: bool) -> str:
+    if because is Because.SUBJECT_NOT_OPEN and situation.content:
+        ended = situation.content.announcement
         words = ENDED if ended.kind in WITH_OWN_WORDS else ENDED_OTHERWISE
         return words.text(language, ended.state)
-    kept = then.held_back_by()
-    ground = ground_of(kept, language, for_staff=for_staff) if kept else ""
+    decision = situation.held_back_by()
+    ground = ground_of(decision, language, for_staff=for_staff) if decision else ""
     return SUMMARIES.text(language, because, approval=ground)
 
 
@@ -151,8 +157,8 @@ def _alert_out(row: AnyRow) -> AlertOut:
 
 
 def _tracks(
-    content: ContentThen | None,
-    known: ProfileThen | None,
+    content: ContentVersion | None,
+    known: ProfileVersion | None,
     verdicts: tuple[Verdict, ...],
     language: str,
 ) -> list[TrackExplanation]:
@@ -181,9 +187,9 @@ def _track(
 
 
 def _profile(
-    known: ProfileThen | None, verdicts: tuple[Verdict, ...], language: str
+    known: ProfileVersion | None, verdicts: tuple[Verdict, ...], language: str
 ) -> list[ProfileFieldOut]:
-    """The fields that some rule of some track looked at, in the order of the register."""
+    """The fields that some rule of some track was evaluated on, in the order of `Profile`."""
     if known is None:
         return []
     used = {field for verdict in verdicts for rule in verdict.rules for field in rule.fields}

@@ -1,4 +1,4 @@
-"""What is known of one cooperative and one subject, as of a moment: content, profile and alerts."""
+"""Reads for explanations: content, profile, alerts and decisions, as of one moment."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ from shared.contracts.criteria import Profile
 from shared.errors import Invalid
 from shared.kernel.data.database import AnyRow
 
-from .domain import ContentThen, ProfileThen, Then, decisive_moment, newest_at
+from .domain import ContentVersion, ProfileVersion, Situation, decisive_moment, newest_at
 
 
 class MomentToCome(Invalid):
-    """`at` lies ahead: give a moment that has been, or leave it out."""
+    """`at` lies in the future: give a moment in the past, or leave it out."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """Everything that an answer is made of. `alerts` come in the order in which they were
-    alerted."""
+class Evidence:
+    """Everything that an explanation is made of. `alerts` are in the order of their editions."""
 
     subject: Subject
     cooperative_id: UUID
     alerts: tuple[AnyRow, ...]
-    then: Then
+    situation: Situation
 
 
 async def find_why(
     session: AsyncSession, subject_id: UUID, cooperative_id: UUID, *, at: datetime | None
-) -> Known:
-    """Why this cooperative was alerted of this subject, or why not, as of `at`.
+) -> Evidence:
+    """What explains why this cooperative was alerted of this subject, or why not, as of `at`.
 
-    Without `at`: as of its first alert or, where there is none, of the decisive moment.
+    Without `at`: as of its first alert or, where there is none, of the decisive moment. Raises
+    `NoSuchSubject`, `NoSuchCooperative`, and `MomentToCome` for a moment in the future of the
+    database's clock.
     """
     found = await get_subject(session, subject_id)
     await _require_known(session, cooperative_id)
@@ -56,12 +57,14 @@ async def find_why(
         raise MomentToCome(field="at")
     alerts = await _alerts(session, subject_id, cooperative_id, until=at or now)
     if alerts:
-        then = await _when_alerted(session, contents, alerts[0], at)
+        situation = await _situation_alerted(session, contents, alerts[0], at)
     else:
         decisive = decisive_moment(contents, fanned_out_at=found.fanned_out_at, now=now)
-        then = await _when_not_alerted(session, found, contents, cooperative_id, at or decisive)
-    decisions = await decisions_about(session, subject_id, until=then.at)
-    return Known(found, cooperative_id, alerts, replace(then, decisions=decisions))
+        situation = await _situation_not_alerted(
+            session, found, contents, cooperative_id, at or decisive
+        )
+    decisions = await decisions_about(session, subject_id, until=situation.at)
+    return Evidence(found, cooperative_id, alerts, replace(situation, decisions=decisions))
 
 
 async def _require_known(session: AsyncSession, cooperative_id: UUID) -> None:
@@ -85,46 +88,46 @@ async def _alerts(
     return tuple(rows)
 
 
-async def _when_alerted(
-    session: AsyncSession, contents: Sequence[ContentThen], first: AnyRow, at: datetime | None
-) -> Then:
-    """The content and the profile that the first alert points at, whatever came later."""
+async def _situation_alerted(
+    session: AsyncSession, contents: Sequence[ContentVersion], first: AnyRow, at: datetime | None
+) -> Situation:
+    """The content and the profile that the first alert is about, whatever came later."""
     profile = _profile(first.cooperative_id).where(
         audience_history.c.version == first.audience_version
     )
-    return Then(
+    return Situation(
         at=at or first.created_at,
         was_alerted=True,
         was_fanned_out=True,
         content=next(each for each in contents if each.version == first.subject_version),
-        profile=await _profile_then(session, profile),
+        profile=await _profile_version(session, profile),
     )
 
 
-async def _when_not_alerted(
+async def _situation_not_alerted(
     session: AsyncSession,
     found: Subject,
-    contents: Sequence[ContentThen],
+    contents: Sequence[ContentVersion],
     cooperative_id: UUID,
     at: datetime,
-) -> Then:
+) -> Situation:
     profile = _profile(cooperative_id).where(audience_history.c.valid_from <= at)
-    return Then(
+    return Situation(
         at=at,
         was_alerted=False,
         was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= at,
         content=newest_at(contents, at),
-        profile=await _profile_then(session, profile),
+        profile=await _profile_version(session, profile),
     )
 
 
-async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen, ...]:
+async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentVersion, ...]:
     """Every version of a subject that was received."""
     rows = await session.execute(
         select(subject_history).where(subject_history.c.subject_id == found.subject_id)
     )
     return tuple(
-        ContentThen(
+        ContentVersion(
             version=row.version,
             announcement=Announcement.model_validate(row.content),
             reference_on=row.reference_on,
@@ -135,7 +138,7 @@ async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentThen,
 
 
 def _profile(cooperative_id: UUID) -> Select[Any]:
-    """The versions of a cooperative, the newest first."""
+    """The newest version of a cooperative among those that the caller narrows it to."""
     return (
         select(audience_history)
         .where(audience_history.c.cooperative_id == cooperative_id)
@@ -144,9 +147,9 @@ def _profile(cooperative_id: UUID) -> Select[Any]:
     )
 
 
-async def _profile_then(session: AsyncSession, statement: Select[Any]) -> ProfileThen | None:
+async def _profile_version(session: AsyncSession, statement: Select[Any]) -> ProfileVersion | None:
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         return None
     profile = Profile.model_validate({name: getattr(row, name) for name in PROFILE_FIELDS})
-    return ProfileThen(row.version, profile)
+    return ProfileVersion(row.version, profile)

@@ -19,7 +19,7 @@ from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow
 from shared.kernel.web.requests import Caller, Session
 
-from .approval_text import By
+from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from .queries import approvals
 from .usecases import fanout_approval
@@ -29,7 +29,7 @@ router = APIRouter(tags=["fan-out approval"])
 
 
 class PreviewIn(BaseModel):
-    """Tracks as a call has them. Ages count on `reference_on`; left out, on today in Morocco."""
+    """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
 
     tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
@@ -46,14 +46,16 @@ class PreviewOut(BaseModel):
 
 
 class ApprovalIn(BaseModel):
+    """A decision about a fan-out, with its reason."""
+
     state: Literal["held", "released", "stopped"]
     reason: Text
 
 
 class ApprovalOut(BaseModel):
-    """`alerted` is how many cooperatives had an alert of the subject by then."""
+    """A decision, and how many cooperatives have been alerted of the subject so far."""
 
-    subject_id: UUID | None = Field(description="Null: everything.")
+    subject_id: UUID | None = Field(description="Null: the decision concerns every fan-out.")
     state: ApprovalState
     reason: str
     decided_at: datetime
@@ -61,17 +63,17 @@ class ApprovalOut(BaseModel):
 
 
 class StandingApproval(ApprovalOut):
-    """What is held or stopped now. Without a title: its subject has not arrived yet."""
+    """A fan-out that is held or stopped now. Its title is null until its subject arrives."""
 
     title: str | None
-    by: By
+    by: DecidedBy
 
 
 @router.get("/approvals")
 async def list_approvals(
     session: Session, caller: Caller, limit: Limit = 50
 ) -> list[StandingApproval]:
-    """What keeps fan-outs back now, the newest decision first; `by` says whether a person did."""
+    """Every fan-out that is held or stopped now, the newest decision first."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     rows = await approvals.list_approvals(session, limit=limit)
     return [_standing(row) for row in rows]
@@ -92,18 +94,18 @@ def _standing(row: AnyRow) -> StandingApproval:
 
 @router.post("/previews")
 async def preview(
-    session: Session, caller: Caller, asked: PreviewIn, language: ReaderLanguage = "fr"
+    session: Session, caller: Caller, wanted: PreviewIn, language: ReaderLanguage = "fr"
 ) -> PreviewOut:
-    """Who would be alerted, before anything is published. It changes nothing."""
+    """Count who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
     today = day_in_morocco(await moment(session))
-    seen = await preview_audience(session, asked.tracks, asked.reference_on or today, language)
+    counted = await preview_audience(session, wanted.tracks, wanted.reference_on or today, language)
     return PreviewOut(
-        matched=seen.eligible + seen.unknown,
-        eligible=seen.eligible,
-        unknown=seen.unknown,
-        by_region=seen.by_region,
-        by_sector=seen.by_sector,
+        matched=counted.eligible + counted.unknown,
+        eligible=counted.eligible,
+        unknown=counted.unknown,
+        by_region=counted.by_region,
+        by_sector=counted.by_sector,
     )
 
 
@@ -111,7 +113,10 @@ async def preview(
 async def decide_approval(
     session: Session, caller: Caller, subject_id: UUID, decision: ApprovalIn
 ) -> ApprovalOut:
-    """Hold, release or stop the fan-out of one subject, also before it arrives. Operators only."""
+    """Hold, release or stop the fan-out of one subject. Operators only.
+
+    It may be held or stopped before the subject arrives.
+    """
     approval = await fanout_approval.decide_approval(
         session, caller, subject_id, ApprovalState(decision.state), reason=decision.reason
     )

@@ -1,4 +1,4 @@
-"""What keeps a fan-out back, as its readers see it: who by role, when, why, and what comes next."""
+"""Decisions about a fan-out as readers see them: by which role, when, why, and what comes next."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from shared.i18n.terms import Terms
 
 from .domain.fanout_approval import ApprovalState, Decision
 
-By = Literal["operator", "notifications"]
+DecidedBy = Literal["operator", "notifications"]
 
 
 class DecisionOut(BaseModel):
-    """One decision. Who it was stands in the audit; here is only in which role."""
+    """One decision about a fan-out. Here is only the role of who decided; the audit names the
+    person."""
 
     state: ApprovalState
-    of_everything: bool = Field(description="Of every idea and call, not of this one alone.")
-    by: By
+    of_everything: bool = Field(description="It concerns every fan-out, not this one alone.")
+    by: DecidedBy
     reason: str = Field(
-        description="As written, to operators and delegates; to a cooperative only what it means."
+        description="As it was written, for operators and delegates; a cooperative reads what it"
+        " means."
     )
     decided_at: datetime
 
 
 class ApprovalExplanation(DecisionOut):
-    """The decision that keeps the fan-out back."""
+    """The decision that keeps a fan-out back."""
 
     next: str = Field(description="What happens next, in the reader's language.")
 
@@ -43,13 +45,14 @@ GROUNDS = Terms(
         "operator_stopped",
     ),
 )
-"""By whose decision it was, and which; notifications never stops anything by itself."""
+"""By who decided, and what; notifications never stops anything by itself."""
 
 
 def ground_of(decision: Decision, language: str, *, for_staff: bool) -> str:
-    """Why, as part of a sentence: what notifications decided by itself in the reader's language.
+    """Why it was decided, as part of a sentence, in the reader's language.
 
-    What an operator wrote was not written for cooperatives: they read whose decision it was.
+    `for_staff` gives what an operator wrote, unchanged. It was not written for cooperatives: they
+    read by which role it was decided.
     """
     by = _by(decision)
     if for_staff and by == "operator":
@@ -57,12 +60,12 @@ def ground_of(decision: Decision, language: str, *, for_staff: bool) -> str:
     return GROUNDS.text(language, f"{by}_{decision.state}")
 
 
-def _by(decision: Decision) -> By:
+def _by(decision: Decision) -> DecidedBy:
     return "notifications" if decision.decided_by is None else "operator"
 
 
 def decision_out(decision: Decision, language: str, *, for_staff: bool) -> DecisionOut:
-    """The decision. The numbers that notifications compared are for those who decide, too."""
+    """The decision; `for_staff` with the reason as it was written, numbers included."""
     written = decision.reason if for_staff else ground_of(decision, language, for_staff=False)
     return DecisionOut(
         state=decision.state,

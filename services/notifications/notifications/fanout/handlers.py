@@ -1,6 +1,7 @@
 """Calls, ideas and announcements of any kind become alerts.
 
-Calls and ideas become announcements here: behind the handlers every kind of subject is one.
+Calls and ideas are translated to announcements here: everything behind the handlers knows only
+those.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ consumers = Consumers("notifications")
 
 @consumers.on(*CALL_EVENTS, prefetch=1, queue="follow_call")
 async def follow_call(event: CallEvent, session: AsyncSession) -> None:
-    """Every cooperative that matches an open call is alerted; those alerted before get changes."""
+    """Alert every cooperative that matches an open call, and correct those alerted before."""
     await follow_subject(session, announcement_of_call(event.call, reason_of(event)))
 
 
 @consumers.on(*IDEA_EVENTS, prefetch=1, queue="follow_idea")
 async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
-    """Every cooperative of an idea's territory and sectors is alerted; a withdrawal corrects."""
+    """Alert every cooperative of an idea's territory and sectors; a withdrawal corrects them."""
     published = announcement_of_idea(
         event.idea, occurred_at=event.occurred_at, reason=reason_of(event)
     )
@@ -45,12 +46,13 @@ async def follow_idea(event: IdeaEvent, session: AsyncSession) -> None:
 
 @consumers.on(AnnouncementPublished, prefetch=1, queue="follow_announcement")
 async def follow_announcement(event: AnnouncementPublished, session: AsyncSession) -> None:
-    """Every cooperative that matches what any service publishes is alerted, and corrected."""
+    """Alert every cooperative that matches an announcement of any service, and correct those
+    alerted before."""
     await follow_subject(session, event.announcement)
 
 
 def reason_of(event: CallEvent | IdeaEvent) -> str | None:
-    """Why it changed, where the event says so."""
+    """Why the call or idea changed, where the event gives a reason."""
     if isinstance(event, CallDeadlineExtended | CallCancelled | IdeaWithdrawn):
         return event.reason
     return None
@@ -68,7 +70,7 @@ IDEA_DETAILS = ("origin", "readiness", "budget_centimes", "jobs", "sdgs")
 
 
 def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Announcement:
-    """The call as any other subject."""
+    """The call as an announcement."""
     return Announcement(
         announcement_id=call.call_id,
         service="funding",
@@ -95,7 +97,10 @@ def _track(track: Track) -> AnnouncementTrack:
 def announcement_of_idea(
     idea: IdeaSnapshot, *, occurred_at: datetime, reason: str | None = None
 ) -> Announcement:
-    """The idea as any other subject. It has one track: its territory and sectors."""
+    """The idea as an announcement with one track: its territory and sectors.
+
+    Ages count on the day (UTC) on which it was published, else on that of the event.
+    """
     criteria = Criteria(regions=idea.regions, provinces=idea.provinces, sectors=idea.sectors)
     return Announcement(
         announcement_id=idea.idea_id,
@@ -114,7 +119,7 @@ def announcement_of_idea(
 
 
 def _details(content: BaseModel, codes: tuple[str, ...]) -> Iterator[Detail]:
-    """What is known of these fields."""
+    """One detail per field that has a value."""
     for code in codes:
         value = getattr(content, code)
         if value is not None and value != ():

@@ -1,4 +1,4 @@
-"""Backfill: recipients who match an open subject later."""
+"""The job that backfills alerts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .usecases import backfill, fanout_approval
 def backfill_alerts(runtime: Runtime) -> Job:
     """Alert those who match an open subject since the audience changed.
 
-    And what still waits after everything was released. Safe in several processes.
+    Then fan out the subjects that still wait after a release of everything. It may run in several
+    processes.
     """
 
     async def step() -> bool:
@@ -28,7 +29,7 @@ def backfill_alerts(runtime: Runtime) -> Job:
 
 
 async def _backfill(sessions: Sessions) -> bool:
-    """Alert whom the next notes ask for; False where there are none."""
+    """Work on the next notes of changed cooperatives; False where there are none."""
     async with sessions.begin() as session:
         return await backfill.backfill_alerts(session)
 

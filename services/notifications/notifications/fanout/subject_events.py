@@ -1,4 +1,4 @@
-"""The events of calls and ideas, which are subjects of alerts and entries of partner feeds."""
+"""The events of calls and ideas: they become alerts, and entries of partner feeds."""
 
 from __future__ import annotations
 

@@ -23,12 +23,14 @@ from .queries import AlertRow
 
 
 class TrackReason(BaseModel):
-    """Why one track is, or may be, for this cooperative."""
+    """Why one track is, may be, or is not for this cooperative."""
 
     track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
     reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
-    to_complete: list[str] = Field(description="Fields of the register that would decide it.")
+    to_complete: list[str] = Field(
+        description="Fields of the register whose values would decide it."
+    )
     how_to_complete: str | None = Field(description="Whom to ask to fill them in, in a sentence.")
 
 
@@ -42,24 +44,23 @@ class AlertOut(BaseModel):
     title: str
     summary: str
     funder: str | None
-    deadline: str | None = Field(description="The wall-clock words of the deadline.")
+    deadline: str | None = Field(description="The deadline as its publisher words it.")
     language: ReaderLanguage
     dir: Direction
     verdict: Outcome = Field(
-        description="Of the best track; a correction may say that none is for the reader any more."
+        description="Of the best track; `ineligible` where a correction leaves none for the reader."
     )
     why: list[TrackReason] = Field(
-        description="Tracks that are, or may be, for the reader; where none is, what excludes it."
+        description="Tracks that are, or may be, for the reader; if none, all and what excludes it."
     )
     changes: list[Change]
-    reason: str | None = Field(description="Why it was changed, as whoever changed it wrote.")
+    reason: str | None = Field(description="Why the subject changed, as its publisher wrote.")
     state: Literal["unread", "read", "archived"]
     created_at: datetime
 
 
 def render(alert: AlertRow, language: str) -> AlertOut:
-    """The alert with its reasons, from the content and the profile as they were when it was
-    alerted."""
+    """The alert with its reasons, from the content and the profile that it is about."""
     row = alert.row
     content = Announcement.model_validate(row.content)
     before = Announcement.model_validate(row.content_before) if row.content_before else None
@@ -86,14 +87,17 @@ def render(alert: AlertRow, language: str) -> AlertOut:
 
 
 def verdict_of(row: Any) -> Outcome:
-    """The best that some track came to, by the masks of an alert."""
+    """The verdict of the best track, by the masks of an alert."""
     if row.eligible_tracks:
         return Outcome.ELIGIBLE
     return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
 def reasons(content: Announcement, profile: Profile, row: Any, language: str) -> list[TrackReason]:
-    """The reasons of each track that the alert was alerted for; of all, where it is for none."""
+    """The reasons of each track that is, or may be, for the recipient; of all, where none is.
+
+    `row` has the masks of the alert and the day on which ages count.
+    """
     matched_tracks = row.eligible_tracks | row.unknown_tracks or ~0
     return [
         _reason(content, number, profile, row.reference_on, language)

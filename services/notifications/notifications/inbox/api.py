@@ -1,4 +1,4 @@
-"""The inbox of a cooperative."""
+"""The inbox of a cooperative over HTTP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ router = APIRouter(tags=["inbox"])
 
 
 class MarkIn(BaseModel):
+    """What your account did with an alert."""
+
     state: ReadState
 
 

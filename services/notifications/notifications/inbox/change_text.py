@@ -1,4 +1,4 @@
-"""What is different from what was alerted before, in the reader's language."""
+"""What a correction changes, in the reader's language."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field
 
 from notifications.database_clock import MOROCCO
-from notifications.fanout.domain.subjects import UNSAID, changes_between
+from notifications.fanout.domain.subjects import NOT_COMPARED, changes_between
 from shared.contracts.announcement import Announcement, Detail
 from shared.contracts.base import Localized, LocalizedLong
 from shared.contracts.deadline import Deadline
@@ -23,23 +23,25 @@ from .criteria_text import in_words, names
 
 
 class Change(BaseModel):
-    """One thing that is different from what was alerted before."""
+    """One field that differs from what the recipient was alerted of before."""
 
     field: str
     label: str = Field(description="What the field is called, in the reader's language.")
     before: Any
     after: Any
-    before_shown: str | None = Field(description="The old value in words; null where none was.")
-    after_shown: str | None = Field(description="The new value in words; null where none is.")
+    before_shown: str | None = Field(
+        description="The old value in words; null where there was none."
+    )
+    after_shown: str | None = Field(description="The new value in words; null where there is none.")
 
 
 NEVER_SHOWN = frozenset({"call_id", "idea_id", "author_id", "opened_at", "published_at", "summary"})
-"""Fields of calls and ideas that never change, or that an announcement says otherwise."""
+"""Fields of calls and ideas that never change, or that an announcement has under another name."""
 LABELS = Terms(
     "change.field",
     sorted(
         {*Announcement.model_fields, *CallSnapshot.model_fields, *IdeaSnapshot.model_fields}
-        - UNSAID
+        - NOT_COMPARED
         - NEVER_SHOWN
         | {"kind"}
     ),
@@ -55,7 +57,7 @@ VALUES = Terms(
 
 
 def changes(before: Announcement, after: Announcement, language: str) -> list[Change]:
-    """Each field that differs, as kept and in words."""
+    """Each field that differs, with its values as they are stored and in words."""
     return [
         Change(
             field=name,
@@ -70,7 +72,7 @@ def changes(before: Announcement, after: Announcement, language: str) -> list[Ch
 
 
 def _label(before: Announcement, after: Announcement, name: str, language: str) -> str:
-    """The words of the announcement itself, else ours."""
+    """The label that the announcement itself gives, else ours."""
     detail = after.detail(name) or before.detail(name)
     if detail and detail.label:
         return detail.label.in_language(content_language(language))
@@ -96,7 +98,10 @@ def _shown(content: Announcement, name: str, language: str) -> str | None:
 
 
 def shown_detail(detail: Detail, language: str) -> str:
-    """The value in the words of the announcement itself, else in ours."""
+    """The value in the words that the announcement itself gives, else in ours.
+
+    Fields that end in `_centimes` are shown in dirhams.
+    """
     if detail.shown is not None:
         return detail.shown.in_language(content_language(language))
     value = detail.value

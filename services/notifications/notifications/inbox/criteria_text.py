@@ -1,4 +1,4 @@
-"""A track in words: its name, what it gives, and whom it asks for."""
+"""A track in words: its name, what it grants, and its criteria."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from shared.i18n.languages import content_language
 from shared.i18n.money import dirhams
 from shared.i18n.terms import Terms
 
-GIFTS = (
+GRANT_DETAILS = (
     "max_grant_centimes",
     "max_rate_percent",
     "min_own_share_percent",
     "max_in_kind_percent_of_own_share",
     "payer",
 )
-GIFT = Terms("gift", GIFTS, parameters=("value",))
+GRANT = Terms("gift", GRANT_DETAILS, parameters=("value",))
 CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "count"))
 CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
 
 
 def in_words(track: AnnouncementTrack, language: str) -> str:
-    """The name, and in brackets whatever the track states."""
-    stated = [*_gifts(track, language), *_asked(track.criteria, language)]
+    """The name of the track, and in brackets what it grants and its criteria."""
+    stated = [*_grants(track, language), *_criteria(track.criteria, language)]
     words = translate(language, "list.semicolon").join(stated)
     if track.name is None:
         return words
@@ -35,26 +35,26 @@ def in_words(track: AnnouncementTrack, language: str) -> str:
 
 
 def names(field: str, codes: tuple[str, ...], language: str) -> str:
-    """Codes of a list as a reader knows them."""
+    """The names of the codes of a field, as a list."""
     shown = (name_of_value(CODES.get(field, field), code, language) for code in codes)
     return translate(language, "list.comma").join(shown)
 
 
-def _gifts(track: AnnouncementTrack, language: str) -> Iterator[str]:
+def _grants(track: AnnouncementTrack, language: str) -> Iterator[str]:
     written = content_language(language)
     for detail in track.details:
         if detail.label and detail.shown:
             yield f"{detail.label.in_language(written)} : {detail.shown.in_language(written)}"
     known = {each.code: each.value for each in track.details}
-    for field in GIFTS:
+    for field in GRANT_DETAILS:
         value = known.get(field)
         if isinstance(value, int) and field == "max_grant_centimes":
             value = dirhams(language, value)
         if isinstance(value, int | str):
-            yield GIFT.text(language, field, value=value)
+            yield GRANT.text(language, field, value=value)
 
 
-def _asked(criteria: Criteria, language: str) -> Iterator[str]:
+def _criteria(criteria: Criteria, language: str) -> Iterator[str]:
     for field in Criteria.model_fields:
         value = getattr(criteria, field)
         if value is None or value == ():

@@ -1,4 +1,4 @@
-"""Inboxes: alerts with the content and the profile that they are about."""
+"""Reads of inboxes: alerts with the content and the profile that they are about."""
 
 from __future__ import annotations
 
@@ -25,17 +25,26 @@ class NoSuchCooperative(NotFound):
 
 @dataclass(frozen=True)
 class AlertRow:
-    """An alert with what it is about: the content at its version, the profile at its version."""
+    """An alert with the versions of content and profile that it is about.
+
+    `row` has the columns of the statement below, `content_before` among them: what the recipient
+    was alerted of before.
+    """
 
     row: AnyRow
 
     @property
     def profile(self) -> Profile:
+        """The profile of the recipient at the version that the alert is about."""
         return Profile.model_validate({name: getattr(self.row, name) for name in PROFILE_FIELDS})
 
 
+_earlier = alert.alias("earlier")
+_content_before = subject_history.alias("content_before")
+
+
 def _alerts(account_id: UUID) -> Select[Any]:
-    notified_before = (
+    version_before = (
         select(func.max(_earlier.c.subject_version))
         .where(
             _earlier.c.subject_id == alert.c.subject_id,
@@ -54,7 +63,7 @@ def _alerts(account_id: UUID) -> Select[Any]:
             subject_history.c.content,
             subject_history.c.reference_on,
             subject_history.c.reason,
-            _alerted.c.content.label("content_before"),
+            _content_before.c.content.label("content_before"),
             *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
         .join(subject, subject.c.subject_id == alert.c.subject_id)
@@ -69,8 +78,9 @@ def _alerts(account_id: UUID) -> Select[Any]:
             & (audience_history.c.version == alert.c.audience_version),
         )
         .outerjoin(
-            _alerted,
-            (_alerted.c.subject_id == alert.c.subject_id) & (_alerted.c.version == notified_before),
+            _content_before,
+            (_content_before.c.subject_id == alert.c.subject_id)
+            & (_content_before.c.version == version_before),
         )
         .outerjoin(
             alert_state,
@@ -79,10 +89,6 @@ def _alerts(account_id: UUID) -> Select[Any]:
             & (alert_state.c.account_id == account_id),
         )
     )
-
-
-_earlier = alert.alias("earlier")
-_alerted = subject_history.alias("alerted")
 
 
 async def list_alerts(
@@ -94,7 +100,10 @@ async def list_alerts(
     before: int | None,
     limit: int,
 ) -> list[AlertRow]:
-    """The newest alerts of a cooperative, from the one before `before` on."""
+    """The alerts of a cooperative, the newest first: those before the number `before`, if given.
+
+    `state` narrows them by what this account did with them.
+    """
     statement = _alerts(account_id).where(alert.c.cooperative_id == cooperative_id)
     if before is not None:
         statement = statement.where(alert.c.seq < before)
@@ -105,7 +114,7 @@ async def list_alerts(
 
 
 async def language_of(session: AsyncSession, cooperative_id: UUID) -> str:
-    """The language in which a cooperative is written to."""
+    """The language in which a cooperative is written to; raises `NoSuchCooperative`."""
     language = await session.scalar(
         select(audience.c.language).where(audience.c.cooperative_id == cooperative_id)
     )

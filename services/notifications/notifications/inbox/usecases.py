@@ -1,4 +1,4 @@
-"""The in-app inbox: the alert row is the message; only what a reader did with it is added."""
+"""The in-app inbox: the row of an alert is the message; this adds what an account did with it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class NoSuchAlert(NotFound):
 
 
 class NotYourInbox(Forbidden):
-    """An inbox is read by its cooperative, by operators, and by delegates of its province."""
+    """Only its cooperative, operators, and delegates of its province may read an inbox."""
 
 
 async def require_inbox(
     session: AsyncSession, caller: Principal, cooperative_id: UUID
 ) -> Principal:
-    """The caller as one who acts for this cooperative; others may not read its alerts."""
+    """The caller as one who acts for this cooperative; raises `NotYourInbox` for others."""
     province = await session.scalar(
         select(audience.c.province).where(audience.c.cooperative_id == cooperative_id)
     )
@@ -49,7 +49,10 @@ async def mark_alert(
     number: int,
     state: ReadState,
 ) -> None:
-    """Note what this account did with an alert; every account of a cooperative has its own."""
+    """Note what this account did with an alert; each account has marks of its own.
+
+    Raises `NotYourInbox`, and `NoSuchAlert` for a number that this inbox does not have.
+    """
     caller = await require_inbox(session, caller, cooperative_id)
     exists = await session.scalar(
         select(alert.c.seq).where(alert.c.cooperative_id == cooperative_id, alert.c.seq == number)

@@ -1,1 +1,1 @@
-"""The ledger of a subject: every recipient with state and reason."""
+"""The ledger of a subject: every alert with state and reason, and who is kept back."""

@@ -1,4 +1,4 @@
-"""Rows of a subject's ledger in words: state, verdict, tracks and rules in a reader's language."""
+"""Lines of a subject's ledger in words: state, verdict, tracks and rules in a reader's language."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ HEADER = (
 
 
 class LedgerLine(BaseModel):
-    """One alert of a cooperative; or, without `alerted_at`, one that matches and was not
-    alerted."""
+    """One alert of a cooperative; without `alerted_at`, a cooperative that matches and is kept
+    back."""
 
     cooperative_id: UUID
     name_fr: str | None
@@ -49,29 +49,28 @@ class LedgerLine(BaseModel):
     region: str | None
     province: str | None
     sector: str | None
-    edition: int | None = Field(description="0 for the first alert; null where nobody was alerted.")
+    edition: int | None = Field(description="0 for the first alert; null without an alert.")
     kind: str | None
     verdict: Outcome = Field(
-        description="Ineligible: alerted before, and corrected by content that is not for it any"
-        " more."
+        description="`ineligible`: a correction by newer content, which is not for it any more."
     )
     unknown_fields: list[str]
     subject_version: int | None
     alerted_at: datetime | None
     state: Literal["unread", "read", "archived", "held", "stopped"] = Field(
-        description="In the inbox, by any account of the cooperative; or what keeps it back."
+        description="What any account of the cooperative did with the alert; or what keeps it back."
     )
     is_backfill: bool = Field(
-        description="First alerted after the fan-out: it came to match later."
+        description="The first alert came after the fan-out, when it came to match."
     )
-    corrected: bool = Field(description="Alerted of newer content afterwards.")
+    corrected: bool = Field(description="It was alerted of newer content afterwards.")
     why: list[TrackReason] = Field(description="Matched tracks with their rules in words.")
     not_alerted_because: str | None
 
 
 def line_of(row: LedgerRow, language: str) -> LedgerLine:
-    """The row with its reasons, from content and profile as they were when it was alerted."""
-    kept = row.waiting_for
+    """The row with its reasons, from the content and the profile that the alert is about."""
+    decision = row.held_back_by
     return LedgerLine(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,
@@ -89,22 +88,22 @@ def line_of(row: LedgerRow, language: str) -> LedgerLine:
         is_backfill=row.is_backfill,
         corrected=row.corrected,
         why=reasons(row.content, row.profile, row, language),
-        not_alerted_because=ground_of(kept, language, for_staff=True) if kept else None,
+        not_alerted_because=ground_of(decision, language, for_staff=True) if decision else None,
     )
 
 
 async def lines_of(rows: Sequence[LedgerRow], language: str) -> list[LedgerLine]:
-    """The rows with their reasons, worked out beside the event loop.
+    """The rows with their reasons, worked out in a thread beside the event loop.
 
-    A line takes most of a millisecond. In a thread other requests wait for a turn of the
-    interpreter; on the loop they would wait for the whole page, however small its batches.
+    A line takes most of a millisecond. On the loop, other requests would wait for the whole page;
+    beside a thread they wait for a turn of the interpreter only.
     """
     return await asyncio.to_thread(lambda: [line_of(row, language) for row in rows])
 
 
 def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "stopped"]:
-    if row.waiting_for is not None:
-        return "stopped" if row.waiting_for.state is ApprovalState.STOPPED else "held"
+    if row.held_back_by is not None:
+        return "stopped" if row.held_back_by.state is ApprovalState.STOPPED else "held"
     for state in ("read", "archived"):
         if row.read_state == state:
             return state
@@ -112,7 +111,7 @@ def _state(row: LedgerRow) -> Literal["unread", "read", "archived", "held", "sto
 
 
 def cells_of(line: LedgerLine) -> tuple[object, ...]:
-    """One line of the table, in the order of `HEADER`."""
+    """The cells of one line, in the order of `HEADER`."""
     values = {
         **line.model_dump(mode="json", exclude={"why"}),
         "unknown_fields": " ".join(line.unknown_fields),
@@ -126,6 +125,6 @@ def cells_of(line: LedgerLine) -> tuple[object, ...]:
 
 
 def _rules(reason: TrackReason) -> str:
-    """The rules of one track in one cell, with its name before them where it has one."""
+    """The rules of one track, with the name of the track before them where it has one."""
     rules = " ; ".join(reason.reasons)
     return f"{reason.track}: {rules}" if reason.track else rules

@@ -1,4 +1,7 @@
-"""The ledger of a subject: every alert with its profile, and who is not alerted yet."""
+"""The ledger of a subject: every alert with its profile, and who is kept back.
+
+`within` narrows it to cooperatives that are in these provinces today.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from notifications.audience.models import PROFILE_FIELDS, audience, audience_his
 from notifications.audience.territory import Within, lies_within
 from notifications.database_clock import moment
 from notifications.fanout.domain.fanout_approval import Decision
-from notifications.fanout.domain.subjects import Subject
+from notifications.fanout.domain.subjects import FIRST, Subject
 from notifications.fanout.models import alert, subject_history
 from notifications.fanout.queries.approvals import held_back_by
 from notifications.fanout.queries.totals import get_subject
@@ -27,12 +30,15 @@ from shared.eligibility.verdict import fields_of
 from shared.kernel.data.database import AnyRow, Sessions
 
 BATCH = 500
-"""Rows per transaction: none stays open while a slow reader takes its time."""
+"""Rows per transaction, so that none stays open while a slow reader takes its time."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page of the ledger begins: first those alerted, then those not alerted yet."""
+    """Where a page of the ledger begins: alerts come first, then (`is_waiting`) those kept back.
+
+    `after` is the cooperative id and the edition of the last row before it.
+    """
 
     is_waiting: bool = False
     after: tuple[UUID, int] | None = None
@@ -40,10 +46,10 @@ class Place:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One alert, or one cooperative that matches and was not alerted. The names are today's.
+    """One alert; or one cooperative that matches and is kept back, by the decision `held_back_by`.
 
-    They are missing while the audience is being rebuilt. All else is as it was alerted.
-    `waiting_for` is what keeps the fan-out back.
+    The names are the present ones; they are missing while the audience is being rebuilt. Profile
+    and content of an alert are those that it is about, else the present ones.
     """
 
     cooperative_id: UUID
@@ -62,13 +68,13 @@ class LedgerRow:
     read_state: str | None = None
     is_backfill: bool = False
     corrected: bool = False
-    waiting_for: Decision | None = None
+    held_back_by: Decision | None = None
 
 
 async def ledger_batches(
     sessions: Sessions, subject_id: UUID, *, within: Within = None, size: int = BATCH
 ) -> AsyncIterator[list[LedgerRow]]:
-    """Every row of a subject's ledger, each batch in a transaction of its own."""
+    """Every row of a subject's ledger, in batches that are read in transactions of their own."""
     place: Place | None = Place()
     while place is not None:
         async with sessions() as session:
@@ -80,7 +86,7 @@ async def ledger_batches(
 async def ledger_page(
     session: AsyncSession, subject_id: UUID, place: Place, size: int, *, within: Within = None
 ) -> tuple[list[LedgerRow], Place | None]:
-    """Rows from a place on, and where the next page begins; None at the end."""
+    """Up to `size` rows from a place on, and where the next page begins; None at the end."""
     found = await get_subject(session, subject_id)
     if place.is_waiting:
         return await _waiting_page(session, found, place, size, within)
@@ -92,34 +98,35 @@ async def ledger_page(
     contents = await _contents(session, subject_id)
     alerted = [_alerted(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
-        kept = await _held_back_by(session, found)
-        return alerted, Place(is_waiting=True) if kept else None
+        decision = await _held_back_by(session, found)
+        return alerted, Place(is_waiting=True) if decision else None
     return alerted, Place(after=(rows[-1].cooperative_id, rows[-1].edition))
 
 
 async def _waiting_page(
     session: AsyncSession, found: Subject, place: Place, size: int, within: Within
 ) -> tuple[list[LedgerRow], Place | None]:
-    kept = await _held_back_by(session, found)
-    if kept is None:
+    decision = await _held_back_by(session, found)
+    if decision is None:
         return [], None
     rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
     content = found.announcement()
-    waiting = [_row(row, content, found.reference_on, waiting_for=kept) for row in rows]
+    waiting = [_row(row, content, found.reference_on, held_back_by=decision) for row in rows]
     if len(rows) < size:
         return waiting, None
     return waiting, Place(is_waiting=True, after=(rows[-1].cooperative_id, 0))
 
 
 async def _held_back_by(session: AsyncSession, found: Subject) -> Decision | None:
-    """What keeps back the alerts of those who may be alerted now; of what is over nobody may."""
+    """The decision that keeps the first alerts back; None also where nobody may be alerted any
+    more."""
     if not found.may_be_alerted(await moment(session)):
         return None
     return await held_back_by(session, found.subject_id)
 
 
 async def count_waiting(session: AsyncSession, found: Subject, *, within: Within = None) -> int:
-    """How many are kept back: they match the newest content, may be alerted now and have no
+    """How many are kept back: they match the newest content, could be alerted now, and have no
     alert."""
     if await _held_back_by(session, found) is None:
         return 0
@@ -145,9 +152,9 @@ def _alerts(subject_id: UUID) -> Select[Any]:
     mine = and_(
         alert_state.c.cooperative_id == alert.c.cooperative_id, alert_state.c.seq == alert.c.seq
     )
-    # What any account of the cooperative did with it; read counts more than archived unread.
+    # The marks of all accounts of the cooperative; read counts more than archived.
     rank = case((alert_state.c.state == "read", 2), (alert_state.c.state == "archived", 1), else_=0)
-    done = select(func.max(rank)).where(mine).correlate(alert).scalar_subquery()
+    read_rank = select(func.max(rank)).where(mine).correlate(alert).scalar_subquery()
     corrected = exists().where(
         _later.c.subject_id == alert.c.subject_id,
         _later.c.cooperative_id == alert.c.cooperative_id,
@@ -156,7 +163,7 @@ def _alerts(subject_id: UUID) -> Select[Any]:
     return (
         select(
             alert,
-            done.label("done"),
+            read_rank.label("read_rank"),
             corrected.label("corrected"),
             audience.c.name_fr,
             audience.c.name_ar,
@@ -202,10 +209,11 @@ def _waiting(
 
 
 STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
+"""By the rank of `_alerts`."""
 
 
 def _alerted(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
-    late = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
+    after_fanout = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
     return _row(
         row,
         *content,
@@ -213,8 +221,8 @@ def _alerted(row: AnyRow, content: tuple[Announcement, date], found: Subject) ->
         kind=row.kind,
         subject_version=row.subject_version,
         alerted_at=row.created_at,
-        read_state=STATES[row.done],
-        is_backfill=row.edition == 0 and late,
+        read_state=STATES[row.read_rank],
+        is_backfill=row.edition == FIRST and after_fanout,
         corrected=row.corrected,
     )
 

@@ -1,4 +1,4 @@
-"""Draining what partner queues dropped: stored, committed, then acknowledged."""
+"""Collecting what partner queues dropped: stored, committed, then acknowledged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ BATCH = 500
 
 
 async def collect_gaps(sessions: Sessions, url: str, *, pause: float) -> None:
-    """Until cancelled. A message that comes twice, as after a crash, changes nothing."""
+    """Store what partner queues dropped as gaps, until cancelled.
+
+    `pause` is the seconds between two attempts during an outage. A message that comes twice, as
+    after a crash, changes nothing.
+    """
     away = False
     while True:
         try:
@@ -56,13 +60,13 @@ async def _consume(sessions: Sessions, url: str, pause: float) -> None:
         while not lost.is_set():
             batch = await _next_batch(arrived, lost)
             if batch:
-                await _keep(sessions, batch, pause)
+                await _store(sessions, batch, pause)
 
 
 async def _next_batch(
     arrived: asyncio.Queue[AbstractIncomingMessage], lost: asyncio.Event
 ) -> list[AbstractIncomingMessage]:
-    """What has arrived, once something has; nothing when the connection is lost."""
+    """What has arrived, once something has; empty when the connection is lost."""
     getting, losing = asyncio.create_task(arrived.get()), asyncio.create_task(lost.wait())
     try:
         done, _ = await asyncio.wait({getting, losing}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,7 +82,7 @@ async def _next_batch(
     return batch
 
 
-async def _keep(sessions: Sessions, batch: list[AbstractIncomingMessage], pause: float) -> None:
+async def _store(sessions: Sessions, batch: list[AbstractIncomingMessage], pause: float) -> None:
     read = [gaps.Drop.read(message.headers) for message in batch]
     drops = [drop for drop in read if drop is not None]
     if len(drops) < len(batch):

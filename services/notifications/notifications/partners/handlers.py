@@ -1,4 +1,4 @@
-"""Partner institutions and their feeds."""
+"""Consumers that fill partner feeds and store partner institutions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ consumers = Consumers("notifications")
 
 @consumers.on(*CALL_EVENTS, *IDEA_EVENTS, prefetch=1, queue="feed_partners")
 async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> None:
-    """An event that a partner asked for is numbered into the partner's feed."""
+    """Number the event into the feed of every partner that subscribed to it."""
     await partners.feed_partners(session, event)
 
 
 @consumers.on(PartnerRegistered, prefetch=4, projection=("partner",), queue="store_partner")
 async def store_partner(event: PartnerRegistered, session: AsyncSession) -> None:
-    """Institutions are known by the names that the registry gives them."""
+    """Keep the newest name of an institution, as the registry gives it."""
     await partners.store_partner(session, event)

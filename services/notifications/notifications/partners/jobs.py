@@ -1,4 +1,4 @@
-"""Work beside requests and consumers: backfill, partner feeds and partner queues."""
+"""Background work for partners: feeds, their gaps, and partner queues."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ from .usecases import feed_delivery, partner_queue, partners
 
 log = structlog.get_logger()
 
-
-LOOK_SECONDS = 30.0
-"""How often the provisioner looks whether the broker still has what it made."""
+CHECK_SECONDS = 30.0
+"""Seconds between two checks whether the broker still has what the provisioner made."""
 
 
 def trim_feeds(runtime: Runtime) -> Job:
-    """Every hour take what is past its retention out of partner feeds, batch by batch."""
+    """Every hour, delete entries of partner feeds that are past their retention, batch by batch."""
     days = NotificationsSettings.of(runtime.settings).feed_retention_days
 
     async def step() -> bool:
@@ -43,7 +42,7 @@ def trim_feeds(runtime: Runtime) -> Job:
 
 
 def deliver_feeds(runtime: Runtime) -> Job | None:
-    """Keep partner queues filled from the feeds."""
+    """Send the entries of feeds to partner queues; None where no partner vhost is configured."""
     settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         log.warning("no partner queues", reason="TAAWON_AMQP_PARTNERS_URL is not set")
@@ -65,7 +64,7 @@ def deliver_feeds(runtime: Runtime) -> Job | None:
 
 
 async def store_gaps(runtime: Runtime) -> None:
-    """Keep what partner queues dropped as gaps of their feeds, until cancelled."""
+    """Store what partner queues dropped as gaps of their feeds, until cancelled."""
     settings = NotificationsSettings.of(runtime.settings)
     if settings.amqp_partners_url is None:
         return
@@ -74,17 +73,17 @@ async def store_gaps(runtime: Runtime) -> None:
 
 
 def provision(settings: NotificationsSettings, sessions: Sessions, management: Management) -> Job:
-    """Make partner queues as they are asked for."""
+    """Make partner queues as they are requested, and again where the broker has lost them."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
-    looked = float("-inf")
+    checked_at = float("-inf")
 
     async def step() -> bool:
-        nonlocal looked
-        if time.monotonic() - looked > LOOK_SECONDS:
-            await _prepare(sessions, provisioner)
-            looked = time.monotonic()
+        nonlocal checked_at
+        if time.monotonic() - checked_at > CHECK_SECONDS:
+            await _check_broker(sessions, provisioner)
+            checked_at = time.monotonic()
         await partner_queue.provision_partner_queues(sessions, provisioner)
         metrics.PROVISIONED.set_to_current_time()
         return False
@@ -98,28 +97,31 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
     )
 
 
-async def _prepare(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
-    """Everything is there; a broker may have come back without its data at any time."""
+async def _check_broker(sessions: Sessions, provisioner: BrokerProvisioner) -> None:
+    """Make what all partner queues need, and request the lost ones again.
+
+    A broker may come back without its data at any time.
+    """
     await provisioner.prepare()
     await partner_queue.find_lost_partner_queues(sessions, provisioner)
 
 
 async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -> None:
-    """The provisioner as a process."""
+    """Run the provisioner as a process; exits where a setting that it needs is missing."""
     if settings.rabbit_management_url is None or settings.amqp_partners_url is None:
         raise SystemExit(
             "the provisioner can't start: it needs TAAWON_RABBIT_MANAGEMENT_URL"
             " (http://admin:password@host:15672) and TAAWON_AMQP_PARTNERS_URL"
         )
     management = Management.of_url(settings.rabbit_management_url.get_secret_value())
-    with measured_at(settings):
+    with serving_metrics(settings):
         job = provision(settings, sessions, management)
         await Runner(settings.database_url.get_secret_value(), [job]).run()
 
 
 @contextmanager
-def measured_at(settings: NotificationsSettings) -> Iterator[None]:
-    """Where a port is set, metrics are answered there and nothing else is: on no other port."""
+def serving_metrics(settings: NotificationsSettings) -> Iterator[None]:
+    """Serve metrics, and nothing else, on the port of the settings; 0: on none."""
     if not settings.metrics_port:
         yield
         return

@@ -77,7 +77,8 @@ partner_queue_table = Table(
 )
 
 
-# What went out by a channel, by ranges: `times` confirmed, `unsure` begun and not known.
+# What went out by a channel, by ranges of positions: `times` for sure, `unsure` begun without a
+# known outcome.
 feed_delivery = Table(
     "feed_delivery",
     metadata,
@@ -92,7 +93,8 @@ feed_delivery = Table(
 )
 
 
-# `sending` is the replay whose copy was dropped, 0 for the first: a later one opens the gap anew.
+# `sending` is the replay whose copy was dropped, 0 for the first delivery: a later copy that is
+# dropped opens the gap again.
 feed_gap = Table(
     "feed_gap",
     metadata,
@@ -123,23 +125,9 @@ feed_replay = Table(
 
 
 FEED_CHANNEL = "taawon_feed"
-
-
+"""A trigger on `feed_entry` notifies this PostgreSQL channel at commit."""
 PARTNER_QUEUE_CHANNEL = "taawon_partner_queues"
-
-
-NOTIFY_SQL = (
-    f"""CREATE FUNCTION feed_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_notify('{FEED_CHANNEL}', ''); RETURN NULL; END $$""",
-    """CREATE TRIGGER feed_notify AFTER INSERT ON feed_entry
-FOR EACH STATEMENT EXECUTE FUNCTION feed_notify()""",
-    f"""CREATE FUNCTION partner_queue_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_notify('{PARTNER_QUEUE_CHANNEL}', ''); RETURN NULL; END $$""",
-    """CREATE TRIGGER partner_queue_notify AFTER INSERT OR UPDATE OF state, password_hash ON
-    partner_queue
-FOR EACH STATEMENT EXECUTE FUNCTION partner_queue_notify()""",
-)
-"""Wakes the delivery of feeds and the provisioner at commit; a migration runs it."""
+"""Triggers on `partner_queue` and `feed_replay` notify this PostgreSQL channel at commit."""
 
 
 mapper.map_imperatively(PartnerQueue, partner_queue_table)

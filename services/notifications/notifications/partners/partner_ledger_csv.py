@@ -1,4 +1,4 @@
-"""The ledger of a partner as lines of a table, for the HTTP API and the command."""
+"""The ledger of a partner as rows of a table, for the HTTP API and the command."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HEADER = (
 
 
 def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
-    """One line of the table."""
-    went = {channel.channel: channel for channel in entry.channels}
+    """The cells of one row, in the order of `HEADER`."""
+    deliveries = {delivery.channel: delivery for delivery in entry.channels}
     gap = entry.gap
     return (
         entry.position,
@@ -36,8 +36,8 @@ def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
         entry.subject_id,
         entry.recorded_at.isoformat(),
         " ".join(map(str, entry.subscriptions)),
-        *_cells(went.get("amqp")),
-        *_cells(went.get("feed")),
+        *_cells(deliveries.get("amqp")),
+        *_cells(deliveries.get("feed")),
         gap.reason if gap else None,
         _moment(gap.noticed_at if gap else None),
         _moment(gap.closed_at if gap else None),
@@ -45,10 +45,10 @@ def cells_of(entry: partner_ledger.PartnerEntry) -> tuple[object, ...]:
     )
 
 
-def _cells(channel: partner_ledger.Went | None) -> tuple[object, ...]:
-    if channel is None:
+def _cells(delivery: partner_ledger.ChannelDelivery | None) -> tuple[object, ...]:
+    if delivery is None:
         return (None, None, 0, 0)
-    return (_moment(channel.first_at), _moment(channel.last_at), channel.times, channel.unsure)
+    return (_moment(delivery.first_at), _moment(delivery.last_at), delivery.times, delivery.unsure)
 
 
 def _moment(value: datetime | None) -> str | None:

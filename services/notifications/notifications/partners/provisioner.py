@@ -1,4 +1,5 @@
-"""The one part that may create broker users: it makes partner queues, and has no HTTP API."""
+"""Making partner queues on the broker. Only this part may create broker users; it has no HTTP
+API."""
 
 from __future__ import annotations
 
@@ -10,7 +11,13 @@ from shared.kernel.messaging.management import Management
 from shared.kernel.messaging.topology import NO_DELIVERY_LIMIT
 
 from .domain.partner_queue import PartnerQueue
-from .usecases.partner_queue import DROPPED, PARTNER_EXCHANGE, PARTNER_VHOST, QUEUE_KEEPS, Made
+from .usecases.partner_queue import (
+    DROPPED,
+    PARTNER_EXCHANGE,
+    PARTNER_VHOST,
+    QUEUE_KEEPS,
+    BrokerState,
+)
 
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
@@ -20,14 +27,15 @@ QUEUE_ARGUMENTS = {
     "x-delivery-limit": 20,
     "x-dead-letter-exchange": DROPPED,
 }
-"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps for longer."""
+"""Bounded: a partner that reads nothing must not fill the broker. The feed keeps entries longer."""
 DROPPED_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-max-length": 100_000,
     "x-overflow": "drop-head",
     "x-delivery-limit": NO_DELIVERY_LIMIT,
 }
-"""Bounded too, for the feed keeps for longer; but a gap is noted from here or never."""
+"""Bounded too, for the feed keeps entries longer; but a gap is noted from this queue or never, so
+no number of redeliveries may drop a message."""
 USER_LIMITS = {"max-connections": 5, "max-channels": 20}
 
 
@@ -45,16 +53,19 @@ class BrokerProvisioner:
         self._queue_arguments = dict(queue_arguments)
 
     async def prepare(self) -> None:
-        """The vhost of partners, and what notifications may do in it."""
+        """Make the vhost of partners, its exchanges, and what notifications may do in it."""
         await asyncio.to_thread(self._prepare)
 
     async def make(self, partner_queue: PartnerQueue) -> None:
-        """Queue, user and rights of one partner. A user that exists gets the new password."""
+        """Make queue, user and rights of one partner.
+
+        An existing user gets the new password, and its connections are closed.
+        """
         await asyncio.to_thread(self._make, partner_queue)
 
-    async def made(self) -> Made:
-        """What the broker has now."""
-        return await asyncio.to_thread(self._made)
+    async def broker_state(self) -> BrokerState:
+        """What the broker has of partner queues now."""
+        return await asyncio.to_thread(self._broker_state)
 
     def _prepare(self) -> None:
         api = self._management
@@ -72,10 +83,10 @@ class BrokerProvisioner:
             PARTNER_VHOST, self._delivery_user, write=r"^partner\.out$", read=r"^p\.dropped$"
         )
 
-    def _made(self) -> Made:
+    def _broker_state(self) -> BrokerState:
         queues = self._management.get(f"queues/{PARTNER_VHOST}?disable_stats=true")
         users = self._management.get("users")
-        return Made(
+        return BrokerState(
             frozenset(queue["name"] for queue in queues),
             {user["name"]: user["password_hash"] for user in users},
         )
@@ -90,7 +101,7 @@ class BrokerProvisioner:
             PARTNER_VHOST, PARTNER_EXCHANGE, partner_queue.queue, routing_key=partner_queue.queue
         )
         api.put_hashed_user(partner_queue.username, partner_queue.password_hash)
-        # The broker asks for the password once, when a connection opens: the old one ends here.
+        # The broker checks a password only when a connection opens, so open connections are closed.
         api.delete(f"connections/username/{partner_queue.username}")
         for limit, value in USER_LIMITS.items():
             api.put(f"user-limits/{partner_queue.username}/{limit}", {"value": value})

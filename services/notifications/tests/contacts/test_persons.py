@@ -1,4 +1,4 @@
-"""What notifications holds of a person: shown when asked, gone when erased, and kept gone."""
+"""Requests of persons: contacts are shown or erased, and what was erased does not come back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sealed():
     return SEALER.seal(CONTACT)
 
 
-def asked(kind, *touched, accounts=()):
+def a_request(kind, *touched, accounts=()):
     cooperatives = [
         CooperativeOfPerson(cooperative_id=record.cooperative_id, version=version)
         for record, version in touched
@@ -41,8 +41,10 @@ def asked(kind, *touched, accounts=()):
     return kind(request_id=uuid.uuid4(), cooperatives=tuple(cooperatives), account_ids=accounts)
 
 
-async def answered(session, event):
-    (consumer,) = [r for r in SPEC.consumers.consumers if r.queue.endswith(".answer_person")]
+async def answer_to(session, event):
+    (consumer,) = [
+        each for each in SPEC.consumers.consumers if each.queue.endswith(".answer_person")
+    ]
     await consumer.handler(event, session)
     await session.flush()
     query = select(OutboxRow.body).where(OutboxRow.topic == NotificationsAnswered.topic)
@@ -62,8 +64,8 @@ async def test_access_shows_the_contact_sealed_and_nothing_in_clear(api):
         state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
         await session.execute(insert(alert_state).values({**state, "state": "read"}))
 
-        event = asked(PersonAccessRequested, (record, 1), accounts=(account,))
-        answer = await answered(session, event)
+        event = a_request(PersonAccessRequested, (record, 1), accounts=(account,))
+        answer = await answer_to(session, event)
 
     held = SEALER.open(answer["report_sealed"])
     assert [each["contact"] for each in held["contacts"]] == [CONTACT]
@@ -71,13 +73,13 @@ async def test_access_shows_the_contact_sealed_and_nothing_in_clear(api):
     assert CONTACT["email"] not in orjson.dumps(answer).decode()
 
 
-async def test_a_contact_that_no_key_opens_is_named_unreadable_and_the_others_are_shown(api):
+async def test_a_contact_that_no_key_opens_is_reported_as_unreadable_beside_the_others(api):
     lost = a_record(contact_sealed=Sealer([Fernet.generate_key().decode()]).seal(CONTACT))
     record = a_record(contact_sealed=sealed())
     async with api.sessions.begin() as session:
         await usecases.store_cooperatives(session, [lost, record])
 
-        answer = await answered(session, asked(PersonAccessRequested, (lost, 1), (record, 1)))
+        answer = await answer_to(session, a_request(PersonAccessRequested, (lost, 1), (record, 1)))
 
     held = {
         each["cooperative_id"]: each["contact"]
@@ -88,18 +90,18 @@ async def test_a_contact_that_no_key_opens_is_named_unreadable_and_the_others_ar
 
 
 @pytest.mark.parametrize("kind", [PersonErasureRequested, PersonRectified])
-async def test_nothing_is_called_done_before_the_newer_record_is_received(session, kind):
+async def test_nothing_is_reported_as_done_before_the_newer_record_arrives(session, kind):
     record = a_record(contact_sealed=sealed())
     await usecases.store_cooperatives(session, [record])
 
     with pytest.raises(AudienceBehind):
-        await answered(session, asked(kind, (record, 2)))
+        await answer_to(session, a_request(kind, (record, 2)))
 
     await usecases.store_cooperatives(session, [record.model_copy(update={"version": 2})])
-    assert (await answered(session, asked(kind, (record, 2))))["counts"]["audience"] == 1
+    assert (await answer_to(session, a_request(kind, (record, 2))))["counts"]["audience"] == 1
 
 
-async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
+async def test_an_erasure_deletes_the_contact_and_the_read_marks_of_the_account(session):
     record, account = a_record(contact_sealed=sealed()), uuid.uuid4()
     gone = record.model_copy(update={"version": 2, "contact_sealed": None})
     await usecases.store_cooperatives(session, [record])
@@ -107,8 +109,8 @@ async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
     state = {"cooperative_id": record.cooperative_id, "seq": 1, "account_id": account}
     await session.execute(insert(alert_state).values({**state, "state": "read"}))
 
-    event = asked(PersonErasureRequested, (record, 2), accounts=(account,))
-    first, second = await answered(session, event), await answered(session, event)
+    event = a_request(PersonErasureRequested, (record, 2), accounts=(account,))
+    first, second = await answer_to(session, event), await answer_to(session, event)
 
     assert (first["counts"]["alert_state"], second["counts"]["alert_state"]) == (1, 0)
     assert await contact_of(session, record) is None
@@ -116,31 +118,31 @@ async def test_an_erasure_takes_the_contact_and_what_the_account_read(session):
     assert await session.scalar(select(func.count()).select_from(alert_state).where(theirs)) == 0
 
 
-async def test_a_report_that_was_answered_after_the_erasure_was_asked_for_is_erased(api):
-    """The service was down: it takes the access first, and the erasure waits behind it."""
+async def test_a_report_that_is_given_after_the_erasure_was_requested_is_erased(api):
+    """The service was down: it answers the access first, while the erasure waits behind it."""
     record = a_record(contact_sealed=sealed())
     gone = record.model_copy(update={"version": 2, "contact_sealed": None})
-    access = asked(PersonAccessRequested, (record, 1))
-    request = asked(PersonErasureRequested, (record, 2))
+    access = a_request(PersonAccessRequested, (record, 1))
+    request = a_request(PersonErasureRequested, (record, 2))
     async with api.sessions.begin() as session:
         await usecases.store_cooperatives(session, [record])
-        alerted = await answered(session, access)
+        report = await answer_to(session, access)
         await usecases.store_cooperatives(session, [gone])
 
-        await answered(session, request)
+        await answer_to(session, request)
 
-        newer = await answered(session, asked(PersonAccessRequested, (gone, 2)))
+        newer_report = await answer_to(session, a_request(PersonAccessRequested, (gone, 2)))
         kept = await report_of(session, access), await report_of(session, request)
-        late = orjson.loads(await erasure.cleaned(session, orjson.dumps(alerted)))
-        fresh = orjson.loads(await erasure.cleaned(session, orjson.dumps(newer)))
-    assert datetime.fromisoformat(alerted["occurred_at"]) > request.occurred_at
-    assert alerted["report_sealed"] is not None
-    assert (*kept, late["report_sealed"]) == (None, None, None)
-    assert fresh["report_sealed"] == newer["report_sealed"] is not None
+        cleaned = orjson.loads(await erasure.cleaned(session, orjson.dumps(report)))
+        newer_cleaned = orjson.loads(await erasure.cleaned(session, orjson.dumps(newer_report)))
+    assert datetime.fromisoformat(report["occurred_at"]) > request.occurred_at
+    assert report["report_sealed"] is not None
+    assert (*kept, cleaned["report_sealed"]) == (None, None, None)
+    assert newer_cleaned["report_sealed"] == newer_report["report_sealed"] is not None
 
 
 async def report_of(session, event):
-    """What the log still holds of the answer."""
+    """The sealed report of an answer as the outbox still keeps it."""
     named = func.position(literal(str(event.request_id).encode()).op("IN")(OutboxRow.body)) > 0
     body = await session.scalar(select(OutboxRow.body).where(named))
     return orjson.loads(body)["report_sealed"]
@@ -150,7 +152,7 @@ async def test_an_old_record_brings_no_contact_back_even_to_an_emptied_audience(
     old = a_record(contact_sealed=sealed())
     gone = old.model_copy(update={"version": 2, "contact_sealed": None})
     await usecases.store_cooperatives(session, [gone])
-    await answered(session, asked(PersonErasureRequested, (old, 2)))
+    await answer_to(session, a_request(PersonErasureRequested, (old, 2)))
     await session.execute(delete(audience).where(audience.c.cooperative_id == old.cooperative_id))
 
     await usecases.store_cooperatives(session, [old])

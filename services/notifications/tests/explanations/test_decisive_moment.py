@@ -1,4 +1,4 @@
-"""As of which moment a cooperative that was not alerted is judged, and on what ground."""
+"""As of which moment it is explained that a cooperative was not alerted, and on what ground."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from notifications.explanations.domain import (
     Because,
-    ContentThen,
-    ProfileThen,
-    Then,
+    ContentVersion,
+    ProfileVersion,
+    Situation,
     decisive_moment,
     newest_at,
 )
@@ -32,7 +32,7 @@ def content(
     """A call at a version, received at an hour; it ends at an hour if a deadline is given."""
     ends = Deadline(at=at(deadline), shown="ce soir") if deadline else None
     call = a_call(a_track(**criteria), version=version, state=state, deadline=ends)
-    return ContentThen(version, as_announcement(call), date(2026, 11, 24), at(received))
+    return ContentVersion(version, as_announcement(call), date(2026, 11, 24), at(received))
 
 
 NOW = 20
@@ -118,9 +118,9 @@ FITS, MISFIT = {"sectors": ["ARGAN"]}, {"sectors": ["CRAFTS"]}
 @pytest.mark.parametrize("decisions", [(), (HELD,)])
 @pytest.mark.parametrize("state", ["open", "closed"])
 def test_whom_a_rule_excludes_no_approval_and_no_end_keeps_back(was_fanned_out, decisions, state):
-    then = a_then(content(2, 9, state, **MISFIT), was_fanned_out, decisions)
+    situation = a_situation(content(2, 9, state, **MISFIT), was_fanned_out, decisions)
 
-    assert then.because() is Because.EXCLUDED
+    assert situation.because() is Because.EXCLUDED
 
 
 @pytest.mark.parametrize(
@@ -135,31 +135,33 @@ def test_whom_a_rule_excludes_no_approval_and_no_end_keeps_back(was_fanned_out, 
 def test_who_matches_waits_for_the_fan_out_unless_it_is_over(
     was_fanned_out, state, decisions, because
 ):
-    then = a_then(content(2, 9, state, **FITS), was_fanned_out, decisions)
+    situation = a_situation(content(2, 9, state, **FITS), was_fanned_out, decisions)
 
-    assert then.because() is because
+    assert situation.because() is because
 
 
 @pytest.mark.parametrize(
     ("was_fanned_out", "because"),
     [(True, Because.NOT_IN_AUDIENCE_THEN), (False, Because.SUBJECT_NOT_OPEN)],
 )
-def test_who_came_after_the_end_was_not_there_or_it_was_alerted_to_nobody(was_fanned_out, because):
-    then = a_then(content(3, 9, "closed", **FITS), was_fanned_out, profile=None)
+def test_who_came_after_the_end_was_not_in_the_audience_or_nobody_was_alerted(
+    was_fanned_out, because
+):
+    situation = a_situation(content(3, 9, "closed", **FITS), was_fanned_out, profile=None)
 
-    assert then.because() is because
+    assert situation.because() is because
 
 
-ARGAN = ProfileThen(1, Profile(sector="ARGAN", legal_status="registered"))
+ARGAN = ProfileVersion(1, Profile(sector="ARGAN", legal_status="registered"))
 
 
-def a_then(
-    seen: ContentThen,
+def a_situation(
+    seen: ContentVersion,
     was_fanned_out: bool,
     decisions: tuple[Decision, ...] = (),
-    profile: ProfileThen | None = ARGAN,
-) -> Then:
-    return Then(
+    profile: ProfileVersion | None = ARGAN,
+) -> Situation:
+    return Situation(
         at=at(12),
         was_alerted=False,
         was_fanned_out=was_fanned_out,

@@ -7,14 +7,14 @@ import pytest
 from notifications.labels import how_to_complete
 
 from ..builders import a_call, a_record, a_track, an_idea, extended, opened, published
-from ..commands import ask, consume
+from ..commands import ask_why, consume
 
 
 async def test_who_was_alerted_reads_the_rules_that_matched_and_the_fields_behind_them(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-TIZ"], sectors=["ARGAN"]))
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["because"], why["verdict"]) == (True, "alerted", "eligible")
     (track,) = why["tracks"]
@@ -32,12 +32,12 @@ async def test_who_was_alerted_reads_the_rules_that_matched_and_the_fields_behin
     assert why["as_of"] == alert["alerted_at"]
 
 
-async def test_a_field_that_would_decide_is_named(api, tokens):
+async def test_a_missing_field_that_would_decide_is_named(api, tokens):
     record = a_record(members_youth=None)
     call = a_call(a_track(provinces=["MA-TIZ"], min_share_youth={"percent": 50}))
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["verdict"]) == (True, "unknown")
     assert why["tracks"][0]["to_complete"] == ["members_youth"]
@@ -109,7 +109,7 @@ async def test_who_was_not_alerted_reads_the_rule_that_excluded_it(
     record, call = a_record(**profile), a_call(a_track(**criteria))
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["because"], why["verdict"]) == (False, "excluded", "ineligible")
     (track,) = why["tracks"]
@@ -124,7 +124,7 @@ async def test_each_track_has_a_reason_of_its_own_in_the_language_asked_for(api,
     call = a_call(a_track(provinces=["MA-AGD"]), a_track(sectors=["CRAFTS"], min_members=50))
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["language"], why["dir"]) == ("ar", "rtl")
     assert [track["rules"] for track in why["tracks"]] == [["territory"], ["sector", "members"]]
@@ -136,7 +136,7 @@ async def test_an_idea_has_one_track_without_a_name(api, tokens):
     record, idea = a_record(region="MA-01", province="MA-HOC"), an_idea()
     await consume(api.sessions, record, published(idea))
 
-    why = await ask(api, tokens, idea.idea_id, record)
+    why = await ask_why(api, tokens, idea.idea_id, record)
 
     (track,) = why["tracks"]
     assert (why["because"], track["track"], track["rules"]) == ("excluded", None, ["territory"])
@@ -146,7 +146,7 @@ async def test_corrections_stand_beside_the_first_alert_and_leave_its_reason(api
     record, call = a_record(), a_call()
     await consume(api.sessions, record, opened(call), extended(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert [(a["edition"], a["kind"]) for a in why["alerts"]] == [
         (0, "opened"),

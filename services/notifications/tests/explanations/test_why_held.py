@@ -1,4 +1,4 @@
-"""Why nobody was alerted: a hold, a stop, or an end that came first."""
+"""Why nobody was alerted: the fan-out was held or stopped, or the subject ended first."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ..builders import (
     published,
     withdrawn,
 )
-from ..commands import ask, consume, decide, moment, read_ledger
+from ..commands import ask_why, consume, decide, moment, read_ledger
 
 
-async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens):
+async def test_the_explanation_of_a_held_fan_out_names_the_decision(api, tokens):
     record, call = a_record(), a_call()
-    await decide(api, tokens, "held", "à relire", call.call_id)
+    await decide(api, tokens, "held", call.call_id, reason="à relire")
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["because"], why["verdict"]) == (False, "held_back", "eligible")
     assert why["summary"] == "L'envoi était retenu à ce moment : à relire."
@@ -42,16 +42,16 @@ async def test_of_a_subject_held_back_the_answer_names_the_approval(api, tokens)
     assert "libère" in approval["next"]
 
 
-async def test_while_it_is_held_why_and_ledger_name_the_same_ones(api, tokens):
+async def test_while_it_is_held_explanations_and_ledger_name_the_same_cooperatives(api, tokens):
     call = a_call(a_track(sectors=["ARGAN"]))
     fits, misfit, changed = a_record(), a_record(sector="CRAFTS"), a_record(sector="CRAFTS")
     await consume(api.sessions, fits, misfit, changed)
-    await decide(api, tokens, "held", "à relire", call.call_id)
+    await decide(api, tokens, "held", call.call_id, reason="à relire")
     await consume(api.sessions, opened(call))
     await consume(api.sessions, changed.model_copy(update={"version": 2, "sector": "ARGAN"}))
 
     because = {
-        str(each.cooperative_id): (await ask(api, tokens, call.call_id, each))["because"]
+        str(each.cooperative_id): (await ask_why(api, tokens, call.call_id, each))["because"]
         for each in (fits, misfit, changed)
     }
     rows = await read_ledger(api, tokens, call.call_id)
@@ -62,12 +62,12 @@ async def test_while_it_is_held_why_and_ledger_name_the_same_ones(api, tokens):
     }
 
 
-async def test_of_a_subject_held_by_itself_the_answer_names_both_numbers_to_staff(api, tokens):
+async def test_staff_read_both_numbers_of_a_fan_out_that_notifications_held(api, tokens):
     record = a_record()
     call = a_call(confirmed_audience=0)
     await consume(api.sessions, record, *(a_record() for _ in range(10)), opened(call))
 
-    why = await ask(api, tokens, call.call_id, record, language="ar")
+    why = await ask_why(api, tokens, call.call_id, record, language="ar")
     rows = await read_ledger(api, tokens, call.call_id)
 
     assert (why["because"], why["approval"]["by"]) == ("held_back", "notifications")
@@ -95,13 +95,13 @@ async def test_a_cooperative_reads_neither_the_numbers_nor_what_an_operator_wrot
 ):
     record = a_record()
     by_itself, by_hand = a_call(confirmed_audience=0), a_call(a_track(sectors=["ARGAN"]))
-    await decide(api, tokens, "held", "the funder is late", by_hand.call_id)
+    await decide(api, tokens, "held", by_hand.call_id, reason="the funder is late")
     await consume(api.sessions, record, *(a_record() for _ in range(10)))
     await consume(api.sessions, opened(by_itself), opened(by_hand))
     headers = tokens.headers("cooperative", cooperatives=[record.cooperative_id])
 
     answers = [
-        await ask(api, tokens, call.call_id, record, headers, language=language)
+        await ask_why(api, tokens, call.call_id, record, headers, language=language)
         for call in (by_itself, by_hand)
     ]
 
@@ -127,28 +127,28 @@ def test_every_decision_has_a_ground_in_both_languages(by, state, language):
     assert ground_of(decision, language, for_staff=False)
 
 
-async def test_of_a_stopped_subject_nobody_will_ever_be_alerted(api, tokens):
+async def test_nobody_new_will_ever_be_alerted_of_a_stopped_subject(api, tokens):
     record, call = a_record(), a_call()
-    await decide(api, tokens, "held", "everything waits")
-    await decide(api, tokens, "stopped", "a wrong cap", call.call_id)
+    await decide(api, tokens, "held", reason="everything waits")
+    await decide(api, tokens, "stopped", call.call_id, reason="a wrong cap")
     await consume(api.sessions, record, opened(call))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["because"], why["approval"]["reason"]) == ("held_back", "a wrong cap")
     assert "personne d'autre" in why["approval"]["next"]
 
 
-async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
+async def test_an_explanation_uses_the_decisions_up_to_its_moment(api, tokens):
     record, call = a_record(), a_call()
     await consume(api.sessions, record)
-    await decide(api, tokens, "held", "everything waits")
+    await decide(api, tokens, "held", reason="everything waits")
     await consume(api.sessions, opened(call))
     in_between = await moment(api)
-    await decide(api, tokens, "released", "go on")
+    await decide(api, tokens, "released", reason="go on")
 
-    then = await ask(api, tokens, call.call_id, record, at=in_between.isoformat())
-    now = await ask(api, tokens, call.call_id, record)
+    then = await ask_why(api, tokens, call.call_id, record, at=in_between.isoformat())
+    now = await ask_why(api, tokens, call.call_id, record)
 
     assert (then["because"], then["approval"]["of_everything"]) == ("held_back", True)
     assert [d["state"] for d in then["decisions"]] == ["held"]
@@ -157,22 +157,22 @@ async def test_the_history_of_approvals_answers_as_of_then(api, tokens):
 
 
 @pytest.mark.parametrize("end", [cancelled, closed])
-async def test_of_a_call_that_ended_before_it_was_received_nobody_was_alerted(api, tokens, end):
+async def test_nobody_was_alerted_of_a_call_that_ended_before_it_was_received(api, tokens, end):
     record, call = a_record(), a_call()
     ended = end(call)
     await consume(api.sessions, record, ended)
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["because"]) == (False, "subject_not_open")
     assert why["subject_state"] == ended.call.state
 
 
-async def test_of_an_idea_withdrawn_first_nobody_was_alerted(api, tokens):
+async def test_nobody_was_alerted_of_an_idea_whose_withdrawal_arrived_first(api, tokens):
     record, idea = a_record(), an_idea()
     await consume(api.sessions, record, withdrawn(idea), published(idea))
 
-    why = await ask(api, tokens, idea.idea_id, record)
+    why = await ask_why(api, tokens, idea.idea_id, record)
 
     assert (why["because"], why["subject_state"]) == ("subject_not_open", "withdrawn")
     assert why["summary"] == "L'idée était retirée à ce moment."

@@ -1,4 +1,4 @@
-"""Why, at another time: as of then while it is past, as of now while a subject is open."""
+"""Explanations and time: as of the end of a subject, as of now while it is open, or of a moment."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 from notifications.explanations import queries
 
 from ..builders import a_call, a_record, a_track, closed, opened, updated
-from ..commands import ask, consume, moment
+from ..commands import ask_why, consume, moment
 
 
-async def test_the_reason_stays_that_of_then_after_the_record_changed(api, tokens):
-    reader, left_out, call = (
+async def test_the_explanation_stays_the_same_after_the_record_changed(api, tokens):
+    alerted, left_out, call = (
         a_record(),
         a_record(sector="CRAFTS"),
         a_call(a_track(sectors=["ARGAN"])),
     )
-    await consume(api.sessions, reader, left_out, opened(call), closed(call))
+    await consume(api.sessions, alerted, left_out, opened(call), closed(call))
     swap = {"version": 2, "sector": "CRAFTS"}, {"version": 2, "sector": "ARGAN"}
     await consume(
-        api.sessions, reader.model_copy(update=swap[0]), left_out.model_copy(update=swap[1])
+        api.sessions, alerted.model_copy(update=swap[0]), left_out.model_copy(update=swap[1])
     )
 
-    answers = [await ask(api, tokens, call.call_id, record) for record in (reader, left_out)]
+    answers = [await ask_why(api, tokens, call.call_id, record) for record in (alerted, left_out)]
 
     assert [(a["because"], a["profile_version"]) for a in answers] == [
         ("alerted", 1),
@@ -40,13 +40,13 @@ async def test_another_moment_may_be_asked_for(api, tokens):
     await consume(api.sessions, record)
     before_call = await moment(api)
     await consume(api.sessions, opened(call))
-    excluded = await moment(api)
+    after_call = await moment(api)
     await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
-    reader = await moment(api)
+    after_change = await moment(api)
 
     answers = [
-        await ask(api, tokens, call.call_id, record, at=at.isoformat())
-        for at in (before_all, before_call, excluded, reader)
+        await ask_why(api, tokens, call.call_id, record, at=at.isoformat())
+        for at in (before_all, before_call, after_call, after_change)
     ]
 
     assert [answer["because"] for answer in answers] == [
@@ -56,16 +56,16 @@ async def test_another_moment_may_be_asked_for(api, tokens):
         "alerted",
     ]
     assert [answer["profile_version"] for answer in answers] == [None, 1, 1, 2]
-    assert datetime.fromisoformat(answers[2]["as_of"]) == excluded
+    assert datetime.fromisoformat(answers[2]["as_of"]) == after_call
 
 
-async def test_before_it_was_known_a_cooperative_was_not_in_the_audience(api, tokens):
+async def test_before_it_arrived_a_cooperative_was_not_in_the_audience(api, tokens):
     call, record = a_call(), a_record()
     await consume(api.sessions, opened(call))
     then = await moment(api)
     await consume(api.sessions, record)
 
-    why = await ask(api, tokens, call.call_id, record, at=then.isoformat())
+    why = await ask_why(api, tokens, call.call_id, record, at=then.isoformat())
 
     assert (why["alerted"], why["because"]) == (False, "not_in_audience_then")
     assert (why["tracks"], why["profile"], why["profile_version"]) == ([], [], None)
@@ -76,7 +76,7 @@ async def test_who_came_late_but_in_time_is_judged_by_its_newest_record(api, tok
     await consume(api.sessions, opened(call), record)
     await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["because"], why["profile_version"]) == ("excluded", 2)
 
@@ -85,7 +85,7 @@ async def test_who_came_after_the_end_was_not_in_the_audience_then(api, tokens):
     call, record = a_call(), a_record()
     await consume(api.sessions, opened(call), closed(call), record)
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["alerted"], why["because"]) == (False, "not_in_audience_then")
 
@@ -96,8 +96,8 @@ async def test_who_came_to_match_after_the_end_is_judged_as_of_the_end(api, toke
     await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "ARGAN"}))
     afterwards = await moment(api)
 
-    why = await ask(api, tokens, call.call_id, record)
-    later = await ask(api, tokens, call.call_id, record, at=afterwards.isoformat())
+    why = await ask_why(api, tokens, call.call_id, record)
+    later = await ask_why(api, tokens, call.call_id, record, at=afterwards.isoformat())
 
     assert (why["because"], why["profile_version"]) == ("excluded", 1)
     assert (why["content_version"], why["subject_state"]) == (3, "closed")
@@ -110,7 +110,7 @@ async def test_while_it_is_open_who_was_there_before_is_judged_by_its_newest_rec
     await consume(api.sessions, record, opened(call))
     await consume(api.sessions, record.model_copy(update={"version": 2, "sector": "FOOD"}))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["because"], why["profile_version"]) == ("excluded", 2)
 
@@ -120,18 +120,18 @@ async def test_while_it_is_open_the_newest_criteria_count(api, tokens):
     await consume(api.sessions, record, opened(call))
     await consume(api.sessions, updated(call, tracks=(a_track(sectors=["CRAFTS"]),)))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["because"], why["content_version"]) == ("excluded", 3)
     assert why["tracks"][0]["rules"] == ["sector"]
 
 
-async def test_who_is_alerted_only_after_the_criteria_changed_reads_those(api, tokens):
+async def test_who_is_alerted_after_the_criteria_changed_reads_the_new_ones(api, tokens):
     record, call = a_record(), a_call(a_track(provinces=["MA-AGD"]))
     await consume(api.sessions, record, opened(call))
     await consume(api.sessions, updated(call, tracks=(a_track(provinces=["MA-TIZ"]),)))
 
-    why = await ask(api, tokens, call.call_id, record)
+    why = await ask_why(api, tokens, call.call_id, record)
 
     assert (why["because"], why["content_version"]) == ("alerted", 3)
 
@@ -157,7 +157,7 @@ async def test_a_moment_to_come_or_without_a_zone_is_refused(api, tokens, at, sa
     assert says in answer.text
 
 
-async def test_what_lies_ahead_is_reported_by_the_clock_of_the_database(api, monkeypatch):
+async def test_the_clock_of_the_database_decides_which_moment_is_to_come(api, monkeypatch):
     record, call = a_record(), a_call()
     await consume(api.sessions, record, opened(call))
     in_an_hour = await moment(api) + timedelta(hours=1)

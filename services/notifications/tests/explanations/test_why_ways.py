@@ -1,4 +1,4 @@
-"""Who may ask why, what is refused, and the command that answers from the database."""
+"""Who may read explanations, what is refused, and the command that reads the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifications.explanations.explanations import WhyOut
 from shared.kernel.data.database import make_engine, make_sessions
 
 from ..builders import a_call, a_record, a_track, opened
-from ..commands import ask, consume, taawon
+from ..commands import ask_why, consume, taawon
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,9 @@ async def test_who_may_read_the_inbox_may_ask_why(api, tokens, roles, own, provi
     ("knows_call", "knows_record", "code"),
     [(False, True, "no-such-subject"), (True, False, "no-such-cooperative")],
 )
-async def test_what_was_never_known_is_not_found(api, tokens, knows_call, knows_record, code):
+async def test_an_unknown_subject_or_cooperative_is_not_found(
+    api, tokens, knows_call, knows_record, code
+):
     record, call = a_record(), a_call()
     known = [record] * knows_record + [opened(call)] * knows_call
     await consume(api.sessions, *known)
@@ -61,13 +63,13 @@ async def test_what_was_never_known_is_not_found(api, tokens, knows_call, knows_
 
 
 @pytest.mark.parametrize("path", ["/subjects/{id}/why/{id}", "/subjects/{id}/ledger.csv"])
-async def test_nobody_asks_without_a_token(api, path):
+async def test_nothing_is_explained_without_a_token(api, path):
     answer = await api.http.get(path.format(id=uuid.uuid4()))
 
     assert answer.status_code == 401
 
 
-async def test_the_command_answers_from_the_database(databases):
+async def test_the_command_explains_from_the_database(databases):
     url = databases.fresh("notifications")
     record, call = a_record(created_on=date(2020, 5, 4)), a_call(a_track(provinces=["MA-AGD"]))
     engine = make_engine(url, pool_size=1)
@@ -75,15 +77,17 @@ async def test_the_command_answers_from_the_database(databases):
     await engine.dispose()
     asked = ("why", str(call.call_id), str(record.cooperative_id))
 
-    reader, data = taawon(url, *asked), taawon(url, *asked, "--language", "ar", "--json")
+    plain, data = taawon(url, *asked), taawon(url, *asked, "--language", "ar", "--json")
 
-    assert reader.returncode == 0, reader.stderr
-    assert "Appel à projets — excluded" in reader.stdout
-    assert "Tiznit" in reader.stdout
+    assert plain.returncode == 0, plain.stderr
+    assert "Appel à projets — excluded" in plain.stdout
+    assert "Tiznit" in plain.stdout
     assert json.loads(data.stdout)["title"] == "طلب مشاريع"
 
 
-async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_cooperative(databases):
+async def test_the_command_takes_the_moments_it_shows_and_the_language_of_the_cooperative(
+    databases,
+):
     url = databases.fresh("notifications")
     record, call = a_record(language="ar"), a_call()
     engine = make_engine(url, pool_size=1)
@@ -100,19 +104,19 @@ async def test_the_command_takes_the_moments_that_it_shows_and_speaks_to_the_coo
     assert moment_of("2026-11-24 09:00") == datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
-async def test_the_command_says_whom_to_ask_for_what_is_missing(api, tokens):
+async def test_the_command_names_whom_to_ask_for_missing_fields(api, tokens):
     record, call = a_record(sector=None), a_call(a_track(sectors=["ARGAN"]))
     await consume(api.sessions, record, opened(call))
 
-    lines = lines_of(WhyOut.model_validate(await ask(api, tokens, call.call_id, record)))
+    lines = lines_of(WhyOut.model_validate(await ask_why(api, tokens, call.call_id, record)))
 
     assert any("→ Pour que la réponse soit sûre" in line for line in lines)
 
 
-async def test_the_command_says_what_it_does_not_know(databases):
+async def test_the_command_fails_for_an_unknown_subject(databases):
     url = databases.migrated("notifications")
 
     answered = taawon(url, "why", str(uuid.uuid4()), str(uuid.uuid4()))
 
     assert answered.returncode == 1
-    assert "has been published here yet" in answered.stderr
+    assert "has arrived yet" in answered.stderr

@@ -1,5 +1,4 @@
-"""A kind that nobody wrote code for: alerted, explained, corrected, extended and
-withdrawn."""
+"""A kind of subject without code of its own is alerted of, explained, corrected and withdrawn."""
 
 from __future__ import annotations
 
@@ -10,15 +9,12 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from notifications.audience import handlers as audience_handlers
-from notifications.fanout import handlers
 from notifications.fanout.domain.subjects import OfAnotherService
-from notifications.fanout.usecases import backfill
 from shared.contracts.announcement import Announcement, AnnouncementPublished
 from shared.contracts.deadline import Deadline
 
-from ..builders import OCTOBER, SEPTEMBER, a_call, a_record, imported, opened
-from ..commands import ask, decide, read_ledger
+from ..builders import OCTOBER, SEPTEMBER, a_call, a_record, opened
+from ..commands import ask_why, decide, follow, inbox, read_ledger, register
 
 SESSION = {
     "announcement_id": uuid.UUID(int=71),
@@ -68,61 +64,41 @@ def extended_to(deadline: Deadline, version: int = 2) -> SessionPublished:
     return a_session(version=version, deadline=deadline.model_dump(), reason="salle trouvée")
 
 
-async def registered(api, *records):
-    async with api.sessions.begin() as session:
-        await audience_handlers.store_imported_cooperatives(imported(*records), session)
-        await backfill.backfill_alerts(session)
-
-
-async def follow(api, *events):
-    for event in events:
-        async with api.sessions.begin() as session:
-            await handlers.follow_announcement(event, session)
-
-
-async def inbox(api, tokens, record, language="fr"):
-    answer = await api.http.get(
-        f"/cooperatives/{record.cooperative_id}/alerts",
-        params={"language": language},
-        headers=tokens.headers("operator"),
-    )
-    assert answer.status_code == 200, answer.text
-    return answer.json()["items"]
-
-
-async def test_who_matches_is_alerted_with_the_words_of_the_event_and_the_reasons(api, tokens):
+async def test_who_matches_is_alerted_in_the_words_of_the_announcement_with_reasons(api, tokens):
     women, men = a_record(), a_record(members_women=1)
-    await registered(api, women, men)
+    await register(api, women, men)
 
     await follow(api, a_session())
 
-    (alert,) = await inbox(api, tokens, women, language="ar")
+    (alert,) = (await inbox(api, tokens, women, language="ar"))["items"]
     assert (alert["kind"], alert["subject_kind"]) == ("published", "training_session")
     assert (alert["title"], alert["summary"]) == (SESSION["title"]["ar"], SESSION["text"]["ar"])
     assert (alert["verdict"], alert["why"][0]["track"]) == ("eligible", "تعاونيات نسائية")
-    assert await inbox(api, tokens, men) == []
+    assert (await inbox(api, tokens, men))["items"] == []
 
 
 async def test_why_and_why_not_are_explained(api, tokens):
     women, men = a_record(), a_record(members_women=1)
-    await registered(api, women, men)
+    await register(api, women, men)
     await follow(api, a_session())
 
-    why, why_not = [await ask(api, tokens, SESSION["announcement_id"], who) for who in (women, men)]
+    why, why_not = [
+        await ask_why(api, tokens, SESSION["announcement_id"], who) for who in (women, men)
+    ]
 
     assert (why["because"], why["title"]) == ("alerted", SESSION["title"]["fr"])
     assert (why_not["because"], why_not["verdict"]) == ("excluded", "ineligible")
 
 
-async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words(api, tokens):
-    women, later = a_record(), a_record(province="MA-AGD")
-    await registered(api, women, later)
+async def test_those_alerted_are_corrected_in_words_when_deadline_and_details_change(api, tokens):
+    women, elsewhere = a_record(), a_record(province="MA-AGD")
+    await register(api, women, elsewhere)
     await follow(api, a_session())
     fewer = {**SESSION["details"][0], "value": 12, "shown": {"fr": "12 places", "ar": "12 مقعدا"}}
 
     await follow(api, extended_to(OCTOBER), a_session(version=3, details=[fewer]))
 
-    last, extension, first = await inbox(api, tokens, women)
+    last, extension, first = (await inbox(api, tokens, women))["items"]
     assert [last["kind"], extension["kind"], first["kind"]] == [
         "updated",
         "deadline_extended",
@@ -138,7 +114,7 @@ async def test_a_moved_deadline_and_other_details_correct_those_alerted_in_words
         "20 places",
         "12 places",
     )
-    assert await inbox(api, tokens, later) == []
+    assert (await inbox(api, tokens, elsewhere))["items"] == []
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1, 0, 2)])
@@ -146,39 +122,39 @@ async def test_in_every_order_and_however_often_nobody_is_left_with_what_was_wit
     api, tokens, order
 ):
     record = a_record()
-    await registered(api, record)
+    await register(api, record)
     events = [a_session(), extended_to(OCTOBER), a_session(version=3, state="withdrawn")]
 
     await follow(api, *(events[number] for number in order))
 
-    kinds = [alert["kind"] for alert in await inbox(api, tokens, record)]
+    kinds = [alert["kind"] for alert in (await inbox(api, tokens, record))["items"]]
     assert kinds == [] or kinds[0] == "withdrawn"
     assert len(kinds) == len(set(kinds))
     assert (kinds == []) is (order[0] == 2)
 
 
 async def test_who_matches_later_is_alerted_and_a_held_fan_out_waits(api, tokens):
-    await decide(api, tokens, "held", "à relire", SESSION["announcement_id"])
+    await decide(api, tokens, "held", SESSION["announcement_id"], reason="à relire")
     await follow(api, a_session())
     record = a_record()
-    await registered(api, record)
+    await register(api, record)
 
-    before = await inbox(api, tokens, record)
-    await decide(api, tokens, "released", "relu", SESSION["announcement_id"])
-    late = a_record()
-    await registered(api, late)
+    before = (await inbox(api, tokens, record))["items"]
+    await decide(api, tokens, "released", SESSION["announcement_id"], reason="relu")
+    newcomer = a_record()
+    await register(api, newcomer)
 
     assert before == []
-    assert [len(await inbox(api, tokens, who)) for who in (record, late)] == [1, 1]
+    assert [len((await inbox(api, tokens, who))["items"]) for who in (record, newcomer)] == [1, 1]
     assert len(await read_ledger(api, tokens, SESSION["announcement_id"])) == 2
 
 
-async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(api, tokens):
+async def test_the_end_of_a_subject_is_explained_in_words_that_fit_any_kind(api, tokens):
     record = a_record()
-    await registered(api, record)
+    await register(api, record)
     await follow(api, a_session(version=2, state="cancelled"), a_session())
 
-    why = await ask(api, tokens, SESSION["announcement_id"], record)
+    why = await ask_why(api, tokens, SESSION["announcement_id"], record)
 
     assert (why["because"], why["summary"]) == (
         "subject_not_open",
@@ -186,17 +162,16 @@ async def test_of_what_is_over_the_reason_is_said_in_words_that_fit_any_kind(api
     )
 
 
-async def test_what_a_service_published_no_other_changes(api, tokens):
+async def test_only_the_service_that_published_a_subject_may_change_it(api, tokens):
     record, call = a_record(), a_call()
-    await registered(api, record)
-    async with api.sessions.begin() as session:
-        await handlers.follow_call(opened(call), session)
+    await register(api, record)
+    await follow(api, opened(call))
     forged = a_session(announcement_id=call.call_id, version=3, state="cancelled")
 
     with pytest.raises(OfAnotherService):
         await follow(api, forged)
 
-    assert [alert["kind"] for alert in await inbox(api, tokens, record)] == ["opened"]
+    assert [alert["kind"] for alert in (await inbox(api, tokens, record))["items"]] == ["opened"]
 
 
 def test_an_event_names_the_service_of_its_topic():

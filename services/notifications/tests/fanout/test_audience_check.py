@@ -1,4 +1,4 @@
-"""A fan-out that would alert many more than were confirmed waits for a person, by itself."""
+"""Notifications holds a fan-out that would alert many more than were confirmed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 
 from devkit import pytest_plugin
 from notifications.audience import handlers as audience_handlers
-from notifications.fanout import handlers
 from notifications.fanout.domain.audience_check import AudienceCheckRule
 from notifications.fanout.models import alert, fanout_approval_decision
 from shared.contracts.deadline import Deadline
@@ -30,6 +29,7 @@ from ..builders import (
     published,
     updated,
 )
+from ..commands import decide, follow
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,6 @@ def test_without_a_confirmed_number_only_a_limit_objects():
     assert AudienceCheckRule(above=5).objection(60, 60) is None
 
 
-async def consume(api, *events):
-    for event in events:
-        async with api.sessions.begin() as session:
-            handler = handlers.follow_idea if "ideas" in event.topic else handlers.follow_call
-            await handler(event, session)
-
-
 async def registered(api, count, **profile):
     batch = imported(*(a_record(**profile) for _ in range(count)))
     async with api.sessions.begin() as session:
@@ -90,21 +83,11 @@ async def decisions(api, subject_id):
         return [(row.state.value, row.decided_by is None) for row in rows]
 
 
-async def decide(api, tokens, subject_id, state):
-    answer = await api.http.put(
-        f"/subjects/{subject_id}/approval",
-        json={"state": state, "reason": "looked at"},
-        headers=tokens.headers("operator"),
-    )
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-async def test_a_match_that_was_confirmed_is_alerted_at_once(api):
+async def test_a_confirmed_audience_is_alerted_at_once(api):
     call = a_call(confirmed_audience=12)
     await registered(api, 12)
 
-    await consume(api, opened(call))
+    await follow(api, opened(call))
 
     assert await alerted(api, call.call_id) == 12
     assert await decisions(api, call.call_id) == []
@@ -117,9 +100,9 @@ async def test_many_more_than_confirmed_wait_for_a_person_who_releases(api, toke
     event = opened(content) if subject == "call" else published(content)
     await registered(api, 12)
 
-    await consume(api, event, event)
+    await follow(api, event, event)
     before = await alerted(api, subject_id)
-    await decide(api, tokens, subject_id, "released")
+    await decide(api, tokens, "released", subject_id)
 
     assert (before, await alerted(api, subject_id)) == (0, 12)
     assert await decisions(api, subject_id) == [("held", True), ("released", False)]
@@ -130,13 +113,13 @@ async def test_many_more_than_confirmed_wait_for_a_person_who_releases(api, toke
     assert held.after["reason"] == "recipients confirmed: 1, matching now: 12"
 
 
-async def test_what_waits_may_be_stopped_for_good(api, tokens):
+async def test_a_fan_out_that_waits_may_be_stopped_for_good(api, tokens):
     call = a_call(confirmed_audience=1)
     await registered(api, 12)
-    await consume(api, opened(call))
+    await follow(api, opened(call))
 
-    await decide(api, tokens, call.call_id, "stopped")
-    await consume(api, extended(call))
+    await decide(api, tokens, "stopped", call.call_id)
+    await follow(api, extended(call))
 
     assert await alerted(api, call.call_id) == 0
 
@@ -147,58 +130,60 @@ async def test_every_order_of_events_ends_in_the_same_approval(api, order):
     events = [opened(call), extended(call), updated(call, version=4)]
     await registered(api, 12)
 
-    await consume(api, *(events[place] for place in order), *events)
+    await follow(api, *(events[place] for place in order), *events)
 
     assert await alerted(api, call.call_id) == 0
     assert await decisions(api, call.call_id) == [("held", True)]
 
 
 @pytest.mark.parametrize("narrow_first", [True, False])
-async def test_newer_content_that_fits_is_alerted_whichever_came_first(api, narrow_first):
+async def test_newer_content_that_fits_is_fanned_out_whichever_version_came_first(
+    api, narrow_first
+):
     call = a_call(confirmed_audience=1)
     narrow = updated(call, tracks=(a_track(sectors=["CRAFTS"]),))
     await registered(api, 12)
     await registered(api, 2, sector="CRAFTS")
 
-    await consume(api, *([narrow, opened(call)] if narrow_first else [opened(call), narrow]))
+    await follow(api, *([narrow, opened(call)] if narrow_first else [opened(call), narrow]))
 
     assert await alerted(api, call.call_id) == 2
 
 
-async def test_a_person_s_approval_stays_even_where_the_numbers_fit(api, tokens):
+async def test_what_a_person_decided_stays_even_where_the_numbers_fit(api, tokens):
     call = a_call(confirmed_audience=12)
     await registered(api, 12)
-    await decide(api, tokens, call.call_id, "held")
+    await decide(api, tokens, "held", call.call_id)
 
-    await consume(api, opened(call), extended(call))
+    await follow(api, opened(call), extended(call))
 
     assert await alerted(api, call.call_id) == 0
     assert await decisions(api, call.call_id) == [("held", False)]
 
 
 @pytest.mark.parametrize("end", [cancelled, closed])
-async def test_what_ends_while_it_waits_is_never_alerted(api, tokens, end):
+async def test_nobody_is_alerted_of_what_ends_while_it_waits(api, tokens, end):
     call = a_call(confirmed_audience=1)
     await registered(api, 12)
 
-    await consume(api, opened(call), end(call))
-    await decide(api, tokens, call.call_id, "released")
+    await follow(api, opened(call), end(call))
+    await decide(api, tokens, "released", call.call_id)
 
     assert await alerted(api, call.call_id) == 0
 
 
 async def held_before_its_deadline(api):
-    """A call that was held back in time; the slower the machine, the farther off its deadline."""
+    """A call that was held before its deadline, which is later the slower the machine is."""
     for seconds in (0.4, 4, 40):
         at = datetime.now(UTC) + timedelta(seconds=seconds)
         call = a_call(confirmed_audience=1, deadline=Deadline(at=at, shown="tout à l'heure"))
-        await consume(api, opened(call))
+        await follow(api, opened(call))
         if await decisions(api, call.call_id) == [("held", True)]:
             return call
     raise AssertionError("not held back within 40 s")
 
 
-async def test_a_deadline_that_passes_during_a_approval_leaves_nobody_alerted(api, tokens):
+async def test_a_release_after_the_deadline_alerts_nobody(api, tokens):
     """Between the deadline and the event that the call is closed, a release alerts nobody."""
     record = a_record()
     async with api.sessions.begin() as session:
@@ -210,8 +195,8 @@ async def test_a_deadline_that_passes_during_a_approval_leaves_nobody_alerted(ap
         lambda: datetime.now(UTC) > call.deadline.at + timedelta(seconds=0.02)
     )
 
-    released = await decide(api, tokens, call.call_id, "released")
-    await consume(api, closed(call))
+    released = await decide(api, tokens, "released", call.call_id)
+    await follow(api, closed(call))
 
     why = await api.http.get(
         f"/subjects/{call.call_id}/why/{record.cooperative_id}", headers=tokens.headers("operator")
@@ -221,26 +206,26 @@ async def test_a_deadline_that_passes_during_a_approval_leaves_nobody_alerted(ap
     assert why.json()["summary"] == "La date limite de l'appel était dépassée à ce moment."
 
 
-async def test_a_deadline_that_passed_during_a_approval_still_counts_when_extended(api, tokens):
+async def test_an_extended_call_is_alerted_on_release_though_its_deadline_had_passed(api, tokens):
     past = Deadline(at=datetime.now(UTC) - timedelta(minutes=1), shown="hier")
     call = a_call(deadline=past)
     await registered(api, 3)
-    await decide(api, tokens, call.call_id, "held")
-    await consume(api, opened(call), extended(call))
+    await decide(api, tokens, "held", call.call_id)
+    await follow(api, opened(call), extended(call))
 
-    await decide(api, tokens, call.call_id, "released")
+    await decide(api, tokens, "released", call.call_id)
 
     assert await alerted(api, call.call_id) == 3
 
 
-async def test_an_unconfirmed_audience_above_the_limit_waits(api, databases):
+async def test_an_unconfirmed_audience_above_the_limit_waits(api):
     settings = pytest_plugin.test_settings("notifications", "postgresql://unused", confirm_above=10)
     api.sessions.configure(info=database.info_of(settings))
     call, small = a_call(), a_call(a_track(sectors=["CRAFTS"]))
     await registered(api, 11)
     await registered(api, 1, sector="CRAFTS", province="MA-AGD")
 
-    await consume(api, opened(call), opened(small))
+    await follow(api, opened(call), opened(small))
 
     assert await alerted(api, call.call_id) == 0
     assert await alerted(api, small.call_id) == 1

@@ -1,18 +1,34 @@
-"""Matches to backfill: who is alerted of what is open, however many changed and however much is
-open."""
+"""Backfill: who changed is alerted of the open subjects that it matches now."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 
 from notifications.audience import handlers as audience_handlers
+from notifications.audience.models import audience_change
 from notifications.fanout import handlers
-from notifications.fanout.models import alert
+from notifications.fanout.models import alert, subject
 from notifications.fanout.usecases import backfill
-from notifications.fanout.usecases.backfill import backfill_alerts
+from shared.contracts.registry import CooperativeChanged
+from shared.kernel.data.database import make_engine, make_sessions
 
-from ..builders import a_call, a_record, a_track, an_idea, imported, opened, published
+from ..builders import (
+    a_call,
+    a_record,
+    a_track,
+    an_idea,
+    cancelled,
+    closed,
+    imported,
+    opened,
+    published,
+)
+from ..commands import alerts_of, backfill_all, recipients, store_and_backfill
+
+pytestmark = pytest.mark.servers
 
 CALLS = {
     "argan": [a_track(sectors=["ARGAN"])],
@@ -31,12 +47,6 @@ async def open_subjects(session):
     return {call.call_id: name for name, call in calls.items()} | {idea.idea_id: "idea"}
 
 
-async def arrived(session, *records):
-    batch = imported(*records)
-    await audience_handlers.store_imported_cooperatives(batch, session)
-    await backfill_alerts(session)
-
-
 async def alerted(session, subjects):
     rows = await session.execute(
         select(alert.c.cooperative_id, alert.c.subject_id, alert.c.unknown_tracks)
@@ -44,9 +54,9 @@ async def alerted(session, subjects):
     return {(who, subjects[subject], unknown) for who, subject, unknown in rows}
 
 
-@pytest.mark.parametrize("few", [0, 50], ids=["matched in the database", "looked at before"])
-async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatch, few):
-    monkeypatch.setattr(backfill, "FEW", few)
+@pytest.mark.parametrize("limit", [0, 50], ids=["matched in the database", "looked at before"])
+async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatch, limit):
+    monkeypatch.setattr(backfill, "MOST_PREFILTERED", limit)
     subjects = await open_subjects(session)
     fits = a_record(sector="ARGAN", members_total=12, members_youth=9)
     small = a_record(sector="ARGAN", members_total=8, members_youth=1)
@@ -54,7 +64,7 @@ async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatc
     elsewhere = a_record(sector="FISHERIES", members_total=8, members_youth=1)
     gone = a_record(sector="ARGAN", members_youth=9, legal_status="dissolved")
 
-    await arrived(session, fits, small, unsure, elsewhere, gone)
+    await store_and_backfill(session, fits, small, unsure, elsewhere, gone)
 
     assert await alerted(session, subjects) == {
         (fits.cooperative_id, "idea", 0),
@@ -69,7 +79,7 @@ async def test_few_and_many_are_alerted_of_the_same_subjects(session, monkeypatc
     }
 
 
-async def test_a_change_that_concerns_one_subject_costs_one_statement_that_alerts(session):
+async def test_a_change_that_concerns_one_subject_costs_one_insert_of_alerts(session):
     await open_subjects(session)
     ran: list[str] = []
     connection = (await session.connection()).sync_connection
@@ -78,7 +88,148 @@ async def test_a_change_that_concerns_one_subject_costs_one_statement_that_alert
         ran.append(statement)
 
     event.listen(connection, "before_cursor_execute", note)
-    await arrived(session, a_record(sector="FISHERIES", members_youth=None, members_total=9))
+    await store_and_backfill(
+        session, a_record(sector="FISHERIES", members_youth=None, members_total=9)
+    )
     event.remove(connection, "before_cursor_execute", note)
 
     assert sum("INSERT INTO alert " in statement for statement in ran) == 1
+
+
+async def test_a_cooperative_that_arrives_after_the_call_is_alerted_once(session):
+    call, record = a_call(), a_record()
+    await handlers.follow_call(opened(call), session)
+
+    await store_and_backfill(session, record)
+    await store_and_backfill(session, record)
+
+    assert [r.cooperative_id for r in await alerts_of(session, call.call_id)] == [
+        record.cooperative_id
+    ]
+
+
+@pytest.mark.parametrize("ending", [closed, cancelled])
+async def test_a_cooperative_that_arrives_after_the_end_is_not_alerted(session, ending):
+    call = a_call()
+    await handlers.follow_call(opened(call), session)
+    await handlers.follow_call(ending(call), session)
+
+    await store_and_backfill(session, a_record())
+
+    assert await alerts_of(session, call.call_id) == []
+
+
+async def test_a_changed_record_that_matches_now_is_alerted(session):
+    call, record = a_call(), a_record(province="MA-AGD")
+    await audience_handlers.store_imported_cooperatives(imported(record), session)
+    await handlers.follow_call(opened(call), session)
+    moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
+
+    await audience_handlers.store_cooperative(
+        CooperativeChanged(
+            aggregate_version=2, cooperative_id=moved.cooperative_id, cooperative=moved
+        ),
+        session,
+    )
+    await backfill_all(session)
+
+    assert await recipients(session, call.call_id) == {record.cooperative_id}
+
+
+async def test_backfilled_alerts_are_counted_with_the_others(session):
+    call = a_call()
+    await store_and_backfill(session, a_record())
+    await handlers.follow_call(opened(call), session)
+
+    await store_and_backfill(session, a_record(), a_record(), a_record(province="MA-AGD"))
+
+    alerted = select(subject.c.alerted).where(subject.c.subject_id == call.call_id)
+    assert await session.scalar(alerted) == 3
+
+
+async def test_a_note_is_deleted_with_its_backfill_and_stays_when_that_fails(databases):
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    call, record = a_call(), a_record()
+    async with sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+        await audience_handlers.store_imported_cooperatives(imported(record), session)
+
+    async with sessions() as session:  # a process that dies before it commits
+        await backfill.backfill_alerts(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+
+    async with sessions.begin() as session:
+        assert await session.scalar(select(func.count()).select_from(audience_change)) == 1
+        assert await recipients(session, call.call_id) == set()
+        assert await backfill.backfill_alerts(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+        assert not await backfill.backfill_alerts(session)
+    await engine.dispose()
+
+
+async def test_a_second_change_during_a_backfill_is_not_lost_with_the_first_note(databases):
+    """The second change commits while a backfill works on the note of the first."""
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    call, record = a_call(), a_record(province="MA-AGD")
+    moved = record.model_copy(update={"version": 2, "province": "MA-TIZ"})
+    async with sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+        await audience_handlers.store_imported_cooperatives(imported(record), session)
+
+    async with sessions.begin() as session:
+        await backfill.backfill_alerts(session)
+        async with sessions.begin() as other:
+            await audience_handlers.store_imported_cooperatives(imported(moved), other)
+
+    async with sessions.begin() as session:
+        assert await recipients(session, call.call_id) == set()
+        await backfill_all(session)
+        assert await recipients(session, call.call_id) == {record.cooperative_id}
+    await engine.dispose()
+
+
+async def test_a_fan_out_and_an_import_at_once_miss_nobody(databases):
+    """Imports and fan-outs commit at the same time: every cooperative is alerted once.
+
+    Three backfills run beside them, as in three processes.
+    """
+    engine = make_engine(databases.fresh("notifications"), pool_size=10)
+    sessions = make_sessions(engine)
+    calls = [a_call() for _ in range(6)]
+    batches = [[a_record() for _ in range(40)] for _ in range(12)]
+
+    async def run(handler, event):
+        async with sessions.begin() as session:
+            await handler(event, session)
+
+    over = asyncio.Event()
+
+    async def backfill_until_over():
+        while True:
+            ends = over.is_set()
+            async with sessions.begin() as session:
+                found = await backfill.backfill_alerts(session)
+            if ends and not found:
+                return
+
+    backfillers = [asyncio.create_task(backfill_until_over()) for _ in range(3)]
+    await asyncio.gather(
+        *(
+            run(audience_handlers.store_imported_cooperatives, imported(*batch))
+            for batch in batches
+        ),
+        *(run(handlers.follow_call, opened(call)) for call in calls),
+    )
+    over.set()
+    await asyncio.gather(*backfillers)
+
+    async with sessions() as session:
+        alerted = await session.execute(
+            select(alert.c.subject_id, func.count()).group_by(alert.c.subject_id)
+        )
+        counted = await session.execute(select(subject.c.subject_id, subject.c.alerted))
+        assert dict(alerted.all()) == {call.call_id: 480 for call in calls}
+        assert dict(counted.all()) == {call.call_id: 480 for call in calls}
+    await engine.dispose()

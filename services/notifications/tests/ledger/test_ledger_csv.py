@@ -1,4 +1,4 @@
-"""The totals of a subject and its ledger as a file, read by spreadsheets."""
+"""The ledger of a subject as a CSV table, read in batches."""
 
 from __future__ import annotations
 
@@ -13,20 +13,7 @@ from ..builders import a_call, a_record, a_track, extended, opened
 from ..commands import consume, read_ledger
 
 
-async def test_totals_count_corrections_apart_from_first_alerts(api, tokens):
-    call = a_call()
-    await consume(api.sessions, a_record(), a_record(), opened(call), extended(call))
-
-    answer = await api.http.get(
-        f"/subjects/{call.call_id}/totals", headers=tokens.headers("operator")
-    )
-
-    totals = answer.json()
-    assert (totals["matched"], totals["alerted"]) == (2, 2)
-    assert totals["corrections"] == [{"edition": 3, "kind": "deadline_extended", "alerts": 2}]
-
-
-async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(api, tokens):
+async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_that_time(api, tokens):
     sure, unsure = a_record(), a_record(sector=None, name_fr="Coopérative, dite « Amal »")
     call = a_call(a_track(sectors=["ARGAN"]))
     await consume(api.sessions, sure, unsure, opened(call), extended(call))
@@ -48,8 +35,8 @@ async def test_the_ledger_has_one_row_per_alert_with_the_profile_of_then(api, to
         "eligible",
         "",
     )
-    (asked, _) = (row for row in rows if row["cooperative_id"] == str(unsure.cooperative_id))
-    assert (asked["name_fr"], asked["verdict"], asked["unknown_fields"]) == (
+    (incomplete, _) = (row for row in rows if row["cooperative_id"] == str(unsure.cooperative_id))
+    assert (incomplete["name_fr"], incomplete["verdict"], incomplete["unknown_fields"]) == (
         "Coopérative, dite « Amal »",
         "unknown",
         "sector",

@@ -1,17 +1,15 @@
-"""A partner as tests stand it up: its subscription, its feed, and a queue on a real broker."""
+"""A partner for tests: its subscription, its feed, and a queue on a real broker."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import uuid
 from datetime import UTC, datetime
 
 import aio_pika
 from sqlalchemy import text
 
-from devkit.forks import commands
 from devkit.pytest_plugin import PATIENCE
 from notifications.partners import handlers as partners_handlers
 from notifications.partners.gap_collector import collect_gaps
@@ -46,25 +44,21 @@ async def ledger(api, headers, slug="indh", status=200, **parameters):
     return answer.json()
 
 
-def run_cli(url, *arguments):
-    environment = {**os.environ, "TAAWON_DATABASE_URL": url, "COLUMNS": "200"}
-    return commands().run("partner", "ledger", *arguments, env=environment)
-
-
-class Served:
-    """A partner with a queue of four places on a real broker, and the processes that serve it."""
+class ServedPartner:
+    """A partner whose queue on a real broker holds four messages, and what serves it."""
 
     def __init__(self, sessions, rabbitmq, partner_queue, password):
         self.sessions, self.partner_queue, self._password = sessions, partner_queue, password
         self.broker = rabbitmq
-        self.ours = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
-        self.theirs = rabbitmq.found.amqp_url(partner_queue.username, password, PARTNER_VHOST)
+        self.service_url = rabbitmq.url_of("notifications", vhost=PARTNER_VHOST)
+        self.partner_url = rabbitmq.found.amqp_url(partner_queue.username, password, PARTNER_VHOST)
         self.caller = Principal(
             subject=uuid.uuid4(), roles=frozenset({Role.PARTNER}), partner=partner_queue.slug
         )
 
     async def deliver(self):
-        publisher = Publisher(self.ours, 10, "test")
+        """Send the feed to the queue until nothing is left to send."""
+        publisher = Publisher(self.service_url, 10, "test")
         try:
             while await feed_delivery.deliver_feed(self.sessions, publisher):
                 pass
@@ -73,7 +67,8 @@ class Served:
 
     @contextlib.asynccontextmanager
     async def collecting(self):
-        task = asyncio.create_task(collect_gaps(self.sessions, self.ours, pause=0.05))
+        """Collect what the queue drops, meanwhile."""
+        task = asyncio.create_task(collect_gaps(self.sessions, self.service_url, pause=0.05))
         try:
             yield
         finally:
@@ -91,22 +86,22 @@ class Served:
 
     async def read(self, count, *, reject=False):
         """The next messages, with the partner's own login."""
-        connection = await aio_pika.connect(self.theirs)
+        connection = await aio_pika.connect(self.partner_url)
         async with connection:
             channel = await connection.channel()
             queue = await channel.get_queue(self.partner_queue.queue, ensure=False)
-            got = []
+            received = []
             async with queue.iterator(timeout=PATIENCE) as arriving:
                 async for message in arriving:
                     await (message.reject(requeue=False) if reject else message.ack())
-                    got.append(message)
-                    if len(got) == count:
-                        return got
-        return got
+                    received.append(message)
+                    if len(received) == count:
+                        return received
+        return received
 
     async def dropped(self):
         """The next message that the queue dropped, as the collector would see it."""
-        connection = await aio_pika.connect(self.ours)
+        connection = await aio_pika.connect(self.service_url)
         async with connection:
             channel = await connection.channel()
             queue = await channel.get_queue(DROPPED, ensure=False)
@@ -119,6 +114,7 @@ class Served:
             return await gaps.request_replay(session, self.caller, first=first, last=last)
 
     async def times_of_gaps(self):
+        """Each position with a gap, and how often it was dropped."""
         async with self.sessions() as session:
             rows = await session.execute(
                 text("SELECT position, times FROM feed_gap ORDER BY position")
@@ -126,8 +122,8 @@ class Served:
             return [tuple(row) for row in rows]
 
 
-async def is_drained(served):
-    """Looked at with the passive declaration that only an administrator may do."""
+async def nothing_dropped_waits(served):
+    """Whether the queue of dropped messages is empty; only an administrator may look."""
     connection = await aio_pika.connect(served.broker.admin_url(PARTNER_VHOST))
     async with connection:
         channel = await connection.channel()

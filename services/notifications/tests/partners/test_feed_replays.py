@@ -1,4 +1,4 @@
-"""Gaps of a feed: sent again to the queue, or closed by reading the feed."""
+"""Gaps of a partner queue: replayed to the queue, or closed by reading the feed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from devkit.pytest_plugin import eventually
 from notifications.partners.domain.partner_queue import PartnerQueue, PartnerQueueState, queue_name
 from notifications.partners.usecases import gaps
-from notifications.partners.usecases.feed_delivery import record_handed_out
+from notifications.partners.usecases.delivery_records import record_page_read
 
 from ..builders import a_call, opened
-from .partners import NOW, fed, is_drained, partner, subscribed
+from .partners import NOW, fed, nothing_dropped_waits, partner, subscribed
 
 pytestmark = pytest.mark.servers
 
@@ -46,19 +46,19 @@ async def test_a_copy_that_is_dropped_again_opens_the_gap_again(served):
         await eventually(lambda: has_gap(served, 1, 2))
         await served.request_replay(1, 6)
         await served.deliver()
-        # The four old ones fell out, and two of the six copies: of those nothing is left.
-        await eventually(lambda: fell_out(served, 6))
-        await eventually(lambda: is_drained(served))
+        # The queue holds four: the older messages were dropped, then two of the six copies.
+        await eventually(lambda: were_dropped(served, 6))
+        await eventually(lambda: nothing_dropped_waits(served))
 
     assert await served.gaps() == [(1, 2, "maxlen")]
     assert await served.times_of_gaps() == [(1, 2), (2, 2), (3, 1), (4, 1), (5, 1), (6, 1)]
 
 
-async def fell_out(served, count):
+async def were_dropped(served, count):
     return len(await served.times_of_gaps()) == count and (1, 2) in await served.times_of_gaps()
 
 
-async def test_what_a_partner_refuses_is_a_gap_that_says_so(served):
+async def test_what_a_partner_rejects_is_a_gap_with_that_reason(served):
     await fed(served.sessions, opened(a_call()))
     await served.deliver()
     async with served.collecting():
@@ -68,14 +68,14 @@ async def test_what_a_partner_refuses_is_a_gap_that_says_so(served):
     assert await served.gaps() == [(1, 1, "rejected")]
 
 
-async def test_reading_the_feed_closes_a_gap_and_shows_it_there(served):
+async def test_reading_the_feed_closes_a_gap(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(6)))
     await served.deliver()
     async with served.collecting():
         await eventually(lambda: has_gap(served, 1, 2))
 
     async with served.sessions.begin() as session:
-        await record_handed_out(session, served.partner_queue.slug, 1, 6)
+        await record_page_read(session, served.partner_queue.slug, 1, 6)
 
     assert await served.gaps() == []
     assert await served.gaps(only_open=False) == [(1, 2, "maxlen")]
@@ -91,7 +91,7 @@ async def test_reading_the_feed_closes_a_gap_and_shows_it_there(served):
         ({}, 422, None),
     ],
 )
-async def test_a_wrong_request_is_refused_with_what_to_do(api, tokens, body, status, code):
+async def test_a_wrong_replay_request_is_refused(api, tokens, body, status, code):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()))
     async with api.sessions.begin() as session:
@@ -116,7 +116,7 @@ def a_ready_partner_queue(slug, delivered):
     )
 
 
-async def test_a_request_waits_for_the_one_before_and_names_what_it_sends(api, tokens):
+async def test_a_second_replay_is_refused_while_the_first_is_under_way(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()))
     async with api.sessions.begin() as session:
@@ -131,7 +131,7 @@ async def test_a_request_waits_for_the_one_before_and_names_what_it_sends(api, t
     assert (second.status_code, second.json()["code"]) == (409, "being-sent-again")
 
 
-async def test_without_a_queue_there_is_nothing_to_send_again_to(api, tokens):
+async def test_a_replay_without_a_queue_is_refused(api, tokens):
     answer = await api.http.post(
         "/partner-queue/replay", json={"first": 1}, headers=partner(tokens)
     )
@@ -142,11 +142,11 @@ async def test_without_a_queue_there_is_nothing_to_send_again_to(api, tokens):
 async def test_the_partner_queue_and_the_feed_report_what_was_dropped(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()), opened(a_call()))
-    made = a_ready_partner_queue("indh", delivered=3)
+    ready_queue = a_ready_partner_queue("indh", delivered=3)
     async with api.sessions.begin() as session:
-        session.add(made)
+        session.add(ready_queue)
         await session.flush()
-        drops = [gaps.Drop(made.queue, n, "expired", 0) for n in (1, 2, 2)]
+        drops = [gaps.Drop(ready_queue.queue, n, "expired", 0) for n in (1, 2, 2)]
         await gaps.store_gaps(session, drops)
 
     seen = (await api.http.get("/partner-queue", headers=partner(tokens))).json()

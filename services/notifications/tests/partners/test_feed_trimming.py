@@ -1,4 +1,4 @@
-"""What age takes out of a feed: the queue goes on, and a gap is shown for a while."""
+"""Feeds are trimmed by age: the queue goes on, and its gaps are kept for a while."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .partners import fed
 pytestmark = pytest.mark.servers
 
 
-async def test_a_queue_goes_on_after_entries_that_age_took_and_shows_them_as_a_gap(served):
+async def test_a_queue_goes_on_after_trimmed_entries_and_shows_them_as_a_gap(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
-    await aged(served)
+    await age_and_trim(served)
     await fed(served.sessions, opened(a_call()))
 
     await served.deliver()
@@ -27,9 +27,9 @@ async def test_a_queue_goes_on_after_entries_that_age_took_and_shows_them_as_a_g
     assert await is_up_to_date(served)
 
 
-async def test_a_queue_whose_waiting_entries_are_all_gone_waits_for_new_ones(served):
+async def test_a_queue_whose_waiting_entries_are_all_trimmed_waits_for_new_ones(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
-    await aged(served)
+    await age_and_trim(served)
 
     await served.deliver()
 
@@ -39,7 +39,7 @@ async def test_a_queue_whose_waiting_entries_are_all_gone_waits_for_new_ones(ser
 
 async def test_a_new_partner_queue_begins_with_the_oldest_entry_and_has_no_gap(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
-    await aged(served)
+    await age_and_trim(served)
     async with served.sessions.begin() as session:
         await session.execute(text("DELETE FROM partner_queue"))
         await partner_queue.request_partner_queue(session, served.caller)
@@ -51,7 +51,7 @@ async def test_a_new_partner_queue_begins_with_the_oldest_entry_and_has_no_gap(s
     assert await is_up_to_date(served)
 
 
-async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_week(served):
+async def test_deliveries_and_replays_go_with_their_entries_and_gaps_a_week_later(served):
     await fed(served.sessions, *(opened(a_call()) for _ in range(2)))
     await served.deliver()
     async with served.sessions.begin() as session:
@@ -68,29 +68,29 @@ async def test_what_is_noted_of_entries_goes_with_them_and_a_gap_is_shown_for_a_
             {"slug": served.partner_queue.slug},
         )
 
-    await aged(served, upto=1)
+    await age_and_trim(served, upto=1)
 
     assert await served.gaps() == [(1, 2, "maxlen")]
-    assert await noted(served, "feed_delivery") == [2]
-    assert await noted(served, "feed_replay") == [1, 2]
+    assert await last_positions(served, "feed_delivery") == [2]
+    assert await last_positions(served, "feed_replay") == [1, 2]
     async with served.sessions.begin() as session:
         await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
-    await aged(served, upto=1)
+    await age_and_trim(served, upto=1)
     assert await served.gaps() == [(2, 2, "maxlen")]
 
 
-async def test_gaps_of_a_feed_of_which_nothing_is_left_go_as_well(served):
+async def test_the_gaps_of_an_emptied_feed_are_deleted_too(served):
     await fed(served.sessions, opened(a_call()))
     async with served.sessions.begin() as session:
         await gaps.store_gaps(session, [gaps.Drop(served.partner_queue.queue, 1, "maxlen", 0)])
         await session.execute(text("UPDATE feed_gap SET noticed_at = now() - interval '8 days'"))
 
-    await aged(served)
+    await age_and_trim(served)
 
     assert await served.gaps() == []
 
 
-async def noted(served, table):
+async def last_positions(served, table):
     async with served.sessions() as session:
         found = await session.scalars(
             text(f"SELECT last_position FROM {table} ORDER BY last_position")
@@ -98,8 +98,8 @@ async def noted(served, table):
         return list(found)
 
 
-async def aged(served, upto=1000):
-    """What is in the feed, up to a position, goes by its age."""
+async def age_and_trim(served, upto=1000):
+    """Make the entries up to a position old, and trim the feed."""
     async with served.sessions.begin() as session:
         await session.execute(
             text(

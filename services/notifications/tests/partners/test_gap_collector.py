@@ -1,4 +1,4 @@
-"""What partners' queues drop is kept as gaps, whatever dies in between."""
+"""What partner queues drop is stored as gaps, also when the collector dies in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.data.database import make_engine, make_sessions
 
 from ..builders import a_call, opened
-from .partners import fed, is_drained
+from .partners import fed, nothing_dropped_waits
 
 pytestmark = pytest.mark.servers
 
@@ -49,7 +49,7 @@ async def test_a_collector_killed_before_it_acknowledges_counts_nothing_twice(se
     monkeypatch.setattr("notifications.partners.gap_collector.failpoints.reach", die_once)
     async with served.collecting():
         await eventually(lambda: bool(died) and is_full(served))
-        await eventually(lambda: is_drained(served))
+        await eventually(lambda: nothing_dropped_waits(served))
 
     assert died == ["gaps.between-commit-and-ack"]
     assert await served.times_of_gaps() == [(n, 1) for n in range(1, 7)]
@@ -64,13 +64,14 @@ async def test_the_collector_holds_what_was_dropped_while_the_database_is_away(s
         with capture_logs() as logs:
             async with served.collecting():
                 await eventually(lambda: times_held(logs))
-                await eventually(after(1))  # twenty looks, each a delivery if it let go
-        came = [await served.dropped() for _ in range(6)]
+                await eventually(
+                    after(1)
+                )  # twenty pauses: a redelivery each, if it returned the messages
+        dropped = [await served.dropped() for _ in range(6)]
 
     assert times_held(logs) == 1
-    assert {message.headers["x-delivery-count"] for message in came} == {
-        1
-    }  # the end of the collector
+    # They were returned once: when the collector ended.
+    assert {message.headers["x-delivery-count"] for message in dropped} == {1}
 
 
 def times_held(logs):
@@ -82,7 +83,7 @@ async def test_the_queue_of_what_was_dropped_has_no_limit_of_deliveries(served):
 
     made = await asyncio.to_thread(served.broker.management.get, path)
 
-    # Without an answer, a broker of version 4 throws away what came back 20 times.
+    # Without an explicit limit, RabbitMQ 4 drops a message that was returned 20 times.
     assert made["arguments"]["x-delivery-limit"] == 2147483647
 
 
@@ -97,7 +98,7 @@ async def test_the_queue_of_what_was_dropped_has_no_limit_of_deliveries(served):
         {"x-death": [{"queue": "q"}], "cloudEvents_sequence": "1", "cloudEvents_replay": "x"},
     ],
 )
-def test_a_message_that_names_no_position_is_no_gap(headers):
+def test_a_message_without_queue_or_position_is_no_gap(headers):
     assert gaps.Drop.read(headers) is None
 
 
@@ -109,9 +110,8 @@ def test_an_unknown_reason_is_kept_as_unknown():
     assert drop == gaps.Drop("q", 7, "unknown", 0)
 
 
-async def test_dropped_messages_that_can_not_be_fetched_are_reported_once_an_outage():
+async def test_an_outage_of_the_broker_is_logged_once():
     nowhere = "amqp://x:y@127.0.0.1:1/partners"
-
     sessions = make_sessions(make_engine("postgresql+asyncpg://"))
 
     with capture_logs() as logs:

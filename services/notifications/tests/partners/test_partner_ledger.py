@@ -1,4 +1,4 @@
-"""What a partner was sent, by which channel and when."""
+"""The ledger of a partner: what it was sent, by which channel and when."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from notifications.app import COUNTS, NAMES
 from notifications.partners.models import feed_delivery, feed_gap
 from notifications.partners.provisioner import BrokerProvisioner
 from notifications.partners.usecases import partner_queue
-from notifications.partners.usecases.feed_delivery import deliver_feed, record_handed_out
+from notifications.partners.usecases.delivery_records import record_page_read
+from notifications.partners.usecases.feed_delivery import deliver_feed
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
 
 from ..builders import a_call, an_idea, opened, published
-from .partners import NOW, fed, ledger, partner, run_cli, subscribed
+from ..commands import taawon
+from .partners import NOW, fed, ledger, partner, subscribed
 
 pytestmark = pytest.mark.servers
 
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.servers
 async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_matched(
     api, tokens
 ):
-    request = await subscribed(api, tokens)
+    subscription_id = await subscribed(api, tokens)
     call, idea = opened(a_call()), published(an_idea())
     await fed(api.sessions, call, idea)
 
@@ -36,11 +38,15 @@ async def test_each_entry_names_its_event_its_subject_and_the_subscription_that_
 
     assert (first["position"], first["event_id"]) == (1, str(call.event_id))
     assert (first["subject_id"], first["topic"]) == (str(call.call_id), call.topic)
-    assert (first["subscriptions"], first["channels"], first["gap"]) == ([request], [], None)
+    assert (first["subscriptions"], first["channels"], first["gap"]) == (
+        [subscription_id],
+        [],
+        None,
+    )
     assert second["subject_id"] == str(idea.idea_id)
 
 
-async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(api, tokens):
+async def test_each_reading_of_a_feed_page_is_counted(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, *(opened(a_call()) for _ in range(3)))
     for after in ("0", "0", "1"):
@@ -58,12 +64,12 @@ async def test_a_page_of_the_feed_is_noted_and_read_again_it_is_counted(api, tok
     assert first["first_at"] < first["last_at"]
 
 
-async def test_pages_of_every_size_leave_few_rows_and_each_entry_its_number(api, tokens):
+async def test_pages_of_every_size_leave_few_rows_and_the_right_count_for_each_entry(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, *(opened(a_call()) for _ in range(16)))
     async with api.sessions.begin() as session:
         for first, last in combinations(range(1, 18), 2):
-            await record_handed_out(session, "indh", first, last - 1)
+            await record_page_read(session, "indh", first, last - 1)
 
     entries = (await ledger(api, partner(tokens)))["items"]
 
@@ -108,7 +114,7 @@ async def test_a_ledger_is_for_its_partner_and_for_operators(api, tokens, role, 
         assert answer.status_code == status
 
 
-async def test_the_ledger_of_nobody_is_not_found(api, tokens):
+async def test_the_ledger_of_an_unknown_partner_is_not_found(api, tokens):
     await ledger(api, tokens.headers("operator"), slug="nobody", status=404)
 
 
@@ -116,7 +122,7 @@ async def test_the_table_has_one_line_per_event(api, tokens):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()))
     async with api.sessions.begin() as session:
-        await record_handed_out(session, "indh", 1, 1)
+        await record_page_read(session, "indh", 1, 1)
 
     answer = await api.http.get("/partners/indh/ledger.csv", headers=partner(tokens))
 
@@ -127,12 +133,12 @@ async def test_the_table_has_one_line_per_event(api, tokens):
     assert (second["feed_times"], second["feed_first_at"]) == ("0", "")
 
 
-async def test_the_way_of_an_event_ends_at_the_partner_queues(api, tokens):
+async def test_the_trace_of_an_event_ends_with_its_partner_deliveries(api, tokens):
     await subscribed(api, tokens)
     call = opened(a_call())
     await fed(api.sessions, call, opened(a_call()))
     async with api.sessions.begin() as session:
-        await record_handed_out(session, "indh", 1, 2)
+        await record_page_read(session, "indh", 1, 2)
 
     answer = await api.http.get(f"/trace/{call.event_id}", headers=tokens.headers("operator"))
 
@@ -207,16 +213,16 @@ async def test_a_queue_that_the_broker_lost_is_made_again_and_filled_anew(served
     assert [d.times for entry in entries for d in entry.channels] == [2, 2]
 
 
-async def test_the_command_shows_writes_and_answers_machines(served, tmp_path):
+async def test_the_command_prints_a_table_or_json_lines_or_writes_a_csv_file(served, tmp_path):
     await fed(served.sessions, opened(a_call()), published(an_idea()))
     await served.deliver()
     url = served.sessions.kw["bind"].url.render_as_string(hide_password=False)
     file, kept = tmp_path / "ledger.csv", tmp_path / "kept.csv"
-    kept.write_text("of yesterday")
+    kept.write_text("yesterday's")
 
-    shown, said, written, nobody, piped = await asyncio.gather(
+    shown, as_json, written, unknown, piped = await asyncio.gather(
         *(
-            asyncio.to_thread(run_cli, url, *arguments)
+            asyncio.to_thread(taawon, url, "partner", "ledger", *arguments)
             for arguments in (
                 [served.partner_queue.slug],
                 [served.partner_queue.slug, "--json", "--after", "1"],
@@ -228,21 +234,21 @@ async def test_the_command_shows_writes_and_answers_machines(served, tmp_path):
     )
 
     assert "funding.call.opened.v1" in shown.stdout, shown.stderr
-    (entry,) = map(json.loads, said.stdout.splitlines())
+    (entry,) = map(json.loads, as_json.stdout.splitlines())
     assert (entry["position"], entry["channels"][0]["times"]) == (2, 1)
     assert "2 events written" in written.stdout
     assert [row["amqp_times"] for row in csv.DictReader(file.read_text().splitlines())] == [
         "1",
         "1",
     ]
-    assert (nobody.returncode, nobody.stdout) == (1, "")
-    assert "check the slug" in nobody.stderr
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "check the slug" in unknown.stderr
     assert piped.stdout.startswith("\ufeffposition,")
-    assert kept.read_text() == "of yesterday"
+    assert kept.read_text() == "yesterday's"
     assert {path.name for path in tmp_path.iterdir()} == {"ledger.csv", "kept.csv"}
 
 
-async def test_without_a_broker_nothing_is_said_to_have_gone_out(served):
+async def test_without_a_broker_no_delivery_is_recorded(served):
     await fed(served.sessions, opened(a_call()))
     away = Publisher("amqp://nobody:x@127.0.0.1:1/", 1, "test")
 

@@ -1,4 +1,4 @@
-"""Partner queues on a real broker: made one by one, without a lock, and found again when lost."""
+"""Partner queues on a real broker: made one by one, without a lock, and made again when lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.servers
 
 
 class Provisioner(BrokerProvisioner):
-    """The real one; a test may let something happen before or after its own work."""
+    """The real one; a test may do something once `before` or `after` its work."""
 
     before = after = None
 
@@ -44,21 +44,21 @@ class Provisioner(BrokerProvisioner):
         await super().make(partner_queue)
         await self._happen("after", partner_queue)
 
-    async def made(self):
+    async def broker_state(self):
         await self._happen("before", None)
-        made = await super().made()
+        state = await super().broker_state()
         await self._happen("after", None)
-        return made
+        return state
 
     async def _happen(self, when, partner_queue):
-        happening = getattr(self, when)
-        if happening:
+        action = getattr(self, when)
+        if action:
             setattr(self, when, None)
-            await happening(partner_queue)
+            await action(partner_queue)
 
 
-class Fixture:
-    """A database and a broker with queues that partners asked for."""
+class PartnerQueues:
+    """The partner queues of a database and a broker, for one test."""
 
     def __init__(self, sessions, rabbitmq):
         self.sessions, self.broker = sessions, rabbitmq
@@ -67,7 +67,7 @@ class Fixture:
     def provisioner(self):
         return Provisioner(self.management, "notifications")
 
-    async def ask(self, name, password="secret"):
+    async def request(self, name, password="secret"):
         slug = f"{name}-{uuid.uuid4().hex[:8]}"
         async with self.sessions.begin() as session:
             await session.execute(partner.insert().values(slug=slug))
@@ -84,7 +84,7 @@ class Fixture:
 
     async def renew(self, slug, password):
         async with self.sessions.begin() as session:
-            # A lock that a provisioner kept would show here.
+            # A lock that a provisioner held would make this fail.
             await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             partner_queue = await session.get_one(PartnerQueue, slug, with_for_update=True)
             partner_queue.renew(broker_hash(password), at=datetime.now(UTC))
@@ -100,7 +100,8 @@ class Fixture:
         url = self.broker.found.amqp_url(user_name(slug), password, PARTNER_VHOST)
         return await aio_pika.connect(url)
 
-    async def lets_in(self, slug, password):
+    async def accepts(self, slug, password):
+        """Whether the broker lets the partner in with this password."""
         try:
             connection = await self.connect(slug, password)
         except (AMQPError, ConnectionError):
@@ -113,30 +114,30 @@ class Fixture:
             self.sessions, provisioner or self.provisioner()
         )
 
-    async def look(self, provisioner=None):
+    async def find_lost(self, provisioner=None):
         return await partner_queue.find_lost_partner_queues(
             self.sessions, provisioner or self.provisioner()
         )
 
 
 @pytest.fixture
-async def fixture(databases, rabbitmq):
+async def queues(databases, rabbitmq):
     rabbitmq.add_service_user(BrokerUser("notifications"))
     engine = make_engine(databases.fresh("notifications"))
-    fixture = Fixture(make_sessions(engine), rabbitmq)
-    await fixture.provisioner().prepare()
-    yield fixture
+    queues = PartnerQueues(make_sessions(engine), rabbitmq)
+    await queues.provisioner().prepare()
+    yield queues
     await engine.dispose()
 
 
-async def test_no_transaction_is_open_while_the_broker_works(fixture):
-    await fixture.ask("a")
-    await fixture.ask("b")
-    working = Provisioner(fixture.management, "notifications")
+async def test_no_transaction_is_open_while_the_broker_works(queues):
+    await queues.request("a")
+    await queues.request("b")
+    working = Provisioner(queues.management, "notifications")
     seen = []
 
     async def look(_):
-        async with fixture.sessions() as session:
+        async with queues.sessions() as session:
             found = await session.scalars(
                 text(
                     "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
@@ -147,108 +148,108 @@ async def test_no_transaction_is_open_while_the_broker_works(fixture):
 
     working.before = working.after = look
 
-    assert await fixture.provision(working) == 2
+    assert await queues.provision(working) == 2
     working.before = look
-    assert await fixture.look(working) == 0
+    assert await queues.find_lost(working) == 0
     assert seen == [[], [], []]
 
 
-async def test_a_partner_queue_that_the_broker_refuses_does_not_hold_up_the_others(fixture):
-    first, refused, last = [await fixture.ask(name) for name in ("a", "b", "c")]
-    queue = (await fixture.partner_queue(refused)).queue
+async def test_a_partner_queue_that_the_broker_refuses_does_not_hold_up_the_others(queues):
+    first, refused, last = [await queues.request(name) for name in ("a", "b", "c")]
+    queue = (await queues.partner_queue(refused)).queue
     path = f"queues/{PARTNER_VHOST}/{queue}"
-    await asyncio.to_thread(fixture.management.put, path, {"durable": True, "arguments": {}})
+    await asyncio.to_thread(queues.management.put, path, {"durable": True, "arguments": {}})
 
     with capture_logs() as logs:
-        assert await fixture.provision() == 2
+        assert await queues.provision() == 2
 
     (warned,) = [log for log in logs if log["log_level"] == "warning"]
     assert (warned["partner"], warned["status"]) == (refused, 400)
-    assert (await fixture.partner_queue(refused)).password_hash not in str(logs)
-    assert [await fixture.state(slug) for slug in (first, refused, last)] == [
+    assert (await queues.partner_queue(refused)).password_hash not in str(logs)
+    assert [await queues.state(slug) for slug in (first, refused, last)] == [
         PartnerQueueState.READY,
         PartnerQueueState.REQUESTED,
         PartnerQueueState.READY,
     ]
-    await asyncio.to_thread(fixture.management.delete, path)
-    assert await fixture.provision() == 1
-    assert await fixture.lets_in(refused, "secret")
+    await asyncio.to_thread(queues.management.delete, path)
+    assert await queues.provision() == 1
+    assert await queues.accepts(refused, "secret")
 
 
-async def test_credentials_that_are_renewed_while_a_partner_queue_is_made_are_made_next(fixture):
-    slug = await fixture.ask("a", "old")
-    provisioner = fixture.provisioner()
+async def test_credentials_that_are_renewed_while_a_queue_is_made_are_made_next(queues):
+    slug = await queues.request("a", "old")
+    provisioner = queues.provisioner()
 
     async def renew(partner_queue):
-        await fixture.renew(partner_queue.slug, "new")
+        await queues.renew(partner_queue.slug, "new")
 
     provisioner.after = renew
 
-    assert await fixture.provision(provisioner) == 0
-    assert await fixture.state(slug) is PartnerQueueState.REQUESTED
-    assert await fixture.provision(provisioner) == 1
-    assert await fixture.lets_in(slug, "new")
-    assert not await fixture.lets_in(slug, "old")
+    assert await queues.provision(provisioner) == 0
+    assert await queues.state(slug) is PartnerQueueState.REQUESTED
+    assert await queues.provision(provisioner) == 1
+    assert await queues.accepts(slug, "new")
+    assert not await queues.accepts(slug, "old")
 
 
-async def test_whoever_is_connected_with_the_old_password_is_put_out_by_a_new_one(fixture):
-    slug, other = await fixture.ask("a", "old"), await fixture.ask("b", "other")
-    await fixture.provision()
-    holder, neighbour = await fixture.connect(slug, "old"), await fixture.connect(other, "other")
+async def test_a_new_password_closes_connections_made_with_the_old_one(queues):
+    slug, other = await queues.request("a", "old"), await queues.request("b", "other")
+    await queues.provision()
+    holder, neighbour = await queues.connect(slug, "old"), await queues.connect(other, "other")
     closed = asyncio.Event()
     holder.close_callbacks.add(lambda *_: closed.set())
-    await fixture.renew(slug, "new")
+    await queues.renew(slug, "new")
 
-    assert await fixture.provision() == 1
+    assert await queues.provision() == 1
 
     async with asyncio.timeout(PATIENCE):
         await closed.wait()
-    assert not await fixture.lets_in(slug, "old")
-    assert await fixture.lets_in(slug, "new")
+    assert not await queues.accepts(slug, "old")
+    assert await queues.accepts(slug, "new")
     assert not neighbour.is_closed
     await neighbour.close()
 
 
-async def test_a_partner_queue_that_two_provisioners_make_at_once_becomes_ready_once(fixture):
-    slug = await fixture.ask("a")
-    provisioner, other = fixture.provisioner(), []
+async def test_a_partner_queue_that_two_provisioners_make_at_once_becomes_ready_once(queues):
+    slug = await queues.request("a")
+    provisioner, other = queues.provisioner(), []
 
     async def make_too(_):
-        other.append(await fixture.provision())
+        other.append(await queues.provision())
 
     provisioner.before = make_too
 
-    assert (await fixture.provision(provisioner), other) == (0, [1])
-    assert await fixture.state(slug) is PartnerQueueState.READY
-    assert await fixture.lets_in(slug, "secret")
+    assert (await queues.provision(provisioner), other) == (0, [1])
+    assert await queues.state(slug) is PartnerQueueState.READY
+    assert await queues.accepts(slug, "secret")
 
 
-async def test_a_password_that_a_late_provisioner_wrote_over_a_newer_one_is_made_right(fixture):
-    slug = await fixture.ask("a", "old")
-    late = fixture.provisioner()
+async def test_a_password_that_a_late_provisioner_overwrote_is_corrected(queues):
+    slug = await queues.request("a", "old")
+    late = queues.provisioner()
 
     async def be_overtaken(partner_queue):
-        await fixture.renew(partner_queue.slug, "new")
-        assert await fixture.provision() == 1
+        await queues.renew(partner_queue.slug, "new")
+        assert await queues.provision() == 1
 
     late.before = be_overtaken
-    assert await fixture.provision(late) == 0
-    assert not await fixture.lets_in(slug, "new")
-    sent = (await fixture.partner_queue(slug)).delivered_position
+    assert await queues.provision(late) == 0
+    assert not await queues.accepts(slug, "new")
+    sent = (await queues.partner_queue(slug)).delivered_position
 
-    assert (await fixture.look(), await fixture.provision()) == (1, 1)
+    assert (await queues.find_lost(), await queues.provision()) == (1, 1)
 
-    assert await fixture.lets_in(slug, "new")
-    assert (await fixture.look(), (await fixture.partner_queue(slug)).delivered_position) == (
+    assert await queues.accepts(slug, "new")
+    assert (await queues.find_lost(), (await queues.partner_queue(slug)).delivered_position) == (
         0,
         sent,
     )
 
 
-async def test_only_the_queue_that_is_gone_is_filled_anew(fixture):
-    whole, lost = await fixture.ask("a"), await fixture.ask("b")
-    await fixture.provision()
-    async with fixture.sessions.begin() as session:
+async def test_only_the_queue_that_is_gone_is_filled_anew(queues):
+    whole, lost = await queues.request("a"), await queues.request("b")
+    await queues.provision()
+    async with queues.sessions.begin() as session:
         for slug in (whole, lost):
             await session.execute(
                 text(
@@ -259,38 +260,38 @@ async def test_only_the_queue_that_is_gone_is_filled_anew(fixture):
                 {"slug": slug},
             )
         await session.execute(update(partner_queue_table).values(delivered_position=1))
-    queue = (await fixture.partner_queue(lost)).queue
-    await asyncio.to_thread(fixture.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
-    await asyncio.to_thread(fixture.management.delete_user, user_name(whole))
+    queue = (await queues.partner_queue(lost)).queue
+    await asyncio.to_thread(queues.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
+    await asyncio.to_thread(queues.management.delete_user, user_name(whole))
 
-    assert (await fixture.look(), await fixture.provision()) == (2, 2)
+    assert (await queues.find_lost(), await queues.provision()) == (2, 2)
 
-    async with fixture.sessions() as session:
+    async with queues.sessions() as session:
         columns = select(partner_queue_table.c.slug, partner_queue_table.c.delivered_position)
         assert set((await session.execute(columns)).all()) == {(whole, 1), (lost, 0)}
-    assert await fixture.lets_in(whole, "secret")
+    assert await queues.accepts(whole, "secret")
 
 
-async def test_a_partner_queue_that_was_made_anew_since_the_look_is_not_lost(fixture):
-    slug = await fixture.ask("a")
-    await fixture.provision()
-    queue = (await fixture.partner_queue(slug)).queue
-    await asyncio.to_thread(fixture.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
-    slow = fixture.provisioner()
+async def test_a_partner_queue_that_was_made_again_since_the_check_is_not_lost(queues):
+    slug = await queues.request("a")
+    await queues.provision()
+    queue = (await queues.partner_queue(slug)).queue
+    await asyncio.to_thread(queues.management.delete, f"queues/{PARTNER_VHOST}/{queue}")
+    slow = queues.provisioner()
 
     async def be_overtaken(_):
-        assert (await fixture.look(), await fixture.provision()) == (1, 1)
+        assert (await queues.find_lost(), await queues.provision()) == (1, 1)
 
     slow.after = be_overtaken
 
-    assert await fixture.look(slow) == 0
-    assert await fixture.state(slug) is PartnerQueueState.READY
+    assert await queues.find_lost(slow) == 0
+    assert await queues.state(slug) is PartnerQueueState.READY
 
 
 @contextlib.asynccontextmanager
-async def provisioning(fixture, management, sessions=None):
-    """The provisioner at work, and what it logs; it must be at work still in the end."""
-    url = fixture.sessions.kw["bind"].url.render_as_string(hide_password=False)
+async def provisioning(queues, management, sessions=None):
+    """Run the provisioner, and yield what it logs; it must still be running at the end."""
+    url = queues.sessions.kw["bind"].url.render_as_string(hide_password=False)
     settings = test_settings(
         "notifications",
         url,
@@ -298,7 +299,7 @@ async def provisioning(fixture, management, sessions=None):
         relay_poll_seconds=0.01,
     )
     with capture_logs() as logs:
-        job = jobs.provision(settings, sessions or fixture.sessions, management)
+        job = jobs.provision(settings, sessions or queues.sessions, management)
         work = asyncio.create_task(Runner(url, [job]).run())
         yield logs
         assert not work.done(), work.exception()
@@ -307,7 +308,7 @@ async def provisioning(fixture, management, sessions=None):
             await work
 
 
-async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(fixture):
+async def test_a_provisioner_survives_answers_that_are_not_http_and_logs_them(queues):
     asked = []
 
     async def answer(reader, writer):
@@ -318,7 +319,7 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(fixtu
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         management = Management(f"http://127.0.0.1:{port}", "admin", "secret")
-        async with provisioning(fixture, management) as logs:
+        async with provisioning(queues, management) as logs:
             await eventually(lambda: len(asked) > 2)
 
     assert {(log["event"], log["error"]) for log in logs} == {
@@ -326,21 +327,21 @@ async def test_a_provisioner_outlives_answers_that_are_no_http_and_says_so(fixtu
     }
 
 
-async def test_a_provisioner_whose_database_keeps_it_waiting_says_so(fixture):
-    url = fixture.sessions.kw["bind"].url
-    async with fixture.sessions.begin() as session:
+async def test_a_provisioner_logs_that_it_waits_for_its_database(queues):
+    url = queues.sessions.kw["bind"].url
+    async with queues.sessions.begin() as session:
         await session.execute(text(f"ALTER DATABASE \"{url.database}\" SET lock_timeout = '10ms'"))
     engine = make_engine(url.render_as_string(hide_password=False))
-    async with fixture.sessions.begin() as session:
+    async with queues.sessions.begin() as session:
         await session.execute(text("LOCK TABLE partner_queue"))
-        async with provisioning(fixture, fixture.management, make_sessions(engine)) as logs:
+        async with provisioning(queues, queues.management, make_sessions(engine)) as logs:
             await eventually(lambda: logs)
     await engine.dispose()
 
     assert logs[0]["event"] == "background work waits"
 
 
-async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(fixture, monkeypatch):
+async def test_a_provisioner_logs_an_unexpected_error_and_goes_on(queues, monkeypatch):
     asked = []
 
     async def fail(*_):
@@ -348,7 +349,7 @@ async def test_a_provisioner_says_what_it_did_not_expect_and_goes_on(fixture, mo
         raise ValueError("no JSON")
 
     monkeypatch.setattr("notifications.partners.jobs.partner_queue.provision_partner_queues", fail)
-    async with provisioning(fixture, fixture.management) as logs:
+    async with provisioning(queues, queues.management) as logs:
         await eventually(lambda: len(asked) > 1)
 
     assert {(log["event"], log["log_level"]) for log in logs} == {

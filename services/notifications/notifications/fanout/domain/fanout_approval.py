@@ -1,7 +1,6 @@
-"""The approval of a fan-out: while it is held nobody is alerted, or corrected.
+"""The approval of a fan-out: while it is held nobody is alerted or corrected.
 
-A person decides it; or notifications does by itself, where more would be alerted than were
-confirmed.
+A person decides; or notifications does by itself, where more would be alerted than were confirmed.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from shared.errors import Conflict
 from shared.lifecycle import refuse_unless_allowed
 
 EVERYTHING = UUID(int=0)
-"""The approval of this id is that of every fan-out."""
+"""The approval with this id concerns every fan-out."""
 
 
 class ApprovalState(StrEnum):
-    """`held`: what arrives is kept, nobody is alerted or corrected. `stopped`: nobody new ever is.
+    """`held`: what arrives is kept; nobody is alerted or corrected until it is `released`.
 
-    Whoever was alerted before a stop gets every correction: a call that was wrong is soon
-    cancelled.
+    `stopped`: nobody new is ever alerted. Whoever was alerted before still gets every correction,
+    for a call that was wrong is soon cancelled.
     """
 
     HELD = "held"
@@ -39,12 +38,13 @@ MOVES: dict[ApprovalState, set[ApprovalState]] = {
 
 
 class StopsOneOnly(Conflict):
-    """Everything can be held and released; only a single subject can be stopped for good."""
+    """Everything can be held and released, but only the fan-out of one subject can be stopped."""
 
 
 @dataclass(eq=False, kw_only=True)
 class FanoutApproval:
-    """What was decided about one fan-out, or about all. No `decided_by`: by notifications."""
+    """The last decision about one fan-out, or about all; `decided_by` is None where notifications
+    decided by itself."""
 
     subject_id: UUID
     state: ApprovalState
@@ -53,19 +53,22 @@ class FanoutApproval:
     decided_at: datetime
 
     @property
-    def is_own(self) -> bool:
-        """Whether notifications decided it by itself; what a person decided it leaves alone."""
+    def is_automatic(self) -> bool:
+        """Whether notifications decided it by itself. It never changes what a person decided."""
         return self.decided_by is None
 
     def decide(self, target: ApprovalState, *, reason: str, by: UUID | None, at: datetime) -> None:
-        """Move to another state; who, when and why are kept, the history has those before.
+        """Move to another state, and keep who decided it, when and why.
 
-        What notifications held by itself a person can hold again: the approval is that person's
-        then.
+        Raises `IllegalMove` for a move that `MOVES` lacks, and `StopsOneOnly` for a stop of
+        everything. A person may hold again what notifications held by itself: from then on it is
+        that person's decision.
         """
         if target is ApprovalState.STOPPED and self.subject_id == EVERYTHING:
             raise StopsOneOnly
-        takes_over = self.is_own and by is not None and target is self.state is ApprovalState.HELD
+        takes_over = (
+            self.is_automatic and by is not None and target is self.state is ApprovalState.HELD
+        )
         if not takes_over:
             refuse_unless_allowed(MOVES, "fan-out", self.state, target)
         self.state = target
@@ -76,7 +79,10 @@ class FanoutApproval:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about a fan-out; without `decided_by` notifications did by itself."""
+    """One decision in the history; `decided_by` is None where notifications decided by itself.
+
+    `everything`: it concerns every fan-out.
+    """
 
     everything: bool
     state: ApprovalState
@@ -85,8 +91,11 @@ class Decision:
     decided_at: datetime
 
 
-def standing(decisions: Sequence[Decision]) -> Decision | None:
-    """Of decisions in order the one that keeps back; a stop counts more than being held."""
+def decision_in_force(decisions: Sequence[Decision]) -> Decision | None:
+    """The decision that keeps the fan-out back, of all about it in their order; None: nothing does.
+
+    A stop counts more than a hold, and a hold of this fan-out more than one of everything.
+    """
     last = {decision.everything: decision for decision in decisions}
-    kept = [found for found in last.values() if found.state is not ApprovalState.RELEASED]
-    return min(kept, key=lambda d: (d.state is ApprovalState.HELD, d.everything), default=None)
+    in_force = [each for each in last.values() if each.state is not ApprovalState.RELEASED]
+    return min(in_force, key=lambda d: (d.state is ApprovalState.HELD, d.everything), default=None)

@@ -1,4 +1,4 @@
-"""A subject is what people are alerted of, of any kind; what to do follows from its state."""
+"""A subject is what people are alerted of; what has to be done follows from its state."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from shared.errors import Conflict
 from .fanout_approval import ApprovalState
 
 FIRST = 0
-"""Edition of the first alert; a correction has the version of its content."""
+"""The edition of a first alert. The edition of a correction is the version that it is about."""
 
 
 class SubjectState(StrEnum):
-    """`open`: recipients may be alerted. `over`: nobody new is. `void`: those alerted must know."""
+    """`open`: recipients may be alerted. `over`: nobody new is alerted. `void`: nobody new is
+    alerted, and everybody who was is corrected."""
 
     OPEN = "open"
     OVER = "over"
@@ -29,7 +30,7 @@ class SubjectState(StrEnum):
 
 
 class AlertKind(StrEnum):
-    """What an alert says."""
+    """What an alert says of its subject."""
 
     OPENED = "opened"
     PUBLISHED = "published"
@@ -45,24 +46,26 @@ STATE_OF: dict[str, SubjectState] = {
     "cancelled": SubjectState.VOID,
     "withdrawn": SubjectState.VOID,
 }
+"""By the state of an announcement."""
 
 
 FIRST_ALERTS: dict[str, AlertKind] = {"call": AlertKind.OPENED}
-"""What the first alert says, by kind of subject; of all others that it was published."""
+"""What a first alert says, by kind of subject; of any other kind, that it was published."""
 
 
 def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
-    """Whom each track is for. Entities that are no longer registered are alerted of nothing."""
+    """The criteria of each track. Entities that are no longer registered match none, unless the
+    track names their legal status."""
     return tuple(registered_only(track.criteria) for track in content.tracks)
 
 
 def may_concern(tracks: Sequence[Criteria], profile: Profile, *, reference_on: date) -> bool:
-    """Whether some track is for an entity of which this is known, or may be."""
+    """Whether some track is, or may be, for an entity with this profile."""
     return any(not excludes(criteria, profile, reference_on=reference_on) for criteria in tracks)
 
 
 def registered_only(criteria: Criteria) -> Criteria:
-    """The same criteria, for registered entities where they name no legal status."""
+    """The same criteria, for registered entities only where they name no legal status."""
     if criteria.legal_statuses:
         return criteria
     return criteria.model_copy(update={"legal_statuses": (LegalStatus.REGISTERED,)})
@@ -70,18 +73,20 @@ def registered_only(criteria: Criteria) -> Criteria:
 
 @dataclass(frozen=True)
 class Step:
-    """What must happen now: alert everybody who matches and has no alert, or correct."""
+    """What must happen now: alert everybody who matches and has no alert, correct those who were
+    alerted, both, or nothing."""
 
     first: AlertKind | None = None
     correction: AlertKind | None = None
 
     @property
     def is_nothing(self) -> bool:
+        """Whether nothing has to be done."""
         return self.first is None and self.correction is None
 
 
 class OfAnotherService(Conflict):
-    """Only the service that published a subject publishes it again."""
+    """Only the service that first published a subject may publish newer versions of it."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -102,10 +107,11 @@ class Subject:
     unknown: int = 0
     alerted: int = 0
     missed_matches: bool = False
-    """Cooperatives came to match after the fan-out, while it was held back."""
+    """The audience changed after the fan-out, while the subject was held back."""
 
     @classmethod
     def first_received(cls, published: Announcement) -> Subject:
+        """The subject at the first version of it that arrived, which need not be its first."""
         return cls(
             subject_id=published.announcement_id,
             service=published.service,
@@ -122,9 +128,10 @@ class Subject:
         return Announcement.model_validate(self.content)
 
     def learn(self, published: Announcement) -> None:
-        """Keep the newest content; what arrives late changes nothing, what leaps is refused.
+        """Keep the newest content; an older version that arrives late changes nothing.
 
-        So is what another service says of it.
+        Raises `OfAnotherService` for a subject that another service published, and
+        `ImplausibleVersion` for a version that is too far ahead.
         """
         if published.service != self.service:
             raise OfAnotherService
@@ -139,15 +146,17 @@ class Subject:
 
     @property
     def confirmed_audience(self) -> int | None:
-        """How many recipients were seen before publishing, if whoever published said so."""
+        """How many recipients were confirmed before publishing; None where nobody confirmed
+        them."""
         return self.announcement().confirmed_audience
 
     def may_be_alerted(self, at: datetime) -> bool:
-        """Whether anybody new may be alerted: it is open, and its deadline has not passed."""
+        """Whether anybody new may be alerted: it is open and its deadline has not passed."""
         return self.state is SubjectState.OPEN and (self.closes_at is None or self.closes_at > at)
 
     def note_alerted(self, *, at: datetime, eligible: int, unknown: int, alerted: int) -> None:
-        """Everybody concerned has an alert of this version; the counts add up over fan-outs."""
+        """Everybody concerned has an alert of this version; the counts are added to the earlier
+        ones."""
         self.notified_version = self.version
         self.fanned_out_at = self.fanned_out_at or at
         self.eligible += eligible
@@ -164,11 +173,13 @@ def decide(
 ) -> Step:
     """What the state of a subject asks for at a moment, whichever event arrived.
 
-    `notified` is the content that recipients were last alerted of. Nobody was alerted yet: if it is
-    open, everybody who matches is, else nobody. Recipients were alerted of older content: exactly
-    those are corrected; and where the criteria changed, or a moved deadline opens it anew, those
-    who match only now are alerted too while it is open. Of a fan-out that is stopped nobody new is
-    alerted; that it is held changes nothing here: the step waits.
+    `notified` is the content that recipients were last alerted of.
+
+    - Nobody was alerted yet: everybody who matches is alerted if it is open, else nobody.
+    - Recipients were alerted of older content: exactly those are corrected, unless it is over. If
+      it is open, and the criteria changed or the deadline was moved after it had passed, those who
+      match only now are alerted too.
+    - A stopped fan-out alerts nobody new. A held one changes nothing here: the step waits.
     """
     step = _step(subject, notified, at)
     return replace(step, first=None) if approval is ApprovalState.STOPPED else step
@@ -196,12 +207,13 @@ def _audience_changed(notified: Announcement, now: Announcement) -> bool:
 
 
 def _was_past(notified: Announcement, at: datetime) -> bool:
-    """Its deadline had passed, so nobody who came to match since was alerted."""
+    """The deadline that recipients know has passed, so nobody who came to match since was
+    alerted."""
     return notified.deadline is not None and notified.deadline.at <= at
 
 
 def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
-    """What to call the difference between what recipients were alerted of and what is so now."""
+    """What a correction says of the change from what recipients know to the newest content."""
     if now.state == "cancelled":
         return AlertKind.CANCELLED
     if now.state == "withdrawn":
@@ -212,15 +224,15 @@ def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
     return AlertKind.UPDATED
 
 
-UNSAID = frozenset(
+NOT_COMPARED = frozenset(
     {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
 )
+"""Fields whose changes readers are not shown; details are compared one by one."""
 
 
 def changes_between(notified: Announcement, now: Announcement) -> dict[str, tuple[object, object]]:
-    """Each field and detail that differs, with its old and new value; what readers are not alerted
-    left out."""
-    before, after = _said(notified), _said(now)
+    """Each field and detail that differs, with its old and new value, except `NOT_COMPARED`."""
+    before, after = _compared_fields(notified), _compared_fields(now)
     return {
         name: (before.get(name), after.get(name))
         for name in dict.fromkeys([*after, *before])
@@ -228,7 +240,7 @@ def changes_between(notified: Announcement, now: Announcement) -> dict[str, tupl
     }
 
 
-def _said(content: Announcement) -> dict[str, object]:
+def _compared_fields(content: Announcement) -> dict[str, object]:
     data = content.model_dump(mode="json")
     details = {each["code"]: each["value"] for each in data["details"]}
-    return {name: value for name, value in data.items() if name not in UNSAID} | details
+    return {name: value for name, value in data.items() if name not in NOT_COMPARED} | details

@@ -1,4 +1,4 @@
-"""What was decided about fan-outs, by whom and when."""
+"""Reads of decisions about fan-outs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data.database import AnyRow
 
-from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, standing
+from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, decision_in_force
 from ..models import fanout_approval, fanout_approval_decision, subject
 
 
 async def decisions_about(
     session: AsyncSession, subject_id: UUID, *, until: datetime | None = None
 ) -> tuple[Decision, ...]:
-    """Every decision about the subject, and about everything, in the order of their making."""
+    """Every decision about the subject and about everything, in their order; `until` a moment."""
     statement = select(fanout_approval_decision).where(
         fanout_approval_decision.c.subject_id.in_([subject_id, EVERYTHING])
     )
@@ -37,7 +37,8 @@ async def decisions_about(
 
 
 async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:
-    """What is held or stopped now, the newest decision first, with its subject where it arrived."""
+    """Fan-outs that are held or stopped now, the newest decision first, with the subject if it has
+    arrived."""
     rows = await session.execute(
         select(fanout_approval, subject.c.kind, subject.c.content, subject.c.alerted)
         .outerjoin(subject, subject.c.subject_id == fanout_approval.c.subject_id)
@@ -49,5 +50,5 @@ async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:
 
 
 async def held_back_by(session: AsyncSession, subject_id: UUID) -> Decision | None:
-    """What keeps the fan-out of a subject back now."""
-    return standing(await decisions_about(session, subject_id))
+    """The decision that keeps the fan-out of a subject back now; None: nothing does."""
+    return decision_in_force(await decisions_about(session, subject_id))

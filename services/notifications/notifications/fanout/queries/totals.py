@@ -1,4 +1,7 @@
-"""Subjects, and who was alerted of each: counts and recipients."""
+"""Subjects, and who was alerted of each: counts and recipients.
+
+`within` narrows every count to cooperatives that are in these provinces today.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from notifications.audience.territory import Within, lies_within
 from shared.errors import NotFound
 from shared.kernel.data.database import AnyRow
 
-from ..domain.subjects import Subject
+from ..domain.subjects import FIRST, Subject
 from ..models import alert, subject
 
 
 class NoSuchSubject(NotFound):
-    """No idea or call of this id has been published here yet."""
+    """No idea, call or announcement of this id has arrived yet."""
 
 
 async def audience_totals(session: AsyncSession) -> AnyRow:
-    """How many cooperatives and members notifications knows of."""
+    """How many cooperatives the audience has, how many members they have, and its last change."""
     found = await session.execute(
         select(
             func.count().label("cooperatives"),
@@ -34,14 +37,15 @@ async def audience_totals(session: AsyncSession) -> AnyRow:
 
 
 async def get_subject(session: AsyncSession, subject_id: UUID) -> Subject:
+    """The subject of this id; raises `NoSuchSubject` where none has arrived."""
     found = await session.get(Subject, subject_id)
     if found is None:
-        raise NoSuchSubject(f"no idea or call {subject_id} has been published here yet")
+        raise NoSuchSubject(f"no idea, call or announcement {subject_id} has arrived yet")
     return found
 
 
 async def list_subjects(session: AsyncSession, *, limit: int) -> Sequence[Subject]:
-    """Subjects, those alerted last first."""
+    """Subjects, the last fanned out first; those that were not fanned out come last."""
     found = await session.scalars(
         select(Subject).order_by(subject.c.fanned_out_at.desc().nulls_last()).limit(limit)
     )
@@ -51,7 +55,7 @@ async def list_subjects(session: AsyncSession, *, limit: int) -> Sequence[Subjec
 def _first_alerts(subject_id: UUID, within: Within) -> tuple[ColumnElement[bool], ...]:
     return (
         alert.c.subject_id == subject_id,
-        alert.c.edition == 0,
+        alert.c.edition == FIRST,
         lies_within(within, alert.c.cooperative_id),
     )
 
@@ -59,7 +63,8 @@ def _first_alerts(subject_id: UUID, within: Within) -> tuple[ColumnElement[bool]
 async def totals_by(
     session: AsyncSession, subject_id: UUID, column: str, *, within: Within = None
 ) -> list[tuple[str | None, int, int]]:
-    """First alerts of a subject by a profile field as it was then: (value, eligible, unknown)."""
+    """First alerts of a subject by a field of the profile at that time: (value, eligible,
+    unknown)."""
     value = audience_history.c[column]
     rows = await session.execute(
         select(
@@ -87,7 +92,7 @@ async def recipients(
     limit: int,
     within: Within = None,
 ) -> list[AnyRow]:
-    """Who has the first alert of a subject, by cooperative id, with the verdict."""
+    """Who has the first alert of a subject, in the order of cooperative ids, with the masks."""
     statement = select(
         alert.c.cooperative_id, alert.c.eligible_tracks, alert.c.unknown_tracks, alert.c.seq
     ).where(*_first_alerts(subject_id, within))
@@ -98,7 +103,7 @@ async def recipients(
 
 
 async def repeated_alerts(session: AsyncSession, subject_id: UUID, *, within: Within = None) -> int:
-    """Recipients with more than one first alert of a subject; the key makes this 0."""
+    """How many recipients have more than one first alert of a subject; the key keeps this at 0."""
     repeated = (
         select(alert.c.cooperative_id)
         .where(*_first_alerts(subject_id, within))
@@ -112,12 +117,12 @@ async def repeated_alerts(session: AsyncSession, subject_id: UUID, *, within: Wi
 async def corrections_of(
     session: AsyncSession, subject_id: UUID, *, within: Within = None
 ) -> list[AnyRow]:
-    """What those alerted before were alerted afterwards: (edition, kind, alerts), in order."""
+    """The corrections of a subject: (edition, kind, alerts), in order."""
     rows = await session.execute(
         select(alert.c.edition, alert.c.kind, func.count().label("alerts"))
         .where(
             alert.c.subject_id == subject_id,
-            alert.c.edition != 0,
+            alert.c.edition != FIRST,
             lies_within(within, alert.c.cooperative_id),
         )
         .group_by(alert.c.edition, alert.c.kind)

@@ -1,6 +1,6 @@
-"""Alerts: one statement writes every alert of a subject, each with its reasons.
+"""Alerts: one statement writes every alert of a subject, each with the tracks that it is for.
 
-Whoever writes alerts holds the audience lock (`AUDIENCE_LOCK`).
+Whoever calls these functions holds the audience lock (`AUDIENCE_LOCK`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from .matching import Condition, match, match_each, tracks_of
 
 @dataclass(frozen=True)
 class Counts:
-    """How many alerts a statement wrote, by verdict."""
+    """How many first alerts a statement wrote, by verdict."""
 
     eligible: int = 0
     unknown: int = 0
 
     @property
     def alerted(self) -> int:
+        """How many alerts there are, whatever the verdict."""
         return self.eligible + self.unknown
 
 
@@ -42,14 +43,15 @@ async def insert_alerts(
     at: datetime | None = None,
     only: Sequence[UUID] | None = None,
 ) -> Counts:
-    """Give everybody who matches, and has none, the first alert; `only` narrows it to some.
+    """Write the first alert of everybody who matches and has none; how many, by verdict.
 
-    `at` is the moment that the alerts bear: that of the statement, unless one is given.
+    `only` narrows it to some cooperatives. `at` dates the alerts; without it they bear the moment
+    of the statement.
     """
     concerned = [] if only is None else [audience.c.cooperative_id == func.any(list(only))]
-    rows = first_alerts(subject, kind, at, concerned)
+    rows = _first_alerts(subject, kind, at, concerned)
     if only is not None:
-        # In one order, so that two backfills of the same cooperatives never wait in a circle.
+        # In one order, so that two backfills of the same cooperatives never deadlock.
         rows = rows.order_by("cooperative_id")
     inserted = (
         insert(alert)
@@ -82,10 +84,10 @@ _COLUMNS = [
 ]
 
 
-def first_alerts(
+def _first_alerts(
     subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
 ) -> Select[Any]:
-    """One row per cooperative that some track may be for, with the tracks and what is unknown."""
+    """One row per cooperative that some track may be for, with the masks of tracks and fields."""
     found = match(tracks_of(subject), audience.c.cooperative_id, audience.c.version, when=concerned)
     return select(
         literal(subject.subject_id),
@@ -101,25 +103,27 @@ def first_alerts(
     )
 
 
-async def correct(session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime) -> int:
-    """Alert exactly those who were alerted of older content; how many.
+async def insert_corrections(
+    session: AsyncSession, subject: Subject, kind: AlertKind, *, at: datetime
+) -> int:
+    """Write a correction for exactly those who were alerted of older content; how many.
 
-    A correction says of its own content, and of the profile of its moment, which tracks are for the
-    reader: none, where nothing is any more.
+    Its masks say which tracks of the newer content are for the present profile of the recipient:
+    none, where the recipient does not match any more.
     """
-    rows = corrections(subject, kind, at)
     result = await session.execute(
-        insert(alert).from_select(_COLUMNS, rows).on_conflict_do_nothing()
+        insert(alert)
+        .from_select(_COLUMNS, _corrections(subject, kind, at))
+        .on_conflict_do_nothing()
     )
     return int(result.rowcount)  # type: ignore[attr-defined]  # a cursor result, being an insert
 
 
-def corrections(subject: Subject, kind: AlertKind, at: datetime) -> Select[Any]:
-    """One row per cooperative whose last alert of the subject is of older content.
+def _corrections(subject: Subject, kind: AlertKind, at: datetime) -> Select[Any]:
+    """One row per recipient whose last alert is of older content, with the masks of the newest.
 
-    Each is looked up in the audience by its key. The statistics of `alert` know nothing of a
-    subject that was fanned out a moment ago, so whatever they say of it may decide about no join
-    of two large parts.
+    Each is looked up in the audience by its key: the statistics of `alert` know nothing of a
+    subject that was fanned out a moment ago, and must not decide how two large parts are joined.
     """
     last = (
         select(alert.c.cooperative_id, alert.c.subject_version, alert.c.audience_version)

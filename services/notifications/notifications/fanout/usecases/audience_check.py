@@ -1,4 +1,4 @@
-"""Comparing a first fan-out with the audience that was confirmed, and holding it back by itself."""
+"""Compare a first fan-out with the audience that was confirmed, and hold it where it is larger."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from .matching import tracks_of
 log = structlog.get_logger()
 
 FITS = "as many match now as may be alerted"
+"""The reason of a release that notifications decides by itself."""
 
 
 def rule_of(session: AsyncSession) -> AudienceCheckRule:
-    """The rule of this process's settings."""
+    """The rule by the settings that the session carries; the default rule where it carries none."""
     found = settings_of(session)
     if found is None:
         return AudienceCheckRule()
@@ -42,18 +43,18 @@ def rule_of(session: AsyncSession) -> AudienceCheckRule:
 async def check_audience(
     session: AsyncSession, subject: Subject, found: FanoutApproval | None, *, at: datetime
 ) -> FanoutApproval | None:
-    """Hold the first fan-out where it would reach more than was confirmed; its approval then.
+    """Hold the first fan-out where it would reach more than were confirmed; return its approval.
 
-    It follows from the newest content and the audience of this moment, so events may come in any
-    order and twice: what notifications held by itself it releases where newer content fits. What a
-    person decided stands, and a release is a confirmation. The caller holds the audience lock,
-    under which every approval is decided, and passes the approval that it `found`.
+    The decision follows from the newest content and the present audience alone, so events may come
+    in any order and twice: what notifications held by itself, it releases where newer content fits.
+    What a person decided stands, and a person's release confirms the audience. The caller holds the
+    audience lock, under which every approval is decided, and passes the approval that it `found`.
     """
-    if found is not None and not found.is_own:
+    if found is not None and not found.is_automatic:
         return found
     rule = rule_of(session)
     objection = None
-    if rule.is_asked(subject.confirmed_audience):
+    if rule.applies(subject.confirmed_audience):
         matched = await _count_matches(session, subject)
         objection = rule.objection(subject.confirmed_audience, matched)
     if objection is not None:
@@ -119,7 +120,7 @@ async def _decide(
 
 
 async def record_decision(session: AsyncSession, approval: FanoutApproval) -> None:
-    """Add what was just decided to the history of approvals."""
+    """Add the present state of an approval to the history of decisions."""
     await session.flush()
     await session.execute(
         insert(fanout_approval_decision).values(

@@ -1,4 +1,4 @@
-"""Backfill: alerts for recipients who match an open subject only since the audience changed."""
+"""Backfill: first alerts for those who match an open subject only since the audience changed."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from .subject_conditions import is_held_back, still_open
 log = structlog.get_logger()
 
 CHANGES_AT_ONCE = 20
-"""Most notes that are worked on in one transaction; one is of up to a batch of cooperatives."""
-FEW = 100
-"""Up to so many changed cooperatives are held against each open subject before it is matched: most
-changes concern few subjects, and a statement for each of the others costs more than the look."""
+"""Most notes that one transaction works on; a note names the cooperatives of up to one batch."""
+MOST_PREFILTERED = 100
+"""Up to so many changed cooperatives are compared with each open subject in Python first: most
+changes concern few subjects, and a statement for each other subject costs more than that."""
 
 
 async def backfill_alerts(session: AsyncSession) -> bool:
-    """Alert those whom noted changes made match an open subject; whether anything was noted.
+    """Alert those who match an open subject since a noted change; whether anything was noted.
 
-    Notes go with the transaction that alerts. Several may do this at once: each takes notes of its
-    own. Nobody is missed by a fan-out at the same time: a note is seen once its change is
-    committed, and the lock is asked for after that. So a fan-out that did not see the change has
-    the lock, is waited for, and its subject is seen here.
+    The transaction that alerts deletes the notes. Several processes may do this at once: each takes
+    notes of its own. No cooperative is missed when a fan-out runs at the same time: a note is
+    visible once its change is committed, and the lock is taken after that. So a fan-out that could
+    not see the change still holds the lock; this waits for it and then sees its subject.
     """
     notes = (
         select(audience_change.c.seq)
@@ -61,15 +61,15 @@ async def backfill_alerts(session: AsyncSession) -> bool:
     await wait_for_lock(session, AUDIENCE_LOCK, shared=True)
     alerted = await backfill_matches(session, list(changed))
     failpoints.reach("audience.backfill.before-commit")
-    log.info("audience matched", cooperatives=len(changed), alerted=alerted)
+    log.info("backfill completed", cooperatives=len(changed), alerted=alerted)
     return True
 
 
 async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> int:
-    """Match changed cooperatives against open subjects alerted of before; how many alerts.
+    """Match changed cooperatives against open subjects that were fanned out; how many alerts.
 
-    The caller has taken the shared audience lock after the changes were committed, so every fan-out
-    has either committed, and its subject is seen here, or will see the changed rows itself.
+    The caller has taken the shared audience lock after the changes were committed: every fan-out
+    has either committed, so this sees its subject, or will see the changed rows itself.
     """
     table = subject_table.c
     found = await session.scalars(
@@ -77,19 +77,20 @@ async def backfill_matches(session: AsyncSession, changed: Sequence[UUID]) -> in
         .where(table.notified_version.is_not(None), still_open(), ~is_held_back())
         .order_by(table.subject_id)
     )
-    await _note_missed(session)
-    few = await _profiles_of(session, changed) if len(changed) <= FEW else None
+    await _note_missed_matches(session)
+    profiles = await _profiles_of(session, changed) if len(changed) <= MOST_PREFILTERED else None
     alerted = 0
     for subject in found:
         await asyncio.sleep(0)  # requests and consumers of this process go on between subjects
-        only = changed if few is None else _whom(subject, few)
+        only = changed if profiles is None else _possibly_concerned(subject, profiles)
         if only:
             alerted += await backfill_subject(session, subject, only=only)
     return alerted
 
 
 async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[UUID, Profile]:
-    """What is known of them now. Who changes once more meanwhile is noted once more."""
+    """The profiles of these cooperatives now. A change that comes meanwhile has a note of its
+    own."""
     names = [name for name, _ in PROFILE_COLUMNS]
     rows = await session.execute(
         select(audience.c.cooperative_id, *(audience.c[name] for name in names)).where(
@@ -102,29 +103,32 @@ async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[U
     }
 
 
-def _whom(subject: Subject, profile: dict[UUID, Profile]) -> list[UUID]:
-    """Those whom the subject may concern; the statement that inserts the alerts decides."""
+def _possibly_concerned(subject: Subject, profiles: dict[UUID, Profile]) -> list[UUID]:
+    """Those that some track may be for; the statement that inserts the alerts decides."""
     tracks = audience_tracks(subject.announcement())
     return [
         cooperative_id
-        for cooperative_id, known in profile.items()
-        if may_concern(tracks, known, reference_on=subject.reference_on)
+        for cooperative_id, profile in profiles.items()
+        if may_concern(tracks, profile, reference_on=subject.reference_on)
     ]
 
 
 async def backfill_subject(
     session: AsyncSession, subject: Subject, *, only: Sequence[UUID] | None = None
 ) -> int:
-    """Give the first alert of a subject to those who match only now; how many."""
+    """Write the first alerts of those who match the subject only now; how many.
+
+    `only` narrows them to some cooperatives.
+    """
     counts = await insert_alerts(session, subject, subject.first_kind(), only=only)
     if counts.alerted:
         await _add_counts(session, subject.subject_id, counts)
-        metrics.backfilled(session, subject.kind, counts.eligible, counts.unknown)
+        metrics.count_backfilled(session, subject.kind, counts.eligible, counts.unknown)
     return counts.alerted
 
 
-async def _note_missed(session: AsyncSession) -> None:
-    """What is held back has to be matched again once it is released."""
+async def _note_missed_matches(session: AsyncSession) -> None:
+    """Mark subjects that are held back: they must be matched again once they are released."""
     table = subject_table.c
     held = (
         select(table.subject_id)
@@ -143,7 +147,7 @@ async def _note_missed(session: AsyncSession) -> None:
 
 
 async def _add_counts(session: AsyncSession, subject_id: UUID, counts: Counts) -> None:
-    """Add in the database: several may count at the same time."""
+    """Add the counts in the database: several processes may add to one subject at a time."""
     table = subject_table.c
     await session.execute(
         update(subject_table)

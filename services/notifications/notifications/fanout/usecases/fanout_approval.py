@@ -1,4 +1,4 @@
-"""The approval of a fan-out: holding, releasing, stopping it; and how many were alerted."""
+"""An operator's decisions about fan-outs, and what a release sets going."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ async def decide_approval(
     *,
     reason: str,
 ) -> FanoutApproval:
-    """Hold, release or stop. Operators only.
+    """Hold, release or stop one fan-out, or all (`EVERYTHING`). Operators only.
 
-    It takes the lock of fan-outs: one that runs is waited for, and none begins beside it. The
-    release of one subject does, in the same transaction, whatever its newest content asks for;
-    after a release of everything one subject after the other does (`fan_out_waiting`).
+    It takes the lock of fan-outs: it waits for one that is running, and none begins meanwhile. The
+    release of one subject applies, in the same transaction, whatever its newest content asks for.
+    After the release of everything a job does so for one subject after the other
+    (`fan_out_waiting`). A move that the table `MOVES` lacks, and the release of what was never
+    held, raise `IllegalMove`; stopping everything raises `StopsOneOnly`.
     """
     caller.require(Role.OPERATOR)
     await wait_for_lock(session, AUDIENCE_LOCK)
@@ -45,7 +47,7 @@ async def decide_approval(
     found = await session.get(FanoutApproval, subject_id, with_for_update=True)
     before = {"state": found.state.value} if found else None
     if found is None:
-        found = _first(subject_id, target, reason=reason, by=caller.subject, at=now)
+        found = _first_decision(subject_id, target, reason=reason, by=caller.subject, at=now)
         session.add(found)
     else:
         found.decide(target, reason=reason, by=caller.subject, at=now)
@@ -59,14 +61,15 @@ async def decide_approval(
     )
     await record_decision(session, found)
     if target is ApprovalState.RELEASED:
-        await _go_on(session, subject_id)
+        await _resume(session, subject_id)
     return found
 
 
-def _first(
+def _first_decision(
     subject_id: UUID, target: ApprovalState, *, reason: str, by: UUID, at: datetime
 ) -> FanoutApproval:
-    """It may be held before its subject arrives; a release of nothing is refused."""
+    """A fan-out may be held or stopped before its subject arrives; a release of nothing is
+    refused."""
     if target is ApprovalState.RELEASED:
         raise IllegalMove("nothing is held")
     if target is ApprovalState.STOPPED and subject_id == EVERYTHING:
@@ -76,7 +79,7 @@ def _first(
     )
 
 
-async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
+async def _resume(session: AsyncSession, subject_id: UUID) -> None:
     if subject_id == EVERYTHING:
         await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
     else:
@@ -84,10 +87,10 @@ async def _go_on(session: AsyncSession, subject_id: UUID) -> None:
 
 
 async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:
-    """Fan out one subject that waits though nothing holds it; False where there is none.
+    """Fan out one subject that waits though nothing holds it back; False where there is none.
 
-    After everything was released many may wait: each has a transaction of its own. The
-    caller comes again until there is none.
+    After a release of everything many may wait: the caller repeats this, in a transaction for each
+    subject, until there is none. `subject_id` narrows it to one subject.
     """
     waiting = select(Subject).where(_waits()).order_by(subject_table.c.subject_id).limit(1)
     if subject_id is not None:
@@ -99,9 +102,9 @@ async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None)
     found = (await session.execute(again)).first()
     if found is None:
         return False
-    subject, is_stopped = found
+    subject, is_kept_back = found
     await apply_subject_state(session, subject)
-    if subject.missed_matches and not is_stopped:
+    if subject.missed_matches and not is_kept_back:
         if subject.may_be_alerted(await moment(session)):
             await backfill_subject(session, subject)
         subject.missed_matches = False
@@ -110,9 +113,8 @@ async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None)
 
 
 def _waits() -> ColumnElement[bool]:
-    """No alert yet, alerts of older content, or matches missed while held; and free to go on.
-
-    A stop keeps back those who are new, and no correction.
+    """The subject has no alerts yet, alerts of older content, or matches missed while it was held,
+    and nothing holds it back. A stop keeps back first alerts, but no correction.
     """
     table = subject_table.c
     is_new = and_(table.notified_version.is_(None), still_open(), ~is_held_back())
@@ -126,7 +128,8 @@ def _waits() -> ColumnElement[bool]:
 
 
 async def count_alerted(session: AsyncSession, subject_id: UUID) -> int:
-    """How many cooperatives have an alert of this subject; how many alerts, for everything."""
+    """How many cooperatives have an alert of this subject; of `EVERYTHING`, how many first alerts
+    there are."""
     if subject_id == EVERYTHING:
         alerted = select(func.sum(subject_table.c.alerted))
     else:

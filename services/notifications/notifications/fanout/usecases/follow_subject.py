@@ -1,9 +1,9 @@
-"""Fan-out: one transaction alerts every matching cooperative, and says why in each alert.
+"""Fan-out: one transaction alerts every matching cooperative, and notes in each alert why.
 
-The way of an event to its alerts: lock → remember → decide → gate → apply. *Decide* is pure
-(`domain.subjects.decide`): what the subject's state asks for. The *gate* asks whether it may happen
-now: the approvals, and the audience that was confirmed. *Apply* writes the alerts, the corrections
-and the event that says so.
+The steps from an event to its alerts: lock → remember → decide → gate → apply. *Decide* is pure
+(`domain.subjects.decide`): what the state of the subject asks for. The *gate* checks whether that
+may happen now: the approvals, and the audience that was confirmed. *Apply* writes the alerts, the
+corrections and the event that counts them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from ..domain.subjects import Step, Subject, decide
 from ..models import fanout_approval, subject_history
 from ..models import subject as subject_table
-from .alerts import Counts, correct, insert_alerts
+from .alerts import Counts, insert_alerts, insert_corrections
 from .audience_check import check_audience
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ async def follow_subject(session: AsyncSession, published: Announcement) -> None
     """
     await wait_for_lock(session, AUDIENCE_LOCK)
     subject = await _remember(session, published) or Subject.first_received(published)
-    # Written once, with what it came to: nothing here reads it back.
+    # One statement writes the subject, with its counts: nothing before that reads it back.
     with session.no_autoflush:
         subject.learn(published)
         await apply_subject_state(session, subject)
@@ -49,7 +49,7 @@ async def follow_subject(session: AsyncSession, published: Announcement) -> None
 
 
 async def apply_subject_state(session: AsyncSession, subject: Subject) -> None:
-    """Decide, pass the gate, apply. The caller holds the audience lock alone."""
+    """Decide, pass the gate, apply. The caller holds the audience lock exclusively."""
     history = await _history(session, subject)
     approval = history.approval.state if history.approval else None
     step = decide(subject, history.notified, approval, at=history.at)
@@ -61,8 +61,8 @@ async def apply_subject_state(session: AsyncSession, subject: Subject) -> None:
 class _History:
     """What a step depends on besides its subject.
 
-    The moment, the content that recipients were last alerted of, the approval of this fan-out and
-    that of every fan-out.
+    The moment, the content that recipients were last alerted of, the approval of this fan-out, and
+    the approval of all fan-outs.
     """
 
     at: datetime
@@ -72,7 +72,7 @@ class _History:
 
 
 async def _history(session: AsyncSession, subject: Subject) -> _History:
-    """All of it in one statement."""
+    """Read all of it in one statement."""
     clock = select(func.clock_timestamp().label("at")).subquery()
     notified = (
         select(subject_history.c.content)
@@ -100,9 +100,9 @@ async def _history(session: AsyncSession, subject: Subject) -> _History:
 
 
 async def _gate(session: AsyncSession, subject: Subject, step: Step, history: _History) -> bool:
-    """Whether the step may happen now: neither this fan-out nor every fan-out is held.
+    """Whether the step may happen now: neither this fan-out nor all fan-outs are held.
 
-    A first fan-out that would reach more than were confirmed is held by the check.
+    The check of the audience holds a first fan-out that would reach more than were confirmed.
     """
     approval = history.approval
     if step.first is not None and subject.notified_version is None:
@@ -122,16 +122,17 @@ async def _apply(session: AsyncSession, subject: Subject, step: Step, *, at: dat
     with metrics.fanning_out(session, subject.kind) as tally:
         corrected = 0
         if step.correction is not None:
-            corrected = await correct(session, subject, step.correction, at=at)
+            corrected = await insert_corrections(session, subject, step.correction, at=at)
         counts = Counts()
         if step.first is not None:
             counts = await insert_alerts(session, subject, step.first, at=at)
-        tally.is_done(counts.eligible, counts.unknown, corrected)
+        tally.set_counts(counts.eligible, counts.unknown, corrected)
         _complete(session, subject, counts, corrected, at=at)
 
 
 async def _remember(session: AsyncSession, published: Announcement) -> Subject | None:
-    """Keep this version, for alerts point at theirs; and find the subject, locked."""
+    """Keep this version, which alerts refer to, and find the subject, locked; None for a new
+    one."""
     kept = (
         insert(subject_history)
         .values(
@@ -161,12 +162,15 @@ def _complete(
         at=at, eligible=counts.eligible, unknown=counts.unknown, alerted=counts.alerted
     )
     log.info(
-        "fan-out completed", subject_id=str(subject.subject_id), new=counts.alerted, old=corrected
+        "fan-out completed",
+        subject_id=str(subject.subject_id),
+        first_alerts=counts.alerted,
+        corrections=corrected,
     )
-    outbox.add(session, _completed(subject, counts, corrected))
+    outbox.add(session, _completed_event(subject, counts, corrected))
 
 
-def _completed(subject: Subject, counts: Counts, corrected: int) -> FanoutCompleted:
+def _completed_event(subject: Subject, counts: Counts, corrected: int) -> FanoutCompleted:
     return FanoutCompleted(
         aggregate_version=subject.version,
         subject_id=subject.subject_id,

@@ -1,4 +1,4 @@
-"""Matching: the criteria of a subject over the audience, as rows of one statement."""
+"""Matching: the criteria of a subject, evaluated on the whole audience in one statement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Condition = ColumnElement[bool]
 
 
 def tracks_of(subject: Subject) -> list[TrackSql]:
-    """Whom each track is for, over the audience."""
+    """The criteria of each track of the newest content, compiled to SQL on the audience."""
     return [
         compile_track(criteria, audience, subject.reference_on)
         for criteria in audience_tracks(subject.announcement())
@@ -40,9 +40,10 @@ def tracks_of(subject: Subject) -> list[TrackSql]:
 
 @dataclass(frozen=True)
 class Matching:
-    """Those whom some track may be for: `rows` has the columns asked for.
+    """The cooperatives that some track is, or may be, for.
 
-    Bit n of `eligible` and `unknown` is track n; `fields` names the unknown fields of its tracks.
+    `rows` has the columns asked for. Bit n of `eligible` and of `unknown` stands for track n;
+    `fields` is the mask of the fields whose absence leaves some track unknown.
     """
 
     rows: Subquery
@@ -57,8 +58,11 @@ def match(
     when: Sequence[Condition] = (),
     first: int | None = None,
 ) -> Matching:
-    """The tracks over the audience; `when` narrows it, and only so many `first` ones are found."""
-    # The only track is for everybody who is found.
+    """Evaluate the tracks on the audience.
+
+    `when` narrows the audience; `first` limits the rows, in the order of cooperative ids.
+    """
+    # Where there is one track only, it may be for every row that is found.
     masks = [tracks[0].unknown] if len(tracks) == 1 else [_mask(track) for track in tracks]
     chosen = select(*columns, *_named(masks)).where(or_(*(track.possible for track in tracks)))
     chosen = chosen.where(*when)
@@ -70,9 +74,9 @@ def match(
 def match_each(
     tracks: Sequence[TrackSql], recipients: Join, *columns: ColumnElement[Any]
 ) -> Matching:
-    """The tracks over rows joined with the audience, one row for each, whomever a track is for.
+    """Evaluate the tracks on rows that are joined with the audience: one row for each of them.
 
-    No track is for those whom the audience does not have.
+    No track is for a row that has no match in the audience.
     """
     is_known = audience.c.cooperative_id.is_not(None)
     masks = [_mask(track, is_known) for track in tracks]
@@ -80,7 +84,8 @@ def match_each(
 
 
 def _matching(chosen: Select[Any], count: int) -> Matching:
-    # "OFFSET 0" is a fence: each mask is worked out once, not once for everybody who reads it.
+    # "OFFSET 0" keeps PostgreSQL from inlining the subquery: each mask is computed once, not once
+    # for each expression that reads it.
     rows = chosen.offset(literal_column("0")).subquery("matching")
     eligible: ColumnElement[int] = literal_column("0", Integer)
     unknown: ColumnElement[int] = literal_column("0", Integer)
@@ -95,7 +100,7 @@ def _matching(chosen: Select[Any], count: int) -> Matching:
 
 
 def _mask(track: TrackSql, *when: Condition) -> ColumnElement[int]:
-    """The unknown fields of a track, none for eligible; -1 where the track is not for them."""
+    """The mask of a track's unknown fields: 0 where eligible, -1 where the track excludes the row."""
     return case((and_(*when, track.possible), track.unknown), else_=-1)
 
 

@@ -1,4 +1,4 @@
-"""Counting an audience before anything is published, with the statement that would match it."""
+"""Count an audience before anything is published, by the conditions that a fan-out would use."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from ..domain.subjects import registered_only
 
 
 class GroupCount(BaseModel):
+    """How many of a region or a sector would be alerted, by verdict."""
+
     code: str | None = Field(description="Code of the region or sector; null where unknown.")
     label: str | None
     eligible: int
@@ -30,7 +32,7 @@ class GroupCount(BaseModel):
 
 @dataclass(frozen=True)
 class Preview:
-    """How many would be alerted, by verdict, region and sector."""
+    """How many cooperatives would be alerted, by verdict, region and sector."""
 
     eligible: int
     unknown: int
@@ -44,7 +46,10 @@ async def preview_audience(
     reference_on: date,
     language: str = "fr",
 ) -> Preview:
-    """The same conditions as a fan-out, counted and not written. Unknown codes are refused."""
+    """Count whom the tracks match now, and write nothing.
+
+    Ages count on `reference_on`. Unknown codes of criteria are refused (`Invalid`), all at once.
+    """
     problems = [
         problem
         for number, criteria in enumerate(tracks)

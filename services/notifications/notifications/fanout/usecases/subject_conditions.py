@@ -1,4 +1,4 @@
-"""Conditions on a subject, in SQL: may new recipients be alerted, and is its fan-out held."""
+"""Conditions on a subject, in SQL: whether it is open, and whether an approval holds it back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..models import subject as subject_table
 
 
 def still_open() -> ColumnElement[bool]:
-    """New recipients may be alerted: the subject is open, and its deadline has not passed."""
+    """New recipients may be alerted: the subject is open and its deadline has not passed."""
     table = subject_table.c
     return and_(
         table.state == SubjectState.OPEN,
@@ -20,7 +20,8 @@ def still_open() -> ColumnElement[bool]:
 
 
 def is_held_back(*states: ApprovalState) -> ColumnElement[bool]:
-    """The subject, or everything, is held or stopped; or in one of these states."""
+    """The approval of the subject, or of everything, is in one of `states`: held or stopped, where
+    none is given."""
     return exists().where(
         fanout_approval.c.subject_id.in_([subject_table.c.subject_id, EVERYTHING]),
         fanout_approval.c.state.in_(states or (ApprovalState.HELD, ApprovalState.STOPPED)),

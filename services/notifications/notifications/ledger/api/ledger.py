@@ -1,4 +1,4 @@
-"""The ledger of an event: every recipient with state and reason, in pages or as a table."""
+"""The ledger of a subject: every alert with state and reason, in pages or as a table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def ledger_page(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[LedgerLine]:
-    """Every alert with state and reason; then who matches and is kept back.
+    """Every alert with state and reason; then the cooperatives that match and are kept back.
 
     Operators see all, delegates the cooperatives that are in their provinces today.
     """
@@ -55,7 +55,7 @@ async def ledger(
     subject_id: UUID,
     language: ReaderLanguage = "fr",
 ) -> StreamingResponse:
-    """The same as a table, with nobody's contact."""
+    """The same as a CSV table. It has nobody's contact."""
     within = provinces_read_by(caller)
     await totals.get_subject(session, subject_id)
     return csv_response(_lines(sessions, subject_id, language, within), f"ledger-{subject_id}")

@@ -1,4 +1,4 @@
-"""What became of an event: counts and recipients."""
+"""Who was alerted of a subject: counts and recipients."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ router = APIRouter(tags=["totals"])
 
 
 class TotalOut(BaseModel):
+    """First alerts in one region or sector, by verdict."""
+
     code: str | None = Field(description="Code of the region or sector; null where unknown.")
     label: str | None
     eligible: int
@@ -51,7 +53,7 @@ class SubjectOut(BaseModel):
 
 
 class CorrectionOut(BaseModel):
-    """One correction: whoever had older content was alerted the one of this edition."""
+    """One correction: how many recipients of older content were alerted of this edition."""
 
     edition: int
     kind: str
@@ -59,10 +61,12 @@ class CorrectionOut(BaseModel):
 
 
 class TotalsOut(SubjectOut):
+    """A subject with its counts by region, sector and verdict, and its corrections."""
+
     provinces: list[str] | None = Field(
         description="Only cooperatives that are in these provinces today are counted; null: all."
     )
-    repeated: int = Field(description="Recipients with more than one first alert: always 0.")
+    repeated: int = Field(description="Recipients with more than one first alert: 0.")
     by_region: list[TotalOut]
     by_sector: list[TotalOut]
     by_verdict: dict[Literal["eligible", "unknown"], int] = Field(description="First alerts.")
@@ -70,17 +74,21 @@ class TotalsOut(SubjectOut):
     corrected: int = Field(description="Alerts that corrected an earlier one, of all editions.")
     approval: ApprovalExplanation | None = Field(description="What keeps the fan-out back now.")
     not_alerted: int = Field(
-        description="Kept back: how many match now, may still be alerted and have no alert."
+        description="Kept back: how many match now, could still be alerted and have no alert."
     )
 
 
 class RecipientOut(BaseModel):
+    """One recipient of a first alert; `alert_number` is its number in the inbox."""
+
     cooperative_id: UUID
     verdict: Literal["eligible", "unknown"]
     alert_number: int
 
 
 class AudienceOut(BaseModel):
+    """How many cooperatives have arrived, with how many members, and when the last did."""
+
     cooperatives: int
     members: int
     updated_at: datetime | None
@@ -98,7 +106,7 @@ async def audience(session: Session, caller: Caller) -> AudienceOut:
 async def list_subjects(
     session: Session, caller: Caller, language: ReaderLanguage = "fr", limit: Limit = 50
 ) -> list[SubjectOut]:
-    """Ideas and calls, those alerted last first, with the counts of the whole country."""
+    """Subjects, the last fanned out first, with the counts of the whole country."""
     caller.require(Role.OPERATOR, Role.DELEGATE)
     found = await stored_totals.list_subjects(session, limit=limit)
     return [_subject(each, language) for each in found]
@@ -110,7 +118,7 @@ async def subject_totals(
 ) -> TotalsOut:
     """Who was alerted: counts by verdict, region and sector, as of the moment of each alert.
 
-    To operators of all, to delegates of the cooperatives that are in their provinces today.
+    For operators they count all, for delegates the cooperatives that are in their provinces today.
     """
     within = provinces_read_by(caller)
     found = await stored_totals.get_subject(session, subject_id)
@@ -118,17 +126,17 @@ async def subject_totals(
         CorrectionOut.model_validate(row._mapping)
         for row in await stored_totals.corrections_of(session, subject_id, within=within)
     ]
-    kept = await approvals.held_back_by(session, subject_id)
+    decision = await approvals.held_back_by(session, subject_id)
     by_region = await _totals(session, subject_id, "region", within, language)
-    shown = _subject(found, language)
-    counted = shown if within is None else _counted(shown, by_region)
+    everywhere = _subject(found, language)
+    counted = everywhere if within is None else _with_counts_of(by_region, everywhere)
     return TotalsOut(
         **counted.model_dump(),
         provinces=None if within is None else sorted(within),
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        approval=approval_explanation(kept, language, for_staff=True),
+        approval=approval_explanation(decision, language, for_staff=True),
         not_alerted=await queries.count_waiting(session, found, within=within),
         repeated=await stored_totals.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
@@ -144,7 +152,7 @@ async def list_recipients(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 200,
 ) -> Page[RecipientOut]:
-    """Every recipient of a subject's first alert, by cooperative id.
+    """Every recipient of a subject's first alert, in the order of cooperative ids.
 
     Operators see all, delegates the cooperatives that are in their provinces today.
     """
@@ -183,12 +191,12 @@ def _subject(found: Subject, language: str) -> SubjectOut:
     )
 
 
-def _counted(shown: SubjectOut, groups: Sequence[TotalOut]) -> SubjectOut:
+def _with_counts_of(groups: Sequence[TotalOut], subject: SubjectOut) -> SubjectOut:
     """The subject with the counts of these groups instead of everybody's."""
     eligible, unknown = (sum(getattr(g, name) for g in groups) for name in ("eligible", "unknown"))
     alerted = eligible + unknown
     counts = {"eligible": eligible, "unknown": unknown, "matched": alerted, "alerted": alerted}
-    return shown.model_copy(update=counts)
+    return subject.model_copy(update=counts)
 
 
 async def _totals(

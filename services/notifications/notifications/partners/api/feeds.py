@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from shared.errors import Gone
+from shared.kernel.data.database import AnyRow
 from shared.kernel.messaging import wire
 from shared.kernel.web.requests import Caller, Session
 
 from ..queries import partner_ledger, partners
-from ..usecases import feed_delivery
+from ..usecases.delivery_records import record_page_read
 from ..usecases.partners import partner_of
 from .partner_ledger import GapOut
 
@@ -39,9 +40,11 @@ class FeedItem(BaseModel):
 
 
 class FeedOut(BaseModel):
+    """One page of your feed."""
+
     items: list[FeedItem]
-    next: str = Field(description="Pass it as `after` next time, also when items is empty.")
-    gaps: list[GapOut] = Field(description="Of these events, those that your queue dropped.")
+    next: str = Field(description="Pass it as `after` next time, also when `items` is empty.")
+    gaps: list[GapOut] = Field(description="Which of these events your queue dropped.")
 
 
 @router.get("/feed")
@@ -57,30 +60,40 @@ async def read_feed(
     answered with 410, which names it.
     """
     slug = partner_of(caller)
-    # Read first: an entry that comes between the two reads must not look like one that is gone.
+    # Read before the entries: one that comes between the two reads must not make the feed look
+    # trimmed.
     last_known = await partners.last_position(session, slug)
     rows = await partners.read_feed(session, slug, after=int(after or 0), limit=limit)
     oldest = rows[0].position if rows else last_known + 1
-    if after is not None and int(after) + 1 < oldest:
+    if after is not None:
+        _require_kept(int(after), oldest)
+    if not rows:
+        return FeedOut(items=[], next=after or str(oldest - 1), gaps=[])
+    first, last = rows[0].position, rows[-1].position
+    await record_page_read(session, slug, first, last)
+    gaps = await partner_ledger.gaps_of(session, slug, first=first, last=last, only_open=False)
+    return FeedOut(
+        items=[_item(row) for row in rows],
+        next=str(last),
+        gaps=[GapOut.model_validate(gap) for gap in gaps],
+    )
+
+
+def _require_kept(after: int, oldest: int) -> None:
+    if after + 1 < oldest:
         raise NotKeptAnyMore(
             f"positions up to {oldest - 1} are not kept any more; the oldest is {oldest}: read on"
             f" with after={oldest - 1}",
             field="after",
         )
-    items = [
-        FeedItem(
-            id=row.event_id,
-            source=f"{wire.SOURCE}/notifications",
-            type=row.topic,
-            time=row.occurred_at,
-            sequence=str(row.position),
-            data=orjson.loads(row.body),
-        )
-        for row in rows
-    ]
-    if not rows:
-        return FeedOut(items=[], next=after or str(oldest - 1), gaps=[])
-    first, last = rows[0].position, rows[-1].position
-    await feed_delivery.record_handed_out(session, slug, first, last)
-    gaps = await partner_ledger.gaps_of(session, slug, first=first, last=last, only_open=False)
-    return FeedOut(items=items, next=str(last), gaps=[GapOut.model_validate(gap) for gap in gaps])
+
+
+def _item(row: AnyRow) -> FeedItem:
+    return FeedItem(
+        id=row.event_id,
+        source=f"{wire.SOURCE}/notifications",
+        type=row.topic,
+        time=row.occurred_at,
+        sequence=str(row.position),
+        data=orjson.loads(row.body),
+    )

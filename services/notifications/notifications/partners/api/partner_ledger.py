@@ -27,15 +27,14 @@ Slug = Annotated[str, Path(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
 class NotYourLedger(Forbidden):
-    """A ledger is read by its own institution, and by operators."""
+    """Only its own institution and operators may read a ledger."""
 
 
-class WentOut(BaseModel):
-    """By one channel: confirmed so many `times`, always under the same event id.
+class ChannelDeliveryOut(BaseModel):
+    """How an event went out by one channel: `times` times for sure, always under the same event id.
 
-    `unsure` counts sendings that began and of which no confirm was noted, as when a process died;
-    each may have brought the entry once more. Without `first_at` it went out before times were
-    kept.
+    `unsure` counts attempts that began and whose outcome was not noted, as when a process died:
+    each may have brought the event once more. `first_at` is null until the first sure one.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -48,10 +47,12 @@ class WentOut(BaseModel):
 
 
 class GapOut(BaseModel):
-    """Positions that your queue dropped: full (maxlen), too old (expired), or refused by you.
+    """A run of positions that your queue lacks, for one reason.
 
-    Or that age took from the feed before they were sent to your queue (trimmed). Closed once they
-    went out again: to the queue (replay) or as a page of the feed.
+    The queue was full (`maxlen`), they were too old (`expired`), you refused them (`rejected`) or
+    failed them too often (`delivery_limit`); or the feed was trimmed before they were sent
+    (`trimmed`). The gap is closed once they went out again: to the queue (`replay`) or as a page of
+    the feed (`feed`).
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -65,7 +66,7 @@ class GapOut(BaseModel):
 
 
 class PartnerEntryOut(BaseModel):
-    """One event of the feed."""
+    """One event of the feed, with the channels by which it went out."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -74,8 +75,8 @@ class PartnerEntryOut(BaseModel):
     topic: str
     subject_id: UUID | None
     recorded_at: datetime
-    subscriptions: list[UUID] = Field(description="Those that matched when it was recorded.")
-    channels: list[WentOut]
+    subscriptions: list[UUID] = Field(description="Those that accepted it when it was recorded.")
+    channels: list[ChannelDeliveryOut]
     gap: GapOut | None
 
 
@@ -92,7 +93,7 @@ async def partner_ledger(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[PartnerEntryOut]:
-    """Every event of a partner's feed with channel and time; for the partner and operators."""
+    """Every event of a partner's feed with channels and times; for the partner and operators."""
     await _require_ledger(session, caller, slug)
     start = decode_cursor(after, int)[0] if after else 0
     found = await partner_entries(session, slug, after=start, limit=limit + 1)
@@ -105,7 +106,7 @@ async def partner_ledger(
 async def partner_ledger_csv(
     session: Session, sessions: Sessions, caller: Caller, slug: Slug
 ) -> StreamingResponse:
-    """The same as a table, one line per event."""
+    """The same as a CSV table, one row per event."""
     await _require_ledger(session, caller, slug)
     return csv_response(_lines(sessions, slug), f"ledger-{slug}")
 

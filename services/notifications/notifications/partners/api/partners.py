@@ -29,6 +29,8 @@ _TOPIC = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\.v[0-9]+)?(\.?\*)?$|^\*$")
 
 
 class SubscriptionOut(BaseModel):
+    """One subscription of your institution, active or ended."""
+
     subscription_id: UUID
     filter: SubscriptionFilter
     is_active: bool
@@ -36,20 +38,24 @@ class SubscriptionOut(BaseModel):
 
 
 class PartnerQueueOut(BaseModel):
-    """Where to read: `state` must be `ready` before the credentials work."""
+    """Your queue and its credentials, which work once `state` is `ready`."""
 
     state: PartnerQueueState
     vhost: str
     queue: str
     username: str
-    password: str | None = Field(default=None, description="Shown once, when it is made.")
+    password: str | None = Field(
+        default=None, description="Shown once, in the answer to your request."
+    )
     delivered_position: int = 0
-    dropped: int = Field(default=0, description="Events that it let go, not sent again yet.")
-    gaps: list[GapOut] = Field(default=[], description="The first hundred runs of them.")
+    dropped: int = Field(
+        default=0, description="Events that it lacks and that have not gone out since."
+    )
+    gaps: list[GapOut] = Field(default=[], description="The first hundred runs of such events.")
 
 
 class ReplayIn(BaseModel):
-    """Which positions of your feed; without `last` all up to the newest that was sent."""
+    """Which positions of your feed; without `last`, all up to the newest that was sent."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +78,7 @@ class ReplayOut(BaseModel):
 async def subscribe(
     session: Session, caller: Caller, wanted: SubscriptionFilter
 ) -> dict[str, UUID]:
-    """Subscribe your institution: accepted events are numbered into your feed from now on."""
+    """Subscribe your institution: from now on, events that the filter accepts enter your feed."""
     _check_codes(wanted)
     return {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}
 
@@ -92,20 +98,20 @@ async def end_subscription(session: Session, caller: Caller, subscription_id: UU
 
 @router.post("/partner-queue", status_code=201)
 async def request_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut:
-    """Ask for your own queue, or for a new password of it. The password is shown once."""
-    made = await partner_queue.request_partner_queue(session, caller)
+    """Request your own queue, or a new password for it. The password is shown this once."""
+    credentials = await partner_queue.request_partner_queue(session, caller)
     return PartnerQueueOut(
-        state=made.state,
+        state=credentials.state,
         vhost=partner_queue.PARTNER_VHOST,
-        queue=made.queue,
-        username=made.username,
-        password=made.password,
+        queue=credentials.queue,
+        username=credentials.username,
+        password=credentials.password,
     )
 
 
 @router.get("/partner-queue")
 async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut | None:
-    """The state of your queue; null before you asked for one."""
+    """The state of your queue; null until you request one."""
     own = await partners.get_partner_queue(session, partner_of(caller))
     if own is None:
         return None
@@ -121,9 +127,9 @@ async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut
 
 @router.post("/partner-queue/replay", status_code=202)
 async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> ReplayOut:
-    """Send positions of your feed to your queue again: from one on, or a gap from end to end."""
-    made = await request_replay(session, caller, first=wanted.first, last=wanted.last)
-    return ReplayOut(replay_id=made.replay_id, first=made.first, last=made.last)
+    """Send positions of your feed to your queue again."""
+    replay = await request_replay(session, caller, first=wanted.first, last=wanted.last)
+    return ReplayOut(replay_id=replay.replay_id, first=replay.first, last=replay.last)
 
 
 def _without_secret(partner_queue: Any) -> dict[str, Any]:
@@ -150,7 +156,10 @@ def _check_codes(wanted: SubscriptionFilter) -> None:
             except reference.UnknownCode as error:
                 problems.append(Problem(f"{name}.{place}", error.detail))
     problems += [
-        Problem(f"topics.{place}", f"{topic!r} is no event type, like funding.call.opened or *")
+        Problem(
+            f"topics.{place}",
+            f"{topic!r} is no event type: give one like funding.call.opened, or *",
+        )
         for place, topic in enumerate(wanted.topics)
         if not _TOPIC.fullmatch(topic)
     ]

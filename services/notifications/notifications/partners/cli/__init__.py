@@ -1,1 +1,1 @@
-"""`taawon partner`: the provisioner, a partner's own way to read, and the ledger."""
+"""`taawon partner`: the provisioner, reading as a partner does, and the ledger."""

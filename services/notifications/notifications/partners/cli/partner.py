@@ -1,4 +1,4 @@
-"""`taawon partner`: the provisioner, and a partner's own way to read."""
+"""`taawon partner`: the provisioner, and reading a queue as a partner does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ partner.command()(ledger)
 
 @partner.command()
 def provision() -> None:
-    """Run the provisioner: it makes the queue and the broker user of each partner that asks.
+    """Run the provisioner: it makes the queue and the broker user that a partner requests.
 
     It alone holds an administrator's credential (TAAWON_RABBIT_MANAGEMENT_URL) and has no HTTP
     API.
@@ -45,7 +45,9 @@ def listen(
     url: Annotated[str, typer.Argument(help="amqp://user:password@host:5672/partners")],
     queue: Annotated[str, typer.Argument(help="Your queue, as GET /partner-queue names it.")],
     count: Annotated[int, typer.Option(help="Stop after so many events; 0: never.")] = 0,
-    seconds: Annotated[float, typer.Option(help="Stop after so long without an event.")] = 30,
+    seconds: Annotated[
+        float, typer.Option(help="Stop after so many seconds without an event.")
+    ] = 30,
 ) -> None:
     """Read your events as a partner does: one JSON line each, acknowledged once printed.
 

@@ -37,10 +37,10 @@ def ledger(
         Path | None, typer.Option("--csv", help="Write all events to this file as a table.")
     ] = None,
 ) -> None:
-    """Show every event of a partner's feed with the channels it went out by, and their times.
+    """Show every event of a partner's feed with the channels by which it went out, and when.
 
     It reads the database of notifications (TAAWON_DATABASE_URL, or what `taawon up` runs here).
-    On the terminal at most 200.
+    The terminal shows at most 200 events.
 
     Example: taawon partner ledger fm5 --csv fm5.csv
     """
@@ -67,7 +67,7 @@ async def _connected(slug: str) -> AsyncIterator[Sessions]:
 
 
 async def _write(slug: str, after: int, path: Path) -> int:
-    """Nothing is touched for a slug that nobody has; the table is there whole or not at all."""
+    """Write the table whole or not at all; for an unknown slug no file is touched."""
     written = 0
     async with _connected(slug) as sessions:
         with _in_place_of(path) as file:
@@ -81,9 +81,9 @@ async def _write(slug: str, after: int, path: Path) -> int:
 
 @contextmanager
 def _in_place_of(path: Path) -> Iterator[TextIO]:
-    """A file beside it, which takes its place when it is complete."""
+    """A temporary file beside `path`, which replaces it when it is complete."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        # Such as /dev/stdout: there is nothing to keep, and its place is not ours to take.
+        # Such as /dev/stdout, which must not be replaced by a file.
         with path.open("w", newline="", encoding="utf-8-sig") as file:
             yield file
         return
@@ -119,25 +119,25 @@ async def _show(slug: str, after: int) -> None:
 
 
 def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:
-    went = {channel.channel: channel for channel in entry.channels}
+    deliveries = {delivery.channel: delivery for delivery in entry.channels}
     gap = entry.gap
     dropped = f"{gap.reason}{', again by ' + gap.closed_by if gap.closed_by else ''}" if gap else ""
     return (
         str(entry.position),
         entry.topic,
         _moment(entry.recorded_at),
-        _went(went.get("amqp")),
-        _went(went.get("feed")),
+        _times_sent(deliveries.get("amqp")),
+        _times_sent(deliveries.get("feed")),
         dropped,
     )
 
 
-def _went(channel: partner_ledger.Went | None) -> str:
-    if channel is None:
+def _times_sent(delivery: partner_ledger.ChannelDelivery | None) -> str:
+    if delivery is None:
         return "-"
-    times = f" x{channel.times}" if channel.times > 1 else ""
-    unsure = f" +{channel.unsure}?" if channel.unsure else ""
-    return f"{_moment(channel.first_at) if channel.first_at else 'yes'}{times}{unsure}"
+    times = f" x{delivery.times}" if delivery.times > 1 else ""
+    unsure = f" +{delivery.unsure}?" if delivery.unsure else ""
+    return f"{_moment(delivery.first_at) if delivery.first_at else 'yes'}{times}{unsure}"
 
 
 def _moment(moment: datetime) -> str:

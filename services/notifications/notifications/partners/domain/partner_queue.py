@@ -1,4 +1,4 @@
-"""The partner queue: a queue that we host for one partner, with a user that can read it alone."""
+"""The partner queue: a queue on our broker for one partner, whose user may read nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.lifecycle import refuse_unless_allowed
 
 
 class PartnerQueueState(StrEnum):
-    """`requested` until the provisioner has made queue and user."""
+    """`requested` until the provisioner has made queue and user, then `ready`."""
 
     REQUESTED = "requested"
     READY = "ready"
@@ -51,7 +51,10 @@ class PartnerQueue:
         self.ready_at = at
 
     def note_lost(self, *, delivered_position: int) -> None:
-        """The broker has it no more, or not like this: made again, it is filled from there on."""
+        """The broker lacks the queue, or has another password: it is to be made again.
+
+        Once made, it is sent the entries after `delivered_position`.
+        """
         self._move_to(PartnerQueueState.REQUESTED)
         self.delivered_position = delivered_position
 
@@ -66,10 +69,12 @@ def queue_name(slug: str) -> str:
 
 
 def user_name(slug: str) -> str:
+    """The broker user of a partner."""
     return f"p-{slug}"
 
 
 def new_password() -> str:
+    """A random password of 24 bytes, in URL-safe characters."""
     return secrets.token_urlsafe(24)
 
 

@@ -1,4 +1,4 @@
-"""What a partner wants to receive, and whether an event is that."""
+"""Filters of subscriptions, and whether they accept an event."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from notifications.fanout.subject_events import CallEvent, IdeaEvent
 from shared import reference
-from shared.contracts.funding import (
-    CallSnapshot,
-)
+from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
 
 READINESS_ORDER: tuple[Readiness, ...] = (
@@ -23,8 +21,11 @@ READINESS_ORDER: tuple[Readiness, ...] = (
 
 
 @dataclass(frozen=True)
-class Sides:
-    """The sides of an event that filters look at. No places means the whole country."""
+class FilterValues:
+    """The values of an event that filters compare.
+
+    No regions and provinces: the whole country. No sectors: every sector. Amounts in centimes.
+    """
 
     topic: str
     regions: frozenset[str]
@@ -35,7 +36,7 @@ class Sides:
 
 
 class SubscriptionFilter(BaseModel):
-    """Which events a partner gets. Every condition left empty lets all events through.
+    """Which events a partner gets. A condition that is left empty lets all events through.
 
     `topics` are event types, each with or without its version; `*` may end one:
     `funding.call.*`. An event for the whole country matches every territory, and one without
@@ -52,53 +53,54 @@ class SubscriptionFilter(BaseModel):
     min_amount_centimes: int | None = Field(default=None, ge=0)
     min_readiness: Readiness | None = None
 
-    def accepts(self, sides: Sides) -> bool:
+    def accepts(self, values: FilterValues) -> bool:
+        """Whether every condition of the filter holds for the event."""
         return (
-            self._topic(sides)
-            and self._territory(sides)
-            and (not self.sectors or not sides.sectors or bool(sides.sectors & set(self.sectors)))
-            and self._amount(sides)
-            and self._ready(sides)
+            self._topic(values)
+            and self._territory(values)
+            and (not self.sectors or not values.sectors or bool(values.sectors & set(self.sectors)))
+            and self._amount(values)
+            and self._ready(values)
         )
 
-    def _topic(self, sides: Sides) -> bool:
-        return not self.topics or any(_names(pattern, sides.topic) for pattern in self.topics)
+    def _topic(self, values: FilterValues) -> bool:
+        return not self.topics or any(_matches(pattern, values.topic) for pattern in self.topics)
 
-    def _territory(self, sides: Sides) -> bool:
-        if not (self.regions or self.provinces) or not (sides.regions or sides.provinces):
+    def _territory(self, values: FilterValues) -> bool:
+        if not (self.regions or self.provinces) or not (values.regions or values.provinces):
             return True
         wanted = set(self.regions)
-        if sides.regions & wanted or sides.provinces & set(self.provinces):
+        if values.regions & wanted or values.provinces & set(self.provinces):
             return True
-        if {reference.region_of(code) for code in sides.provinces} & wanted:
+        if {reference.region_of(code) for code in values.provinces} & wanted:
             return True
-        return bool({reference.region_of(code) for code in self.provinces} & sides.regions)
+        return bool({reference.region_of(code) for code in self.provinces} & values.regions)
 
-    def _amount(self, sides: Sides) -> bool:
+    def _amount(self, values: FilterValues) -> bool:
         least = self.min_amount_centimes
-        return least is None or sides.amount_centimes is None or sides.amount_centimes >= least
+        return least is None or values.amount_centimes is None or values.amount_centimes >= least
 
-    def _ready(self, sides: Sides) -> bool:
-        if self.min_readiness is None or sides.readiness is None:
+    def _ready(self, values: FilterValues) -> bool:
+        if self.min_readiness is None or values.readiness is None:
             return True
-        return READINESS_ORDER.index(sides.readiness) >= READINESS_ORDER.index(self.min_readiness)
+        return READINESS_ORDER.index(values.readiness) >= READINESS_ORDER.index(self.min_readiness)
 
 
-def _names(pattern: str, topic: str) -> bool:
+def _matches(pattern: str, topic: str) -> bool:
     if pattern.endswith("*"):
         return topic.startswith(pattern[:-1])
     return topic == pattern or topic.rpartition(".v")[0] == pattern
 
 
-def sides_of(event: CallEvent | IdeaEvent) -> Sides:
-    """The sides of an event that filters look at."""
+def filter_values_of(event: CallEvent | IdeaEvent) -> FilterValues:
+    """The values of an event that filters compare."""
     if isinstance(event, IdeaPublished | IdeaWithdrawn):
-        return _sides_of_idea(event.topic, event.idea)
-    return _sides_of_call(event.topic, event.call)
+        return _values_of_idea(event.topic, event.idea)
+    return _values_of_call(event.topic, event.call)
 
 
-def _sides_of_idea(topic: str, idea: IdeaSnapshot) -> Sides:
-    return Sides(
+def _values_of_idea(topic: str, idea: IdeaSnapshot) -> FilterValues:
+    return FilterValues(
         topic=topic,
         regions=frozenset(idea.regions),
         provinces=frozenset(idea.provinces),
@@ -108,14 +110,17 @@ def _sides_of_idea(topic: str, idea: IdeaSnapshot) -> Sides:
     )
 
 
-def _sides_of_call(topic: str, call: CallSnapshot) -> Sides:
-    """A call is for the places of all its tracks; one track for the whole country makes it so."""
+def _values_of_call(topic: str, call: CallSnapshot) -> FilterValues:
+    """A call is for the places and sectors of all its tracks; one without any makes it for all.
+
+    Its amount is the greatest grant of any track.
+    """
     criteria = [track.criteria for track in call.tracks]
     national = any(not (c.regions or c.provinces or c.communes) for c in criteria)
     every_sector = any(not c.sectors for c in criteria)
     communes = {reference.province_of_commune(code) for c in criteria for code in c.communes}
     amounts: list[Any] = [t.max_grant_centimes for t in call.tracks if t.max_grant_centimes]
-    return Sides(
+    return FilterValues(
         topic=topic,
         regions=frozenset() if national else frozenset(r for c in criteria for r in c.regions),
         provinces=frozenset()

@@ -1,4 +1,4 @@
-"""The ledger of a partner: every entry of its feed, with the channels it went out by, and gaps."""
+"""The ledger of a partner: every entry of its feed with channels, times and gaps."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class NoSuchPartner(NotFound):
 
 
 @dataclass(frozen=True)
-class Went:
-    """How an entry went out by one channel. `unsure`: begun, and no confirm was ever noted.
+class ChannelDelivery:
+    """How an entry went out by one channel: `times` times for sure.
 
-    Without `first_at` it went out before times were kept.
+    `unsure` counts attempts that began and whose outcome was never noted. `first_at` is None where
+    there are only such.
     """
 
     channel: str
@@ -37,7 +38,8 @@ class Went:
 
 @dataclass(frozen=True)
 class Gap:
-    """Entries in a run that the partner's queue dropped. Closed: they went out again."""
+    """A run of entries that the partner's queue lacks, for one reason; closed once they went out
+    again."""
 
     first_position: int
     last_position: int
@@ -49,7 +51,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class PartnerEntry:
-    """One entry of a feed."""
+    """One entry of a feed, with the subscriptions that accepted it and how it went out."""
 
     position: int
     event_id: UUID
@@ -57,11 +59,12 @@ class PartnerEntry:
     subject_id: UUID | None
     recorded_at: datetime
     subscriptions: list[UUID]
-    channels: tuple[Went, ...]
+    channels: tuple[ChannelDelivery, ...]
     gap: Gap | None
 
 
-# A range is at most as wide as the batch of its channel, so few rows are looked at for one entry.
+# A range is at most as wide as a batch of its channel (100 by AMQP, 1000 by the feed), so few rows
+# are read for one entry.
 _ENTRIES = text(
     """
 SELECT e.position, e.event_id, e.topic, e.recorded_at, e.subscriptions,
@@ -92,7 +95,7 @@ ORDER BY e.position LIMIT :limit
 async def partner_entries(
     session: AsyncSession, slug: str, *, after: int, limit: int
 ) -> list[PartnerEntry]:
-    """The next entries of a partner's ledger, by position."""
+    """The next entries of a partner's ledger after a position, in order."""
     rows = await session.execute(_ENTRIES, {"slug": slug, "after": after, "limit": limit})
     return [_entry(row) for row in rows]
 
@@ -100,7 +103,7 @@ async def partner_entries(
 async def partner_batches(
     sessions: Sessions, slug: str, *, after: int = 0, size: int = BATCH
 ) -> AsyncIterator[list[PartnerEntry]]:
-    """The whole ledger in batches, each in a transaction of its own."""
+    """The ledger after a position in batches of `size`, each read in a transaction of its own."""
     while True:
         async with sessions() as session:
             batch = await partner_entries(session, slug, after=after, limit=size)
@@ -112,13 +115,13 @@ async def partner_batches(
 
 
 async def require_partner(session: AsyncSession, slug: str) -> None:
-    """Refuse a slug that nobody has."""
+    """Raise `NoSuchPartner` for a slug that no partner has."""
     found = await session.scalar(text("SELECT 1 FROM partner WHERE slug = :slug"), {"slug": slug})
     if found is None:
         raise NoSuchPartner
 
 
-# Neighbours of one reason and one fate are one gap: their position less their rank is the same.
+# Neighbours with the same reason and `closed_by` are one gap: they have one position minus rank.
 _GAPS = text(
     """
 SELECT min(position) AS first_position, max(position) AS last_position, reason,
@@ -144,7 +147,7 @@ async def gaps_of(
     only_open: bool = True,
     limit: int = 100,
 ) -> list[Gap]:
-    """What a partner's queue dropped, as runs of positions."""
+    """The gaps of a partner's queue between two positions, as runs, in order."""
     rows = await session.execute(
         _GAPS,
         {"slug": slug, "first": first, "last": last, "only_open": only_open, "limit": limit},
@@ -153,7 +156,7 @@ async def gaps_of(
 
 
 async def count_open_gaps(session: AsyncSession, slug: str) -> int:
-    """Positions that a partner's queue dropped and that have not gone out again."""
+    """How many positions a partner's queue lacks that have not gone out again."""
     counted = await session.scalar(
         text("SELECT count(*) FROM feed_gap WHERE slug = :slug AND closed_at IS NULL"),
         {"slug": slug},
@@ -169,17 +172,17 @@ def _entry(row: AnyRow) -> PartnerEntry:
         subject_id=UUID(row.subject_id) if row.subject_id else None,
         recorded_at=row.recorded_at,
         subscriptions=list(row.subscriptions),
-        channels=tuple(_went(channel) for channel in row.channels or ()),
+        channels=tuple(_channel_delivery(channel) for channel in row.channels or ()),
         gap=_gap(row) if row.reason else None,
     )
 
 
-def _went(channel: dict[str, Any]) -> Went:
+def _channel_delivery(channel: dict[str, Any]) -> ChannelDelivery:
     moments = {
         name: datetime.fromisoformat(channel[name]) if channel[name] else None
         for name in ("first_at", "last_at")
     }
-    return Went(
+    return ChannelDelivery(
         channel=channel["channel"], times=channel["times"], unsure=channel["unsure"], **moments
     )
 

@@ -1,1 +1,1 @@
-"""What becomes of subscriptions, feeds, partner queues and gaps."""
+"""What is done with subscriptions, feeds, partner queues and gaps."""

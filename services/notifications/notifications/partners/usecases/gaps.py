@@ -1,4 +1,4 @@
-"""What a partner's queue dropped: kept as gaps, and replayed to it on request."""
+"""What a partner's queue dropped: stored as gaps, and replayed to the queue on request."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .feed_delivery import REPLAY_HEADER
 from .partners import partner_of
 
 REASONS = {"maxlen", "expired", "rejected", "delivery_limit"}
+"""Why RabbitMQ dead-letters a message, as it writes it into the header `x-death`."""
 
 
 class NoQueueYet(NotFound):
@@ -42,7 +43,7 @@ class BeingSentAgain(Conflict):
 
 @dataclass(frozen=True)
 class Drop:
-    """One message that a partner's queue dropped, as the broker reports it."""
+    """One message that a partner's queue dropped; `sending` is the replay that sent it, else 0."""
 
     queue: str
     position: int
@@ -51,7 +52,8 @@ class Drop:
 
     @classmethod
     def read(cls, headers: Mapping[str, Any]) -> Drop | None:
-        """From the headers of a dead-lettered message; None for what no queue of ours dropped."""
+        """From the headers of a dead-lettered message; None where they name no queue or
+        position."""
         deaths = headers.get("x-death")
         if not isinstance(deaths, list) or not deaths or not isinstance(deaths[0], Mapping):
             return None
@@ -60,13 +62,14 @@ class Drop:
         sending = str(headers.get(REPLAY_HEADER, "0"))
         if not (isinstance(queue, str) and position.isdigit() and sending.isdigit()):
             return None
-        known = reason if reason in REASONS else "unknown"
-        return cls(queue, int(position), known, int(sending))
+        kept_reason = reason if reason in REASONS else "unknown"
+        return cls(queue, int(position), kept_reason, int(sending))
 
 
-# A repeat changes nothing; only a copy that was sent again later opens a closed gap anew. What
-# went out again after the dropped copy, or was read in the feed, is no loss: closed from the start.
-_KEEP = text(
+# A repeated message changes nothing; only a drop of a later copy opens a closed gap again. Entries
+# that went out again after the dropped copy, or were read in the feed, are not lost: their gap is
+# closed from the start.
+_STORE = text(
     """
 INSERT INTO feed_gap (slug, position, reason, sending, noticed_at, closed_at, closed_by)
 SELECT DISTINCT ON (d.slug, r.position) d.slug, r.position, r.reason, r.sending,
@@ -96,9 +99,9 @@ WHERE feed_gap.sending < excluded.sending
 
 
 async def store_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
-    """Leave a gap for each position that a partner's queue dropped, once.
+    """Store one gap for each position that a partner's queue dropped.
 
-    It waits for a sending to the same queue, so that each knows what the other has done.
+    It waits for a delivery to the same queue, so that each sees what the other has done.
     """
     if not drops:
         return
@@ -109,7 +112,7 @@ async def store_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
         .with_for_update(read=True)
     )
     await session.execute(
-        _KEEP,
+        _STORE,
         {
             "queues": [drop.queue for drop in drops],
             "positions": [drop.position for drop in drops],
@@ -121,7 +124,7 @@ async def store_gaps(session: AsyncSession, drops: Sequence[Drop]) -> None:
 
 @dataclass(frozen=True)
 class Replay:
-    """Positions that go to the partner's queue again."""
+    """Positions, both included, that go to the partner's queue again."""
 
     replay_id: int
     first: int
@@ -131,33 +134,27 @@ class Replay:
 async def request_replay(
     session: AsyncSession, caller: Principal, *, first: int, last: int | None
 ) -> Replay:
-    """Send positions of the feed to the partner's own queue again, under the same event ids."""
+    """Send positions of the feed to the partner's own queue again, under the same event ids.
+
+    Without `last`, or with a later one, all up to the newest that was sent. Raises `NoQueueYet`,
+    `NotSentYet`, `Invalid` or `NoLongerKept` for what cannot be sent, and `BeingSentAgain` while a
+    replay of the partner is under way.
+    """
     slug = partner_of(caller)
-    partner_queue = (
-        await session.execute(
-            select(partner_queue_table.c.delivered_position)
-            .where(
-                partner_queue_table.c.slug == slug,
-                partner_queue_table.c.state == PartnerQueueState.READY,
-            )
-            .with_for_update()
-        )
-    ).one_or_none()
-    if partner_queue is None:
-        raise NoQueueYet
-    if first > partner_queue.delivered_position:
+    delivered = await _lock_delivered_position(session, slug)
+    if first > delivered:
         raise NotSentYet(field="first")
-    until = min(last or partner_queue.delivered_position, partner_queue.delivered_position)
+    until = min(last or delivered, delivered)
     if until < first:
         raise Invalid(f"`last` is {last}: give one that is not before `first`", field="last")
     await _require_kept(session, slug, first, until)
-    made = await session.scalar(
+    replay_id = await session.scalar(
         insert(feed_replay)
         .values(slug=slug, first_position=first, last_position=until, next_position=first)
         .on_conflict_do_nothing()
         .returning(feed_replay.c.replay_id)
     )
-    if made is None:
+    if replay_id is None:
         raise BeingSentAgain
     audit.record(
         session,
@@ -166,10 +163,26 @@ async def request_replay(
         subject_id=partner_id_of(slug),
         after={"partner": slug, "first": first, "last": until},
     )
-    return Replay(made, first, until)
+    return Replay(replay_id, first, until)
+
+
+async def _lock_delivered_position(session: AsyncSession, slug: str) -> int:
+    """The newest position that was sent to the partner's queue, which stays locked."""
+    delivered = await session.scalar(
+        select(partner_queue_table.c.delivered_position)
+        .where(
+            partner_queue_table.c.slug == slug,
+            partner_queue_table.c.state == PartnerQueueState.READY,
+        )
+        .with_for_update()
+    )
+    if delivered is None:
+        raise NoQueueYet
+    return int(delivered)
 
 
 async def _require_kept(session: AsyncSession, slug: str, first: int, last: int) -> None:
+    """Refuse a range of which the feed holds nothing any more."""
     kept = await session.scalar(
         select(func.count())
         .select_from(feed_entry)

@@ -1,4 +1,4 @@
-"""The partner queue: asked for over HTTP, made by the provisioner."""
+"""The partner queue: requested over HTTP, made by the provisioner."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ log = structlog.get_logger()
 PARTNER_VHOST = "partners"
 PARTNER_EXCHANGE = "partner.out"
 QUEUE_KEEPS = timedelta(days=7)
-"""How long a partner's queue keeps what nobody reads."""
+"""How long a partner's queue keeps a message that nobody reads."""
 DROPPED = "p.dropped"
-"""Where the broker puts what a partner's queue lets go."""
+"""The exchange and the queue to which partners' queues dead-letter what they drop."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Credentials:
 
 
 async def request_partner_queue(session: AsyncSession, caller: Principal) -> Credentials:
-    """Ask for a queue, or for new credentials of the one there is; the old password ends."""
+    """Request a queue, or new credentials for the existing one, whose password then ends.
+
+    Both work once the provisioner has made them: the state is `ready` then.
+    """
     slug = partner_of(caller)
     await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
     password = new_password()
@@ -82,7 +85,8 @@ async def request_partner_queue(session: AsyncSession, caller: Principal) -> Cre
 
 
 async def _before_oldest(session: AsyncSession, slug: str) -> int:
-    """A new queue begins with the oldest entry that is kept: earlier ones are no gap of it."""
+    """The position before the oldest entry: a new queue begins there, so earlier ones are no
+    gap."""
     oldest = select(func.min(feed_entry.c.position) - 1).where(feed_entry.c.slug == slug)
     begin = func.coalesce(oldest.scalar_subquery(), partner.c.last_position)
     position = await session.scalar(select(begin).where(partner.c.slug == slug))
@@ -90,8 +94,8 @@ async def _before_oldest(session: AsyncSession, slug: str) -> int:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the broker has of partner queues: queues, and of each user the hash of the password."""
+class BrokerState:
+    """What the broker has of partner queues: their names, and each user's password hash."""
 
     queues: frozenset[str]
     password_hashes: Mapping[str, str]
@@ -100,18 +104,21 @@ class Made:
 class Provisioner(Protocol):
     """Makes a partner's queue and user on the broker; safe to repeat."""
 
-    async def make(self, partner_queue: PartnerQueue) -> None: ...
+    async def make(self, partner_queue: PartnerQueue) -> None:
+        """Make queue, user and rights, or bring them up to date."""
+        ...
 
-    async def made(self) -> Made:
-        """What is there now."""
+    async def broker_state(self) -> BrokerState:
+        """What the broker has of partner queues now."""
         ...
 
 
 async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
-    """Make what was asked for, each queue by itself, and say so; how many became ready.
+    """Make the requested queues one by one, and mark each as ready; how many became ready.
 
     No transaction is open while the broker works, so two provisioners may make the same queue at
-    once: the same queue, user and password. One that the broker refuses waits; the others do not.
+    once: both make the same queue, user and password. A queue that the broker refuses stays
+    requested and does not hold up the others.
     """
     ready = 0
     for partner_queue in await _partner_queues(sessions, PartnerQueueState.REQUESTED):
@@ -130,27 +137,25 @@ async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner)
 
 
 async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
-    """Ask for queues again that the broker has not, or not like this; how many.
+    """Request again the queues that the broker lacks or has with another password; how many.
 
-    A queue is gone after the broker lost its data. What it may still have held is sent again, under
-    the same ids: the partner may have read it or not, and only the partner knows. A password is
-    another one where a provisioner was late, and wrote it over a newer one.
+    A queue is missing after the broker lost its data. What it may still have held is sent again,
+    under the same ids: only the partner knows what it had read. A password differs where a late
+    provisioner overwrote a newer one.
     """
     ready = await _partner_queues(sessions, PartnerQueueState.READY)
-    made = await provisioner.made()
+    on_broker = await provisioner.broker_state()
     lost = 0
     for partner_queue in ready:
-        without_queue = partner_queue.queue not in made.queues
-        if (
-            without_queue
-            or made.password_hashes.get(partner_queue.username) != partner_queue.password_hash
-        ):
+        without_queue = partner_queue.queue not in on_broker.queues
+        password_hash = on_broker.password_hashes.get(partner_queue.username)
+        if without_queue or password_hash != partner_queue.password_hash:
             lost += await _request_again(sessions, partner_queue, without_queue=without_queue)
     return lost
 
 
 async def _partner_queues(sessions: Sessions, state: PartnerQueueState) -> Sequence[PartnerQueue]:
-    """As they are at this moment: none is locked."""
+    """The partner queues in this state now; none is locked."""
     async with sessions() as session:
         partner_queues = await session.scalars(
             select(PartnerQueue)
@@ -161,7 +166,8 @@ async def _partner_queues(sessions: Sessions, state: PartnerQueueState) -> Seque
 
 
 async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
-    """False where another was faster, or new credentials were asked for: these are made next."""
+    """Mark a queue as ready; False where another provisioner did so, or where credentials were
+    renewed meanwhile, which are made next."""
     async with sessions.begin() as session:
         partner_queue = await session.get_one(PartnerQueue, made.slug, with_for_update=True)
         if (
@@ -176,7 +182,8 @@ async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
 
 
 async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queue: bool) -> bool:
-    """False where the queue was asked for, or made, since it was looked at."""
+    """Request a lost queue again; False where it was requested or made again since it was
+    `seen`."""
     async with sessions.begin() as session:
         partner_queue = await session.get_one(PartnerQueue, seen.slug, with_for_update=True)
         if (
@@ -184,12 +191,12 @@ async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queu
             or partner_queue.ready_at != seen.ready_at
         ):
             return False
-        sent = (
+        resume_after = (
             await _before_kept(session, partner_queue)
             if without_queue
             else partner_queue.delivered_position
         )
-        partner_queue.note_lost(delivered_position=sent)
+        partner_queue.note_lost(delivered_position=resume_after)
     log.warning(
         "a partner queue is not as it was made", partner=seen.slug, without_queue=without_queue
     )
@@ -197,7 +204,7 @@ async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queu
 
 
 async def _before_kept(session: AsyncSession, partner_queue: PartnerQueue) -> int:
-    """The position before the oldest entry that a queue would still keep."""
+    """The position before the oldest delivered entry that a queue would still keep."""
     oldest = await session.scalar(
         select(func.min(feed_entry.c.position)).where(
             feed_entry.c.slug == partner_queue.slug,

@@ -1,4 +1,4 @@
-"""Partners: who they are, what they asked for, and the one numbered feed of each."""
+"""Partners, their subscriptions, and the one numbered feed of each."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.kernel import context
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 
-from ..domain.subscriptions import SubscriptionFilter, sides_of
+from ..domain.subscriptions import SubscriptionFilter, filter_values_of
 from ..models import partner, subscription
 
 MOST_SUBSCRIPTIONS: Final = 50
-"""Of one partner at a time: each event is held against every subscription that there is."""
+"""Most active subscriptions of one partner: each event is compared with every subscription."""
 
 
 class NotAPartner(Forbidden):
@@ -62,16 +62,19 @@ async def store_partner(session: AsyncSession, event: PartnerRegistered) -> None
 
 
 def partner_of(caller: Principal) -> str:
-    """The institution that the caller acts for."""
+    """The slug of the institution that the caller acts for; raises `NotAPartner` for others."""
     if Role.PARTNER not in caller.roles or caller.partner is None:
         raise NotAPartner
     return caller.partner
 
 
 async def subscribe(session: AsyncSession, caller: Principal, wanted: SubscriptionFilter) -> UUID:
-    """From the commit on, events that the filter accepts are numbered into the partner's feed."""
+    """From the commit on, events that the filter accepts are numbered into the partner's feed.
+
+    Raises `TooManySubscriptions` above `MOST_SUBSCRIPTIONS` active ones.
+    """
     slug = partner_of(caller)
-    # The token is proof that the institution exists, even where its registration is on its way.
+    # The token proves that the institution exists, even where its registration has not arrived.
     await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
     await _refuse_too_many(session, slug)
     subscription_id = uuid4()
@@ -91,7 +94,7 @@ async def subscribe(session: AsyncSession, caller: Principal, wanted: Subscripti
 
 
 async def _refuse_too_many(session: AsyncSession, slug: str) -> None:
-    """Whoever subscribes for the same partner at the same time waits."""
+    """It locks the partner: a second subscription of the same partner waits for the first."""
     await session.execute(select(partner.c.slug).where(partner.c.slug == slug).with_for_update())
     mine = (subscription.c.slug == slug, subscription.c.is_active)
     active = await session.scalar(select(func.count()).select_from(subscription).where(*mine))
@@ -100,7 +103,10 @@ async def _refuse_too_many(session: AsyncSession, slug: str) -> None:
 
 
 async def end_subscription(session: AsyncSession, caller: Principal, subscription_id: UUID) -> None:
-    """No event after the commit comes from this subscription; what the feed holds stays."""
+    """From the commit on, this subscription adds nothing to the feed; what the feed holds stays.
+
+    Raises `NoSuchSubscription` where the partner has no such active subscription.
+    """
     ended = await session.scalar(
         update(subscription)
         .where(
@@ -116,8 +122,8 @@ async def end_subscription(session: AsyncSession, caller: Principal, subscriptio
     audit.record(session, caller, action="subscription ended", subject_id=subscription_id)
 
 
-# The partner's row is locked before it is numbered, in the order of slugs: numbers are given in
-# the order of commits, so a reader who has seen n has seen everything before n.
+# Partners' rows are locked, in the order of slugs, before their entries are numbered: so numbers
+# follow the order of commits, and a reader who has seen n has seen everything before n.
 _RECORD = text(
     """
 WITH locked AS (
@@ -151,25 +157,15 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
 
     Partners see public fields only.
     """
-    sides = sides_of(event)
-    rows = await session.execute(
-        select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
-            subscription.c.is_active
-        )
-    )
-    accepted = [
-        (row.subscription_id, row.slug)
-        for row in rows
-        if SubscriptionFilter.model_validate(row.filter).accepts(sides)
-    ]
-    if not accepted:
+    accepting = await _accepting(session, event)
+    if not accepting:
         return
     work = context.current()
     await session.execute(
         _RECORD,
         {
-            "slugs": sorted({slug for _, slug in accepted}),
-            "subscriptions": [subscription_id for subscription_id, _ in accepted],
+            "slugs": sorted({slug for _, slug in accepting}),
+            "subscriptions": [subscription_id for subscription_id, _ in accepting],
             "event_id": event.event_id,
             "topic": event.topic,
             "occurred_at": event.occurred_at,
@@ -182,10 +178,25 @@ async def feed_partners(session: AsyncSession, event: CallEvent | IdeaEvent) -> 
     )
 
 
-TRIMMED_AT_ONCE = 1000
-"""Most entries of one feed that go in one transaction."""
+async def _accepting(session: AsyncSession, event: CallEvent | IdeaEvent) -> list[tuple[UUID, str]]:
+    """The active subscriptions whose filters accept the event, each with its partner's slug."""
+    values = filter_values_of(event)
+    rows = await session.execute(
+        select(subscription.c.subscription_id, subscription.c.slug, subscription.c.filter).where(
+            subscription.c.is_active
+        )
+    )
+    return [
+        (row.subscription_id, row.slug)
+        for row in rows
+        if SubscriptionFilter.model_validate(row.filter).accepts(values)
+    ]
 
-# Only from the beginning and up to the first that is young enough: a feed never gets a hole.
+
+TRIMMED_AT_ONCE = 1000
+"""Most entries of one feed that one transaction deletes."""
+
+# Only from the beginning up to the first entry that is young enough: a feed never gets a hole.
 _TRIM = text(
     """
 DELETE FROM feed_entry e USING (
@@ -203,7 +214,8 @@ WHERE e.slug = trimmed.slug AND e.position <= trimmed.upto
 )
 
 
-# What is noted of entries goes with them; a gap is shown for a while, also one noticed that late.
+# Deliveries and finished replays are deleted with their entries; gaps only some time after they
+# were noticed.
 _DELETE_OLD = tuple(
     text(
         f"""
@@ -219,11 +231,14 @@ WHERE n.slug = p.slug AND {condition} AND n.{last} < coalesce(
     )
 )
 GAP_SHOWN = timedelta(days=7)
-"""How long a gap is shown at least, where its entries are gone and it can't be closed any more."""
+"""How long a gap is kept at least after its entries are gone and it can't be closed any more."""
 
 
 async def trim_feeds(session: AsyncSession, *, days: int) -> int:
-    """Take the oldest entries that are past their retention out of the feeds; how many went."""
+    """Delete the oldest entries of each feed that are older than `days`; how many were deleted.
+
+    It deletes at most `TRIMMED_AT_ONCE` entries of a feed; the caller repeats it until it is 0.
+    """
     gone = await session.execute(_TRIM, {"days": days, "most": TRIMMED_AT_ONCE})
     for statement in _DELETE_OLD:
         await session.execute(statement, {"shown": GAP_SHOWN})

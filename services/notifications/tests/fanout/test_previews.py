@@ -1,0 +1,108 @@
+"""Previews: how many would be alerted, counted before anything is published."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import select
+
+from notifications.database_clock import day_in_morocco
+from notifications.fanout.models import alert
+
+from ..builders import a_call, a_record, opened
+from ..commands import follow, kinds, register
+
+
+async def preview(api, tokens, *tracks, role="delegate", **parameters):
+    return await api.http.post(
+        "/previews",
+        json={"tracks": tracks},
+        params=parameters,
+        headers=tokens.headers(role, partner="indh"),
+    )
+
+
+async def test_a_preview_counts_whom_a_call_would_reach_and_writes_nothing(api, tokens):
+    await register(
+        api,
+        a_record(),
+        a_record(members_youth=None),
+        a_record(region="MA-01", province="MA-HOC", sector="CRAFTS"),
+        a_record(legal_status="struck_off"),
+    )
+    tracks = [
+        {"provinces": ["MA-TIZ"], "min_share_youth": {"percent": 10}},
+        {"regions": ["MA-01"]},
+    ]
+
+    seen = (await preview(api, tokens, *tracks)).json()
+
+    assert (seen["matched"], seen["eligible"], seen["unknown"]) == (3, 2, 1)
+    assert {g["code"]: (g["eligible"], g["unknown"]) for g in seen["by_region"]} == {
+        "MA-09": (1, 1),
+        "MA-01": (1, 0),
+    }
+    assert {g["code"]: g["eligible"] for g in seen["by_sector"]} == {"ARGAN": 1, "CRAFTS": 1}
+    async with api.sessions() as session:
+        assert (await session.scalars(select(alert.c.seq))).all() == []
+
+
+async def test_a_preview_has_labels_in_the_language_asked_for(api, tokens):
+    await register(api, a_record(), a_record(region="MA-99", sector="NEW"))
+
+    seen = (await preview(api, tokens, {}, language="ar")).json()
+
+    labels = {group["code"]: group["label"] for group in seen["by_region"] + seen["by_sector"]}
+    assert labels == {"MA-09": "سوس-ماسة", "MA-99": "MA-99", "ARGAN": "زيت أركان", "NEW": "NEW"}
+
+
+async def test_a_preview_agrees_with_the_fan_out_that_follows(api, tokens):
+    await register(api, *(a_record(members_youth=n % 4 or None) for n in range(12)))
+    call = a_call()
+    tracks = [track.criteria.model_dump(mode="json") for track in call.tracks]
+    seen = (await preview(api, tokens, *tracks)).json()
+
+    await follow(api, opened(call))
+
+    assert seen["matched"] == len(await kinds(api, call.call_id))
+
+
+@pytest.mark.parametrize(
+    ("track", "field", "says"),
+    [
+        ({"provinces": ["MA-TIZZ"]}, "tracks.0.provinces.0", "MA-TIZ"),
+        ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
+        ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
+        (
+            {"min_share_women": {"percent": 30, "stirct": True}},
+            "tracks.0.min_share_women.stirct",
+            "not permitted",
+        ),
+    ],
+)
+async def test_a_wrong_preview_names_the_field(api, tokens, track, field, says):
+    answer = await preview(api, tokens, track)
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (datetime(2026, 11, 24, 22, 59, tzinfo=UTC), date(2026, 11, 24)),
+        (datetime(2026, 11, 24, 23, 0, tzinfo=UTC), date(2026, 11, 25)),
+        # In Ramadan the clock is put back by an hour.
+        (datetime(2026, 2, 24, 23, 30, tzinfo=UTC), date(2026, 2, 24)),
+    ],
+)
+def test_a_preview_counts_ages_on_the_day_on_which_a_call_would_open(at, day):
+    assert day_in_morocco(at) == day
+
+
+@pytest.mark.parametrize("role", ["cooperative", "holder", "juror", "reviewer"])
+async def test_previews_are_for_those_who_publish(api, tokens, role):
+    assert (await preview(api, tokens, {}, role=role)).status_code == 403
