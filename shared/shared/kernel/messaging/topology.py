@@ -160,7 +160,7 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     await queue.bind(unrouted)
     await channel.declare_exchange(DEAD, "direct", durable=True)
     await channel.declare_exchange(REPLAY, "direct", durable=True)
-    else_unrouted = {"alternate-exchange": UNROUTED}
+    else_unrouted: dict[str, Any] = {"alternate-exchange": UNROUTED}
     await channel.declare_exchange(RETRY_EXCHANGE, "direct", durable=True, arguments=else_unrouted)
     return await channel.declare_exchange(EVENTS, "topic", durable=True, arguments=else_unrouted)
 

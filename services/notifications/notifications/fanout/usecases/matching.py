@@ -100,7 +100,7 @@ def _matching(chosen: Select[Any], count: int) -> Matching:
 
 
 def _mask(track: TrackSql, *when: Condition) -> ColumnElement[int]:
-    """The mask of a track's unknown fields: 0 where eligible, -1 where the track excludes the row."""
+    """The mask of a track's unknown fields: 0 where eligible, -1 where it excludes the row."""
     return case((and_(*when, track.possible), track.unknown), else_=-1)
 
 
