@@ -13,7 +13,7 @@ from .rows import Row, compared
 CHANGED = (1, 500)
 """One record by hand, and as many as one message of an import."""
 
-_COPIES = """
+COPIES = """
 INSERT INTO subject
 SELECT copy.* FROM (SELECT to_jsonb(s) AS known FROM subject AS s LIMIT 1) AS one,
     generate_series(1, $1) AS number,
@@ -21,7 +21,7 @@ SELECT copy.* FROM (SELECT to_jsonb(s) AS known FROM subject AS s LIMIT 1) AS on
         NULL::subject, known || jsonb_build_object('subject_id', gen_random_uuid(), '#', number)
     ) AS copy
 """
-_PLACES = f"""
+PLACES = f"""
 UPDATE subject SET content = jsonb_set(
     content, '{{tracks,0,criteria,regions,0}}',
     CASE WHEN subject_id IN (SELECT subject_id FROM subject ORDER BY subject_id LIMIT $1)
@@ -46,8 +46,8 @@ async def measure(system: MeasuredSystem) -> list[Row]:
         for size in system.sizes.open_subjects:
             system.say(f"matches to backfill: {size:,} open subjects")
             there = await fanout_runs.database.fetchval("SELECT count(*) FROM subject")
-            await fanout_runs.database.execute(_COPIES, size - there)
-            await fanout_runs.database.execute(_PLACES, CONCERNED)
+            await fanout_runs.database.execute(COPIES, size - there)
+            await fanout_runs.database.execute(PLACES, CONCERNED)
             await fanout_runs.database.execute("VACUUM ANALYZE subject")
             for changed in CHANGED:
                 who = await fanout_runs.database.fetchval(_CHANGED, changed)

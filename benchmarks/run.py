@@ -11,6 +11,7 @@ from devkit.stack_layout import SERVICES
 
 from . import (
     backfill,
+    beside_backfill,
     consuming,
     correction,
     disk,
@@ -47,6 +48,7 @@ GROUPS = {
     "import": Group(importing.measure, ("registry", "notifications")),
     "growth": Group(growth.measure, ("notifications",)),
     "backfill": Group(backfill.measure, ("notifications",)),
+    "beside_backfill": Group(beside_backfill.measure, ("notifications",)),
     "feeds": Group(feeds.measure, ("notifications",)),
     "disk": Group(disk.measure, ("notifications",)),
     "memory": Group(memory.measure, SERVICES),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -110,9 +111,10 @@ def modules() -> Iterator[Found]:
         yield Found(str(path.parent.relative_to(ROOT)), path.parent.name)
 
 
-def parsed() -> Iterator[tuple[str, ast.Module]]:
-    for path in sources():
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+@cache
+def parsed() -> tuple[tuple[str, ast.Module], ...]:
+    """Each module by its path from the root; parsed once for all kinds."""
+    return tuple((str(path.relative_to(ROOT)), ast.parse(path.read_text())) for path in sources())
 
 
 def identifiers() -> Iterator[Found]:
@@ -140,8 +142,13 @@ def _made(node: ast.AST) -> list[str]:
     return []
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call, str]]:
+@cache
+def calls() -> tuple[tuple[str, str, ast.Call, str], ...]:
     """Every call whose first argument is a text: where, of what, the call, the text."""
+    return tuple(_calls())
+
+
+def _calls() -> Iterator[tuple[str, str, ast.Call, str]]:
     for path, tree in parsed():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args:

@@ -62,6 +62,7 @@ class Member:
             [sys.executable, "-m", "cli.program", *command],
             env={**known, **self.settings},
             cwd=self.stack.folder,
+            spawn=self.stack.spawn,
         )
 
     def is_ready(self) -> bool:

@@ -19,7 +19,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.engine import make_url
 
-from devkit.forks import commands
+from devkit.forks import commands, spawn_fork
 from devkit.pytest_plugin import PATIENCE, eventually
 from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
@@ -48,7 +48,7 @@ OPERATOR = "operator@example.org"
 
 async def started(folder: Path, **settings: str) -> Stack:
     """A running system of that folder, whose retry delays are short."""
-    stack = Stack(folder, overrides={**SHORT_DELAYS, **settings})
+    stack = Stack(folder, overrides={**SHORT_DELAYS, **settings}, spawn=spawn_fork)
     try:
         await asyncio.to_thread(stack.start)
     except BaseException:

@@ -1,8 +1,8 @@
-"""Run `taawon …` as a process that is forked from one which has imported every command already.
+"""Run `taawon …` as a process that is forked from one which has imported what it needs already.
 
-Starting Python and importing is most of what a short command costs, and tests run many. A fork has
-its own environment, descriptors and exit code, may be killed, and leaves nothing behind in the
-process that asked for it.
+Starting Python and importing is most of what a short command costs, and two seconds of processor
+time of every service that starts; tests run many of both. A fork has its own environment,
+descriptors and exit code, may be killed, and leaves nothing behind in the process that asked.
 """
 
 from __future__ import annotations
@@ -17,26 +17,34 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cli import program
 from shared.kernel import failpoints
+from shared.kernel.commands.program import SERVICE_COMMANDS
+from shared.kernel.service.spec import spec_of
 
 REQUEST_BYTES = 131072
 """The largest request in bytes: arguments and environment of one command."""
-_SERVE = "import sys; from devkit.forks import serve; serve(int(sys.argv[1]))"
+_SERVE = "import sys; from devkit.forks import serve; serve(int(sys.argv[1]), *sys.argv[2:])"
 
 
-class Commands:
-    """A process that forks one process per command; it ends with whoever started it."""
+class ForkServer:
+    """A process that forks one process per command; it ends with whoever started it.
 
-    def __init__(self) -> None:
+    It has imported the whole of one service, whose metrics alone a fork then has; without a service
+    every command.
+    """
+
+    def __init__(self, service: str | None = None) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-c", _SERVE, str(theirs.fileno())]
+            command += [service] if service else []
             self._server = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
@@ -52,6 +60,20 @@ class Commands:
             stderr.seek(0)
             messages = stderr.read().decode()
         return subprocess.CompletedProcess(arguments, code, out, messages)
+
+    def start(
+        self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path
+    ) -> int:
+        """Start a command that outlives whoever asks, in a session of its own; its pid."""
+        request = {"arguments": arguments, "env": dict(env), "folder": str(folder)}
+        request["log"] = str(log)
+        started, answer = os.pipe()
+        with os.fdopen(started) as pid:
+            try:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [answer])
+            finally:
+                os.close(answer)
+            return int(pid.read())
 
     def close(self) -> None:
         """End the process; commands that run go on."""
@@ -76,16 +98,30 @@ class Commands:
 
 
 @cache
-def commands() -> Commands:
-    """The one `Commands` of this process, started at the first call."""
-    started = Commands()
+def fork_server(service: str | None = None) -> ForkServer:
+    """The one of this process for this service, or for commands; started at the first call."""
+    started = ForkServer(service)
     atexit.register(started.close)
     return started
 
 
-def serve(number: int) -> None:
+def commands() -> ForkServer:
+    """The one for short commands."""
+    return fork_server()
+
+
+def spawn_fork(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> int:
+    """What `Process.start` does by itself, as a fork: `command` runs `taawon` with this Python."""
+    *_, program_name = command[:3]
+    assert program_name == program.__name__, command
+    arguments = command[3:]
+    service = arguments[1] if arguments[0] == "serve" else None
+    return fork_server(service).start(arguments, env=env, folder=cwd, log=log)
+
+
+def serve(number: int, service: str | None = None) -> None:
     """Fork a process for each request that arrives at this socket, until its other end closes."""
-    program.build()
+    _import(service)
     gc.freeze()
     # It never waits for the processes that it forks.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -94,11 +130,44 @@ def serve(number: int) -> None:
             request, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES, 4)
             if not request:
                 return
-            if os.fork() == 0:
+            asked = json.loads(request)
+            pid = os.fork()
+            if pid == 0:
                 requests.close()
-                _watch(json.loads(request), files)
+                if "log" in asked:
+                    _detach(asked, files)
+                _watch(asked, files)
+            if "log" in asked:
+                os.write(files[0], str(pid).encode())
             for file in files:
                 os.close(file)
+
+
+def _import(service: str | None) -> None:
+    """Everything that the forks will run."""
+    if service is not None:
+        importlib.import_module("shared.kernel.commands.serve")
+        importlib.import_module("shared.kernel.service.server")
+        spec_of(service)
+        return
+    program.build()
+    for group in (SERVICE_COMMANDS, program.OPERATOR_COMMANDS):
+        for entry in entry_points(group=group):
+            entry.load()
+
+
+def _detach(request: dict[str, Any], files: list[int]) -> NoReturn:
+    """Be the command in a session of its own, whose output goes into its log."""
+    for file in files:
+        os.close(file)
+    os.setsid()
+    for number in (signal.SIGCHLD, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    # As Python itself sets them when it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _become(request, [os.open(os.devnull, os.O_RDONLY), log, os.dup(log)])
 
 
 def _watch(request: dict[str, Any], files: list[int]) -> None:

@@ -25,6 +25,10 @@ class NotStarted(RuntimeError):
     """A program ended, or said nothing for too long, before it was ready."""
 
 
+Spawn = Callable[[Sequence[str], Mapping[str, str], Path, Path], int]
+"""Starts a command in its folder with this environment, its output into this log; its pid."""
+
+
 class Process:
     """One detached program: its own session, its log, and a record that any process can read."""
 
@@ -58,7 +62,12 @@ class Process:
         return self.identity is not None
 
     def start(
-        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        spawn: Spawn | None = None,
     ) -> int:
         """The pid of the program; one that runs already is left as it is."""
         if self.pid is not None:
@@ -66,7 +75,7 @@ class Process:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
-        pid = self._spawn(command, env, cwd or self.folder)
+        pid = (spawn or spawn_program)(command, env, cwd or self.folder, self.log)
         self.adopt(pid)
         return pid
 
@@ -108,27 +117,29 @@ class Process:
         text = self.log.read_text(errors="replace").splitlines()
         return "\n".join([*text[-lines:], f"(from {self.log})"])
 
-    def _spawn(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> int:
-        # Not subprocess: its Popen warns about a child that is meant to outlive it.
-        into_log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        return os.posix_spawn(
-            "/bin/sh",
-            ["sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd), *command],
-            env,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(self.log), into_log, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-            setsigmask=[],
-            setsigdef=SIGNALS_RESTORED,
-        )
-
     def _process_tree(self) -> list[Identity]:
         """The process first, then all that descend from it, also those with a session of theirs."""
         root = self.identity
         return [root, *root.descendants()] if root else []
+
+
+def spawn_program(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> int:
+    """Start a program in a session of its own, whose output goes into its log; its pid."""
+    # Not subprocess: its Popen warns about a child that is meant to outlive it.
+    into_log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        "/bin/sh",
+        ["sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd), *command],
+        env,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), into_log, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=SIGNALS_RESTORED,
+    )
 
 
 def _all_gone(processes: Sequence[Identity]) -> bool:

@@ -21,6 +21,7 @@ from shared.kernel.settings import Settings
 
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
+from .processes import Spawn
 from .stack_layout import PROVISIONER, SERVICES, Place
 from .state import kept_port, usable_port, write_atomically
 
@@ -45,12 +46,14 @@ RATES = {
 class Stack(Place):
     """Everything of one folder. Whoever has the folder can start it, look at it and stop it.
 
-    `overrides` are settings for all services, `TAAWON_*` names; `own` are settings for single ones.
+    `spawn` starts the processes, as programs unless one is given. `overrides` are settings for all
+    services, `TAAWON_*` names; `own` are settings for single ones.
     """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     own: dict[str, dict[str, str]] = field(default_factory=dict)
     say: Say = quiet
+    spawn: Spawn | None = None
 
     @cached_property
     def postgres(self) -> Postgres:
@@ -109,6 +112,7 @@ class Stack(Place):
             [sys.executable, "-m", "cli.program", *command],
             env={**self.environment(name), **extra},
             cwd=self.folder,
+            spawn=self.spawn,
         )
 
     def _choose_port(self, service: str) -> None:

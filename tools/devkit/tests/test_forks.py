@@ -1,9 +1,13 @@
 """Commands that are forked instead of started: each has its own environment, output and end."""
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from devkit.forks import commands
+from devkit.forks import commands, spawn_fork
+from devkit.processes import Process
+from devkit.pytest_plugin import PATIENCE
+from shared.kernel.waiting import wait_until
 
 NOTHING = {"PATH": os.defpath, "COLUMNS": "200"}
 
@@ -39,3 +43,15 @@ def test_a_refused_command_ends_with_an_exit_code():
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "/nowhere.csv" in refused.stderr
+
+
+def test_a_forked_service_is_a_process_with_a_record_and_a_log_of_its_own(tmp_path):
+    process = Process(tmp_path, "funding")
+    command = [sys.executable, "-m", "cli.program", "serve", "funding"]
+
+    pid = process.start(command, env=NOTHING, cwd=tmp_path, spawn=spawn_fork)
+    ended = wait_until(lambda: not process.is_running(), within=PATIENCE)
+
+    assert pid != os.getpid()
+    assert ended
+    assert "TAAWON_DATABASE_URL" in process.log.read_text()

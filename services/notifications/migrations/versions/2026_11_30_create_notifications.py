@@ -63,8 +63,11 @@ def upgrade() -> None:
     op.create_table('audience_change',
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('cooperatives', postgresql.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('size', sa.Integer(), sa.Computed('cardinality(cooperatives)', persisted=True), nullable=False),
+    sa.Column('after_subject', sa.UUID(), nullable=True),
     sa.PrimaryKeyConstraint('seq', name=op.f('pk_audience_change'))
     )
+    op.create_index('ix_audience_change_size', 'audience_change', ['size', 'seq'], unique=False)
     op.create_table('audience_history',
     sa.Column('cooperative_id', sa.UUID(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -380,6 +383,7 @@ def downgrade() -> None:
     op.drop_table('fanout_approval_decision')
     op.drop_table('fanout_approval')
     op.drop_table('audience_history')
+    op.drop_index('ix_audience_change_size', table_name='audience_change')
     op.drop_table('audience_change')
     op.drop_index('ix_audience_sector', table_name='audience')
     op.drop_index('ix_audience_region_sector', table_name='audience')

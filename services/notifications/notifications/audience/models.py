@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Computed,
     Date,
     Identity,
     Index,
@@ -87,6 +88,9 @@ audience_change = Table(
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("cooperatives", ARRAY(UUID(as_uuid=True)), nullable=False),
+    Column("size", Integer, Computed("cardinality(cooperatives)", persisted=True), nullable=False),
+    Column("after_subject", UUID(as_uuid=True)),
+    Index("ix_audience_change_size", "size", "seq"),
 )
 
 

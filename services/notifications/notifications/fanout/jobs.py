@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import structlog
+
 from notifications.audience.models import CHANGE_CHANNEL
 from shared.kernel.data.database import Sessions
 from shared.kernel.jobs.job import Job
 from shared.kernel.runtime import Runtime
 
 from .usecases import backfill, fanout_approval
+
+log = structlog.get_logger()
 
 
 def backfill_alerts(runtime: Runtime) -> Job:
@@ -16,9 +22,10 @@ def backfill_alerts(runtime: Runtime) -> Job:
     Then fan out the subjects that still wait after a release of everything. It may run in several
     processes.
     """
+    steps = BackfillSteps(runtime.sessions)
 
     async def step() -> bool:
-        return await _backfill(runtime.sessions) or await _fan_out_waiting(runtime.sessions)
+        return await steps.step() or await _fan_out_waiting(runtime.sessions)
 
     return Job(
         name="backfill",
@@ -28,10 +35,28 @@ def backfill_alerts(runtime: Runtime) -> Job:
     )
 
 
-async def _backfill(sessions: Sessions) -> bool:
-    """Work on the next notes of changed cooperatives; False where there are none."""
-    async with sessions.begin() as session:
-        return await backfill.backfill_alerts(session)
+@dataclass
+class BackfillSteps:
+    """The steps of one process. `most` is how many cooperatives a statement matches at most.
+
+    It is halved after a failure, so that a step which took longer than the database allows is not
+    tried for ever; and doubled after a success.
+    """
+
+    sessions: Sessions
+    most: int = backfill.MOST_COOPERATIVES
+
+    async def step(self) -> bool:
+        """Work on the next note of changed cooperatives; False where there is none."""
+        try:
+            async with self.sessions.begin() as session:
+                found = await backfill.backfill_alerts(session, most=self.most)
+        except Exception:
+            self.most = max(self.most // 2, 1)
+            log.warning("backfill goes on with fewer at once", cooperatives=self.most)
+            raise
+        self.most = min(self.most * 2, backfill.MOST_COOPERATIVES)
+        return found
 
 
 async def _fan_out_waiting(sessions: Sessions) -> bool:

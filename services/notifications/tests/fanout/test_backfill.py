@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import DBAPIError
 
 from notifications.audience import handlers as audience_handlers
 from notifications.audience.models import audience_change
 from notifications.fanout import handlers
+from notifications.fanout.jobs import BackfillSteps
 from notifications.fanout.models import alert, subject
 from notifications.fanout.usecases import backfill
 from shared.contracts.registry import CooperativeChanged
@@ -187,6 +190,92 @@ async def test_a_second_change_during_a_backfill_is_not_lost_with_the_first_note
         assert await recipients(session, call.call_id) == set()
         await backfill_all(session)
         assert await recipients(session, call.call_id) == {record.cooperative_id}
+    await engine.dispose()
+
+
+async def step(sessions, **options):
+    async with sessions.begin() as session:
+        return await backfill.backfill_alerts(session, **options)
+
+
+async def test_between_two_steps_of_a_backfill_a_fan_out_gets_its_turn(databases, monkeypatch):
+    """However many subjects are open: a step ends, its lock is free, and the next goes on there."""
+    monkeypatch.setattr(backfill, "STEP_SECONDS", 0)
+    engine = make_engine(databases.fresh("notifications"))
+    sessions = make_sessions(engine)
+    calls, between, record = [a_call() for _ in range(5)], a_call(), a_record()
+    async with sessions.begin() as session:
+        for call in calls:
+            await handlers.follow_call(opened(call), session)
+        await audience_handlers.store_imported_cooperatives(imported(record), session)
+
+    assert await step(sessions)
+    async with sessions.begin() as session:
+        done = await session.scalar(select(func.count()).select_from(alert))
+        await handlers.follow_call(opened(between), session)
+    while await step(sessions):
+        pass
+
+    async with sessions() as session:
+        found = await session.execute(select(alert.c.subject_id, alert.c.cooperative_id))
+        everybody = {(call.call_id, record.cooperative_id) for call in (*calls, between)}
+        assert (done, sorted(found.all())) == (1, sorted(everybody))
+    await engine.dispose()
+
+
+async def test_a_change_by_hand_does_not_wait_behind_an_import(session):
+    call, by_hand = a_call(), a_record()
+    await handlers.follow_call(opened(call), session)
+    many = [a_record() for _ in range(30)]
+    await audience_handlers.store_imported_cooperatives(imported(*many), session)
+    await audience_handlers.store_imported_cooperatives(imported(by_hand), session)
+
+    await backfill.backfill_alerts(session, most=30)
+
+    assert await recipients(session, call.call_id) == {by_hand.cooperative_id}
+
+
+async def test_a_statement_matches_no_more_cooperatives_than_it_may(session):
+    call, records = a_call(), [a_record() for _ in range(5)]
+    await handlers.follow_call(opened(call), session)
+    await audience_handlers.store_imported_cooperatives(imported(*records), session)
+
+    counts = []
+    while await backfill.backfill_alerts(session, most=2):
+        counts.append(len(await recipients(session, call.call_id)))
+
+    assert counts == [2, 4, 5]
+
+
+SLOW_ALERTS = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON alert FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+
+
+async def test_a_backfill_that_takes_too_long_goes_on_with_fewer_at_once(databases):
+    url = databases.fresh("notifications")
+    engine = make_engine(url, statement_seconds=2)
+    sessions = make_sessions(engine)
+    call, records = a_call(), [a_record() for _ in range(400)]
+    async with sessions.begin() as session:
+        await handlers.follow_call(opened(call), session)
+        await audience_handlers.store_imported_cooperatives(imported(*records), session)
+        raw = await (await session.connection()).get_raw_connection()
+        await raw.driver_connection.execute(SLOW_ALERTS)
+    steps = BackfillSteps(sessions)
+    sizes = []
+
+    more = True
+    while more:
+        with suppress(DBAPIError, OSError, TimeoutError):
+            more = await steps.step()
+        sizes.append(steps.most)
+
+    async with sessions() as session:
+        assert len(await recipients(session, call.call_id)) == 400
+    assert min(sizes) < 100
     await engine.dispose()
 
 

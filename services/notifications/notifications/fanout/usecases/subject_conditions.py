@@ -15,7 +15,7 @@ def still_open() -> ColumnElement[bool]:
     table = subject_table.c
     return and_(
         table.state == SubjectState.OPEN,
-        or_(table.closes_at.is_(None), table.closes_at > func.now()),
+        or_(table.closes_at.is_(None), table.closes_at > func.statement_timestamp()),
     )
 
 
