@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import sys
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from devkit.broker import Server
+from devkit.forks import exit_code_of, spawn_fork
 from devkit.processes import Process
 from devkit.stack_layout import PROVISIONER, SERVICES
 from devkit.state import free_port
@@ -91,7 +91,9 @@ class Trap:
     def has_sprung(self) -> bool:
         """This very process got there and was killed: it could neither save nor say anything."""
         proof_text = self.proof.read_text() if self.proof.exists() else ""
-        return proof_text == f"{self.place} {self.pid}\n" and end_of(self.pid) == -signal.SIGKILL
+        return (
+            proof_text == f"{self.place} {self.pid}\n" and exit_code_of(self.pid) == -signal.SIGKILL
+        )
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,6 @@ class Replica:
 
     process: Process
     url: str
-
-
-def end_of(pid: int) -> int | None:
-    """How a child of ours ended, its exit code or minus the signal; None while it lives."""
-    try:
-        # Only looked at, not taken: who started it may ask too.
-        seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    if seen is None:
-        return None
-    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
 class Breaker:
@@ -170,6 +160,7 @@ class Breaker:
         process.start(
             [sys.executable, "-m", "cli.program", "serve", name],
             env={**known, "TAAWON_HTTP_PORT": str(port)},
+            spawn=spawn_fork,
         )
         await self.story.eventually(lambda: self.is_ready(replica.url))
         return replica

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breaker, end_of
+from devkit.forks import exit_code_of
+
+from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breaker
 from .stories import Partner, PartnerQueue, Story
 from .tcp_proxy import TcpProxy
 
@@ -136,11 +138,11 @@ async def test_a_process_asked_to_end_finishes_the_fan_out_that_it_has_begun(
         await breakable.eventually(breaker.fanouts_under_way)
         os.kill(pid, signal.SIGTERM)
         await breakable.eventually(lambda: is_no_longer_reading(breaker))
-        assert end_of(pid) is None
+        assert exit_code_of(pid) is None
 
-    await breakable.eventually(lambda: end_of(pid) is not None)
+    await breakable.eventually(lambda: exit_code_of(pid) is not None)
 
-    assert end_of(pid) in (0, -signal.SIGTERM)
+    assert exit_code_of(pid) in (0, -signal.SIGTERM)
     assert await breaker.alerts(call_id) == await breaker.one_each()
     await breaker.put_right()
     await breaker.settled()

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,6 +42,7 @@ class ForkServer:
     """
 
     def __init__(self, service: str | None = None) -> None:
+        self._endings = tempfile.TemporaryDirectory(prefix="taawon-endings-")
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-c", _SERVE, str(theirs.fileno())]
@@ -66,7 +68,7 @@ class ForkServer:
     ) -> int:
         """Start a command that outlives whoever asks, in a session of its own; its pid."""
         request = {"arguments": arguments, "env": dict(env), "folder": str(folder)}
-        request["log"] = str(log)
+        request |= {"log": str(log), "endings": self._endings.name}
         started, answer = os.pipe()
         with os.fdopen(started) as pid:
             try:
@@ -75,10 +77,16 @@ class ForkServer:
                 os.close(answer)
             return int(pid.read())
 
+    def exit_code(self, pid: int) -> int | None:
+        """How one that was started ended, or minus the signal that ended it; None while it runs."""
+        ending = Path(self._endings.name, str(pid))
+        return int(ending.read_text()) if ending.exists() else None
+
     def close(self) -> None:
         """End the process; commands that run go on."""
         self._socket.close()
         self._server.wait()
+        self._endings.cleanup()
 
     def _ask(
         self, arguments: tuple[str, ...], env: Mapping[str, str], stdin: int, stderr: int
@@ -97,10 +105,15 @@ class ForkServer:
             return int(ending.read()), written
 
 
+SERVERS: list[ForkServer] = []
+"""Those of this process."""
+
+
 @cache
 def fork_server(service: str | None = None) -> ForkServer:
     """The one of this process for this service, or for commands; started at the first call."""
     started = ForkServer(service)
+    SERVERS.append(started)
     atexit.register(started.close)
     return started
 
@@ -119,6 +132,12 @@ def spawn_fork(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: P
     return fork_server(service).start(arguments, env=env, folder=cwd, log=log)
 
 
+def exit_code_of(pid: int) -> int | None:
+    """How a process of `spawn_fork` ended; None while it runs."""
+    codes = (server.exit_code(pid) for server in SERVERS)
+    return next((code for code in codes if code is not None), None)
+
+
 def serve(number: int, service: str | None = None) -> None:
     """Fork a process for each request that arrives at this socket, until its other end closes."""
     _import(service)
@@ -131,14 +150,11 @@ def serve(number: int, service: str | None = None) -> None:
             if not request:
                 return
             asked = json.loads(request)
-            pid = os.fork()
-            if pid == 0:
+            if os.fork() == 0:
                 requests.close()
                 if "log" in asked:
-                    _detach(asked, files)
+                    _watch_detached(asked, *files)
                 _watch(asked, files)
-            if "log" in asked:
-                os.write(files[0], str(pid).encode())
             for file in files:
                 os.close(file)
 
@@ -156,12 +172,28 @@ def _import(service: str | None) -> None:
             entry.load()
 
 
-def _detach(request: dict[str, Any], files: list[int]) -> NoReturn:
+def _watch_detached(request: dict[str, Any], answer: int) -> NoReturn:
+    """Fork once more, say the pid, and keep how it ended."""
+    os.setsid()  # what ends the asking process, such as Ctrl-C, does not end this one
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        os.close(answer)
+        _detach(request)
+    os.write(answer, str(pid).encode())
+    os.close(answer)
+    _, status = os.waitpid(pid, 0)
+    with suppress(FileNotFoundError):  # nobody asks any more
+        written = Path(request["endings"], f"{pid}.part")
+        written.write_text(str(os.waitstatus_to_exitcode(status)))
+        written.rename(Path(request["endings"], str(pid)))
+    os._exit(0)
+
+
+def _detach(request: dict[str, Any]) -> NoReturn:
     """Be the command in a session of its own, whose output goes into its log."""
-    for file in files:
-        os.close(file)
     os.setsid()
-    for number in (signal.SIGCHLD, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     # As Python itself sets them when it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)

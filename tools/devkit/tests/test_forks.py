@@ -4,7 +4,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from devkit.forks import commands, spawn_fork
+from devkit.forks import commands, exit_code_of, spawn_fork
 from devkit.processes import Process
 from devkit.pytest_plugin import PATIENCE
 from shared.kernel.waiting import wait_until
@@ -54,4 +54,6 @@ def test_a_forked_service_is_a_process_with_a_record_and_a_log_of_its_own(tmp_pa
 
     assert pid != os.getpid()
     assert ended
+    assert wait_until(lambda: exit_code_of(pid) is not None, within=PATIENCE)
+    assert exit_code_of(pid) == 1
     assert "TAAWON_DATABASE_URL" in process.log.read_text()
