@@ -40,7 +40,7 @@ async def measure(system: MeasuredSystem) -> list[Row]:
     limit = 2 * statistics.median(quiet) + 1
     return [
         limited(
-            f"a new call beside the backfill of {BATCHES * BATCH:,} changed, {OPEN_SUBJECTS:,} open",
+            f"a new call beside a backfill, {BATCHES * BATCH:,} changed, {OPEN_SUBJECTS:,} open",
             statistics.median(beside),
             limit,
             unit="s",

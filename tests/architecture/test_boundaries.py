@@ -29,7 +29,8 @@ def code() -> list[Path]:
 
 
 def modules_of_tests() -> list[Path]:
-    folders = [ROOT / "tests", ROOT / "shared" / "tests", *ROOT.glob("services/*/tests")]
+    folders = [ROOT / "tests", ROOT / "shared" / "tests"]
+    folders += [*ROOT.glob("services/*/tests"), *ROOT.glob("tools/*/tests")]
     return [path for folder in folders for path in folder.rglob("*.py")]
 
 

@@ -21,7 +21,7 @@ from shared.kernel.service.spec import ServiceSpec, spec_of
 
 ROOT = Path(__file__).parents[2]
 SERVICES = frozenset(installed_services())
-CODE = ("shared", "benchmarks", "scripts", "deploy", "tests")
+CODE = ("shared", "tools", "benchmarks", "scripts", "deploy", "tests")
 SCRIPTS = (ROOT / "Makefile", ROOT / ".ci" / "run", *ROOT.glob("scripts/*.sh"))
 
 

@@ -185,7 +185,8 @@ def commands() -> Iterator[Found]:
     for place, name, _, text in calls():
         if name in {"command", "Option", "Argument"}:
             yield Found(place, text)
-    for entry in entry_points(group="taawon.commands"):
+    groups = ("taawon.commands", "taawon.operator_commands")
+    for entry in (entry for group in groups for entry in entry_points(group=group)):
         yield Found(f"command `taawon {entry.name}`", entry.name)
 
 

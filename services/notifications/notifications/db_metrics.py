@@ -158,7 +158,7 @@ async def _subjects(session: AsyncSession) -> Iterable[Metric]:
 MEASURES = (
     # It reads every row of the audience, so its result is kept longer.
     Measure("audience", _audience, every=30),
-    Measure("late", _backfill),
+    Measure("backfill", _backfill),
     Measure("feeds", _feeds),
     Measure("partner_queues", _partner_queues),
     Measure("subjects", _subjects),

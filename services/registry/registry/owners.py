@@ -15,14 +15,18 @@ from .register.models import tables
 
 
 async def owner_of(session: AsyncSession, record_id: UUID) -> Owner | None:
-    """Whose a cooperative, a partner or an API client is; None for any other record.
+    """Whose a cooperative, an account, a partner or an API client is; None for any other record.
 
-    A cooperative is its own and lies in its province; a client is its partner's.
+    A cooperative is its own and lies in its province; an account is its own; a client is its
+    partner's.
     """
     columns = tables.cooperative.c
     province = await session.scalar(select(columns.province).where(columns.id == record_id))
     if province is not None:
         return Owner(identities=frozenset({record_id}), provinces=frozenset({province}))
+    accounts = identity_models.account.c
+    if await session.scalar(select(accounts.id).where(accounts.id == record_id)) is not None:
+        return Owner(identities=frozenset({record_id}))
     clients, partners = identity_models.api_client.c, partner_models.partner.c
     of_client = select(clients.partner_id).where(clients.id == record_id).scalar_subquery()
     slug = await session.scalar(

@@ -18,8 +18,11 @@ _CORRELATION = re.compile(CORRELATION)
 
 
 def is_traceparent(value: object) -> bool:
-    """Whether it is a W3C `traceparent` of version 00."""
-    return isinstance(value, str) and _TRACEPARENT.fullmatch(value) is not None
+    """Whether it is a W3C `traceparent` of version 00; ids of zeros only are invalid there."""
+    if not isinstance(value, str) or _TRACEPARENT.fullmatch(value) is None:
+        return False
+    _, trace_id, parent_id, _ = value.split("-")
+    return bool(trace_id.strip("0") and parent_id.strip("0"))
 
 
 def _new_traceparent() -> str:

@@ -109,7 +109,7 @@ def _parameters(command: Command) -> Iterator[str]:
 
 def _label(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return f"`{_shown(parameter)}`"
+        return f"`{_shown(parameter)}`".replace("|", "\\|")
     return ", ".join(f"`{option}`" for option in parameter.opts)
 
 

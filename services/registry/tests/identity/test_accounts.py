@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from devkit.pytest_plugin import Api, Tokens
+from registry.identity.usecases.passwords import is_password
 
 from ..builders import FAILURE_LIMIT, audited_actions, headers_with_account
 
@@ -329,3 +330,19 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     )
 
     assert (guesses[-1], answer.status_code) == (429, 204)
+
+
+async def test_nobody_signs_in_with_the_empty_hash_of_an_erased_account():
+    assert not await is_password("nobody has this password", "")
+    assert not await is_password("", "")
+
+
+async def test_a_person_may_read_the_audit_of_their_own_account(api, operator, tokens):
+    account_id = (await made(api, operator))["account_id"]
+    path = f"/audit/{account_id}"
+
+    own = await api.http.get(path, headers=tokens.headers("juror", subject=uuid.UUID(account_id)))
+    other = await api.http.get(path, headers=tokens.headers("juror"))
+
+    assert [each["action"] for each in own.json()["items"]] == ["account created"]
+    assert other.status_code in (403, 404)

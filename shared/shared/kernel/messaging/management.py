@@ -132,7 +132,10 @@ class Management:
             raise ManagementAway(str(error) or type(error).__name__) from error
         if answer.status_code >= 300:
             raise ManagementRefused(method, path, answer.status_code, answer.text)
-        return json_text.loads(answer.content) if answer.content else None
+        try:
+            return json_text.loads(answer.content) if answer.content else None
+        except json_text.NotJson as error:  # something else answers at this address
+            raise ManagementAway(f"{self.url} answers, but not with JSON") from error
 
 
 def _part(name: str) -> str:

@@ -133,7 +133,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         return await _domain(request, error.__cause__)
     headers = dict(error.headers) if error.headers else {}
     code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
-    detail = detail.format(allowed=headers.get("allow") or headers.get("Allow"))
+    detail = detail.replace("{allowed}", headers.get("allow") or headers.get("Allow") or "others")
     return problem(error.status_code, code, detail, headers=headers)
 
 

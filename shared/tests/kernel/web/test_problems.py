@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from uuid import uuid4
 
 import pytest
+from fastapi import HTTPException
 
 from devkit.pytest_plugin import Api, Tokens
 from shared.errors import Kind
@@ -96,3 +98,9 @@ async def test_a_path_with_a_control_character_does_not_exist(client: Api, end):
     response = await client.http.get(f"/healthz{end}")
 
     assert is_problem(response, 404, "no-such-path")
+
+
+async def test_a_detail_with_braces_is_shown_as_it_is():
+    response = await problems._http(None, HTTPException(418, "no {coffee} here"))
+
+    assert json.loads(response.body)["detail"] == "no {coffee} here"

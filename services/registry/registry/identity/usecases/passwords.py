@@ -41,10 +41,11 @@ async def hash_password(password: str) -> str:
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:
-    """Whether the password fits the hash; without a hash it takes as long and is False."""
+    """Whether the password fits the hash; without one, or with "" of an erased account, it takes
+    as long and is False."""
     async with _hashing_slot():
         fits = await asyncio.to_thread(_hasher.verify, password, password_hash or _dummy_hash())
-    return fits and password_hash is not None
+    return fits and bool(password_hash)
 
 
 @cache
