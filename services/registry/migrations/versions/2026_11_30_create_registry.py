@@ -105,7 +105,7 @@ def upgrade() -> None:
     op.create_table('register_import',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('source', sa.Text(), nullable=False),
-    sa.Column('state', sa.Enum('running', 'finished', 'refused', 'interrupted', name='state', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('state', sa.Enum('running', 'finished', 'refused', 'failed', 'interrupted', name='state', native_enum=False, create_constraint=True), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('rows_read', sa.Integer(), nullable=False),
@@ -115,6 +115,7 @@ def upgrade() -> None:
     sa.Column('rows_refused', sa.Integer(), nullable=False),
     sa.Column('events', sa.Integer(), nullable=False),
     sa.Column('refusal', sa.Text(), nullable=True),
+    sa.Column('problems_total', sa.Integer(), nullable=False),
     sa.Column('problems', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_register_import'))
     )

@@ -102,6 +102,7 @@ register_import = Table(
     Column("rows_refused", Integer, nullable=False),
     Column("events", Integer, nullable=False),
     Column("refusal", Text),
+    Column("problems_total", Integer, nullable=False),
     Column("problems", JSONB, nullable=False),
 )
 

@@ -20,6 +20,14 @@ class FileRefused(Invalid):
         super().__init__(detail, field="file")
 
 
+class RowBroken(Exception):
+    """An unexpected error while a row was read; `line` is where the row starts."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
+
+
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """The lines of a file as bytes, cut after 64 KiB; `decoded` refuses those that were cut."""
     while line := stream.readline(MAX_LINE_BYTES + 1):

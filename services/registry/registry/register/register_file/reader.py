@@ -14,7 +14,7 @@ from shared.contracts.base import now
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
 from .columns import PERSONAL, REQUIRED, delimiter_of, match_headers
-from .decoding import FileRefused, decoded
+from .decoding import FileRefused, RowBroken, decoded
 from .findings import Finding, UnusableCell, WrongCell
 
 _FIELD_OF = {
@@ -79,7 +79,8 @@ class RowVerdict:
 def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
     """One verdict per row that is not blank, in the order of the file.
 
-    Raises FileRefused where the file can't be read on. `today` is the last day that dates may name,
+    Raises FileRefused where the file can't be read on, and RowBroken for an error that nobody
+    expected. `today` is the last day that dates may name,
     in UTC unless given.
     """
     texts = decoded(lines)
@@ -92,7 +93,11 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     reader = _RowReader(columns, today or now().date())
     for line, row in _numbered(csv.reader(texts, delimiter=delimiter)):
         if row and any(cell.strip() for cell in row):
-            yield reader.read(line, row)
+            try:
+                verdict = reader.read(line, row)
+            except Exception as error:
+                raise RowBroken(line) from error
+            yield verdict
 
 
 def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:

@@ -207,6 +207,7 @@ class RowUpsert:
         report.rows_refused += len(rows) - good
         report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
         findings = tuple(finding for verdict in verdicts for finding in verdict.findings)
+        report.problems_total += len(findings)
         room = PROBLEMS_KEPT - len(report.problems)
         if findings and room > 0:
             report.problems = [
