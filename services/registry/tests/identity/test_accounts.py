@@ -329,3 +329,15 @@ async def test_what_strangers_guess_keeps_nobody_from_changing_the_own_password(
     )
 
     assert (guesses[-1], answer.status_code) == (429, 204)
+
+
+async def test_an_e_mail_is_one_account_in_every_spelling(
+    api: Api, operator: dict[str, str]
+) -> None:
+    account = await made(api, operator, email="zoé@بريد.example")
+    twin = {"email": "\u200fZOE\u0301@xn--ngbof4h.example"}
+
+    again = await api.http.post("/accounts", json=ACCOUNT | twin, headers=operator)
+
+    assert again.status_code == 409
+    assert await sign_in(api, account | twin) == 200

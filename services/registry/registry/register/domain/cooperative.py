@@ -13,6 +13,7 @@ from shared.contracts.base import LanguageCode
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.registry import CooperativeChanged, CooperativeRecord, CooperativeRegistered
 from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.spelling import identity_key
 
 
 class NotInTheRegister(NotFound):
@@ -104,8 +105,8 @@ class Entry:
 
 
 def identity_of(court: str, local_register_no: str) -> tuple[str, str]:
-    """Court and number without case, accents, spaces."""
-    return _folded_court(court), "".join(local_register_no.split()).casefold()
+    """Court and number whatever their case, accents, spaces, digits and invisible marks."""
+    return _folded_court(court), identity_key(local_register_no)
 
 
 @lru_cache(maxsize=1024)
