@@ -34,20 +34,20 @@ pytestmark = pytest.mark.servers
 async def test_good_rows_go_in_while_wrong_ones_are_reported(
     sessions: Sessions, court: str
 ) -> None:
-    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", province="Nowhere")]
 
     report = await imported(sessions, a_file(*rows))
 
     assert (report.rows_read, report.rows_added, report.rows_refused) == (4, 3, 1)
     assert report.state is ImportState.FINISHED
-    assert [(each["line"], each["column"]) for each in report.problems] == [(5, "members_women")]
+    assert [(each["line"], each["column"]) for each in report.problems] == [(5, "province")]
     assert await stored(sessions, court) == 3
 
 
 async def test_what_was_wrong_in_a_file_is_deleted_after_some_days_and_the_counts_stay(
     sessions: Sessions, court: str
 ) -> None:
-    wrong = a_file(a_row(court=court, members_women="99"))
+    wrong = a_file(a_row(court=court, province="Nowhere"))
     old, new = await imported(sessions, wrong), await imported(sessions, wrong)
 
     async with sessions.begin() as session:
@@ -182,7 +182,7 @@ async def test_only_operators_import(sessions: Sessions) -> None:
 
 
 async def test_the_audit_of_an_import_says_how_it_ended(sessions: Sessions, court: str) -> None:
-    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", province="Nowhere")]
     report = await imported(sessions, a_file(*rows))
 
     began, ended = await audited(sessions, report.id)
