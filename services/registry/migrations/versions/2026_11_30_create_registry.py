@@ -66,6 +66,7 @@ def upgrade() -> None:
     sa.Column('changed_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('contact_settled_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('import_id', sa.UUID(), nullable=True),
+    sa.Column('source_import_id', sa.UUID(), nullable=True),
     sa.CheckConstraint('version >= 1', name=op.f('ck_cooperative_version')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_cooperative')),
     sa.UniqueConstraint('court_key', 'register_key', name=op.f('uq_cooperative_court_key'))

@@ -66,17 +66,27 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+_COLUMN_OF = {name: column for column, name in _FIELD_OF.items()}
+
+
+def column_of(name: str) -> str:
+    """The column that fills a field."""
+    return _COLUMN_OF.get(name, name)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowVerdict:
     """A row that goes in has an entry (and maybe warnings); one that stays out has findings only.
 
-    Line 1 is the header: its verdict carries what concerns the whole file.
+    `unread` are the fields of an entry whose cells could not be read, its contact apart. Line 1 is
+    the header: its verdict carries what concerns the whole file.
     """
 
     line: int
     entry: Entry | None = None
     contact: Contact | None = None
     findings: tuple[Finding, ...] = ()
+    unread: frozenset[str] = frozenset()
 
     @property
     def is_row(self) -> bool:
@@ -234,6 +244,11 @@ class _RowReader:
             entry=None if row.is_refused else entry,
             contact=contact if not row.is_refused and contact.clear_values() else None,
             findings=tuple(row.findings),
+            unread=frozenset(
+                _FIELD_OF.get(each.column, each.column)
+                for each in row.findings
+                if each.column not in PERSONAL
+            ),
         )
 
 
