@@ -10,6 +10,8 @@ _CONTROLS: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
 """Control characters but tab and line ends, and what turns the direction of text around."""
+_ORDERS: Final = re.compile(f"{_CONTROLS.pattern}|\r")
+"""The same, and the carriage return: a terminal writes over the line with what follows it."""
 
 
 def plain(text: str) -> str:
@@ -61,4 +63,9 @@ def control_character(text: str) -> str | None:
 
 def without_controls(text: str) -> str:
     """The text with each control character as its number, so that no terminal obeys it."""
-    return _CONTROLS.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+    return _ORDERS.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+
+
+def controls_as_json(text: str) -> str:
+    """The same JSON with each control character of its values as an escape."""
+    return _ORDERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

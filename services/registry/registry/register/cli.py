@@ -18,12 +18,14 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
@@ -62,7 +64,7 @@ def generate(
         return
     with output.open("w", encoding="utf-8", newline="") as stream:
         write_register(stream, count=count, seed=seed)
-    typer.echo(f"{count} cooperatives in {output}", err=True)
+    say(f"{count} cooperatives in {output}", err=True)
 
 
 @app.command("import")
@@ -99,7 +101,7 @@ def import_file(
     if report is not None:
         _write_problems(report, run.findings)
     if as_json:
-        typer.echo(orjson.dumps(_as_data(result), option=orjson.OPT_INDENT_2).decode())
+        say_json(orjson.dumps(_as_data(result), option=orjson.OPT_INDENT_2).decode())
     else:
         _show(result, run.findings, report)
     if result.state is ImportState.FAILED:
@@ -183,7 +185,7 @@ def _progress(quiet: bool) -> Progress:
         TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]} rows"),
         TextColumn("{task.fields[refused]} refused"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Screen(stderr=True),
         disable=quiet,
     )
 
@@ -219,7 +221,7 @@ def _as_data(result: RegisterImport) -> dict[str, object]:
 
 
 def _show(result: RegisterImport, findings: list[Finding], report: Path | None) -> None:
-    console = Console()
+    console = Screen()
     if findings:
         table = Table(*_COLUMNS, title=f"{len(findings)} problems")
         for finding in findings[:PROBLEMS_SHOWN]:
@@ -229,7 +231,7 @@ def _show(result: RegisterImport, findings: list[Finding], report: Path | None) 
         if len(findings) > PROBLEMS_SHOWN and report is None:
             console.print(f"{len(findings) - PROBLEMS_SHOWN} more: see them with --report FILE")
     if result.refusal:
-        console.print(f"[red]stopped:[/red] {result.refusal}")
+        console.print(Text("stopped:", "red"), result.refusal)
     console.print(
         f"{result.rows_read} rows read: {result.rows_added} new, {result.rows_changed} changed,"
         f" {result.rows_unchanged} as before, {result.rows_refused} refused;"

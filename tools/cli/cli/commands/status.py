@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.table import Column, Table
 
@@ -19,6 +18,8 @@ from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
 from cli.diagnosis.observations import BrokerObservation, QueueObservation, ServiceObservation
 from cli.observe import glance
 from shared.kernel.admin.schemas import OutboxState, Status
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 COLUMNS = (
     "service",
@@ -57,11 +58,11 @@ def status(
     client = OperatorClient.find(urls, token)
     seen = asyncio.run(glance(client))
     if json:
-        typer.echo(orjson.dumps(_plain(seen)).decode())
+        say_json(orjson.dumps(_plain(seen)).decode())
     elif watch:
         _keep_looking(seen, client, urls, token, every=watch)
     else:
-        console = Console()
+        console = Screen()
         console.print(_table(seen, console.width))
         _say_what_is_missing(seen)
 
@@ -70,7 +71,7 @@ def _keep_looking(
     seen: Seen, client: OperatorClient, urls: Urls, token: Token, *, every: float
 ) -> None:
     """Until Ctrl-C. A token lives for minutes; where it is refused, the operator signs in again."""
-    console = Console()
+    console = Screen()
     with Live(_table(seen, console.width), console=console) as live:
         try:
             while True:
@@ -103,9 +104,9 @@ def _say_what_is_missing(seen: Seen) -> None:
     services, broker = seen
     for one in services:
         if one.up and one.status is None:
-            typer.echo(f"{one.name} did not report more: {one.refused}", err=True)
+            say(f"{one.name} did not report more: {one.refused}", err=True)
     if broker.trouble:
-        typer.echo(f"nothing is known of the queues: {broker.trouble}", err=True)
+        say(f"nothing is known of the queues: {broker.trouble}", err=True)
 
 
 def _plain(seen: Seen) -> list[dict[str, Any]]:

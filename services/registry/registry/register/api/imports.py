@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from registry.dependencies import Seal
+from shared.contracts.base import WithoutControls
 from shared.errors import ForeignFormat
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.requests import Caller, Session, Sessions
@@ -108,7 +109,7 @@ async def import_register(
     sealer: Seal,
     response: Response,
     source: Annotated[
-        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
+        str, Query(max_length=200, description="Name of the file."), WithoutControls
     ] = "upload",
     as_of_on: PastDay | None = None,
 ) -> ImportOut:
