@@ -15,7 +15,7 @@ def test_a_number_is_the_same_in_all_digits_and_whatever_mark_is_in_it(number: s
 
 
 @pytest.mark.parametrize("local", ["1/2021", "12021", "1-2021"])
-def test_punctuation_tells_numbers_apart(local: str) -> None:
+def test_numbers_with_other_punctuation_are_other_numbers(local: str) -> None:
     assert identity_key(local) == local
 
 
