@@ -229,3 +229,18 @@ def test_long_modules_are_reported():
     for path, length in lengths.items():
         if length > LONG:
             sys.stderr.write(f"{path.relative_to(ROOT)}: {length} lines, think of a package\n")
+
+
+PRINTS = {ROOT / f"shared/shared/kernel/commands/{name}.py" for name in ("terminal", "screen")}
+
+
+def test_commands_print_by_what_makes_texts_harmless():
+    found = [
+        where(path, line)
+        for path in [*code(), *ROOT.glob("tools/cli/cli/**/*.py")]
+        if path not in PRINTS
+        for name, line in called(parsed(path))
+        if name in {"typer.echo", "click.echo", "Console", "print", "rich.print"}
+    ]
+
+    assert found == [], "use `say`, `say_json` or `Screen` of shared.kernel.commands"

@@ -367,14 +367,23 @@ class Load:
             answer = await self.ask(
                 "registry", "POST", "/imports", content=content, headers=headers
             )
-            if answer.status_code == 200 and '"state":"finished"' in answer.text:
-                break
             # One that was cut off may still be under way; read again, equal rows change nothing.
-            assert answer.status_code in (200, 409), answer.text
+            assert answer.status_code in (202, 409), answer.text
+            if answer.status_code == 202 and await self._ended(answer, end) == "finished":
+                break
             if time.monotonic() > end:
                 raise Unanswered(f"an import is not finished after {PATIENCE:g} s: {answer.text}")
             await asyncio.sleep(PAUSE)
         self.counts.imported += 1
+
+    async def _ended(self, started: httpx.Response, end: float) -> str:
+        """The state in which an import ended; it is interrupted where its process was killed."""
+        while True:
+            answer = await self.ask("registry", "GET", started.headers["location"])
+            state = str(answer.json()["state"])
+            if state != "running" or time.monotonic() > end:
+                return state
+            await asyncio.sleep(PAUSE)
 
     async def _some_who_move(self, count: int) -> Path | None:
         """The next cooperatives of regions where things move; the others stay undrawn."""

@@ -185,15 +185,25 @@ class Story:
         report: dict[str, Any] = json.loads(out)
         return report
 
-    async def import_over_http(self, path: Path) -> AsyncIterator[dict[str, Any]]:
-        """The lines that an import writes as it goes: progress after each batch, then a report."""
+    async def start_import(self, path: Path) -> str:
+        """Start an import over HTTP; where its report is read."""
         url = f"{self.stack.url('registry')}/imports"
         headers = {**self.operator.headers, "Content-Type": "text/csv"}
         content = await asyncio.to_thread(path.read_bytes)
-        async with self.http.stream("POST", url, headers=headers, content=content) as answer:
-            assert answer.status_code == 200
-            async for line in answer.aiter_lines():
-                yield json.loads(line)
+        answer = await self.http.post(url, headers=headers, content=content)
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["location"])
+
+    async def import_ended(self, location: str) -> dict[str, Any]:
+        """The report of an import over HTTP, once it no longer runs."""
+
+        async def look() -> dict[str, Any] | None:
+            report: dict[str, Any] = await self.get("registry", location)
+            return report if report["state"] != "running" else None
+
+        found = await self.eventually(look)
+        assert found is not None
+        return dict(found)
 
     async def dead_letters(self, service: str = "notifications") -> list[dict[str, Any]]:
         out = await self.taawon("dead-letters", "list", service, "--json", service=service)

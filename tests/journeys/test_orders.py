@@ -104,14 +104,13 @@ async def test_calls_opened_in_the_middle_of_an_import_alert_everybody_once(stor
         a_track(sectors=["CRAFTS", "ARGAN"]),
     ]
     file = await story.more_cooperatives(1500)
-    calls: list[UUID] = []
 
-    async for line in story.import_over_http(file):
-        if line["type"] == "progress" and len(calls) < len(tracks):
-            calls.append(await story.open_call(tracks[len(calls)]))
+    started = await story.start_import(file)
+    calls = [await story.open_call(track) for track in tracks]
+    report = await story.import_ended(started)
     await arrived(story)
 
-    assert len(calls) == 3
+    assert (report["state"], report["rows_read"]) == ("finished", 1500)
     for call_id in calls:
         totals = await story.until_alerted(call_id)
         assert await story.recipients(call_id) == await story.expected(call_id)

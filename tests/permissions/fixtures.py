@@ -157,7 +157,8 @@ async def registry_fixture(fixture: Fixture) -> None:
         content="court,local_register_no,name_fr,province\nTPI Tiznit,walk/2,X,MA-TIZ\n",
         headers={**fixture.headers("operator"), "content-type": "text/csv"},
     )
-    report = json.loads(loaded.text.splitlines()[-1])["report"]
+    report = loaded.json()
+    await fixture.app.state.imports.ended()
     fixture.names |= {
         "cooperative_id": cooperative["cooperative_id"],
         "account_id": account["account_id"],

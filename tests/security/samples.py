@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
-from devkit.pytest_plugin import Tokens
+import httpx
+
+from devkit.pytest_plugin import PATIENCE, Tokens
 from shared.contracts.base import now
 from shared.contracts.catalogue import EVENTS, sample
 from shared.contracts.registry import BATCH_LIMIT
@@ -93,8 +96,17 @@ def _registry(target: Target, tokens: Tokens) -> None:
     KNOWN["cooperative_id"].append(made["cooperative_id"])
     sent = {**operator, "Content-Type": "text/csv"}
     file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
-    answer = target.http.post("/imports", content=file.encode(), headers=sent)
-    KNOWN["import_id"] = [answer.text.split('"import_id":"')[1][:36]]
+    started = target.http.post("/imports", content=file, headers=sent)
+    KNOWN["import_id"] = [import_ended(target, started, operator)["import_id"]]
+
+
+def import_ended(target: Target, answer: httpx.Response, caller: dict[str, str]) -> dict[str, Any]:
+    """The report of an import that was started, once the service has ended it."""
+    assert answer.status_code == 202, answer.text
+    path, end = answer.headers["location"], time.monotonic() + PATIENCE
+    while (report := dict(target.http.get(path, headers=caller).json()))["state"] == "running":
+        assert time.monotonic() < end, report
+    return report
 
 
 def _account(target: Target, operator: dict[str, str], number: int) -> str:

@@ -20,6 +20,7 @@ from .privacy import handlers
 from .privacy import jobs as privacy_jobs
 from .register import jobs as register_jobs
 from .register.api import cooperatives, imports
+from .register.usecases.background_imports import BackgroundImports
 from .sealed_columns import SEALED_COLUMNS
 from .settings import RegistrySettings
 
@@ -32,7 +33,10 @@ def larger_bodies(settings: Settings) -> dict[str, int]:
 
 
 def complete(app: FastAPI, settings: Settings) -> None:
-    """Give the application its foreign issuer, and refused tokens the form of RFC 6749."""
+    """Give the application its foreign issuer and its imports, and refused tokens the form of
+    RFC 6749.
+    """
+    app.state.imports = BackgroundImports()
     app.state.foreign_issuer = foreign_issuer(RegistrySettings.of(settings))
     app.add_exception_handler(TokenRefused, tokens.oauth_problem)
 
@@ -62,6 +66,7 @@ SPEC = ServiceSpec(
     consumers=handlers.consumers,
     jobs=(
         register_jobs.delete_problems,
+        register_jobs.interrupt_dead_imports,
         identity_jobs.delete_old_failures,
         privacy_jobs.delete_reports,
     ),

@@ -41,14 +41,26 @@ def test_a_drawn_register_is_written_to_a_file_or_to_standard_output(tmp_path: P
 @pytest.mark.usefixtures("environment")
 def test_an_import_shows_its_problems_and_writes_them_all(tmp_path: Path) -> None:
     file, problems = tmp_path / "register.csv", tmp_path / "problems.csv"
-    rows = [*many_rows(3, "TPI Fès"), a_row(court="TPI Fès", local_register_no="x", ice="1")]
+    rows = [*many_rows(3, "TPI Fès"), a_row(court="TPI Fès", local_register_no="x", province="1")]
     file.write_bytes(a_file(*rows))
 
     done = runner.invoke(register, ["import", str(file), "--report", str(problems)])
 
     assert done.exit_code == 2
     assert "4 rows read: 3 new, 0 changed, 0 as before, 1 refused" in " ".join(done.stdout.split())
-    assert problems.read_text().splitlines()[1].startswith("5,ice,refused,")
+    assert problems.read_text().splitlines()[1].startswith("5,province,refused,")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_cell_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "register.csv"
+    file.write_bytes(a_file(a_row(court="TPI Fès", members_total="[/]9", members_women="")))
+
+    done = runner.invoke(register, ["import", str(file), "--source", "[/]\x1b]0;x\x07"])
+
+    assert done.exit_code == 0, done.output
+    assert "'[/]9' is" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 @pytest.mark.usefixtures("environment")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from shared.errors import Conflict
+from shared.spelling import control_character
 
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
 
@@ -24,21 +25,28 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """The language that somebody reads, by its ISO 639 code: `fr`, `zgh`."""
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("the character U+0000 can't be stored: leave it out")
+def _without_controls(text: str) -> str:
+    if found := control_character(text):
+        raise ValueError(f"the control character {found} is no text: leave it out")
     return text
+
+
+WithoutControls = AfterValidator(_without_controls)
+"""Refuses control characters, which give orders to terminals or turn the direction of text around.
+
+Tabs and line ends are text.
+"""
 
 
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
-    AfterValidator(_without_nul),
+    WithoutControls,
 ]
 LongText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=8000),
-    AfterValidator(_without_nul),
+    WithoutControls,
 ]
 
 Audience = Annotated[int, Field(ge=0, le=10_000_000)]

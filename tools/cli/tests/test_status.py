@@ -186,3 +186,11 @@ def test_watching_looks_again_and_signs_in_anew_when_refused(monkeypatch: pytest
     command.status(watch=2)
 
     assert found == ["signed in", "rested", "signed in"]
+
+
+def test_what_a_service_reports_is_no_markup(show):
+    hostile = a_service("registry", version="[/red]1\x1b]0;x")
+
+    shown = show(((hostile,), BrokerObservation(())))
+
+    assert "[/red]1<U+001B>]0;x" in shown

@@ -14,6 +14,7 @@ from notifications.inbox import queries as inbox_queries
 from notifications.labels import language_for
 from shared.i18n.languages import LANGUAGES, known_language
 from shared.kernel.commands.settings import settings_of
+from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import make_engine, make_sessions
 
 from . import queries
@@ -58,10 +59,10 @@ def why(
     """
     found = asyncio.run(_find(subject, cooperative, language, at))
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        say_json(found.model_dump_json(indent=2))
         return
     for line in lines_of(found):
-        typer.echo(line)
+        say(line)
 
 
 async def _find(

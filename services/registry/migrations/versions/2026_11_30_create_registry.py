@@ -66,6 +66,7 @@ def upgrade() -> None:
     sa.Column('changed_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('contact_settled_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('import_id', sa.UUID(), nullable=True),
+    sa.Column('source_import_id', sa.UUID(), nullable=True),
     sa.CheckConstraint('version >= 1', name=op.f('ck_cooperative_version')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_cooperative')),
     sa.UniqueConstraint('court_key', 'register_key', name=op.f('uq_cooperative_court_key'))
@@ -105,7 +106,7 @@ def upgrade() -> None:
     op.create_table('register_import',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('source', sa.Text(), nullable=False),
-    sa.Column('state', sa.Enum('running', 'finished', 'refused', 'interrupted', name='state', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('state', sa.Enum('running', 'finished', 'refused', 'failed', 'interrupted', name='state', native_enum=False, create_constraint=True), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('rows_read', sa.Integer(), nullable=False),
@@ -115,6 +116,7 @@ def upgrade() -> None:
     sa.Column('rows_refused', sa.Integer(), nullable=False),
     sa.Column('events', sa.Integer(), nullable=False),
     sa.Column('refusal', sa.Text(), nullable=True),
+    sa.Column('problems_total', sa.Integer(), nullable=False),
     sa.Column('problems', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_register_import'))
     )

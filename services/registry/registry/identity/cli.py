@@ -9,7 +9,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from registry.cli_connection import connected
@@ -17,6 +16,8 @@ from registry.local_operator import LOCAL_OPERATOR
 from registry.prompts import value_or_prompt
 from shared import json_text
 from shared.kernel.auth.oidc import is_safe_url
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 from . import queries
 from .usecases import accounts, tokens
@@ -56,10 +57,10 @@ def bootstrap(
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(18)
     asyncio.run(_bootstrap(email, password))
     if password_stdin:
-        typer.echo("operator created", err=True)
+        say("operator created", err=True)
     else:
-        typer.echo("operator created; this password is shown only once:", err=True)
-        typer.echo(password)
+        say("operator created; this password is shown only once:", err=True)
+        say(password)
 
 
 @app.command("rotate-signing-key")
@@ -68,7 +69,7 @@ def rotate_signing_key() -> None:
 
     Example: taawon accounts rotate-signing-key
     """
-    typer.echo(f"signing key {asyncio.run(_rotate())} is active")
+    say(f"signing key {asyncio.run(_rotate())} is active")
 
 
 @app.command()
@@ -92,7 +93,7 @@ def link(
         raise typer.BadParameter(f"--issuer: {issuer!r} is no https:// address")
     email, subject = value_or_prompt("e-mail", email), value_or_prompt("subject", subject)
     identity_id = asyncio.run(_link(email, issuer, subject))
-    typer.echo(f"identity {identity_id} is linked")
+    say(f"identity {identity_id} is linked")
 
 
 @app.command()
@@ -105,7 +106,7 @@ def unlink(
     Example: taawon accounts unlink 0b8e6d9c-…
     """
     asyncio.run(_unlink(value_or_prompt("e-mail", email), identity))
-    typer.echo(f"identity {identity} is unlinked")
+    say(f"identity {identity} is unlinked")
 
 
 @app.command()
@@ -119,12 +120,12 @@ def identities(
     """
     found = asyncio.run(_identities(value_or_prompt("e-mail", email)))
     if as_json:
-        typer.echo(json_text.dumps(found))
+        say_json(json_text.dumps(found))
         return
     table = Table("Identity", "Issuer", "Subject", "Linked")
     for each in found:
         table.add_row(*each.values())
-    Console().print(table)
+    Screen().print(table)
 
 
 async def _link(email: str, issuer: str | None, subject: str) -> UUID:

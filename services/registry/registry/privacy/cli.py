@@ -10,14 +10,15 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
+from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import own_settings
+from shared.kernel.commands.terminal import say_json
 
 from . import queries
 from .api import RequestIn, RequestOut
@@ -112,7 +113,7 @@ def report(request: Id) -> None:
 
     Example: taawon person report 0d9c8f9e-5b1f-4a52-9c1b-0f0f3a527c11 > report.json
     """
-    typer.echo(orjson.dumps(asyncio.run(_report(request)), option=orjson.OPT_INDENT_2).decode())
+    say_json(orjson.dumps(asyncio.run(_report(request)), option=orjson.OPT_INDENT_2).decode())
 
 
 def _open(
@@ -197,9 +198,9 @@ async def _report(request_id: UUID) -> dict[str, Any]:
 
 def _show(request: RequestOut, *, json: bool) -> None:
     if json:
-        typer.echo(request.model_dump_json(indent=2))
+        say_json(request.model_dump_json(indent=2))
         return
-    console = Console()
+    console = Screen()
     console.print(f"{request.kind} {request.request_id}: {request.state}, due {request.due_on}")
     console.print(
         f"{len(request.cooperative_ids)} cooperatives, {len(request.account_ids)} accounts"

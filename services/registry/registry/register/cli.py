@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import shutil
+import stat
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import aclosing
+import tempfile
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from registry.cli_connection import connected
 from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
@@ -35,6 +41,7 @@ app = typer.Typer(
 )
 
 PROBLEMS_SHOWN: Final = 20
+SCREEN_SECONDS: Final = 0.1
 _COLUMNS: Final = ("line", "column", "severity", "reason", "suggestion")
 
 
@@ -57,7 +64,7 @@ def generate(
         return
     with output.open("w", encoding="utf-8", newline="") as stream:
         write_register(stream, count=count, seed=seed)
-    typer.echo(f"{count} cooperatives in {output}", err=True)
+    say(f"{count} cooperatives in {output}", err=True)
 
 
 @app.command("import")
@@ -79,7 +86,8 @@ def import_file(
 ) -> None:
     """Import a register file (CSV, UTF-8). Good rows go in, wrong ones are listed.
 
-    Importing the same file again changes nothing. Exit code 2 when rows were refused.
+    Importing the same file again changes nothing. Exit code 2 when rows were refused, 1 when the
+    import failed.
 
     Example: taawon register import register.csv
 
@@ -87,17 +95,17 @@ def import_file(
 
     Example: docker compose exec -T registry taawon register import - < register.csv
     """
-    findings: list[Finding] = []
+    run = _Run()
     day = _past_day(as_of) if as_of else None
-    result = asyncio.run(
-        _import(file, source or Path(file.name).name, findings, day, quiet=as_json)
-    )
+    result = asyncio.run(_import(file, source or Path(file.name).name, run, day, quiet=as_json))
     if report is not None:
-        _write_problems(report, findings)
+        _write_problems(report, run.findings)
     if as_json:
-        typer.echo(orjson.dumps(_as_data(result), option=orjson.OPT_INDENT_2).decode())
+        say_json(orjson.dumps(_as_data(result), option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(result, findings, report)
+        _show(result, run.findings, report)
+    if result.state is ImportState.FAILED:
+        raise typer.Exit(1)
     if result.state is ImportState.REFUSED or result.rows_refused:
         raise typer.Exit(2)
 
@@ -109,26 +117,65 @@ def _past_day(as_of: datetime) -> date:
         raise typer.BadParameter(f"--as-of: {error}") from None
 
 
+@dataclass
+class _Run:
+    """How far an import is. A screen looks at it now and then; the import waits for no screen."""
+
+    bytes_read: int = 0
+    report: RegisterImport | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        rows, refused = (self.report.rows_read, self.report.rows_refused) if self.report else (0, 0)
+        return {"completed": self.bytes_read, "rows": rows, "refused": refused}
+
+
 async def _import(
-    stream: BinaryIO, source: str, findings: list[Finding], day: date | None, *, quiet: bool
+    file: BinaryIO, source: str, run: _Run, day: date | None, *, quiet: bool
 ) -> RegisterImport:
-    result: RegisterImport | None = None
-    with _progress(quiet) as progress:
-        # A pipe has no size: then the number of rows is shown, and no percentage.
-        size = os.fstat(stream.fileno()).st_size or None
-        task = progress.add_task("reading", total=size, rows=0, refused=0)
+    with _received_whole(file) as stream, _progress(quiet) as progress:
+        size = os.fstat(stream.fileno()).st_size
+        shown = progress.add_task("reading", total=size or None, **run.shown)
         async with connected() as (sessions, sealer):
-            lines = _advancing(lines_of(stream), progress, task)
             steps = imports.import_register(
-                sessions, sealer, LOCAL_OPERATOR, lines, source=source, as_of_on=day
+                sessions,
+                sealer,
+                LOCAL_OPERATOR,
+                _counted(lines_of(stream), run),
+                source=source,
+                as_of_on=day,
             )
-            async with aclosing(steps):
-                async for step in steps:
-                    result = step.report
-                    findings.extend(step.findings)
-                    progress.update(task, rows=result.rows_read, refused=result.rows_refused)
-    assert result is not None
-    return result
+            importing = asyncio.create_task(_run_to_end(steps, run))
+            try:
+                while not importing.done():
+                    await asyncio.wait([importing], timeout=SCREEN_SECONDS)
+                    await asyncio.to_thread(progress.update, shown, **run.shown)
+            finally:
+                importing.cancel()
+                await asyncio.wait([importing])
+            return importing.result()
+
+
+async def _run_to_end(steps: AsyncGenerator[imports.Progress], run: _Run) -> RegisterImport:
+    async with aclosing(steps):
+        async for step in steps:
+            run.report = step.report
+            run.findings.extend(step.findings)
+    assert run.report is not None
+    return run.report
+
+
+@contextmanager
+def _received_whole(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file itself; what comes through a pipe is received whole before the import begins."""
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        yield file
+        return
+    with tempfile.TemporaryFile() as received:
+        shutil.copyfileobj(file, received)
+        received.seek(0)
+        yield received
 
 
 def _progress(quiet: bool) -> Progress:
@@ -138,14 +185,14 @@ def _progress(quiet: bool) -> Progress:
         TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]} rows"),
         TextColumn("{task.fields[refused]} refused"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Screen(stderr=True),
         disable=quiet,
     )
 
 
-def _advancing(lines: Iterable[bytes], progress: Progress, task: TaskID) -> Iterator[bytes]:
+def _counted(lines: Iterable[bytes], run: _Run) -> Iterator[bytes]:
     for line in lines:
-        progress.advance(task, len(line))
+        run.bytes_read += len(line)
         yield line
 
 
@@ -158,7 +205,7 @@ def _write_problems(path: Path, findings: list[Finding]) -> None:
 
 def _as_data(result: RegisterImport) -> dict[str, object]:
     return {
-        "import_id": result.id,
+        "import_id": str(result.id),
         "source": result.source,
         "state": result.state,
         "rows_read": result.rows_read,
@@ -168,12 +215,13 @@ def _as_data(result: RegisterImport) -> dict[str, object]:
         "rows_refused": result.rows_refused,
         "events": result.events,
         "refusal": result.refusal,
+        "problems_total": result.problems_total,
         "problems": result.problems,
     }
 
 
 def _show(result: RegisterImport, findings: list[Finding], report: Path | None) -> None:
-    console = Console()
+    console = Screen()
     if findings:
         table = Table(*_COLUMNS, title=f"{len(findings)} problems")
         for finding in findings[:PROBLEMS_SHOWN]:
@@ -183,7 +231,7 @@ def _show(result: RegisterImport, findings: list[Finding], report: Path | None) 
         if len(findings) > PROBLEMS_SHOWN and report is None:
             console.print(f"{len(findings) - PROBLEMS_SHOWN} more: see them with --report FILE")
     if result.refusal:
-        console.print(f"[red]stopped:[/red] {result.refusal}")
+        console.print(Text("stopped:", "red"), result.refusal)
     console.print(
         f"{result.rows_read} rows read: {result.rows_added} new, {result.rows_changed} changed,"
         f" {result.rows_unchanged} as before, {result.rows_refused} refused;"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared.kernel.jobs.job import Job
 from shared.kernel.runtime import Runtime
 
 from .usecases import imports
+
+DEAD_IMPORTS_SECONDS = 10
 
 
 def delete_problems(runtime: Runtime) -> Job:
@@ -19,3 +22,14 @@ def delete_problems(runtime: Runtime) -> Job:
         return False
 
     return Job(name="import_problems_retention", step=step, poll_seconds=3600)
+
+
+def interrupt_dead_imports(runtime: Runtime) -> Job:
+    """Mark imports whose process died as interrupted, within seconds."""
+
+    async def step() -> bool:
+        async with runtime.sessions.begin() as session:
+            await imports.interrupt_dead_imports(session, LOCAL_OPERATOR)
+        return False
+
+    return Job(name="dead_imports", step=step, poll_seconds=DEAD_IMPORTS_SECONDS)

@@ -346,3 +346,15 @@ async def test_a_person_may_read_the_audit_of_their_own_account(api, operator, t
 
     assert [each["action"] for each in own.json()["items"]] == ["account created"]
     assert other.status_code in (403, 404)
+
+
+async def test_an_e_mail_is_one_account_in_every_spelling(
+    api: Api, operator: dict[str, str]
+) -> None:
+    account = await made(api, operator, email="zoé@بريد.example")
+    twin = {"email": "\u200fZOE\u0301@xn--ngbof4h.example"}
+
+    again = await api.http.post("/accounts", json=ACCOUNT | twin, headers=operator)
+
+    assert again.status_code == 409
+    assert await sign_in(api, account | twin) == 200

@@ -8,6 +8,8 @@ from sqlalchemy import func, insert, select
 
 from registry.identity import models
 from registry.identity.usecases.accounts import email_mark
+from registry.privacy.usecases.person_lookup import PersonIdentifiers
+from registry.register.domain.cooperative import Contact
 from shared.contracts.registry import CooperativeChanged, PersonErasureRequested
 from shared.kernel.data.tables import AuditRow, OutboxRow
 
@@ -236,3 +238,23 @@ async def test_the_last_operator_is_not_erased_and_the_last_two_not_at_once(
     assert [each.status_code for each in (both, one, last)] == [409, 201, 409]
     assert (both.json()["code"], last.json()["code"]) == ("last-operator", "last-operator")
     assert "make another one first" in last.json()["detail"]
+
+
+@pytest.mark.parametrize("stored", ["\u200fzoé@b.ma", "zoe\u0301@b.ma", "ZOÉ@B.MA"])
+@pytest.mark.parametrize("asked", ["zoé@b.ma", "zoe\u0301@b.ma", "\u200fzoé@b.ma"])
+def test_a_contact_is_found_by_its_e_mail_in_every_spelling(stored: str, asked: str) -> None:
+    known = PersonIdentifiers(emails=frozenset({asked}))
+
+    assert known.is_contact(Contact(email=stored))
+    assert not known.is_contact(Contact(email="zoe@b.ma"))
+
+
+async def test_an_erasure_finds_the_contact_and_the_account_in_another_spelling(
+    privacy: PrivacyClient,
+) -> None:
+    theirs = await privacy.cooperative("1", email="z@بريد.example")
+    account_id = await privacy.account("\u200fz@xn--ngbof4h.example")
+
+    request = await privacy.asks("erasure", email="Z@بريد.example\u200f")
+
+    assert (request["cooperative_ids"], request["account_ids"]) == ([theirs], [account_id])

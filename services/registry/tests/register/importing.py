@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
+from datetime import date
 
 from sqlalchemy import func, select
 
@@ -24,9 +25,13 @@ from shared.kernel.encryption.sealer import Sealer
 SEALER = Sealer([pytest_plugin.SEAL_KEY])
 
 
-async def imported(sessions: Sessions, content: bytes) -> RegisterImport:
+async def imported(
+    sessions: Sessions, content: bytes, as_of_on: date | None = None
+) -> RegisterImport:
     lines = lines_of(io.BytesIO(content))
-    async for step in import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv"):
+    async for step in import_register(
+        sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv", as_of_on=as_of_on
+    ):
         report = step.report
     return report
 

@@ -272,3 +272,26 @@ async def test_totals_are_counted_by_group(api: Api, people: People) -> None:
             "women_only": 1,
         }
     ]
+
+
+@pytest.mark.parametrize("field", ["branch", "name_ar", "commune"])
+async def test_a_placeholder_is_no_value(api: Api, people: People, field: str) -> None:
+    body = a_body(local_register_no="placeholder", **{field: "N/A"})
+
+    answer = await api.http.post("/cooperatives", json=body, headers=people.operator)
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, field)
+    assert "or null" in error["message"]
+
+
+@pytest.mark.parametrize("number", ["٧٧", "７７", "\u200f77"])
+async def test_a_number_in_another_spelling_is_taken(api: Api, people: People, number: str) -> None:
+    first = a_body(local_register_no="77")
+    await api.http.post("/cooperatives", json=first, headers=people.operator)
+
+    twin = await api.http.post(
+        "/cooperatives", json=a_body(local_register_no=number), headers=people.operator
+    )
+
+    assert (twin.status_code, twin.json()["code"]) == (409, "already-registered")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from devkit.pytest_plugin import Api, TestDatabases, Tokens, api
@@ -20,19 +20,27 @@ async def uploaded(api: Api, headers: dict[str, str], content: bytes) -> httpx.R
     )
 
 
-async def test_an_import_reports_its_progress_and_ends_with_the_report(
+async def ended(api: Api, answer: httpx.Response, headers: dict[str, str]) -> dict[str, Any]:
+    """The report of an import that was started, once it has ended."""
+    assert answer.status_code == 202, answer.text
+    await api.app.state.imports.ended()
+    report = await api.http.get(answer.headers["location"], headers=headers)
+    return dict(report.json())
+
+
+async def test_an_import_answers_at_once_and_its_report_is_read_at_its_location(
     api: Api, people: People
 ) -> None:
     rows = [*many_rows(501, "TPI Tiznit"), a_row(local_register_no="x", province="Nowhere")]
 
     answer = await uploaded(api, people.operator, a_file(*rows))
 
-    lines = [orjson.loads(line) for line in answer.content.splitlines()]
-    assert [line["type"] for line in lines] == ["progress", "progress", "progress", "report"]
-    report = lines[-1]["report"]
-    assert (report["rows_added"], report["rows_refused"]) == (501, 1)
-    kept = await api.http.get(f"/imports/{report['import_id']}", headers=people.operator)
-    assert kept.json() == report
+    started = answer.json()
+    assert answer.headers["location"] == f"/imports/{started['import_id']}"
+    assert (started["state"], started["rows_read"]) == ("running", 0)
+    report = await ended(api, answer, people.operator)
+    assert (report["state"], report["rows_added"], report["rows_refused"]) == ("finished", 501, 1)
+    assert (report["problems_total"], len(report["problems"])) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,12 @@ async def requested(sessions: Sessions, kind: RequestKind, **how: Any) -> Person
         )
 
 
+async def begun(steps: AsyncGenerator[imports.Progress]) -> RegisterImport:
+    """The report of an import whose first batch has been written."""
+    await anext(steps)
+    return (await anext(steps)).report
+
+
 @pytest.mark.parametrize(
     ("kind", "how"),
     [
@@ -84,7 +90,7 @@ async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_re
     rows[-1]["email"] = LAST
     lines = lines_of(io.BytesIO(a_file(*rows)))
     steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="test.csv")
-    await anext(steps)
+    await begun(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
         await requested(sessions, kind, **how)
@@ -226,7 +232,7 @@ async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
 ) -> None:
     lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
     steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="died.csv")
-    died = (await anext(steps)).report
+    died = await begun(steps)
     await steps.aclose()
 
     await imported(sessions, a_file(*many_rows(1, court)))
@@ -238,6 +244,25 @@ async def test_an_import_that_died_is_marked_interrupted_by_the_next_one(
     *_, ended = await audited(sessions, died.id)
     assert ended.action == "register import interrupted"
     assert ended.after["rows_added"] == 500
+
+
+async def test_an_import_that_died_is_marked_interrupted_and_one_that_runs_is_not(
+    sessions: Sessions, court: str
+) -> None:
+    lines = lines_of(io.BytesIO(a_file(*many_rows(600, court))))
+    steps = import_register(sessions, SEALER, LOCAL_OPERATOR, lines, source="died.csv")
+    report = await begun(steps)
+
+    async with sessions.begin() as session:
+        while_it_runs = await imports.interrupt_dead_imports(session, LOCAL_OPERATOR)
+    await steps.aclose()
+    async with sessions.begin() as session:
+        after_it_died = await imports.interrupt_dead_imports(session, LOCAL_OPERATOR)
+
+    async with sessions() as session:
+        found = await session.get_one(RegisterImport, report.id)
+    assert (while_it_runs, after_it_died) == (0, 1)
+    assert (found.state, found.rows_added) == (ImportState.INTERRUPTED, 500)
 
 
 async def test_what_is_entered_while_a_batch_is_written_is_audited_too(

@@ -7,18 +7,21 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from registry.local_operator import LOCAL_OPERATOR
 from registry.register import queries
+from registry.register.domain.cooperative import Entry
 from registry.register.domain.imports import ImportState
 from registry.register.models import rows as cooperative_rows
-from registry.register.models import tables
+from registry.register.models import statements, tables
+from registry.register.register_file import reader
 from registry.register.register_file.decoding import FileRefused
 from registry.register.usecases import cooperatives
 from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import now
+from shared.errors import Problem
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.database import Sessions
 
@@ -31,20 +34,20 @@ pytestmark = pytest.mark.servers
 async def test_good_rows_go_in_while_wrong_ones_are_reported(
     sessions: Sessions, court: str
 ) -> None:
-    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", province="Nowhere")]
 
     report = await imported(sessions, a_file(*rows))
 
     assert (report.rows_read, report.rows_added, report.rows_refused) == (4, 3, 1)
     assert report.state is ImportState.FINISHED
-    assert [(each["line"], each["column"]) for each in report.problems] == [(5, "members_women")]
+    assert [(each["line"], each["column"]) for each in report.problems] == [(5, "province")]
     assert await stored(sessions, court) == 3
 
 
 async def test_what_was_wrong_in_a_file_is_deleted_after_some_days_and_the_counts_stay(
     sessions: Sessions, court: str
 ) -> None:
-    wrong = a_file(a_row(court=court, members_women="99"))
+    wrong = a_file(a_row(court=court, province="Nowhere"))
     old, new = await imported(sessions, wrong), await imported(sessions, wrong)
 
     async with sessions.begin() as session:
@@ -125,6 +128,37 @@ async def test_a_file_that_breaks_midway_keeps_what_went_in_and_says_where(
     assert "line 502" in (report.refusal or "")
 
 
+async def test_an_unexpected_error_ends_an_import_as_failed_with_line_and_reason(
+    sessions: Sessions, court: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(entry: Entry) -> list[Problem]:
+        if entry.local_register_no == "600/2021":
+            raise OverflowError("a value that may be somebody's")
+        return []
+
+    monkeypatch.setattr(reader, "contradictions", broken)
+
+    report = await imported(sessions, a_file(*many_rows(600, court)))
+
+    async with sessions() as session:
+        found = await queries.find_import(session, report.id)
+    assert (found.state, found.rows_added, found.events) == (ImportState.FAILED, 500, 1)
+    assert "line 601 could not be read" in (found.refusal or "")
+    assert "OverflowError" in (found.refusal or "")
+    assert "somebody" not in (found.refusal or "")
+
+
+async def test_a_batch_that_can_not_be_written_ends_an_import_as_failed(
+    sessions: Sessions, court: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "UPSERT", text("SELECT 1 / 0, CAST(:rows AS text)"))
+
+    report = await imported(sessions, a_file(*many_rows(2, court)))
+
+    assert (report.state, report.rows_read, report.rows_added) == (ImportState.FAILED, 0, 0)
+    assert "lines 2 to 3 could not be written" in (report.refusal or "")
+
+
 async def test_an_unreadable_file_is_refused_before_anything_is_written(
     sessions: Sessions,
 ) -> None:
@@ -148,7 +182,7 @@ async def test_only_operators_import(sessions: Sessions) -> None:
 
 
 async def test_the_audit_of_an_import_says_how_it_ended(sessions: Sessions, court: str) -> None:
-    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", members_women="99")]
+    rows = [*many_rows(3, court), a_row(court=court, local_register_no="4", province="Nowhere")]
     report = await imported(sessions, a_file(*rows))
 
     began, ended = await audited(sessions, report.id)

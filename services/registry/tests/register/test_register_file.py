@@ -103,8 +103,36 @@ def test_words_for_forms_and_states_are_read_in_french() -> None:
     ("column", "cell", "reason", "suggestion"),
     [
         ("province", "Tiznitt", "unknown province", "MA-TIZ"),
+        ("commune", "09.163.16.0", "lies in MA-CHT", "correct"),
+        ("name_fr", "x" * 501, "longer than 500", "shorten"),
+        ("court", " ", "empty", "fill it in"),
+        ("court", "-", "empty", "fill it in"),
+    ],
+)
+def test_a_wrong_identity_or_territory_keeps_the_row_out_and_says_why(
+    column: str, cell: str, reason: str, suggestion: str | None
+) -> None:
+    verdict = only(**{column: cell})
+
+    assert verdict.entry is None
+    assert_found(verdict, column, reason, suggestion)
+
+
+def assert_found(verdict: RowVerdict, column: str, reason: str, suggestion: str | None) -> None:
+    finding = next(each for each in verdict.findings if each.column == column)
+    assert finding.line == 2
+    assert reason in finding.reason
+    assert suggestion is None or suggestion in (finding.suggestion or "")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason", "suggestion"),
+    [
         ("sector", "ARGANE HUILE", "unknown sector", None),
         ("ice", "990000000000068", "not valid", "leave it empty"),
+        ("ice", "0", "not valid", "leave it empty"),
+        ("ice", "97", "not valid", "leave it empty"),
+        ("ice", "0" * 15, "not valid", "leave it empty"),
         ("ice", "9.9E+14", "shortened by a spreadsheet", "text"),
         ("members_total", "douze", "not a whole number", "digits"),
         ("members_total", "99999999", "more than", None),
@@ -113,24 +141,104 @@ def test_words_for_forms_and_states_are_read_in_french() -> None:
         ("creation_date", "2031-01-01", "in the future", None),
         ("creation_date", "hier", "no date", "31/03/2021"),
         ("capital", "beaucoup", "no amount", None),
+        ("capital", "1E999999", "no amount", None),
+        ("capital", "Infinity", "no amount", None),
+        ("capital", "9" * 5000, "too large", None),
+        ("capital", "12.500", "thousands or three decimals", "12500"),
+        ("capital", "12,500", "thousands or three decimals", "12500"),
+        ("capital", "1.234.567", "no amount", "12500"),
+        ("legal_form", "syndicat", "not known", "cooperative"),
         ("status", "fermée", "not known", "struck_off"),
+        ("is_test_data", "peut-être", "not known", "true"),
         ("phone", "0123", "no valid telephone", "0612345678"),
         ("email", "nobody", "no valid e-mail", "name@example.org"),
-        ("commune", "09.163.16.0", "lies in MA-CHT", "correct"),
-        ("name_fr", "x" * 501, "longer than 500", "shorten"),
-        ("court", " ", "empty", "fill it in"),
     ],
 )
-def test_a_wrong_cell_keeps_the_row_out_and_says_why(
+def test_any_other_wrong_cell_is_left_unknown_with_a_warning(
     column: str, cell: str, reason: str, suggestion: str | None
 ) -> None:
     verdict = only(**{column: cell})
 
-    assert verdict.entry is None
-    finding = next(each for each in verdict.findings if each.column == column)
-    assert finding.line == 2
-    assert reason in finding.reason
-    assert suggestion is None or suggestion in (finding.suggestion or "")
+    assert verdict.entry is not None
+    assert all(finding.is_warning for finding in verdict.findings)
+    assert_found(verdict, column, reason, suggestion)
+
+
+@pytest.mark.parametrize("cell", ["-", "—", "...", "N/A", "néant", "n.d.", " ", "غير متوفر"])
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [("branch", "branch"), ("sector", "sector"), ("name_ar", "name_ar"), ("ice", "ice")],
+)
+def test_a_placeholder_is_an_empty_cell(column: str, field: str, cell: str) -> None:
+    verdict = only(**{column: cell})
+
+    assert verdict.findings == ()
+    assert verdict.entry is not None
+    assert getattr(verdict.entry, field) is None
+
+
+@pytest.mark.parametrize("kind", ApplicantType)
+def test_a_file_takes_every_type_that_the_api_takes(kind: ApplicantType) -> None:
+    verdict = only(legal_form=kind)
+
+    assert verdict.entry is not None
+    assert verdict.entry.applicant_type is kind
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "field", "value"),
+    [
+        ("status", "Active", "legal_status", LegalStatus.REGISTERED),
+        ("status", "enregistrée", "legal_status", LegalStatus.REGISTERED),
+        ("activity", "dormante", "activity_status", ActivityStatus.DORMANT),
+        ("legal_form", "auto_entrepreneur", "applicant_type", ApplicantType.SELF_EMPLOYED),
+        ("capital", "12 500,5", "capital_centimes", 1_250_050),
+        ("capital", "0,07 DH", "capital_centimes", 7),
+    ],
+)
+def test_words_and_amounts_of_real_files_are_read(
+    column: str, cell: str, field: str, value: object
+) -> None:
+    verdict = only(**{column: cell})
+
+    assert verdict.findings == ()
+    assert getattr(verdict.entry, field) == value
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\r\r\n"])
+def test_every_line_end_is_read(end: bytes) -> None:
+    rows = [a_row(local_register_no=str(number)) for number in range(1_000)]
+
+    found = verdicts(a_file(*rows).replace(b"\n", end))
+
+    assert sum(verdict.entry is not None for verdict in found) == 1_000
+
+
+def test_a_stray_carriage_return_is_reported_and_the_next_row_is_read() -> None:
+    rows = [a_row(name_fr="Tizi#Argan"), a_row(local_register_no="2")]
+
+    found = verdicts(a_file(*rows).replace(b"#", b"\r"))
+
+    assert [verdict.entry is not None for verdict in found] == [False, False, True]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_quotation_mark_that_is_open_at_the_end_is_refused_with_its_line(end: bytes) -> None:
+    good = b'court,local_register_no,name_fr,province\n"T\n",1,A,MA-TIZ\n"T\nU",2,"D\n'
+
+    with pytest.raises(FileRefused, match="opens on line 5 is never closed"):
+        verdicts(good + b"T,5,MA-TIZ,E" + end)
+
+
+def test_a_quotation_mark_that_is_open_in_the_header_is_refused() -> None:
+    with pytest.raises(FileRefused, match="opens on line 1 is never closed"):
+        verdicts(b'court,local_register_no,name_fr,"province\nT,5,E,MA-TIZ\n')
+
+
+def test_a_header_may_span_lines() -> None:
+    (verdict,) = verdicts(b'court,"local\nregister no",name_fr,province\nT,5,E,MA-TIZ\n')
+
+    assert (verdict.line, verdict.entry is not None) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -296,3 +404,46 @@ def test_whatever_a_cell_holds_it_is_read_or_reported(cells: list[str]) -> None:
     csv.writer(stream).writerow(cells)
 
     assert findings_or_refusal(HEADER + stream.getvalue().encode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize("number", ["١", "１", "\u200f1", "1\ufeff"])
+def test_a_number_in_other_digits_or_with_a_mark_is_the_same_number(number: str) -> None:
+    good, twin = verdicts(a_file(a_row(local_register_no="1"), a_row(local_register_no=number)))
+
+    assert (good.entry is not None, twin.entry) == (True, None)
+    assert "same court and number as line 2" in twin.findings[0].reason
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("ice", "٩٩00000000000６٧"),
+        ("phone", "０６００００００٠1"),
+        ("members_total", "１٢"),
+    ],
+)
+def test_digits_of_every_script_are_read(column: str, cell: str) -> None:
+    assert only(**{column: cell}).findings == ()
+
+
+@pytest.mark.parametrize("cell", ["\u200fa@taawon.example", "A@ＴＡＡＷＯＮ.example"])
+def test_an_address_is_read_in_every_spelling(cell: str) -> None:
+    contact = only(email=cell).contact
+
+    assert contact is not None
+    assert contact.email == "a@taawon.example"
+
+
+def test_an_address_of_an_international_domain_is_read() -> None:
+    contact = only(email="a@بريد.example").contact
+
+    assert contact is not None
+    assert contact.email == "a@xn--ngbof4h.example"
+
+
+@pytest.mark.parametrize("cell", ["Coop \x1b]0;x\x07", "Coop \u202egrA"])
+def test_a_name_with_a_control_character_stays_out(cell: str) -> None:
+    verdict = only(name_fr=cell)
+
+    assert verdict.entry is None
+    assert_found(verdict, "name_fr", "control character U+", "leave it out")

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.base import WithoutControls
 from shared.contracts.catalogue import EVENTS
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import replay
@@ -19,7 +20,7 @@ from shared.kernel.web.requests import Caller, Process, Session
 
 router = APIRouter(tags=["operations"], prefix="/replays")
 
-Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, Field(min_length=1, max_length=500), WithoutControls]
 
 
 class ReplayIn(BaseModel):
@@ -109,7 +110,7 @@ async def stop(
     run: UUID,
     session: Session,
     caller: Caller,
-    reason: Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]*$")],
+    reason: Annotated[str, Query(min_length=1, max_length=500), WithoutControls],
 ) -> ReplayOut:
     """Stop a run: nothing more of it is sent. What was sent already stays with the consumer."""
     return _out(await replay.stop(session, caller, run, reason=reason))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shared.errors import DomainError, Invalid
+from shared.kernel.commands.terminal import say
 from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.broker_users import put_service_user
 from shared.kernel.messaging.management import Management, ManagementRefused
@@ -54,7 +55,7 @@ def users(
             put_service_user(management, BrokerUser(service), password, vhost)
     except (OSError, ManagementRefused) as error:
         raise BrokerAway(f"{management.url} did not do it: {error}") from error
-    typer.echo(f"vhost {vhost}: {', '.join(services)}")
+    say(f"vhost {vhost}: {', '.join(services)}")
 
 
 def _administrator() -> Management:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging import dead_letters
@@ -43,14 +44,14 @@ def list_(
 
     rows, count = run_with_sessions(settings_of(service), work)
     if count > len(rows):
-        typer.echo(f"The newest {len(rows)} of {count}; --limit {count} shows all.", err=True)
+        say(f"The newest {len(rows)} of {count}; --limit {count} shows all.", err=True)
     if json:
-        typer.echo(orjson.dumps(rows, default=str).decode())
+        say_json(orjson.dumps(rows, default=str).decode())
         return
     table = Table("number", "queue", "topic", "error", "attempts", "last failed")
     for row in rows:
         table.add_row(*(str(row[k]) for k in ("id", "queue", "topic", "error", "attempts", "last")))
-    Console().print(table if rows else f"No {state} letters.")
+    Screen().print(table if rows else f"No {state} letters.")
 
 
 @app.command()
@@ -67,7 +68,7 @@ def show(service: Service, number: int) -> None:
             }
 
     shown = run_with_sessions(settings_of(service), work)
-    typer.echo(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode())
+    say_json(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
 @app.command()
@@ -95,7 +96,7 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
             await publisher.close()
 
     run_with_sessions(settings, work)
-    typer.echo(f"dead letter {number} is on its way")
+    say(f"dead letter {number} is on its way")
 
 
 @app.command()
@@ -107,7 +108,7 @@ def drop(service: Service, number: int, who: Who, reason: Reason) -> None:
             await dead_letters.drop(session, number, who=who, reason=reason)
 
     run_with_sessions(settings_of(service), work)
-    typer.echo(f"dead letter {number} is dropped")
+    say(f"dead letter {number} is dropped")
 
 
 def _row(row: DeadLetterRow | dead_letters.Listed) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Annotated, TypeVar
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.rotation import Step, census, rotate
 from shared.kernel.encryption.sealed_columns import SealedColumns
@@ -45,7 +46,7 @@ def status(service: Service, json: Json = False) -> None:
     keys = [*sealer.fingerprints, UNREADABLE]
     if json:
         counts = {store: {key: each[key] for key in keys} for store, each in found.items()}
-        typer.echo(orjson.dumps({"newest": sealer.newest, "stores": counts}).decode())
+        say_json(orjson.dumps({"newest": sealer.newest, "stores": counts}).decode())
     else:
         _show_census(sealer, found, keys)
     total = sum(found.values(), Census())
@@ -54,7 +55,7 @@ def status(service: Service, json: Json = False) -> None:
 
 
 def _show_census(sealer: Sealer, found: dict[str, Census], keys: list[str]) -> None:
-    console = Console()
+    console = Screen()
     table = Table("where", *(f"{key} (newest)" if key == sealer.newest else key for key in keys))
     for store, each in found.items():
         table.add_row(store, *(str(each[key]) for key in keys))
@@ -96,16 +97,14 @@ def rotate_(
     """
     sealed_columns = sealed_columns_of(service)
     if signing:
-        typer.echo(
-            f"signing key {_connected(service, _new_signing_key(service, sealed_columns))} signs"
-        )
+        say(f"signing key {_connected(service, _new_signing_key(service, sealed_columns))} signs")
         return
 
     steps = _connected(service, _rotation(sealed_columns, quiet=json))
     if json:
         rows = [{"store": s.store, "renewed": s.renewed, "unreadable": s.unreadable,
                  "left": s.left} for s in steps]  # fmt: skip
-        typer.echo(orjson.dumps(rows).decode())
+        say_json(orjson.dumps(rows).decode())
     else:
         _show(steps)
     if any(step.unreadable or step.left for step in steps):
@@ -160,7 +159,7 @@ def _progress(*, quiet: bool) -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Screen(stderr=True),
         disable=quiet,
     )
 
@@ -169,7 +168,7 @@ def _show(steps: list[Step]) -> None:
     table = Table("where", "sealed anew", "open with no key", "held by others")
     for step in steps:
         table.add_row(step.store, str(step.renewed), str(step.unreadable), str(step.left))
-    Console().print(table)
+    Screen().print(table)
 
 
 def _connected(service: str, work: Callable[[Sessions, Sealer], Awaitable[T]]) -> T:

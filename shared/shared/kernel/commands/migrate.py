@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from shared.kernel.commands.terminal import say
 from shared.kernel.data import migrations
 from shared.kernel.settings import Settings
 
@@ -30,7 +31,7 @@ def migrate(
         return
     if check:
         migrations.check(service, url)
-        typer.echo(f"{service}: models and schema agree")
+        say(f"{service}: models and schema agree")
         return
     migrations.upgrade(service, url)
-    typer.echo(f"{service}: schema is at {migrations.head(service)}")
+    say(f"{service}: schema is at {migrations.head(service)}")

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
 from shared.kernel.messaging import quarantine
 from shared.kernel.messaging.republish import republish
@@ -38,14 +39,14 @@ def list_(
 
     rows = run_with_sessions(settings_of(service), work)
     if json:
-        typer.echo(orjson.dumps(rows, default=str).decode())
+        say_json(orjson.dumps(rows, default=str).decode())
         return
     table = Table("event", "topic", "error", "attempts", "quarantined")
     for row in rows:
         table.add_row(
             *(str(row[k]) for k in ("event_id", "topic", "error", "attempts", "quarantined_at"))
         )
-    Console().print(table if rows else "Nothing is quarantined.")
+    Screen().print(table if rows else "Nothing is quarantined.")
 
 
 @app.command()
@@ -67,7 +68,7 @@ def release(
             return await quarantine.release(session, events or [], who=who, reason=reason)
 
     count = run_with_sessions(settings_of(service), work)
-    typer.echo(f"{count} events are on their way" if count else "Nothing is quarantined.")
+    say(f"{count} events are on their way" if count else "Nothing is quarantined.")
 
 
 @app.command("republish")
@@ -97,7 +98,7 @@ def republish_log(
             earliest = moment - timedelta(hours=hours_before)
             return await republish(session, earliest, who=who, reason=reason)
 
-    typer.echo(f"{run_with_sessions(settings_of(service), work)} events are on their way again")
+    say(f"{run_with_sessions(settings_of(service), work)} events are on their way again")
 
 
 def _row(row: quarantine.QuarantinedRow) -> dict[str, Any]:

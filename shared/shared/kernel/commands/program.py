@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from shared.errors import DomainError
+
+from .terminal import say
 
 SERVICE_COMMANDS = "taawon.commands"
 """Entry points of commands that run where a service runs: of the kernel, and of services."""
@@ -119,7 +120,7 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except DomainError as error:
-        sys.stderr.write(f"taawon: {error.detail}\n")
+        say(f"taawon: {error.detail}", err=True)
         raise SystemExit(1) from None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shared.kernel.commands.terminal import say
 from shared.kernel.messaging import topology
 from shared.kernel.service.spec import installed_consumers
 from shared.kernel.settings import Settings
@@ -38,4 +39,4 @@ def apply(
     )
     if not quiet:
         for name in names:
-            typer.echo(name)
+            say(name)

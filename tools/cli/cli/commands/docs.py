@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from cli.commands_page import commands_page
 from shared.contracts import catalogue
 from shared.contracts.base import Contract, Event, is_public
+from shared.kernel.commands.terminal import say
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.consumers import Consumer, Consumers
 from shared.kernel.service.spec import installed_specs
@@ -129,15 +130,15 @@ def _settle(wanted: dict[Path, str], *, check: bool, remedy: str = "run `taawon 
     stale = {path: text for path, text in wanted.items() if _read(path) != text}
     if check:
         for path, text in stale.items():
-            typer.echo("".join(_diff(path, text)), err=True)
+            say("".join(_diff(path, text)), err=True)
         if stale:
             names = ", ".join(path.name for path in stale)
-            typer.echo(f"out of date: {names}; {remedy}", err=True)
+            say(f"out of date: {names}; {remedy}", err=True)
             raise typer.Exit(1)
     for path, text in stale.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        typer.echo(path)
+        say(path)
 
 
 def _read(path: Path) -> str:

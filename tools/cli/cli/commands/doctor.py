@@ -8,13 +8,14 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
 from cli.diagnosis import diagnose
 from cli.diagnosis.observations import Finding, Severity
 from cli.observe import observe
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say_json
 from shared.kernel.messaging.addresses import VHOST
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
@@ -35,7 +36,7 @@ def doctor(
     """
     findings = diagnose(asyncio.run(observe(OperatorClient.find(urls, token), vhost)))
     if json:
-        typer.echo(orjson.dumps([asdict(finding) for finding in findings]).decode())
+        say_json(orjson.dumps([asdict(finding) for finding in findings]).decode())
     else:
         _show(findings)
     if any(finding.severity is Severity.ERROR for finding in findings):
@@ -43,7 +44,7 @@ def doctor(
 
 
 def _show(findings: list[Finding]) -> None:
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     for finding in findings:
         console.print(Text(finding.severity, STYLES[finding.severity]), Text(finding.what))
         console.print(Text(f"  next: {finding.next_step}"))

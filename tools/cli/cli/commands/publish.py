@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import httpx
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
 from shared.errors import DomainError, Invalid
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 TIMEOUT = 60.0
 
@@ -80,7 +82,7 @@ def publish(
     found = _find(client, what, name)
     seen = _ask(client, "notifications", "POST", "/previews", _criteria_of(what, found))
     if not json:
-        typer.echo(found["title"]["fr"])
+        say(found["title"]["fr"])
         _show(seen, json=False)
     if not yes:
         typer.confirm(f"Alert these {seen['matched']} cooperatives?", abort=True, err=True)
@@ -88,9 +90,9 @@ def publish(
     body = {"confirmed_audience": seen["matched"]}
     made = _ask(client, service, "POST", f"/{folder}/{name}/{step}", body, version=found["version"])
     if json:
-        typer.echo(orjson.dumps({"preview": seen, "published": made}).decode())
+        say_json(orjson.dumps({"preview": seen, "published": made}).decode())
         return
-    typer.echo(f"{made['state']}, with {seen['matched']} recipients confirmed")
+    say(f"{made['state']}, with {seen['matched']} recipients confirmed")
 
 
 def _kind(what: str) -> Kind:
@@ -152,15 +154,15 @@ def _ask(
 
 def _show(seen: dict[str, Any], *, json: bool) -> None:
     if json:
-        typer.echo(orjson.dumps(seen).decode())
+        say_json(orjson.dumps(seen).decode())
         return
     table = Table("", "matched", "eligible", "unknown", box=None, padding=(0, 2, 0, 0))
     for title, groups in (("Regions", seen["by_region"]), ("Sectors", seen["by_sector"])):
-        table.add_row(f"[bold]{title}[/bold]")
+        table.add_row(Text(title, "bold"))
         for group in groups:
             both = group["eligible"] + group["unknown"]
             name = group["label"] or group["code"] or "unknown"
             table.add_row(f"  {name}", str(both), str(group["eligible"]), str(group["unknown"]))
     total = (str(seen[name]) for name in ("matched", "eligible", "unknown"))
-    table.add_row("[bold]All[/bold]", *total)
-    Console().print(table)
+    table.add_row(Text("All", "bold"), *total)
+    Screen().print(table)

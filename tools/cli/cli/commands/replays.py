@@ -10,11 +10,12 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.client import OperatorClient, ServiceResponse, Token, Urls
 from shared.errors import Conflict, DomainError, NotFound
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60
@@ -113,7 +114,7 @@ def _carry_out(
         raise UnknownService(f"no URL of {service!r} is known, only of {known}: name it with --url")
     run = asyncio.run(_follow(service, request, client, wait=wait, quiet=as_json))
     if as_json:
-        typer.echo(orjson.dumps(run).decode())
+        say_json(orjson.dumps(run).decode())
     else:
         _show(run, wait=wait)
     if run["state"] not in {"finished", "running"}:
@@ -156,15 +157,15 @@ def _progress(quiet: bool) -> Progress:
         BarColumn(),
         TextColumn("{task.completed} of {task.total}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Screen(stderr=True),
         disable=quiet,
     )
 
 
 def _show(run: dict[str, Any], *, wait: bool) -> None:
     if not wait:
-        typer.echo(f"run {run['run']} has begun: GET /replays/{run['run']}")
+        say(f"run {run['run']} has begun: GET /replays/{run['run']}")
         return
-    typer.echo(f"{run['sent']} messages ({run['done']} rows) to {run['queue']}: {run['state']}")
+    say(f"{run['sent']} messages ({run['done']} rows) to {run['queue']}: {run['state']}")
     if run["incomplete"]:
-        typer.echo(f"incomplete: {run['incomplete']}", err=True)
+        say(f"incomplete: {run['incomplete']}", err=True)

@@ -10,15 +10,19 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
 from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
 from cli.diagnosis.observations import BrokerObservation, QueueObservation, ServiceObservation
 from cli.observe import glance
 from shared.kernel.admin.schemas import OutboxState, Status
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
+from shared.spelling import without_controls
 
 COLUMNS = (
     "service",
@@ -57,11 +61,11 @@ def status(
     client = OperatorClient.find(urls, token)
     seen = asyncio.run(glance(client))
     if json:
-        typer.echo(orjson.dumps(_plain(seen)).decode())
+        say_json(orjson.dumps(_plain(seen)).decode())
     elif watch:
         _keep_looking(seen, client, urls, token, every=watch)
     else:
-        console = Console()
+        console = Screen()
         console.print(_table(seen, console.width))
         _say_what_is_missing(seen)
 
@@ -70,7 +74,7 @@ def _keep_looking(
     seen: Seen, client: OperatorClient, urls: Urls, token: Token, *, every: float
 ) -> None:
     """Until Ctrl-C. A token lives for minutes; where it is refused, the operator signs in again."""
-    console = Console()
+    console = Screen()
     with Live(_table(seen, console.width), console=console) as live:
         try:
             while True:
@@ -91,10 +95,12 @@ def _table(seen: Seen, width: int) -> Table:
     table = Table(*columns, *beside, box=None, padding=(0, 2 if wide else 1, 0, 0))
     remarks = {one.name: _besides(one, services) for one in services}
     for one in services:
-        cells = (one.name, *_cells(one), *_queue_cells(one, broker))
-        table.add_row(*cells, *([remarks[one.name]] if wide else []))
+        cells = (escape(one.name), *_cells(one), *_queue_cells(one, broker))
+        shown = [*cells, *([remarks[one.name]] if wide else [])]
+        table.add_row(*(Text.from_markup(without_controls(each)) for each in shown))
     if not wide:
-        table.caption = "\n".join(f"{name}: {text}" for name, text in remarks.items() if text)
+        lines = (f"{escape(name)}: {text}" for name, text in remarks.items() if text)
+        table.caption = Text.from_markup("\n".join(lines))
         table.caption_style, table.caption_justify = "", "left"
     return table
 
@@ -103,9 +109,9 @@ def _say_what_is_missing(seen: Seen) -> None:
     services, broker = seen
     for one in services:
         if one.up and one.status is None:
-            typer.echo(f"{one.name} did not report more: {one.refused}", err=True)
+            say(f"{one.name} did not report more: {one.refused}", err=True)
     if broker.trouble:
-        typer.echo(f"nothing is known of the queues: {broker.trouble}", err=True)
+        say(f"nothing is known of the queues: {broker.trouble}", err=True)
 
 
 def _plain(seen: Seen) -> list[dict[str, Any]]:
@@ -136,7 +142,7 @@ def _cells(one: ServiceObservation) -> tuple[str, ...]:
 def _status_cells(status: Status) -> tuple[str, ...]:
     outbox, dead = status.outbox, status.dead_letters
     return (
-        status.version,
+        escape(status.version),
         _schema(status),
         _waiting(outbox) if outbox else "?",
         _alarming(sum(dead.values())) if dead is not None else "?",
@@ -149,7 +155,7 @@ def _schema(status: Status) -> str:
         return "?"
     if status.revision == status.newest_revision:
         return "current"
-    return f"[red]{status.revision or 'none'}[/red]" if status.revision_known else "ahead"
+    return f"[red]{escape(status.revision or 'none')}[/red]" if status.revision_known else "ahead"
 
 
 def _waiting(outbox: OutboxState) -> str:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
 from cli.event_trace import EventTrace, follow
 from shared.errors import DomainError, NotFound
+from shared.kernel.commands.screen import Screen
+from shared.kernel.commands.terminal import say, say_json
 
 
 class NoTrace(NotFound):
@@ -47,7 +48,7 @@ def trace(
     _refuse_empty(client, name, way)
     if json:
         shown = {"steps": way.steps, "silent": way.silent, "cut": way.cut}
-        typer.echo(orjson.dumps(shown).decode())
+        say_json(orjson.dumps(shown).decode())
         return
     _show(way)
 
@@ -73,10 +74,8 @@ def _show(way: EventTrace) -> None:
         about.append(f"\n{step.event_id}", "dim")
         after = f"{step.after_ms:,} ms"
         table.add_row(after, step.service, step.what, about, Text(step.detail))
-    Console().print(table)
+    Screen().print(table)
     for service, why in way.silent.items():
-        typer.echo(f"{service} did not answer ({why}): its part is missing", err=True)
+        say(f"{service} did not answer ({why}): its part is missing", err=True)
     for service in way.cut:
-        typer.echo(
-            f"{service} knows more than is shown: ask for a single event by its id", err=True
-        )
+        say(f"{service} knows more than is shown: ask for a single event by its id", err=True)

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from notifications.settings import NotificationsSettings
+from shared.kernel.commands.terminal import say
 from shared.kernel.data.database import engine_of, make_sessions
 from shared.kernel.observability import logs
 
@@ -78,7 +79,7 @@ async def _listen(url: str, queue: str, count: int, seconds: float) -> None:
 
 
 def _print(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-    typer.echo(
+    say(
         orjson.dumps(
             {
                 "id": message.message_id,

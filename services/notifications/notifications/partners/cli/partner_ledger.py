@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -13,10 +12,11 @@ from typing import Annotated, TextIO
 
 import typer
 from pydantic import TypeAdapter
-from rich.console import Console
 from rich.table import Table
 
+from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import settings_of
+from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 
 from ..partner_ledger_csv import HEADER, cells_of
@@ -46,7 +46,7 @@ def ledger(
     """
     if table is not None:
         written = asyncio.run(_write(slug, after, table))
-        typer.echo(f"{written} events written to {table}")
+        say(f"{written} events written to {table}")
     elif as_json:
         asyncio.run(_print_json(slug, after))
     else:
@@ -100,8 +100,7 @@ async def _print_json(slug: str, after: int) -> None:
     async with _connected(slug) as sessions:
         async for batch in partner_ledger.partner_batches(sessions, slug, after=after):
             for entry in batch:
-                sys.stdout.buffer.write(_AS_JSON.dump_json(entry) + b"\n")
-    sys.stdout.buffer.flush()
+                say_json(_AS_JSON.dump_json(entry))
 
 
 async def _show(slug: str, after: int) -> None:
@@ -111,11 +110,11 @@ async def _show(slug: str, after: int) -> None:
     shown = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
     for entry in entries[:SHOWN]:
         shown.add_row(*_row(entry))
-    Console().print(shown)
+    Screen().print(shown)
     if len(entries) > SHOWN:
-        typer.echo(f"more: --after {entries[SHOWN - 1].position}, or all of them with --csv FILE")
+        say(f"more: --after {entries[SHOWN - 1].position}, or all of them with --csv FILE")
     if open_gaps:
-        typer.echo(f"{open_gaps} events were dropped by the queue and have not gone out again")
+        say(f"{open_gaps} events were dropped by the queue and have not gone out again")
 
 
 def _row(entry: partner_ledger.PartnerEntry) -> tuple[str, ...]:

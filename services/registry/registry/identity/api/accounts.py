@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from registry.dependencies import Foreign, Seal
 from registry.partners.api import SLUG
 from registry.settings import RegistrySettings
+from shared.contracts.base import WithoutControls
 from shared.errors import Invalid
 from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.auth.tokens import Role
@@ -42,7 +43,9 @@ Password = Annotated[SecretStr, Field(max_length=200)]
 class AccountIn(BaseModel):
     """A new account. Roles that act for provinces, cooperatives or a partner name them."""
 
-    email: str = Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
+    email: Annotated[str, WithoutControls] = Field(
+        max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$"
+    )
     password: Password
     roles: Roles
     provinces: Provinces = []
@@ -102,7 +105,7 @@ class IdentityIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    subject: str = Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")
+    subject: Annotated[str, WithoutControls] = Field(min_length=1, max_length=255)
     issuer: str | None = Field(default=None, max_length=500, pattern=r"^[^\s\x00]+$")
 
 

@@ -18,6 +18,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.encryption.sealer import Sealer
+from shared.spelling import email_key, plain
 
 from .. import models
 from ..domain.accounts import (
@@ -122,8 +123,8 @@ def email_marks(sealer: Sealer, email: str) -> list[str]:
 
 
 def normalized(email: str) -> str:
-    """An e-mail as it is marked and compared: without surrounding spaces, in one case."""
-    return email.strip().casefold()
+    """An e-mail as it is marked and compared, whatever its spelling."""
+    return email_key(email)
 
 
 async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) -> Account:
@@ -164,7 +165,7 @@ async def _new_account(
     await _refuse_taken(session, email_marks(sealer, email))
     account = Account(
         id=new_id(),
-        email_sealed=sealer.seal({"email": email.strip()}),
+        email_sealed=sealer.seal({"email": plain(email).strip()}),
         email_mark=email_mark(sealer, email),
         password_hash=await hash_password(password),
         roles=sorted(role.value for role in roles),

@@ -123,6 +123,9 @@ def _read(given: dict[str, Any], prefix: str, problems: list[Problem]) -> dict[s
     read: dict[str, Any] = {}
     for name, value in given.items():
         reader = _READERS.get(name)
+        if isinstance(value, str) and cells.is_placeholder(value):
+            problems.append(Problem(prefix + name, "this says nothing: give a value, or null"))
+            continue
         try:
             read[name] = reader(value) if reader and value is not None else value
         except WrongCell as error:

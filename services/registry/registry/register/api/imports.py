@@ -1,20 +1,20 @@
-"""Importing a register file over HTTP, with progress as it goes."""
+"""Importing a register file over HTTP: received whole, then imported by a task of the service."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, BinaryIO
 from uuid import UUID
 
-import orjson
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from registry.dependencies import Seal
+from shared.contracts.base import WithoutControls
 from shared.errors import ForeignFormat
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.requests import Caller, Session, Sessions
@@ -24,6 +24,7 @@ from ..domain.imports import ImportState, RegisterImport
 from ..past_day import PastDay
 from ..register_file.decoding import lines_of
 from ..usecases import imports
+from ..usecases.background_imports import BackgroundImports
 
 router = APIRouter(prefix="/imports", tags=["imports"])
 
@@ -35,9 +36,10 @@ class NotCsv(ForeignFormat):
 
 
 class ImportOut(BaseModel):
-    """Counts of an import and the first 1,000 problems in its file.
+    """State and counts of an import, and the first 1,000 of `problems_total` problems in its file.
 
-    The problems are kept for as long as reports on persons, 30 days unless set otherwise.
+    `refusal` says why an import was refused or failed. The problems are kept for as long as reports
+    on persons, 30 days unless set otherwise.
     """
 
     import_id: UUID
@@ -52,6 +54,7 @@ class ImportOut(BaseModel):
     rows_refused: int
     events: int
     refusal: str | None
+    problems_total: int
     problems: list[dict[str, str | int | None]]
 
     @classmethod
@@ -61,84 +64,71 @@ class ImportOut(BaseModel):
         return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
 
 
-async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[BinaryIO]:
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded file. `owner` closes it after the response, unless somebody takes it over."""
+
+    file: BinaryIO
+    owner: ExitStack
+
+
+async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[Upload]:
     """The uploaded file, whole, so that no transaction waits for a slow sender. Operators only.
 
-    It is closed after the response. Raises NotCsv for another type of content.
+    Raises NotCsv for another type of content.
     """
     caller.require(Role.OPERATOR)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "text/csv":
         raise NotCsv
-    with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as upload:
+    with ExitStack() as owner:
+        file = owner.enter_context(tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY))
         async for chunk in request.stream():
-            upload.write(chunk)
-        upload.seek(0)
-        yield upload  # type: ignore[misc]  # it reads like any binary file
+            file.write(chunk)
+        file.seek(0)
+        yield Upload(file, owner)  # type: ignore[arg-type]  # it reads like any binary file
 
 
-Upload = Annotated[BinaryIO, Depends(uploaded_file)]
+def background_imports(request: Request) -> BackgroundImports:
+    """The imports that this process runs."""
+    found: BackgroundImports = request.app.state.imports
+    return found
 
 
 @router.post(
     "",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}}}},
+    status_code=202,
     openapi_extra={
         "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}
     },
 )
 async def import_register(
-    upload: Upload,
+    upload: Annotated[Upload, Depends(uploaded_file)],
+    running: Annotated[BackgroundImports, Depends(background_imports)],
     sessions: Sessions,
     caller: Caller,
     sealer: Seal,
+    response: Response,
     source: Annotated[
-        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Name of the file.")
+        str, Query(max_length=200, description="Name of the file."), WithoutControls
     ] = "upload",
     as_of_on: PastDay | None = None,
-) -> StreamingResponse:
-    """Import a register file. Operators only.
+) -> ImportOut:
+    """Start the import of a register file. Operators only.
 
-    The response has one JSON line per batch, then a line with the report. A file that can't be read
-    from the start is a 422; one that can't be read on later has that in its report.
+    The response names the import and does not wait for it: read `Location` until its state is no
+    longer `running`. A file that can't be read from the start is a 422; one that can't be read on
+    later has that in its report.
     """
     steps = imports.import_register(
-        sessions, sealer, caller, lines_of(upload), source=source, as_of_on=as_of_on
+        sessions, sealer, caller, lines_of(upload.file), source=source, as_of_on=as_of_on
     )
-    first = await anext(steps)
-    return StreamingResponse(_progress_lines(first, steps), media_type="application/x-ndjson")
+    report = await running.start(steps, upload.owner.pop_all())
+    response.headers["Location"] = f"/imports/{report.id}"
+    return ImportOut.of(report)
 
 
 @router.get("/{import_id}")
 async def read_import(import_id: UUID, session: Session, caller: Caller) -> ImportOut:
-    """Read the report of an import. Operators only."""
+    """Read the report of an import; its counts grow while it runs. Operators only."""
     caller.require(Role.OPERATOR)
     return ImportOut.of(await queries.find_import(session, import_id))
-
-
-async def _progress_lines(
-    first: imports.Progress, steps: AsyncGenerator[imports.Progress]
-) -> AsyncIterator[bytes]:
-    step = first
-    async with aclosing(steps):
-        yield _progress_line(step)
-        async for step in steps:
-            yield _progress_line(step)
-    report = ImportOut.of(step.report).model_dump(mode="json")
-    yield orjson.dumps({"type": "report", "report": report}) + b"\n"
-
-
-def _progress_line(step: imports.Progress) -> bytes:
-    report = step.report
-    return (
-        orjson.dumps(
-            {
-                "type": "progress",
-                "import_id": report.id,
-                "rows_read": report.rows_read,
-                "rows_refused": report.rows_refused,
-                "problems": [finding.as_data() for finding in step.findings],
-            }
-        )
-        + b"\n"
-    )

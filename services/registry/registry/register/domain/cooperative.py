@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from shared import reference
@@ -13,6 +14,7 @@ from shared.contracts.base import LanguageCode
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.registry import CooperativeChanged, CooperativeRecord, CooperativeRegistered
 from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.spelling import identity_key
 
 
 class NotInTheRegister(NotFound):
@@ -104,8 +106,8 @@ class Entry:
 
 
 def identity_of(court: str, local_register_no: str) -> tuple[str, str]:
-    """Court and number without case, accents, spaces."""
-    return _folded_court(court), "".join(local_register_no.split()).casefold()
+    """Court and number whatever their case, accents, spaces, digits and invisible marks."""
+    return _folded_court(court), identity_key(local_register_no)
 
 
 @lru_cache(maxsize=1024)
@@ -113,14 +115,57 @@ def _folded_court(court: str) -> str:
     return reference.fold(court)
 
 
+_TOGETHER: Final = (
+    frozenset({"members_total", "members_women", "members_youth", "members_women_or_youth"}),
+    frozenset({"province", "commune"}),
+    frozenset({"name_fr", "name_ar"}),
+)
+"""Fields that can contradict each other."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileOrigin:
+    """The import that brings values, the name of its file, and the day as of which it is true."""
+
+    import_id: UUID
+    source: str
+    as_of_on: date
+
+    def as_provenance(self) -> dict[str, str]:
+        """The origin as `provenance` has it; one of a value entered by hand names no import."""
+        return {
+            "source": self.source,
+            "as_of_on": self.as_of_on.isoformat(),
+            "import_id": str(self.import_id),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merge:
+    """What a cooperative is after a file, and which fields of the two differed.
+
+    `kept` are fields whose value in the register is of a later day than the file, with that day;
+    `by_hand` are those where the file replaces what was entered by hand, with its day.
+    """
+
+    entry: Entry
+    source: str
+    as_of_on: date
+    source_import_id: UUID | None
+    provenance: dict[str, dict[str, str]]
+    kept: dict[str, date]
+    by_hand: dict[str, date]
+
+
 @dataclass(eq=False, kw_only=True)
 class Cooperative:
     """An entry with its version and its sources.
 
     The court and the central register are the authority. This is a copy, and each value says where
-    it was copied from and as of which day: `provenance` for values changed by hand, by field, else
-    `source` and `as_of_on`. `import_id` is the import that entered it, None if it was entered by
-    hand. Once `contact_settled_at` is set, register files no longer change the contact.
+    it was copied from and as of which day: `provenance` by field, where it is of its own, else
+    `source` and `as_of_on`, which the import `source_import_id` brought, None if it was done by
+    hand. `import_id` is the import that entered it, None if it was entered by hand. Once
+    `contact_settled_at` is set, register files no longer change the contact.
     """
 
     id: UUID
@@ -131,6 +176,7 @@ class Cooperative:
     provenance: dict[str, dict[str, str]] = field(default_factory=dict)
     contact_settled_at: datetime | None = None
     import_id: UUID | None = None
+    source_import_id: UUID | None = None
 
     @classmethod
     def register(
@@ -146,11 +192,13 @@ class Cooperative:
     def change(self, entry: Entry, *, source: str, as_of_on: date) -> CooperativeChanged | None:
         """Take over what the register says now. None, and no new version, if nothing differs.
 
-        Raises Invalid if the new values contradict each other.
+        Raises Invalid if the new values contradict each other, or are of an earlier day than those
+        on record.
         """
         changed = self.entry.differences(entry)
         if not changed:
             return None
+        self._refuse_older(changed, as_of_on)
         _refuse_contradictions(entry)
         self.entry = entry
         self.version += 1
@@ -159,6 +207,78 @@ class Cooperative:
         return CooperativeChanged(
             cooperative_id=self.id, aggregate_version=self.version, cooperative=self.record()
         )
+
+    def merge(self, entry: Entry, origin: FileOrigin, *, unread: frozenset[str]) -> Merge:
+        """What it is after a file: of each field the value that is true as of the later day.
+
+        Where the days are equal the file counts. `unread` fields could not be read in the file, so
+        what is known stays.
+        """
+        differing = self.entry.differences(entry)
+        kept = {name: day for name in differing if (day := self._as_of(name)) > origin.as_of_on}
+        stays = self._staying(entry, {*kept, *unread})
+        kept |= {name: self._as_of(name) for name in differing if name in stays - unread}
+        is_newer = origin.as_of_on >= self.as_of_on
+        return Merge(
+            entry=replace(entry, **{name: getattr(self.entry, name) for name in stays}),
+            source=origin.source if is_newer else self.source,
+            as_of_on=max(origin.as_of_on, self.as_of_on),
+            source_import_id=origin.import_id if is_newer else self.source_import_id,
+            provenance=self._merged_provenance(origin, unread if is_newer else frozenset()),
+            kept=kept,
+            by_hand={
+                name: self._as_of(name)
+                for name in differing
+                if name not in stays and self._is_by_hand(name)
+            },
+        )
+
+    def _staying(self, entry: Entry, names: set[str]) -> frozenset[str]:
+        """These fields, and those that would contradict them with the values of the file."""
+        merged = replace(entry, **{name: getattr(self.entry, name) for name in names})
+        wrong = {problem.field for problem in contradictions(merged)} if names else set()
+        return frozenset(names).union(*(group for group in _TOGETHER if wrong & group))
+
+    def _merged_provenance(
+        self, origin: FileOrigin, unread: frozenset[str]
+    ) -> dict[str, dict[str, str]]:
+        """The origins of single fields that are still needed beside that of the whole entry."""
+        own = {"source": self.source, "as_of_on": self.as_of_on.isoformat()}
+        if self.source_import_id is not None:
+            own["import_id"] = str(self.source_import_id)
+        if origin.as_of_on >= self.as_of_on:
+            newer = {
+                name: each
+                for name, each in self.provenance.items()
+                if self._as_of(name) > origin.as_of_on
+            }
+            return {name: self.provenance.get(name, own) for name in unread} | newer
+        return {
+            name: each if self._as_of(name) > origin.as_of_on else origin.as_provenance()
+            for name, each in self.provenance.items()
+        }
+
+    def _as_of(self, name: str) -> date:
+        """The day as of which the value of a field is true."""
+        own = self.provenance.get(name)
+        return date.fromisoformat(own["as_of_on"]) if own else self.as_of_on
+
+    def _is_by_hand(self, name: str) -> bool:
+        own = self.provenance.get(name)
+        return "import_id" not in own if own else self.source_import_id is None
+
+    def _refuse_older(self, changed: tuple[str, ...], as_of_on: date) -> None:
+        problems = [
+            Problem(
+                name,
+                f"the value on record is true as of {self._as_of(name)}, which is later than"
+                f" {as_of_on}: leave it out, or give a later as_of_on",
+            )
+            for name in changed
+            if self._as_of(name) > as_of_on
+        ]
+        if problems:
+            raise Invalid.many(problems)
 
     def settle_contact(
         self, contact: SealedContact | None, *, source: str, at: datetime

@@ -11,7 +11,7 @@ from shared.errors import Conflict, NotFound
 from shared.lifecycle import refuse_unless_allowed
 
 PROBLEMS_KEPT = 1_000
-"""How many problems a report keeps; its counts include all."""
+"""How many problems a report keeps; `problems_total` counts all."""
 
 
 class NoSuchImport(NotFound):
@@ -27,18 +27,27 @@ class RegisterInMotion(Conflict):
 
 
 class ImportState(StrEnum):
-    """Running until the file ends or can't be read on; interrupted if its process died."""
+    """Running until the file ends, can't be read on (refused), or an unexpected error ends the
+    import (failed); interrupted if its process died.
+    """
 
     RUNNING = "running"
     FINISHED = "finished"
     REFUSED = "refused"
+    FAILED = "failed"
     INTERRUPTED = "interrupted"
 
 
 MOVES: dict[ImportState, set[ImportState]] = {
-    ImportState.RUNNING: {ImportState.FINISHED, ImportState.REFUSED, ImportState.INTERRUPTED},
+    ImportState.RUNNING: {
+        ImportState.FINISHED,
+        ImportState.REFUSED,
+        ImportState.FAILED,
+        ImportState.INTERRUPTED,
+    },
     ImportState.FINISHED: set(),
     ImportState.REFUSED: set(),
+    ImportState.FAILED: set(),
     ImportState.INTERRUPTED: set(),
 }
 
@@ -59,6 +68,7 @@ class RegisterImport:
     rows_refused: int = 0
     events: int = 0
     refusal: str | None = None
+    problems_total: int = 0
     problems: list[dict[str, str | int | None]] = field(default_factory=list)
 
     def count(self, *, added: int, changed: int, unchanged: int) -> None:
@@ -76,6 +86,11 @@ class RegisterImport:
     def refuse(self, reason: str, *, at: datetime) -> None:
         """The file can't be read on; the rows written before stay."""
         self._move_to(ImportState.REFUSED)
+        self.refusal, self.finished_at = reason, at
+
+    def fail(self, reason: str, *, at: datetime) -> None:
+        """An unexpected error ended it; the rows written before stay."""
+        self._move_to(ImportState.FAILED)
         self.refusal, self.finished_at = reason, at
 
     def interrupt(self, *, at: datetime) -> None:

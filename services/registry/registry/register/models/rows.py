@@ -69,6 +69,7 @@ def cooperative_values(aggregate: Cooperative) -> dict[str, Any]:
         "provenance": aggregate.provenance,
         "contact_settled_at": aggregate.contact_settled_at,
         "import_id": aggregate.import_id,
+        "source_import_id": aggregate.source_import_id,
     }
 
 
@@ -83,6 +84,7 @@ def cooperative_from(row: Mapping[str, Any]) -> Cooperative:
         provenance=row["provenance"],
         contact_settled_at=row["contact_settled_at"],
         import_id=row["import_id"],
+        source_import_id=row["source_import_id"],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Text, TextClause, bindparam, text
+from sqlalchemy import Date, Text, TextClause, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
@@ -15,7 +15,8 @@ from .tables import cooperative
 _KNOWN: Final = """
     SELECT c.court_key, c.register_key, c.digest, c.contact_settled_at IS NOT NULL AS is_settled,
         CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_sealed END AS contact_sealed,
-        CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_mark END AS contact_mark
+        CASE WHEN c.contact_settled_at IS NOT NULL THEN c.contact_mark END AS contact_mark,
+        c.as_of_on, c.source_import_id IS NULL OR c.provenance <> '{}' AS has_own_origins
     FROM cooperative c
     JOIN unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
         AS given (court_key, register_key) USING (court_key, register_key)
@@ -32,7 +33,7 @@ Whoever locks several cooperatives does it in this order, so that nobody waits i
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
 
 
-_NOT_IMPORTED: Final = {"provenance", "changed_at", "contact_settled_at"}
+_NOT_IMPORTED: Final = {"changed_at", "contact_settled_at"}
 _IMPORTED: Final = {
     column.name: column.type.compile(_DIALECT)
     for column in cooperative.columns
@@ -93,11 +94,30 @@ def _upsert() -> TextClause:
         INSERT INTO cooperative ({names})
         SELECT {names} FROM {_ROWS}
         ON CONFLICT (court_key, register_key) DO UPDATE
-        SET {changes}, version = cooperative.version + 1, provenance = '{{}}', changed_at = now()
+        SET {changes}, version = cooperative.version + 1, changed_at = now()
         WHERE cooperative.digest <> excluded.digest
         RETURNING id, version, court_key, register_key
         """
     )
+
+
+CONFIRM: Final = text(
+    """
+    UPDATE cooperative c SET source = :source, as_of_on = :as_of_on,
+        source_import_id = :import_id, provenance = coalesce(
+            (
+                SELECT jsonb_object_agg(key, value) FROM jsonb_each(c.provenance)
+                WHERE CAST(value ->> 'as_of_on' AS date) > :as_of_on
+            ),
+            '{}'
+        )
+    FROM unnest(CAST(:court_keys AS text[]), CAST(:register_keys AS text[]))
+        AS given (court_key, register_key)
+    WHERE c.court_key = given.court_key AND c.register_key = given.register_key
+        AND c.as_of_on < :as_of_on
+    """
+).bindparams(bindparam("import_id", type_=PgUUID), bindparam("as_of_on", type_=Date))
+"""Notes the day and the file that say what the register says already: no change, no version."""
 
 
 UPSERT: Final = _upsert()

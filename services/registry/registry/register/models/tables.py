@@ -65,6 +65,7 @@ cooperative = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("contact_settled_at", DateTime(timezone=True)),
     Column("import_id", PgUUID),
+    Column("source_import_id", PgUUID),
     UniqueConstraint("court_key", "register_key"),
     CheckConstraint("version >= 1", name="version"),
     Index("ix_cooperative_region", "region", "id"),
@@ -102,6 +103,7 @@ register_import = Table(
     Column("rows_refused", Integer, nullable=False),
     Column("events", Integer, nullable=False),
     Column("refusal", Text),
+    Column("problems_total", Integer, nullable=False),
     Column("problems", JSONB, nullable=False),
 )
 

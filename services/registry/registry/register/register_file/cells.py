@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import Final, Generic, TypeVar
 
-from stdnum.exceptions import ValidationError
 from stdnum.ma import ice as moroccan_ice
 
 from shared import i18n, reference
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.spelling import control_character, email_key, plain
 
 from ..domain.cooperative import Governance
 from .findings import UnusableCell, WrongCell
@@ -21,12 +20,20 @@ from .findings import UnusableCell, WrongCell
 MAX_TEXT_LENGTH: Final = 500
 MAX_MEMBERS: Final = 1_000_000
 FIRST_YEAR: Final = 1900
+_SHORTEST_ICE: Final = 10
+_LONGEST_PLACEHOLDER: Final = 20
 
-_DIGITS: Final = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
 _SPACES: Final = re.compile(r"[\s\u00a0\u202f]+")
 _ISO_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00)?)?")
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[a-z0-9.-]{1,189}\.[a-z0-9-]{2,}")
+_AMOUNT: Final = re.compile(r"([0-9]+)(?:[.,]([0-9]{1,2}))?")
+_THOUSANDS: Final = re.compile(r"[0-9]+[.,][0-9]{3}")
+_PLACEHOLDERS: Final = {
+    "n/a", "na", "n.a.", "n.a", "#n/a", "n/d", "nd", "n.d.", "n.d", "n/c", "nc", "n.c.", "n.c",
+    "néant", "neant", "vide", "null", "nul", "none", "nan", "nil", "inconnu", "inconnue", "unknown",
+    "لايوجد", "لا_يوجد", "غير_متوفر", "غير_معروف", "لا_شيء",
+}  # fmt: skip
 _T = TypeVar("_T")
 
 LEGAL_FORMS: Final[Mapping[str, ApplicantType]] = {
@@ -39,6 +46,17 @@ LEGAL_FORMS: Final[Mapping[str, ApplicantType]] = {
     "pre creation": ApplicantType.PRE_CREATION,
     "en creation": ApplicantType.PRE_CREATION,
     "gie": ApplicantType.GIE,
+    "association": ApplicantType.ASSOCIATION,
+    "جمعية": ApplicantType.ASSOCIATION,
+    "tpme": ApplicantType.TPME,
+    "tpe": ApplicantType.TPME,
+    "pme": ApplicantType.TPME,
+    "entreprise": ApplicantType.TPME,
+    "مقاولة": ApplicantType.TPME,
+    "auto entrepreneur": ApplicantType.SELF_EMPLOYED,
+    "auto entrepreneuse": ApplicantType.SELF_EMPLOYED,
+    "مقاول ذاتي": ApplicantType.SELF_EMPLOYED,
+    **{kind.replace("_", " "): kind for kind in ApplicantType},
 }
 GOVERNANCES: Final[Mapping[str, Governance]] = {
     "board": Governance.BOARD,
@@ -53,6 +71,12 @@ GOVERNANCES: Final[Mapping[str, Governance]] = {
 LEGAL_STATUSES: Final[Mapping[str, LegalStatus]] = {
     "registered": LegalStatus.REGISTERED,
     "immatriculee": LegalStatus.REGISTERED,
+    "enregistree": LegalStatus.REGISTERED,
+    "inscrite": LegalStatus.REGISTERED,
+    "active": LegalStatus.REGISTERED,
+    "en activite": LegalStatus.REGISTERED,
+    "dormante": LegalStatus.REGISTERED,
+    "en sommeil": LegalStatus.REGISTERED,
     "مسجلة": LegalStatus.REGISTERED,
     "in liquidation": LegalStatus.IN_LIQUIDATION,
     "en liquidation": LegalStatus.IN_LIQUIDATION,
@@ -68,7 +92,10 @@ ACTIVITIES: Final[Mapping[str, ActivityStatus | None]] = {
     "active": ActivityStatus.ACTIVE,
     "en activite": ActivityStatus.ACTIVE,
     "نشيطة": ActivityStatus.ACTIVE,
+    "actif": ActivityStatus.ACTIVE,
     "dormant": ActivityStatus.DORMANT,
+    "dormante": ActivityStatus.DORMANT,
+    "inactif": ActivityStatus.DORMANT,
     "inactive": ActivityStatus.DORMANT,
     "en sommeil": ActivityStatus.DORMANT,
     "متوقفة": ActivityStatus.DORMANT,
@@ -99,9 +126,22 @@ def quoted(cell: str) -> str:
     return repr(cell[:80])
 
 
+def is_placeholder(cell: str) -> bool:
+    """Whether people write this where they know nothing: blanks, dashes, `N/A`, `néant`."""
+    return len(cell) <= _LONGEST_PLACEHOLDER and _is_placeholder(cell)
+
+
+@lru_cache(maxsize=4096)
+def _is_placeholder(cell: str) -> bool:
+    word = "_".join(cell.split()).casefold()
+    return word in _PLACEHOLDERS or not any(character.isalnum() for character in word)
+
+
 def text(cell: str) -> str:
     """The text without needless spaces, of at most 500 characters."""
     value = " ".join(cell.split())
+    if found := control_character(value):
+        raise WrongCell(f"the control character {found} is in it", "leave it out")
     if len(value) > MAX_TEXT_LENGTH:
         raise WrongCell(f"longer than {MAX_TEXT_LENGTH} characters", "shorten it")
     return value
@@ -126,7 +166,7 @@ def whole_number(cell: str) -> int:
     if cell.isascii() and cell.isdigit():
         digits = cell
     else:
-        digits = _SPACES.sub("", cell.translate(_DIGITS)).removesuffix(".0").removesuffix(",0")
+        digits = _SPACES.sub("", plain(cell)).removesuffix(".0").removesuffix(",0")
     if not (digits.isascii() and digits.isdigit()):
         raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
     if len(digits) > 7 or int(digits) > MAX_MEMBERS:
@@ -136,27 +176,29 @@ def whole_number(cell: str) -> int:
 
 def centimes(cell: str) -> int:
     """An amount that is written in dirhams, as centimes; less than 10^15 of them."""
-    plain = _SPACES.sub("", cell.translate(_DIGITS)).upper().removesuffix("DH").removesuffix("MAD")
-    if plain.isascii() and plain.isdigit() and len(plain) <= 13:
-        return int(plain) * 100
-    try:
-        amount = Decimal(plain.replace(",", ".")) * 100
-    except InvalidOperation:
-        raise WrongCell(f"{quoted(cell)} is no amount", "write dirhams, such as 12500") from None
-    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
-        raise WrongCell(f"{quoted(cell)} is no amount in dirhams and centimes", "such as 12500,50")
-    if amount >= 10**15:
+    amount = _SPACES.sub("", plain(cell)).upper().removesuffix("DH").removesuffix("MAD")
+    if amount.isascii() and amount.isdigit() and len(amount) <= 13:
+        return int(amount) * 100
+    if _THOUSANDS.fullmatch(amount):
+        raise WrongCell(
+            f"{quoted(cell)} may be thousands or three decimals", "write 12500 or 12,50"
+        )
+    match = _AMOUNT.fullmatch(amount)
+    if match is None:
+        raise WrongCell(f"{quoted(cell)} is no amount", "write dirhams, as 12500 or 12500,50")
+    dirhams, part = match.groups()
+    if len(dirhams.lstrip("0")) > 13:
         raise WrongCell(f"{quoted(cell)} is too large", "check the amount")
-    return int(amount)
+    return int(dirhams.lstrip("0") or 0) * 100 + int((part or "").ljust(2, "0"))
 
 
 @lru_cache(maxsize=16_384)
 def day(cell: str, today: date) -> date:
     """A date written year-month-day or day/month/year, with the bounds of `past_day`."""
-    plain = cell.translate(_DIGITS).strip()
-    if match := _ISO_DAY.fullmatch(plain):
+    written = plain(cell).strip()
+    if match := _ISO_DAY.fullmatch(written):
         year, month, number = (int(part) for part in match.groups())
-    elif match := _DAY_FIRST.fullmatch(plain):
+    elif match := _DAY_FIRST.fullmatch(written):
         number, month, year = (int(part) for part in match.groups())
     else:
         raise WrongCell(f"{quoted(cell)} is no date", "write 2021-03-31 or 31/03/2021")
@@ -224,26 +266,33 @@ def commune(cell: str, province_code: str) -> str:
 @lru_cache(maxsize=4096)
 def branch(cell: str) -> str:
     """A branch as a code of at most 80 characters: `Apiculture moderne` is APICULTURE_MODERNE."""
-    return reference.fold(text(cell)).replace(" ", "_").upper()[:80]
+    code = reference.fold(text(cell)).replace(" ", "_").upper()[:80]
+    if not code:
+        raise WrongCell("no letter or digit is in it", "write a branch, as APICULTURE")
+    return code
 
 
 def ice(cell: str) -> str:
     """An ICE (identifiant commun de l'entreprise): 15 digits that 97 divides.
 
-    Leading zeros that a spreadsheet dropped are put back.
+    Up to five leading zeros that a spreadsheet dropped are put back.
     """
-    digits = cell if cell.isdigit() and cell.isascii() else _SPACES.sub("", cell.translate(_DIGITS))
-    if digits.isascii() and digits.isdigit() and len(digits) == 15 and int(digits) % 97 == 0:
+    digits = cell if cell.isdigit() and cell.isascii() else _SPACES.sub("", plain(cell))
+    if len(digits) == 15 and _is_ice(digits):
         return digits
     if "E+" in digits.upper():
         raise WrongCell("the ICE was shortened by a spreadsheet", "format it as text")
-    try:
-        return str(moroccan_ice.validate(digits.zfill(15)))
-    except ValidationError:
-        raise WrongCell(
-            "the ICE is not valid (15 digits whose remainder modulo 97 is 0)",
-            "copy it again from the certificate, or leave it empty",
-        ) from None
+    if len(digits) >= _SHORTEST_ICE and _is_ice(digits.zfill(15)):
+        return digits.zfill(15)
+    raise WrongCell(
+        "the ICE is not valid (15 digits whose remainder modulo 97 is 0)",
+        "copy it again from the certificate, or leave it empty",
+    )
+
+
+def _is_ice(digits: str) -> bool:
+    """Nine digits are the number of the enterprise, which is never 0."""
+    return moroccan_ice.is_valid(digits) and digits[:9] != "0" * 9
 
 
 @cache
@@ -260,22 +309,22 @@ def _moroccan_numbers() -> re.Pattern[str]:
 
 def phone(cell: str) -> str:
     """A phone number in international form (E.164). A refusal never quotes it."""
-    plain = re.sub(r"[^\d+]", "", cell.translate(_DIGITS))
-    national = plain
+    dialled = re.sub(r"[^0-9+]", "", plain(cell))
+    national = dialled
     for prefix in ("+212", "00212", "212"):
-        if plain.startswith(prefix):
-            national = plain.removeprefix(prefix)
+        if dialled.startswith(prefix):
+            national = dialled.removeprefix(prefix)
             break
     if _moroccan_numbers().fullmatch(national.removeprefix("0")):
         return "+212" + national.removeprefix("0")
-    return _foreign_phone(plain)
+    return _foreign_phone(dialled)
 
 
-def _foreign_phone(plain: str) -> str:
+def _foreign_phone(dialled: str) -> str:
     import phonenumbers  # slow to import, and seldom needed
 
     try:
-        number = phonenumbers.parse(plain, "MA")
+        number = phonenumbers.parse(dialled, "MA")
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
@@ -284,8 +333,8 @@ def _foreign_phone(plain: str) -> str:
 
 
 def email(cell: str) -> str:
-    """An e-mail address in lower case. A refusal never quotes it."""
-    value = cell.strip().lower()
+    """An e-mail address as it is compared: lower case, its domain in ASCII. Never quoted."""
+    value = email_key(cell)
     if not _EMAIL.fullmatch(value):
         raise WrongCell("no valid e-mail address", "one address, as name@example.org")
     return value

@@ -20,10 +20,29 @@ class FileRefused(Invalid):
         super().__init__(detail, field="file")
 
 
+class RowBroken(Exception):
+    """An unexpected error while a row was read; `line` is where the row starts."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
+
+
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file as bytes, cut after 64 KiB; `decoded` refuses those that were cut."""
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        yield line
+    """The lines of a file as bytes, whether they end in LF, CR LF or CR alone.
+
+    What is longer than 64 KiB is cut; `decoded` refuses it.
+    """
+    rest = b""
+    while part := stream.readline(MAX_LINE_BYTES + 1):
+        # A CR at the end may be half of a CR LF, so the last line waits for the next part.
+        *lines, rest = (rest + part).splitlines(keepends=True)
+        yield from lines
+        if rest.endswith(b"\n") or len(rest) > MAX_LINE_BYTES:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[str]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from shared.contracts.base import now
 
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
-from .columns import PERSONAL, REQUIRED, delimiter_of, match_headers
-from .decoding import FileRefused, decoded
+from .columns import NAMES, PERSONAL, REQUIRED, delimiter_of, match_headers
+from .decoding import FileRefused, RowBroken, decoded
 from .findings import Finding, UnusableCell, WrongCell
 
+REFUSING = frozenset({*REQUIRED, *NAMES, "commune"})
+"""Columns of identity and territory: a row where one of them is wrong stays out. A wrong cell in
+any other column is left unknown, with a warning.
+"""
 _FIELD_OF = {
     "legal_form": "applicant_type",
     "creation_date": "created_on",
@@ -25,6 +30,9 @@ _FIELD_OF = {
     "activity": "activity_status",
 }
 """Columns whose name differs from the field of the entry that they fill."""
+
+_END = "\0"
+"""Follows the last line; no other line has one, for `decoded` refuses it."""
 
 # Cells that occur again and again are read once; refusals are not cached.
 _cached = lru_cache(maxsize=4096)
@@ -58,17 +66,27 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+_COLUMN_OF = {name: column for column, name in _FIELD_OF.items()}
+
+
+def column_of(name: str) -> str:
+    """The column that fills a field."""
+    return _COLUMN_OF.get(name, name)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowVerdict:
     """A row that goes in has an entry (and maybe warnings); one that stays out has findings only.
 
-    Line 1 is the header: its verdict carries what concerns the whole file.
+    `unread` are the fields of an entry whose cells could not be read, its contact apart. Line 1 is
+    the header: its verdict carries what concerns the whole file.
     """
 
     line: int
     entry: Entry | None = None
     contact: Contact | None = None
     findings: tuple[Finding, ...] = ()
+    unread: frozenset[str] = frozenset()
 
     @property
     def is_row(self) -> bool:
@@ -79,25 +97,31 @@ class RowVerdict:
 def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
     """One verdict per row that is not blank, in the order of the file.
 
-    Raises FileRefused where the file can't be read on. `today` is the last day that dates may name,
+    Raises FileRefused where the file can't be read on, and RowBroken for an error that nobody
+    expected. `today` is the last day that dates may name,
     in UTC unless given.
     """
     texts = decoded(lines)
     header = next(texts)
-    delimiter = delimiter_of(header)
-    names = next(csv.reader([header], delimiter=delimiter), [])
+    everything = chain([header], texts, [_END])
+    rows = _numbered(csv.reader(everything, delimiter=delimiter_of(header)))
+    _, names = next(rows, (1, []))
     columns, unknown = match_headers(names)
     if unknown:
         yield RowVerdict(line=1, findings=tuple(map(_unknown_column, unknown)))
     reader = _RowReader(columns, today or now().date())
-    for line, row in _numbered(csv.reader(texts, delimiter=delimiter)):
+    for line, row in rows:
         if row and any(cell.strip() for cell in row):
-            yield reader.read(line, row)
+            try:
+                verdict = reader.read(line, row)
+            except Exception as error:
+                raise RowBroken(line) from error
+            yield verdict
 
 
 def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it starts on: a quoted cell may span several lines."""
-    start = 2
+    start = 1
     while True:
         try:
             row = next(rows)
@@ -108,8 +132,21 @@ def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
                 f"the row that starts on line {start} can't be read ({error}):"
                 " look for a quotation mark that is never closed"
             ) from None
+        if row and row[-1].endswith(_END):
+            _refuse_open_quote(start, row)
+            return
         yield start, row
-        start = rows.line_num + 2
+        start = rows.line_num + 1
+
+
+def _refuse_open_quote(start: int, row: list[str]) -> None:
+    """The end of the file is a row of its own, unless a quotation mark is open before it."""
+    if row != [_END]:
+        opened = start + sum(len(cell.splitlines()) - 1 for cell in row[:-1] if cell)
+        raise FileRefused(
+            f"the quotation mark that opens on line {opened} is never closed: close it, or write it"
+            " twice where it belongs to the text"
+        )
 
 
 def _unknown_column(column: str) -> Finding:
@@ -135,7 +172,7 @@ class _Row:
                 column=column,
                 reason=error.reason,
                 suggestion=error.suggestion,
-                is_warning=isinstance(error, UnusableCell),
+                is_warning=isinstance(error, UnusableCell) or column not in REFUSING,
             )
         )
 
@@ -171,7 +208,7 @@ class _RowReader:
         row = _Row(line=line)
         values = row.values
         for (column, name, reader), cell in zip(self._columns, cells_of_row, strict=True):
-            if cell and reader is not None and not cell.isspace():
+            if cell and reader is not None and not cells.is_placeholder(cell):
                 try:
                     values[name] = reader(cell)
                 except WrongCell as error:
@@ -196,8 +233,7 @@ class _RowReader:
         values = row.values
         contact = Contact(**{name: values.pop(name) for name in PERSONAL if name in values})
         entry = Entry(**values)
-        for problem in contradictions(entry):
-            row.refuse(problem.field, WrongCell(problem.message, "correct the counts"))
+        entry = _without_contradictions(entry, row)
         first = self._first_line.setdefault(entry.identity, row.line)
         if first != row.line:
             twice = f"same court and number as line {first}"
@@ -208,7 +244,24 @@ class _RowReader:
             entry=None if row.is_refused else entry,
             contact=contact if not row.is_refused and contact.clear_values() else None,
             findings=tuple(row.findings),
+            unread=frozenset(
+                _FIELD_OF.get(each.column, each.column)
+                for each in row.findings
+                if each.column not in PERSONAL
+            ),
         )
+
+
+def _without_contradictions(entry: Entry, row: _Row) -> Entry:
+    """The entry without counts that can't be true beside the others."""
+    while problems := contradictions(entry):
+        unknown: dict[str, Any] = dict.fromkeys(problem.field for problem in problems)
+        for problem in problems:
+            row.refuse(problem.field, WrongCell(problem.message, "correct the counts"))
+        if row.is_refused:
+            return entry
+        entry = replace(entry, **unknown)
+    return entry
 
 
 def _refused(line: int, reason: str, suggestion: str) -> RowVerdict:

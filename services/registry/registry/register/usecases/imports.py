@@ -7,9 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final
+from uuid import UUID
 
+import structlog
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,10 +28,12 @@ from shared.kernel.sleep import until
 
 from ..domain.imports import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
 from ..models import tables
-from ..register_file.decoding import FileRefused
+from ..register_file.decoding import FileRefused, RowBroken
 from ..register_file.findings import Finding
 from ..register_file.reader import RowVerdict, read_rows
 from .row_upsert import Batch, RowUpsert
+
+log = structlog.get_logger()
 
 IMPORT_LOCK: Final = 7_464
 _IDLE_TIMEOUT_QUERY: Final = (
@@ -60,15 +65,21 @@ async def import_register(
     transaction with at most one event. If the process dies, importing the same file again finishes
     the job, for the batches that were written are equal by then.
 
+    The first step comes before the first batch, with a report that says nothing yet. Whoever
+    iterates holds the lock of imports, so nobody may be waited for between two steps.
+
     Raises ImportUnderWay while another import runs, and FileRefused, before anything is written, if
     the file can't be read to the end of its first batch; if it can't be read on later, the report
-    says so.
+    says so. After any other error the report says that the import failed, where and why.
     """
     caller.require(Role.OPERATOR)
     batches = _batches(read_rows(lines))
-    verdicts = await asyncio.to_thread(next, batches, ())
+    first = await asyncio.to_thread(_next_batch, batches)
+    if isinstance(first, FileRefused):
+        raise first
     async with _only_import(sessions) as check_lock:
         report = await _start(sessions, caller, source)
+        yield Progress(report=report)
         upsert = RowUpsert(
             sessions=sessions,
             sealer=sealer,
@@ -76,38 +87,73 @@ async def import_register(
             report=report,
             as_of_on=as_of_on or now().date(),
         )
-        batch = await upsert.prepare(verdicts)
-        refusal: str | None = None
-        while batch.verdicts:
-            check_lock()
-            # The next batch is read and sealed while the database writes this one.
-            ahead = asyncio.create_task(_read_ahead(upsert, batches))
-            try:
-                async with sessions.begin() as session:
-                    findings = await upsert.write(session, batch)
-                failpoints.reach("registry.import.batch")
-                yield Progress(report=report, findings=findings)
-            finally:
-                batch, refusal = await ahead
-        await _end(sessions, caller, report, refusal)
+        verdicts: tuple[RowVerdict, ...] = ()
+        try:
+            verdicts = _rows_of(first)
+            batch = await upsert.prepare(verdicts)
+            while batch.verdicts:
+                verdicts = batch.verdicts
+                check_lock()
+                # The next batch is read and sealed while the database writes this one.
+                ahead = asyncio.create_task(_read_ahead(upsert, batches))
+                try:
+                    async with sessions.begin() as session:
+                        findings = await upsert.write(session, batch)
+                    failpoints.reach("registry.import.batch")
+                    yield Progress(report=report, findings=findings)
+                finally:
+                    # A thread reads the file: nobody may close it meanwhile.
+                    await asyncio.wait([ahead])
+                batch = ahead.result()
+            report = await _end(sessions, caller, report.id, RegisterImport.finish)
+        except FileRefused as error:
+            refuse = partial(RegisterImport.refuse, reason=error.detail)
+            report = await _end(sessions, caller, report.id, refuse)
+        except Exception as error:
+            log.exception("register import failed", import_id=str(report.id))
+            fail = partial(RegisterImport.fail, reason=_why_failed(error, verdicts))
+            report = await _end(sessions, caller, report.id, fail)
     yield Progress(report=report)
 
 
-async def _read_ahead(
-    upsert: RowUpsert, batches: Iterator[tuple[RowVerdict, ...]]
-) -> tuple[Batch, str | None]:
-    verdicts, refusal = await asyncio.to_thread(_next_or_refusal, batches)
-    return await upsert.prepare(verdicts), refusal
+async def _read_ahead(upsert: RowUpsert, batches: Iterator[tuple[RowVerdict, ...]]) -> Batch:
+    verdicts = _rows_of(await asyncio.to_thread(_next_batch, batches))
+    return await upsert.prepare(verdicts)
 
 
-def _next_or_refusal(
+def _rows_of(batch: tuple[RowVerdict, ...] | FileRefused | RowBroken) -> tuple[RowVerdict, ...]:
+    if isinstance(batch, Exception):
+        raise batch
+    return batch
+
+
+def _next_batch(
     batches: Iterator[tuple[RowVerdict, ...]],
-) -> tuple[tuple[RowVerdict, ...], str | None]:
-    """A file that can't be read on ends the import; what was written before stays."""
+) -> tuple[RowVerdict, ...] | FileRefused | RowBroken:
+    """The next batch, empty at the end of the file, or why it can't be read."""
     try:
-        return next(batches, ()), None
-    except FileRefused as error:
-        return (), error.detail
+        return next(batches, ())
+    except (FileRefused, RowBroken) as error:
+        return error
+
+
+def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> str:
+    """In words, with the line and without any value: those may be somebody's."""
+    if isinstance(error, RowBroken):
+        where = f"line {error.line} could not be read"
+    elif verdicts:
+        where = f"lines {verdicts[0].line} to {verdicts[-1].line} could not be written"
+    else:
+        where = "the file could not be read"
+    return (
+        f"{where}, for an unexpected error ({_class_of(error)}). What was imported before stays, as"
+        " counted here. Import the same file again to go on; if it fails again, send these words"
+        " and the log to whoever maintains the service"
+    )
+
+
+def _class_of(error: Exception) -> str:
+    return type(error.__cause__ or error).__name__
 
 
 def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:
@@ -181,10 +227,7 @@ async def _keep_alive(holder: AsyncSession, ended: asyncio.Event) -> None:
 async def _start(sessions: Sessions, caller: Principal, source: str) -> RegisterImport:
     """Begin a report. Only one import holds the lock, so any other that still runs has died."""
     async with sessions.begin() as session:
-        dead = await session.execute(select(RegisterImport).filter_by(state=ImportState.RUNNING))
-        for each in dead.scalars():
-            each.interrupt(at=now())
-            _record_outcome(session, caller, each)
+        await _interrupt_dead(session, caller)
         report = RegisterImport(id=new_id(), source=source, started_at=now())
         session.add(report)
         audit.record(
@@ -197,16 +240,37 @@ async def _start(sessions: Sessions, caller: Principal, source: str) -> Register
     return report
 
 
+async def interrupt_dead_imports(session: AsyncSession, caller: Principal) -> int:
+    """Mark imports whose process died as interrupted; how many there were.
+
+    One that still runs holds the lock of imports, so without that lock none is marked.
+    """
+    running = select(func.count()).where(tables.register_import.c.state == ImportState.RUNNING)
+    if not await session.scalar(running):
+        return 0
+    if not await take_lock(session, IMPORT_LOCK, shared=True):
+        return 0
+    return await _interrupt_dead(session, caller)
+
+
+async def _interrupt_dead(session: AsyncSession, caller: Principal) -> int:
+    query = select(RegisterImport).filter_by(state=ImportState.RUNNING).with_for_update()
+    dead = (await session.scalars(query)).all()
+    for each in dead:
+        each.interrupt(at=now())
+        _record_outcome(session, caller, each)
+    return len(dead)
+
+
 async def _end(
-    sessions: Sessions, caller: Principal, report: RegisterImport, refusal: str | None
-) -> None:
+    sessions: Sessions, caller: Principal, import_id: UUID, move: Callable[..., None]
+) -> RegisterImport:
+    """Read the report as the last batch left it, and let it move to its last state."""
     async with sessions.begin() as session:
-        session.add(report)
-        if refusal is None:
-            report.finish(at=now())
-        else:
-            report.refuse(refusal, at=now())
+        report = await session.get_one(RegisterImport, import_id, with_for_update=True)
+        move(report, at=now())
         _record_outcome(session, caller, report)
+    return report
 
 
 def _record_outcome(session: AsyncSession, caller: Principal, report: RegisterImport) -> None:

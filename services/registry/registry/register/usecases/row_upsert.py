@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import new_id
@@ -21,25 +22,39 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 
-from ..contact_sealing import marks_of, seal_contact
-from ..domain.cooperative import Contact, Entry, SealedContact, record_of
+from ..contact_sealing import marks_of, seal_changed, seal_contact
+from ..domain.cooperative import (
+    Contact,
+    Cooperative,
+    Entry,
+    FileOrigin,
+    Merge,
+    SealedContact,
+    record_of,
+)
 from ..domain.imports import PROBLEMS_KEPT, RegisterImport
 from ..models import rows as cooperative_rows
-from ..models import statements
+from ..models import statements, tables
 from ..register_file.findings import Finding
-from ..register_file.reader import RowVerdict
+from ..register_file.reader import RowVerdict, column_of
 
 Identity = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The digest of a cooperative in the register; its contact only if the person settled it."""
+    """The digest of a cooperative in the register; its contact only if the person settled it.
+
+    `whole` is all of it, where its values may have to be weighed one by one.
+    """
 
     digest: str
     is_settled: bool
     sealed: str | None
     mark: str | None
+    as_of_on: date
+    has_own_origins: bool
+    whole: Cooperative | None = field(default=None, compare=False, repr=False)
 
     @property
     def contact(self) -> SealedContact | None:
@@ -59,13 +74,27 @@ class RowChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What differs from the register, and what is to be said of values that the file weighed."""
+
+    changes: dict[Identity, RowChange]
+    notes: dict[Identity, tuple[Finding, ...]]
+
+    def with_newer(self, other: Comparison, outdated: Container[Identity]) -> Comparison:
+        """The same, but for the outdated identities what the other comparison says."""
+        changes = {each: self.changes[each] for each in self.changes if each not in outdated}
+        notes = {each: self.notes[each] for each in self.notes if each not in outdated}
+        return Comparison(changes=changes | other.changes, notes=notes | other.notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """Rows of the file, and which of them differed from the register when they were read."""
 
     verdicts: tuple[RowVerdict, ...]
     by_identity: dict[Identity, RowVerdict]
     known: dict[Identity, Known]
-    changes: dict[Identity, RowChange]
+    compared: Comparison
 
 
 @dataclass(kw_only=True)
@@ -82,30 +111,29 @@ class RowUpsert:
         """Find and seal what differs: all that can be done before rows are locked."""
         by_identity = {each.entry.identity: each for each in verdicts if each.entry is not None}
         async with self.sessions() as session:
-            known = await _known(session, by_identity, locked=False)
-        changes = await asyncio.to_thread(self._changes, by_identity, known)
-        return Batch(verdicts=verdicts, by_identity=by_identity, known=known, changes=changes)
+            known = await self._known(session, by_identity, locked=False)
+        compared = await asyncio.to_thread(self._compare, by_identity, known)
+        return Batch(verdicts=verdicts, by_identity=by_identity, known=known, compared=compared)
 
     async def write(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
         """Write, audit and publish what differs; returns what is wrong in the batch.
 
         Rows that somebody changed since `prepare` are compared again, under a lock.
         """
-        known = await _known(session, batch.by_identity, locked=True)
+        known = await self._known(session, batch.by_identity, locked=True)
         outdated = {
             identity: verdict
             for identity, verdict in batch.by_identity.items()
             if known.get(identity) != batch.known.get(identity)
         }
-        kept = {
-            identity: each for identity, each in batch.changes.items() if identity not in outdated
-        }
-        changes = kept | self._changes(outdated, known)
+        compared = batch.compared.with_newer(self._compare(outdated, known), outdated)
+        changes = compared.changes
         audited = await self._audit(
             session, {identity: each for identity, each in changes.items() if identity in known}
         )
         records = await self._upsert(session, changes)
         self._audit_concurrent(session, audited, records)
+        await self._confirm(session, known)
         if records:
             outbox.add(
                 session,
@@ -113,23 +141,43 @@ class RowUpsert:
                     batch_id=new_id(), import_id=self.report.id, cooperatives=records
                 ),
             )
-        return self._count(session, batch.verdicts, records)
+        return self._count(session, batch.verdicts, records, compared.notes)
 
-    def _changes(
+    def _compare(
         self, by_identity: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
-    ) -> dict[Identity, RowChange]:
+    ) -> Comparison:
         """The rows that are new or differ; only these are sealed and written."""
-        changes = {}
+        changes: dict[Identity, RowChange] = {}
+        notes: dict[Identity, tuple[Finding, ...]] = {}
         for identity, verdict in by_identity.items():
             entry, before = verdict.entry, known.get(identity)
             assert entry is not None
-            if before is not None and before.is_settled:
+            if before is not None and before.whole is not None:
+                merge = self._merge(before, before.whole, entry, verdict)
+                mark = merge.entry.contact.mark if merge.entry.contact else None
+                if before.digest != cooperative_rows.digest_of(merge.entry, mark):
+                    changes[identity] = self._as_row(merge.entry, merge.entry.contact, merge)
+                if found := _notes_of(merge, verdict.line):
+                    notes[identity] = found
+            elif before is not None and before.is_settled:
                 # The person had the contact erased or corrected: that of the file is not taken.
                 if before.digest != cooperative_rows.digest_of(entry, before.mark):
                     changes[identity] = self._as_row(entry, before.contact)
             elif not self._is_unchanged(before, entry, verdict.contact):
                 changes[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
-        return changes
+        return Comparison(changes=changes, notes=notes)
+
+    def _merge(self, known: Known, whole: Cooperative, entry: Entry, verdict: RowVerdict) -> Merge:
+        """Weigh value by value; a contact that its person settled stays."""
+        contact = whole.entry.contact
+        if not known.is_settled:
+            contact = seal_changed(self.sealer, contact, verdict.contact or Contact())
+        return whole.merge(replace(entry, contact=contact), self._origin(), unread=verdict.unread)
+
+    def _origin(self) -> FileOrigin:
+        return FileOrigin(
+            import_id=self.report.id, source=self.report.source, as_of_on=self.as_of_on
+        )
 
     def _is_unchanged(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
         """Compared under the mark of each key: the stored one may be of an older key."""
@@ -138,13 +186,18 @@ class RowUpsert:
         marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
         return any(known.digest == cooperative_rows.digest_of(entry, mark) for mark in marks)
 
-    def _as_row(self, entry: Entry, contact: SealedContact | None) -> RowChange:
+    def _as_row(
+        self, entry: Entry, contact: SealedContact | None, merge: Merge | None = None
+    ) -> RowChange:
+        origin = merge or self._origin()
         row = cooperative_rows.entry_values(entry, contact) | {
             "id": new_id(),
             "version": 1,
-            "source": self.report.source,
-            "as_of_on": self.as_of_on,
+            "source": origin.source,
+            "as_of_on": origin.as_of_on,
+            "provenance": merge.provenance if merge else {},
             "import_id": self.report.id,
+            "source_import_id": merge.source_import_id if merge else self.report.id,
         }
         return RowChange(entry=entry, contact=contact, row=row)
 
@@ -192,11 +245,41 @@ class RowUpsert:
             for change in (changes[row.court_key, row.register_key],)
         )
 
+    async def _confirm(self, session: AsyncSession, known: Mapping[Identity, Known]) -> None:
+        """Note for rows that say the same that they are true as of a later day than was known."""
+        older = [identity for identity, each in known.items() if each.as_of_on < self.as_of_on]
+        if older:
+            await session.execute(
+                statements.CONFIRM,
+                {
+                    "source": self.report.source,
+                    "as_of_on": self.as_of_on,
+                    "import_id": self.report.id,
+                    "court_keys": [court for court, _ in older],
+                    "register_keys": [number for _, number in older],
+                },
+            )
+
+    async def _known(
+        self, session: AsyncSession, by_identity: Mapping[Identity, RowVerdict], *, locked: bool
+    ) -> dict[Identity, Known]:
+        """Those of the cooperatives that are in the register, whole where values are weighed."""
+        known = await _known(session, by_identity, locked=locked)
+        weighed = [
+            identity
+            for identity, each in known.items()
+            if each.has_own_origins or each.as_of_on > self.as_of_on or by_identity[identity].unread
+        ]
+        for identity, whole in (await _whole(session, weighed)).items():
+            known[identity] = replace(known[identity], whole=whole)
+        return known
+
     def _count(
         self,
         session: AsyncSession,
         verdicts: Sequence[RowVerdict],
         records: Sequence[CooperativeRecord],
+        notes: Mapping[Identity, tuple[Finding, ...]],
     ) -> tuple[Finding, ...]:
         report = self.report
         session.add(report)
@@ -206,7 +289,15 @@ class RowUpsert:
         report.rows_read += len(rows)
         report.rows_refused += len(rows) - good
         report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
-        findings = tuple(finding for verdict in verdicts for finding in verdict.findings)
+        findings = tuple(
+            finding
+            for verdict in verdicts
+            for finding in (
+                *verdict.findings,
+                *(notes.get(verdict.entry.identity, ()) if verdict.entry else ()),
+            )
+        )
+        report.problems_total += len(findings)
         room = PROBLEMS_KEPT - len(report.problems)
         if findings and room > 0:
             report.problems = [
@@ -214,6 +305,33 @@ class RowUpsert:
                 *(finding.as_data() for finding in findings[:room]),
             ]
         return findings
+
+
+def _notes_of(merge: Merge, line: int) -> tuple[Finding, ...]:
+    """What stays although the file says something else, and what it replaces of an entry by hand.
+
+    Neither value is quoted.
+    """
+    kept = [
+        Finding(
+            line=line,
+            column=column_of(name),
+            reason=f"not taken: the register has a value as of {day}, later than this file",
+            is_warning=True,
+        )
+        for name, day in merge.kept.items()
+    ]
+    replaced = [
+        Finding(
+            line=line,
+            column=column_of(name),
+            reason=f"replaces what was entered by hand as of {day}",
+            suggestion="check which of the two is right",
+            is_warning=True,
+        )
+        for name, day in merge.by_hand.items()
+    ]
+    return (*kept, *replaced)
 
 
 def _as_json(changes: Mapping[Identity, RowChange]) -> str:
@@ -240,6 +358,22 @@ async def _known(
             is_settled=row.is_settled,
             sealed=row.contact_sealed,
             mark=row.contact_mark,
+            as_of_on=row.as_of_on,
+            has_own_origins=row.has_own_origins,
         )
         for row in found
+    }
+
+
+async def _whole(
+    session: AsyncSession, identities: Sequence[Identity]
+) -> dict[Identity, Cooperative]:
+    if not identities:
+        return {}
+    table = tables.cooperative
+    keys = tuple_(table.c.court_key, table.c.register_key)
+    found = await session.execute(select(table).where(keys.in_(identities)))
+    return {
+        (row["court_key"], row["register_key"]): cooperative_rows.cooperative_from(dict(row))
+        for row in found.mappings()
     }

@@ -1,0 +1,61 @@
+"""A client that does not read what an import answers keeps nobody waiting."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from devkit.pytest_plugin import Tokens, eventually
+from registry.register.domain.imports import ImportState, RegisterImport
+from shared.kernel.runtime import Runtime
+
+from . import samples
+from .running_services import Target
+
+HEADER = "court,local_register_no,province,name_fr,phone,email,capital\n"
+WRONG = "TPI Unread,{number},Nowhere,Une coopérative,no phone,no address,no amount\n"
+NOBODY = "nobody@taawon.example"
+ROWS = 40_000
+"""So many wrong rows that a list of what is wrong would fill every buffer of a connection."""
+
+
+def test_an_import_ends_although_its_client_never_reads(
+    running_services: dict[str, Target], tokens: Tokens
+) -> None:
+    target, caller = running_services["registry"], samples.headers(tokens, "operator")
+    content = (HEADER + "".join(WRONG.format(number=number) for number in range(ROWS))).encode()
+    erasure = {"kind": "erasure", "ground": "person", "reference": "1", "email": NOBODY}
+
+    with closing(unread(target, caller, content)):
+        report = target.run(ended)
+        erased = target.http.post("/persons/requests", json=erasure, headers=caller)
+
+    assert (report.state, report.rows_refused) == (ImportState.FINISHED, ROWS)
+    assert erased.status_code == 201, erased.text
+
+
+async def ended(runtime: Runtime) -> RegisterImport:
+    """The import of the client that never reads, once it has ended."""
+
+    async def look() -> RegisterImport | None:
+        async with runtime.sessions() as session:
+            found = await session.scalar(select(RegisterImport).filter_by(source="unread"))
+        return found if found is not None and found.state is not ImportState.RUNNING else None
+
+    return await eventually(look)
+
+
+def unread(target: Target, caller: dict[str, str], content: bytes) -> socket.socket:
+    """A connection that has sent a whole import, and takes as little of the answer as it can."""
+    address = urlsplit(target.url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    connection.connect((address.hostname, address.port))
+    head = {**caller, "Host": address.netloc, "Content-Type": "text/csv"}
+    head["Content-Length"] = str(len(content))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    connection.sendall(f"POST /imports?source=unread HTTP/1.1\r\n{lines}\r\n".encode() + content)
+    return connection
