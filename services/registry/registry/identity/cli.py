@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
 from registry.prompts import value_or_prompt
 from shared import json_text
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.oidc import is_safe_url
 
 from . import queries

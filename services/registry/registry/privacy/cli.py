@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.commands.settings import own_settings
 
 from . import queries

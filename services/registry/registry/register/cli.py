@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
