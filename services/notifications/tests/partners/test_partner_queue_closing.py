@@ -159,11 +159,11 @@ async def test_a_request_that_meets_a_revocation_being_stored_is_refused(partner
     client = await partner.client()
     async with partner.sessions.begin() as session:
         await CONSUMER.handler(await partner.revocation(client), session)
-        asking = asyncio.create_task(partner.ask(client))
+        request = asyncio.create_task(partner.ask(client))
         await eventually(lambda: waits_for_lock(partner))
 
     with pytest.raises(TokenRevoked):
-        await asking
+        await request
     async with partner.sessions() as session:
         assert await session.get(PartnerQueue, partner.slug) is None
 

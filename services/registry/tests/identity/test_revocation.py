@@ -218,10 +218,10 @@ async def test_a_client_that_is_revoked_while_it_asks_gets_no_token(committing_a
         await api_clients.revoke_api_client(session, LOCAL_OPERATOR, slug=slug, client_id=client.id)
         await session.flush()
         form = {"grant_type": "client_credentials", "client_id": str(client.id)}
-        asking = asyncio.create_task(request_token(api, **form, client_secret=secret))
+        request = asyncio.create_task(request_token(api, **form, client_secret=secret))
         await eventually(lambda: somebody_waits(api))
 
-    assert (await asking).status_code == 401
+    assert (await request).status_code == 401
 
 
 async def test_a_revoked_token_is_exchanged_for_none_even_if_the_account_is_enabled_again(
