@@ -190,6 +190,21 @@ async def test_a_token_issued_just_before_the_end_of_the_account_is_revoked(
             await revocations.refuse_revoked(session, caller)
 
 
+async def test_who_is_enabled_again_signs_in_at_once(committing_api: Api, email: str) -> None:
+    api = committing_api
+    await second_operator(api)
+    account_id = await account_id_of(api, email)
+    async with disabling(api, account_id):
+        pass
+    async with api.sessions.begin() as session:
+        await account_management.enable_account(session, LOCAL_OPERATOR, account_id)
+
+    caller = await api.runtime.verifier.verify(await signed_in(api, email))
+
+    async with api.sessions.begin() as session:
+        await revocations.refuse_revoked(session, caller)
+
+
 async def second_operator(api: Api) -> None:
     async with api.sessions.begin() as session:
         await accounts.create_account(
