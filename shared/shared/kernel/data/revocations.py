@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from shared.errors import Unauthenticated
@@ -104,7 +105,8 @@ class Revocations:
             async with asyncio.timeout(READ_SECONDS), self._sessions() as session:
                 rows = (await session.execute(query)).all()
         except Exception as error:
-            if not is_infrastructure(error):
+            # Without its table, the schema is that of another version, which `GET /status` says.
+            if not (is_infrastructure(error) or isinstance(error, ProgrammingError)):
                 raise
             log.warning("revocations unreadable", error=type(error).__name__)
         else:
