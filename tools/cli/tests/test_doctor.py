@@ -90,7 +90,7 @@ CASES = {
         (
             WARNING,
             "partner-queue-not-made",
-            "waited 121 s to be made or closed",
+            "waited 121 s to be made",
             "docker compose logs",
         ),
     ),
