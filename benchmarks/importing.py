@@ -13,13 +13,13 @@ from typing import Any
 import asyncpg
 from cryptography.fernet import Fernet
 
-from registry.local_operator import LOCAL_OPERATOR
 from registry.register.domain.cooperative import Entry
 from registry.register.models import rows as cooperative_rows
 from registry.register.register_file.decoding import lines_of
 from registry.register.register_file.reader import read_rows
 from registry.register.usecases import imports
 from shared.contracts.base import new_id
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data import migrations
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer

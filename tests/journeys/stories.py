@@ -229,7 +229,7 @@ class Story:
 
     async def sign_in(self, email: str, password: str) -> Person:
         form = {"grant_type": "password", "username": email, "password": password}
-        return Person(await self._token(form))
+        return Person(await self.token(form))
 
     async def someone(self, *roles: str, **claims: Any) -> Person:
         """A new account with these roles, signed in."""
@@ -248,9 +248,10 @@ class Story:
         client = await self.post("registry", f"/partners/{slug}/clients", {"label": "journey"})
         form = {"grant_type": "client_credentials"}
         form |= {name: client[name] for name in ("client_id", "client_secret")}
-        return Partner(await self._token(form), slug=slug)
+        return Partner(await self.token(form), slug=slug)
 
-    async def _token(self, form: dict[str, str]) -> str:
+    async def token(self, form: dict[str, str]) -> str:
+        """A token from the registry for whoever the form names."""
         answer = await self.http.post(f"{self.stack.url('registry')}/token", data=form)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])

@@ -256,6 +256,7 @@ async def notifications_fixture(fixture: Fixture) -> None:
                 username="p-oasis",
                 password_hash="x",
                 state=PartnerQueueState.READY,
+                requested_by=PARTNER,
                 delivered_position=1,
                 requested_at=datetime.now(UTC),
             )

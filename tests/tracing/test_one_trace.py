@@ -87,8 +87,9 @@ async def prepare_partner(url: str, sessions: Any) -> None:
             "INSERT INTO partner (slug) VALUES ('indh')",
             "INSERT INTO subscription (subscription_id, slug, filter)"
             " VALUES (gen_random_uuid(), 'indh', '{}')",
-            "INSERT INTO partner_queue (slug, queue, username, password_hash, state)"
-            f" VALUES ('indh', '{QUEUE}', 'p-indh', 'x', 'ready')",
+            "INSERT INTO partner_queue (slug, queue, username, password_hash, state,"
+            " requested_by)"
+            f" VALUES ('indh', '{QUEUE}', 'p-indh', 'x', 'ready', gen_random_uuid())",
         ):
             await session.execute(text(statement))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client.core import Metric
-from sqlalchemy import func, select, text
+from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.observability.metrics.scrape import Measure, gauge
@@ -114,9 +114,12 @@ async def _partner_queues(session: AsyncSession) -> Iterable[Metric]:
         )
     ):
         states[(str(row.state),)] = float(row.partner_queues)
-    oldest_request = func.min(partner_queue_table.c.requested_at).filter(
-        partner_queue_table.c.state == PartnerQueueState.REQUESTED
+    columns = partner_queue_table.c
+    waits_since = case(
+        (columns.state == PartnerQueueState.REQUESTED, columns.requested_at),
+        (columns.state == PartnerQueueState.CLOSING, columns.closing_at),
     )
+    oldest_request = func.min(waits_since)
     age = await session.scalar(
         select(func.coalesce(func.extract("epoch", func.clock_timestamp() - oldest_request), 0))
     )
@@ -124,8 +127,8 @@ async def _partner_queues(session: AsyncSession) -> Iterable[Metric]:
         gauge("taawon_partner_queues", "Partner queues by state.", states, ["state"]),
         gauge(
             "taawon_partner_queues_oldest_request_age_seconds",
-            "Age in seconds of the oldest request for a partner queue that has not been made;"
-            " it grows while no provisioner works.",
+            "Age in seconds of the oldest request to make or close a partner queue that has not"
+            " been done; it grows while no provisioner works.",
             float(age or 0),
         ),
     ]

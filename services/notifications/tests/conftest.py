@@ -66,6 +66,7 @@ async def served(
         queue=queue_name(slug),
         username=f"p-{slug}",
         password_hash=broker_hash("secret"),
+        requested_by=uuid.uuid4(),
         requested_at=NOW,
     )
     async with sessions.begin() as session:

@@ -127,7 +127,8 @@ async def test_waiting_entries_are_measured_by_channel_and_never_by_partner(api)
             api,
             f"INSERT INTO partner (slug, last_position) VALUES ('{slug}', {last})",
             "INSERT INTO partner_queue (slug, queue, username, password_hash, state,"
-            f" delivered_position) VALUES ('{slug}', 'q-{slug}', 'u', 'x', 'ready', {delivered})",
+            " requested_by, delivered_position)"
+            f" VALUES ('{slug}', 'q-{slug}', 'u', 'x', 'ready', '{uuid.uuid4()}', {delivered})",
         )
     await run(
         api,

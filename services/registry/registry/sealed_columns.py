@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.encryption.stores import SealedColumn
@@ -15,7 +16,6 @@ from .identity.usecases.accounts import email_mark
 from .identity.usecases.identities import identity_marks
 from .identity.usecases.login_throttling import delete_old_failures
 from .identity.usecases.tokens import rotate_signing_key
-from .local_operator import LOCAL_OPERATOR
 from .privacy import models as privacy_models
 from .register.contact_sealing import mark_of
 from .register.domain.cooperative import Contact

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from shared.kernel.auth.tokens import LONGEST_TOKEN_SECONDS
 from shared.kernel.settings import Settings
 
 
@@ -15,7 +16,10 @@ class RegistrySettings(Settings):
     service_name: ClassVar[str] = "registry"
 
     token_seconds: int = Field(
-        default=600, ge=60, le=3600, description="How long an issued token is valid, in seconds."
+        default=600,
+        ge=60,
+        le=LONGEST_TOKEN_SECONDS,
+        description="How long an issued token is valid, in seconds.",
     )
     oidc_issuer: str | None = Field(
         default=None, description="Another OpenID Connect issuer whose subjects may be linked."

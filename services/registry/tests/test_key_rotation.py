@@ -24,7 +24,6 @@ from registry.identity.domain.accounts import AccountExists, IdentityTaken
 from registry.identity.usecases import accounts, identities, tokens
 from registry.identity.usecases.accounts import email_mark
 from registry.identity.usecases.identities import find_linked, identity_marks
-from registry.local_operator import LOCAL_OPERATOR
 from registry.register import queries as register_queries
 from registry.register.domain.imports import RegisterImport
 from registry.register.models import rows as cooperative_rows
@@ -33,6 +32,7 @@ from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import cooperatives, imports
 from registry.sealed_columns import SEALED_COLUMNS
 from shared.kernel import encryption
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import DeadLetterRow, OutboxRow

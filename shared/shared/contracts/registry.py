@@ -6,7 +6,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Contract, Event, LanguageCode, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
@@ -95,6 +95,23 @@ class PartnerRegistered(Event):
 def partner_id_of(slug: str) -> UUID:
     """The id of a partner. A slug never passes to another partner, so any service can compute it"""
     return uuid5(NAMESPACE_URL, f"taawon:partner:{slug}")
+
+
+class TokensRevoked(Event):
+    """The rights of an account or an API client ended or shrank: its older tokens are refused.
+
+    `partner` is the institution for which it may act no more; what was made for that institution at
+    its request ends too.
+    """
+
+    topic: ClassVar[str] = "registry.tokens.revoked.v1"
+    aggregate_field: ClassVar[str] = "subject_id"
+
+    subject_id: UUID = Field(description="The account or the API client.")
+    not_before: AwareDatetime = Field(
+        description="Tokens that were issued before this instant are refused."
+    )
+    partner: str | None = Field(default=None, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)
 
 
 class PersonAccessRequested(PersonRequested):

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .auth.tokens import Verifier
 from .data.database import Sessions
+from .data.revocations import Revocations
 from .encryption.sealer import Sealer
 from .messaging.message_processor import MessageProcessor
 from .messaging.publisher import Publisher
@@ -26,7 +27,7 @@ class Runtime:
     `snapshots` are what it can publish of its present state. `counts` and `names` are what its
     status adds: a name, and the SQL that counts or lists. `database_check_lock` lets one task at a
     time check the database; `database_answered_at` is the last success, in seconds of the monotonic
-    clock.
+    clock. `revocations` are the tokens that it refuses before they expire.
     """
 
     settings: Settings
@@ -44,3 +45,7 @@ class Runtime:
     names: dict[str, str] = field(default_factory=dict)
     database_check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     database_answered_at: float = float("-inf")
+    revocations: Revocations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.revocations = Revocations(self.sessions)

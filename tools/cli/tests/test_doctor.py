@@ -87,7 +87,12 @@ CASES = {
     ),
     "nobody makes the partner queues": (
         of_audience(taawon_partner_queues_oldest_request_age_seconds=121),
-        (WARNING, "partner-queue-not-made", "waited 121 s for its queue", "docker compose logs"),
+        (
+            WARNING,
+            "partner-queue-not-made",
+            "waited 121 s to be made",
+            "docker compose logs",
+        ),
     ),
     "entries of feeds wait": (
         of_audience(taawon_feed_oldest_age_seconds__amqp=301, taawon_feed_waiting_entries__amqp=4),

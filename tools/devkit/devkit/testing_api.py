@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet, OKPKey
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from shared.kernel.auth.tokens import ALGORITHM, LoadedKeys, Role, Verifier
+from shared.kernel.data.revocations import Revocations
 from shared.kernel.encryption.sealer import Sealer, attach_sealer
 from shared.kernel.installed import installed_services
 from shared.kernel.runtime import Runtime
@@ -127,6 +128,7 @@ async def api(
             verifier=tokens.verifier,
             sealer=Sealer([SEAL_KEY]),
         )
+        runtime.revocations = Revocations(sessions, fresh_seconds=0)
         app.state.runtime = runtime
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

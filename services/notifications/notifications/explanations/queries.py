@@ -12,7 +12,6 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience_history
-from notifications.database_clock import moment
 from notifications.fanout.domain.subjects import Subject
 from notifications.fanout.models import alert, subject_history
 from notifications.fanout.queries.approvals import decisions_about
@@ -21,7 +20,7 @@ from notifications.inbox.queries import NoSuchCooperative
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.errors import Invalid
-from shared.kernel.data.database import AnyRow
+from shared.kernel.data.database import AnyRow, moment
 
 from .domain import ContentVersion, ProfileVersion, Situation, decisive_moment, newest_at
 

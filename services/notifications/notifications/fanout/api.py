@@ -9,14 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from notifications.database_clock import day_in_morocco, moment
+from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import Text
 from shared.contracts.criteria import CriteriaIn
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
-from shared.kernel.data.database import AnyRow
+from shared.kernel.data.database import AnyRow, moment
 from shared.kernel.web.requests import Caller, Session
 
 from .approval_text import DecidedBy

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
 from notifications.audience.territory import Within, lies_within
-from notifications.database_clock import moment
 from notifications.fanout.domain.fanout_approval import Decision
 from notifications.fanout.domain.subjects import FIRST, Subject
 from notifications.fanout.models import alert, subject_history
@@ -27,7 +26,7 @@ from notifications.inbox.models import alert_state
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.eligibility.verdict import fields_of
-from shared.kernel.data.database import AnyRow, Sessions
+from shared.kernel.data.database import AnyRow, Sessions, moment
 
 BATCH = 500
 """Rows per transaction, so that none stays open while a slow reader takes its time."""

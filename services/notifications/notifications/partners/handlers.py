@@ -7,10 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from notifications.fanout.subject_events import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
 from shared.contracts.registry import PartnerRegistered
 from shared.kernel.messaging.consumers import Consumers
+from shared.kernel.messaging.revocation_consumer import store_revocations
 
 from .usecases import partners
+from .usecases.partner_queue import close_partner_queues_of
 
 consumers = Consumers("notifications")
+store_revocations(consumers, then=close_partner_queues_of)
 
 
 @consumers.on(*CALL_EVENTS, *IDEA_EVENTS, prefetch=1, queue="feed_partners")

@@ -73,7 +73,8 @@ async def store_gaps(runtime: Runtime) -> None:
 
 
 def provision(settings: NotificationsSettings, sessions: Sessions, management: Management) -> Job:
-    """Make partner queues as they are requested, and again where the broker has lost them."""
+    """Make partner queues as they are requested, and again where the broker has lost them; end
+    those that are closing."""
     assert settings.amqp_partners_url is not None
     delivery_user = user_of(settings.amqp_partners_url.get_secret_value())
     provisioner = BrokerProvisioner(management, delivery_user)
@@ -84,6 +85,7 @@ def provision(settings: NotificationsSettings, sessions: Sessions, management: M
         if time.monotonic() - checked_at > CHECK_SECONDS:
             await _check_broker(sessions, provisioner)
             checked_at = time.monotonic()
+        await partner_queue.end_closing_partner_queues(sessions, provisioner)
         await partner_queue.provision_partner_queues(sessions, provisioner)
         metrics.PROVISIONED.set_to_current_time()
         return False

@@ -72,8 +72,11 @@ partner_queue_table = Table(
     Column("password_hash", Text, nullable=False),
     Column("state", choice(PartnerQueueState), nullable=False),
     Column("delivered_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("requested_by", UUID(as_uuid=True), nullable=False),
+    moment("authorized_at", nullable=True),
     moment("requested_at", default=True),
     moment("ready_at", nullable=True),
+    moment("closing_at", nullable=True),
 )
 
 

@@ -63,6 +63,10 @@ class BrokerProvisioner:
         """
         await asyncio.to_thread(self._make, partner_queue)
 
+    async def close(self, partner_queue: PartnerQueue) -> None:
+        """Delete the user of one partner and close its connections; the queue stays."""
+        await asyncio.to_thread(self._close, partner_queue)
+
     async def broker_state(self) -> BrokerState:
         """What the broker has of partner queues now."""
         return await asyncio.to_thread(self._broker_state)
@@ -107,3 +111,7 @@ class BrokerProvisioner:
             api.put(f"user-limits/{partner_queue.username}/{limit}", {"value": value})
         pattern = "^" + partner_queue.queue.replace(".", r"\.") + "$"
         api.put_permissions(PARTNER_VHOST, partner_queue.username, read=pattern)
+
+    def _close(self, partner_queue: PartnerQueue) -> None:
+        self._management.delete_user(partner_queue.username)
+        self._management.delete(f"connections/username/{partner_queue.username}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import uuid
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -64,6 +66,9 @@ def test_an_idea_must_be_ready_enough():
     assert not SubscriptionFilter(min_readiness="with_business_plan").accepts(values)
 
 
+CLIENT = uuid.uuid4()
+
+
 def a_partner_queue(state):
     return PartnerQueue(
         slug="indh",
@@ -71,6 +76,8 @@ def a_partner_queue(state):
         username="p-indh",
         password_hash="x",
         state=state,
+        requested_by=CLIENT,
+        authorized_at=NOW,
         requested_at=NOW,
     )
 
@@ -91,9 +98,21 @@ def test_every_partner_queue_move_not_in_the_table_is_refused(start, target):
 def test_new_credentials_are_requested_of_the_provisioner():
     partner_queue = a_partner_queue(PartnerQueueState.READY)
 
-    partner_queue.renew("y", at=NOW)
+    partner_queue.renew("y", by=CLIENT, authorized_at=NOW, at=NOW)
 
     assert (partner_queue.state, partner_queue.password_hash) == (PartnerQueueState.REQUESTED, "y")
+
+
+@pytest.mark.parametrize(
+    ("revoked", "seconds", "ended"),
+    [(CLIENT, 1, True), (CLIENT, 0, False), (CLIENT, -1, False), (uuid.uuid4(), 1, False)],
+)
+def test_a_partner_queue_ends_with_the_token_that_it_was_requested_with(revoked, seconds, ended):
+    not_before = NOW + timedelta(seconds=seconds)
+
+    partner_queue = a_partner_queue(PartnerQueueState.READY)
+
+    assert partner_queue.is_ended_by(revoked, not_before=not_before) is ended
 
 
 def test_the_name_of_a_queue_is_random():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from devkit.pytest_plugin import eventually
@@ -112,6 +114,7 @@ def a_ready_partner_queue(slug, delivered):
         password_hash="x",
         state=PartnerQueueState.READY,
         delivered_position=delivered,
+        requested_by=uuid.uuid4(),
         requested_at=NOW,
     )
 

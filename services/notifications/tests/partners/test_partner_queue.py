@@ -44,6 +44,11 @@ class Provisioner(BrokerProvisioner):
         await super().make(partner_queue)
         await self._happen("after", partner_queue)
 
+    async def close(self, partner_queue):
+        await self._happen("before", partner_queue)
+        await super().close(partner_queue)
+        await self._happen("after", partner_queue)
+
     async def broker_state(self):
         await self._happen("before", None)
         state = await super().broker_state()
@@ -77,6 +82,7 @@ class PartnerQueues:
                     queue=queue_name(slug),
                     username=user_name(slug),
                     password_hash=broker_hash(password),
+                    requested_by=uuid.uuid4(),
                     requested_at=datetime.now(UTC),
                 )
             )
@@ -87,7 +93,8 @@ class PartnerQueues:
             # A lock that a provisioner held would make this fail.
             await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             partner_queue = await session.get_one(PartnerQueue, slug, with_for_update=True)
-            partner_queue.renew(broker_hash(password), at=datetime.now(UTC))
+            now = datetime.now(UTC)
+            partner_queue.renew(broker_hash(password), by=uuid.uuid4(), authorized_at=now, at=now)
 
     async def partner_queue(self, slug):
         async with self.sessions() as session:

@@ -12,9 +12,9 @@ import typer
 from rich.table import Table
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
 from registry.prompts import value_or_prompt
 from shared import json_text
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json

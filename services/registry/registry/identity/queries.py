@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.partners.queries import find_partner
-from shared.kernel.auth.tokens import Role
+from shared.kernel.auth.tokens import MAX_TOKEN_LIFETIME, Role
 from shared.kernel.encryption.sealer import Sealer
 
 from . import models
@@ -76,10 +75,6 @@ async def list_identities(
         )
         for each in found
     ]
-
-
-MAX_TOKEN_LIFETIME: Final = timedelta(seconds=3600 + 60)
-"""The longest `RegistrySettings.token_seconds`, and a minute for clocks that differ."""
 
 
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:

@@ -13,9 +13,9 @@ import typer
 from rich.table import Table
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
 from shared import json_text
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import own_settings
 from shared.kernel.commands.terminal import say_json

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from registry.cli_connection import connected
-from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from registry.local_operator import LOCAL_OPERATOR
 from registry.settings import RegistrySettings
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.jobs.job import Job
 from shared.kernel.runtime import Runtime
 

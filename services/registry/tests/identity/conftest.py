@@ -13,7 +13,7 @@ from devkit import pytest_plugin
 from devkit.pytest_plugin import Api
 from registry.identity.stored_keys import StoredKeys
 from registry.identity.usecases import accounts
-from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Role, Verifier
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.runtime import Runtime

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from devkit.pytest_plugin import Api, Tokens
+from shared.kernel.data.revocations import Revocations
 
 from ..builders import audited_actions
 
@@ -40,10 +41,11 @@ async def test_a_revoked_client_gets_no_token_and_is_still_shown(api: Api, opera
     assert (await audited_actions(api, operator, made["client_id"]))[0] == "api client revoked"
 
 
-async def test_a_revoked_client_neither_creates_nor_revokes_clients(
+async def test_a_revoked_client_whose_token_is_not_refused_yet_changes_no_clients(
     api: Api, operator, tokens: Tokens
 ) -> None:
     made = await a_client(api, operator)
+    api.runtime.revocations = Revocations(api.sessions, fresh_seconds=float("inf"))
     path = "/partners/oasis/clients"
     own = tokens.headers("partner", partner="oasis", subject=uuid.UUID(made["client_id"]))
 

@@ -24,7 +24,7 @@ from registry.identity import models
 from registry.identity.stored_keys import StoredKeys
 from registry.identity.usecases import accounts, identities
 from registry.identity.usecases.identities import identity_marks
-from registry.local_operator import LOCAL_OPERATOR
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.oidc import DiscoveredKeys, ForeignIssuer, is_safe_url
 from shared.kernel.auth.tokens import Principal, Role, Verifier
 from shared.kernel.encryption.sealer import Sealer

@@ -18,9 +18,9 @@ from devkit.pytest_plugin import Api
 from registry.identity.stored_keys import StoredKeys
 from registry.identity.usecases import api_clients
 from registry.identity.usecases.tokens import rotate_signing_key
-from registry.local_operator import LOCAL_OPERATOR
 from registry.partners import usecases
 from shared.contracts.base import Localized
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import ALGORITHM, InvalidToken, MissingRole, Role, Verifier
 
 from .sign_in import PASSWORD, SEALER, request_token, signed_in
@@ -74,7 +74,8 @@ async def test_a_token_carries_the_claims_of_the_account(api: Api, email: str) -
 
     assert decoded.header["alg"] == ALGORITHM
     assert decoded.claims["roles"] == ["operator"]
-    assert decoded.claims["exp"] - decoded.claims["iat"] == 600
+    assert decoded.claims["exp"] - decoded.claims["nbf"] == 600
+    assert 0 < decoded.claims["iat"] - decoded.claims["nbf"] < 1
     assert {"iss", "aud", "sub", "jti"} <= decoded.claims.keys()
 
 

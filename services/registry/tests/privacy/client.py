@@ -12,13 +12,13 @@ from sqlalchemy import select
 
 from devkit import pytest_plugin
 from devkit.pytest_plugin import Api
-from registry.local_operator import LOCAL_OPERATOR
 from registry.privacy import handlers
 from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import imports
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.persons import PersonRequested
 from shared.contracts.registry import PersonErasureRequested, RegistryAnswered
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.encryption.sealer import Sealer
 

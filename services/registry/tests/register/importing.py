@@ -9,7 +9,6 @@ from datetime import date
 from sqlalchemy import func, select
 
 from devkit import pytest_plugin
-from registry.local_operator import LOCAL_OPERATOR
 from registry.register.domain.imports import RegisterImport
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
@@ -18,6 +17,7 @@ from registry.register.usecases.imports import import_register
 from registry.register.usecases.row_upsert import Batch, RowUpsert
 from shared.contracts.base import new_id, now
 from shared.contracts.registry import CooperativesImported
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.database import Sessions
 from shared.kernel.data.tables import AuditRow, OutboxRow
 from shared.kernel.encryption.sealer import Sealer

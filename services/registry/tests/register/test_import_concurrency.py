@@ -17,7 +17,6 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devkit import pytest_plugin
-from registry.local_operator import LOCAL_OPERATOR
 from registry.privacy.domain import Ground, PersonRequest, RequestKind
 from registry.privacy.usecases import person_lookup, requests
 from registry.register.domain.cooperative import Contact
@@ -32,6 +31,7 @@ from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import cooperatives, imports
 from registry.register.usecases.imports import IMPORT_LOCK, block_imports, import_register
 from shared.contracts.registry import BATCH_LIMIT
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from registry.local_operator import LOCAL_OPERATOR
 from registry.register import queries
 from registry.register.domain.cooperative import Entry
 from registry.register.domain.imports import ImportState
@@ -22,6 +21,7 @@ from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import now
 from shared.errors import Problem
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.database import Sessions
 

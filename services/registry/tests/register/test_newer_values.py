@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from registry.local_operator import LOCAL_OPERATOR
 from registry.register.domain.imports import RegisterImport
 from registry.register.models import tables
 from registry.register.usecases import cooperatives
 from shared.errors import Invalid
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.database import Sessions
 
 from ..builders import a_file, a_row

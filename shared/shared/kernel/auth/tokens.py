@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -20,6 +21,11 @@ from shared.errors import Away, Forbidden, Unauthenticated
 
 ALGORITHM = "Ed25519"
 """The only accepted signature algorithm (RFC 9864); a token that names another is refused."""
+
+LONGEST_TOKEN_SECONDS: Final = 3600
+"""The longest that a token may be valid, whatever is set, in seconds."""
+MAX_TOKEN_LIFETIME: Final = timedelta(seconds=LONGEST_TOKEN_SECONDS + 60)
+"""After this no token is valid any more: the longest life, and a minute for clocks that differ."""
 
 log = structlog.get_logger()
 
@@ -60,7 +66,7 @@ class Principal(BaseModel):
     """Who is calling, as the verified token says. `partner` is the slug of an institution.
 
     `on_behalf_of` is the cooperative that an operator or a delegate acts for just now;
-    `expires_at` is the end of the token.
+    `issued_at` and `expires_at` are the beginning and the end of the token.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +77,7 @@ class Principal(BaseModel):
     partner: str | None = None
     cooperatives: frozenset[UUID] = frozenset()
     on_behalf_of: UUID | None = None
+    issued_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
 
     @property
@@ -244,6 +251,7 @@ def _principal(claims: dict[str, object]) -> Principal:
         "partner": claims.get("partner"),
         "cooperatives": claims.get("cooperatives") or (),
         "on_behalf_of": claims.get("on_behalf_of"),
+        "issued_at": claims.get("iat"),
         "expires_at": claims["exp"],
     }
     caller = Principal.model_validate(claimed)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, Row, event, select
+from sqlalchemy import ExceptionContext, Row, event, func, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -146,6 +147,14 @@ def settings_of(session: AsyncSession) -> Settings | None:
     """
     found = session.info.get(_SETTINGS)
     return found if isinstance(found, Settings) else None
+
+
+async def moment(session: AsyncSession) -> datetime:
+    """The present of the database: not the start of the transaction, which may have waited for a
+    lock since."""
+    found = await session.scalar(select(func.clock_timestamp()))
+    assert isinstance(found, datetime)
+    return found
 
 
 def is_infrastructure(error: BaseException) -> bool:

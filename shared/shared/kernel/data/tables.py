@@ -171,6 +171,15 @@ class AuditRow(Base):
     correlation_id: Mapped[str] = mapped_column(Text)
 
 
+class RevocationRow(Base):
+    """Tokens that were issued to this account or API client before `not_before` are refused."""
+
+    __tablename__ = "revocation"
+
+    subject_id: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
+    not_before: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 NOTIFY_CHANNEL = "taawon_outbox"
 
 NOTIFY_SQL = f"""

@@ -7,6 +7,7 @@ from typing import Any, TypeVarTuple
 
 import structlog
 
+from shared.kernel.data import revocations
 from shared.kernel.data.tables import REPLAY_CHANNEL
 from shared.kernel.jobs.job import Job
 from shared.kernel.jobs.runner import Runner
@@ -82,6 +83,7 @@ def delete_old(runtime: Runtime) -> Job:
     async def step() -> bool:
         await delete_settled(engine, settings.outbox_retention_days)
         await delete_decided(engine, settings.dead_letter_retention_days)
+        await revocations.delete_expired(engine)
         return False
 
     return Job(name="retention", step=step, poll_seconds=3600)

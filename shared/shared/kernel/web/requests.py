@@ -65,7 +65,8 @@ async def principal(
 ) -> Principal:
     """The verified caller; then unknown query parameters are refused.
 
-    Raises `Unauthenticated` without a valid token, `TooOften` above the caller's limit.
+    Raises `Unauthenticated` without a valid token, `TokenRevoked` for one that was revoked,
+    `TooOften` above the caller's limit.
     """
     if len(request.headers.getlist("authorization")) > 1:
         raise SeveralTokens
@@ -74,6 +75,7 @@ async def principal(
     caller = await runtime(request).verifier.verify(credentials.credentials)
     structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
     _count(request, caller)
+    await runtime(request).revocations.refuse(caller)
     parameters.refuse_unknown(request)
     return caller
 

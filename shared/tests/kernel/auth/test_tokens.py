@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -43,12 +44,20 @@ async def test_a_valid_token_names_the_caller(tokens: Tokens):
 
     caller = await tokens.verifier.verify(token)
 
-    assert caller.model_copy(update={"expires_at": None}) == Principal(
+    assert caller.model_copy(update={"issued_at": None, "expires_at": None}) == Principal(
         subject=subject,
         roles=frozenset({Role.DELEGATE, Role.COOPERATIVE}),
         provinces=frozenset({"MA-TIZ"}),
         cooperatives=frozenset({cooperative}),
     )
+
+
+async def test_the_instant_of_issue_is_read_to_the_microsecond(tokens: Tokens):
+    issued_at = datetime(2026, 11, 1, 9, 0, 0, 123_457, tzinfo=UTC)
+
+    caller = await tokens.verifier.verify(tokens.issue(iat=issued_at.timestamp()))
+
+    assert caller.issued_at == issued_at
 
 
 async def test_a_claim_is_ignored_without_the_role_it_belongs_to(tokens: Tokens):
@@ -62,7 +71,7 @@ async def test_a_claim_is_ignored_without_the_role_it_belongs_to(tokens: Tokens)
 
     caller = await tokens.verifier.verify(token)
 
-    assert caller.model_copy(update={"expires_at": None}) == Principal(
+    assert caller.model_copy(update={"issued_at": None, "expires_at": None}) == Principal(
         subject=caller.subject, roles=frozenset({Role.JUROR})
     )
 

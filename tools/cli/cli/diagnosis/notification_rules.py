@@ -90,7 +90,7 @@ def _partner_queues(seen: Observations) -> Iterator[Finding]:
                 Severity.WARNING,
                 "partner-queue-not-made",
                 "partners-provisioner",
-                f"a partner has waited {waits:.0f} s for its queue",
+                f"a partner queue has waited {waits:.0f} s to be made or closed",
                 "see that the partners-provisioner runs, and that the administrator's credential in"
                 " its TAAWON_RABBIT_MANAGEMENT_URL is right: its log says so; then it catches up",
                 "taawon up" if seen.here else "docker compose logs --tail 50 partners-provisioner",

@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import AUDIENCE_LOCK, CHANGE_CHANNEL
-from notifications.database_clock import moment
 from shared.errors import IllegalMove
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
+from shared.kernel.data.database import moment
 
 from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
 from ..domain.subjects import FIRST, Subject, SubjectState

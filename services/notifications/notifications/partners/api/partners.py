@@ -21,7 +21,7 @@ from ..usecases import partner_queue
 from ..usecases import partners as subscriptions
 from ..usecases.gaps import request_replay
 from ..usecases.partners import partner_of
-from .partner_ledger import GapOut
+from .partner_ledger import GapOut, Slug
 
 router = APIRouter(tags=["partners"])
 
@@ -38,7 +38,10 @@ class SubscriptionOut(BaseModel):
 
 
 class PartnerQueueOut(BaseModel):
-    """Your queue and its credentials, which work once `state` is `ready`."""
+    """Your queue and its credentials, which work once `state` is `ready`.
+
+    Nobody can read a queue that is `closed`: request it again for a new password.
+    """
 
     state: PartnerQueueState
     vhost: str
@@ -98,7 +101,11 @@ async def end_subscription(session: Session, caller: Caller, subscription_id: UU
 
 @router.post("/partner-queue", status_code=201)
 async def request_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut:
-    """Request your own queue, or a new password for it. The password is shown this once."""
+    """Request your own queue, or a new password for it. The password is shown this once.
+
+    It ends when the API client or the account that requests it is revoked or disabled: the queue is
+    closed then, keeps what it holds for up to seven days, and opens with your next request.
+    """
     credentials = await partner_queue.request_partner_queue(session, caller)
     return PartnerQueueOut(
         state=credentials.state,
@@ -130,6 +137,12 @@ async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> Rep
     """Send positions of your feed to your queue again."""
     replay = await request_replay(session, caller, first=wanted.first, last=wanted.last)
     return ReplayOut(replay_id=replay.replay_id, first=replay.first, last=replay.last)
+
+
+@router.delete("/partner-queues/{slug}", status_code=204)
+async def close_partner_queue(session: Session, caller: Caller, slug: Slug) -> None:
+    """End the broker user of a partner's queue and its connections. Operators only."""
+    await partner_queue.close_partner_queue(session, caller, slug)
 
 
 def _without_secret(partner_queue: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`taawon partner`: the provisioner, and reading a queue as a partner does."""
+"""`taawon partner`: the provisioner, closing a queue, and reading one as a partner does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import orjson
 import typer
 
 from notifications.settings import NotificationsSettings
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.service_database import run_with_sessions
+from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say
-from shared.kernel.data.database import engine_of, make_sessions
+from shared.kernel.data.database import Sessions, engine_of, make_sessions
 from shared.kernel.observability import logs
 
 from ..jobs import run_provisioner
+from ..usecases.partner_queue import close_partner_queue
 from .partner_ledger import ledger
 
 partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
@@ -39,6 +43,28 @@ def provision() -> None:
             await engine.dispose()
 
     asyncio.run(run())
+
+
+@partner.command()
+def close(
+    slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
+) -> None:
+    """End the broker user of a partner's queue; the queue stays with what it holds.
+
+    The provisioner does so within seconds, and closes open connections. Any client of the partner
+    may request the queue again: revoke those that may not (`DELETE /partners/{slug}/clients/{id}`
+    of the registry). It writes to the database of notifications (TAAWON_DATABASE_URL, or what
+    `taawon up` runs here).
+
+    Example: taawon partner close fm5
+    """
+
+    async def work(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await close_partner_queue(session, LOCAL_OPERATOR, slug)
+
+    run_with_sessions(settings_of("notifications"), work)
+    typer.echo(f"the partner queue of {slug} is closing")
 
 
 @partner.command()

@@ -8,26 +8,39 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from shared.lifecycle import refuse_unless_allowed
 
 
 class PartnerQueueState(StrEnum):
-    """`requested` until the provisioner has made queue and user, then `ready`."""
+    """`requested` until the provisioner has made queue and user, then `ready`.
+
+    `closing` until the provisioner has ended the user, then `closed`; the queue stays with what it
+    holds, and nothing is sent to it, until somebody requests it again.
+    """
 
     REQUESTED = "requested"
     READY = "ready"
+    CLOSING = "closing"
+    CLOSED = "closed"
 
 
 MOVES: dict[PartnerQueueState, set[PartnerQueueState]] = {
-    PartnerQueueState.REQUESTED: {PartnerQueueState.READY},
-    PartnerQueueState.READY: {PartnerQueueState.REQUESTED},
+    PartnerQueueState.REQUESTED: {PartnerQueueState.READY, PartnerQueueState.CLOSING},
+    PartnerQueueState.READY: {PartnerQueueState.REQUESTED, PartnerQueueState.CLOSING},
+    PartnerQueueState.CLOSING: {PartnerQueueState.CLOSED, PartnerQueueState.REQUESTED},
+    PartnerQueueState.CLOSED: {PartnerQueueState.REQUESTED, PartnerQueueState.CLOSING},
 }
 
 
 @dataclass(eq=False, kw_only=True)
 class PartnerQueue:
-    """A partner's queue. Only a salted hash of the password is kept, in the broker's own form."""
+    """A partner's queue. Only a salted hash of the password is kept, in the broker's own form.
+
+    `requested_by` is the account or the API client that was given the password, and
+    `authorized_at` when the token was issued with which it asked; None where the token did not say.
+    """
 
     slug: str
     queue: str
@@ -35,15 +48,43 @@ class PartnerQueue:
     password_hash: str
     state: PartnerQueueState = PartnerQueueState.REQUESTED
     delivered_position: int = 0
+    requested_by: UUID
+    authorized_at: datetime | None = None
     requested_at: datetime
     ready_at: datetime | None = None
+    closing_at: datetime | None = None
 
-    def renew(self, password_hash: str, *, at: datetime) -> None:
-        """New credentials for the same queue; the old ones end when the provisioner acts."""
+    @property
+    def is_open(self) -> bool:
+        """Whether its user may read it, or will once the provisioner has made it."""
+        return self.state in {PartnerQueueState.REQUESTED, PartnerQueueState.READY}
+
+    def renew(
+        self, password_hash: str, *, by: UUID, authorized_at: datetime | None, at: datetime
+    ) -> None:
+        """New credentials for the same queue; the old ones end when the provisioner acts.
+
+        A closed queue opens again.
+        """
         if self.state is not PartnerQueueState.REQUESTED:
             self._move_to(PartnerQueueState.REQUESTED)
         self.password_hash = password_hash
-        self.requested_at = at
+        self.requested_by, self.authorized_at = by, authorized_at
+        self.requested_at, self.closing_at = at, None
+
+    def close(self, *, at: datetime) -> None:
+        """End its user. Raises IllegalMove if that is under way already."""
+        self._move_to(PartnerQueueState.CLOSING)
+        self.closing_at = at
+
+    def note_closed(self) -> None:
+        """The broker has no user of it any more."""
+        self._move_to(PartnerQueueState.CLOSED)
+
+    def is_ended_by(self, revoked: UUID, *, not_before: datetime) -> bool:
+        """Whether it was requested with one of these revoked tokens."""
+        is_older = self.authorized_at is None or self.authorized_at < not_before
+        return self.is_open and self.requested_by == revoked and is_older
 
     def note_made(self, *, at: datetime) -> None:
         """The broker has queue and user: the partner may read."""
@@ -53,9 +94,10 @@ class PartnerQueue:
     def note_lost(self, *, delivered_position: int) -> None:
         """The broker lacks the queue, or has another password: it is to be made again.
 
-        Once made, it is sent the entries after `delivered_position`.
+        Once made, it is sent the entries after `delivered_position`. A closed one stays closed.
         """
-        self._move_to(PartnerQueueState.REQUESTED)
+        if self.is_open:
+            self._move_to(PartnerQueueState.REQUESTED)
         self.delivered_position = delivered_position
 
     def _move_to(self, target: PartnerQueueState) -> None:

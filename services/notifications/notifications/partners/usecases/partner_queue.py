@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -13,11 +13,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications import metrics
-from shared.contracts.registry import partner_id_of
+from shared.contracts.registry import TokensRevoked, partner_id_of
+from shared.errors import NotFound
 from shared.kernel import failpoints
-from shared.kernel.auth.tokens import Principal
+from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.database import Sessions
+from shared.kernel.data.revocations import refuse_revoked
 from shared.kernel.messaging.management import ManagementRefused
 from shared.kernel.observability.metrics.counters import after_commit
 
@@ -42,6 +44,10 @@ DROPPED = "p.dropped"
 """The exchange and the queue to which partners' queues dead-letter what they drop."""
 
 
+class NoSuchPartnerQueue(NotFound):
+    """This partner has no partner queue."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What a partner needs to read its queue. The password is shown this once."""
@@ -55,9 +61,11 @@ class Credentials:
 async def request_partner_queue(session: AsyncSession, caller: Principal) -> Credentials:
     """Request a queue, or new credentials for the existing one, whose password then ends.
 
-    Both work once the provisioner has made them: the state is `ready` then.
+    Both work once the provisioner has made them: the state is `ready` then. A closed queue opens
+    again. Raises `TokenRevoked`, whatever is cached; a revocation that comes later finds the queue.
     """
     slug = partner_of(caller)
+    await refuse_revoked(session, caller)
     await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
     password = new_password()
     partner_queue = await session.get(PartnerQueue, slug, with_for_update=True)
@@ -69,11 +77,15 @@ async def request_partner_queue(session: AsyncSession, caller: Principal) -> Cre
             username=user_name(slug),
             password_hash=broker_hash(password),
             delivered_position=await _before_oldest(session, slug),
+            requested_by=caller.subject,
+            authorized_at=caller.issued_at,
             requested_at=now,
         )
         session.add(partner_queue)
     else:
-        partner_queue.renew(broker_hash(password), at=now)
+        partner_queue.renew(
+            broker_hash(password), by=caller.subject, authorized_at=caller.issued_at, at=now
+        )
     audit.record(
         session,
         caller,
@@ -82,6 +94,45 @@ async def request_partner_queue(session: AsyncSession, caller: Principal) -> Cre
         after={"partner": slug, "queue": partner_queue.queue},
     )
     return Credentials(partner_queue.queue, partner_queue.username, password, partner_queue.state)
+
+
+async def close_partner_queue(session: AsyncSession, caller: Principal, slug: str) -> None:
+    """End the broker user of a partner; its queue stays with what it holds. Operators only.
+
+    Any client of the partner may request the queue again. Nothing happens if it is closed already.
+    Raises `NoSuchPartnerQueue`.
+    """
+    caller.require(Role.OPERATOR)
+    partner_queue = await session.get(PartnerQueue, slug, with_for_update=True)
+    if partner_queue is None:
+        raise NoSuchPartnerQueue(f"partner {slug} has no partner queue")
+    if partner_queue.is_open:
+        _close(session, caller, partner_queue)
+
+
+async def close_partner_queues_of(session: AsyncSession, event: TokensRevoked) -> None:
+    """Close the partner queue whose password somebody has who acts for the partner no more.
+
+    One that was requested with a token from after the revocation stays.
+    """
+    if event.partner is None:
+        return
+    partner_queue = await session.get(PartnerQueue, event.partner, with_for_update=True)
+    if partner_queue is not None and partner_queue.is_ended_by(
+        event.subject_id, not_before=event.not_before
+    ):
+        _close(session, None, partner_queue)
+
+
+def _close(session: AsyncSession, caller: Principal | None, partner_queue: PartnerQueue) -> None:
+    partner_queue.close(at=datetime.now(UTC))
+    audit.record(
+        session,
+        caller,
+        action="partner queue closed",
+        subject_id=partner_id_of(partner_queue.slug),
+        after={"partner": partner_queue.slug, "requested_by": str(partner_queue.requested_by)},
+    )
 
 
 async def _before_oldest(session: AsyncSession, slug: str) -> int:
@@ -102,10 +153,14 @@ class BrokerState:
 
 
 class Provisioner(Protocol):
-    """Makes a partner's queue and user on the broker; safe to repeat."""
+    """Makes and ends a partner's queue and user on the broker; safe to repeat."""
 
     async def make(self, partner_queue: PartnerQueue) -> None:
         """Make queue, user and rights, or bring them up to date."""
+        ...
+
+    async def close(self, partner_queue: PartnerQueue) -> None:
+        """End the user and its connections; the queue stays."""
         ...
 
     async def broker_state(self) -> BrokerState:
@@ -122,18 +177,38 @@ async def provision_partner_queues(sessions: Sessions, provisioner: Provisioner)
     """
     ready = 0
     for partner_queue in await _partner_queues(sessions, PartnerQueueState.REQUESTED):
-        try:
-            await provisioner.make(partner_queue)
-        except ManagementRefused as refusal:
-            log.warning(
-                "the broker refuses a partner queue",
-                partner=partner_queue.slug,
-                status=refusal.status,
-            )
+        if not await _is_accepted(provisioner.make, partner_queue):
             continue
         failpoints.reach("partner_queues.between-make-and-note")
         ready += await _note_made(sessions, partner_queue)
     return ready
+
+
+async def end_closing_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
+    """End the users of queues that are closing and mark each as closed; how many were closed.
+
+    As with making, no transaction is open meanwhile. A queue that is requested again during that
+    time is made afterwards.
+    """
+    closed = 0
+    for partner_queue in await _partner_queues(sessions, PartnerQueueState.CLOSING):
+        if await _is_accepted(provisioner.close, partner_queue):
+            closed += await _note_closed(sessions, partner_queue)
+    return closed
+
+
+async def _is_accepted(
+    work: Callable[[PartnerQueue], Awaitable[None]], partner_queue: PartnerQueue
+) -> bool:
+    """Do this on the broker; False where the broker refuses it, which is logged."""
+    try:
+        await work(partner_queue)
+    except ManagementRefused as refusal:
+        log.warning(
+            "the broker refuses a partner queue", partner=partner_queue.slug, status=refusal.status
+        )
+        return False
+    return True
 
 
 async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner) -> int:
@@ -141,10 +216,14 @@ async def find_lost_partner_queues(sessions: Sessions, provisioner: Provisioner)
 
     A queue is missing after the broker lost its data. What it may still have held is sent again,
     under the same ids: only the partner knows what it had read. A password differs where a late
-    provisioner overwrote a newer one.
+    provisioner overwrote a newer one. A closed queue is never requested here: its user, which a
+    late provisioner made, is ended again.
     """
     ready = await _partner_queues(sessions, PartnerQueueState.READY)
+    closed = await _partner_queues(sessions, PartnerQueueState.CLOSED)
     on_broker = await provisioner.broker_state()
+    for partner_queue in closed:
+        await _check_closed(sessions, partner_queue, on_broker)
     lost = 0
     for partner_queue in ready:
         without_queue = partner_queue.queue not in on_broker.queues
@@ -171,7 +250,7 @@ async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
     async with sessions.begin() as session:
         partner_queue = await session.get_one(PartnerQueue, made.slug, with_for_update=True)
         if (
-            partner_queue.state is PartnerQueueState.READY
+            partner_queue.state is not PartnerQueueState.REQUESTED
             or partner_queue.password_hash != made.password_hash
         ):
             return False
@@ -179,6 +258,41 @@ async def _note_made(sessions: Sessions, made: PartnerQueue) -> bool:
         after_commit(session, metrics.PARTNER_QUEUES_MADE.inc)
     log.info("partner queue ready", partner=made.slug)
     return True
+
+
+async def _note_closed(sessions: Sessions, ended: PartnerQueue) -> bool:
+    """Mark a queue as closed; False where it was requested again or closed meanwhile."""
+    async with sessions.begin() as session:
+        partner_queue = await session.get_one(PartnerQueue, ended.slug, with_for_update=True)
+        if (
+            partner_queue.state is not PartnerQueueState.CLOSING
+            or partner_queue.closing_at != ended.closing_at
+        ):
+            return False
+        partner_queue.note_closed()
+    log.info("partner queue closed", partner=ended.slug)
+    return True
+
+
+async def _check_closed(sessions: Sessions, seen: PartnerQueue, on_broker: BrokerState) -> None:
+    """Close a queue again whose user is back; note where a closed queue is gone, with what it
+    held, so that it is sent that again once it is open."""
+    is_back = seen.username in on_broker.password_hashes
+    if not is_back and seen.queue in on_broker.queues:
+        return
+    async with sessions.begin() as session:
+        partner_queue = await session.get_one(PartnerQueue, seen.slug, with_for_update=True)
+        if (
+            partner_queue.state is not PartnerQueueState.CLOSED
+            or partner_queue.closing_at != seen.closing_at
+        ):
+            return
+        if is_back:
+            log.warning("the user of a closed partner queue was made again", partner=seen.slug)
+            partner_queue.close(at=datetime.now(UTC))
+        if seen.queue not in on_broker.queues:
+            resume_after = await _before_kept(session, partner_queue)
+            partner_queue.note_lost(delivered_position=resume_after)
 
 
 async def _request_again(sessions: Sessions, seen: PartnerQueue, *, without_queue: bool) -> bool:

@@ -42,7 +42,7 @@ class ClaimsDoNotFit(Invalid):
 
 
 class AccountState(StrEnum):
-    """A disabled account gets no more tokens; those it has are good until they expire."""
+    """A disabled account gets no more tokens, and those it has are refused."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -52,6 +52,25 @@ MOVES: dict[AccountState, set[AccountState]] = {
     AccountState.ENABLED: {AccountState.DISABLED},
     AccountState.DISABLED: {AccountState.ENABLED},
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What an account may be, and for whom it may act."""
+
+    roles: frozenset[str]
+    provinces: frozenset[str]
+    cooperatives: frozenset[UUID]
+    partner: str | None
+
+    def exceed(self, others: Rights) -> bool:
+        """Whether they allow anything that the others do not."""
+        return (
+            not self.roles <= others.roles
+            or not self.provinces <= others.provinces
+            or not self.cooperatives <= others.cooperatives
+            or self.partner not in (None, others.partner)
+        )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -82,6 +101,16 @@ class Account:
     def state(self) -> AccountState:
         """Disabled once it has a time of that."""
         return AccountState.ENABLED if self.disabled_at is None else AccountState.DISABLED
+
+    @property
+    def rights(self) -> Rights:
+        """What its next token will say; whether it is disabled does not count."""
+        return Rights(
+            roles=frozenset(self.roles),
+            provinces=frozenset(self.provinces),
+            cooperatives=frozenset(self.cooperatives),
+            partner=self.partner,
+        )
 
     def disable(self, *, at: datetime) -> None:
         """Issue it no more tokens. Raises IllegalMove if it is disabled already."""

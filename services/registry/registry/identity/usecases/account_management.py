@@ -27,6 +27,7 @@ from .accounts import (
 from .authorization import require_current_rights
 from .login_throttling import Attempt, delete_failures, note_failure, refuse_guessing, wait_for_turn
 from .passwords import check_password, hash_password, is_password
+from .revocation import revoke_tokens
 
 
 class NotYourAccount(Forbidden):
@@ -56,11 +57,11 @@ async def change_account(
     """Give an account other rights; what is left out stays. Operators only.
 
     What belongs to a role that the account no longer has is dropped: without the role partner, its
-    partner. Tokens that were issued before keep the old rights until they expire. Raises
+    partner. Where it may do less than before, tokens that were issued before are refused. Raises
     ClaimsDoNotFit, NoSuchPartner, NotInTheRegister or LastOperator.
     """
     account = await _locked(session, caller, account_id)
-    before = rights_for_audit(account)
+    before, rights = rights_for_audit(account), account.rights
     wanted = frozenset(map(Role, account.roles) if roles is None else roles)
     given = {
         "provinces": frozenset(account.provinces if provinces is None else provinces),
@@ -76,6 +77,9 @@ async def change_account(
     account.provinces = sorted(claims["provinces"])
     account.cooperatives = sorted(claims["cooperatives"])
     account.partner = claims["partner"]
+    if rights.exceed(account.rights):
+        lost = rights.partner if rights.partner != account.partner else None
+        await revoke_tokens(session, account_id, partner=lost)
     after = rights_for_audit(account)
     if before != after:
         audit.record(
@@ -90,10 +94,14 @@ async def change_account(
 
 
 async def disable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
-    """Issue no more tokens to an account. Operators only; the last one can't be disabled."""
+    """End an account: no new token, and those it has are refused.
+
+    Operators only; the last one can't be disabled.
+    """
     account = await _locked(session, caller, account_id)
     await refuse_last_operators(session, [account])
     account.disable(at=now())
+    await revoke_tokens(session, account_id, partner=account.partner)
     _record_state(session, caller, account)
     return account
 
@@ -111,7 +119,8 @@ async def reset_password(
 ) -> None:
     """Set a new password for somebody who lost theirs, and end a lock-out. Operators only.
 
-    Raises WeakPassword if it is too short or too long.
+    Tokens that the old password gave are refused. Raises WeakPassword if it is too short or too
+    long.
     """
     account = await _locked(session, caller, account_id)
     await _set_password(session, sealer, caller, account, password, action="password reset")
@@ -128,10 +137,10 @@ async def change_password(
 ) -> None:
     """Change one's own password, knowing the present one.
 
-    Raises WrongPassword, and TooManyFailures after `settings.sign_in_failures` wrong ones. What
-    strangers guess at sign-in does not count here; wrong passwords here count at sign-in only
-    towards the limit for all addresses together. No transaction is open while the present password
-    is checked.
+    Tokens that the old one gave are refused, the caller's own too: sign in again. Raises
+    WrongPassword, and TooManyFailures after `settings.sign_in_failures` wrong ones. What strangers
+    guess at sign-in does not count here; wrong passwords here count at sign-in only towards the
+    limit for all addresses together. No transaction is open while the present password is checked.
     """
     async with sessions.begin() as session:
         account = await _locked_own(session, caller)
@@ -163,6 +172,7 @@ async def _set_password(
     check_password(password)
     account.password_hash = await hash_password(password)
     await delete_failures(session, _marks(sealer, account))
+    await revoke_tokens(session, account.id)
     audit.record(session, caller, action=action, subject_id=account.id)
 
 

@@ -16,6 +16,7 @@ from shared.kernel.data import audit
 
 from ..domain.api_clients import ApiClient, NoSuchClient
 from .authorization import require_current_rights
+from .revocation import revoke_tokens
 
 
 class AnotherPartner(Forbidden):
@@ -54,9 +55,10 @@ async def create_api_client(
 async def revoke_api_client(
     session: AsyncSession, caller: Principal, *, slug: str, client_id: UUID
 ) -> None:
-    """Issue no more tokens to a client: operators for any partner, a partner for its own.
+    """End a client: operators for any partner, a partner for its own.
 
-    Raises AnotherPartner, NoSuchClient, or ClientRevoked the second time.
+    It gets no more tokens, those it has are refused, and the partner queue that it asked for is
+    closed. Raises AnotherPartner, NoSuchClient, or ClientRevoked the second time.
     """
     await _require_partner_on_record(session, caller, slug, changing=client_id)
     partner = await partner_of_slug(session, slug)
@@ -64,6 +66,7 @@ async def revoke_api_client(
     if partner is None or client is None or client.partner_id != partner.id:
         raise NoSuchClient(f"partner {slug} has no API client {client_id}")
     client.revoke(at=now())
+    await revoke_tokens(session, client.id, partner=slug)
     audit.record(
         session,
         caller,

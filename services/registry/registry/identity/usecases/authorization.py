@@ -1,4 +1,7 @@
-"""What a caller may do now: a token says what was true when it was issued, minutes ago."""
+"""What a caller may do now: a token says what was true when it was issued, minutes ago.
+
+What a process knows of revoked tokens is seconds old; here nothing is cached.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.local_operator import LOCAL_OPERATOR
 from registry.partners.domain import Partner
 from shared.errors import Forbidden
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.data.revocations import refuse_revoked
 
 from .. import models
 from ..domain.accounts import Account
@@ -28,7 +32,7 @@ async def require_current_rights(
     session: AsyncSession, caller: Principal, *roles: Role, changing: UUID | None = None
 ) -> Principal:
     """The caller with the rights on record now. Raises RightsEnded if disabled, revoked or
-    without these roles.
+    without these roles, TokenRevoked if the token is from before they changed.
 
     Whatever changes accounts or credentials calls this first. It locks the rows of the caller and
     of `changing`, in the order of their ids: of two who disable each other, one finds its rights
@@ -41,6 +45,7 @@ async def require_current_rights(
     current = await _on_record(session, caller, {caller.subject, changing or caller.subject})
     if current is None or (roles and not current.has(*roles)):
         raise RightsEnded
+    await refuse_revoked(session, caller)
     return current
 
 

@@ -19,6 +19,7 @@ from ..domain.accounts import Account, IdentityTaken, LinkedIdentity, NoSuchIden
 from .accounts import find_locked
 from .authorization import require_current_rights
 from .login_throttling import delete_failures, wait_for_turn
+from .revocation import revoke_tokens
 
 
 class NoIssuer(Invalid):
@@ -70,12 +71,14 @@ async def _refuse_taken(session: AsyncSession, marks: list[str]) -> None:
 async def unlink_identity(
     session: AsyncSession, caller: Principal, account_id: UUID, identity_id: UUID
 ) -> None:
-    """Issue no more tokens to a linked subject. Operators only. Raises NoSuchIdentity."""
+    """Issue no more tokens to a linked subject; those of the account are refused, for some may have
+    been its. Operators only. Raises NoSuchIdentity."""
     await require_current_rights(session, caller, Role.OPERATOR, changing=account_id)
     identity = await session.get(LinkedIdentity, identity_id, with_for_update=True)
     if identity is None or identity.account_id != account_id:
         raise NoSuchIdentity
     await session.delete(identity)
+    await revoke_tokens(session, account_id)
     _record(session, caller, identity, "identity unlinked")
 
 
@@ -100,12 +103,16 @@ def _marks_of(sealer: Sealer, issuer: str, sealed: str, mark: str) -> list[str]:
 
 
 async def find_linked(session: AsyncSession, marks: Sequence[str]) -> Account | None:
-    """The account that a subject is linked to, disabled or not; None if it is linked to none."""
+    """The account that a subject is linked to, disabled or not; None if it is linked to none.
+
+    Account and link are locked against changes until the transaction ends, for a token is issued.
+    """
     columns = models.linked_identity.c
     query = (
         select(Account)
         .join(models.linked_identity, columns.account_id == models.account.c.id)
         .where(columns.subject_mark.in_(marks))
+        .with_for_update(read=True)
     )
     return (await session.execute(query)).scalar_one_or_none()
 

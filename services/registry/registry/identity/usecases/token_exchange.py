@@ -18,6 +18,7 @@ from shared.errors import DomainError, Forbidden
 from shared.kernel.auth.oidc import ForeignIssuer, ForeignTokenRefused, IssuerAway
 from shared.kernel.auth.tokens import Principal, Verifier
 from shared.kernel.data.database import Sessions
+from shared.kernel.data.revocations import TokenRevoked
 from shared.kernel.encryption.sealer import Sealer
 
 from ..domain.accounts import Account
@@ -127,6 +128,8 @@ async def _on_record(session: AsyncSession, caller: Principal) -> Principal:
     except RightsEnded:
         detail = "only an account that is enabled acts for others"
         raise TokenRefused("invalid_grant", detail) from None
+    except TokenRevoked as error:
+        raise TokenRefused("invalid_grant", error.detail) from None
 
 
 def _require_intermediary(current: Principal, cooperative_id: UUID, province: str) -> None:

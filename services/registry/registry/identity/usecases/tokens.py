@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from shared.errors import DomainError
 from shared.kernel.auth.tokens import ALGORITHM, Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
-from shared.kernel.data.database import Sessions
+from shared.kernel.data.database import Sessions, moment
 from shared.kernel.encryption.sealer import Sealer
 
 from .. import models
@@ -80,8 +79,8 @@ async def issue_to_account(
 
     Raises TokenRefused, alike and after the same time for an unknown e-mail, a disabled account and
     a wrong password; TooManyFailures when a limit is reached. No transaction is open while the
-    password is hashed. The limits are checked again afterwards, in turn: guesses that come at once
-    get no more answers than one by one.
+    password is hashed. The limits and the account are read again afterwards, in turn: guesses that
+    come at once get no more answers than one by one, and what ended meanwhile gets no token.
     """
     attempt = Attempt(
         marks=email_marks(sealer, email),
@@ -90,15 +89,18 @@ async def issue_to_account(
         limit_everywhere=settings.sign_in_failures_everywhere,
     )
     columns = models.account.c
-    wanted = columns.email_mark.in_(attempt.marks), columns.disabled_at.is_(None)
+    wanted = columns.email_mark.in_(attempt.marks) & columns.disabled_at.is_(None)
     async with sessions() as session:
         await refuse_guessing(session, attempt)
-        account = (await session.execute(select(Account).where(*wanted))).scalar_one_or_none()
-    fits = await is_password(password, account.password_hash if account else None)
+        checked = await session.scalar(select(columns.password_hash).where(wanted))
+    fits = await is_password(password, checked)
     async with sessions.begin() as session:
+        # Locked before the turn is waited for, in the order of whoever changes a password.
+        locked = select(Account).where(wanted).with_for_update(read=True)
+        account = (await session.execute(locked)).scalar_one_or_none()
         await wait_for_turn(session, attempt.marks)
         await refuse_guessing(session, attempt)
-        if account is not None and fits:
+        if account is not None and account.password_hash == checked and fits:
             await delete_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
@@ -169,9 +171,14 @@ async def issue(
     claims: dict[str, Any],
     until: datetime | None = None,
 ) -> IssuedToken:
-    """A token signed with the active key, for `settings.token_seconds` or at most `until`."""
-    issued_at = int(time.time())
-    expires = issued_at + settings.token_seconds
+    """A token signed with the active key, for `settings.token_seconds` or at most `until`.
+
+    The row of the subject must be locked, at least shared (`revoke_tokens`). `iat` has fractions of
+    a second, so that a token from after a revocation differs from one of the same second before it.
+    """
+    issued_at = (await moment(session)).timestamp()
+    begins = int(issued_at)
+    expires = begins + settings.token_seconds
     if until is not None:
         expires = min(expires, int(until.timestamp()))
     body = {
@@ -179,13 +186,13 @@ async def issue(
         "aud": settings.audience,
         "sub": str(subject),
         "iat": issued_at,
-        "nbf": issued_at,
+        "nbf": begins,
         "exp": expires,
         "jti": str(new_id()),
         **claims,
     }
     key = await _signing_key(session, sealer)
-    return IssuedToken(token=_signed(sealer, key, body), seconds=expires - issued_at)
+    return IssuedToken(token=_signed(sealer, key, body), seconds=expires - begins)
 
 
 def _signed(sealer: Sealer, key: SigningKey, claims: dict[str, Any]) -> str:
@@ -201,7 +208,7 @@ async def _find_client(
         wanted = UUID(client_id)
     except ValueError:
         return None, None
-    client = await session.get(ApiClient, wanted)
+    client = await session.get(ApiClient, wanted, with_for_update={"read": True})
     partner = await session.get(Partner, client.partner_id) if client else None
     return client, partner
 

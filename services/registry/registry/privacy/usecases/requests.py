@@ -15,6 +15,7 @@ from registry.identity.domain.accounts import Account, AccountExists
 from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
 from registry.identity.usecases.identities import delete_identities
 from registry.identity.usecases.login_throttling import delete_failures
+from registry.identity.usecases.revocation import revoke_tokens
 from registry.register.contact_sealing import seal_changed
 from registry.register.domain.cooperative import Cooperative, SealedContact
 from registry.register.models import tables
@@ -126,6 +127,7 @@ async def _erase(session: AsyncSession, sealer: Sealer, found: FoundPerson) -> l
     """Erase accounts and contacts. The ids stay: the audit names them, and they lead to nobody."""
     await refuse_last_operators(session, found.accounts)
     for account in found.accounts:
+        await revoke_tokens(session, account.id, partner=account.partner)
         account.erase(email_sealed=sealer.seal({}), at=now())
     await _delete_failures(session, sealer, found.emails)
     await delete_identities(session, sealer, [account.id for account in found.accounts])
