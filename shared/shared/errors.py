@@ -20,6 +20,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
     GONE = "gone"
+    TOO_SLOW = "too-slow"
     TOO_LARGE = "too-large"
     FOREIGN_FORMAT = "foreign-format"
     INVALID = "invalid"

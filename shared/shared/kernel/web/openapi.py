@@ -20,6 +20,7 @@ MEANING = {
     Kind.FORBIDDEN: "The token does not allow this.",
     Kind.NOT_FOUND: "There is no such thing, or not for you.",
     Kind.CONFLICT: "The present state does not allow this.",
+    Kind.TOO_SLOW: "The request took too long to arrive; the connection is closed.",
     Kind.TOO_LARGE: "The body is too large.",
     Kind.FOREIGN_FORMAT: "The body is packed, or not of the content type that this route takes.",
     Kind.INVALID: "Fields are wrong: `errors` names each with its remedy.",
@@ -98,6 +99,7 @@ def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
         Kind.FORBIDDEN: operation.get("security"),
         Kind.NOT_FOUND: "{" in path or body,
         Kind.CONFLICT: method not in {"get", "head"},
+        Kind.TOO_SLOW: True,
         Kind.TOO_LARGE: True,  # any request may carry a body
         Kind.FOREIGN_FORMAT: True,
         Kind.INVALID: True,
