@@ -138,7 +138,7 @@ def _key(queue: str, message: AbstractIncomingMessage, headers: dict[str, Any]) 
     sender = "consumer" if message.user_id == queue.partition(".")[0] else "broker"
     parts = [sender, message.type, message.message_id or _digest(message)]
     run = headers.get(topology.RUN_HEADER)
-    return _without_nul(":".join(map(str, [*parts, run] if run else parts)))[:500]
+    return ":".join(map(str, [*parts, run] if run else parts)).replace("\0", "")[:500]
 
 
 def _digest(message: AbstractIncomingMessage) -> str:
