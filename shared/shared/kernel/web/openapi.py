@@ -24,6 +24,9 @@ MEANING = {
     Kind.TOO_LARGE: "The body is too large.",
     Kind.FOREIGN_FORMAT: "The body is packed, or not of the content type that this route takes.",
     Kind.INVALID: "Fields are wrong: `errors` names each with its remedy.",
+    Kind.PRECONDITION_REQUIRED: (
+        "`If-Match` is missing: read the thing first, and send the ETag that came with it."
+    ),
     Kind.TOO_MANY_REQUESTS: "Too many requests: wait as long as `Retry-After` says.",
     Kind.AWAY: "The database can't be reached just now. Nothing was changed; try again.",
 }
@@ -103,7 +106,13 @@ def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
         Kind.TOO_LARGE: True,  # any request may carry a body
         Kind.FOREIGN_FORMAT: True,
         Kind.INVALID: True,
+        Kind.PRECONDITION_REQUIRED: _takes_version(operation),
         Kind.TOO_MANY_REQUESTS: True,
         Kind.AWAY: True,
     }
     return [kind for kind, reason in reasons.items() if reason]
+
+
+def _takes_version(operation: dict[str, Any]) -> bool:
+    """Whether the route changes something that has a version, so that it asks which was read."""
+    return any(each["name"] == "if-match" for each in operation.get("parameters", []))

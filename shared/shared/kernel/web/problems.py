@@ -30,6 +30,7 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.TOO_LARGE: 413,
     Kind.FOREIGN_FORMAT: 415,
     Kind.INVALID: 422,
+    Kind.PRECONDITION_REQUIRED: 428,
     Kind.TOO_MANY_REQUESTS: 429,
     Kind.AWAY: 503,
 }

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid, NotFound, PreconditionRequired
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.context import WorkContext, working
 from shared.kernel.data.database import Sessions as SessionFactory
@@ -103,9 +103,28 @@ class MalformedVersion(Invalid):
     """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
 
 
-def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read, from `If-Match`; None: any version will do."""
-    if if_match is None or if_match.strip() == "*":
+class VersionRequired(PreconditionRequired):
+    """Say which version you decided on, or you could undo what somebody else did meanwhile: read
+    it, and send the ETag of that answer as `If-Match: "3"`; `If-Match: *` is any version.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(field="If-Match")
+
+
+def expected_version(
+    if_match: Annotated[
+        str | None,
+        Header(description="The version that you read, as in its ETag; `*`: any. 428 without."),
+    ] = None,
+) -> int | None:
+    """The version that the caller read, from `If-Match`; None: any version will do.
+
+    Raises `VersionRequired` without one: nobody changes what they have not read by accident.
+    """
+    if if_match is None:
+        raise VersionRequired
+    if if_match.strip() == "*":
         return None
     digits = if_match.strip().removeprefix("W/").strip('"')
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
