@@ -64,7 +64,7 @@ class TimedProtocol(H11Protocol):
         self._timer = None
         if self.transport.is_closing() or not self._is_awaited():
             return
-        if self._has_paused or self._has_come_on():
+        if self._waits_for_us() or self._has_come_on():
             self._begin()
         else:
             self._end()
@@ -74,6 +74,10 @@ class TimedProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             return self.timeout_keep_alive_task is None
         return self.conn.their_state is h11.SEND_BODY
+
+    def _waits_for_us(self) -> bool:
+        """Whether the client could not send: we had enough to read, or have not said "continue"."""
+        return self._has_paused or self.conn.they_are_waiting_for_100_continue
 
     def _has_come_on(self) -> bool:
         if self.cycle is not self._at_start:

@@ -81,6 +81,12 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
             await go_on.wait()
         return read
 
+    @router.post("/wait-then-read")
+    async def wait_then_read(request: Request) -> int:
+        begun.set()
+        await go_on.wait()
+        return len(await request.body())
+
     known = test_settings("wall", "postgresql+asyncpg://x@127.0.0.1:1/x", **settings)
     config = config_of(build(ServiceSpec(name="wall", routers=(router,)), known), known)
     config.lifespan, config.port = "off", 0
@@ -160,6 +166,19 @@ async def test_a_client_is_not_refused_for_what_the_service_does_not_read():
         service.go_on.set()
 
         assert await client.status() == b"200"
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_refused():
+    async with running(http_request_seconds=SECONDS) as service:
+        head = (POST % (b"/wait-then-read", 4)).removesuffix(b"\r\n")
+        client = await service.connected(head, b"Expect: 100-continue\r\n\r\n")
+        await service.begun.wait()
+        await _after(3 * SECONDS)
+        service.go_on.set()
+
+        assert await client.status() == b"100"
+        client.send(b"body")
+        assert b"HTTP/1.1 200 " in await client.reader.readuntil(b"200 OK")
 
 
 async def test_above_so_many_connections_requests_are_refused_at_once():
