@@ -72,7 +72,8 @@ class _Ideas:
         idea = self.waiting.pop()
         self.writer.write(
             f"POST /ideas/{idea}/publish HTTP/1.1\r\nHost: {self.host}\r\n"
-            f"Authorization: Bearer {self.token}\r\nContent-Length: 0\r\n\r\n".encode()
+            f"Authorization: Bearer {self.token}\r\n"
+            'If-Match: "2"\r\nContent-Length: 0\r\n\r\n'.encode()
         )
         status = await self.reader.readline()
         answered = time.perf_counter()
@@ -132,9 +133,9 @@ def _submitted(author: Client, place: dict[str, Any]) -> UUID:
         "budget_centimes": 20_000_000,
         **place,
     }
-    idea = author.post("ideas", "/ideas", body)["idea_id"]
-    author.post("ideas", f"/ideas/{idea}/submit")
-    return UUID(idea)
+    idea = author.post("ideas", "/ideas", body)
+    author.move("ideas", f"/ideas/{idea['idea_id']}/submit", seen=idea)
+    return UUID(idea["idea_id"])
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from . import (
     importing,
     memory,
     peer_libraries,
+    refusing,
     relaying,
     starting,
 )
@@ -40,6 +41,7 @@ class Group:
 
 GROUPS = {
     "start": Group(starting.measure),
+    "refusal": Group(refusing.measure),
     "fanout": Group(fanout.measure, ("notifications",)),
     "correction": Group(correction.measure, ("notifications",)),
     "hop": Group(hop.measure, ("registry", "ideas", "notifications")),

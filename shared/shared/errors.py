@@ -20,9 +20,11 @@ class Kind(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
     GONE = "gone"
+    TOO_SLOW = "too-slow"
     TOO_LARGE = "too-large"
     FOREIGN_FORMAT = "foreign-format"
     INVALID = "invalid"
+    PRECONDITION_REQUIRED = "precondition-required"
     TOO_MANY_REQUESTS = "too-many-requests"
     AWAY = "away"
 
@@ -109,6 +111,12 @@ class TooLarge(DomainError):
     """The request is larger than this service takes."""
 
     kind = Kind.TOO_LARGE
+
+
+class PreconditionRequired(DomainError):
+    """The request has to say on what it was decided."""
+
+    kind = Kind.PRECONDITION_REQUIRED
 
 
 class ForeignFormat(DomainError):

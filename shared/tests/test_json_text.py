@@ -73,3 +73,22 @@ def test_ids_and_times_are_written_as_texts():
 
 def test_a_value_that_json_does_not_know_is_written_by_the_default():
     assert json_text.dumps([{1, 2}], default=sorted) == "[[1,2]]"
+
+
+def test_only_elements_outside_of_strings_count_and_no_depth_beyond_the_limit_passes():
+    for few in (
+        b'["' + b",[{" * 50 + b'"]',
+        b'["\\",[,[,["]',
+        b"[[[]]]",
+        b"[1,2,3]",
+        b'{"a":[],"b":[]}',
+    ):
+        json_text.refuse_complex(few, elements=5, depth=3)
+    for many in (
+        b"[[],[],[],[],[]]",
+        b"[1,2,3,4,5,6]",
+        b'{"a":1,"b":1,"c":1,"d":1,"e":1}, ',
+        b"[[[[]]]]",
+    ):
+        with pytest.raises(json_text.TooComplex):
+            json_text.refuse_complex(many, elements=5, depth=3)

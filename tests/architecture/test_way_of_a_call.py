@@ -227,7 +227,8 @@ async def way(
         drafted = await http.post("/calls", json=A_CALL)
         relay = Relay(sender.engine, sender.publisher, "funding")
         with recorded() as way:
-            answer = await http.post(f"/calls/{drafted.json()['call_id']}/open")
+            path = f"/calls/{drafted.json()['call_id']}/open"
+            answer = await http.post(path, headers={"If-Match": drafted.headers["ETag"]})
             assert answer.status_code == 200, answer.text
             assert (await relay.send_batch()).count == 1
             await pytest_plugin.eventually(lambda: way.is_over, within=60)

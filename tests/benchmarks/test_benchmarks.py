@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from benchmarks import page, plot, starting
+from benchmarks import page, plot, refusing, starting
 from benchmarks.calls import NARROW, WIDE, BenchCall
 from benchmarks.fanout import FanoutRuns
 from benchmarks.measured_system import TINY, Broken, MeasuredSystem
@@ -102,6 +102,15 @@ async def test_starting_is_measured_in_processor_time_of_processes_of_their_own(
     for row in (help_, *services):
         assert row.ours > 0
         assert row.budget is not None
+
+
+async def test_a_refusal_is_measured_in_processor_time_of_a_server_of_its_own(
+    system: MeasuredSystem,
+):
+    (row,) = await refusing.measure(system)
+
+    assert (row.reference, row.unit) == (refusing.MOST_MS, "ms")
+    assert row.ours > 0
 
 
 def test_the_page_keeps_what_people_wrote(tmp_path: Path):

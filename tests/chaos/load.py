@@ -195,7 +195,9 @@ class Load:
         self, service: str, method: str, path: str, *, who: Person | None = None, **rest: Any
     ) -> httpx.Response:
         """A definite answer, from whichever replica gives one."""
-        headers = {**(who or self.story.operator).headers, **rest.pop("headers", {})}
+        who = who or self.story.operator
+        # Steps are sent again until they are answered, so each fits any version.
+        headers = {"If-Match": "*", **who.headers, **rest.pop("headers", {})}
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             member = self.processes.next(service)

@@ -65,9 +65,10 @@ def begun(deployment: Deployment) -> DemoRun:
 
 def published_idea(operator: Client, moderator: Client) -> str:
     seed = seeds_of("ideas")()[0]
-    idea_id = str(operator.post("ideas", "/ideas", seed.payload)["idea_id"])
-    operator.post("ideas", f"/ideas/{idea_id}/submit")
-    moderator.post("ideas", f"/ideas/{idea_id}/publish")
+    idea = operator.post("ideas", "/ideas", seed.payload)
+    idea_id = str(idea["idea_id"])
+    idea = operator.move("ideas", f"/ideas/{idea_id}/submit", seen=idea)
+    moderator.move("ideas", f"/ideas/{idea_id}/publish", seen=idea)
     return idea_id
 
 
@@ -77,8 +78,9 @@ def a_new_call() -> Any:
 
 
 def opened_call(operator: Client, seed: Any) -> str:
-    call_id = str(operator.post("funding", "/calls", seed.payload)["call_id"])
-    operator.post("funding", f"/calls/{call_id}/open")
+    call = operator.post("funding", "/calls", seed.payload)
+    call_id = str(call["call_id"])
+    operator.move("funding", f"/calls/{call_id}/open", seen=call)
     return call_id
 
 

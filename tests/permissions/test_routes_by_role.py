@@ -130,7 +130,7 @@ async def kind_of_answer(fixture: Fixture, row: Row, caller: str) -> str:
 
 
 async def call(fixture: Fixture, row: Row, caller: str) -> httpx.Response:
-    headers = fixture.headers(caller)
+    headers = {"If-Match": "*", **fixture.headers(caller)}
     body = Template(row.body).substitute(fixture.names)
     content: bytes | None = body.encode() if body else None
     if body.startswith("form "):

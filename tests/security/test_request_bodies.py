@@ -33,7 +33,7 @@ WITH_JSON = [operation for operation in operations() if "application/json" in ta
 
 def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
     own = {"funding": "partner", "ideas": "cooperative"}.get(operation.service, "operator")
-    return samples.headers(tokens, own)
+    return {"If-Match": "*", **samples.headers(tokens, own)}
 
 
 def _send(target: Target, operation: Operation, tokens: Any, content: Any, **headers: str) -> Any:

@@ -155,7 +155,9 @@ async def test_one_trace_leads_from_the_request_to_the_partners_queue(
         drafted = (await api.post("/calls", json=CALL)).json()
         spans.clear()
 
-        opened = await api.post(f"/calls/{drafted['call_id']}/open", json={})
+        opened = await api.post(
+            f"/calls/{drafted['call_id']}/open", json={}, headers={"If-Match": '"1"'}
+        )
         assert opened.status_code < 300, opened.text
         message = await delivered(site.admin_url)
         trace = await eventually(lambda: finished(spans))

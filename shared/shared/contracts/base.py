@@ -135,6 +135,10 @@ class Event(Contract):
     """
     aggregate_field: ClassVar[str]
     """Name of the field that identifies the aggregate; events of one aggregate leave in order."""
+    records_field: ClassVar[str] = ""
+    """Of a batch: the field that lists its records, each of which could be an event of its own."""
+    record_key: ClassVar[str] = ""
+    """Of a batch: the field of a record that identifies what it is about, by a UUID."""
 
     event_id: uuid.UUID = Field(default_factory=new_id)
     occurred_at: AwareDatetime = Field(default_factory=now)

@@ -73,6 +73,8 @@ class CooperativesImported(Event):
 
     topic: ClassVar[str] = "registry.cooperatives.imported.v1"
     aggregate_field: ClassVar[str] = "batch_id"
+    records_field: ClassVar[str] = "cooperatives"
+    record_key: ClassVar[str] = "cooperative_id"
 
     batch_id: UUID
     import_id: UUID

@@ -62,6 +62,14 @@ class Settings(BaseSettings):
         description="Networks of proxies whose X-Forwarded-For is believed, separated by commas.",
     )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
+    http_connections: int = Field(
+        default=500, ge=1, description="Connections at once; whoever comes then is answered 503."
+    )
+    http_request_seconds: float = Field(
+        default=10,
+        gt=0,
+        description="The headers of a request take no longer; its body comes at 1 kB/s or faster.",
+    )
     database_statement_seconds: float = Field(
         default=300, gt=0, description="A statement without an answer for so long has failed."
     )

@@ -39,6 +39,10 @@ class Client:
         """The JSON of a successful POST; `headers` are sent besides."""
         return self.call("POST", service, path, json=body, headers=headers)
 
+    def move(self, service: str, path: str, body: Any = None, *, seen: dict[str, Any]) -> Any:
+        """The JSON of a successful step of what was `seen`, if it still has that version."""
+        return self.post(service, path, body, **{"If-Match": f'"{seen["version"]}"'})
+
     def call(
         self,
         method: str,

@@ -99,6 +99,10 @@ def test_settings(service: str, database_url: str, **overrides: Any) -> Settings
 test_settings.__test__ = False  # type: ignore[attr-defined]  # a builder, not a test
 
 
+ANY_VERSION = {"If-Match": "*"}
+"""The steps of a test fit whatever version there is, unless the test sends another."""
+
+
 @dataclass
 class Api:
     """The HTTP API of a service, in process, on a database that is rolled back."""
@@ -131,5 +135,7 @@ async def api(
         runtime.revocations = Revocations(sessions, fresh_seconds=0)
         app.state.runtime = runtime
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://test", headers=ANY_VERSION
+        ) as http:
             yield Api(http, sessions, app, runtime)

@@ -231,6 +231,20 @@ async def test_a_step_decided_on_an_older_version_is_a_conflict(api: Api, people
     assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
 
 
+async def test_a_step_that_says_no_version_changes_nothing(api: Api, people: People):
+    path = f"/calls/{(await opened(api, people))['call_id']}"
+    request = api.http.build_request("POST", f"{path}/close", headers=people.funder)
+    del request.headers["If-Match"]
+
+    answer = await api.http.send(request)
+    call = await api.http.get(path, headers=people.funder)
+
+    assert (answer.status_code, answer.json()["code"]) == (428, "version-required")
+    assert call.json()["state"] == "open"
+    closed = {**people.funder, "If-Match": call.headers.get("ETag", "")}
+    assert (await api.http.post(f"{path}/close", headers=closed)).status_code == 200
+
+
 async def test_an_audit_row_holds_what_differs_and_who_did_it(api: Api, people: People):
     call = await opened(api, people, reference_on="2027-01-01")
 

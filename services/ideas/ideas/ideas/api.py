@@ -128,7 +128,7 @@ async def revise_idea(
     response: Response,
     expected: Expected,
 ) -> IdeaOut:
-    """Rewrite a draft. With `If-Match`, only if nobody changed it since that version."""
+    """Rewrite a draft, if nobody changed it since the version in `If-Match`."""
     idea = await usecases.revise_idea(session, caller, idea_id, body.content(), expected=expected)
     return _with_etag(idea, caller, response)
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     Table,
     Text,
     func,
@@ -49,6 +50,7 @@ account = Table(
     Column("partner", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("disabled_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
 )
 
 
@@ -94,6 +96,6 @@ signing_key = Table(
 )
 
 mapper.map_imperatively(ApiClient, api_client)
-mapper.map_imperatively(Account, account)
+mapper.map_imperatively(Account, account, version_id_col=account.c.version)
 mapper.map_imperatively(LinkedIdentity, linked_identity)
 mapper.map_imperatively(SigningKey, signing_key)

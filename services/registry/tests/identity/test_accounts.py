@@ -107,6 +107,24 @@ async def test_rights_that_belong_to_a_role_are_dropped_with_it_and_changes_are_
     assert len(audit.json()["items"]) == 3
 
 
+async def test_rights_are_changed_only_as_they_were_read(api: Api, operator) -> None:
+    path = f"/accounts/{(await made(api, operator))['account_id']}"
+    read = (await api.http.get(path, headers=operator)).headers["ETag"]
+
+    as_read = {**operator, "If-Match": read}
+    first = await api.http.patch(path, json={"roles": ["reviewer"]}, headers=as_read)
+    late = [
+        await api.http.patch(path, json={"roles": ["holder"]}, headers=as_read),
+        await api.http.post(f"{path}/disable", headers=as_read),
+    ]
+    newest = {**operator, "If-Match": first.headers["ETag"]}
+    last = await api.http.post(f"{path}/disable", headers=newest)
+
+    assert (read, first.headers["ETag"], last.headers["ETag"]) == ('"1"', '"2"', '"3"')
+    assert [each.json()["code"] for each in late] == ["changed-meanwhile"] * 2
+    assert (last.json()["roles"], last.json()["state"]) == (["reviewer"], "disabled")
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

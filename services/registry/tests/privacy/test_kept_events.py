@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING, cast
 
 import orjson
 from sqlalchemy import func, insert, select
@@ -12,6 +13,9 @@ from shared.kernel.messaging import dead_letters, erasure
 
 from ..builders import a_row
 from .client import EMAIL, SEALER, Json, PrivacyClient, answered
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage
 
 
 async def test_kept_events_and_dead_letters_lose_the_contact_of_the_person_and_of_nobody_else(
@@ -53,7 +57,8 @@ async def test_a_dead_letter_that_is_collected_after_the_erasure_is_kept_without
     await answered(privacy, request["request_id"])
 
     async with privacy.api.sessions.begin() as session:
-        await dead_letters.keep(session, "registry.x", Collected(body or b""))  # type: ignore[arg-type]  # as much of one
+        letter = cast("AbstractIncomingMessage", Collected(body or b""))
+        await dead_letters.keep(session, "registry.x", letter, takes=[])
 
     async with privacy.api.sessions() as session:
         (kept,) = await session.scalars(select(DeadLetterRow.body))

@@ -19,6 +19,7 @@ from shared.kernel.sleep import rest
 
 from . import dead_letters, topology
 from .addresses import dead_queue
+from .consumers import Consumer
 from .publisher import CONNECTION_ERRORS
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ class DeadLetterCollector:
 
     sessions: Sessions
     amqp_url: str
-    queues: tuple[str, ...]
+    consumers: tuple[Consumer, ...]
     pause: float
 
     async def run(self) -> None:
@@ -53,17 +54,22 @@ class DeadLetterCollector:
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=20)
             async with asyncio.TaskGroup() as group:
-                for queue in self.queues:
-                    dead = await channel.get_queue(dead_queue(queue))
-                    group.create_task(self._collect(queue, dead))
+                for consumer in self.consumers:
+                    dead = await channel.get_queue(dead_queue(consumer.queue))
+                    group.create_task(self._collect(consumer, dead))
 
-    async def _collect(self, name: str, dead: AbstractQueue) -> None:
+    async def _collect(self, consumer: Consumer, dead: AbstractQueue) -> None:
         messages = dead.iterator()
         async with asyncio.timeout(topology.ANSWER_SECONDS):
             await messages.consume()
         async with messages:
             async for message in messages:
-                work = partial(dead_letters.keep, queue=name, message=message)
+                work = partial(
+                    dead_letters.keep,
+                    queue=consumer.queue,
+                    message=message,
+                    takes=consumer.events,
+                )
                 await outlasting(self.sessions, work, self.pause)
                 await message.ack()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.base import Event
 from shared.errors import Conflict, NotFound
 from shared.kernel.data import audit
 from shared.kernel.data.database import is_infrastructure
@@ -60,13 +62,20 @@ class Listed(NamedTuple):
     decision_reason: str | None
 
 
-async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessage) -> None:
+async def keep(
+    session: AsyncSession,
+    queue: str,
+    message: AbstractIncomingMessage,
+    *,
+    takes: Sequence[type[Event]],
+) -> None:
     """Write one row per queue and message; a redriven message that failed again updates its row.
 
+    `takes` are the events that the queue takes: of any other, only its own consumer sends a letter.
     Where the database refuses a dead letter as it is, its properties are left out: a letter that is
     returned to its queue for ever would block all others.
     """
-    row = await _row_of(session, queue, message)
+    row = await _row_of(session, queue, message, takes)
     try:
         async with session.begin_nested():
             await _write(session, row)
@@ -80,24 +89,26 @@ async def keep(session: AsyncSession, queue: str, message: AbstractIncomingMessa
 
 
 async def _row_of(
-    session: AsyncSession, queue: str, message: AbstractIncomingMessage
+    session: AsyncSession,
+    queue: str,
+    message: AbstractIncomingMessage,
+    takes: Sequence[type[Event]],
 ) -> dict[str, Any]:
     """The row of a dead letter.
 
-    Every service may write to the dead-letter exchange. So a letter whose sender had no right to
-    the event gets a key that no genuine letter has, and can't be redriven.
+    Every service may write to the dead-letter exchange. So a letter that its verified sender had no
+    right to gets a key that no genuine letter has, and can't be redriven.
     """
     headers = _storable(dict(message.headers))
-    message_id = _storable(message.message_id)
     last = _last_death(headers) or datetime.now(UTC)
     error = str(headers.get(failure.ERROR, LIMIT_REACHED))
-    genuine = is_from_owner(message.user_id, message.type, queue.partition(".")[0])
+    genuine = _is_genuine(queue, message, takes)
     forged = not genuine or failure.FORGED in error
-    digest = hashlib.sha256(message.body).hexdigest()
+    key = _digest(message) if forged else _key(queue, message, headers)
     return {
         "queue": queue,
-        "message_key": f"forged:{digest}" if forged else message_id or digest,
-        "message_id": message_id,
+        "message_key": f"forged:{key}" if forged else key,
+        "message_id": _storable(message.message_id),
         "topic": _storable(message.type),
         "body": await erasure.cleaned(session, message.body),
         "headers": headers,
@@ -106,6 +117,32 @@ async def _row_of(
         "first_failed_at": timestamps.moment(headers.get(failure.FIRST_FAILED)) or last,
         "last_failed_at": last,
     }
+
+
+def _is_genuine(queue: str, message: AbstractIncomingMessage, takes: Sequence[type[Event]]) -> bool:
+    """Whether the consumer of the queue sent it, or the broker what the owner of an event sent."""
+    service = queue.partition(".")[0]
+    if message.user_id == service:
+        return True
+    is_taken = any(event.is_type(message.type) for event in takes)
+    return is_taken and is_from_owner(message.user_id, message.type, service)
+
+
+def _key(queue: str, message: AbstractIncomingMessage, headers: dict[str, Any]) -> str:
+    """What tells genuine letters of one queue apart; ids alone do not, for anybody may repeat one.
+
+    A letter of another type, of another sender or of a replay is another one. What the consumer
+    sends and what the broker sends in the owner's name differ, so no owner writes to the row of a
+    message that our own consumer gave up on.
+    """
+    sender = "consumer" if message.user_id == queue.partition(".")[0] else "broker"
+    parts = [sender, message.type, message.message_id or _digest(message)]
+    run = headers.get(topology.RUN_HEADER)
+    return ":".join(map(str, [*parts, run] if run else parts)).replace("\0", "")[:500]
+
+
+def _digest(message: AbstractIncomingMessage) -> str:
+    return hashlib.sha256(message.body).hexdigest()
 
 
 def _last_death(headers: dict[str, Any]) -> datetime | None:
@@ -126,11 +163,13 @@ def _bare(row: dict[str, Any]) -> dict[str, Any]:
 async def _write(session: AsyncSession, row: dict[str, Any]) -> None:
     """A known failure changes nothing, whatever was decided; another one is to be decided anew.
 
-    Another is one at another time, not a later one: clocks of two replicas may differ.
+    Another is one at another time, not a later one: clocks of two replicas may differ. What is
+    redriven stays what came first.
     """
     given = insert(DeadLetterRow).values(row)
     key = ["queue", "message_key"]
-    changed: dict[str, Any] = {name: given.excluded[name] for name in row if name not in key}
+    failed = ("error", "attempts", "first_failed_at", "last_failed_at")
+    changed: dict[str, Any] = {name: given.excluded[name] for name in failed}
     undecided = {"state": "dead", "decided_at": None, "decided_by": None, "decision_reason": None}
     await session.execute(
         given.on_conflict_do_update(

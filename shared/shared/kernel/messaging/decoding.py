@@ -33,19 +33,28 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 
     Raises `WrongMessage`, or pydantic's ValidationError where the body is not that of the event.
     """
+    return parse(kind_of(events, message), message.raw_message.type, message.body)
+
+
+def kind_of(events: Iterable[type[Event]], message: RabbitMessage) -> type[Event]:
+    """The one of these classes that a message is of; raises `WrongMessage` where it is of none."""
     raw = message.raw_message
-    body = message.body
-    if len(body) > MAX_BODY_BYTES:
-        raise WrongMessage(f"body of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
+    if len(message.body) > MAX_BODY_BYTES:
+        raise WrongMessage(f"body of {len(message.body)} bytes; at most {MAX_BODY_BYTES} are taken")
     _refuse_foreign(raw.content_type, raw.content_encoding)
     kind = next((event for event in events if event.is_type(raw.type)), None)
     if kind is None:
         raise WrongMessage(f"this queue does not take type {raw.type!r}"[:200])
+    return kind
+
+
+def parse(kind: type[Event], topic: str | None, body: bytes) -> Event:
+    """The event of this class in a body that came under this topic; raises as `read` does."""
     if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
     event = kind.model_validate_json(body)
     _refuse_ambiguous(body)
-    if not event.is_from(raw.type):
+    if not event.is_from(topic):
         raise WrongMessage("it names another service than its type")
     _refuse_impossible_time(event.occurred_at)
     return event

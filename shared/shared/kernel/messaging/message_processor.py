@@ -9,6 +9,8 @@ One transaction: inbox row, handler, commit; then the acknowledgement. Three kin
 - this message is wrong (it does not validate, or the domain refuses it): dead at once;
 - anything else, `NotFound` included, for the event may only be early: tried again after growing
   pauses, a bounded number of times, then dead.
+
+Of a batch that is to be dead, only those records are that are refused alone too (`batches.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from shared.kernel.observability import tracing
 from shared.kernel.outage_causes import Cause
 
 from . import decoding, topology
+from .batches import Batch
 from .consumers import Consumer
 from .failure import FORGED, Failure, WrongMessage, failed_copy
 from .publisher import CONNECTION_ERRORS, Outgoing, Publisher, Unroutable
@@ -73,10 +76,12 @@ def begin_counting(queue: str) -> None:
 class _Tries:
     """The failures of one delivery so far: how often it could not be settled, and how often its
     work failed as if the database were away, which it was not. `suspect`: the last one may be such.
+    `divisions`: how often it was tried record by record.
     """
 
     unsettled: int = 0
     in_vain: int = 0
+    divisions: int = 0
     suspect: bool = False
 
 
@@ -147,7 +152,7 @@ class MessageProcessor:
             tries.suspect = away and not has_no_room(error)  # no message causes a want of room
             if away and tries.in_vain < PROBES_IN_VAIN:
                 raise
-            outcome = await self._give_up_or_retry(consumer, message, error)
+            outcome = await self._give_up_or_retry(consumer, message, error, tries)
         failpoints.reach(f"{consumer.queue}.between-commit-and-ack")
         await message.ack()
         HANDLED.labels(consumer.queue, outcome).inc()
@@ -176,10 +181,15 @@ class MessageProcessor:
             raise WrongMessage(FORGED)
 
     async def _give_up_or_retry(
-        self, consumer: Consumer, message: RabbitMessage, error: Exception
+        self, consumer: Consumer, message: RabbitMessage, error: Exception, tries: _Tries
     ) -> str:
         failure = Failure.of(message, error)
         again = not _is_final(error) and failure.attempts <= len(self.delays)
+        if not again and not _is_away(error) and tries.divisions < PROBES_IN_VAIN:
+            tries.divisions += 1
+            outcome = await self._divide(consumer, message, failure)
+            if outcome is not None:
+                return outcome
         exchange = topology.Tier(self.delays[failure.attempts - 1]).name if again else topology.DEAD
         copy = failed_copy(message, failure, user=topology.user_of(self.publisher.url))
         await self.publisher.publish_one(Outgoing(copy, exchange, consumer.queue))
@@ -187,6 +197,41 @@ class MessageProcessor:
             log.warning("message to be tried again", attempts=failure.attempts, error=failure.error)
             return "retried"
         log.error("message is dead", attempts=failure.attempts, error=failure.error)
+        return "dead"
+
+    async def _divide(
+        self, consumer: Consumer, message: RabbitMessage, failure: Failure
+    ) -> str | None:
+        """Store a batch record by record; None where it is none, or no record can be stored.
+
+        The letter of the refused ones is confirmed before the commit: after a crash in between it
+        is sent again under the same id.
+        """
+        try:
+            decoding.refuse_undecodable(message)
+            self._check_sender(message)
+            event_id = decoding.event_id(message)
+            run = decoding.run_of(message, replayed=consumer.rebuildable)
+        except WrongMessage:
+            return None
+        batch = Batch.of(consumer, message)
+        if batch is None:
+            return None
+        async with self.sessions.begin() as session:
+            if not await first_time(session, consumer.queue, event_id, run):
+                return "repeated"
+            refused = await batch.store(session)
+            if len(refused) == len(batch.records):
+                await session.rollback()
+                return None
+            if not refused:
+                return "done"
+            user = topology.user_of(self.publisher.url)
+            letter = batch.letter(message, refused, failure, user=user)
+            await self.publisher.publish_one(Outgoing(letter, topology.DEAD, consumer.queue))
+        log.error(
+            "records are dead", refused=len(refused), stored=len(batch.records) - len(refused)
+        )
         return "dead"
 
     async def _wait_out(self, error: Exception) -> int:

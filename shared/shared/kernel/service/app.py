@@ -13,6 +13,7 @@ from shared.kernel.observability import logs, tracing
 from shared.kernel.settings import Settings
 from shared.kernel.web import openapi, problems
 from shared.kernel.web.rate_limits import RateLimited, Rates
+from shared.kernel.web.request_bodies import CheckedBodies
 from shared.kernel.web.requests import RequestContext
 
 from .lifespan import running
@@ -63,11 +64,13 @@ def _lifespan_of(
 
 
 def _add_middleware(app: FastAPI, spec: ServiceSpec, settings: Settings) -> None:
+    """From the inside out: who sends too much is refused before anything of the body is read."""
     problems.install(app)
     app.state.rates = Rates(settings)
-    app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(
-        RequestContext,
+        CheckedBodies,
         max_body_bytes=settings.max_body_bytes,
         larger=dict(spec.larger_bodies(settings)),
     )
+    app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
+    app.add_middleware(RequestContext)

@@ -53,7 +53,7 @@ async def collect_dead_letters(runtime: Runtime, consumers: Consumers) -> None:
     await DeadLetterCollector(
         runtime.sessions,
         runtime.settings.amqp_url.get_secret_value(),
-        tuple(consumer.queue for consumer in consumers.consumers),
+        tuple(consumers.consumers),
         runtime.settings.probe_seconds,
     ).run()
 

@@ -9,11 +9,13 @@ from contextlib import suppress
 from . import imports_without_rich  # noqa: F401  # isort: skip  # before anything that imports structlog
 
 import uvicorn
+from fastapi import FastAPI
 
 from shared.kernel.observability import logs
 from shared.kernel.settings import Settings
 
 from .app import build
+from .slow_clients import timed_protocol
 from .spec import spec_of
 
 
@@ -29,19 +31,25 @@ def run(service: str) -> None:
     logs.configure(service, settings.log_level)
     app = build(spec, settings)
     api = _socket(settings)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
-        proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.graceful_seconds),
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config_of(app, settings))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
         server.run([api])
     if not server.started:
         raise SystemExit(f"{service} can't start: its log says why.")
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
+        app,
+        http=timed_protocol(settings.http_request_seconds),
+        log_config=None,
+        access_log=False,
+        # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
+        proxy_headers=False,
+        limit_concurrency=settings.http_connections,
+        timeout_graceful_shutdown=int(settings.graceful_seconds),
+    )
 
 
 def _socket(settings: Settings) -> socket.socket:

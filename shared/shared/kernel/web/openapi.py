@@ -20,9 +20,13 @@ MEANING = {
     Kind.FORBIDDEN: "The token does not allow this.",
     Kind.NOT_FOUND: "There is no such thing, or not for you.",
     Kind.CONFLICT: "The present state does not allow this.",
+    Kind.TOO_SLOW: "The request took too long to arrive; the connection is closed.",
     Kind.TOO_LARGE: "The body is too large.",
     Kind.FOREIGN_FORMAT: "The body is packed, or not of the content type that this route takes.",
     Kind.INVALID: "Fields are wrong: `errors` names each with its remedy.",
+    Kind.PRECONDITION_REQUIRED: (
+        "`If-Match` is missing: read the thing first, and send the ETag that came with it."
+    ),
     Kind.TOO_MANY_REQUESTS: "Too many requests: wait as long as `Retry-After` says.",
     Kind.AWAY: "The database can't be reached just now. Nothing was changed; try again.",
 }
@@ -98,10 +102,17 @@ def _refusals(path: str, method: str, operation: dict[str, Any]) -> list[Kind]:
         Kind.FORBIDDEN: operation.get("security"),
         Kind.NOT_FOUND: "{" in path or body,
         Kind.CONFLICT: method not in {"get", "head"},
+        Kind.TOO_SLOW: True,
         Kind.TOO_LARGE: True,  # any request may carry a body
         Kind.FOREIGN_FORMAT: True,
         Kind.INVALID: True,
+        Kind.PRECONDITION_REQUIRED: _takes_version(operation),
         Kind.TOO_MANY_REQUESTS: True,
         Kind.AWAY: True,
     }
     return [kind for kind, reason in reasons.items() if reason]
+
+
+def _takes_version(operation: dict[str, Any]) -> bool:
+    """Whether the route changes something that has a version, so that it asks which was read."""
+    return any(each["name"] == "if-match" for each in operation.get("parameters", []))

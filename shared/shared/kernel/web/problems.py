@@ -26,15 +26,23 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
+    Kind.TOO_SLOW: 408,
     Kind.TOO_LARGE: 413,
     Kind.FOREIGN_FORMAT: 415,
     Kind.INVALID: 422,
+    Kind.PRECONDITION_REQUIRED: 428,
     Kind.TOO_MANY_REQUESTS: 429,
     Kind.AWAY: 503,
 }
 """The status code of each kind of refusal, also for the OpenAPI documents."""
 RETRY_SECONDS: Final = 2
 """How long a caller is asked to wait while a dependency is away."""
+
+
+class SlowRequest(DomainError):
+    """The request took too long to arrive: send headers at once, and bodies without pauses."""
+
+    kind = Kind.TOO_SLOW
 
 
 def problem(
@@ -128,9 +136,12 @@ async def _stale(request: Request, _: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    # The framework wraps errors that occur while it reads a body.
-    if isinstance(error.__cause__, DomainError):
-        return await _domain(request, error.__cause__)
+    # The framework wraps errors that occur while it reads a body, and so looks at the caller.
+    cause = error.__cause__
+    if isinstance(cause, DomainError):
+        return await _domain(request, cause)
+    if isinstance(cause, Exception) and is_infrastructure(cause):
+        return unexpected(cause)
     headers = dict(error.headers) if error.headers else {}
     code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
     detail = detail.replace("{allowed}", headers.get("allow") or headers.get("Allow") or "others")

@@ -1,14 +1,28 @@
-"""Checks of request bodies: bounded, not compressed, UTF-8, and JSON without ambiguity."""
+"""Request bodies: read only for who may send one, bounded, UTF-8, and JSON without ambiguity."""
 
 from __future__ import annotations
 
 from email.message import Message as Header
+from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.types import Message, Receive
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
 from shared.errors import DomainError, ForeignFormat, Invalid, TooLarge
+
+from . import problems
+from .callers import authenticate, needs_token
+
+FORM: Final = "application/x-www-form-urlencoded"
+MOST_ELEMENTS: Final = 10_000
+"""Of one JSON body: a hundred times what the largest form has. Parsing them takes a few
+milliseconds, for which nothing else in the process goes on."""
+MOST_FORM_BYTES: Final = 16 * 1024
+"""Of a form: it may hold a field in two bytes, and the largest has two tokens of 8 kB at most."""
+DEEPEST: Final = 32
+"""Lists and objects within each other; forms have at most six."""
 
 
 class BodyTooLarge(TooLarge):
@@ -53,18 +67,70 @@ class BoundedBody:
         return message
 
 
-async def checked(headers: Headers, receive: Receive) -> Receive:
-    """The channel to read the body from; JSON is read whole and checked first.
+class CheckedBodies:
+    """Refuses what headers show to be no body of ours, and checks the rest when it is read.
 
-    Two readers of one body have to see the same data, so what JSON leaves open is refused: repeated
-    keys, NaN, half characters. Raises `PackedBody`, `ForeignCharset`, `SeveralContentTypes` or
-    `InvalidRequest`.
+    `max_body_bytes` limits all bodies; `larger` are the limits of single paths for bodies that are
+    not JSON, in bytes. A refused request has not been read, whatever its body is.
     """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, larger: dict[str, int]) -> None:
+        self._app = app
+        self._limit = max_body_bytes
+        self._larger = larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                receive = self._body(scope, receive)
+            except DomainError as error:
+                await problems.refusal(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _body(self, scope: Scope, receive: Receive) -> Receive:
+        """The channel to read the body from; one that is declared too large is refused unread."""
+        headers = Headers(scope=scope)
+        _refuse_foreign(headers)
+        json = is_json(headers)
+        limit = self._limit if json else self._larger.get(scope["path"], self._limit)
+        if _content(headers).get_content_type() == FORM:
+            limit = min(limit, MOST_FORM_BYTES)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+            raise BodyTooLarge(limit)
+        return EntitledBody(scope, BoundedBody(receive, limit), json=json)
+
+
+class EntitledBody:
+    """A receive channel that verifies and counts the caller before it reads for the first time.
+
+    The framework reads and parses bodies before it looks at dependencies, such as the caller.
+    JSON is read whole then, and checked.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, *, json: bool) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._json = json
+        self._begun = False
+
+    async def __call__(self) -> Message:
+        if not self._begun:
+            if needs_token(self._scope):
+                await authenticate(Request(self._scope))
+            self._begun = True
+            if self._json:
+                self._receive = await _read_and_checked(self._receive)
+        return await self._receive()
+
+
+def _refuse_foreign(headers: Headers) -> None:
+    """Raise `PackedBody`, `ForeignCharset` or `SeveralContentTypes`, as the headers say."""
     if ",".join(headers.getlist("content-encoding")).strip().lower() not in {"", "identity"}:
         raise PackedBody
     if _content(headers).get_content_charset("utf-8") not in {"utf-8", "utf8", "us-ascii"}:
         raise ForeignCharset
-    return await _read_and_checked(receive) if is_json(headers) else receive
 
 
 def is_json(headers: Headers) -> bool:
@@ -108,8 +174,13 @@ def _once(message: Message, receive: Receive) -> Receive:
 
 
 def refuse_ambiguous(body: bytes) -> None:
-    """Raise `InvalidRequest` for what is no JSON in UTF-8, or could be read in two ways."""
+    """Raise `InvalidRequest` for what is no JSON in UTF-8, or could be read in two ways.
+
+    Two readers of one body have to see the same data, so what JSON leaves open is refused: repeated
+    keys, NaN, half characters. So is, unparsed, what would take long to parse.
+    """
     try:
+        json_text.refuse_complex(body, elements=MOST_ELEMENTS, depth=DEEPEST)
         json_text.refuse_ambiguous(body)
     except json_text.NotJson as error:
         raise InvalidRequest(str(error)) from None

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
-from fastapi import Depends, Header, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Header, Request
 from opentelemetry.trace import Span
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,27 +20,19 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
-from shared.errors import Invalid, NotFound, Unauthenticated
+from shared.errors import Invalid, NotFound, PreconditionRequired
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.context import WorkContext, working
 from shared.kernel.data.database import Sessions as SessionFactory
 from shared.kernel.observability import metrics, tracing
 from shared.kernel.runtime import Runtime
 
-from . import parameters, problems, request_bodies
-from .rate_limits import MONITORING, Rates, TooOften, client_address
+from . import problems
+from .callers import principal, runtime
+from .rate_limits import MONITORING, client_address
 
 log = structlog.get_logger()
 T = TypeVar("T")
-
-_bearer = HTTPBearer(auto_error=False, description="A token from POST /token of the registry.")
-
-
-def runtime(request: Request) -> Runtime:
-    """The parts of this process."""
-    found = request.app.state.runtime
-    assert isinstance(found, Runtime)
-    return found
 
 
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
@@ -53,41 +44,6 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
 def session_factory(request: Request) -> SessionFactory:
     """The sessions of the process, for a route with several transactions, such as an import."""
     return runtime(request).sessions
-
-
-class SeveralTokens(Unauthenticated):
-    """More than one Authorization header came: send exactly one, with a token of POST /token."""
-
-
-async def principal(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Principal:
-    """The verified caller; then unknown query parameters are refused.
-
-    Raises `Unauthenticated` without a valid token, `TokenRevoked` for one that was revoked,
-    `TooOften` above the caller's limit.
-    """
-    if len(request.headers.getlist("authorization")) > 1:
-        raise SeveralTokens
-    if credentials is None:
-        raise Unauthenticated
-    caller = await runtime(request).verifier.verify(credentials.credentials)
-    structlog.contextvars.bind_contextvars(actor_id=str(caller.subject))
-    _count(request, caller)
-    await runtime(request).revocations.refuse(caller)
-    parameters.refuse_unknown(request)
-    return caller
-
-
-def _count(request: Request, caller: Principal) -> None:
-    """Count a request of this caller; `RateLimited` reports what is left."""
-    rates: Rates = request.app.state.rates
-    window = rates.count_caller(caller.subject)
-    if window is not None:
-        request.state.rate = window
-        if window.is_over:
-            raise TooOften(window)
 
 
 async def address(request: Request) -> str:
@@ -147,9 +103,28 @@ class MalformedVersion(Invalid):
     """If-Match carries the version that you read, in quotes: `If-Match: "3"`."""
 
 
-def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version that the caller read, from `If-Match`; None: any version will do."""
-    if if_match is None or if_match.strip() == "*":
+class VersionRequired(PreconditionRequired):
+    """Say which version you decided on, or you could undo what somebody else did meanwhile: read
+    it, and send the ETag of that answer as `If-Match: "3"`; `If-Match: *` is any version.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(field="If-Match")
+
+
+def expected_version(
+    if_match: Annotated[
+        str | None,
+        Header(description="The version that you read, as in its ETag; `*`: any. 428 without."),
+    ] = None,
+) -> int | None:
+    """The version that the caller read, from `If-Match`; None: any version will do.
+
+    Raises `VersionRequired` without one: nobody changes what they have not read by accident.
+    """
+    if if_match is None:
+        raise VersionRequired
+    if if_match.strip() == "*":
         return None
     digits = if_match.strip().removeprefix("W/").strip('"')
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
@@ -169,18 +144,10 @@ def _request_span(scope: Scope) -> AbstractContextManager[Span]:
 
 
 class RequestContext:
-    """Gives each request its correlation id, limits its body, and logs one line about it.
+    """Gives each request its correlation id, and logs one line about it."""
 
-    `max_body_bytes` limits all bodies; `larger` are the limits of single paths for bodies that are
-    not JSON, in bytes.
-    """
-
-    def __init__(
-        self, app: ASGIApp, max_body_bytes: int, larger: dict[str, int] | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit = max_body_bytes
-        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -192,14 +159,13 @@ class RequestContext:
         )
         with working(context), _request_span(scope) as span:
             structlog.contextvars.unbind_contextvars("actor_id")
-            await self._serve(scope, receive, send, headers, context.correlation_id, span)
+            await self._serve(scope, receive, send, context.correlation_id, span)
 
     async def _serve(
         self,
         scope: Scope,
         receive: Receive,
         send: Send,
-        headers: Headers,
         correlation: str,
         span: Span,
     ) -> None:
@@ -220,8 +186,7 @@ class RequestContext:
 
         try:
             refuse_control_characters(scope["path"])
-            body = await self._body(scope["path"], headers, receive)
-            await self._app(scope, body, send_with_id)
+            await self._app(scope, receive, send_with_id)
         except Exception as error:
             # Handled here, where the correlation id is known; too late once the response has begun.
             if has_begun:
@@ -230,19 +195,6 @@ class RequestContext:
         finally:
             if scope["path"] not in MONITORING:
                 _report(scope, span, status, time.perf_counter() - started)
-
-    async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
-        """The channel to read the body from; a body declared too large is refused unread.
-
-        JSON is read whole before the token is verified, so no path has a larger limit for it.
-        """
-        limit = self._limit
-        if path in self._larger and not request_bodies.is_json(headers):
-            limit = self._larger[path]
-        declared = headers.get("content-length", "")
-        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-            raise request_bodies.BodyTooLarge(limit)
-        return await request_bodies.checked(headers, request_bodies.BoundedBody(receive, limit))
 
 
 def _report(scope: Scope, span: Span, status: int, seconds: float) -> None:

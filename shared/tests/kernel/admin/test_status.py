@@ -127,10 +127,10 @@ async def test_a_relay_that_holds_its_lock_is_reported(client: Api, database_url
 
 
 async def test_a_statement_that_runs_for_long_is_named_without_its_values(
-    client: Api, yard: str, monkeypatch: pytest.MonkeyPatch
+    client: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(admin_status, "LONG_STATEMENT_SECONDS", 0.0)
-    engine = create_async_engine(yard)
+    engine = create_async_engine(database_url)
 
     async def long_statements() -> list[dict[str, Any]]:
         found = (await status(client))["long_statements"]

@@ -42,7 +42,7 @@ async def sessions(databases: TestDatabases) -> AsyncIterator[Sessions]:
 
 async def keep(session: AsyncSession) -> None:
     dead_letter = cast("AbstractIncomingMessage", DeadLetter())
-    await dead_letters.keep(session, "registry.x", dead_letter)
+    await dead_letters.keep(session, "registry.x", dead_letter, takes=[])
 
 
 async def erase(session: AsyncSession) -> None:

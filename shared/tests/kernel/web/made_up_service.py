@@ -56,6 +56,11 @@ async def take_budget(budget: Budget) -> str:
     return budget.title
 
 
+@router.post("/my-budgets")
+async def take_my_budget(budget: Budget, caller: Caller) -> str:
+    return budget.title
+
+
 @router.post("/files")
 async def take_file(request: Request) -> int:
     return sum([len(chunk) async for chunk in request.stream()])

@@ -67,7 +67,7 @@ def extend(operator: Client, partner: Client, event: EventFanout) -> Moved:
     if datetime.fromisoformat(call["deadline"]["at"]) < wanted.replace(tzinfo=ZoneInfo(zone)):
         deadline = {"local": wanted.isoformat(timespec="minutes"), "zone": zone}
         body = {"deadline": deadline, "reason": REASON}
-        call = operator.post("funding", f"/calls/{event.subject_id}/extend", body)
+        call = operator.move("funding", f"/calls/{event.subject_id}/extend", body, seen=call)
     totals = totals_once_notified(operator, event.subject_id, version=call["version"])
     change = _event_of(partner, event.subject_id)
     corrected = sum(c["alerts"] for c in totals["corrections"] if c["kind"] == EXTENDED)

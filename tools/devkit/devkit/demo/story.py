@@ -155,10 +155,10 @@ def _publish(operator: Client, moderator: Client, seed: Any) -> tuple[str, str, 
     )
     idea_id, title = idea["idea_id"], idea["title"]["fr"]
     if idea["state"] == "draft":
-        idea = operator.post("ideas", f"/ideas/{idea_id}/submit")
+        idea = operator.move("ideas", f"/ideas/{idea_id}/submit", seen=idea)
     is_new = idea["state"] == "submitted"
     if is_new:
-        moderator.post("ideas", f"/ideas/{idea_id}/publish")
+        moderator.move("ideas", f"/ideas/{idea_id}/publish", seen=idea)
     return idea_id, title, is_new
 
 
@@ -169,7 +169,7 @@ def _open(operator: Client, seed: Any) -> tuple[str, str, bool]:
     call_id, title = call["call_id"], call["title"]["fr"]
     is_new = call["state"] == "draft"
     if is_new:
-        operator.post("funding", f"/calls/{call_id}/open")
+        operator.move("funding", f"/calls/{call_id}/open", seen=call)
     return call_id, title, is_new
 
 

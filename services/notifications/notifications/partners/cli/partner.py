@@ -64,7 +64,7 @@ def close(
             await close_partner_queue(session, LOCAL_OPERATOR, slug)
 
     run_with_sessions(settings_of("notifications"), work)
-    typer.echo(f"the partner queue of {slug} is closing")
+    say(f"the partner queue of {slug} is closing")
 
 
 @partner.command()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from registry.dependencies import Foreign, Seal
@@ -19,6 +19,7 @@ from shared.kernel.auth.tokens import Role
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.web.requests import (
     Caller,
+    Expected,
     Page,
     Process,
     Session,
@@ -166,16 +167,22 @@ async def list_accounts(
 
 @router.get("/{account_id}")
 async def read_account(
-    account_id: UUID, session: Session, caller: Caller, sealer: Seal
+    account_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> AccountOut:
-    """Read an account. Operators, and the account itself."""
+    """Read an account; the ETag is its version. Operators, and the account itself."""
     account_management.require_account(caller, account_id)
-    return AccountOut.of(await queries.find_account(session, account_id), sealer)
+    return _with_etag(await queries.find_account(session, account_id), sealer, response)
 
 
 @router.patch("/{account_id}")
 async def change_account(
-    account_id: UUID, body: AccountChangesIn, session: Session, caller: Caller, sealer: Seal
+    account_id: UUID,
+    body: AccountChangesIn,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    expected: Expected,
 ) -> AccountOut:
     """Change roles, provinces, cooperatives or partner. Operators only.
 
@@ -189,28 +196,46 @@ async def change_account(
         provinces=body.provinces,
         cooperatives=body.cooperatives,
         partner=body.partner,
+        expected=expected,
     )
-    return AccountOut.of(account, sealer)
+    return _with_etag(account, sealer, response)
 
 
 @router.post("/{account_id}/disable")
 async def disable_account(
-    account_id: UUID, session: Session, caller: Caller, sealer: Seal
+    account_id: UUID,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    expected: Expected,
 ) -> AccountOut:
     """Issue no more tokens to the account, whatever it signs in with. Operators only."""
-    return AccountOut.of(
-        await account_management.disable_account(session, caller, account_id), sealer
+    account = await account_management.disable_account(
+        session, caller, account_id, expected=expected
     )
+    return _with_etag(account, sealer, response)
 
 
 @router.post("/{account_id}/enable")
 async def enable_account(
-    account_id: UUID, session: Session, caller: Caller, sealer: Seal
+    account_id: UUID,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    expected: Expected,
 ) -> AccountOut:
     """Let the account sign in again. Operators only."""
-    return AccountOut.of(
-        await account_management.enable_account(session, caller, account_id), sealer
+    account = await account_management.enable_account(
+        session, caller, account_id, expected=expected
     )
+    return _with_etag(account, sealer, response)
+
+
+def _with_etag(account: Account, sealer: Sealer, response: Response) -> AccountOut:
+    response.headers["ETag"] = f'"{account.version}"'
+    return AccountOut.of(account, sealer)
 
 
 @router.put("/{account_id}/password", status_code=status.HTTP_204_NO_CONTENT)

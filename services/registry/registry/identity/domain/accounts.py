@@ -87,6 +87,7 @@ class Account:
     partner: str | None = None
     created_at: datetime
     disabled_at: datetime | None = None
+    version: int = 1
 
     @property
     def is_erased(self) -> bool:

@@ -15,6 +15,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
+from shared.lifecycle import refuse_unless_expected
 
 from ..domain.accounts import Account, check_claims
 from .accounts import (
@@ -53,6 +54,7 @@ async def change_account(
     provinces: Iterable[str] | None = None,
     cooperatives: Iterable[UUID] | None = None,
     partner: str | None = None,
+    expected: int | None = None,
 ) -> Account:
     """Give an account other rights; what is left out stays. Operators only.
 
@@ -60,7 +62,7 @@ async def change_account(
     partner. Where it may do less than before, tokens that were issued before are refused. Raises
     ClaimsDoNotFit, NoSuchPartner, NotInTheRegister or LastOperator.
     """
-    account = await _locked(session, caller, account_id)
+    account = await _locked(session, caller, account_id, expected)
     before, rights = rights_for_audit(account), account.rights
     wanted = frozenset(map(Role, account.roles) if roles is None else roles)
     given = {
@@ -90,27 +92,34 @@ async def change_account(
             before=before,
             after=after,
         )
+    await session.flush()  # the mapper counts versions
     return account
 
 
-async def disable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
+async def disable_account(
+    session: AsyncSession, caller: Principal, account_id: UUID, *, expected: int | None = None
+) -> Account:
     """End an account: no new token, and those it has are refused.
 
     Operators only; the last one can't be disabled.
     """
-    account = await _locked(session, caller, account_id)
+    account = await _locked(session, caller, account_id, expected)
     await refuse_last_operators(session, [account])
     account.disable(at=now())
     await revoke_tokens(session, account_id, partner=account.partner)
     _record_state(session, caller, account)
+    await session.flush()
     return account
 
 
-async def enable_account(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
+async def enable_account(
+    session: AsyncSession, caller: Principal, account_id: UUID, *, expected: int | None = None
+) -> Account:
     """Let an account sign in again. Operators only."""
-    account = await _locked(session, caller, account_id)
+    account = await _locked(session, caller, account_id, expected)
     account.enable()
     _record_state(session, caller, account)
+    await session.flush()
     return account
 
 
@@ -190,10 +199,14 @@ def _of_roles(roles: frozenset[Role], given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _locked(session: AsyncSession, caller: Principal, account_id: UUID) -> Account:
-    """The account, for an operator who still is one."""
+async def _locked(
+    session: AsyncSession, caller: Principal, account_id: UUID, expected: int | None = None
+) -> Account:
+    """The account, for an operator who still is one and has read it at the `expected` version."""
     await require_current_rights(session, caller, Role.OPERATOR, changing=account_id)
-    return await find_locked(session, account_id)
+    account = await find_locked(session, account_id)
+    refuse_unless_expected("account", account.version, expected)
+    return account
 
 
 async def _locked_own(session: AsyncSession, caller: Principal) -> Account:

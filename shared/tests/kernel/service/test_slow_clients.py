@@ -1,0 +1,202 @@
+"""A real server and clients that stop in the middle of a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import APIRouter, Request
+
+from devkit.pytest_plugin import eventually, test_settings
+from shared.kernel.service.app import build
+from shared.kernel.service.server import config_of
+from shared.kernel.service.slow_clients import LEAST_BYTES_A_SECOND
+from shared.kernel.service.spec import ServiceSpec
+
+SECONDS = 0.5
+PLENTY = b"x" * int(SECONDS * LEAST_BYTES_A_SECOND)
+
+
+@dataclass
+class Running:
+    """The server, and an event that lets a route go on that has begun to read a body."""
+
+    server: uvicorn.Server
+    port: int
+    begun: asyncio.Event
+    go_on: asyncio.Event
+    clients: list[Client] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.server_state.connections)
+
+    async def connected(self, *first: bytes) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        client.send(*first)
+        self.clients.append(client)
+        return client
+
+
+@dataclass
+class Client:
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, *parts: bytes) -> None:
+        self.writer.writelines(parts)
+
+    async def end(self) -> bytes:
+        """All that was answered, once the server has closed the connection."""
+        async with asyncio.timeout(20):
+            return await self.reader.read()
+
+    async def status(self) -> bytes:
+        async with asyncio.timeout(20):
+            return (await self.reader.readline()).split()[1]
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Running]:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    router = APIRouter()
+
+    @router.post("/length")
+    async def length(request: Request) -> int:
+        return len(await request.body())
+
+    @router.post("/slow-work")
+    async def slow_work(request: Request) -> int:
+        read = 0
+        async for part in request.stream():
+            read += len(part)
+            begun.set()
+            await go_on.wait()
+        return read
+
+    @router.post("/wait-then-read")
+    async def wait_then_read(request: Request) -> int:
+        begun.set()
+        await go_on.wait()
+        return len(await request.body())
+
+    known = test_settings("wall", "postgresql+asyncpg://x@127.0.0.1:1/x", **settings)
+    config = config_of(build(ServiceSpec(name="wall", routers=(router,)), known), known)
+    config.lifespan, config.port = "off", 0
+    server = uvicorn.Server(config)
+    # Not `serve`: it takes over the signals, which belong to the test run.
+    task = asyncio.create_task(server._serve())
+    await eventually(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    service = Running(server, port, begun, go_on)
+    try:
+        yield service
+    finally:
+        for client in service.clients:
+            client.writer.close()
+        go_on.set()
+        server.should_exit = True
+        await task
+
+
+POST = b"POST %s HTTP/1.1\r\nHost: wall\r\nContent-Length: %d\r\n\r\n"
+
+
+async def test_a_connection_that_sends_nothing_is_closed_without_a_word():
+    async with running(http_request_seconds=SECONDS) as service:
+        silent = await service.connected()
+
+        assert await silent.end() == b""
+        await eventually(lambda: service.connections == 0)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"G", b"GET /healthz HTTP/1.1\r\nHost: wall\r\nX-Slow: ", POST % (b"/length", 50) + b"{"],
+    ids=["a byte", "headers", "a body"],
+)
+async def test_a_request_that_does_not_go_on_is_answered_408_and_closed(begun: bytes):
+    async with running(http_request_seconds=SECONDS) as service:
+        slow = await service.connected(begun)
+
+        answer = await slow.end()
+
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"slow-request" in answer
+        await eventually(lambda: service.connections == 0)
+
+
+async def test_a_body_that_trickles_is_refused_and_one_that_flows_is_not():
+    async with running(http_request_seconds=SECONDS) as service:
+        slow = await service.connected(POST % (b"/length", 100_000))
+        trickle = asyncio.create_task(_send_again(slow, b"x"))
+        assert (await slow.end()).startswith(b"HTTP/1.1 408 ")
+        trickle.cancel()
+
+        steady = await service.connected(POST % (b"/length", 8 * len(PLENTY)))
+        for _ in range(8):
+            await asyncio.wait_for(_after(SECONDS / 2), 20)
+            steady.send(PLENTY)
+        assert await steady.status() == b"200"
+
+
+async def test_what_follows_an_answer_that_came_before_its_body_has_to_come_too():
+    async with running(http_request_seconds=SECONDS) as service:
+        refused = await service.connected(POST % (b"/nowhere", 50))
+
+        answer = await refused.end()
+
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        assert b"408" not in answer
+
+
+async def test_a_client_is_not_refused_for_what_the_service_does_not_read():
+    size = 200_000  # more than the server takes ahead
+    async with running(http_request_seconds=SECONDS) as service:
+        client = await service.connected(POST % (b"/slow-work", size), b"x" * size)
+        await service.begun.wait()
+        await _after(3 * SECONDS)
+        service.go_on.set()
+
+        assert await client.status() == b"200"
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_refused():
+    async with running(http_request_seconds=SECONDS) as service:
+        head = (POST % (b"/wait-then-read", 4)).removesuffix(b"\r\n")
+        client = await service.connected(head, b"Expect: 100-continue\r\n\r\n")
+        await service.begun.wait()
+        await _after(3 * SECONDS)
+        service.go_on.set()
+
+        assert await client.status() == b"100"
+        client.send(b"body")
+        assert b"HTTP/1.1 200 " in await client.reader.readuntil(b"200 OK")
+
+
+async def test_above_so_many_connections_requests_are_refused_at_once():
+    async with running(http_connections=2) as service:
+        await service.connected()
+        await eventually(lambda: service.connections == 1)
+        second = await service.connected(b"GET /healthz HTTP/1.1\r\nHost: wall\r\n\r\n")
+
+        assert await second.status() == b"503"
+
+
+async def _send_again(client: Client, part: bytes) -> None:
+    while True:
+        client.send(part)
+        await _after(SECONDS / 5)
+
+
+async def _after(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    await eventually(lambda: loop.time() > end)
