@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-SECOND_HALF = ("tests/journeys", "tools/devkit/tests")
+SECOND_HALF = ("tests/journeys", "tools/devkit/tests", "tests/permissions", "tests/security")
 """The journeys, and tests that start servers of their own: both halves take about as long."""
 
 
