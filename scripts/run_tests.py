@@ -1,4 +1,4 @@
-"""Runs all tests in two halves at the same time, each on servers of its own."""
+"""Runs all tests in three parts at the same time, each on servers of its own."""
 
 from __future__ import annotations
 
@@ -7,32 +7,50 @@ import sys
 import time
 from pathlib import Path
 
-SECOND_HALF = ("tests/journeys", "tools/devkit/tests", "tests/permissions", "tests/security")
-"""The journeys, and tests that start servers of their own: both halves take about as long."""
+JOURNEYS = ("tests/journeys", "tools/devkit/tests")
+SERVICES = ("services",)
+"""Each part takes about as long as what remains: shared code, tools and the other tests."""
 
 
 def main() -> int:
-    """Run plain pytest if there are arguments, else both halves; returns pytest's exit code."""
+    """Run plain pytest if there are arguments, else all parts; returns pytest's exit code."""
     if sys.argv[1:]:
         return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]])
+    Path(".run").mkdir(exist_ok=True)
     started = time.monotonic()
-    log = Path(".run/second-half.log")
-    log.parent.mkdir(exist_ok=True)
-    sys.stdout.write(f"{' and '.join(SECOND_HALF)} run at the same time; see {log}\n")
-    sys.stdout.flush()
-    with log.open("w") as output:
-        second = subprocess.Popen(_pytest(*SECOND_HALF), stdout=output, stderr=subprocess.STDOUT)
-        try:
-            first_code = subprocess.call(_pytest(*(f"--ignore={path}" for path in SECOND_HALF)))
-            first_seconds = time.monotonic() - started
-            second_code = second.wait()
-        finally:
-            second.terminate()
-            second.wait()
-    sys.stdout.write(f"\n{log.read_text()}")
-    sys.stdout.write(f"both halves took {time.monotonic() - started:.0f} s")
-    sys.stdout.write(f", the first of them {first_seconds:.0f} s\n")
-    return first_code or second_code
+    parts = [Part("journeys", JOURNEYS), Part("services", SERVICES)]
+    try:
+        code = subprocess.call(_pytest(*(f"--ignore={path}" for path in JOURNEYS + SERVICES)))
+        sys.stdout.write(f"the rest took {time.monotonic() - started:.0f} s\n")
+        return max([code, *(part.shown() for part in parts)])
+    finally:
+        for part in parts:
+            part.end()
+
+
+class Part:
+    """Tests that run in the background; their output is kept in a file until they have ended."""
+
+    def __init__(self, name: str, paths: tuple[str, ...]) -> None:
+        self.name = name
+        self.started = time.monotonic()
+        self.log = Path(f".run/tests-{name}.log")
+        with self.log.open("w") as output:
+            self.run = subprocess.Popen(_pytest(*paths), stdout=output, stderr=subprocess.STDOUT)
+        sys.stdout.write(f"{' and '.join(paths)} run at the same time; see {self.log}\n")
+        sys.stdout.flush()
+
+    def shown(self) -> int:
+        """Wait for the end, print the output and return pytest's exit code."""
+        code = self.run.wait()
+        sys.stdout.write(f"\n{self.log.read_text()}")
+        sys.stdout.write(f"{self.name} ended after {time.monotonic() - self.started:.0f} s\n")
+        return code
+
+    def end(self) -> None:
+        """End what still runs, as after an interrupt."""
+        self.run.terminate()
+        self.run.wait()
 
 
 def _pytest(*arguments: str) -> list[str]:
