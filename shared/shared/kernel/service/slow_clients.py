@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 import h11
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shared.kernel.context import WorkContext, working
 from shared.kernel.web import problems
 
-LEAST_BYTES_A_SECOND: Final = 1000
-"""The slowest body that is waited for; a register of 10 MB may come by a line of 8 kbit/s."""
+from .slow_readers import LEAST_BYTES_A_SECOND, DrainedProtocol
 
 log = structlog.get_logger()
 
 
-class TimedProtocol(H11Protocol):
+class TimedProtocol(DrainedProtocol):
     """HTTP/1.1 whose requests have to arrive: headers in `seconds`, bodies at a least rate.
 
     uvicorn limits only how long a connection waits between two requests. What the service does not
     read, because it is still working on what came before, counts against nobody.
     """
-
-    seconds: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,16 +11,21 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from devkit.pytest_plugin import eventually, test_settings
+from shared.kernel.service import slow_readers
 from shared.kernel.service.app import build
 from shared.kernel.service.server import config_of
-from shared.kernel.service.slow_clients import LEAST_BYTES_A_SECOND
+from shared.kernel.service.slow_readers import LEAST_BYTES_A_SECOND
 from shared.kernel.service.spec import ServiceSpec
 
 SECONDS = 0.5
 PLENTY = b"x" * int(SECONDS * LEAST_BYTES_A_SECOND)
+PART = 1000
+SMALL = 2048
+"""A client's buffer of so many bytes makes the server keep the rest."""
 
 
 @dataclass
@@ -36,8 +42,13 @@ class Running:
     def connections(self) -> int:
         return len(self.server.server_state.connections)
 
-    async def connected(self, *first: bytes) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def connected(self, *first: bytes, buffer: int | None = None) -> Client:
+        connection = socket.socket()
+        if buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        await asyncio.to_thread(connection.connect, ("127.0.0.1", self.port))
+        limit = {} if buffer is None else {"limit": buffer}
+        client = Client(*await asyncio.open_connection(sock=connection, **limit))
         client.send(*first)
         self.clients.append(client)
         return client
@@ -64,7 +75,7 @@ class Client:
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Running]:
+async def running(*, kept: int | None = None, **settings: Any) -> AsyncIterator[Running]:
     begun, go_on = asyncio.Event(), asyncio.Event()
     router = APIRouter()
 
@@ -87,14 +98,21 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
         await go_on.wait()
         return len(await request.body())
 
+    @router.get("/long")
+    async def long(size: int) -> Response:
+        return StreamingResponse(b"x" * PART for _ in range(size // PART))
+
     known = test_settings("wall", "postgresql+asyncpg://x@127.0.0.1:1/x", **settings)
     config = config_of(build(ServiceSpec(name="wall", routers=(router,)), known), known)
-    config.lifespan, config.port = "off", 0
+    config.lifespan = "off"
     server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    if kept is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kept)
     # Not `serve`: it takes over the signals, which belong to the test run.
-    task = asyncio.create_task(server._serve())
+    task = asyncio.create_task(server._serve(sockets=[listening]))
     await eventually(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    port = listening.getsockname()[1]
     service = Running(server, port, begun, go_on)
     try:
         yield service
@@ -179,6 +197,42 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_refused():
         assert await client.status() == b"100"
         client.send(b"body")
         assert b"HTTP/1.1 200 " in await client.reader.readuntil(b"200 OK")
+
+
+LONG = b"GET /long?size=%d HTTP/1.1\r\nHost: wall\r\n\r\n"
+
+
+@pytest.fixture
+def fast_least(monkeypatch):
+    """The transport's limit of 64 KB has to be taken in a fraction of a second."""
+    monkeypatch.setattr(slow_readers, "LEAST_BYTES_A_SECOND", 400_000)
+
+
+async def test_a_client_that_does_not_read_its_answer_is_cut_off(fast_least):
+    async with running(http_request_seconds=SECONDS) as service:
+        await service.connected(LONG % 40_000_000, buffer=SMALL)
+        await eventually(lambda: service.connections == 1)
+
+        await eventually(lambda: service.connections == 0)
+
+
+async def test_the_rest_of_an_answer_is_waited_for_no_longer_than_its_middle(fast_least):
+    async with running(http_request_seconds=SECONDS, kept=SMALL) as service:
+        await service.connected(LONG % 60_000, buffer=SMALL)
+        await eventually(lambda: service.server.server_state.total_requests == 1)
+
+        await eventually(lambda: service.connections == 0)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer(fast_least):
+    size = 3_000_000
+    async with running(http_request_seconds=SECONDS) as service:
+        client = await service.connected(LONG % size, buffer=SMALL)
+        read = 0
+        while read < size:
+            part = await client.reader.read(SMALL)
+            assert part, f"cut off after {read} bytes"
+            read += len(part)
 
 
 async def test_above_so_many_connections_requests_are_refused_at_once():
