@@ -42,7 +42,7 @@ console = Console(width=max(Console().width, 160))
 def chaos(
     seed: Annotated[int, typer.Option(help="Draws moments, targets and all work.")] = 7,
     kills: Annotated[int, typer.Option(min=1, help="Kills of each service.")] = 20,
-    outages: Annotated[int, typer.Option(min=1, help="Stops and kills of each server.")] = 2,
+    outages: Annotated[int, typer.Option(min=1, help="Outages of servers; faults of peers.")] = 2,
     freezes: Annotated[int, typer.Option(min=1, help="Freezes, and half-open lines.")] = 2,
     cuts: Annotated[int, typer.Option(min=1, help="Cuts of each line.")] = 3,
     cooperatives: Annotated[int, typer.Option(min=100, help="Size of the register.")] = 3000,

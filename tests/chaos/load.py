@@ -281,7 +281,7 @@ class Load:
         self.subjects.append(subject)
         version = 2
         if random.random() < 0.4:
-            await self._extend(call_id)
+            await self.extend(call_id)
             version = 3
         standing = [s for s in self.subjects if s.is_call and s.is_open and s.is_still]
         if len(standing) > STANDING_CALLS:
@@ -291,7 +291,7 @@ class Load:
     def _moving_calls(self) -> int:
         return sum(s.is_call and s.is_open and not s.is_still for s in self.subjects)
 
-    async def _extend(self, call_id: UUID) -> None:
+    async def extend(self, call_id: UUID) -> None:
         body = {"deadline": {"local": "2091-10-01T16:00"}, "reason": "à la demande"}
         answer = await self.ask("funding", "POST", f"/calls/{call_id}/extend", json=body)
         if answer.status_code != 200:

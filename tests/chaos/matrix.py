@@ -19,6 +19,7 @@ from . import faults
 from .faults import FaultContext, Injection, Lines
 from .load import Load, RandomSource
 from .partner_reader import StreamReader
+from .peers import PEER_FAULTS, PeerFault
 from .processes import TARGETS, Processes
 from .verdict import Inspector
 from .verification import Verdict
@@ -77,6 +78,10 @@ def _line(target: str, where: str, how: str) -> Fault:
     )
 
 
+def _peer(name: str, target: str, strike: PeerFault) -> Fault:
+    return Fault(name, target, lambda c: strike(c.context), "outages")
+
+
 MATRIX = (
     *map(_kill, TARGETS),
     *map(_freeze, TARGETS),
@@ -84,6 +89,7 @@ MATRIX = (
     _outage("RabbitMQ", "kill"),
     _outage("PostgreSQL", "stop"),
     _outage("PostgreSQL", "kill"),
+    *(_peer(*fault) for fault in PEER_FAULTS),
     *(_line(t, w, h) for h in ("cut", "dead") for t in OVER_LINES for w in ("broker", "database")),
 )
 """All rows; those over lines come last, for their processes then stay on lines."""
