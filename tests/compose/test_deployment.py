@@ -17,7 +17,7 @@ from shared.kernel.waiting import wait_until
 
 from ..journeys.demo_queries import audiences_of, identities, recipients
 from ..journeys.register_files import matching, read_profiles
-from .deployment import LASTING
+from .deployment import LASTING, ROOT
 from .story import COUNT, DemoRun
 
 
@@ -90,6 +90,22 @@ def test_every_container_runs_as_promised(demo_run: DemoRun) -> None:
         else:
             assert container["State"]["ExitCode"] == 0, name
     assert set(LASTING) < containers.keys()
+
+
+READ_METRICS = """
+import urllib.request
+print(urllib.request.urlopen("http://rabbitmq:15692/metrics").read().decode())
+"""
+
+
+def test_the_broker_measures_what_the_alerts_ask_for(demo_run: DemoRun) -> None:
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"rabbitmq_\w+", alerts))
+
+    metrics = demo_run.deployment.compose("exec", "-T", "registry", "python", "-c", READ_METRICS)
+
+    assert asked
+    assert asked - set(re.findall(r"^(rabbitmq_\w+)[ {]", metrics, re.MULTILINE)) == set()
 
 
 def test_only_these_ports_are_published_and_on_loopback(demo_run: DemoRun) -> None:

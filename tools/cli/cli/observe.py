@@ -218,7 +218,7 @@ def _see_broker(
             return None if client.stack is None else BrokerObservation(trouble="it does not run")
         return BrokerObservation(
             _settled_queues(management, vhost, settled),
-            _queues(management, PARTNER_VHOST, or_none=True),
+            queues(management, PARTNER_VHOST, or_none=True),
             alarms=alarms(management),
         )
     except (OSError, ManagementRefused) as error:
@@ -244,7 +244,7 @@ def _settled_queues(
 
     def all_consumed() -> bool:
         nonlocal seen
-        seen = _queues(management, vhost)
+        seen = queues(management, vhost)
         return all(queue.consumers != 0 for queue in seen if queue.name in wanted)
 
     wait_until(all_consumed, within=STATISTICS_SECONDS, every=0.5)
@@ -259,9 +259,10 @@ def _management(stack: LocalStack | None) -> Management | None:
     return None if stack is None else stack.management()
 
 
-def _queues(
+def queues(
     management: Management, vhost: str, *, or_none: bool = False
 ) -> tuple[QueueObservation, ...]:
+    """Every queue of the virtual host; with `or_none` none where there is no such host."""
     try:
         found = management.get(f"queues/{quote(vhost, safe='')}")
     except ManagementRefused as refusal:
@@ -274,6 +275,7 @@ def _queues(
             queue.get("messages", 0),
             queue.get("consumers"),
             queue.get("messages_unacknowledged", 0),
+            queue.get("messages_dlx", 0),
         )
         for queue in found
     )

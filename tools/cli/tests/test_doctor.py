@@ -299,6 +299,10 @@ CASES = {
         with_queues(retry=QueueObservation("taawon.retry-tier.5000ms", 2, consumers=0)),
         (WARNING, "retries-waiting", "2 messages wait in taawon.retry-tier.5000ms", None),
     ),
+    "messages can't leave a retry tier": (
+        with_queues(retry=QueueObservation("taawon.retry-tier.5000ms", consumers=0, leaving=40)),
+        (ERROR, "retry-tier-stuck", "40 messages have waited", "taawon topology apply"),
+    ),
     "a partner is behind": (
         seen(
             broker=BrokerObservation(queues(), (QueueObservation("partner.indh", 9, consumers=0),))

@@ -56,12 +56,16 @@ class ServiceObservation:
 
 @dataclass(frozen=True)
 class QueueObservation:
-    """One queue as the management API counts it; its counts are some seconds old."""
+    """One queue as the management API counts it; its counts are some seconds old.
+
+    `leaving` are messages whose time in it is over, and which nobody has taken over yet.
+    """
 
     name: str
     messages: int = 0
     consumers: int | None = None
     unacknowledged: int = 0
+    leaving: int = 0
 
     @property
     def ready(self) -> int:

@@ -116,6 +116,25 @@ def _queues_waiting(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _retry_tiers_stuck(seen: Observations) -> Iterator[Finding]:
+    """A tier that is older than its pause: a message leaves it once its destination has taken it.
+
+    That takes milliseconds, and beyond 32 such messages (RabbitMQ 3.10) all others wait as well.
+    """
+    for name, queue in (_queues(seen) or {}).items():
+        if name.startswith(f"{RETRY}.") and queue.leaving:
+            yield Finding(
+                Severity.ERROR,
+                "retry-tier-stuck",
+                name,
+                f"{queue.leaving} messages have waited in {name} for longer than its pause: what"
+                " failed once is not tried again",
+                "the exchange taawon.retry or a queue behind it takes no message, as the log of"
+                " RabbitMQ says: declare them again; RabbitMQ tries anew within three minutes",
+                "taawon topology apply",
+            )
+
+
 def _partners_behind(seen: Observations) -> Iterator[Finding]:
     for queue in seen.broker.partner_queues if seen.broker else ():
         if queue.messages and queue.consumers == 0:
@@ -153,5 +172,6 @@ RULES: tuple[Rule, ...] = (
     _queues_missing,
     _queues_without_consumer,
     _queues_waiting,
+    _retry_tiers_stuck,
     _partners_behind,
 )
