@@ -82,6 +82,7 @@ def _peer(name: str, target: str, strike: PeerFault) -> Fault:
     return Fault(name, target, lambda c: strike(c.context), "outages")
 
 
+PEER_ROWS = tuple(_peer(*fault) for fault in PEER_FAULTS)
 MATRIX = (
     *map(_kill, TARGETS),
     *map(_freeze, TARGETS),
@@ -89,7 +90,7 @@ MATRIX = (
     _outage("RabbitMQ", "kill"),
     _outage("PostgreSQL", "stop"),
     _outage("PostgreSQL", "kill"),
-    *(_peer(*fault) for fault in PEER_FAULTS),
+    *PEER_ROWS,
     *(_line(t, w, h) for h in ("cut", "dead") for t in OVER_LINES for w in ("broker", "database")),
 )
 """All rows; those over lines come last, for their processes then stay on lines."""
