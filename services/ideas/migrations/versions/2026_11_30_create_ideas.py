@@ -71,8 +71,9 @@ def upgrade() -> None:
     sa.Column('queue', sa.Text(), nullable=False),
     sa.Column('event_id', sa.UUID(), nullable=False),
     sa.Column('run', sa.Text(), server_default='', nullable=False),
+    sa.Column('source', sa.Text(), server_default='', nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.PrimaryKeyConstraint('queue', 'event_id', 'run', name=op.f('pk_inbox'))
+    sa.PrimaryKeyConstraint('queue', 'event_id', 'run', 'source', name=op.f('pk_inbox'))
     )
     op.create_index('ix_inbox_received_at', 'inbox', ['received_at'], unique=False)
     op.create_table('outbox',

@@ -71,6 +71,7 @@ class InboxRow(Base):
     """A message that a consumer has finished; written in the transaction of its effect.
 
     `run` is the replay that sent the event again, or empty: an event is known once per run.
+    `source` is the service whose event it is: by its own events, none marks another's as done.
     """
 
     __tablename__ = "inbox"
@@ -79,6 +80,7 @@ class InboxRow(Base):
     queue: Mapped[str] = mapped_column(Text, primary_key=True)
     event_id: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
     run: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
+    source: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
     received_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now()
     )

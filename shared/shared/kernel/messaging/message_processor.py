@@ -162,10 +162,9 @@ class MessageProcessor:
         decoding.refuse_undecodable(message)
         self._check_sender(message)
         event = decoding.read(consumer.events, message)
-        event_id = decoding.event_id(message)
-        run = decoding.run_of(message, replayed=consumer.rebuildable)
+        mark = _inbox_mark(consumer, message)
         async with self.sessions.begin() as session:
-            if not await first_time(session, consumer.queue, event_id, run):
+            if not await first_time(session, mark):
                 return "repeated"
             await consumer.handler(event, session)
             await session.flush()
@@ -210,15 +209,14 @@ class MessageProcessor:
         try:
             decoding.refuse_undecodable(message)
             self._check_sender(message)
-            event_id = decoding.event_id(message)
-            run = decoding.run_of(message, replayed=consumer.rebuildable)
+            mark = _inbox_mark(consumer, message)
         except WrongMessage:
             return None
         batch = Batch.of(consumer, message)
         if batch is None:
             return None
         async with self.sessions.begin() as session:
-            if not await first_time(session, consumer.queue, event_id, run):
+            if not await first_time(session, mark):
                 return "repeated"
             refused = await batch.store(session)
             if len(refused) == len(batch.records):
@@ -248,17 +246,36 @@ class MessageProcessor:
         return looks
 
 
+@dataclass(frozen=True)
+class InboxMark:
+    """What the inbox knows a message by; `source` is the service that owns its topic."""
+
+    queue: str
+    event_id: UUID
+    run: str
+    source: str
+
+
+def _inbox_mark(consumer: Consumer, message: RabbitMessage) -> InboxMark:
+    """Raises `WrongMessage` where the message has no id or names a run that it may not."""
+    return InboxMark(
+        consumer.queue,
+        decoding.event_id(message),
+        decoding.run_of(message, replayed=consumer.rebuildable),
+        (message.raw_message.type or "").partition(".")[0],
+    )
+
+
 # A text, because building and compiling the statement each time costs a tenth of a message.
 _FIRST_TIME = text(
-    f"""INSERT INTO {InboxRow.__tablename__} (queue, event_id, run)
-    VALUES (:queue, :event_id, :run) ON CONFLICT DO NOTHING RETURNING event_id"""
+    f"""INSERT INTO {InboxRow.__tablename__} (queue, event_id, run, source)
+    VALUES (:queue, :event_id, :run, :source) ON CONFLICT DO NOTHING RETURNING event_id"""
 )
 
 
-async def first_time(session: AsyncSession, queue: str, event_id: UUID, run: str = "") -> bool:
+async def first_time(session: AsyncSession, mark: InboxMark) -> bool:
     """Write the inbox row; False where it exists, so that the event had its effect before."""
-    mark = {"queue": queue, "event_id": event_id, "run": run}
-    return await session.scalar(_FIRST_TIME, mark) is not None
+    return await session.scalar(_FIRST_TIME, vars(mark)) is not None
 
 
 def _is_away(error: BaseException) -> bool:

@@ -12,10 +12,12 @@ from devkit.pytest_plugin import PATIENCE, Vhost, eventually
 from shared.kernel import context
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.kernel.messaging import topology
+from shared.kernel.messaging.consumers import Consumers
 
 from .carpenters import QUEUE, Carpenters, at_work, is_now, lay
 from .harness import (
     DELAYS,
+    BeamRaised,
     EventSource,
     StoneLaid,
     a_stone,
@@ -64,6 +66,31 @@ async def test_the_same_event_twice_has_one_effect(vhost, databases):
         await eventually(lambda: _empty(vhost))
 
         assert (await service.count(OutboxRow), await service.count(InboxRow)) == (2, 2)
+
+
+async def test_an_event_under_the_id_of_another_services_event_keeps_that_from_nothing(
+    vhost, databases
+):
+    seen = []
+    consumers = Consumers("carpentry")
+
+    async def note(event: StoneLaid | BeamRaised, session: AsyncSession) -> None:
+        """Something was built."""
+        seen.append(event.topic)
+
+    consumers.on(StoneLaid, BeamRaised, queue="note")(note)
+    stone = a_stone()
+    beam = BeamRaised(beam_id=stone.stone_id, event_id=stone.event_id)
+    of_carpentry = message_of(beam, user_id="carpentry")
+    urls = vhost.admin_url, vhost.url("carpentry"), databases.kernel()
+
+    async with running_service(consumers, *urls) as service:
+        await post(vhost.url("carpentry"), of_carpentry, beam.topic)
+        await eventually(lambda: is_now(service.count(InboxRow), 1))
+        await lay(vhost, stone)
+        await eventually(lambda: is_now(service.count(InboxRow), 2))
+
+    assert seen == [BeamRaised.topic, StoneLaid.topic]
 
 
 @pytest.mark.parametrize("prefetch", [1, 3])
