@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 JOURNEYS = ("tests/journeys", "tools/devkit/tests")
 SERVICES = ("services",)
-"""Each part takes about as long as what remains: shared code, tools and the other tests."""
+"""Each part takes about as long as the rest: shared code, tools and the other tests."""
 
 
 def main() -> int:
@@ -20,7 +21,7 @@ def main() -> int:
     started = time.monotonic()
     parts = [Part("journeys", JOURNEYS), Part("services", SERVICES)]
     try:
-        code = subprocess.call(_pytest(*(f"--ignore={path}" for path in JOURNEYS + SERVICES)))
+        code = subprocess.call(_pytest(*_rest()))
         sys.stdout.write(f"the rest took {time.monotonic() - started:.0f} s\n")
         return max([code, *(part.shown() for part in parts)])
     finally:
@@ -51,6 +52,16 @@ class Part:
         """End what still runs, as after an interrupt."""
         self.run.terminate()
         self.run.wait()
+
+
+def _rest() -> list[str]:
+    """The arguments for all other tests.
+
+    A folder of `testpaths` is left out by its name: pytest does not ignore what it is given.
+    """
+    settings = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    folders = [path for path in settings["testpaths"] if path not in SERVICES]
+    return [*folders, *(f"--ignore={path}" for path in JOURNEYS)]
 
 
 def _pytest(*arguments: str) -> list[str]:

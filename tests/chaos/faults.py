@@ -27,6 +27,7 @@ RECOVERY_SECONDS = 120.0
 DELAY = 0.8
 """Most seconds before the search for the moment begins."""
 LOOKING_SECONDS = 20.0
+"""How long the search goes on for a moment at which something is open."""
 DOWN_SECONDS = 1.0
 
 HEARTBEAT = 2
@@ -75,6 +76,7 @@ class FaultContext:
     processes: Processes
     load: Load
     random: Random
+    looking_seconds: float = LOOKING_SECONDS
     left: UnfinishedWork = field(init=False)
     row_began: datetime = field(default_factory=now)
 
@@ -166,8 +168,8 @@ async def frozen(
     await context.delay()
     finder = context.finder(target)
     wanted = tuple(kind for kind in context.wanted(target) if kind in of)
-    caught = await finder.catch(patience=LOOKING_SECONDS / 3, wanted=wanted)
-    caught = caught or await finder.catch(patience=2 * LOOKING_SECONDS / 3, wanted=of)
+    caught = await finder.catch(patience=context.looking_seconds / 3, wanted=wanted)
+    caught = caught or await finder.catch(patience=2 * context.looking_seconds / 3, wanted=of)
     member = caught.member if caught else context.random.choice(context.processes.of(target))
     try:
         await asyncio.to_thread(member.freeze)

@@ -8,6 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from devkit.pytest_plugin import PATIENCE
+
 from ..chaos.matrix import MATRIX, Campaign, Fault
 from ..chaos.processes import Processes
 from ..chaos.verification import Verdict
@@ -25,6 +27,8 @@ async def campaign(breakable: Story, breaker: Breaker) -> AsyncIterator[Campaign
     processes = Processes(breakable.stack, REPLICAS)
     try:
         async with Campaign(breakable, processes, seed=SEED).begun() as campaign:
+            # A fault or two make a row here, so each has to find its moment, on any machine.
+            campaign.context.looking_seconds = PATIENCE
             yield campaign
     finally:
         processes.end_replicas()
