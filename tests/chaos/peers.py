@@ -103,18 +103,30 @@ async def revoke_client(context: FaultContext) -> Injection:
     partner = await context.story.register_partner()
     subscription = await context.story.subscribe(partner)
     reader = StreamReader(partner, await context.story.request_partner_queue(partner))
-    reading = asyncio.create_task(reader.read())
-    try:
+    async with _reading(reader):
         async with frozen(context, "notifications", of=(DELIVERY,)) as it:
             await _revoke(context, partner)
         since = time.monotonic()
         await context.story.eventually(lambda: _is_closed(reader.partner_queue))
+    reader.partner = await _second_client(context, partner)
+    reader.partner_queue = await context.story.request_partner_queue(reader.partner)
+    async with _reading(reader):
         recovered, settled = await context.recovery("funding", since)
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-    await _read_with_second_client(context, reader, subscription)
+        path = f"/subscriptions/{subscription}"
+        await context.load.ask("notifications", "DELETE", path, who=reader.partner)
+        await context.story.eventually(lambda: _has_come(context, reader), within=WAITING_SECONDS)
+    assert not (faults := reader.faults(await _feed(context, reader))), faults
     return Injection(it.hit, recovered, settled)
+
+
+@asynccontextmanager
+async def _reading(reader: StreamReader) -> AsyncIterator[None]:
+    task = asyncio.create_task(reader.read())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _revoke(context: FaultContext, partner: Partner) -> None:
@@ -132,28 +144,12 @@ async def _is_closed(partner_queue: PartnerQueue) -> bool:
         return True
 
 
-async def _read_with_second_client(
-    context: FaultContext, reader: StreamReader, subscription: UUID
-) -> None:
-    """Every event of the feed has come under its number, before the revocation or after it."""
-    slug = reader.partner.slug
-    answer = await context.load.ask(
-        "registry", "POST", f"/partners/{slug}/clients", json={"label": "second"}
-    )
+async def _second_client(context: FaultContext, partner: Partner) -> Partner:
+    path = f"/partners/{partner.slug}/clients"
+    made = (await context.load.ask("registry", "POST", path, json={"label": "second"})).json()
     form = {"grant_type": "client_credentials"}
-    form |= {name: answer.json()[name] for name in ("client_id", "client_secret")}
-    reader.partner = Partner(await context.story.token(form), slug=slug)
-    await context.load.ask(
-        "notifications", "DELETE", f"/subscriptions/{subscription}", who=reader.partner
-    )
-    reader.partner_queue = await context.story.request_partner_queue(reader.partner)
-    reading = asyncio.create_task(reader.read())
-    try:
-        await context.story.eventually(lambda: _has_come(context, reader), within=WAITING_SECONDS)
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-    assert not (faults := reader.faults(await _feed(context, reader))), faults
+    form |= {name: made[name] for name in ("client_id", "client_secret")}
+    return Partner(await context.story.token(form), slug=partner.slug)
 
 
 async def _has_come(context: FaultContext, reader: StreamReader) -> bool:
