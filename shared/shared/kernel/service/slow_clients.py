@@ -11,12 +11,12 @@ import structlog
 from shared.kernel.context import WorkContext, working
 from shared.kernel.web import problems
 
-from .slow_readers import LEAST_BYTES_A_SECOND, DrainedProtocol
+from .slow_readers import LEAST_BYTES_A_SECOND, AnswersReadProtocol
 
 log = structlog.get_logger()
 
 
-class TimedProtocol(DrainedProtocol):
+class TimedProtocol(AnswersReadProtocol):
     """HTTP/1.1 whose requests have to arrive: headers in `seconds`, bodies at a least rate.
 
     uvicorn limits only how long a connection waits between two requests. What the service does not
