@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from devkit.stack_layout import SERVICES
 from shared.errors import DomainError
@@ -49,14 +50,21 @@ class Live:
 async def live(story: Story) -> Live:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for service in SERVICES:
-        answer = await story.http.get(f"{story.stack.url(service)}/metrics")
-        for family in text_string_to_metric_families(answer.text):
-            for sample in family.samples:
-                kept = found[sample.name]
-                for label, value in sample.labels.items():
-                    kept[label].add(value)
+        for sample in await story.eventually(lambda service=service: whole_scrape(story, service)):
+            kept = found[sample.name]
+            for label, value in sample.labels.items():
+                kept[label].add(value)
     found["up"] = defaultdict(set)
     return Live(found)
+
+
+async def whole_scrape(story: Story, service: str) -> list[Sample]:
+    """Every sample of a scrape; none where a measure was not answered in time."""
+    answer = await story.http.get(f"{story.stack.url(service)}/metrics")
+    families = text_string_to_metric_families(answer.text)
+    samples = [sample for family in families for sample in family.samples]
+    is_whole = all(each.value == 1 for each in samples if each.name == "taawon_measured")
+    return samples if is_whole else []
 
 
 def rules() -> list[dict[str, Any]]:
