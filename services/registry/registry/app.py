@@ -68,6 +68,7 @@ SPEC = ServiceSpec(
         register_jobs.delete_problems,
         register_jobs.interrupt_dead_imports,
         identity_jobs.delete_old_failures,
+        identity_jobs.delete_expired_devices,
         privacy_jobs.delete_reports,
     ),
     keys=stored_keys,

@@ -14,6 +14,7 @@ from registry.identity import models
 from registry.identity.domain.accounts import Account, AccountExists
 from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
 from registry.identity.usecases.identities import delete_identities
+from registry.identity.usecases.known_devices import delete_devices
 from registry.identity.usecases.login_throttling import delete_failures
 from registry.identity.usecases.revocation import revoke_tokens
 from registry.register.contact_sealing import seal_changed
@@ -131,6 +132,7 @@ async def _erase(session: AsyncSession, sealer: Sealer, found: FoundPerson) -> l
         account.erase(email_sealed=sealer.seal({}), at=now())
     await _delete_failures(session, sealer, found.emails)
     await delete_identities(session, sealer, [account.id for account in found.accounts])
+    await delete_devices(session, [account.id for account in found.accounts])
     for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
     return [(each.id, "contact erased") for each in found.cooperatives] + [
