@@ -66,6 +66,12 @@ class RegistrySettings(Settings):
         description="Days that reports to persons and problems of imports are kept.",
     )
 
+    erased_contact_days: int = Field(
+        default=1095,
+        ge=1,
+        description="Days that it is remembered, by keyed digests, which contacts were erased.",
+    )
+
     @field_validator("oidc_issuer", "oidc_audience", "oidc_client_id", mode="before")
     @classmethod
     def _empty_is_not_set(cls, value: Any) -> Any:

@@ -78,6 +78,12 @@ def upgrade() -> None:
     op.create_index('ix_cooperative_region', 'cooperative', ['region', 'id'], unique=False)
     op.create_index('ix_cooperative_search', 'cooperative', ['search_key'], unique=False, postgresql_using='gin', postgresql_ops={'search_key': 'gin_trgm_ops'})
     op.create_index('ix_cooperative_sector', 'cooperative', ['sector', 'id'], unique=False)
+    op.create_table('erased_contact',
+    sa.Column('mark', sa.Text(), nullable=False),
+    sa.Column('erased_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.PrimaryKeyConstraint('mark', name=op.f('pk_erased_contact'))
+    )
+    op.create_index(op.f('ix_erased_contact_erased_at'), 'erased_contact', ['erased_at'], unique=False)
     op.create_table('partner',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('slug', sa.Text(), nullable=False),
@@ -345,6 +351,8 @@ def downgrade() -> None:
     op.drop_index('ix_person_request_due', table_name='person_request', postgresql_where=sa.text("state <> 'completed'"))
     op.drop_table('person_request')
     op.drop_table('partner')
+    op.drop_index(op.f('ix_erased_contact_erased_at'), table_name='erased_contact')
+    op.drop_table('erased_contact')
     op.drop_index('ix_cooperative_sector', table_name='cooperative')
     op.drop_index('ix_cooperative_search', table_name='cooperative', postgresql_using='gin', postgresql_ops={'search_key': 'gin_trgm_ops'})
     op.drop_index('ix_cooperative_region', table_name='cooperative')

@@ -52,6 +52,11 @@ class AccountIn(BaseModel):
     provinces: Provinces = []
     cooperatives: Cooperatives = []
     partner: PartnerSlug | None = None
+    confirm_erased: bool = Field(
+        default=False,
+        description="The person had this e-mail erased, and asked since for an account."
+        " 422 `erased-contact` without.",
+    )
 
 
 class AccountChangesIn(BaseModel):
@@ -156,6 +161,7 @@ async def create_account(
         provinces=body.provinces,
         cooperatives=body.cooperatives,
         partner=body.partner,
+        confirm_erased=body.confirm_erased,
     )
     return AccountOut.of(account, sealer)
 
