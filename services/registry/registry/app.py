@@ -67,7 +67,9 @@ SPEC = ServiceSpec(
     jobs=(
         register_jobs.delete_problems,
         register_jobs.interrupt_dead_imports,
+        register_jobs.delete_old_erased,
         identity_jobs.delete_old_failures,
+        identity_jobs.delete_expired_devices,
         privacy_jobs.delete_reports,
     ),
     keys=stored_keys,

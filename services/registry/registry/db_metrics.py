@@ -22,8 +22,9 @@ from .register.models.tables import cooperative
 DUE_SOON: Final = timedelta(days=2)
 """How long before its last day an unanswered request counts as due soon."""
 
-# The counter of locked-out sign-ins begins at 0, so that its first rise is seen.
-REFUSALS.labels(TooManyFailures(now()).code)
+# The counters of failed and of slowed sign-ins begin at 0, so that their first rise is seen.
+REFUSALS.labels(TooManyFailures(timedelta()).code)
+REFUSALS.labels("invalid-grant")
 
 
 async def _register(session: AsyncSession) -> Iterable[Metric]:

@@ -31,14 +31,31 @@ class RegistrySettings(Settings):
         default=None, description="Our client id there: a token for another client is refused."
     )
     sign_in_failures: int = Field(
-        default=10,
+        default=5,
         ge=1,
-        description="Most failed sign-ins of an e-mail from one address in 15 minutes.",
+        description="Failed sign-ins of an e-mail from one network, or one known device, in an"
+        " hour; then the next one has to wait, each time twice as long.",
     )
     sign_in_failures_everywhere: int = Field(
         default=100,
         ge=1,
-        description="Most failed sign-ins of an e-mail from all addresses in 15 minutes.",
+        description="Failed sign-ins of an e-mail from all networks in an hour; then unknown"
+        " devices wait after the first failure from their network.",
+    )
+    sign_in_failures_network: int = Field(
+        default=100,
+        ge=1,
+        description="Failed sign-ins from one network in an hour, of whatever e-mails; then"
+        " unknown devices of that network wait.",
+    )
+    sign_in_wait_seconds: int = Field(
+        default=300, ge=1, le=3600, description="The longest wait after a failed sign-in."
+    )
+    known_device_days: int = Field(
+        default=180,
+        ge=1,
+        le=400,
+        description="Days that a device is known after its last sign-in.",
     )
     max_import_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1024, description="The largest register file, in bytes."
@@ -47,6 +64,12 @@ class RegistrySettings(Settings):
         default=30,
         ge=1,
         description="Days that reports to persons and problems of imports are kept.",
+    )
+
+    erased_contact_days: int = Field(
+        default=1095,
+        ge=1,
+        description="Days that it is remembered, by keyed digests, which contacts were erased.",
     )
 
     @field_validator("oidc_issuer", "oidc_audience", "oidc_client_id", mode="before")

@@ -19,6 +19,8 @@ from shared.kernel.data.tables import OutboxRow
 
 TODAY = date(2026, 1, 15)
 FAILURE_LIMIT: int = RegistrySettings.model_fields["sign_in_failures"].default
+LONG_WAIT = FAILURE_LIMIT + 7
+"""So many failures after the first make the next sign-in wait for minutes: longer than a test."""
 
 
 def a_row(**changes: str) -> dict[str, str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from devkit import pytest_plugin
+from registry.identity import models
 from registry.identity.cli import app as accounts
+from registry.identity.usecases.accounts import email_mark
 from registry.register.cli import app as register
+from shared.kernel.data.database import make_engine, make_sessions
+from shared.kernel.encryption.sealer import Sealer
 
 from .builders import a_file, a_row, many_rows
 
@@ -169,3 +175,28 @@ def test_an_identity_of_an_unsafe_issuer_is_refused() -> None:
     )
 
     assert answer.exit_code == 2
+
+
+@pytest.mark.usefixtures("environment")
+def test_it_is_shown_whether_somebody_guesses_a_password(url: str) -> None:
+    email = "operator@taawon.example"
+    runner.invoke(accounts, ["bootstrap", "--email", email])
+    command = ["sign-ins", "--email", email]
+
+    before = runner.invoke(accounts, command)
+    asyncio.run(fail_to_sign_in(url, email, places=["one", "one", "two"]))
+    after = runner.invoke(accounts, command)
+    as_json = json.loads(runner.invoke(accounts, [*command, "--json"]).stdout)
+
+    assert before.stdout.strip() == "no unknown device failed to sign in"
+    assert "3 failed sign-ins of unknown devices from 2 networks since" in after.stdout
+    assert (as_json["failures"], as_json["networks"]) == (3, 2)
+
+
+async def fail_to_sign_in(url: str, email: str, *, places: list[str]) -> None:
+    engine = make_engine(url)
+    mark = email_mark(Sealer([pytest_plugin.SEAL_KEY]), email)
+    async with make_sessions(engine).begin() as session:
+        rows = [{"email_mark": mark, "place": each, "by_stranger": True} for each in places]
+        await session.execute(insert(models.sign_in_failure), rows)
+    await engine.dispose()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from uuid import UUID, uuid4
 
 import pytest
 
 from registry.identity.domain.accounts import ClaimsDoNotFit, check_claims
+from registry.identity.domain.sign_in_failures import FailureCount
 from registry.identity.domain.signing_keys import KeyState, SigningKey
 from registry.partners.domain import Partner
 from registry.register.domain import imports
@@ -153,3 +154,17 @@ def test_a_retired_key_never_signs_again() -> None:
 
     with pytest.raises(IllegalMove):
         key._move_to(KeyState.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"),
+    [(0, None), (4, None), (5, 1), (6, 2), (7, 4), (12, 128), (13, 256), (14, 300), (10_000, 300)],
+)
+def test_each_failure_beyond_the_free_ones_doubles_the_wait(
+    failures: int, seconds: int | None
+) -> None:
+    count = FailureCount(failures=failures, latest_at=NOW if failures else None)
+
+    free_at = count.free_at(free=5, longest=timedelta(seconds=300))
+
+    assert free_at == (None if seconds is None else NOW + timedelta(seconds=seconds))

@@ -107,7 +107,7 @@ async def signed_in(sessions: Sessions, sealer: Sealer, url: str) -> str:
         settings,
         email=EMAIL.upper(),
         password=PASSWORD,
-        address="203.0.113.9",
+        network="203.0.113.0/24",
     )
     return issued.token
 
@@ -326,9 +326,9 @@ async def test_values_that_no_key_opens_are_counted_and_left_as_they_are(
 
 async def test_failures_that_count_no_more_are_deleted(sessions: Sessions) -> None:
     failures = models.sign_in_failure
-    mark = email_mark(BEFORE, EMAIL)
+    mark = email_mark(BEFORE, "nobody@taawon.example")
     async with sessions.begin() as session:
-        old = text("now() - interval '16 minutes'")
+        old = text("now() - interval '61 minutes'")
         await session.execute(insert(failures).values(email_mark=mark, at=old))
         await session.execute(insert(failures).values(email_mark=mark))
 

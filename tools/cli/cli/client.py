@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -149,6 +152,7 @@ def _sign_in(stack: LocalStack) -> tuple[str | None, str | None]:
         "grant_type": "password",
         "username": stack.operator,
         "password": kept.read_text().strip(),
+        **_known_device(kept),
     }
     try:
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as http:
@@ -159,4 +163,28 @@ def _sign_in(stack: LocalStack) -> tuple[str | None, str | None]:
         return None, f"the registry gives no tokens just now ({answer.status_code})"
     if answer.is_error:
         return None, f"the registry refused the password in {kept} ({answer.status_code})"
+    _keep_device(kept, answer.json())
     return str(answer.json()["access_token"]), None
+
+
+def _known_device(password: Path) -> dict[str, str]:
+    """What this machine is known by, kept beside the password once it has signed in."""
+    kept = password.with_suffix(".device")
+    try:
+        return {"device_token": kept.read_text().strip()} if kept.exists() else {}
+    except OSError:
+        return {}
+
+
+def _keep_device(password: Path, answer: dict[str, Any]) -> None:
+    """Without it, what strangers fail at may slow down the next sign-in; whoever may not write
+    beside the password signs in all the same."""
+    kept, device = password.with_suffix(".device"), answer.get("device_token")
+    if not device or _known_device(password) == {"device_token": device}:
+        return
+    with contextlib.suppress(OSError):
+        new = kept.with_name(f"{kept.name}.{os.getpid()}.new")
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(device)
+        new.replace(kept)

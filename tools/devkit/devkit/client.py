@@ -29,6 +29,7 @@ class Client:
     url_of: Callable[[str], str]
     credentials: dict[str, str]
     _token: str = field(default="", repr=False)
+    _device: dict[str, str] = field(default_factory=dict, repr=False)
     _renew_at: float = field(default=0.0, repr=False)
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:
@@ -71,11 +72,13 @@ class Client:
         """A token with at least half of its lifetime left."""
         if time.monotonic() >= self._renew_at:
             url = f"{self.url_of('registry')}/token"
-            response = httpx.post(url, data=self.credentials, timeout=30)
+            response = httpx.post(url, data=self.credentials | self._device, timeout=30)
             if response.is_error:
                 raise Refused("POST", url, response)
             answer = response.json()
             self._token = answer["access_token"]
+            if kept := answer.get("device_token"):
+                self._device = {"device_token": kept}
             self._renew_at = time.monotonic() + answer["expires_in"] / 2
         return self._token
 

@@ -78,6 +78,12 @@ def upgrade() -> None:
     op.create_index('ix_cooperative_region', 'cooperative', ['region', 'id'], unique=False)
     op.create_index('ix_cooperative_search', 'cooperative', ['search_key'], unique=False, postgresql_using='gin', postgresql_ops={'search_key': 'gin_trgm_ops'})
     op.create_index('ix_cooperative_sector', 'cooperative', ['sector', 'id'], unique=False)
+    op.create_table('erased_contact',
+    sa.Column('mark', sa.Text(), nullable=False),
+    sa.Column('erased_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.PrimaryKeyConstraint('mark', name=op.f('pk_erased_contact'))
+    )
+    op.create_index(op.f('ix_erased_contact_erased_at'), 'erased_contact', ['erased_at'], unique=False)
     op.create_table('partner',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('slug', sa.Text(), nullable=False),
@@ -125,10 +131,13 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('email_mark', sa.Text(), nullable=False),
     sa.Column('place', sa.Text(), server_default=sa.text("''"), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('by_stranger', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('counts', sa.Boolean(), server_default=sa.text('true'), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_in_failure'))
     )
     op.create_index('ix_sign_in_failure_email_mark', 'sign_in_failure', ['email_mark', 'at'], unique=False)
+    op.create_index('ix_sign_in_failure_place', 'sign_in_failure', ['place', 'at'], unique=False)
     op.create_table('signing_key',
     sa.Column('kid', sa.Text(), nullable=False),
     sa.Column('public_jwk', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -150,6 +159,19 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_api_client'))
     )
     op.create_index(op.f('ix_api_client_partner_id'), 'api_client', ['partner_id'], unique=False)
+    op.create_table('known_device',
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('account_id', sa.UUID(), nullable=False),
+    sa.Column('token_digest', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('used_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_known_device_account_id_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_known_device')),
+    sa.UniqueConstraint('token_digest', name=op.f('uq_known_device_token_digest'))
+    )
+    op.create_index(op.f('ix_known_device_account_id'), 'known_device', ['account_id'], unique=False)
+    op.create_index(op.f('ix_known_device_expires_at'), 'known_device', ['expires_at'], unique=False)
     op.create_table('linked_identity',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('account_id', sa.UUID(), nullable=False),
@@ -316,16 +338,22 @@ def downgrade() -> None:
     op.drop_table('person_response')
     op.drop_index(op.f('ix_linked_identity_account_id'), table_name='linked_identity')
     op.drop_table('linked_identity')
+    op.drop_index(op.f('ix_known_device_expires_at'), table_name='known_device')
+    op.drop_index(op.f('ix_known_device_account_id'), table_name='known_device')
+    op.drop_table('known_device')
     op.drop_index(op.f('ix_api_client_partner_id'), table_name='api_client')
     op.drop_table('api_client')
     op.drop_index('uq_signing_key_active', table_name='signing_key', postgresql_where=sa.text("state = 'active'"))
     op.drop_table('signing_key')
+    op.drop_index('ix_sign_in_failure_place', table_name='sign_in_failure')
     op.drop_index('ix_sign_in_failure_email_mark', table_name='sign_in_failure')
     op.drop_table('sign_in_failure')
     op.drop_table('register_import')
     op.drop_index('ix_person_request_due', table_name='person_request', postgresql_where=sa.text("state <> 'completed'"))
     op.drop_table('person_request')
     op.drop_table('partner')
+    op.drop_index(op.f('ix_erased_contact_erased_at'), table_name='erased_contact')
+    op.drop_table('erased_contact')
     op.drop_index('ix_cooperative_sector', table_name='cooperative')
     op.drop_index('ix_cooperative_search', table_name='cooperative', postgresql_using='gin', postgresql_ops={'search_key': 'gin_trgm_ops'})
     op.drop_index('ix_cooperative_region', table_name='cooperative')

@@ -1,10 +1,11 @@
-"""`taawon accounts`: the first operator, linked identities, and the keys that sign tokens."""
+"""`taawon accounts`: the first operator, identities, failed sign-ins, the keys of tokens."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import sys
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -20,11 +21,12 @@ from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 
 from . import queries
+from .domain.sign_in_failures import FailedSignIns
 from .usecases import accounts, tokens
 from .usecases.identities import link_identity, unlink_identity
 
 app = typer.Typer(
-    help="The first operator, identities of another issuer, and the keys that sign tokens.",
+    help="The first operator, identities of another issuer, failed sign-ins, signing keys.",
     no_args_is_help=True,
 )
 
@@ -126,6 +128,36 @@ def identities(
     for each in found:
         table.add_row(*each.values())
     Screen().print(table)
+
+
+@app.command("sign-ins")
+def sign_ins(
+    email: Email = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show whether somebody guesses the password of an account.
+
+    Counted is what devices that never signed in to it failed at in the last 30 days. A new password
+    ends the count.
+
+    Example: taawon accounts sign-ins
+    """
+    failed = asyncio.run(_failed_sign_ins(value_or_prompt("e-mail", email)))
+    if as_json:
+        say_json(json_text.dumps(asdict(failed) if failed else None))
+    elif failed is None:
+        say("no unknown device failed to sign in")
+    else:
+        say(
+            f"{failed.failures} failed sign-ins of unknown devices from {failed.networks} networks"
+            f" since {failed.since:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+async def _failed_sign_ins(email: str) -> FailedSignIns | None:
+    async with connected() as (sessions, sealer), sessions() as session:
+        account = await accounts.account_of_email(session, sealer, email)
+        return await queries.failed_sign_ins(session, sealer, account)
 
 
 async def _link(email: str, issuer: str | None, subject: str) -> UUID:

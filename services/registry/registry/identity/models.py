@@ -1,9 +1,10 @@
-"""Tables of accounts, API clients, linked identities, failed sign-ins and signing keys."""
+"""Tables of accounts, API clients, identities, failed sign-ins, devices and signing keys."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -72,8 +73,28 @@ sign_in_failure = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("email_mark", Text, nullable=False),
     Column("place", Text, nullable=False, server_default=text("''")),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("by_stranger", Boolean, nullable=False, server_default=text("false")),
+    Column("counts", Boolean, nullable=False, server_default=text("true")),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Index("ix_sign_in_failure_email_mark", "email_mark", "at"),
+    Index("ix_sign_in_failure_place", "place", "at"),
+)
+
+
+known_device = Table(
+    "known_device",
+    metadata,
+    Column("id", PgUUID, primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("token_digest", Text, nullable=False, unique=True),
+    Column(
+        "created_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("used_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
 )
 
 

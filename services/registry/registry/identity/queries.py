@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry.partners.queries import find_partner
 from shared.kernel.auth.tokens import MAX_TOKEN_LIFETIME, Role
 from shared.kernel.encryption.sealer import Sealer
+from shared.spelling import email_key
 
 from . import models
 from .domain.accounts import Account, LinkedIdentity, NoSuchAccount
 from .domain.api_clients import ApiClient
+from .domain.sign_in_failures import SHOWN_FOR, FailedSignIns
 from .domain.signing_keys import SigningKey
 
 
@@ -75,6 +77,26 @@ async def list_identities(
         )
         for each in found
     ]
+
+
+async def failed_sign_ins(
+    session: AsyncSession, sealer: Sealer, account: Account
+) -> FailedSignIns | None:
+    """What unknown devices failed at in the last 30 days; None if nothing.
+
+    A network that failed under two keys counts as two.
+    """
+    email = sealer.open(account.email_sealed).get("email")
+    failures = models.sign_in_failure.c
+    query = select(
+        func.count(), func.count(failures.place.distinct()), func.min(failures.at)
+    ).where(
+        failures.email_mark.in_(sealer.marks(email_key(email)) if email else []),
+        failures.by_stranger,
+        failures.at > func.clock_timestamp() - SHOWN_FOR,
+    )
+    count, networks, since = (await session.execute(query)).one()
+    return FailedSignIns(failures=count, networks=networks, since=since) if count else None
 
 
 async def published_keys(session: AsyncSession) -> list[dict[str, str]]:

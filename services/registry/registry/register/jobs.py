@@ -7,7 +7,7 @@ from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.jobs.job import Job
 from shared.kernel.runtime import Runtime
 
-from .usecases import imports
+from .usecases import erased_contacts, imports
 
 DEAD_IMPORTS_SECONDS = 10
 
@@ -33,3 +33,15 @@ def interrupt_dead_imports(runtime: Runtime) -> Job:
         return False
 
     return Job(name="dead_imports", step=step, poll_seconds=DEAD_IMPORTS_SECONDS)
+
+
+def delete_old_erased(runtime: Runtime) -> Job:
+    """Every hour stop remembering contacts that were erased long ago."""
+    days = RegistrySettings.of(runtime.settings).erased_contact_days
+
+    async def step() -> bool:
+        async with runtime.sessions.begin() as session:
+            await erased_contacts.delete_old_erased(session, days)
+        return False
+
+    return Job(name="erased_contacts_retention", step=step, poll_seconds=3600)

@@ -26,7 +26,7 @@ async def test_a_running_job_deletes_sign_in_failures_that_count_no_more(
     sessions = make_sessions(engine)
     failures = models.sign_in_failure
     async with sessions.begin() as session:
-        old = text("now() - interval '16 minutes'")
+        old = text("now() - interval '61 minutes'")
         await session.execute(insert(failures).values(email_mark="old", at=old))
         await session.execute(insert(failures).values(email_mark="new"))
 

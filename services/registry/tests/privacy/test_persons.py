@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 from sqlalchemy import func, insert, select
@@ -164,9 +166,16 @@ async def test_a_file_that_still_names_the_person_does_not_bring_them_back(
     assert await privacy.contact(cooperative_id) == (3, {})
     path = f"/persons/cooperatives/{cooperative_id}/settled-contact"
     released = await privacy.api.http.delete(path, headers=privacy.headers)
-    await privacy.imports(row | {"members_total": "30"})
-    assert released.status_code == 204
-    assert (await privacy.contact(cooperative_id))[1]["email"] == EMAIL
+    still = await privacy.imports(row | {"members_total": "30"})
+    other = {"president": "Présidence d'essai 2", "phone": "+212600000002", "email": "b@c.example"}
+    await privacy.imports(row | {"members_total": "30"} | other)
+    assert (released.status_code, columns_of(still)) == (204, {"email", "phone"})
+    assert (await privacy.contact(cooperative_id))[1] == other
+
+
+def columns_of(report: Any) -> set[str]:
+    """The columns that the report of an import warns of."""
+    return {each["column"] for each in report.problems if each["severity"] == "warning"}
 
 
 async def test_a_rectification_corrects_everywhere_and_no_file_undoes_it(

@@ -154,3 +154,21 @@ async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_over
         f'taawon_person_requests{{due="{due}"}} {count}' in metrics
         for due, count in (("later", 1.0), ("soon", 2.0), ("over", 2.0))
     ] == [True] * 3
+
+
+async def test_access_names_the_devices_of_an_account_and_an_erasure_deletes_them(
+    privacy: PrivacyClient,
+) -> None:
+    account_id = await privacy.account()
+    for _ in range(2):
+        await privacy.signs_in()
+
+    access = await privacy.asks("access", account_ids=[account_id])
+    answer = await answered(privacy, access["request_id"], PersonAccessRequested)
+    await privacy.asks("erasure", account_ids=[account_id])
+
+    (account,) = SEALER.open(answer["report_sealed"])["accounts"]
+    assert len(account["known_devices"]) == 2
+    assert set(account["known_devices"][0]) == {"first_signed_in_at", "last_signed_in_at"}
+    async with privacy.api.sessions() as session:
+        assert (await session.execute(select(models.known_device))).all() == []

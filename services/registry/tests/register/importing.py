@@ -9,11 +9,14 @@ from datetime import date
 from sqlalchemy import func, select
 
 from devkit import pytest_plugin
+from registry.register.domain.cooperative import FileOrigin
 from registry.register.domain.imports import RegisterImport
 from registry.register.models import tables
 from registry.register.register_file.decoding import lines_of
 from registry.register.register_file.reader import read_rows
+from registry.register.usecases.erased_contacts import ErasedContacts
 from registry.register.usecases.imports import import_register
+from registry.register.usecases.row_comparison import RowComparer
 from registry.register.usecases.row_upsert import Batch, RowUpsert
 from shared.contracts.base import new_id, now
 from shared.contracts.registry import CooperativesImported
@@ -62,12 +65,9 @@ async def audited(sessions: Sessions, record_id: uuid.UUID) -> list[AuditRow]:
 async def prepared(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
-    upsert = RowUpsert(
-        sessions=sessions,
-        sealer=SEALER,
-        caller=LOCAL_OPERATOR,
-        report=report,
-        as_of_on=now().date(),
-    )
+    origin = FileOrigin(import_id=report.id, source=report.source, as_of_on=now().date())
+    erased = ErasedContacts(sealer=SEALER, marks=frozenset())
+    comparer = RowComparer(sealer=SEALER, erased=erased, origin=origin)
+    upsert = RowUpsert(sessions=sessions, comparer=comparer, caller=LOCAL_OPERATOR, report=report)
     verdicts = tuple(read_rows(lines_of(io.BytesIO(content))))
     return upsert, await upsert.prepare(verdicts)

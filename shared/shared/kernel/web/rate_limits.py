@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -157,20 +157,37 @@ def client_address(scope: Scope) -> str:
     return _counted_as(client[0] if client else "")
 
 
+def client_network(scope: Scope) -> str:
+    """The network that a request comes from: of IPv4 its /24, of IPv6 its /48.
+
+    Whoever has one address of it may well have the others. Found like `client_address`.
+    """
+    client = scope.get("client")
+    return _network_of(client[0] if client else "")
+
+
 def _is_address(text: str) -> bool:
+    return _address_of(text) is not None
+
+
+def _address_of(text: str) -> IPv4Address | IPv6Address | None:
+    """The address; an IPv4 one that is written as IPv6 is IPv4."""
     try:
-        ip_address(text)
+        address = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _counted_as(text: str) -> str:
-    if not _is_address(text):
-        return text
-    address = ip_address(text)
-    if not isinstance(address, IPv6Address):
-        return text
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address.packed, 64), strict=False))
+    address = _address_of(text)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address.packed, 64), strict=False))
+    return text if address is None else str(address)
+
+
+def _network_of(text: str) -> str:
+    address = _address_of(text)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address.packed, 48), strict=False))
+    return text if address is None else str(IPv4Network((address.packed, 24), strict=False))

@@ -29,7 +29,7 @@ from shared.kernel.runtime import Runtime
 
 from . import problems
 from .callers import principal, runtime
-from .rate_limits import MONITORING, client_address
+from .rate_limits import MONITORING, client_network
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -46,9 +46,9 @@ def session_factory(request: Request) -> SessionFactory:
     return runtime(request).sessions
 
 
-async def address(request: Request) -> str:
-    """The address that the request counts for."""
-    return client_address(request.scope)
+async def network(request: Request) -> str:
+    """The network that the request comes from."""
+    return client_network(request.scope)
 
 
 # scope="function": without it the commit would happen after the response was sent.
@@ -56,7 +56,7 @@ Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
 Sessions = Annotated[SessionFactory, Depends(session_factory)]
 Caller = Annotated[Principal, Depends(principal)]
 Process = Annotated[Runtime, Depends(runtime)]
-Address = Annotated[str, Depends(address)]
+ClientNetwork = Annotated[str, Depends(network)]
 
 
 class Page(BaseModel, Generic[T]):

@@ -22,7 +22,7 @@ from shared.kernel.service.app import build
 from shared.kernel.service.spec import ServiceSpec
 from shared.kernel.settings import Settings
 from shared.kernel.web import rate_limits
-from shared.kernel.web.rate_limits import RateLimited, Rates, client_address
+from shared.kernel.web.rate_limits import RateLimited, Rates, client_address, client_network
 from shared.kernel.web.requests import Caller
 
 PROXY = ip_network("10.0.0.0/8")
@@ -218,3 +218,17 @@ def test_trusted_proxies_are_networks():
         ip_network("192.0.2.1"),
     )
     assert settings(trusted_proxies="").trusted_proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:7:abcd::1", "2001:db8:7::/48"),
+        ("no address", "no address"),
+    ],
+)
+def test_a_network_is_what_one_client_may_have_addresses_of(address: str, network: str) -> None:
+    assert client_network({"client": (address, 4711)}) == network
+    assert client_network({}) == ""

@@ -52,6 +52,11 @@ class AccountIn(BaseModel):
     provinces: Provinces = []
     cooperatives: Cooperatives = []
     partner: PartnerSlug | None = None
+    confirm_erased: bool = Field(
+        default=False,
+        description="The person had this e-mail erased, and asked since for an account."
+        " 422 `erased-contact` without.",
+    )
 
 
 class AccountChangesIn(BaseModel):
@@ -74,6 +79,16 @@ class PasswordIn(BaseModel):
     current_password: Password | None = None
 
 
+class FailedSignInsOut(BaseModel):
+    """What unknown devices failed at; a new password ends it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    failures: int
+    networks: int = Field(description="From how many networks: a /24 of IPv4, a /48 of IPv6.")
+    since: datetime = Field(description="The first of these failures, at most 30 days ago.")
+
+
 class AccountOut(BaseModel):
     """An account with its e-mail; only operators and its owner may read it."""
 
@@ -85,6 +100,10 @@ class AccountOut(BaseModel):
     cooperatives: list[UUID]
     partner: str | None
     created_at: datetime
+    failed_sign_ins: FailedSignInsOut | None = Field(
+        default=None,
+        description="Only where one account is read: null if no unknown device failed of late.",
+    )
 
     @classmethod
     def of(cls, account: Account, sealer: Sealer) -> Self:
@@ -142,6 +161,7 @@ async def create_account(
         provinces=body.provinces,
         cooperatives=body.cooperatives,
         partner=body.partner,
+        confirm_erased=body.confirm_erased,
     )
     return AccountOut.of(account, sealer)
 
@@ -169,9 +189,16 @@ async def list_accounts(
 async def read_account(
     account_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> AccountOut:
-    """Read an account; the ETag is its version. Operators, and the account itself."""
+    """Read an account; the ETag is its version. Operators, and the account itself.
+
+    `failed_sign_ins` says whether somebody guesses its password.
+    """
     account_management.require_account(caller, account_id)
-    return _with_etag(await queries.find_account(session, account_id), sealer, response)
+    account = await queries.find_account(session, account_id)
+    shown = _with_etag(account, sealer, response)
+    failed = await queries.failed_sign_ins(session, sealer, account)
+    shown.failed_sign_ins = FailedSignInsOut.model_validate(failed) if failed else None
+    return shown
 
 
 @router.patch("/{account_id}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Form, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field
@@ -16,7 +16,7 @@ from registry.dependencies import Foreign, Seal
 from registry.settings import RegistrySettings
 from shared.errors import Kind
 from shared.kernel.web import openapi, problems
-from shared.kernel.web.requests import Address, Process, Session, Sessions
+from shared.kernel.web.requests import ClientNetwork, Process, Session, Sessions
 
 from .. import queries
 from ..usecases import token_exchange, tokens
@@ -27,6 +27,7 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 SUBJECT_TYPES = frozenset(
     f"urn:ietf:params:oauth:token-type:{kind}" for kind in ("access_token", "id_token", "jwt")
 )
+DEVICE_COOKIE: Final = "__Host-taawon-device"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _basic = HTTPBasic(auto_error=False)
 
@@ -42,18 +43,31 @@ class TokenForm(BaseModel):
     scope: str = Field(default="", max_length=200)
     subject_token: str = Field(default="", max_length=8192)
     subject_token_type: str = Field(default="", max_length=100)
+    device_token: str = Field(
+        default="",
+        max_length=100,
+        description="With a password: what this device got at its last sign-in. Browsers send it as"
+        f" the cookie {DEVICE_COOKIE}.",
+    )
     on_behalf_of: UUID | None = Field(
         default=None, description="With your own token: the cooperative to act for."
     )
 
 
 class TokenOut(BaseModel):
-    """A token and the seconds that it lives; `issued_token_type` only after an exchange."""
+    """A token and the seconds that it lives; `issued_token_type` only after an exchange,
+    `device_token` only after a password.
+    """
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     issued_token_type: str | None = None
+    device_token: str | None = Field(
+        default=None,
+        description="With a password: keep it, and send it at the next sign-in. What strangers fail"
+        " at does not slow down a device that is known. It gives no rights.",
+    )
 
 
 class OAuthProblem(openapi.Problem):
@@ -83,8 +97,9 @@ async def issue_token(
     sealer: Seal,
     process: Process,
     foreign: Foreign,
-    address: Address,
+    network: ClientNetwork,
     response: Response,
+    device: Annotated[str, Cookie(alias=DEVICE_COOKIE)] = "",
 ) -> TokenOut:
     """A token for a person (`grant_type=password`) or a program (`client_credentials`).
 
@@ -102,8 +117,10 @@ async def issue_token(
                 settings,
                 email=form.username,
                 password=form.password,
-                address=address,
+                network=network,
+                device=form.device_token or device,
             )
+            _set_device_cookie(response, issued.device or "", settings)
         case "client_credentials":
             issued = await tokens.issue_to_client(
                 sessions,
@@ -127,7 +144,20 @@ async def issue_token(
                 "grant_type has to be password, client_credentials or"
                 f" {token_exchange.TOKEN_EXCHANGE}, in a form-encoded body",
             )
-    return TokenOut(access_token=issued.token, expires_in=issued.seconds)
+    return TokenOut(
+        access_token=issued.token, expires_in=issued.seconds, device_token=issued.device
+    )
+
+
+def _set_device_cookie(response: Response, device: str, settings: RegistrySettings) -> None:
+    response.set_cookie(
+        DEVICE_COOKIE,
+        device,
+        max_age=settings.known_device_days * 24 * 3600,
+        secure=True,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 async def _exchange(

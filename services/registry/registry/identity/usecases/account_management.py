@@ -26,6 +26,7 @@ from .accounts import (
     rights_for_audit,
 )
 from .authorization import require_current_rights
+from .known_devices import delete_devices
 from .login_throttling import Attempt, delete_failures, note_failure, refuse_guessing, wait_for_turn
 from .passwords import check_password, hash_password, is_password
 from .revocation import revoke_tokens
@@ -126,10 +127,10 @@ async def enable_account(
 async def reset_password(
     session: AsyncSession, sealer: Sealer, caller: Principal, account_id: UUID, *, password: str
 ) -> None:
-    """Set a new password for somebody who lost theirs, and end a lock-out. Operators only.
+    """Set a new password for somebody who lost theirs; nobody has to wait then. Operators only.
 
-    Tokens that the old password gave are refused. Raises WeakPassword if it is too short or too
-    long.
+    Tokens that the old password gave are refused, and its devices are known no more. Raises
+    WeakPassword if it is too short, too long or one of those that are guessed first.
     """
     account = await _locked(session, caller, account_id)
     await _set_password(session, sealer, caller, account, password, action="password reset")
@@ -147,20 +148,20 @@ async def change_password(
     """Change one's own password, knowing the present one.
 
     Tokens that the old one gave are refused, the caller's own too: sign in again. Raises
-    WrongPassword, and TooManyFailures after `settings.sign_in_failures` wrong ones. What strangers
-    guess at sign-in does not count here; wrong passwords here count at sign-in only towards the
-    limit for all addresses together. No transaction is open while the present password is checked.
+    WrongPassword, and TooManyFailures while the next attempt has to wait. What strangers guess at
+    sign-in does not count here, and wrong passwords here do not count at sign-in. No transaction is
+    open while the present password is checked.
     """
     async with sessions.begin() as session:
         account = await _locked_own(session, caller)
         marks = _marks(sealer, account)
-        attempt = Attempt(marks=marks, limit_here=settings.sign_in_failures)
-        await refuse_guessing(session, attempt)
+        attempt = Attempt(marks=marks)
+        await refuse_guessing(session, settings, attempt)
     fits = await is_password(current, account.password_hash)
     async with sessions.begin() as session:
         account = await _locked_own(session, caller)
         await wait_for_turn(session, marks)
-        await refuse_guessing(session, attempt)
+        await refuse_guessing(session, settings, attempt)
         if fits:
             return await _set_password(
                 session, sealer, caller, account, password, action="password changed"
@@ -181,6 +182,7 @@ async def _set_password(
     check_password(password)
     account.password_hash = await hash_password(password)
     await delete_failures(session, _marks(sealer, account))
+    await delete_devices(session, [account.id])
     await revoke_tokens(session, account.id)
     audit.record(session, caller, action=action, subject_id=account.id)
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.partners import models as partner_models
 from registry.partners.domain import NoSuchPartner
-from registry.register.domain.cooperative import NotInTheRegister
+from registry.register.domain.cooperative import Contact, NotInTheRegister
 from registry.register.models import tables
+from registry.register.usecases.erased_contacts import admit_contact, audit_return
 from shared.contracts.base import new_id, now
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
@@ -47,11 +48,13 @@ async def create_account(
     provinces: Iterable[str] = (),
     cooperatives: Iterable[UUID] = (),
     partner: str | None = None,
+    confirm_erased: bool = False,
 ) -> Account:
     """Create an account. Operators only.
 
-    Raises WeakPassword, AccountExists, ClaimsDoNotFit, or NoSuchPartner and NotInTheRegister for
-    what a role is to act for and does not exist.
+    Raises WeakPassword, AccountExists, ClaimsDoNotFit, NoSuchPartner and NotInTheRegister for what
+    a role is to act for and does not exist, or ErasedContact for an e-mail that its person had
+    erased, unless it is confirmed that they want it back.
     """
     await require_current_rights(session, caller, Role.OPERATOR)
     wanted = frozenset(roles)
@@ -62,11 +65,14 @@ async def create_account(
         partner=partner,
     )
     await refuse_unknown(session, partner, frozenset(cooperatives))
+    is_back = await admit_contact(session, sealer, Contact(email=email), confirmed=confirm_erased)
     account = await _new_account(session, sealer, email=email, password=password, roles=wanted)
     account.provinces = sorted(provinces)
     account.cooperatives = sorted(cooperatives)
     account.partner = partner
     _audit(session, caller, account)
+    if is_back:
+        audit_return(session, caller, account.id)
     return account
 
 

@@ -1,8 +1,9 @@
-"""Limits of failed sign-ins, counted by the e-mail or subject and by the address they came from.
+"""Failed sign-ins make the next ones wait, for whoever failed and for nobody else.
 
-A low limit for one address ends guessing from there; a much higher one for all addresses together
-ends guessing from many. Whoever guesses from another address locks the owner out only by reaching
-the second.
+Failures are counted by the e-mail or subject and by the place they came from: a network, or a
+device that has signed in to the account before. Nothing counts for the e-mail alone, or strangers
+could lock its owner out. Where many networks fail at one e-mail, each unknown device waits after
+its first failure there instead of after the fifth; its first attempt is always judged.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.base import now
+from registry.settings import RegistrySettings
 from shared.errors import TooManyRequests
 from shared.kernel.data.advisory_locks import wait_for_lock
+from shared.kernel.data.database import moment
+from shared.kernel.encryption.sealer import Sealer
 
 from .. import models
+from ..domain.sign_in_failures import FAILURES_COUNT_FOR, SHOWN_FOR, FailureCount
 
-FAILURES_COUNT_FOR: Final = timedelta(minutes=15)
 PROVEN: Final = "proven"
-"""The place of attempts with a genuine token of the person, from whatever address."""
+"""The place of attempts with a genuine token of the person, from whatever network."""
+_FREE_UNDER_ATTACK: Final = 1
 
 _failures = models.sign_in_failure
 
@@ -32,10 +37,10 @@ _failures = models.sign_in_failure
 class TooManyFailures(TooManyRequests):
     """Too many failed sign-ins: wait, or ask an operator."""
 
-    def __init__(self, free_at: datetime) -> None:
-        seconds = math.ceil((free_at - now()).total_seconds())
+    def __init__(self, wait: timedelta) -> None:
+        seconds = max(math.ceil(wait.total_seconds()), 1)
         super().__init__(
-            f"too many failed sign-ins: try again in {max(seconds, 1)} s, or ask an operator",
+            f"too many failed sign-ins: try again in {seconds} s, or ask an operator",
             seconds=seconds,
         )
 
@@ -44,14 +49,21 @@ class TooManyFailures(TooManyRequests):
 class Attempt:
     """Whom somebody claims to be and from where, each as one mark per key, the newest first.
 
-    `limit_here` failures may come from this place in 15 minutes, `limit_everywhere` from all places
-    together; None sets no limit for all.
+    A stranger is a device that has not signed in to the account before.
     """
 
     marks: Sequence[str]
     places: Sequence[str] = (PROVEN,)
-    limit_here: int
-    limit_everywhere: int | None = None
+    by_stranger: bool = False
+
+    @classmethod
+    def of_password(
+        cls, sealer: Sealer, marks: Sequence[str], *, network: str, device: UUID | None
+    ) -> Attempt:
+        """A sign-in by password: of a known device, wherever it is, or else from a network."""
+        if device is not None:
+            return cls(marks=marks, places=[f"device {device}"])
+        return cls(marks=marks, places=sealer.marks(f"network\0{network}"), by_stranger=True)
 
 
 async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
@@ -63,42 +75,84 @@ async def wait_for_turn(session: AsyncSession, marks: Sequence[str]) -> None:
         await wait_for_lock(session, func.hashtextextended(mark, 0))
 
 
-async def refuse_guessing(session: AsyncSession, attempt: Attempt) -> None:
-    """Raise TooManyFailures if a limit is reached.
+async def refuse_guessing(
+    session: AsyncSession, settings: RegistrySettings, attempt: Attempt
+) -> int:
+    """Raise TooManyFailures while this place has to wait; else how many failures of strangers
+    count for the e-mail.
 
     It counts for e-mails that no account has as well, for else a refusal would show which exist.
     """
-    recent = select(_failures.c.at).where(
-        _failures.c.email_mark.in_(attempt.marks), _failures.c.at > now() - FAILURES_COUNT_FOR
+    at = await moment(session)
+    here, by_strangers = await _failures_of(session, attempt, at)
+    is_attacked = by_strangers >= settings.sign_in_failures_everywhere
+    free = _FREE_UNDER_ATTACK if attempt.by_stranger and is_attacked else settings.sign_in_failures
+    longest = timedelta(seconds=settings.sign_in_wait_seconds)
+    waits = [here.free_at(free=free, longest=longest)]
+    if attempt.by_stranger:
+        network = await _failures_from(session, attempt.places, at)
+        waits.append(network.free_at(free=settings.sign_in_failures_network, longest=longest))
+    for free_at in waits:
+        if free_at is not None and free_at > at:
+            raise TooManyFailures(free_at - at)
+    return by_strangers
+
+
+async def _failures_of(
+    session: AsyncSession, attempt: Attempt, at: datetime
+) -> tuple[FailureCount, int]:
+    """The failures of the e-mail from this place, and how many of strangers from all places."""
+    columns = _failures.c
+    here = columns.place.in_(attempt.places)
+    query = select(
+        func.count().filter(here),
+        func.max(columns.at).filter(here),
+        func.count().filter(columns.by_stranger),
+    ).where(
+        columns.email_mark.in_(attempt.marks), columns.at > at - FAILURES_COUNT_FOR, columns.counts
     )
-    here = recent.where(_failures.c.place.in_(attempt.places))
-    for failures, limit in ((here, attempt.limit_here), (recent, attempt.limit_everywhere)):
-        if limit is None:
-            continue
-        latest = failures.order_by(_failures.c.at.desc())
-        # The one that has to grow old before there is room for another.
-        decisive = await session.scalar(latest.offset(limit - 1).limit(1))
-        if decisive is not None:
-            raise TooManyFailures(decisive + FAILURES_COUNT_FOR)
+    failures, latest_at, by_strangers = (await session.execute(query)).one()
+    return FailureCount(failures=failures, latest_at=latest_at), by_strangers
+
+
+async def _failures_from(
+    session: AsyncSession, places: Sequence[str], at: datetime
+) -> FailureCount:
+    columns = _failures.c
+    query = select(func.count(), func.max(columns.at)).where(
+        columns.place.in_(places), columns.at > at - FAILURES_COUNT_FOR, columns.counts
+    )
+    failures, latest_at = (await session.execute(query)).one()
+    return FailureCount(failures=failures, latest_at=latest_at)
 
 
 async def note_failure(session: AsyncSession, attempt: Attempt) -> None:
     """Count one more failure of these marks from this place, under the newest key."""
-    row = {"email_mark": attempt.marks[0], "place": attempt.places[0]}
+    row = {
+        "email_mark": attempt.marks[0],
+        "place": attempt.places[0],
+        "by_stranger": attempt.by_stranger,
+    }
     await session.execute(insert(_failures).values(row))
 
 
-async def delete_failures_here(session: AsyncSession, attempt: Attempt) -> None:
-    """Delete the failures from this place after a success; those from elsewhere still count."""
+async def forgive_failures_here(session: AsyncSession, attempt: Attempt) -> None:
+    """After a success the failures from this place count no more; those from elsewhere still do.
+
+    The owner is still shown those of strangers: the one who succeeded may be one.
+    """
     theirs = _failures.c.email_mark.in_(attempt.marks) & _failures.c.place.in_(attempt.places)
-    await session.execute(delete(_failures).where(theirs))
+    await session.execute(update(_failures).where(theirs).values(counts=False))
 
 
 async def delete_failures(session: AsyncSession, marks: Sequence[str]) -> None:
-    """Delete all failures of these marks, from any place; a lock-out ends."""
+    """Delete all failures of these marks, from any place: nobody waits, and no notice is left."""
     await session.execute(delete(_failures).where(_failures.c.email_mark.in_(marks)))
 
 
 async def delete_old_failures(session: AsyncSession) -> None:
-    """Delete failures that are older than 15 minutes and count no more, whoever they were for."""
-    await session.execute(delete(_failures).where(_failures.c.at < now() - FAILURES_COUNT_FOR))
+    """Delete failures that count no more and that no owner of an account is shown."""
+    at, columns = await moment(session), _failures.c
+    is_shown = columns.by_stranger & columns.email_mark.in_(select(models.account.c.email_mark))
+    count_no_more = (columns.at < at - FAILURES_COUNT_FOR) & ~is_shown
+    await session.execute(delete(_failures).where(or_(count_no_more, columns.at < at - SHOWN_FOR)))

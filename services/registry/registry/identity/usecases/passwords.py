@@ -10,6 +10,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from shared.errors import Invalid
 
+from .common_passwords import is_common
+
 MIN_LENGTH = 12
 MAX_LENGTH = 200
 HASHES_AT_ONCE = 2
@@ -19,17 +21,23 @@ _hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelis
 
 
 class WeakPassword(Invalid):
-    """The password is too short or too long."""
+    """The password is too short, too long, or one of those that are guessed first."""
 
 
 def check_password(password: str) -> None:
-    """Raise WeakPassword unless it has 12 to 200 characters.
+    """Raise WeakPassword unless it has 12 to 200 characters and is none of the commonest.
 
-    There are no rules for its composition: they only make people write passwords down.
+    There are no other rules for its composition: they only make people write passwords down.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise WeakPassword(
             f"the password has {len(password)} characters: use {MIN_LENGTH} to {MAX_LENGTH}",
+            field="password",
+        )
+    if is_common(password):
+        raise WeakPassword(
+            "this password is one of the commonest, maybe with digits or signs before or after it:"
+            " take four words that do not belong together, or let a program generate one",
             field="password",
         )
 

@@ -24,7 +24,7 @@ from shared.kernel.encryption.sealer import Sealer
 from ..domain.accounts import Account
 from .authorization import RightsEnded, principal_of, require_current_rights
 from .identities import find_linked, identity_marks
-from .login_throttling import Attempt, delete_failures_here, note_failure, refuse_guessing
+from .login_throttling import Attempt, forgive_failures_here, note_failure, refuse_guessing
 from .tokens import IssuedToken, TokenRefused, claims_of, issue
 
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -41,23 +41,21 @@ async def issue_to_linked(
     """A token for the account that the subject of a foreign token is linked to.
 
     Raises TokenRefused if the token is not genuine, its issuer is away, or the account is missing
-    or disabled; TooManyFailures after too many such attempts of the same subject. The foreign token
-    is verified first: only its owner can lock the subject out, and no transaction waits for the
-    issuer.
+    or disabled; TooManyFailures while the same subject has to wait after such attempts. The foreign
+    token is verified first: nobody but its owner makes the subject wait, and no transaction waits
+    for the issuer.
     """
     if issuer is None:
         raise TokenRefused(
             "invalid_request", "no other issuer is configured here (TAAWON_OIDC_ISSUER)"
         )
     subject = await _verified_subject(issuer, token)
-    attempt = Attempt(
-        marks=identity_marks(sealer, issuer.issuer, subject), limit_here=settings.sign_in_failures
-    )
+    attempt = Attempt(marks=identity_marks(sealer, issuer.issuer, subject))
     async with sessions.begin() as session:
-        await refuse_guessing(session, attempt)
+        await refuse_guessing(session, settings, attempt)
         account = await find_linked(session, attempt.marks)
         if account is not None and account.disabled_at is None:
-            await delete_failures_here(session, attempt)
+            await forgive_failures_here(session, attempt)
             claims = claims_of(principal_of(account))
             return await issue(session, sealer, settings, subject=account.id, claims=claims)
         await note_failure(session, attempt)

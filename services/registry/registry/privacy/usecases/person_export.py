@@ -95,6 +95,19 @@ async def _linked(session: AsyncSession, account_id: UUID, sealer: Sealer) -> li
     ]
 
 
+async def _devices(session: AsyncSession, account_id: UUID) -> list[dict[str, Any]]:
+    """When the devices that the account is known to sign in with did so."""
+    devices = models.known_device.c
+    query = select(devices.created_at, devices.used_at).where(devices.account_id == account_id)
+    return [
+        {
+            "first_signed_in_at": row.created_at.isoformat(),
+            "last_signed_in_at": (row.used_at or row.created_at).isoformat(),
+        }
+        for row in await session.execute(query.order_by(devices.id))
+    ]
+
+
 async def _accounts(
     session: AsyncSession, event: PersonRequested, sealer: Sealer
 ) -> list[dict[str, Any]]:
@@ -112,6 +125,7 @@ async def _accounts(
             "created_at": row["created_at"].isoformat(),
             "disabled_at": row["disabled_at"].isoformat() if row["disabled_at"] else None,
             "signs_in_with": await _linked(session, row["id"], sealer),
+            "known_devices": await _devices(session, row["id"]),
         }
         for row in (await session.execute(query)).mappings()
     ]

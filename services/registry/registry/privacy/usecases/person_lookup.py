@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -69,17 +69,28 @@ async def find_person(
     """
     contacts = await _named(session, sealer, identifiers.cooperative_ids)
     if identifiers.emails or identifiers.phone:
-        contacts |= await _matching(session, sealer, identifiers)
+        contacts |= await _matching(session, sealer, identifiers.is_contact)
     known = identifiers.with_emails(each.email for each in contacts.values() if each.email)
     sealed = await session.scalars(_accounts(sealer, known, models.account.c.email_sealed))
     known = known.with_emails(filter(None, (readable_email(sealer, each) for each in sealed)))
     if known.emails - identifiers.emails:
-        contacts |= await _matching(session, sealer, replace(known, phone=None))
+        contacts |= await _matching(session, sealer, replace(known, phone=None).is_contact)
     return FoundPerson(
         emails=known.emails,
         cooperatives=await _locked_cooperatives(session, sealer, known, set(contacts)),
         accounts=await _locked_accounts(session, sealer, known),
     )
+
+
+async def phones_of_others(
+    session: AsyncSession, sealer: Sealer, phones: Set[str], found: FoundPerson
+) -> set[str]:
+    """Those of the phones that are in contacts of somebody else, too: several people share one."""
+    if not phones:
+        return set()
+    theirs = {each.id for each in found.cooperatives}
+    contacts = await _matching(session, sealer, lambda contact: contact.phone in phones)
+    return {each.phone for id, each in contacts.items() if id not in theirs and each.phone}
 
 
 async def _named(
@@ -108,7 +119,7 @@ async def _locked_cooperatives(
 
 
 async def _matching(
-    session: AsyncSession, sealer: Sealer, identifiers: PersonIdentifiers
+    session: AsyncSession, sealer: Sealer, is_wanted: Callable[[Contact], bool]
 ) -> dict[UUID, Contact]:
     """Ciphertext can't be searched: every contact is opened, page by page, in a thread."""
     table, last = tables.cooperative, None
@@ -125,15 +136,15 @@ async def _matching(
         rows = (await session.execute(query)).all()
         if not rows:
             return found
-        found |= await asyncio.to_thread(_matches, sealer, identifiers, rows)
+        found |= await asyncio.to_thread(_matches, sealer, is_wanted, rows)
         last = rows[-1].id
 
 
 def _matches(
-    sealer: Sealer, identifiers: PersonIdentifiers, rows: Iterable[Any]
+    sealer: Sealer, is_wanted: Callable[[Contact], bool], rows: Iterable[Any]
 ) -> dict[UUID, Contact]:
     contacts = {row.id: readable_contact(sealer, row.contact_sealed) for row in rows}
-    return {each: contact for each, contact in contacts.items() if identifiers.is_contact(contact)}
+    return {each: contact for each, contact in contacts.items() if is_wanted(contact)}
 
 
 async def _locked_accounts(

@@ -14,12 +14,14 @@ from registry.identity import models
 from registry.identity.domain.accounts import Account, AccountExists
 from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
 from registry.identity.usecases.identities import delete_identities
+from registry.identity.usecases.known_devices import delete_devices
 from registry.identity.usecases.login_throttling import delete_failures
 from registry.identity.usecases.revocation import revoke_tokens
 from registry.register.contact_sealing import seal_changed
-from registry.register.domain.cooperative import Cooperative, SealedContact
+from registry.register.domain.cooperative import Contact, Cooperative, SealedContact
 from registry.register.models import tables
 from registry.register.usecases.cooperatives import update_cooperative
+from registry.register.usecases.erased_contacts import admit_contact, remember_erased
 from registry.register.usecases.imports import block_imports
 from shared.contracts.base import new_id, now
 from shared.contracts.catalogue import ANSWERS
@@ -34,6 +36,7 @@ from .person_lookup import (
     FoundPerson,
     PersonIdentifiers,
     find_person,
+    phones_of_others,
     readable_contact,
     readable_email,
 )
@@ -70,7 +73,7 @@ async def open_request(
     found = await find_person(session, sealer, identifiers)
     changed: list[Changed] = []
     if kind is RequestKind.ERASURE:
-        changed = await _erase(session, sealer, found)
+        changed = await _erase(session, sealer, found, identifiers.phone)
     elif corrections:
         changed = await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
     request, event = PersonRequest.open(
@@ -123,19 +126,38 @@ async def hand_out_report(
     return report
 
 
-async def _erase(session: AsyncSession, sealer: Sealer, found: FoundPerson) -> list[Changed]:
+async def _erase(
+    session: AsyncSession, sealer: Sealer, found: FoundPerson, phone: str | None
+) -> list[Changed]:
     """Erase accounts and contacts. The ids stay: the audit names them, and they lead to nobody."""
     await refuse_last_operators(session, found.accounts)
+    await _remember(session, sealer, found, phone)
     for account in found.accounts:
         await revoke_tokens(session, account.id, partner=account.partner)
         account.erase(email_sealed=sealer.seal({}), at=now())
     await _delete_failures(session, sealer, found.emails)
     await delete_identities(session, sealer, [account.id for account in found.accounts])
+    await delete_devices(session, [account.id for account in found.accounts])
     for cooperative in found.cooperatives:
         await _settle(session, cooperative, None)
     return [(each.id, "contact erased") for each in found.cooperatives] + [
         (each.id, "account erased") for each in found.accounts
     ]
+
+
+async def _remember(
+    session: AsyncSession, sealer: Sealer, found: FoundPerson, phone: str | None
+) -> None:
+    """Let nobody bring e-mails and phones back unseen; of phones the one that the person gave, and
+    those that no other contact has."""
+    sealed = (each.entry.contact for each in found.cooperatives)
+    contacts = [readable_contact(sealer, each.sealed) for each in sealed if each]
+    phones = {each.phone for each in contacts if each.phone and each.phone != phone}
+    phones -= await phones_of_others(session, sealer, phones, found)
+    erased = [Contact(phone=each) for each in (phone, *phones)]
+    await remember_erased(
+        session, sealer, [*erased, *(Contact(email=email) for email in found.emails)]
+    )
 
 
 async def _correct(
@@ -145,6 +167,7 @@ async def _correct(
     accounts: Sequence[Account],
     corrections: dict[str, str | None],
 ) -> list[Changed]:
+    await admit_contact(session, sealer, Contact(**corrections), confirmed=True)
     changed = []
     for cooperative in cooperatives:
         before = cooperative.entry.contact

@@ -25,6 +25,7 @@ from ..register_file.findings import WrongCell
 Members = Annotated[int, Field(ge=0, le=cells.MAX_MEMBERS)]
 REQUIRED: Final = ("court", "local_register_no", "province", "applicant_type", "legal_status")
 NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
+_ABOUT_THE_VALUES: Final = ("source", "as_of_on", "confirm_erased")
 
 _READERS: Final[dict[str, Callable[[str], str]]] = {
     "province": cells.province,
@@ -77,6 +78,11 @@ class ChangesIn(BaseModel):
     contact: ContactIn | None = None
     source: Text | None = Field(default=None, description="Where these values were read.")
     as_of_on: PastDay | None = Field(default=None, description="The day as of which they are true.")
+    confirm_erased: bool = Field(
+        default=False,
+        description="The person of this contact had it erased, and asked since to be registered"
+        " again: it is remembered as erased no more. 422 `erased-contact` without.",
+    )
 
     @model_validator(mode="after")
     def _needed_values_stay_known(self) -> Self:
@@ -92,7 +98,7 @@ class ChangesIn(BaseModel):
         """
         given = {
             name: getattr(self, name)
-            for name in self.model_fields_set - {"contact", "source", "as_of_on"}
+            for name in self.model_fields_set - {"contact", *_ABOUT_THE_VALUES}
         }
         contact: dict[str, Any] = {}
         if "contact" in self.model_fields_set:
@@ -106,9 +112,10 @@ class ChangesIn(BaseModel):
         return read
 
     def origin(self) -> dict[str, Any]:
-        """The source of the values and the day as of which they are true, where given."""
-        both = {"source": self.source, "as_of_on": self.as_of_on}
-        return {name: value for name, value in both.items() if value is not None}
+        """Where given, the source of the values and the day as of which they are true; and whether
+        the person of the contact asked to be registered again."""
+        given = {name: getattr(self, name) for name in _ABOUT_THE_VALUES}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class CooperativeIn(ChangesIn):

@@ -25,6 +25,10 @@ class AlreadyRegistered(Conflict):
     """A cooperative with this court and local register number is in the register already."""
 
 
+class ErasedContact(Invalid):
+    """A person had this contact erased: enter it again only if they asked for it since."""
+
+
 class Governance(StrEnum):
     """Who runs a cooperative: a board with a chair, or one or several managers (law 112-12)."""
 

@@ -88,6 +88,21 @@ cooperative = Table(
 )
 
 
+# By keyed digests: nobody can read from them what was erased.
+erased_contact = Table(
+    "erased_contact",
+    metadata,
+    Column("mark", Text, primary_key=True),
+    Column(
+        "erased_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+        index=True,
+    ),
+)
+
+
 register_import = Table(
     "register_import",
     metadata,

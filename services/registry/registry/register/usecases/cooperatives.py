@@ -21,6 +21,7 @@ from shared.lifecycle import refuse_unless_expected
 from ..contact_sealing import open_contact, seal_changed, seal_contact
 from ..domain.cooperative import AlreadyRegistered, Contact, Cooperative, Entry, NotInTheRegister
 from ..models import rows, tables
+from .erased_contacts import admit_contact, audit_return
 
 BY_HAND = "entered by hand"
 
@@ -34,15 +35,20 @@ async def register_cooperative(
     contact: Contact,
     source: str = BY_HAND,
     as_of_on: date | None = None,
+    confirm_erased: bool = False,
 ) -> Cooperative:
     """Enter a cooperative by hand: operators any, delegates those of their provinces.
 
-    Raises OutsideDelegation, Invalid if its values contradict each other, and AlreadyRegistered if
-    its court and number are in the register. Without `as_of_on` its values are true as of today, in
-    UTC.
+    Raises OutsideDelegation, Invalid if its values contradict each other, AlreadyRegistered if its
+    court and number are in the register, and ErasedContact for a contact that its person had
+    erased, unless it is confirmed that they want it back. Without `as_of_on` its values are true as
+    of today, in UTC.
     """
     caller.require(Role.OPERATOR, Role.DELEGATE)
     caller.require_province(entry.province)
+    is_back = await admit_contact(
+        session, sealer, contact, confirmed=confirm_erased, within="contact."
+    )
     cooperative, event = Cooperative.register(
         replace(entry, contact=seal_contact(sealer, contact)),
         id=new_id(),
@@ -58,6 +64,8 @@ async def register_cooperative(
         subject_id=cooperative.id,
         after=_audited(cooperative.entry),
     )
+    if is_back:
+        audit_return(session, caller.acting_for(cooperative.id, entry.province), cooperative.id)
     return cooperative
 
 
@@ -72,6 +80,7 @@ async def change_cooperative(
     expected_version: int | None = None,
     source: str = BY_HAND,
     as_of_on: date | None = None,
+    confirm_erased: bool = False,
 ) -> Cooperative:
     """Change a cooperative by hand: operators any, delegates where the old and the new province
     are theirs.
@@ -86,12 +95,16 @@ async def change_cooperative(
     caller = caller.acting_for(cooperative_id, cooperative.entry.province)
     before = cooperative.entry
     refuse_unless_expected("cooperative", cooperative.version, expected_version)
-    contact = before.contact
+    contact, new_values = before.contact, Contact()
     if contact_changes:
         opened = open_contact(sealer, contact.sealed if contact else None)
+        new_values = _new_values(opened, contact_changes)
         contact = seal_changed(sealer, contact, replace(opened, **contact_changes))
     entry = replace(before, **changes, contact=contact)
     caller.require_province(entry.province)
+    is_back = await admit_contact(
+        session, sealer, new_values, confirmed=confirm_erased, within="contact."
+    )
     if entry.identity != before.identity:
         await _refuse_taken(session, entry)
     event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
@@ -107,7 +120,14 @@ async def change_cooperative(
         before=_audited(before, before.differences(entry)),
         after=_audited(entry, before.differences(entry)),
     )
+    if is_back:
+        audit_return(session, caller, cooperative_id)
     return cooperative
+
+
+def _new_values(known: Contact, changes: dict[str, str | None]) -> Contact:
+    """Of the changes those that say something else than the register: the rest was not erased."""
+    return Contact(**{n: value for n, value in changes.items() if value != getattr(known, n)})
 
 
 async def update_cooperative(session: AsyncSession, cooperative: Cooperative) -> None:

@@ -26,11 +26,14 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.sleep import until
 
+from ..domain.cooperative import FileOrigin
 from ..domain.imports import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
 from ..models import tables
 from ..register_file.decoding import FileRefused, RowBroken
 from ..register_file.findings import Finding
 from ..register_file.reader import RowVerdict, read_rows
+from .erased_contacts import all_erased
+from .row_comparison import RowComparer
 from .row_upsert import Batch, RowUpsert
 
 log = structlog.get_logger()
@@ -82,10 +85,9 @@ async def import_register(
         yield Progress(report=report)
         upsert = RowUpsert(
             sessions=sessions,
-            sealer=sealer,
+            comparer=await _comparer(sessions, sealer, report, as_of_on or now().date()),
             caller=caller,
             report=report,
-            as_of_on=as_of_on or now().date(),
         )
         verdicts: tuple[RowVerdict, ...] = ()
         try:
@@ -114,6 +116,16 @@ async def import_register(
             fail = partial(RegisterImport.fail, reason=_why_failed(error, verdicts))
             report = await _end(sessions, caller, report.id, fail)
     yield Progress(report=report)
+
+
+async def _comparer(
+    sessions: Sessions, sealer: Sealer, report: RegisterImport, as_of_on: date
+) -> RowComparer:
+    """What was erased can't change during the import: see `block_imports`."""
+    origin = FileOrigin(import_id=report.id, source=report.source, as_of_on=as_of_on)
+    async with sessions() as session:
+        erased = await all_erased(session, sealer)
+    return RowComparer(sealer=sealer, erased=erased, origin=origin)
 
 
 async def _read_ahead(upsert: RowUpsert, batches: Iterator[tuple[RowVerdict, ...]]) -> Batch:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -19,72 +18,15 @@ from shared.kernel import context
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
 from shared.kernel.data.database import Sessions
-from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 
-from ..contact_sealing import marks_of, seal_changed, seal_contact
-from ..domain.cooperative import (
-    Contact,
-    Cooperative,
-    Entry,
-    FileOrigin,
-    Merge,
-    SealedContact,
-    record_of,
-)
+from ..domain.cooperative import Cooperative, record_of
 from ..domain.imports import PROBLEMS_KEPT, RegisterImport
 from ..models import rows as cooperative_rows
 from ..models import statements, tables
 from ..register_file.findings import Finding
-from ..register_file.reader import RowVerdict, column_of
-
-Identity = tuple[str, str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
-    """The digest of a cooperative in the register; its contact only if the person settled it.
-
-    `whole` is all of it, where its values may have to be weighed one by one.
-    """
-
-    digest: str
-    is_settled: bool
-    sealed: str | None
-    mark: str | None
-    as_of_on: date
-    has_own_origins: bool
-    whole: Cooperative | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def contact(self) -> SealedContact | None:
-        """The settled contact; None if it was erased."""
-        if self.sealed is None or self.mark is None:
-            return None
-        return SealedContact(sealed=self.sealed, mark=self.mark)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RowChange:
-    """An entry that is new or differs, with its contact sealed, as a row."""
-
-    entry: Entry
-    contact: SealedContact | None
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """What differs from the register, and what is to be said of values that the file weighed."""
-
-    changes: dict[Identity, RowChange]
-    notes: dict[Identity, tuple[Finding, ...]]
-
-    def with_newer(self, other: Comparison, outdated: Container[Identity]) -> Comparison:
-        """The same, but for the outdated identities what the other comparison says."""
-        changes = {each: self.changes[each] for each in self.changes if each not in outdated}
-        notes = {each: self.notes[each] for each in self.notes if each not in outdated}
-        return Comparison(changes=changes | other.changes, notes=notes | other.notes)
+from ..register_file.reader import RowVerdict
+from .row_comparison import Comparison, Identity, Known, RowChange, RowComparer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,17 +44,24 @@ class RowUpsert:
     """Writes the batches of one import into the register."""
 
     sessions: Sessions
-    sealer: Sealer
+    comparer: RowComparer
     caller: Principal
     report: RegisterImport
-    as_of_on: date
+
+    @property
+    def as_of_on(self) -> date:
+        """The day as of which the file is true."""
+        return self.comparer.origin.as_of_on
 
     async def prepare(self, verdicts: tuple[RowVerdict, ...]) -> Batch:
         """Find and seal what differs: all that can be done before rows are locked."""
         by_identity = {each.entry.identity: each for each in verdicts if each.entry is not None}
         async with self.sessions() as session:
             known = await self._known(session, by_identity, locked=False)
-        compared = await asyncio.to_thread(self._compare, by_identity, known)
+        compared = await asyncio.to_thread(self.comparer.compare, by_identity, known)
+        if compared.undecided:
+            async with self.sessions() as session:
+                compared = await self._decided(session, compared, by_identity, known)
         return Batch(verdicts=verdicts, by_identity=by_identity, known=known, compared=compared)
 
     async def write(self, session: AsyncSession, batch: Batch) -> tuple[Finding, ...]:
@@ -126,7 +75,10 @@ class RowUpsert:
             for identity, verdict in batch.by_identity.items()
             if known.get(identity) != batch.known.get(identity)
         }
-        compared = batch.compared.with_newer(self._compare(outdated, known), outdated)
+        newer = self.comparer.compare(outdated, known)
+        if newer.undecided:
+            newer = await self._decided(session, newer, outdated, known)
+        compared = batch.compared.with_newer(newer, outdated)
         changes = compared.changes
         audited = await self._audit(
             session, {identity: each for identity, each in changes.items() if identity in known}
@@ -143,63 +95,18 @@ class RowUpsert:
             )
         return self._count(session, batch.verdicts, records, compared.notes)
 
-    def _compare(
-        self, by_identity: Mapping[Identity, RowVerdict], known: Mapping[Identity, Known]
+    async def _decided(
+        self,
+        session: AsyncSession,
+        compared: Comparison,
+        by_identity: Mapping[Identity, RowVerdict],
+        known: Mapping[Identity, Known],
     ) -> Comparison:
-        """The rows that are new or differ; only these are sealed and written."""
-        changes: dict[Identity, RowChange] = {}
-        notes: dict[Identity, tuple[Finding, ...]] = {}
-        for identity, verdict in by_identity.items():
-            entry, before = verdict.entry, known.get(identity)
-            assert entry is not None
-            if before is not None and before.whole is not None:
-                merge = self._merge(before, before.whole, entry, verdict)
-                mark = merge.entry.contact.mark if merge.entry.contact else None
-                if before.digest != cooperative_rows.digest_of(merge.entry, mark):
-                    changes[identity] = self._as_row(merge.entry, merge.entry.contact, merge)
-                if found := _notes_of(merge, verdict.line):
-                    notes[identity] = found
-            elif before is not None and before.is_settled:
-                # The person had the contact erased or corrected: that of the file is not taken.
-                if before.digest != cooperative_rows.digest_of(entry, before.mark):
-                    changes[identity] = self._as_row(entry, before.contact)
-            elif not self._is_unchanged(before, entry, verdict.contact):
-                changes[identity] = self._as_row(entry, seal_contact(self.sealer, verdict.contact))
-        return Comparison(changes=changes, notes=notes)
-
-    def _merge(self, known: Known, whole: Cooperative, entry: Entry, verdict: RowVerdict) -> Merge:
-        """Weigh value by value; a contact that its person settled stays."""
-        contact = whole.entry.contact
-        if not known.is_settled:
-            contact = seal_changed(self.sealer, contact, verdict.contact or Contact())
-        return whole.merge(replace(entry, contact=contact), self._origin(), unread=verdict.unread)
-
-    def _origin(self) -> FileOrigin:
-        return FileOrigin(
-            import_id=self.report.id, source=self.report.source, as_of_on=self.as_of_on
-        )
-
-    def _is_unchanged(self, known: Known | None, entry: Entry, contact: Contact | None) -> bool:
-        """Compared under the mark of each key: the stored one may be of an older key."""
-        if known is None:
-            return False
-        marks = marks_of(self.sealer, contact) if contact and contact.clear_values() else [None]
-        return any(known.digest == cooperative_rows.digest_of(entry, mark) for mark in marks)
-
-    def _as_row(
-        self, entry: Entry, contact: SealedContact | None, merge: Merge | None = None
-    ) -> RowChange:
-        origin = merge or self._origin()
-        row = cooperative_rows.entry_values(entry, contact) | {
-            "id": new_id(),
-            "version": 1,
-            "source": origin.source,
-            "as_of_on": origin.as_of_on,
-            "provenance": merge.provenance if merge else {},
-            "import_id": self.report.id,
-            "source_import_id": merge.source_import_id if merge else self.report.id,
-        }
-        return RowChange(entry=entry, contact=contact, row=row)
+        """The same with those decided that were undecided: what is known of them is read whole."""
+        whole = await _whole(session, compared.undecided)
+        there = {each: replace(known[each], whole=whole[each]) for each in whole}
+        rows = {each: by_identity[each] for each in whole}
+        return compared.with_newer(self.comparer.compare(rows, there), rows)
 
     async def _audit(
         self, session: AsyncSession, changes: Mapping[Identity, RowChange]
@@ -305,33 +212,6 @@ class RowUpsert:
                 *(finding.as_data() for finding in findings[:room]),
             ]
         return findings
-
-
-def _notes_of(merge: Merge, line: int) -> tuple[Finding, ...]:
-    """What stays although the file says something else, and what it replaces of an entry by hand.
-
-    Neither value is quoted.
-    """
-    kept = [
-        Finding(
-            line=line,
-            column=column_of(name),
-            reason=f"not taken: the register has a value as of {day}, later than this file",
-            is_warning=True,
-        )
-        for name, day in merge.kept.items()
-    ]
-    replaced = [
-        Finding(
-            line=line,
-            column=column_of(name),
-            reason=f"replaces what was entered by hand as of {day}",
-            suggestion="check which of the two is right",
-            is_warning=True,
-        )
-        for name, day in merge.by_hand.items()
-    ]
-    return (*kept, *replaced)
 
 
 def _as_json(changes: Mapping[Identity, RowChange]) -> str:

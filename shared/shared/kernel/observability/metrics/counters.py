@@ -25,7 +25,7 @@ REQUESTS = Histogram(
 )
 REFUSALS = Counter(
     "taawon_refusals_total",
-    "Requests refused with a problem, by its code; too-many-failures: a sign-in is locked out.",
+    "Requests refused with a problem, by its code; too-many-failures: a sign-in has to wait.",
     ["code"],
 )
 # A series has to begin at 0: otherwise its first increase is not seen.
