@@ -14,7 +14,6 @@ from shared.contracts.funding import CallCancelled, CallClosed, CallOpened
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
-from shared.kernel.data.idempotency import made_before
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 
@@ -40,29 +39,22 @@ async def draft_call(
     deadline: Deadline | None,
     *,
     funder_slug: str | None = None,
-    key: UUID | None = None,
-) -> tuple[Call, bool]:
-    """Prepare a call: operators, and partners for their own institution.
-
-    Returns it, and whether it is new: the same key from the same caller finds the call made before.
-    """
+) -> Call:
+    """Prepare a call: operators, and partners for their own institution."""
     caller.require(Role.OPERATOR, Role.PARTNER)
     slug = funder_slug or (None if caller.has(Role.OPERATOR) else caller.partner)
     _require_own(caller, slug)
-    if known := await _made_before(session, caller, key):
-        return known, False
     call = Call(
         id=new_id(),
         funder_slug=slug,
         created_by=caller.subject,
         created_at=now(),
-        idempotency_key=key,
         terms=terms,
     )
     call.set_deadline(deadline)
     session.add(call)
     _record(session, caller, call, "call drafted")
-    return call, True
+    return call
 
 
 async def change_call(
@@ -202,11 +194,6 @@ SNAPSHOTS = (
     ),
 )
 """What other services may ask to be sent again: every call that ever opened."""
-
-
-async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:
-    query = select(Call).filter_by(created_by=caller.subject, idempotency_key=key)
-    return await made_before(session, caller.subject, key, query)
 
 
 async def _find_own(

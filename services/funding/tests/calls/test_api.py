@@ -178,14 +178,14 @@ async def test_an_oversized_body_is_refused(api: Api, people: People):
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_call_made_before(api: Api, people: People):
+async def test_the_same_key_makes_one_call(api: Api, people: People):
     headers = {**people.funder, "Idempotency-Key": str(uuid.uuid4())}
 
     first = await api.http.post("/calls", json=a_payload(), headers=headers)
     second = await api.http.post("/calls", json=a_payload(), headers=headers)
     listed = await api.http.get("/calls", headers=people.funder)
 
-    assert (first.status_code, second.status_code) == (201, 200)
+    assert (first.status_code, second.status_code) == (201, 201)
     assert [call["call_id"] for call in listed.json()["items"]] == [second.json()["call_id"]]
 
 

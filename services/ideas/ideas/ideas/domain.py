@@ -110,7 +110,6 @@ class Idea:
     content: IdeaContent
     created_at: datetime
     on_behalf_of: UUID | None = None
-    idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
     was_submitted: bool = False

@@ -190,14 +190,18 @@ async def test_an_oversized_body_is_refused(api: Api, people: People):
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_idea_made_before(api: Api, people: People):
+async def test_a_repeat_shows_the_idea_as_it_was_made_whatever_became_of_it(
+    api: Api, people: People
+):
     headers = {**people.author, "Idempotency-Key": str(uuid.uuid4())}
 
     first = await api.http.post("/ideas", json=a_payload(), headers=headers)
+    await api.http.post(f"{first.headers['location']}/submit", headers=people.author)
     second = await api.http.post("/ideas", json=a_payload(), headers=headers)
 
-    assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json()["idea_id"] == second.json()["idea_id"]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert second.headers["etag"] == '"1"'
 
 
 async def test_a_key_belongs_to_its_caller(api: Api, people: People):

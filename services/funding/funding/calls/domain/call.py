@@ -90,7 +90,6 @@ class Call:
     closes_at: datetime | None = None
     closes_shown: str | None = None
     closes_shown_ar: str | None = None
-    idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
     opened_at: datetime | None = None
