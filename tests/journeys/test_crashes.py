@@ -12,8 +12,8 @@ import pytest
 
 from devkit.forks import exit_code_of
 
-from .request_bodies import a_call
 from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breaker
+from .request_bodies import a_call
 from .stories import Partner, PartnerQueue, Story
 from .tcp_proxy import TcpProxy
 

@@ -60,3 +60,24 @@ async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
     assert json.loads(out)["published"]["state"] == "published"
     assert again == 1
     assert "published" in said
+
+
+async def test_a_fan_out_is_held_and_released_by_a_command_that_says_what_it_saw(
+    story: Story,
+) -> None:
+    call_id = str(await story.draft_call(a_call()))
+
+    _, untouched, _ = await command(story, "approval", call_id)
+    code, _, messages = await command(
+        story, "approval", call_id, "held", "--reason", "a wrong cap", given="y\n"
+    )
+    unexplained, _, said = await command(story, "approval", call_id, "released", "--yes")
+    _, shown, _ = await command(
+        story, "approval", call_id, "released", "--reason", "mended", "--yes", "--json"
+    )
+
+    assert "nobody has decided anything" in untouched
+    assert code == 0, messages
+    assert "nobody has decided anything" in messages
+    assert (unexplained, "--reason" in said) == (1, True)
+    assert (json.loads(shown)["state"], json.loads(shown)["version"]) == ("released", 2)

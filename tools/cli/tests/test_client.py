@@ -103,4 +103,4 @@ async def test_a_service_that_stays_away_is_given_up_on(service: Service):
 def test_a_request_that_creates_is_given_more_time_than_the_broker_takes_to_confirm():
     confirmed_within = Settings.model_fields["publish_timeout"].default
 
-    assert client_module.WORK_TIMEOUT > 3 * confirmed_within
+    assert 3 * confirmed_within < client_module.WORK_TIMEOUT

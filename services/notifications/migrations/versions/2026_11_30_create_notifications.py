@@ -94,6 +94,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('decided_by', sa.UUID(), nullable=True),
     sa.Column('decided_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('subject_id', name=op.f('pk_fanout_approval'))
     )
     op.create_table('fanout_approval_decision',
