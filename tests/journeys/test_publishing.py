@@ -81,3 +81,17 @@ async def test_a_fan_out_is_held_and_released_by_a_command_that_says_what_it_saw
     assert "nobody has decided anything" in messages
     assert (unexplained, "--reason" in said) == (1, True)
     assert (json.loads(shown)["state"], json.loads(shown)["version"]) == ("released", 2)
+
+
+async def test_a_draft_is_deleted_by_a_command_and_an_open_call_is_not(story: Story) -> None:
+    call_id, opened_id = str(await story.draft_call(a_call())), str(await story.open_call())
+
+    refused, _, _ = await command(story, "delete", "call", call_id, given="n\n")
+    code, out, messages = await command(story, "delete", "call", call_id, given="y\n")
+    again, _, gone = await command(story, "delete", "call", call_id, "--yes")
+    open_code, _, said = await command(story, "delete", "call", opened_id, "--yes")
+
+    assert (refused, code, again, open_code) == (1, 0, 1, 1), messages
+    assert call_id in out
+    assert "no such call" in gone
+    assert "cancel it instead" in said

@@ -194,6 +194,12 @@ async def change_call(
     return _with_etag(call, response)
 
 
+@router.delete("/calls/{call_id}", status_code=204)
+async def delete_call(call_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+    """Delete a draft for good; what has opened is cancelled instead."""
+    await usecases.delete_call(session, caller, call_id, expected=expected)
+
+
 @router.post("/calls/{call_id}/open")
 async def open_call(
     call_id: UUID,

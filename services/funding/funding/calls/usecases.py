@@ -51,7 +51,7 @@ async def draft_call(
         created_at=now(),
         terms=terms,
     )
-    call.set_deadline(deadline)
+    call.set_deadline(deadline, at=call.created_at)
     session.add(call)
     _record(session, caller, call, "call drafted")
     return call
@@ -76,12 +76,28 @@ async def change_call(
         raise FunderFixed(field="funder_slug")
     before = _values_for_audit(call)
     if call.state is State.DRAFT:
-        call.revise(terms, deadline)
+        call.revise(terms, deadline, at=now())
         _record(session, caller, call, "call revised", before)
     elif event := call.amend(terms, deadline, at=now()):
         outbox.add(session, event)
         _record(session, caller, call, "call updated", before)
     return call
+
+
+async def delete_call(
+    session: AsyncSession, caller: Principal, call_id: UUID, *, expected: int | None = None
+) -> None:
+    """Delete a draft for good: its funder or an operator."""
+    call = await _find_own(session, caller, call_id, expected)
+    call.require_deletable()
+    await session.delete(call)
+    audit.record(
+        session,
+        caller,
+        action="call deleted",
+        subject_id=call.id,
+        before=_values_for_audit(call),
+    )
 
 
 async def open_call(

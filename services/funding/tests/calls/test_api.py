@@ -278,3 +278,33 @@ async def test_of_two_steps_at_once_one_is_refused_and_one_event_is_published(
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(rows) == 1
+
+
+async def test_a_draft_is_deleted_by_its_funder_and_publishes_nothing(api: Api, people: People):
+    call = await drafted(api, people)
+    path = f"/calls/{call['call_id']}"
+
+    deleted = await api.http.delete(path, headers={**people.funder, "If-Match": '"1"'})
+    gone = await api.http.get(path, headers=people.funder)
+
+    assert (deleted.status_code, deleted.content, gone.status_code) == (204, b"", 404)
+    assert await events(api) == []
+
+
+async def test_a_draft_that_somebody_changed_meanwhile_is_not_deleted(api: Api, people: People):
+    call = await drafted(api, people)
+    path = f"/calls/{call['call_id']}"
+    await api.http.put(path, json=a_payload(edition="2027"), headers=people.funder)
+
+    answer = await api.http.delete(path, headers={**people.funder, "If-Match": '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
+
+
+async def test_an_open_call_is_cancelled_and_not_deleted(api: Api, people: People):
+    call = await opened(api, people)
+
+    answer = await api.http.delete(f"/calls/{call['call_id']}", headers=people.funder)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
+    assert "cancel it instead" in answer.json()["detail"]

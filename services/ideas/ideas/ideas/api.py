@@ -125,6 +125,12 @@ async def revise_idea(
     return _with_etag(idea, caller, response)
 
 
+@router.delete("/ideas/{idea_id}", status_code=204)
+async def delete_idea(idea_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+    """Delete a draft for good; what was submitted is withdrawn instead."""
+    await usecases.delete_idea(session, caller, idea_id, expected=expected)
+
+
 @router.post("/ideas/{idea_id}/submit")
 async def submit_idea(
     idea_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected

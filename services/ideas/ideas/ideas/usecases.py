@@ -83,6 +83,17 @@ async def revise_idea(
     return idea
 
 
+async def delete_idea(
+    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+) -> None:
+    """Delete a draft for good: its owner only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    idea.require_deletable(by=_identities_for(caller, idea))
+    await session.delete(idea)
+    before = _state_for_audit(idea) | _content_for_audit(idea.content)
+    _record(session, caller, idea, "idea deleted", before=before)
+
+
 async def submit_idea(
     session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
 ) -> Idea:
@@ -256,7 +267,7 @@ def _record(
     action: str,
     *,
     before: dict[str, object] | None = None,
-    after: dict[str, object],
+    after: dict[str, object] | None = None,
     moderated: bool = False,
 ) -> None:
     """Add an audit row: a moderator acts for nobody, everybody else for the owner of the idea,

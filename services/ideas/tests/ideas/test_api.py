@@ -289,3 +289,35 @@ async def test_a_token_without_any_role_drafts_nothing(api: Api, tokens: Tokens)
     answer = await api.http.post("/ideas", json=a_payload(), headers=tokens.headers())
 
     assert (answer.status_code, answer.json()["code"]) == (403, "missing-role")
+
+
+async def test_a_draft_is_deleted_by_its_author_and_publishes_nothing(api: Api, people: People):
+    idea = await drafted(api, people.author)
+    path = f"/ideas/{idea['idea_id']}"
+
+    deleted = await api.http.delete(path, headers={**people.author, "If-Match": '"1"'})
+    gone = await api.http.get(path, headers=people.author)
+
+    assert (deleted.status_code, deleted.content, gone.status_code) == (204, b"", 404)
+    assert await events(api) == []
+
+
+async def test_the_audit_of_a_deleted_draft_holds_none_of_its_texts(api: Api, people: People):
+    idea = await drafted(api, people.author)
+    await api.http.delete(f"/ideas/{idea['idea_id']}", headers=people.author)
+
+    async with api.sessions() as session:
+        rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
+
+    assert [row.action for row in rows] == ["idea drafted", "idea deleted"]
+    assert rows[-1].after is None
+    assert idea["title"]["fr"] not in str(rows[-1].before)
+
+
+async def test_what_was_submitted_is_withdrawn_and_not_deleted(api: Api, people: People):
+    idea = await submitted(api, people.author)
+
+    answer = await api.http.delete(f"/ideas/{idea['idea_id']}", headers=people.author)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
+    assert "withdraw it instead" in answer.json()["detail"]
