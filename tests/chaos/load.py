@@ -207,9 +207,9 @@ class Load:
             except httpx.TransportError:
                 self.processes.avoid(member)
             else:
-                if answer.status_code < 500 and answer.status_code != 429:
+                if answer.status_code < 500 and not is_to_be_repeated(answer):
                     return answer
-                if answer.status_code not in (429, 503):
+                if answer.status_code not in (409, 429, 503):
                     self.unexpected.append(f"{method} {path}: {answer.status_code} {answer.text}")
             self.counts.asked_again += 1
             await asyncio.sleep(0.05)
@@ -470,6 +470,12 @@ def moving_track(random: Random) -> dict[str, Any]:
     if random.random() < 0.6:
         criteria["regions"] = random.sample(MOVING, 3)
     return a_track(**criteria)
+
+
+def is_to_be_repeated(answer: httpx.Response) -> bool:
+    """Too many requests, or an attempt with the same key whose answer was lost is still at work."""
+    is_conflict = answer.status_code == 409
+    return answer.status_code == 429 or (is_conflict and answer.json()["code"] == "still-in-flight")
 
 
 def key_of(random: Random) -> UUID:

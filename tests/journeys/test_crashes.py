@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 
 from devkit.forks import exit_code_of
 
 from .outages import A_TRACK, FEED_PARTNERS, FOLLOW_CALL, LATER, STORE_IMPORTED, Breaker
+from .request_bodies import a_call
 from .stories import Partner, PartnerQueue, Story
 from .tcp_proxy import TcpProxy
 
@@ -50,6 +53,30 @@ async def test_a_process_killed_at_this_place_alerts_everybody_once(
     await breaker.settled()
     assert await breaker.alerts(call_id) == await breaker.one_each()
     assert received(await breakable.feed(partner)) == [("1", str(call_id))]
+
+
+async def test_a_request_killed_before_its_answer_gets_it_when_it_is_sent_again(
+    breakable: Story, breaker: Breaker
+) -> None:
+    trap = await breaker.arm("funding", "create.between-commit-and-answer")
+    body, headers = a_call(A_TRACK), {"Idempotency-Key": str(uuid4())}
+    drafts = await drafts_of(breakable)
+
+    with pytest.raises(httpx.TransportError):
+        await breakable.ask("funding", "POST", "/calls", json=body, headers=headers)
+    await breakable.eventually(trap.has_sprung)
+    await breaker.put_right()
+    again = await breakable.ask("funding", "POST", "/calls", json=body, headers=headers)
+
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert await drafts_of(breakable) == drafts + 1
+    call = await breakable.get("funding", again.headers["location"])
+    assert call == again.json()
+
+
+async def drafts_of(story: Story) -> int:
+    async with story.database("funding") as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM calls WHERE state = 'draft'"))
 
 
 async def test_a_delivery_killed_before_it_is_marked_may_only_repeat_itself(

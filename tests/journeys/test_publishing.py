@@ -60,3 +60,38 @@ async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
     assert json.loads(out)["published"]["state"] == "published"
     assert again == 1
     assert "published" in said
+
+
+async def test_a_fan_out_is_held_and_released_by_a_command_that_says_what_it_saw(
+    story: Story,
+) -> None:
+    call_id = str(await story.draft_call(a_call()))
+
+    _, untouched, _ = await command(story, "approval", call_id)
+    code, _, messages = await command(
+        story, "approval", call_id, "held", "--reason", "a wrong cap", given="y\n"
+    )
+    unexplained, _, said = await command(story, "approval", call_id, "released", "--yes")
+    _, shown, _ = await command(
+        story, "approval", call_id, "released", "--reason", "mended", "--yes", "--json"
+    )
+
+    assert "nobody has decided anything" in untouched
+    assert code == 0, messages
+    assert "nobody has decided anything" in messages
+    assert (unexplained, "--reason" in said) == (1, True)
+    assert (json.loads(shown)["state"], json.loads(shown)["version"]) == ("released", 2)
+
+
+async def test_a_draft_is_deleted_by_a_command_and_an_open_call_is_not(story: Story) -> None:
+    call_id, opened_id = str(await story.draft_call(a_call())), str(await story.open_call())
+
+    refused, _, _ = await command(story, "delete", "call", call_id, given="n\n")
+    code, out, messages = await command(story, "delete", "call", call_id, given="y\n")
+    again, _, gone = await command(story, "delete", "call", call_id, "--yes")
+    open_code, _, said = await command(story, "delete", "call", opened_id, "--yes")
+
+    assert (refused, code, again, open_code) == (1, 0, 1, 1), messages
+    assert call_id in out
+    assert "no such call" in gone
+    assert "cancel it instead" in said

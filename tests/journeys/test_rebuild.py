@@ -216,6 +216,21 @@ async def test_what_may_not_be_sent_again_is_refused_by_the_api(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+async def test_a_replay_that_is_requested_again_with_its_key_is_begun_once(story: Story) -> None:
+    await story.register_partner()  # what could be sent
+    body = {"kind": "snapshot", "queue": STORE_PARTNER, "reason": "the answer was lost"}
+    headers = {"Idempotency-Key": str(uuid4())}
+
+    first, again = [
+        await story.ask("registry", "POST", "/replays", json=body, headers=headers)
+        for _ in range(2)
+    ]
+
+    assert (first.status_code, again.status_code) == (201, 201), first.text
+    assert again.json()["run"] == first.json()["run"]
+    assert again.headers["location"] == f"/replays/{first.json()['run']}"
+
+
 async def test_what_may_not_be_sent_again_is_refused_by_the_command(story: Story) -> None:
     code, _, messages = await taawon(
         story, "snapshot", "registry", "--to", FOLLOW_CALL, "--reason", "curiosity"

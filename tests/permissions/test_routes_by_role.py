@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from string import Template
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,8 +20,23 @@ from shared.kernel.data.tables import AuditRow
 from .fixtures import PERSONAL, Fixture, app_of, fixture_of
 from .rows import CALLERS, SERVICES, Row, rows_of
 
+NO_DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 Fixtures = Callable[[str], Awaitable[Fixture]]
 ROWS = [row for service in SERVICES for row in rows_of(service)]
+TAKE_A_KEY = {
+    service: {
+        path
+        for path, methods in app_of(service, pytest_plugin.test_settings(service, NO_DATABASE))
+        .openapi()["paths"]
+        .items()
+        if any(
+            each["name"] == "idempotency-key"
+            for each in methods.get("post", {}).get("parameters", ())
+        )
+    }
+    - {"/replays", "/imports"}
+    for service in SERVICES
+}
 KINDS = {401: "sign in first", 403: "forbidden", 404: "hidden"}
 
 
@@ -65,7 +80,7 @@ def routes_of(app: FastAPI | APIRouter, prefix: str = "") -> Iterator[tuple[str,
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
-    settings = pytest_plugin.test_settings(service, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    settings = pytest_plugin.test_settings(service, NO_DATABASE)
     routes = set(routes_of(app_of(service, settings)))
     declared = {row.route for row in rows_of(service)}
 
@@ -82,9 +97,7 @@ def test_every_route_has_a_row_and_every_row_a_route(service: str) -> None:
 
 def test_every_route_of_the_documents_is_called_too() -> None:
     for service in SERVICES:
-        settings = pytest_plugin.test_settings(
-            service, "postgresql+asyncpg://nobody@127.0.0.1:1/none"
-        )
+        settings = pytest_plugin.test_settings(service, NO_DATABASE)
         app = app_of(service, settings)
         shown = {
             (method.upper(), path)
@@ -129,8 +142,8 @@ async def kind_of_answer(fixture: Fixture, row: Row, caller: str) -> str:
     return KINDS.get(answer.status_code, f"status {answer.status_code}: {answer.text[:300]}")
 
 
-async def call(fixture: Fixture, row: Row, caller: str) -> httpx.Response:
-    headers = {"If-Match": "*", **fixture.headers(caller)}
+async def call(fixture: Fixture, row: Row, caller: str, **more: str) -> httpx.Response:
+    headers = {"If-Match": "*", **fixture.headers(caller), **more}
     body = Template(row.body).substitute(fixture.names)
     content: bytes | None = body.encode() if body else None
     if body.startswith("form "):
@@ -147,6 +160,38 @@ async def call(fixture: Fixture, row: Row, caller: str) -> httpx.Response:
     if row.service == "registry":  # all share one connection, an import in the background too
         await fixture.app.state.imports.ended()
     return answer
+
+
+CREATES = [row for row in ROWS if row.method == "POST" and row.route[1] in TAKE_A_KEY[row.service]]
+"""Not `/replays`, which needs a broker, nor `/imports`, which has several transactions."""
+
+
+@pytest.mark.parametrize("row", CREATES, ids=lambda row: f"{row.service} {row.path}")
+async def test_a_repeated_request_is_answered_as_the_first_and_creates_nothing(
+    row: Row, fixtures: Fixtures
+) -> None:
+    fixture = await fixtures(row.service)
+    caller = next(each for each in CALLERS if row.expected[each] == "answered")
+    signed = fixture.headers(caller) | {"Idempotency-Key": str(uuid4())}
+
+    undone = await fixture.connection.begin_nested()
+    try:
+        first = await call(fixture, row, caller, **signed)
+        before = await fixture.connection.scalar(select(func.max(AuditRow.id))) or 0
+        second = await call(fixture, row, caller, **signed)
+        left = await audit_after(fixture, before)
+    finally:
+        await undone.rollback()
+
+    assert first.is_success, first.text
+    assert second.status_code == first.status_code, second.text
+    assert second.headers["location"] == first.headers["location"]
+    assert second.headers["idempotent-replayed"] == "true"
+    assert left == []
+    secrets = {name for name, value in first.json().items() if value != second.json()[name]}
+    assert secrets <= {"client_secret", "password", "shown_once"}
+    assert all(second.json()[name] is None for name in secrets - {"shown_once"})
+    assert bool(secrets) is bool(second.json().get("shown_once"))
 
 
 async def audit_after(fixture: Fixture, before: int) -> Sequence[AuditWritten]:

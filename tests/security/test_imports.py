@@ -1,12 +1,14 @@
-"""A client that does not read what an import answers keeps nobody waiting."""
+"""A client of an import keeps nobody waiting, and may send its file again."""
 
 from __future__ import annotations
 
 import socket
 from contextlib import closing
 from urllib.parse import urlsplit
+from uuid import uuid4
 
-from sqlalchemy import select
+import httpx
+from sqlalchemy import func, select
 
 from devkit.pytest_plugin import Tokens, eventually
 from registry.register.domain.imports import ImportState, RegisterImport
@@ -59,3 +61,52 @@ def unread(target: Target, caller: dict[str, str], content: bytes) -> socket.soc
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     connection.sendall(f"POST /imports?source=unread HTTP/1.1\r\n{lines}\r\n".encode() + content)
     return connection
+
+
+def test_a_file_sent_again_with_its_key_is_imported_once(
+    running_services: dict[str, Target], tokens: Tokens
+) -> None:
+    target = running_services["registry"]
+    caller = {
+        **samples.headers(tokens, "operator"),
+        "Content-Type": "text/csv",
+        "Idempotency-Key": str(uuid4()),
+    }
+    content = (HEADER + WRONG.format(number=1)).encode()
+
+    def send(path: str = "/imports?source=repeated", more: bytes = b"") -> httpx.Response:
+        return target.http.post(path, content=content + more, headers=caller)
+
+    first = send()
+    samples.import_ended(target, first, caller)
+    again = send()
+    others = [send(more=b"\n"), send("/imports?source=another")]
+
+    assert (again.status_code, again.headers["location"]) == (202, first.headers["location"])
+    assert again.json() == first.json()
+    assert [(each.status_code, each.json()["code"]) for each in others] == [(422, "key-reused")] * 2
+    assert target.run(reports_of) == 1
+
+
+async def reports_of(runtime: Runtime) -> int:
+    async with runtime.sessions() as session:
+        query = select(func.count()).select_from(RegisterImport).filter_by(source="repeated")
+        return await session.scalar(query) or 0
+
+
+def test_a_repeat_is_answered_although_the_import_may_still_run(
+    running_services: dict[str, Target], tokens: Tokens
+) -> None:
+    target = running_services["registry"]
+    caller = {
+        **samples.headers(tokens, "operator"),
+        "Content-Type": "text/csv",
+        "Idempotency-Key": str(uuid4()),
+    }
+    content = (HEADER + "".join(WRONG.format(number=number) for number in range(2_000))).encode()
+
+    first, again = (target.http.post("/imports", content=content, headers=caller) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (202, 202), again.text
+    assert again.json()["import_id"] == first.json()["import_id"]
+    samples.import_ended(target, again, caller)

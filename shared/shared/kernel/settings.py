@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         description="How long a redriven or dropped dead letter is kept; an undecided one stays.",
     )
 
+    idempotency_hours: int = Field(
+        default=24,
+        ge=1,
+        description="How long a repeated request with the same Idempotency-Key is recognised.",
+    )
+
     @field_validator("amqp_url", mode="after")
     @classmethod
     def _with_heartbeat(cls, url: SecretStr, known: ValidationInfo) -> SecretStr:

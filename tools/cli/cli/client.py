@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import httpx
 import typer
@@ -35,6 +36,12 @@ Token = Annotated[
     ),
 ]
 TIMEOUT = 5.0
+"""Seconds in which a service says how it is; one that takes longer is not well."""
+WORK_TIMEOUT = 60.0
+"""Seconds for a request that creates something: `POST /replays` waits for the broker to confirm
+events (`TAAWON_PUBLISH_TIMEOUT`, 10 s) and counts what there is to send."""
+WAITS = (0.5, 2.0, 5.0)
+"""Seconds before each repeat of a request that creates something and got no answer."""
 
 
 class NothingHere(NotFound):
@@ -84,9 +91,24 @@ class OperatorClient:
         async with self._http({"Authorization": f"Bearer {self.token}"}) as http:
             return await _ask(http, method, f"{self.urls[service]}{path}", json=body)
 
-    def _http(self, headers: dict[str, str]) -> httpx.AsyncClient:
+    async def create(self, service: str, path: str, body: Any) -> ServiceResponse:
+        """As `send` with POST, repeated under one `Idempotency-Key` while there is no answer, so
+        that the thing is there once.
+        """
+        if self.token is None:
+            return await self.send(service, "POST", path, body)
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid4())}
+        async with self._http(headers, timeout=WORK_TIMEOUT) as http:
+            for pause in (*WAITS, None):
+                answer = await _ask(http, "POST", f"{self.urls[service]}{path}", json=body)
+                if pause is None or not answer.is_to_be_repeated:
+                    break
+                await asyncio.sleep(pause)
+        return answer
+
+    def _http(self, headers: dict[str, str], timeout: float = TIMEOUT) -> httpx.AsyncClient:
         # On this machine straight to the port: a proxy of the environment knows nothing of it.
-        return httpx.AsyncClient(headers=headers, timeout=TIMEOUT, trust_env=self.stack is None)
+        return httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=self.stack is None)
 
 
 @dataclass(frozen=True)
@@ -105,6 +127,13 @@ class ServiceResponse:
     def ok(self) -> bool:
         """Whether the service answered with a status from 200 to 299."""
         return 200 <= self.status < 300
+
+    @property
+    def is_to_be_repeated(self) -> bool:
+        """Whether the same request, sent again, may get another answer: there was none, the service
+        is away, or the first attempt is still at work."""
+        code = self.body.get("code") if isinstance(self.body, dict) else None
+        return self.status in {0, 502, 503, 504} or code == "still-in-flight"
 
     @property
     def trouble(self) -> str:

@@ -22,8 +22,9 @@ from shared.contracts.base import Audience, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import Track
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import Moment
-from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
+from shared.kernel.web.requests import Caller, Expected, Page, Session
 
 from . import queries, usecases
 from .domain.call import Call, State
@@ -160,30 +161,15 @@ class CallOut(CallTerms):
         )
 
 
-@router.post(
-    "/calls",
-    status_code=201,
-    responses={200: {"model": CallOut, "description": "Made the first time this key was sent."}},
-)
+@router.post("/calls", status_code=201)
 async def draft_call(
-    body: CallIn,
-    session: Session,
-    caller: Caller,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
+    body: CallIn, session: Session, caller: Caller, response: Response, once: Once
 ) -> CallOut:
-    """Prepare a draft. The same `Idempotency-Key` gets 200 and the call made the first time."""
-    call, is_new = await usecases.draft_call(
-        session,
-        caller,
-        body.terms(),
-        body.deadline(),
-        funder_slug=body.funder_slug,
-        key=idempotency_key,
+    """Prepare a draft."""
+    call = await usecases.draft_call(
+        session, caller, body.terms(), body.deadline(), funder_slug=body.funder_slug
     )
-    response.status_code = 201 if is_new else 200
-    response.headers["Location"] = f"/calls/{call.id}"
-    return _with_etag(call, response)
+    return once.answer(_with_etag(call, response), response, location=f"/calls/{call.id}")
 
 
 @router.put("/calls/{call_id}")
@@ -206,6 +192,12 @@ async def change_call(
         expected=expected,
     )
     return _with_etag(call, response)
+
+
+@router.delete("/calls/{call_id}", status_code=204)
+async def delete_call(call_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+    """Delete a draft for good; what has opened is cancelled instead."""
+    await usecases.delete_call(session, caller, call_id, expected=expected)
 
 
 @router.post("/calls/{call_id}/open")

@@ -12,7 +12,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     text,
 )
@@ -36,7 +35,6 @@ calls = Table(
     Column("number", BigInteger, Identity(always=True), unique=True, nullable=False),
     Column("funder_slug", Text, index=True),
     Column("created_by", Uuid, nullable=False),
-    Column("idempotency_key", Uuid),
     Column("state", choice(State), nullable=False),
     Column("version", Integer, nullable=False),
     Column("terms", ModelJson(CallTerms), nullable=False),
@@ -50,7 +48,6 @@ calls = Table(
     Column("opened_at", DateTime(timezone=True)),
     Column("cancelled_because", Text),
     Column("confirmed_audience", Integer),
-    UniqueConstraint("created_by", "idempotency_key"),
     Index("ix_calls_closing", "closes_at", postgresql_where=text("state = 'open'")),
 )
 

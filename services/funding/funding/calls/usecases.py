@@ -14,7 +14,6 @@ from shared.contracts.funding import CallCancelled, CallClosed, CallOpened
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
-from shared.kernel.data.idempotency import made_before
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 
@@ -40,29 +39,22 @@ async def draft_call(
     deadline: Deadline | None,
     *,
     funder_slug: str | None = None,
-    key: UUID | None = None,
-) -> tuple[Call, bool]:
-    """Prepare a call: operators, and partners for their own institution.
-
-    Returns it, and whether it is new: the same key from the same caller finds the call made before.
-    """
+) -> Call:
+    """Prepare a call: operators, and partners for their own institution."""
     caller.require(Role.OPERATOR, Role.PARTNER)
     slug = funder_slug or (None if caller.has(Role.OPERATOR) else caller.partner)
     _require_own(caller, slug)
-    if known := await _made_before(session, caller, key):
-        return known, False
     call = Call(
         id=new_id(),
         funder_slug=slug,
         created_by=caller.subject,
         created_at=now(),
-        idempotency_key=key,
         terms=terms,
     )
-    call.set_deadline(deadline)
+    call.set_deadline(deadline, at=call.created_at)
     session.add(call)
     _record(session, caller, call, "call drafted")
-    return call, True
+    return call
 
 
 async def change_call(
@@ -84,12 +76,28 @@ async def change_call(
         raise FunderFixed(field="funder_slug")
     before = _values_for_audit(call)
     if call.state is State.DRAFT:
-        call.revise(terms, deadline)
+        call.revise(terms, deadline, at=now())
         _record(session, caller, call, "call revised", before)
     elif event := call.amend(terms, deadline, at=now()):
         outbox.add(session, event)
         _record(session, caller, call, "call updated", before)
     return call
+
+
+async def delete_call(
+    session: AsyncSession, caller: Principal, call_id: UUID, *, expected: int | None = None
+) -> None:
+    """Delete a draft for good: its funder or an operator."""
+    call = await _find_own(session, caller, call_id, expected)
+    call.require_deletable()
+    await session.delete(call)
+    audit.record(
+        session,
+        caller,
+        action="call deleted",
+        subject_id=call.id,
+        before=_values_for_audit(call),
+    )
 
 
 async def open_call(
@@ -202,11 +210,6 @@ SNAPSHOTS = (
     ),
 )
 """What other services may ask to be sent again: every call that ever opened."""
-
-
-async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Call | None:
-    query = select(Call).filter_by(created_by=caller.subject, idempotency_key=key)
-    return await made_before(session, caller.subject, key, query)
 
 
 async def _find_own(

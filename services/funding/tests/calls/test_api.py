@@ -178,14 +178,14 @@ async def test_an_oversized_body_is_refused(api: Api, people: People):
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_call_made_before(api: Api, people: People):
+async def test_the_same_key_makes_one_call(api: Api, people: People):
     headers = {**people.funder, "Idempotency-Key": str(uuid.uuid4())}
 
     first = await api.http.post("/calls", json=a_payload(), headers=headers)
     second = await api.http.post("/calls", json=a_payload(), headers=headers)
     listed = await api.http.get("/calls", headers=people.funder)
 
-    assert (first.status_code, second.status_code) == (201, 200)
+    assert (first.status_code, second.status_code) == (201, 201)
     assert [call["call_id"] for call in listed.json()["items"]] == [second.json()["call_id"]]
 
 
@@ -278,3 +278,33 @@ async def test_of_two_steps_at_once_one_is_refused_and_one_event_is_published(
     await engine.dispose()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(rows) == 1
+
+
+async def test_a_draft_is_deleted_by_its_funder_and_publishes_nothing(api: Api, people: People):
+    call = await drafted(api, people)
+    path = f"/calls/{call['call_id']}"
+
+    deleted = await api.http.delete(path, headers={**people.funder, "If-Match": '"1"'})
+    gone = await api.http.get(path, headers=people.funder)
+
+    assert (deleted.status_code, deleted.content, gone.status_code) == (204, b"", 404)
+    assert await events(api) == []
+
+
+async def test_a_draft_that_somebody_changed_meanwhile_is_not_deleted(api: Api, people: People):
+    call = await drafted(api, people)
+    path = f"/calls/{call['call_id']}"
+    await api.http.put(path, json=a_payload(edition="2027"), headers=people.funder)
+
+    answer = await api.http.delete(path, headers={**people.funder, "If-Match": '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed-meanwhile")
+
+
+async def test_an_open_call_is_cancelled_and_not_deleted(api: Api, people: People):
+    call = await opened(api, people)
+
+    answer = await api.http.delete(f"/calls/{call['call_id']}", headers=people.funder)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
+    assert "cancel it instead" in answer.json()["detail"]

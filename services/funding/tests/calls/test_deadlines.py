@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
 
 from devkit.pytest_plugin import Api
 from funding.calls import usecases
+from funding.calls.models import calls
 
 from .api_steps import LATER, Json, People, drafted, events, expired, fields_of, opened
 from .builders import a_payload
@@ -64,8 +66,35 @@ async def test_a_deadline_that_no_clock_shows_is_refused_with_the_remedy(
     assert word in answer.json()["detail"]
 
 
+PAST = {"local": "2022-09-02T16:00"}
+NAMELY = "2 septembre 2022 à 16 h 00"
+
+
+async def test_a_draft_with_a_past_deadline_is_refused_with_field_and_remedy(
+    api: Api, people: People
+):
+    answer = await api.http.post("/calls", json=a_payload(deadline=PAST), headers=people.funder)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "past-deadline")
+    assert fields_of(answer) == ["deadline"]
+    assert NAMELY in answer.json()["detail"]
+    assert "give a later one" in answer.json()["detail"]
+
+
+async def test_a_draft_is_not_changed_to_a_past_deadline(api: Api, people: People):
+    call = await drafted(api, people)
+    path = f"/calls/{call['call_id']}"
+
+    answer = await api.http.put(path, json=a_payload(deadline=PAST), headers=people.funder)
+
+    assert (answer.status_code, fields_of(answer)) == (422, ["deadline"])
+    assert (await api.http.get(path, headers=people.funder)).json() == call
+
+
 async def test_a_call_is_not_opened_after_its_deadline(api: Api, people: People):
-    call = await drafted(api, people, deadline={"local": "2022-09-02T16:00"})
+    call = await drafted(api, people)
+    async with api.sessions.begin() as session:
+        await session.execute(update(calls).values(closes_at=datetime.now(UTC)))
 
     answer = await api.http.post(f"/calls/{call['call_id']}/open", headers=people.funder)
 

@@ -16,6 +16,7 @@ from funding.calls.domain.call import (
     DeadlinePassed,
     NotADraft,
     NotOpen,
+    PastDeadline,
     StandingCall,
     State,
 )
@@ -70,7 +71,7 @@ def test_every_move_not_in_the_table_is_refused(start: State, target: State):
 
 STEPS: dict[str, tuple[Callable[[Call], object], set[State]]] = {
     "open": (lambda call: call.open(at=NOON), {State.DRAFT}),
-    "revise": (lambda call: call.revise(some_terms(), a_deadline()), {State.DRAFT}),
+    "revise": (lambda call: call.revise(some_terms(), a_deadline(), at=NOON), {State.DRAFT}),
     "amend": (lambda call: call.amend(some_terms(kind="prize"), None, at=NOON), {State.OPEN}),
     "extend": (lambda call: call.extend(a_deadline(LATER), reason="pluie", at=NOON), {State.OPEN}),
     "close": (lambda call: call.close(at=NOON), {State.OPEN}),
@@ -213,7 +214,28 @@ def test_cancelling_a_draft_publishes_nothing():
 
 def test_the_deadline_of_an_open_call_is_not_set_as_if_it_were_a_draft():
     with pytest.raises(NotADraft):
-        a_call(state=State.OPEN).set_deadline(None)
+        a_call(state=State.OPEN).set_deadline(None, at=NOON)
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(days=1)])
+def test_a_draft_takes_no_deadline_that_has_passed(late: timedelta):
+    call = a_call()
+
+    for change in (
+        lambda: call.set_deadline(a_deadline(NOON), at=NOON + late),
+        lambda: call.revise(some_terms(), a_deadline(NOON), at=NOON + late),
+    ):
+        with pytest.raises(PastDeadline) as refused:
+            change()
+        assert [problem.field for problem in refused.value.problems] == ["deadline"]
+        assert "give a later one" in refused.value.detail
+    assert (call.closes_at, call.version) == (IN_A_WEEK, 1)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.DRAFT])
+def test_only_a_draft_may_be_deleted(state: State):
+    with pytest.raises(NotADraft, match="cancel it instead"):
+        a_call(state=state).require_deletable()
 
 
 def test_a_draft_is_neither_updated_nor_extended():

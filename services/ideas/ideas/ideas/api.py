@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.base import Audience, Text
 from shared.kernel.auth.tokens import Principal, Role
-from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
+from shared.kernel.web.create_requests import Once
+from shared.kernel.web.requests import Caller, Expected, Page, Session
 
 from . import queries, usecases
 from .domain import Idea, IdeaContent, State
@@ -98,25 +99,16 @@ def _may_judge(caller: Principal, idea: Idea) -> bool:
     return caller.has(Role.DELEGATE) and idea.content.lies_within(caller.provinces)
 
 
-@router.post(
-    "/ideas",
-    status_code=201,
-    responses={200: {"model": IdeaOut, "description": "Made the first time this key was sent."}},
-)
+@router.post("/ideas", status_code=201)
 async def draft_idea(
-    body: NewIdeaIn,
-    session: Session,
-    caller: Caller,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
+    body: NewIdeaIn, session: Session, caller: Caller, response: Response, once: Once
 ) -> IdeaOut:
-    """Begin a draft. The same `Idempotency-Key` gets 200 and the idea made the first time."""
-    idea, is_new = await usecases.draft_idea(
-        session, caller, body.content(), on_behalf_of=body.on_behalf_of, key=idempotency_key
+    """Begin a draft."""
+    idea = await usecases.draft_idea(
+        session, caller, body.content(), on_behalf_of=body.on_behalf_of
     )
-    response.status_code = 201 if is_new else 200
-    response.headers["Location"] = f"/ideas/{idea.id}"
-    return _with_etag(idea, caller, response)
+    shown = _with_etag(idea, caller, response)
+    return once.answer(shown, response, location=f"/ideas/{idea.id}")
 
 
 @router.put("/ideas/{idea_id}")
@@ -131,6 +123,12 @@ async def revise_idea(
     """Rewrite a draft, if nobody changed it since the version in `If-Match`."""
     idea = await usecases.revise_idea(session, caller, idea_id, body.content(), expected=expected)
     return _with_etag(idea, caller, response)
+
+
+@router.delete("/ideas/{idea_id}", status_code=204)
+async def delete_idea(idea_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+    """Delete a draft for good; what was submitted is withdrawn instead."""
+    await usecases.delete_idea(session, caller, idea_id, expected=expected)
 
 
 @router.post("/ideas/{idea_id}/submit")

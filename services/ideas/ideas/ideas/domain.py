@@ -110,7 +110,6 @@ class Idea:
     content: IdeaContent
     created_at: datetime
     on_behalf_of: UUID | None = None
-    idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
     was_submitted: bool = False
@@ -143,6 +142,17 @@ class Idea:
             raise NotADraft(f"the idea is {self.state}: only a draft may be changed")
         self._set_content(content)
         self.version += 1
+
+    def require_deletable(self, *, by: frozenset[UUID]) -> None:
+        """Raise NotAuthor, or NotADraft for what is more than a draft: others read it.
+
+        Nobody was alerted of a draft, so its end is no event.
+        """
+        self._require_owner(by)
+        if self.state is not State.DRAFT:
+            raise NotADraft(
+                f"the idea is {self.state}: only a draft may be deleted; withdraw it instead"
+            )
 
     def submit(self, *, by: frozenset[UUID]) -> None:
         """Hand the draft to the moderators. Raises NotAuthor or IllegalMove."""

@@ -13,7 +13,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     false,
     text,
@@ -36,7 +35,6 @@ ideas = Table(
     Column("number", BigInteger, Identity(always=True), unique=True, nullable=False),
     Column("author_id", Uuid, nullable=False, index=True),
     Column("on_behalf_of", Uuid, index=True),
-    Column("idempotency_key", Uuid),
     Column("state", choice(State), nullable=False),
     Column("version", Integer, nullable=False),
     Column("was_submitted", Boolean, nullable=False, server_default=false()),
@@ -46,7 +44,6 @@ ideas = Table(
     Column("published_at", DateTime(timezone=True)),
     Column("returned_because", Text),
     Column("confirmed_audience", Integer),
-    UniqueConstraint("author_id", "idempotency_key"),
     Index("ix_ideas_published", "number", postgresql_where=text("state = 'published'")),
 )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 
 @dataclass(frozen=True)
@@ -13,11 +12,6 @@ class Seed:
 
     seed_key: str
     payload: dict[str, Any]
-
-    @property
-    def idempotency_key(self) -> UUID:
-        """Sent as `Idempotency-Key`, so that a second run makes no second idea."""
-        return uuid5(NAMESPACE_URL, f"taawon:ideas:{self.seed_key}")
 
 
 def demo_ideas() -> tuple[Seed, ...]:

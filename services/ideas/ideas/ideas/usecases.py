@@ -14,7 +14,6 @@ from shared.contracts.ideas import IdeaPublished, IdeaWithdrawn
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
-from shared.kernel.data.idempotency import made_before
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 
@@ -47,29 +46,24 @@ async def draft_idea(
     content: IdeaContent,
     *,
     on_behalf_of: UUID | None = None,
-    key: UUID | None = None,
-) -> tuple[Idea, bool]:
-    """Begin an idea: any role may. Returns it, and whether it is new.
+) -> Idea:
+    """Begin an idea: any role may.
 
-    The same key from the same caller finds the idea made before. Raises Invalid, or a Forbidden
-    that says what only operators and delegates may do.
+    Raises Invalid, or a Forbidden that says what only operators and delegates may do.
     """
     caller.require(*Role)
-    if known := await _made_before(session, caller, key):
-        return known, False
     on_behalf_of = on_behalf_of or _default_owner(caller)
     _require_entitled(caller, content, on_behalf_of)
     idea = Idea(
         id=new_id(),
         author_id=caller.subject,
         on_behalf_of=on_behalf_of,
-        idempotency_key=key,
         content=content,
         created_at=now(),
     )
     session.add(idea)
     _record(session, caller, idea, "idea drafted", after=_content_for_audit(content))
-    return idea, True
+    return idea
 
 
 async def revise_idea(
@@ -87,6 +81,17 @@ async def revise_idea(
     idea.revise(content, by=_identities_for(caller, idea))
     _record(session, caller, idea, "idea revised", before=before, after=_content_for_audit(content))
     return idea
+
+
+async def delete_idea(
+    session: AsyncSession, caller: Principal, idea_id: UUID, *, expected: int | None = None
+) -> None:
+    """Delete a draft for good: its owner only."""
+    idea = await _visible(session, caller, idea_id, expected)
+    idea.require_deletable(by=_identities_for(caller, idea))
+    await session.delete(idea)
+    before = _state_for_audit(idea) | _content_for_audit(idea.content)
+    _record(session, caller, idea, "idea deleted", before=before)
 
 
 async def submit_idea(
@@ -213,11 +218,6 @@ def _require_entitled(caller: Principal, content: IdeaContent, on_behalf_of: UUI
         raise ClaimForStaff(field="origin")
 
 
-async def _made_before(session: AsyncSession, caller: Principal, key: UUID | None) -> Idea | None:
-    query = select(Idea).filter_by(author_id=caller.subject, idempotency_key=key)
-    return await made_before(session, caller.subject, key, query)
-
-
 async def _visible(
     session: AsyncSession, caller: Principal, idea_id: UUID, expected: int | None
 ) -> Idea:
@@ -267,7 +267,7 @@ def _record(
     action: str,
     *,
     before: dict[str, object] | None = None,
-    after: dict[str, object],
+    after: dict[str, object] | None = None,
     moderated: bool = False,
 ) -> None:
     """Add an audit row: a moderator acts for nobody, everybody else for the owner of the idea,

@@ -17,7 +17,6 @@ def upgrade() -> None:
     sa.Column('number', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('author_id', sa.Uuid(), nullable=False),
     sa.Column('on_behalf_of', sa.Uuid(), nullable=True),
-    sa.Column('idempotency_key', sa.Uuid(), nullable=True),
     sa.Column('state', sa.Enum('draft', 'submitted', 'published', 'withdrawn', name='state', native_enum=False, create_constraint=True), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('was_submitted', sa.Boolean(), server_default=sa.text('false'), nullable=False),
@@ -28,7 +27,6 @@ def upgrade() -> None:
     sa.Column('returned_because', sa.Text(), nullable=True),
     sa.Column('confirmed_audience', sa.Integer(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ideas')),
-    sa.UniqueConstraint('author_id', 'idempotency_key', name=op.f('uq_ideas_author_id')),
     sa.UniqueConstraint('number', name=op.f('uq_ideas_number'))
     )
     op.create_index(op.f('ix_ideas_author_id'), 'ideas', ['author_id'], unique=False)
@@ -67,6 +65,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_dead_letter')),
     sa.UniqueConstraint('queue', 'message_key', name=op.f('uq_dead_letter_queue'))
     )
+    op.create_table('idempotency_key',
+    sa.Column('caller', sa.UUID(), nullable=False),
+    sa.Column('key_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('route', sa.Text(), nullable=False),
+    sa.Column('fingerprint', sa.LargeBinary(), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=False),
+    sa.Column('location', sa.Text(), nullable=True),
+    sa.Column('answer', sa.LargeBinary(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('caller', 'key_hash', name=op.f('pk_idempotency_key'))
+    )
+    op.create_index('ix_idempotency_key_created_at', 'idempotency_key', ['created_at'], unique=False)
     op.create_table('inbox',
     sa.Column('queue', sa.Text(), nullable=False),
     sa.Column('event_id', sa.UUID(), nullable=False),
@@ -169,6 +179,8 @@ def downgrade() -> None:
     op.drop_table('outbox')
     op.drop_index('ix_inbox_received_at', table_name='inbox')
     op.drop_table('inbox')
+    op.drop_index('ix_idempotency_key_created_at', table_name='idempotency_key')
+    op.drop_table('idempotency_key')
     op.drop_table('dead_letter')
     op.drop_index('ix_audit_subject', table_name='audit')
     op.drop_table('audit')

@@ -190,14 +190,18 @@ async def test_an_oversized_body_is_refused(api: Api, people: People):
     assert answer.status_code == 413
 
 
-async def test_the_same_key_finds_the_idea_made_before(api: Api, people: People):
+async def test_a_repeat_shows_the_idea_as_it_was_made_whatever_became_of_it(
+    api: Api, people: People
+):
     headers = {**people.author, "Idempotency-Key": str(uuid.uuid4())}
 
     first = await api.http.post("/ideas", json=a_payload(), headers=headers)
+    await api.http.post(f"{first.headers['location']}/submit", headers=people.author)
     second = await api.http.post("/ideas", json=a_payload(), headers=headers)
 
-    assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json()["idea_id"] == second.json()["idea_id"]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert second.headers["etag"] == '"1"'
 
 
 async def test_a_key_belongs_to_its_caller(api: Api, people: People):
@@ -285,3 +289,35 @@ async def test_a_token_without_any_role_drafts_nothing(api: Api, tokens: Tokens)
     answer = await api.http.post("/ideas", json=a_payload(), headers=tokens.headers())
 
     assert (answer.status_code, answer.json()["code"]) == (403, "missing-role")
+
+
+async def test_a_draft_is_deleted_by_its_author_and_publishes_nothing(api: Api, people: People):
+    idea = await drafted(api, people.author)
+    path = f"/ideas/{idea['idea_id']}"
+
+    deleted = await api.http.delete(path, headers={**people.author, "If-Match": '"1"'})
+    gone = await api.http.get(path, headers=people.author)
+
+    assert (deleted.status_code, deleted.content, gone.status_code) == (204, b"", 404)
+    assert await events(api) == []
+
+
+async def test_the_audit_of_a_deleted_draft_holds_none_of_its_texts(api: Api, people: People):
+    idea = await drafted(api, people.author)
+    await api.http.delete(f"/ideas/{idea['idea_id']}", headers=people.author)
+
+    async with api.sessions() as session:
+        rows = (await session.scalars(select(AuditRow).order_by(AuditRow.id))).all()
+
+    assert [row.action for row in rows] == ["idea drafted", "idea deleted"]
+    assert rows[-1].after is None
+    assert idea["title"]["fr"] not in str(rows[-1].before)
+
+
+async def test_what_was_submitted_is_withdrawn_and_not_deleted(api: Api, people: People):
+    idea = await submitted(api, people.author)
+
+    answer = await api.http.delete(f"/ideas/{idea['idea_id']}", headers=people.author)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-a-draft")
+    assert "withdraw it instead" in answer.json()["detail"]

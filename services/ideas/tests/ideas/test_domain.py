@@ -104,6 +104,12 @@ def test_only_a_draft_may_be_revised(start: State):
     assert idea.content.jobs == 14
 
 
+@pytest.mark.parametrize("start", [s for s in State if s is not State.DRAFT])
+def test_only_a_draft_may_be_deleted(start: State):
+    with pytest.raises(NotADraft, match="withdraw it instead"):
+        an_idea(state=start).require_deletable(by=as_author())
+
+
 def test_an_author_cannot_publish_their_own_idea():
     idea = an_idea(state=State.SUBMITTED)
 
@@ -128,7 +134,7 @@ def test_whom_an_idea_was_filed_for_cannot_judge_it_either():
         idea.publish(by=member_and_moderator, at=NOON)
 
 
-@pytest.mark.parametrize("step", ["submit", "withdraw", "revise"])
+@pytest.mark.parametrize("step", ["submit", "withdraw", "revise", "delete"])
 def test_a_stranger_cannot_act_for_the_author(step: str):
     idea = an_idea()
     stranger = frozenset({uuid.uuid4()})
@@ -136,6 +142,7 @@ def test_a_stranger_cannot_act_for_the_author(step: str):
         "submit": lambda: idea.submit(by=stranger),
         "withdraw": lambda: idea.withdraw(by=stranger, at=NOON),
         "revise": lambda: idea.revise(some_content(), by=stranger),
+        "delete": lambda: idea.require_deletable(by=stranger),
     }[step]
 
     with pytest.raises(NotAuthor):

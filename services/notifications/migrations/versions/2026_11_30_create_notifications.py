@@ -94,6 +94,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('decided_by', sa.UUID(), nullable=True),
     sa.Column('decided_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('subject_id', name=op.f('pk_fanout_approval'))
     )
     op.create_table('fanout_approval_decision',
@@ -249,6 +250,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_dead_letter')),
     sa.UniqueConstraint('queue', 'message_key', name=op.f('uq_dead_letter_queue'))
     )
+    op.create_table('idempotency_key',
+    sa.Column('caller', sa.UUID(), nullable=False),
+    sa.Column('key_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('route', sa.Text(), nullable=False),
+    sa.Column('fingerprint', sa.LargeBinary(), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=False),
+    sa.Column('location', sa.Text(), nullable=True),
+    sa.Column('answer', sa.LargeBinary(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('caller', 'key_hash', name=op.f('pk_idempotency_key'))
+    )
+    op.create_index('ix_idempotency_key_created_at', 'idempotency_key', ['created_at'], unique=False)
     op.create_table('inbox',
     sa.Column('queue', sa.Text(), nullable=False),
     sa.Column('event_id', sa.UUID(), nullable=False),
@@ -374,6 +387,8 @@ def downgrade() -> None:
     op.drop_table('outbox')
     op.drop_index('ix_inbox_received_at', table_name='inbox')
     op.drop_table('inbox')
+    op.drop_index('ix_idempotency_key_created_at', table_name='idempotency_key')
+    op.drop_table('idempotency_key')
     op.drop_table('dead_letter')
     op.drop_index('ix_audit_subject', table_name='audit')
     op.drop_table('audit')

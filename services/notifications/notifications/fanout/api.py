@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from notifications.database_clock import day_in_morocco
@@ -17,7 +17,7 @@ from shared.contracts.criteria import CriteriaIn
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow, moment
-from shared.kernel.web.requests import Caller, Session
+from shared.kernel.web.requests import Caller, Expected, Session
 
 from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
@@ -53,12 +53,16 @@ class ApprovalIn(BaseModel):
 
 
 class ApprovalOut(BaseModel):
-    """A decision, and how many cooperatives have been alerted of the subject so far."""
+    """A decision, and how many cooperatives have been alerted of the subject so far.
+
+    While nobody has decided anything, the version is 0, and state, reason and time are null.
+    """
 
     subject_id: UUID | None = Field(description="Null: the decision concerns every fan-out.")
-    state: ApprovalState
-    reason: str
-    decided_at: datetime
+    version: int
+    state: ApprovalState | None
+    reason: str | None
+    decided_at: datetime | None
     alerted: int
 
 
@@ -83,6 +87,7 @@ def _standing(row: AnyRow) -> StandingApproval:
     content = Announcement.model_validate(row.content) if row.content else None
     return StandingApproval(
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
+        version=row.version,
         state=row.state,
         reason=row.reason,
         decided_at=row.decided_at,
@@ -109,36 +114,83 @@ async def preview(
     )
 
 
+@router.get("/subjects/{subject_id}/approval")
+async def read_approval(
+    session: Session, caller: Caller, subject_id: UUID, response: Response
+) -> ApprovalOut:
+    """The last decision about the fan-out of one subject; the ETag is its version."""
+    return await _read(session, caller, subject_id, response)
+
+
+@router.get("/approval")
+async def read_approval_of_everything(
+    session: Session, caller: Caller, response: Response
+) -> ApprovalOut:
+    """The last decision about every fan-out; the ETag is its version."""
+    return await _read(session, caller, EVERYTHING, response)
+
+
 @router.put("/subjects/{subject_id}/approval")
 async def decide_approval(
-    session: Session, caller: Caller, subject_id: UUID, decision: ApprovalIn
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    decision: ApprovalIn,
+    response: Response,
+    expected: Expected,
 ) -> ApprovalOut:
     """Hold, release or stop the fan-out of one subject. Operators only.
 
     It may be held or stopped before the subject arrives.
     """
-    approval = await fanout_approval.decide_approval(
-        session, caller, subject_id, ApprovalState(decision.state), reason=decision.reason
-    )
-    return await _out(session, approval)
+    return await _decide(session, caller, subject_id, decision, response, expected)
 
 
 @router.put("/approval")
 async def decide_approval_of_everything(
-    session: Session, caller: Caller, decision: ApprovalIn
+    session: Session, caller: Caller, decision: ApprovalIn, response: Response, expected: Expected
 ) -> ApprovalOut:
     """Hold or release every fan-out. Operators only."""
+    return await _decide(session, caller, EVERYTHING, decision, response, expected)
+
+
+async def _read(
+    session: Session, caller: Caller, subject_id: UUID, response: Response
+) -> ApprovalOut:
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    found = await approvals.find_approval(session, subject_id)
+    return await _with_etag(session, subject_id, found, response)
+
+
+async def _decide(
+    session: Session,
+    caller: Caller,
+    subject_id: UUID,
+    decision: ApprovalIn,
+    response: Response,
+    expected: int | None,
+) -> ApprovalOut:
     approval = await fanout_approval.decide_approval(
-        session, caller, EVERYTHING, ApprovalState(decision.state), reason=decision.reason
+        session,
+        caller,
+        subject_id,
+        ApprovalState(decision.state),
+        reason=decision.reason,
+        expected=expected,
     )
-    return await _out(session, approval)
+    return await _with_etag(session, subject_id, approval, response)
 
 
-async def _out(session: Session, approval: FanoutApproval) -> ApprovalOut:
-    return ApprovalOut(
-        subject_id=None if approval.subject_id == EVERYTHING else approval.subject_id,
-        state=approval.state,
-        reason=approval.reason,
-        decided_at=approval.decided_at,
-        alerted=await fanout_approval.count_alerted(session, approval.subject_id),
+async def _with_etag(
+    session: Session, subject_id: UUID, approval: FanoutApproval | None, response: Response
+) -> ApprovalOut:
+    shown = ApprovalOut(
+        subject_id=None if subject_id == EVERYTHING else subject_id,
+        version=approval.version if approval else 0,
+        state=approval.state if approval else None,
+        reason=approval.reason if approval else None,
+        decided_at=approval.decided_at if approval else None,
+        alerted=await fanout_approval.count_alerted(session, subject_id),
     )
+    response.headers["ETag"] = f'"{shown.version}"'
+    return shown

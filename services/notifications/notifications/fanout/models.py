@@ -80,6 +80,7 @@ fanout_approval = Table(
     Column("reason", Text, nullable=False),
     Column("decided_by", UUID(as_uuid=True)),
     moment("decided_at", default=True),
+    Column("version", Integer, nullable=False),
 )
 
 

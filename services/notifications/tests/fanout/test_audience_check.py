@@ -124,6 +124,20 @@ async def test_a_fan_out_that_waits_may_be_stopped_for_good(api, tokens):
     assert await alerted(api, call.call_id) == 0
 
 
+async def test_what_notifications_holds_by_itself_is_a_version_to_decide_on(api, tokens):
+    call = a_call(confirmed_audience=1)
+    await registered(api, 12)
+    await follow(api, opened(call))
+    operator, path = tokens.headers("operator"), f"/subjects/{call.call_id}/approval"
+
+    seen = await api.http.get(path, headers=operator)
+    decision = {"state": "released", "reason": "looked at"}
+    late = await api.http.put(path, json=decision, headers={**operator, "If-Match": '"0"'})
+
+    assert (seen.headers["etag"], seen.json()["state"]) == ('"1"', "held")
+    assert (late.status_code, await alerted(api, call.call_id)) == (409, 0)
+
+
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 async def test_every_order_of_events_ends_in_the_same_approval(api, order):
     call = a_call(confirmed_audience=1)

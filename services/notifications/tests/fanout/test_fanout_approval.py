@@ -50,6 +50,45 @@ def test_every_move_of_an_approval_not_in_the_table_is_refused(start, target):
     assert (approval.state, approval.reason) == (start, "r")
 
 
+def test_every_decision_is_a_version_of_its_own():
+    approval = an_approval(ApprovalState.HELD)
+
+    approval.decide(ApprovalState.RELEASED, reason="x", by=uuid.uuid4(), at=NOW)
+    approval.give_reason("y", at=NOW)
+
+    assert (approval.version, approval.reason) == (3, "y")
+
+
+async def test_a_decision_on_another_version_is_refused_and_names_the_present_one(api, tokens):
+    operator, path = tokens.headers("operator"), f"/subjects/{uuid.uuid4()}/approval"
+    untouched = await api.http.get(path, headers=operator)
+
+    def decision(state: str, version: str):
+        body = {"state": state, "reason": "a wrong cap"}
+        return api.http.put(path, json=body, headers={**operator, "If-Match": version})
+
+    held = await decision("held", untouched.headers["etag"])
+    late = await decision("stopped", untouched.headers["etag"])
+    released = await decision("released", held.headers["etag"])
+
+    assert (untouched.status_code, untouched.json()["state"]) == (200, None)
+    assert [untouched.headers["etag"], held.headers["etag"]] == ['"0"', '"1"']
+    assert (late.status_code, late.json()["code"]) == (409, "changed-meanwhile")
+    assert "version 1" in late.json()["detail"]
+    assert (released.status_code, released.json()["version"]) == (200, 2)
+
+
+async def test_the_approval_of_everything_has_a_version_too(api, tokens):
+    operator = tokens.headers("operator")
+    await decide(api, tokens, "held")
+
+    seen = await api.http.get("/approval", headers=operator)
+    listed = await api.http.get("/approvals", headers=operator)
+
+    assert (seen.headers["etag"], seen.json()["state"]) == ('"1"', "held")
+    assert [each["version"] for each in listed.json()] == [1]
+
+
 def test_everything_can_be_held_but_not_stopped_for_good():
     with pytest.raises(StopsOneOnly):
         an_approval(ApprovalState.HELD, EVERYTHING).decide(

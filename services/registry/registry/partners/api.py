@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, status
+from fastapi import APIRouter, Path, Response, status
 from pydantic import BaseModel, Field
 
 from shared.contracts.base import LanguageCode, Localized
 from shared.i18n.languages import ReaderLanguage
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
 from . import queries, usecases
@@ -61,12 +62,14 @@ class PartnersOut(BaseModel):
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def register_partner(body: PartnerIn, session: Session, caller: Caller) -> PartnerOut:
+async def register_partner(
+    body: PartnerIn, session: Session, caller: Caller, response: Response, once: Once
+) -> PartnerOut:
     """Register a partner institution. Operators only."""
     partner = await usecases.register_partner(
         session, caller, slug=body.slug, name=body.name, kind=body.kind, language=body.language
     )
-    return PartnerOut.of(partner)
+    return once.answer(PartnerOut.of(partner), response, location=f"/partners/{partner.slug}")
 
 
 @router.get("")

@@ -17,6 +17,7 @@ from registry.settings import RegistrySettings
 from shared.contracts.base import Text
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Process, Session
 
 from . import queries
@@ -111,7 +112,12 @@ class RequestOut(BaseModel):
 
 @router.post("/requests", status_code=status.HTTP_201_CREATED)
 async def open_request(
-    body: RequestIn, session: Session, caller: Caller, sealer: Seal, response: Response
+    body: RequestIn,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    once: Once,
 ) -> RequestOut:
     """Open a request of a person. Operators only.
 
@@ -128,8 +134,8 @@ async def open_request(
         reference=body.reference,
         corrections=body.corrected_values(),
     )
-    response.headers["Location"] = f"/persons/requests/{request.id}"
-    return RequestOut.of(request)
+    shown = RequestOut.of(request)
+    return once.answer(shown, response, location=f"/persons/requests/{request.id}")
 
 
 @router.get("/requests")

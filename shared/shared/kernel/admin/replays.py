@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import WithoutControls
@@ -15,6 +15,7 @@ from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import replay
 from shared.kernel.messaging.replay.domain import Kind, State
 from shared.kernel.messaging.replay.requests import ReplayRequest
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Process, Session
 
@@ -70,7 +71,14 @@ class ReplaysOut(BaseModel):
 
 
 @router.post("", status_code=201)
-async def begin(body: ReplayIn, session: Session, process: Process, caller: Caller) -> ReplayOut:
+async def begin(
+    body: ReplayIn,
+    session: Session,
+    process: Process,
+    caller: Caller,
+    response: Response,
+    once: Once,
+) -> ReplayOut:
     """Begin to replay a snapshot, or events of the log, to a rebuildable queue.
 
     Refused where the queue does not exist, is not rebuildable, or consumes none of these events.
@@ -87,7 +95,7 @@ async def begin(body: ReplayIn, session: Session, process: Process, caller: Call
         snapshots=process.snapshots,
         publisher=process.publisher,
     )
-    return _out(run)
+    return once.answer(_out(run), response, location=f"/replays/{run.run}")
 
 
 @router.get("")

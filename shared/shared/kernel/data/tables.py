@@ -182,6 +182,25 @@ class RevocationRow(Base):
     not_before: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class IdempotencyRow(Base):
+    """A request that created something, by its caller and the hash of its `Idempotency-Key`.
+
+    `answer` is encrypted with the key; it is NULL once a person's data was erased.
+    """
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
+
+    caller: Mapped[uuid.UUID] = mapped_column(PgUUID, primary_key=True)
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    route: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int]
+    location: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
 NOTIFY_CHANNEL = "taawon_outbox"
 
 NOTIFY_SQL = f"""

@@ -23,6 +23,7 @@ from shared.contracts.persons import (
     PersonRequested,
 )
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
+from shared.kernel.data import idempotency
 from shared.kernel.data.tables import AuditRow
 from shared.kernel.encryption.sealer import Sealer, Unreadable, sealer_of
 from shared.kernel.messaging import erasure, outbox
@@ -125,6 +126,7 @@ async def _erase(session: AsyncSession, event: PersonRequested) -> dict[str, int
     until = dict.fromkeys((*event.cooperative_ids, *event.account_ids), moment)
     erased = erasure.Erased(below, until)
     erasure.remember(session, erased)
+    await idempotency.erase_answers(session)
     return await erasure.scrub(session, erased)
 
 

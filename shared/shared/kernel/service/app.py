@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from shared.kernel.admin import audit_history, health, replays, sealed_fields, status, trace
 from shared.kernel.observability import logs, tracing
 from shared.kernel.settings import Settings
-from shared.kernel.web import openapi, problems
+from shared.kernel.web import create_requests, openapi, problems
 from shared.kernel.web.rate_limits import RateLimited, Rates
 from shared.kernel.web.request_bodies import CheckedBodies
 from shared.kernel.web.requests import RequestContext
@@ -66,6 +66,7 @@ def _lifespan_of(
 def _add_middleware(app: FastAPI, spec: ServiceSpec, settings: Settings) -> None:
     """From the inside out: who sends too much is refused before anything of the body is read."""
     problems.install(app)
+    create_requests.install(app)
     app.state.rates = Rates(settings)
     app.add_middleware(
         CheckedBodies,

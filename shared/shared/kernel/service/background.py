@@ -7,7 +7,7 @@ from typing import Any, TypeVarTuple
 
 import structlog
 
-from shared.kernel.data import revocations
+from shared.kernel.data import idempotency, revocations
 from shared.kernel.data.tables import REPLAY_CHANNEL
 from shared.kernel.jobs.job import Job
 from shared.kernel.jobs.runner import Runner
@@ -84,6 +84,7 @@ def delete_old(runtime: Runtime) -> Job:
         await delete_settled(engine, settings.outbox_retention_days)
         await delete_decided(engine, settings.dead_letter_retention_days)
         await revocations.delete_expired(engine)
+        await idempotency.delete_old_keys(engine, settings.idempotency_hours)
         return False
 
     return Job(name="retention", step=step, poll_seconds=3600)

@@ -133,8 +133,6 @@ def expected_version(
 
 
 Expected = Annotated[int | None, Depends(expected_version)]
-IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
-"""Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
 
 
 def _request_span(scope: Scope) -> AbstractContextManager[Span]:

@@ -39,5 +39,5 @@ async def committing(client: Api, database_url: str) -> AsyncIterator[Api]:
     client.runtime.sessions = make_sessions(engine)
     yield client
     async with engine.begin() as tx:
-        await tx.execute(text("TRUNCATE stone"))
+        await tx.execute(text("TRUNCATE stone, idempotency_key"))
     await engine.dispose()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
@@ -16,6 +17,7 @@ from shared.kernel import context
 from shared.kernel.service import app
 from shared.kernel.service.spec import ServiceSpec
 from shared.kernel.settings import Settings
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session, decode_cursor
 
 router = APIRouter()
@@ -49,6 +51,29 @@ async def lay_stone(session: Session, number: int) -> dict[str, int]:
     """Lay a stone of this number."""
     await session.execute(text("INSERT INTO stone VALUES (:n)"), {"n": number})
     return {"number": number}
+
+
+class Pillar(BaseModel):
+    """A made-up form, and its answer with a secret that is shown once."""
+
+    number: int
+    name: str
+    secret: str | None = None
+
+
+@router.post("/pillars", status_code=201)
+@router.post("/walls/{wall}/pillars", status_code=201)
+async def raise_pillar(
+    pillar: Pillar, session: Session, caller: Caller, response: Response, once: Once
+) -> Pillar:
+    """Lay a stone of this number, and answer with a secret."""
+    await session.execute(text("INSERT INTO stone VALUES (:n)"), {"n": pillar.number})
+    if pillar.name == "crooked":
+        raise WallIsFull
+    response.headers["ETag"] = '"1"'
+    made = pillar.model_copy(update={"secret": secrets.token_hex()})
+    repeat = made.model_copy(update={"secret": None})
+    return once.answer(made, response, location=f"/pillars/{pillar.number}", repeat=repeat)
 
 
 @router.post("/budgets")

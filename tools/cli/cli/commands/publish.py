@@ -7,22 +7,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from cli.client import OperatorClient, Token, Urls
-from shared.errors import DomainError, Invalid
+from cli.steps import step
+from shared.errors import Invalid
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
-
-TIMEOUT = 60.0
-
-
-class Refused(DomainError):
-    """A service refused; the message is what it said."""
 
 
 class Kind(StrEnum):
@@ -57,7 +51,7 @@ def preview(
         if what == "file"
         else _criteria_of(_kind(what), _find(client, what, name))
     )
-    seen = _ask(client, "notifications", "POST", "/previews", asked)
+    seen = step(client, "notifications", "POST", "/previews", asked)
     _show(seen, json=json)
 
 
@@ -80,15 +74,15 @@ def publish(
     """
     client = OperatorClient.find(urls, token)
     found = _find(client, what, name)
-    seen = _ask(client, "notifications", "POST", "/previews", _criteria_of(what, found))
+    seen = step(client, "notifications", "POST", "/previews", _criteria_of(what, found))
     if not json:
         say(found["title"]["fr"])
         _show(seen, json=False)
     if not yes:
         typer.confirm(f"Alert these {seen['matched']} cooperatives?", abort=True, err=True)
-    service, folder, step = PLACES[what]
+    service, folder, move = PLACES[what]
     body = {"confirmed_audience": seen["matched"]}
-    made = _ask(client, service, "POST", f"/{folder}/{name}/{step}", body, version=found["version"])
+    made = step(client, service, "POST", f"/{folder}/{name}/{move}", body, version=found["version"])
     if json:
         say_json(orjson.dumps({"preview": seen, "published": made}).decode())
         return
@@ -104,7 +98,7 @@ def _kind(what: str) -> Kind:
 
 def _find(client: OperatorClient, what: str, name: str) -> dict[str, Any]:
     service, folder, _ = PLACES[_kind(what)]
-    found: dict[str, Any] = _ask(client, service, "GET", f"/{folder}/{name}")
+    found: dict[str, Any] = step(client, service, "GET", f"/{folder}/{name}")
     return found
 
 
@@ -121,35 +115,6 @@ def _read(path: Path) -> Any:
         return json_files.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Invalid(f"{path} can't be read as JSON: {error}") from None
-
-
-def _ask(
-    client: OperatorClient,
-    service: str,
-    method: str,
-    path: str,
-    body: Any = None,
-    *,
-    version: int = 0,
-) -> Any:
-    url = client.urls.get(service)
-    if url is None:
-        raise Invalid(f"where is {service}? Name it, as in --url {service}=http://127.0.0.1:8003")
-    if client.token is None:
-        raise Refused(client.no_token or "no token is given: --token")
-    headers = {"Authorization": f"Bearer {client.token}"}
-    if version:
-        headers["If-Match"] = f'"{version}"'
-    try:
-        with httpx.Client(timeout=TIMEOUT, trust_env=client.stack is None) as http:
-            answer = http.request(method, f"{url}{path}", json=body, headers=headers)
-        details = answer.json()
-    except (httpx.HTTPError, ValueError):
-        raise Refused(f"{service} does not answer at {url}: see `taawon doctor`") from None
-    if answer.is_error:
-        errors = "; ".join(f"{e['field']}: {e['message']}" for e in details.get("errors", []))
-        raise Refused(f"{service}: {details.get('detail', answer.status_code)} {errors}".strip())
-    return details
 
 
 def _show(seen: dict[str, Any], *, json: bool) -> None:

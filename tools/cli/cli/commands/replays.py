@@ -124,7 +124,7 @@ def _carry_out(
 async def _follow(
     service: str, request: dict[str, Any], client: OperatorClient, *, wait: bool, quiet: bool
 ) -> dict[str, Any]:
-    run = _run_of(service, await client.send(service, "POST", "/replays", request))
+    run = _run_of(service, await client.create(service, "/replays", request))
     with _progress(quiet or not wait) as progress:
         task = progress.add_task(f"to {request['queue']}", total=run["total"] or None)
         while wait and run["state"] == "running":

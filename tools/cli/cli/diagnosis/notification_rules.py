@@ -140,9 +140,11 @@ def _held_back(seen: Observations) -> Iterator[Finding]:
         which = f": {', '.join(what)}" if what else ""
         paths = []
         if "everything" in what:
-            paths.append("everything with PUT /approval")
+            paths.append("everything with `taawon approval everything released`")
         if set(what) != {"everything"}:
-            paths.append("a single subject with PUT /subjects/{id}/approval, after GET .../totals")
+            paths.append(
+                "a single subject with `taawon approval ID released`, after GET .../totals"
+            )
         yield Finding(
             Severity.INFO,
             "held-back",

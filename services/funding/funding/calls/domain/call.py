@@ -61,6 +61,10 @@ class DeadlinePassed(Conflict):
     """The deadline has passed: nothing about the call may change but its cancellation."""
 
 
+class PastDeadline(Invalid):
+    """This deadline has passed: give a later one, or leave it out for a call without any."""
+
+
 class DeadlineFixed(Invalid):
     """An update leaves the deadline as it is: move it forward with POST /calls/{id}/extend."""
 
@@ -90,7 +94,6 @@ class Call:
     closes_at: datetime | None = None
     closes_shown: str | None = None
     closes_shown_ar: str | None = None
-    idempotency_key: UUID | None = None
     state: State = State.DRAFT
     version: int = 1
     opened_at: datetime | None = None
@@ -127,17 +130,36 @@ class Call:
         """Raise ChangedMeanwhile if a step was decided on another version; None is no condition."""
         refuse_unless_expected("call", self.version, version)
 
-    def set_deadline(self, deadline: Deadline | None) -> None:
-        """Set the deadline of a draft; None makes it a standing call. Raises NotADraft."""
+    def set_deadline(self, deadline: Deadline | None, *, at: datetime) -> None:
+        """Set the deadline of a draft; None makes it a standing call.
+
+        Raises NotADraft, or PastDeadline for one that is not later than `at`.
+        """
         if self.state is not State.DRAFT:
             raise NotADraft
+        if deadline is not None and deadline.at <= at:
+            raise PastDeadline(
+                f"the deadline, {deadline.shown}, has passed: give a later one, or leave it out for"
+                " a call that stays open until it is closed",
+                field="deadline",
+            )
         self._store_deadline(deadline)
 
-    def revise(self, terms: CallTerms, deadline: Deadline | None) -> None:
+    def revise(self, terms: CallTerms, deadline: Deadline | None, *, at: datetime) -> None:
         """Replace the terms and the deadline of a draft. Raises NotADraft or Invalid."""
-        self.set_deadline(deadline)
+        self.set_deadline(deadline, at=at)
         self._set_terms(terms)
         self.version += 1
+
+    def require_deletable(self) -> None:
+        """Raise NotADraft for what is more than a draft: applicants know it.
+
+        Nobody was alerted of a draft, so its end is no event.
+        """
+        if self.state is not State.DRAFT:
+            raise NotADraft(
+                f"the call is {self.state}: only a draft may be deleted; cancel it instead"
+            )
 
     def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
         """Take applications from now on. Raises DeadlinePassed or IllegalMove.

@@ -6,7 +6,6 @@ import copy
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from .indh import INDH_CALLS
 from .national import NATIONAL_CALLS
@@ -18,11 +17,6 @@ class Seed:
 
     seed_key: str
     payload: dict[str, Any]
-
-    @property
-    def idempotency_key(self) -> UUID:
-        """Sent as `Idempotency-Key`, so that a second run makes no second call."""
-        return uuid5(NAMESPACE_URL, f"taawon:funding:{self.seed_key}")
 
 
 def real_calls() -> tuple[Seed, ...]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.errors import Conflict
-from shared.lifecycle import refuse_unless_allowed
+from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 EVERYTHING = UUID(int=0)
 """The approval with this id concerns every fan-out."""
@@ -44,13 +44,15 @@ class StopsOneOnly(Conflict):
 @dataclass(eq=False, kw_only=True)
 class FanoutApproval:
     """The last decision about one fan-out, or about all; `decided_by` is None where notifications
-    decided by itself."""
+    decided by itself. `version` grows by one with every decision; where nobody decided yet it is 0.
+    """
 
     subject_id: UUID
     state: ApprovalState
     reason: str
     decided_by: UUID | None
     decided_at: datetime
+    version: int = 1
 
     @property
     def is_automatic(self) -> bool:
@@ -72,9 +74,19 @@ class FanoutApproval:
         if not takes_over:
             refuse_unless_allowed(MOVES, "fan-out", self.state, target)
         self.state = target
-        self.reason = reason
         self.decided_by = by
+        self.give_reason(reason, at=at)
+
+    def give_reason(self, reason: str, *, at: datetime) -> None:
+        """Keep another reason for the same state, as a decision of its own."""
+        self.reason = reason
         self.decided_at = at
+        self.version += 1
+
+
+def expect_version(found: FanoutApproval | None, version: int | None) -> None:
+    """Raise ChangedMeanwhile if a decision was made on another version; None is no condition."""
+    refuse_unless_expected("fan-out approval", found.version if found else 0, version)
 
 
 @dataclass(frozen=True)

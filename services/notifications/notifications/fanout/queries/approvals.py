@@ -10,7 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data.database import AnyRow
 
-from ..domain.fanout_approval import EVERYTHING, ApprovalState, Decision, decision_in_force
+from ..domain.fanout_approval import (
+    EVERYTHING,
+    ApprovalState,
+    Decision,
+    FanoutApproval,
+    decision_in_force,
+)
 from ..models import fanout_approval, fanout_approval_decision, subject
 
 
@@ -34,6 +40,11 @@ async def decisions_about(
         )
         for row in rows
     )
+
+
+async def find_approval(session: AsyncSession, subject_id: UUID) -> FanoutApproval | None:
+    """The last decision about a fan-out, or about all (`EVERYTHING`); None: there was none."""
+    return await session.get(FanoutApproval, subject_id)
 
 
 async def list_approvals(session: AsyncSession, *, limit: int) -> list[AnyRow]:

@@ -81,7 +81,7 @@ async def _hold_back(
 ) -> FanoutApproval:
     if found is not None and found.state is ApprovalState.HELD:
         if found.reason != reason:
-            found.reason, found.decided_at = reason, at
+            found.give_reason(reason, at=at)
             await record_decision(session, found)
         return found
     if found is None:
@@ -91,6 +91,7 @@ async def _hold_back(
             reason=reason,
             decided_by=None,
             decided_at=at,
+            version=0,
         )
         session.add(found)
     await _decide(session, found, ApprovalState.HELD, reason, at=at)

@@ -15,7 +15,13 @@ from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import moment
 
-from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
+from ..domain.fanout_approval import (
+    EVERYTHING,
+    ApprovalState,
+    FanoutApproval,
+    StopsOneOnly,
+    expect_version,
+)
 from ..domain.subjects import FIRST, Subject, SubjectState
 from ..models import alert
 from ..models import subject as subject_table
@@ -32,6 +38,7 @@ async def decide_approval(
     target: ApprovalState,
     *,
     reason: str,
+    expected: int | None = None,
 ) -> FanoutApproval:
     """Hold, release or stop one fan-out, or all (`EVERYTHING`). Operators only.
 
@@ -39,12 +46,14 @@ async def decide_approval(
     release of one subject applies, in the same transaction, whatever its newest content asks for.
     After the release of everything a job does so for one subject after the other
     (`fan_out_waiting`). A move that the table `MOVES` lacks, and the release of what was never
-    held, raise `IllegalMove`; stopping everything raises `StopsOneOnly`.
+    held, raise `IllegalMove`; stopping everything raises `StopsOneOnly`; where another decision
+    than the `expected` version is in force, `ChangedMeanwhile`.
     """
     caller.require(Role.OPERATOR)
     await wait_for_lock(session, AUDIENCE_LOCK)
     now = await moment(session)
     found = await session.get(FanoutApproval, subject_id, with_for_update=True)
+    expect_version(found, expected)
     before = {"state": found.state.value} if found else None
     if found is None:
         found = _first_decision(subject_id, target, reason=reason, by=caller.subject, at=now)

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import reference
 from shared.errors import Invalid, Problem
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
 from ..domain.partner_queue import PartnerQueueState
@@ -25,6 +26,10 @@ from .partner_ledger import GapOut, Slug
 
 router = APIRouter(tags=["partners"])
 
+PASSWORD_SHOWN_ONCE = (
+    "The password was shown once, in the first answer, and is not kept. If that never arrived, send"
+    " POST /partner-queue with a new Idempotency-Key: you get a new password, and the old one ends."
+)
 _TOPIC = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\.v[0-9]+)?(\.?\*)?$|^\*$")
 
 
@@ -48,7 +53,10 @@ class PartnerQueueOut(BaseModel):
     queue: str
     username: str
     password: str | None = Field(
-        default=None, description="Shown once, in the answer to your request."
+        default=None, description="Shown once, in the first answer to your request."
+    )
+    shown_once: str | None = Field(
+        default=None, description="Why a repeated request shows no password, and how to get one."
     )
     delivered_position: int = 0
     dropped: int = Field(
@@ -79,11 +87,12 @@ class ReplayOut(BaseModel):
 
 @router.post("/subscriptions", status_code=201)
 async def subscribe(
-    session: Session, caller: Caller, wanted: SubscriptionFilter
+    session: Session, caller: Caller, wanted: SubscriptionFilter, response: Response, once: Once
 ) -> dict[str, UUID]:
     """Subscribe your institution: from now on, events that the filter accepts enter your feed."""
     _check_codes(wanted)
-    return {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}
+    made = {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}
+    return once.answer(made, response, location="/subscriptions")
 
 
 @router.get("/subscriptions")
@@ -100,20 +109,24 @@ async def end_subscription(session: Session, caller: Caller, subscription_id: UU
 
 
 @router.post("/partner-queue", status_code=201)
-async def request_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut:
+async def request_partner_queue(
+    session: Session, caller: Caller, response: Response, once: Once
+) -> PartnerQueueOut:
     """Request your own queue, or a new password for it. The password is shown this once.
 
     It ends when the API client or the account that requests it is revoked or disabled: the queue is
     closed then, keeps what it holds for up to seven days, and opens with your next request.
     """
     credentials = await partner_queue.request_partner_queue(session, caller)
-    return PartnerQueueOut(
+    made = PartnerQueueOut(
         state=credentials.state,
         vhost=partner_queue.PARTNER_VHOST,
         queue=credentials.queue,
         username=credentials.username,
         password=credentials.password,
     )
+    repeat = made.model_copy(update={"password": None, "shown_once": PASSWORD_SHOWN_ONCE})
+    return once.answer(made, response, location="/partner-queue", repeat=repeat)
 
 
 @router.get("/partner-queue")
@@ -133,10 +146,13 @@ async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut
 
 
 @router.post("/partner-queue/replay", status_code=202)
-async def replay_feed(session: Session, caller: Caller, wanted: ReplayIn) -> ReplayOut:
+async def replay_feed(
+    session: Session, caller: Caller, wanted: ReplayIn, response: Response, once: Once
+) -> ReplayOut:
     """Send positions of your feed to your queue again."""
     replay = await request_replay(session, caller, first=wanted.first, last=wanted.last)
-    return ReplayOut(replay_id=replay.replay_id, first=replay.first, last=replay.last)
+    made = ReplayOut(replay_id=replay.replay_id, first=replay.first, last=replay.last)
+    return once.answer(made, response, location="/partner-queue")
 
 
 @router.delete("/partner-queues/{slug}", status_code=204)

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications import metrics
@@ -32,7 +31,7 @@ from ..domain.partner_queue import (
     user_name,
 )
 from ..models import feed_entry, partner, partner_queue_table
-from .partners import partner_of
+from .partners import lock_partner, partner_of
 
 log = structlog.get_logger()
 
@@ -66,7 +65,7 @@ async def request_partner_queue(session: AsyncSession, caller: Principal) -> Cre
     """
     slug = partner_of(caller)
     await refuse_revoked(session, caller)
-    await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
+    await lock_partner(session, slug)
     password = new_password()
     partner_queue = await session.get(PartnerQueue, slug, with_for_update=True)
     now = datetime.now(UTC)

@@ -74,8 +74,7 @@ async def subscribe(session: AsyncSession, caller: Principal, wanted: Subscripti
     Raises `TooManySubscriptions` above `MOST_SUBSCRIPTIONS` active ones.
     """
     slug = partner_of(caller)
-    # The token proves that the institution exists, even where its registration has not arrived.
-    await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
+    await lock_partner(session, slug)
     await _refuse_too_many(session, slug)
     subscription_id = uuid4()
     await session.execute(
@@ -93,9 +92,18 @@ async def subscribe(session: AsyncSession, caller: Principal, wanted: Subscripti
     return subscription_id
 
 
-async def _refuse_too_many(session: AsyncSession, slug: str) -> None:
-    """It locks the partner: a second subscription of the same partner waits for the first."""
+async def lock_partner(session: AsyncSession, slug: str) -> None:
+    """Hold the row of the partner until the transaction ends, so that what is made for it is made
+    by one after the other.
+
+    It is added where it is missing: a token proves that the institution exists, even where its
+    registration has not arrived.
+    """
+    await session.execute(insert(partner).values(slug=slug).on_conflict_do_nothing())
     await session.execute(select(partner.c.slug).where(partner.c.slug == slug).with_for_update())
+
+
+async def _refuse_too_many(session: AsyncSession, slug: str) -> None:
     mine = (subscription.c.slug == slug, subscription.c.is_active)
     active = await session.scalar(select(func.count()).select_from(subscription).where(*mine))
     if (active or 0) >= MOST_SUBSCRIPTIONS:

@@ -17,6 +17,7 @@ from shared.errors import Invalid
 from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.auth.tokens import Role
 from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import (
     Caller,
     Expected,
@@ -148,7 +149,12 @@ class IdentitiesOut(BaseModel):
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create_account(
-    body: AccountIn, session: Session, caller: Caller, sealer: Seal
+    body: AccountIn,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    once: Once,
 ) -> AccountOut:
     """Create an account. Operators only."""
     account = await accounts.create_account(
@@ -163,7 +169,8 @@ async def create_account(
         partner=body.partner,
         confirm_erased=body.confirm_erased,
     )
-    return AccountOut.of(account, sealer)
+    shown = AccountOut.of(account, sealer)
+    return once.answer(shown, response, location=f"/accounts/{account.id}")
 
 
 @router.get("")
@@ -312,6 +319,8 @@ async def link_identity(
     caller: Caller,
     sealer: Seal,
     foreign: Foreign,
+    response: Response,
+    once: Once,
 ) -> IdentityOut:
     """Let whoever signs in at the issuer as `subject` act as this account. Operators only."""
     if body.issuer is not None and not is_safe_url(body.issuer):
@@ -324,12 +333,13 @@ async def link_identity(
         issuer=body.issuer or (foreign.issuer if foreign else None),
         subject=body.subject,
     )
-    return IdentityOut(
+    linked = IdentityOut(
         id=identity.id,
         issuer=identity.issuer,
         subject=body.subject,
         linked_at=identity.linked_at,
     )
+    return once.answer(linked, response, location=f"/accounts/{account_id}/identities")
 
 
 @router.delete("/{account_id}/identities/{identity_id}", status_code=status.HTTP_204_NO_CONTENT)

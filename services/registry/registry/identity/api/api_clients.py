@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, status
-from pydantic import BaseModel
+from fastapi import APIRouter, Response, status
+from pydantic import BaseModel, Field
 
 from registry.partners.api import Slug
 from shared.contracts.base import Text
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
 from .. import queries
@@ -17,6 +18,13 @@ from ..domain.api_clients import ApiClient
 from ..usecases import api_clients
 
 router = APIRouter(prefix="/partners", tags=["partners"])
+
+
+SECRET_SHOWN_ONCE = (
+    "The secret was shown once, in the first answer, and is not kept. If that never arrived, revoke"
+    " this client with DELETE /partners/{slug}/clients/{client_id}, and create another with a new"
+    " Idempotency-Key."
+)
 
 
 class ClientIn(BaseModel):
@@ -29,8 +37,13 @@ class ClientOut(BaseModel):
     """A new API client. Its secret is shown only here."""
 
     client_id: UUID
-    client_secret: str
+    client_secret: str | None = Field(
+        description="Null in the answer to a repeated request, with the reason in `shown_once`."
+    )
     label: str
+    shown_once: str | None = Field(
+        default=None, description="Why a repeated request shows no secret, and how to get one."
+    )
 
 
 class KnownClientOut(BaseModel):
@@ -60,13 +73,16 @@ class KnownClientsOut(BaseModel):
 
 @router.post("/{slug}/clients", status_code=status.HTTP_201_CREATED)
 async def create_api_client(
-    slug: Slug, body: ClientIn, session: Session, caller: Caller
+    slug: Slug, body: ClientIn, session: Session, caller: Caller, response: Response, once: Once
 ) -> ClientOut:
     """Create an API client. Operators, or the partner itself."""
     client, secret = await api_clients.create_api_client(
         session, caller, slug=slug, label=body.label
     )
-    return ClientOut(client_id=client.id, client_secret=secret, label=client.label)
+    made = ClientOut(client_id=client.id, client_secret=secret, label=client.label)
+    note = SECRET_SHOWN_ONCE.format(slug=slug, client_id=client.id)
+    repeat = made.model_copy(update={"client_secret": None, "shown_once": note})
+    return once.answer(made, response, location=f"/partners/{slug}/clients", repeat=repeat)
 
 
 @router.get("/{slug}/clients")

@@ -15,7 +15,7 @@ from registry.identity.domain.accounts import Account, AccountExists
 from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
 from registry.identity.usecases.identities import delete_identities
 from registry.identity.usecases.known_devices import delete_devices
-from registry.identity.usecases.login_throttling import delete_failures
+from registry.identity.usecases.login_throttling import delete_failures, wait_for_turn
 from registry.identity.usecases.revocation import revoke_tokens
 from registry.register.contact_sealing import seal_changed
 from registry.register.domain.cooperative import Contact, Cooperative, SealedContact
@@ -189,6 +189,7 @@ async def _correct(
 
 
 async def _refuse_taken_email(session: AsyncSession, account: Account, marks: list[str]) -> None:
+    await wait_for_turn(session, marks)
     columns = models.account.c
     taken = select(columns.id).where(columns.email_mark.in_(marks), columns.id != account.id)
     if await session.scalar(taken):

@@ -13,6 +13,7 @@ from shared import reference
 from shared.contracts.criteria import ActivityStatus, LegalStatus
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Expected, Page, Session, decode_cursor, encode_cursor
 
 from .. import contact_sealing, queries
@@ -50,7 +51,12 @@ Filter = Annotated[queries.Filters, Depends(filters)]
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def register_cooperative(
-    body: CooperativeIn, session: Session, caller: Caller, sealer: Seal, response: Response
+    body: CooperativeIn,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    once: Once,
 ) -> CooperativeOut:
     """Enter a cooperative by hand. Operators, and delegates within their provinces."""
     values, contact = body.cleaned()
@@ -62,8 +68,8 @@ async def register_cooperative(
         contact=Contact(**contact),
         **body.origin(),
     )
-    response.headers["Location"] = f"/cooperatives/{cooperative.id}"
-    return _shown(cooperative_values(cooperative), caller, sealer)
+    shown = _shown(cooperative_values(cooperative), caller, sealer)
+    return once.answer(shown, response, location=f"/cooperatives/{cooperative.id}")
 
 
 @router.get("")

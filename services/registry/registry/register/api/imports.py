@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.dependencies import Seal
 from shared.contracts.base import WithoutControls
 from shared.errors import ForeignFormat
 from shared.kernel.auth.tokens import Role
+from shared.kernel.web.create_requests import Key, OnceOnly, first_time
 from shared.kernel.web.requests import Caller, Session, Sessions
 
 from .. import queries
@@ -66,10 +69,14 @@ class ImportOut(BaseModel):
 
 @dataclass(frozen=True)
 class Upload:
-    """An uploaded file. `owner` closes it after the response, unless somebody takes it over."""
+    """An uploaded file with its SHA-256.
+
+    `owner` closes it after the response, unless somebody takes it over.
+    """
 
     file: BinaryIO
     owner: ExitStack
+    digest: bytes
 
 
 async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[Upload]:
@@ -82,10 +89,25 @@ async def uploaded_file(request: Request, caller: Caller) -> AsyncIterator[Uploa
         raise NotCsv
     with ExitStack() as owner:
         file = owner.enter_context(tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY))
+        digest = sha256()
         async for chunk in request.stream():
             file.write(chunk)
+            digest.update(chunk)
         file.seek(0)
-        yield Upload(file, owner)  # type: ignore[arg-type]  # it reads like any binary file
+        # It reads like any binary file.
+        yield Upload(file, owner, digest.digest())  # type: ignore[arg-type]
+
+
+WholeUpload = Annotated[Upload, Depends(uploaded_file)]
+
+
+async def upload_once(
+    request: Request, upload: WholeUpload, session: Session, caller: Caller, key: Key
+) -> OnceOnly:
+    """Let a file in that comes for the first time with this key; the session holds the key's lock
+    until the import has begun.
+    """
+    return await first_time(request, session, caller, key, upload.digest)
 
 
 def background_imports(request: Request) -> BackgroundImports:
@@ -102,7 +124,8 @@ def background_imports(request: Request) -> BackgroundImports:
     },
 )
 async def import_register(
-    upload: Annotated[Upload, Depends(uploaded_file)],
+    upload: WholeUpload,
+    once: Annotated[OnceOnly, Depends(upload_once)],
     running: Annotated[BackgroundImports, Depends(background_imports)],
     sessions: Sessions,
     caller: Caller,
@@ -119,12 +142,21 @@ async def import_register(
     longer `running`. A file that can't be read from the start is a 422; one that can't be read on
     later has that in its report.
     """
+
+    def keep_answer(session: AsyncSession, report: RegisterImport) -> None:
+        location = f"/imports/{report.id}"
+        once.within(session).answer(ImportOut.of(report), response, location=location)
+
     steps = imports.import_register(
-        sessions, sealer, caller, lines_of(upload.file), source=source, as_of_on=as_of_on
+        sessions,
+        sealer,
+        caller,
+        lines_of(upload.file),
+        source=source,
+        as_of_on=as_of_on,
+        on_start=keep_answer,
     )
-    report = await running.start(steps, upload.owner.pop_all())
-    response.headers["Location"] = f"/imports/{report.id}"
-    return ImportOut.of(report)
+    return ImportOut.of(await running.start(steps, upload.owner.pop_all()))
 
 
 @router.get("/{import_id}")

@@ -38,6 +38,8 @@ from .row_upsert import Batch, RowUpsert
 
 log = structlog.get_logger()
 
+OnStart = Callable[[AsyncSession, RegisterImport], None]
+"""Adds to the transaction that begins a report."""
 IMPORT_LOCK: Final = 7_464
 _IDLE_TIMEOUT_QUERY: Final = (
     "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
@@ -61,6 +63,7 @@ async def import_register(
     *,
     source: str,
     as_of_on: date | None = None,
+    on_start: OnStart | None = None,
 ) -> AsyncGenerator[Progress]:
     """Write the good rows of a file to the register and report the wrong ones. Operators only.
 
@@ -69,7 +72,8 @@ async def import_register(
     the job, for the batches that were written are equal by then.
 
     The first step comes before the first batch, with a report that says nothing yet. Whoever
-    iterates holds the lock of imports, so nobody may be waited for between two steps.
+    iterates holds the lock of imports, so nobody may be waited for between two steps. `on_start` is
+    called in the transaction that begins the report.
 
     Raises ImportUnderWay while another import runs, and FileRefused, before anything is written, if
     the file can't be read to the end of its first batch; if it can't be read on later, the report
@@ -81,7 +85,7 @@ async def import_register(
     if isinstance(first, FileRefused):
         raise first
     async with _only_import(sessions) as check_lock:
-        report = await _start(sessions, caller, source)
+        report = await _start(sessions, caller, source, on_start)
         yield Progress(report=report)
         upsert = RowUpsert(
             sessions=sessions,
@@ -236,7 +240,9 @@ async def _keep_alive(holder: AsyncSession, ended: asyncio.Event) -> None:
         await holder.execute(select(1))
 
 
-async def _start(sessions: Sessions, caller: Principal, source: str) -> RegisterImport:
+async def _start(
+    sessions: Sessions, caller: Principal, source: str, on_start: OnStart | None
+) -> RegisterImport:
     """Begin a report. Only one import holds the lock, so any other that still runs has died."""
     async with sessions.begin() as session:
         await _interrupt_dead(session, caller)
@@ -249,6 +255,8 @@ async def _start(sessions: Sessions, caller: Principal, source: str) -> Register
             subject_id=report.id,
             after={"source": source},
         )
+        if on_start is not None:
+            on_start(session, report)
     return report
 
 
