@@ -14,6 +14,7 @@ from shared.i18n.languages import reader_language
 OF_REFERENCE: Final[dict[str, reference.Kind]] = {
     "region": "region",
     "province": "province",
+    "commune": "commune",
     "sector": "sector",
 }
 """Fields whose values are codes of the reference data, and the kind of code."""

@@ -20,7 +20,7 @@ def criteria_problems(path: str, criteria: Criteria) -> Iterator[Problem]:
         ("regions", reference.region),
         ("provinces", reference.province),
         ("sectors", reference.sector),
-        ("communes", _commune),
+        ("communes", reference.commune),
         ("branches", _branch),
     ):
         yield from _code_problems(f"{path}.{name}", getattr(criteria, name), check)
@@ -41,16 +41,6 @@ def _code_problems(
         if code in seen:
             yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
         seen.add(code)
-
-
-def _commune(code: str) -> None:
-    """Consumers look the province of a commune up, so one without a province is refused here."""
-    try:
-        reference.province_of_commune(code)
-    except reference.UnknownCode:
-        raise Invalid(
-            f"{code[:40]!r} is no commune: give its HCP code, such as 09.581.01.01"
-        ) from None
 
 
 def _branch(code: str) -> None:

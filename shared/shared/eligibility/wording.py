@@ -39,6 +39,8 @@ PLACES = Terms(
         "prefecture_before_vowel",
         "unknown_province",
         "commune",
+        "commune_before_vowel",
+        "unknown_commune",
     ),
     parameters=("name",),
 )
@@ -241,7 +243,10 @@ class Wording:
         return PLACES.text(self.language, code, name=name)
 
     def _commune(self, code: str) -> str:
-        return PLACES.text(self.language, "commune", name=code)
+        name = name_of("commune", code, self.language)
+        if name == code:
+            return PLACES.text(self.language, "unknown_commune", name=code)
+        return self._place("commune", name)
 
 
 def name_of(kind: reference.Kind, code: str, language: str) -> str:

@@ -8,12 +8,16 @@ and raise `UnknownCode`, which names the nearest valid one.
 from .folding import fold, place_key
 from .lookup import (
     UnknownCode,
+    commune,
+    communes_of,
+    find_commune,
     find_province,
     find_region,
     find_sector,
     label,
     language,
     nearest,
+    nearest_commune,
     province,
     province_of_commune,
     provinces_of,
@@ -23,6 +27,7 @@ from .lookup import (
     sector,
 )
 from .records import (
+    Commune,
     Kind,
     LabelLanguage,
     Language,
@@ -31,6 +36,7 @@ from .records import (
     Region,
     Sdg,
     Sector,
+    communes,
     languages,
     provinces,
     regions,
@@ -40,6 +46,7 @@ from .records import (
 )
 
 __all__ = [
+    "Commune",
     "Kind",
     "LabelLanguage",
     "Language",
@@ -49,6 +56,10 @@ __all__ = [
     "Sdg",
     "Sector",
     "UnknownCode",
+    "commune",
+    "communes",
+    "communes_of",
+    "find_commune",
     "find_province",
     "find_region",
     "find_sector",
@@ -57,6 +68,7 @@ __all__ = [
     "language",
     "languages",
     "nearest",
+    "nearest_commune",
     "place_key",
     "province",
     "province_of_commune",

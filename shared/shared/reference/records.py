@@ -1,14 +1,15 @@
-"""The records of the reference data, read once from `data.json`."""
+"""The records of the reference data, read once from `data.json` and `communes.csv`."""
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypedDict
 
-Kind = Literal["region", "province", "sector", "sdg", "language"]
+Kind = Literal["region", "province", "commune", "sector", "sdg", "language"]
 LabelLanguage = Literal["fr", "ar", "en"]
 
 
@@ -44,6 +45,18 @@ class Province(Record):
     type: Literal["province", "prefecture"]
     population: int
     communes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commune(Record):
+    """One of the 1,503 communes; its code begins with that of its province.
+
+    An arrondissement of one of the six largest cities counts as the commune that it is part of.
+    """
+
+    province: str
+    type: Literal["urban", "rural"]
+    arrondissements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +172,24 @@ def provinces() -> tuple[Province, ...]:
             **_labels(row),
         )
         for row in _data()["provinces"]
+    )
+
+
+@cache
+def communes() -> tuple[Commune, ...]:
+    """The 1,503 communes, in the order of their codes."""
+    province_of = {item.hcp_code: item.code for item in provinces()}
+    text = files("shared.reference").joinpath("communes.csv").read_text(encoding="utf-8")
+    return tuple(
+        Commune(
+            code=row["code"],
+            fr=row["fr"],
+            ar=row["ar"],
+            province=province_of[row["code"].rpartition(".")[0].rpartition(".")[0]],
+            type="urban" if row["type"] == "urban" else "rural",
+            arrondissements=tuple(row["arrondissements"].split()),
+        )
+        for row in csv.DictReader(text.splitlines())
     )
 
 

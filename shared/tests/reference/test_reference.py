@@ -22,6 +22,54 @@ def test_the_lists_are_complete():
     assert sizes == [12, 75, 24, 17]
 
 
+def test_every_province_has_as_many_communes_as_the_census_says():
+    counted = {item.code: len(reference.communes_of(item.code)) for item in reference.provinces()}
+
+    assert counted == {item.code: item.communes for item in reference.provinces()}
+    assert sum(counted.values()) == 1503
+
+
+def test_a_commune_lies_in_the_province_that_its_code_names():
+    for commune in reference.communes():
+        assert reference.province_of_commune(commune.code).code == commune.province
+
+
+@pytest.mark.parametrize(
+    ("text", "province", "code"),
+    [
+        ("Tiznit", "MA-TIZ", "09.581.01.07"),
+        ("جماعة تيزنيت", "MA-TIZ", "09.581.01.07"),
+        ("09.581.01.07", "MA-TIZ", "09.581.01.07"),
+        ("06.141.01.31", "MA-CAS", "06.141.01.0"),
+    ],
+)
+def test_a_commune_is_found_in_its_province_by_code_and_name(text, province, code):
+    found = reference.find_commune(text, province)
+
+    assert found is not None
+    assert found.code == code
+    assert reference.find_commune(text, "MA-HOC") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("09.581.01.0", "did you mean 09.581.01.05 (Tafraout)?"),
+        ("06.141.01.31", "did you mean 06.141.01.0 (Casablanca)?"),
+        ("Tiznit", "did you mean 09.581.01.07 (Tiznit)?"),
+        ("00.000.00.0", "give its HCP code"),
+        ("", "give its HCP code"),
+        ("x" * 5000, "give its HCP code"),
+    ],
+)
+def test_the_code_of_no_commune_is_refused_with_the_nearest(code, message):
+    with pytest.raises(reference.UnknownCode) as refusal:
+        reference.commune(code)
+
+    assert message in refusal.value.detail
+    assert len(refusal.value.detail) < 250
+
+
 def test_the_census_code_of_a_province_starts_with_that_of_its_region():
     for province in reference.provinces():
         region = reference.region(reference.region_of(province.code))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.base import Audience, Text
 from shared.kernel.auth.tokens import Principal, Role
+from shared.kernel.web.parameters import SearchWords
 from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
 
 from . import queries, usecases
@@ -204,7 +205,7 @@ async def list_ideas(
     province: Annotated[str | None, Query(max_length=40)] = None,
     sector: Annotated[str | None, Query(max_length=40)] = None,
     state: State | None = None,
-    q: Annotated[str | None, Query(max_length=100)] = None,
+    q: SearchWords | None = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[IdeaOut]:

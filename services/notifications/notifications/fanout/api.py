@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
@@ -31,6 +31,8 @@ router = APIRouter(tags=["fan-out approval"])
 class PreviewIn(BaseModel):
     """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
 
+    model_config = ConfigDict(extra="forbid")
+
     tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
 
@@ -47,6 +49,8 @@ class PreviewOut(BaseModel):
 
 class ApprovalIn(BaseModel):
     """A decision about a fan-out, with its reason."""
+
+    model_config = ConfigDict(extra="forbid")
 
     state: Literal["held", "released", "stopped"]
     reason: Text

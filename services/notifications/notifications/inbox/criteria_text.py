@@ -21,7 +21,12 @@ GRANT_DETAILS = (
 )
 GRANT = Terms("gift", GRANT_DETAILS, parameters=("value",))
 CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "count"))
-CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
+CODES = {
+    "regions": "region",
+    "provinces": "province",
+    "communes": "commune",
+    "sectors": "sector",
+}
 
 
 def in_words(track: AnnouncementTrack, language: str) -> str:

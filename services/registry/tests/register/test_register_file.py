@@ -285,12 +285,27 @@ def test_a_reason_shows_numbers_and_nothing_that_may_be_a_person(cell: str, show
     assert quoted(cell) == shown
 
 
-def test_a_commune_without_a_code_is_left_unknown_with_a_warning() -> None:
-    verdict = only(commune="Aglou")
+@pytest.mark.parametrize(
+    ("cell", "nearest"),
+    [("Aglou", "Tnine Aglou"), ("09.581.01.0", "Tafraout"), ("تفراوة", "Tafraout")],
+)
+def test_a_commune_that_the_province_does_not_have_is_left_unknown_with_the_nearest(
+    cell: str, nearest: str
+) -> None:
+    verdict = only(commune=cell)
 
     assert verdict.entry is not None
     assert verdict.entry.commune is None
-    assert [finding.is_warning for finding in verdict.findings] == [True]
+    (finding,) = verdict.findings
+    assert (finding.is_warning, nearest in (finding.suggestion or "")) == (True, True)
+
+
+@pytest.mark.parametrize("cell", ["09.581.01.07", "Tiznit", "commune de TIZNIT", "تيزنيت"])
+def test_a_commune_is_read_as_code_and_as_name(cell: str) -> None:
+    verdict = only(commune=cell)
+
+    assert verdict.entry is not None
+    assert (verdict.entry.commune, verdict.findings) == ("09.581.01.07", ())
 
 
 def test_zeros_that_a_spreadsheet_dropped_from_an_ice_are_put_back() -> None:

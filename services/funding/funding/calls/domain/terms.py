@@ -12,7 +12,7 @@ from shared.contracts.base import Contract, Localized, LocalizedLong, Text
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallKind, Track
 from shared.eligibility.codes import criteria_problems
-from shared.errors import Invalid, Problem
+from shared.errors import Problem, refuse_problems
 
 from .deadlines import check_year
 
@@ -50,11 +50,11 @@ def check_terms(terms: CallTerms) -> None:
     """Raise Invalid for unknown or repeated codes and absurd amounts, with a remedy for each."""
     if terms.reference_on is not None:
         check_year(terms.reference_on, "reference_on")
-    problems: list[Problem] = []
-    for index, track in enumerate(terms.tracks):
-        problems += _track_problems(f"tracks.{index}", track)
-    if problems:
-        raise Invalid.many(problems)
+    refuse_problems(
+        problem
+        for index, track in enumerate(terms.tracks)
+        for problem in _track_problems(f"tracks.{index}", track)
+    )
 
 
 def _regions_of(criteria: Criteria) -> Iterable[str]:

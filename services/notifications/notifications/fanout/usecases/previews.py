@@ -16,7 +16,7 @@ from notifications.labels import name_of_value
 from shared.contracts.criteria import Criteria
 from shared.eligibility.codes import criteria_problems
 from shared.eligibility.sql import compile_track
-from shared.errors import Invalid
+from shared.errors import refuse_problems
 
 from ..domain.subjects import registered_only
 
@@ -50,13 +50,11 @@ async def preview_audience(
 
     Ages count on `reference_on`. Unknown codes of criteria are refused (`Invalid`), all at once.
     """
-    problems = [
+    refuse_problems(
         problem
         for number, criteria in enumerate(tracks)
         for problem in criteria_problems(f"tracks.{number}", criteria)
-    ]
-    if problems:
-        raise Invalid.many(problems)
+    )
     matching = _matching(tracks, reference_on)
     by_region = await _counts(session, matching, "region", language)
     return Preview(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared import reference
-from shared.errors import Invalid, Problem
 from shared.kernel.web.requests import Caller, Session
 
 from ..domain.partner_queue import PartnerQueueState
@@ -24,8 +21,6 @@ from ..usecases.partners import partner_of
 from .partner_ledger import GapOut, Slug
 
 router = APIRouter(tags=["partners"])
-
-_TOPIC = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\.v[0-9]+)?(\.?\*)?$|^\*$")
 
 
 class SubscriptionOut(BaseModel):
@@ -82,7 +77,6 @@ async def subscribe(
     session: Session, caller: Caller, wanted: SubscriptionFilter
 ) -> dict[str, UUID]:
     """Subscribe your institution: from now on, events that the filter accepts enter your feed."""
-    _check_codes(wanted)
     return {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}
 
 
@@ -152,29 +146,3 @@ def _without_secret(partner_queue: Any) -> dict[str, Any]:
         "username": partner_queue.username,
         "delivered_position": partner_queue.delivered_position,
     }
-
-
-def _check_codes(wanted: SubscriptionFilter) -> None:
-    """Name every unknown code of a filter, with the nearest valid one."""
-    checks = (
-        ("regions", wanted.regions, reference.region),
-        ("provinces", wanted.provinces, reference.province),
-        ("sectors", wanted.sectors, reference.sector),
-    )
-    problems: list[Problem] = []
-    for name, codes, look_up in checks:
-        for place, code in enumerate(codes):
-            try:
-                look_up(code)
-            except reference.UnknownCode as error:
-                problems.append(Problem(f"{name}.{place}", error.detail))
-    problems += [
-        Problem(
-            f"topics.{place}",
-            f"{topic!r} is no event type: give one like funding.call.opened, or *",
-        )
-        for place, topic in enumerate(wanted.topics)
-        if not _TOPIC.fullmatch(topic)
-    ]
-    if problems:
-        raise Invalid.many(problems)

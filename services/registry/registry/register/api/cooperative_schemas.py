@@ -28,6 +28,7 @@ NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
 
 _READERS: Final[dict[str, Callable[[str], str]]] = {
     "province": cells.province,
+    "commune": cells.commune_code,
     "sector": cells.sector,
     "branch": cells.branch,
     "ice": cells.ice,

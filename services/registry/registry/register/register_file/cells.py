@@ -244,23 +244,40 @@ def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
 
 @lru_cache(maxsize=8192)
 def commune(cell: str, province_code: str) -> str:
-    """The census code of a commune of this province.
+    """The census code of a commune of this province, that is written as code or as name.
 
-    A name alone is an UnusableCell: the commune stays unknown and the row goes in.
+    A name or code that no commune of the province has is an UnusableCell: the commune stays unknown
+    and the row goes in. A code of another province contradicts the row.
     """
-    remedy = "write its census code, as 09.581.01.0"
-    if not cell[:2].isdigit():
-        raise UnusableCell(f"{quoted(cell)} is no code of a commune", remedy)
+    if found := reference.find_commune(cell, province_code):
+        return found.code
+    if cell[:2].isdigit():
+        _refuse_other_province(cell, province_code)
+    near = reference.nearest_commune(cell, province_code)
+    remedy = f"did you mean {near.code} ({near.fr})?" if near else "write its census code"
+    raise UnusableCell(f"{quoted(cell)} is no commune of {province_code}", remedy)
+
+
+def _refuse_other_province(cell: str, province_code: str) -> None:
     try:
         found = reference.province_of_commune(cell)
     except reference.UnknownCode:
-        raise WrongCell(f"{quoted(cell)} is no code of a commune", remedy) from None
+        raise WrongCell(
+            f"{quoted(cell)} is no code of a commune", "write its census code, as 09.581.01.05"
+        ) from None
     if found.code != province_code:
         raise WrongCell(
             f"commune {cell} lies in {found.code} ({found.fr}), not in {province_code}",
             "correct the province or the commune",
         )
-    return cell
+
+
+def commune_code(code: str) -> str:
+    """The census code itself, where a commune has it."""
+    try:
+        return reference.commune(code).code
+    except reference.UnknownCode as error:
+        raise WrongCell(error.detail) from None
 
 
 @lru_cache(maxsize=4096)
