@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from uuid import UUID
 
 from devkit.stack_layout import SERVICES
 
@@ -60,3 +61,22 @@ async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
     assert json.loads(out)["published"]["state"] == "published"
     assert again == 1
     assert "published" in said
+
+
+async def test_an_operator_holds_and_releases_one_fan_out_and_everything(story: Story) -> None:
+    call_id = str(await story.draft_call(a_call()))
+    why = ("--reason", "the cap is wrong")
+
+    code, out, messages = await command(story, "approvals", "hold", call_id, *why)
+    everything, _, _ = await command(story, "approvals", "hold-everything", *why)
+    _, listed, _ = await command(story, "approvals", "list")
+    released, said, _ = await command(story, "approvals", "release-everything", *why)
+    stopped, _, _ = await command(story, "approvals", "stop", call_id, *why)
+    nobody, _, refusal = await command(story, "approvals", "hold", str(UUID(int=0)), *why)
+
+    assert code == 0, messages
+    assert (everything, released, stopped, nobody) == (0, 0, 0, 2)
+    assert f"{call_id} is held" in out
+    assert (call_id in listed, "everything" in listed) == (True, True)
+    assert "everything is released" in said
+    assert "nil UUID" in refusal

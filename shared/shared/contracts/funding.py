@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from typing import ClassVar, Literal, Self
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
+from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
 from .persons import PersonAnswered
@@ -37,7 +36,7 @@ class CallSnapshot(Contract):
     `reference_on` is the day on which ages of entities are measured.
     """
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     version: Version = Field(json_schema_extra=PUBLIC)
     state: CallState = Field(json_schema_extra=PUBLIC)
     kind: CallKind = Field(default="grant", json_schema_extra=PUBLIC)
@@ -71,7 +70,7 @@ class CallOpened(Event):
     topic: ClassVar[str] = "funding.call.opened.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
 
 
@@ -81,7 +80,7 @@ class CallUpdated(Event):
     topic: ClassVar[str] = "funding.call.updated.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     changed: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
 
@@ -92,7 +91,7 @@ class CallDeadlineExtended(Event):
     topic: ClassVar[str] = "funding.call.deadline_extended.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     previous_deadline: Deadline = Field(json_schema_extra=PUBLIC)
     reason: Text = Field(json_schema_extra=PUBLIC)
@@ -104,7 +103,7 @@ class CallClosed(Event):
     topic: ClassVar[str] = "funding.call.closed.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
 
 
@@ -114,7 +113,7 @@ class CallCancelled(Event):
     topic: ClassVar[str] = "funding.call.cancelled.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text = Field(json_schema_extra=PUBLIC)
 

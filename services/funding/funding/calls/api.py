@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.contracts.base import Audience, Text, now
+from shared.contracts.base import Audience, Id, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import Track
@@ -188,7 +188,7 @@ async def draft_call(
 
 @router.put("/calls/{call_id}")
 async def change_call(
-    call_id: UUID,
+    call_id: Id,
     body: CallIn,
     session: Session,
     caller: Caller,
@@ -210,7 +210,7 @@ async def change_call(
 
 @router.post("/calls/{call_id}/open")
 async def open_call(
-    call_id: UUID,
+    call_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -233,7 +233,7 @@ async def open_call(
 
 @router.post("/calls/{call_id}/extend")
 async def extend_call(
-    call_id: UUID,
+    call_id: Id,
     body: ExtendIn,
     session: Session,
     caller: Caller,
@@ -250,7 +250,7 @@ async def extend_call(
 
 @router.post("/calls/{call_id}/close")
 async def close_call(
-    call_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    call_id: Id, session: Session, caller: Caller, response: Response, expected: Expected
 ) -> CallOut:
     """Take no more applications."""
     return _with_etag(
@@ -260,7 +260,7 @@ async def close_call(
 
 @router.post("/calls/{call_id}/cancel")
 async def cancel_call(
-    call_id: UUID,
+    call_id: Id,
     body: CancelIn,
     session: Session,
     caller: Caller,
@@ -292,7 +292,7 @@ async def list_calls(
 
 
 @router.get("/calls/{call_id}")
-async def read_call(call_id: UUID, session: Session, caller: Caller, response: Response) -> CallOut:
+async def read_call(call_id: Id, session: Session, caller: Caller, response: Response) -> CallOut:
     """Read a call that you may see; the ETag is its version."""
     return _with_etag(await queries.find_call(session, caller, call_id), response)
 

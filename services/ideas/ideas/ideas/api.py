@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from shared.contracts.base import Audience, Text
+from shared.contracts.base import Audience, Id, Text
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.web.parameters import SearchWords
 from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
@@ -37,7 +37,7 @@ class NewIdeaIn(IdeaIn):
     account of one cooperative files for it; the account of several names one, or files for itself.
     """
 
-    on_behalf_of: UUID | None = None
+    on_behalf_of: Id | None = None
 
 
 class PublishIn(BaseModel):
@@ -122,7 +122,7 @@ async def draft_idea(
 
 @router.put("/ideas/{idea_id}")
 async def revise_idea(
-    idea_id: UUID,
+    idea_id: Id,
     body: IdeaIn,
     session: Session,
     caller: Caller,
@@ -136,7 +136,7 @@ async def revise_idea(
 
 @router.post("/ideas/{idea_id}/submit")
 async def submit_idea(
-    idea_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    idea_id: Id, session: Session, caller: Caller, response: Response, expected: Expected
 ) -> IdeaOut:
     """Hand a draft to the moderators."""
     idea = await usecases.submit_idea(session, caller, idea_id, expected=expected)
@@ -145,7 +145,7 @@ async def submit_idea(
 
 @router.post("/ideas/{idea_id}/publish")
 async def publish_idea(
-    idea_id: UUID,
+    idea_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -168,7 +168,7 @@ async def publish_idea(
 
 @router.post("/ideas/{idea_id}/return")
 async def return_idea(
-    idea_id: UUID,
+    idea_id: Id,
     body: ReturnIn,
     session: Session,
     caller: Caller,
@@ -184,7 +184,7 @@ async def return_idea(
 
 @router.post("/ideas/{idea_id}/withdraw")
 async def withdraw_idea(
-    idea_id: UUID,
+    idea_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -216,7 +216,7 @@ async def list_ideas(
 
 
 @router.get("/ideas/{idea_id}")
-async def read_idea(idea_id: UUID, session: Session, caller: Caller, response: Response) -> IdeaOut:
+async def read_idea(idea_id: Id, session: Session, caller: Caller, response: Response) -> IdeaOut:
     """Read an idea that you may see; the ETag is its version."""
     return _with_etag(await queries.find_idea(session, caller, idea_id), caller, response)
 

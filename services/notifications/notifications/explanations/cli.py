@@ -13,6 +13,7 @@ import typer
 from notifications.inbox import queries as inbox_queries
 from notifications.labels import language_for
 from shared.i18n.languages import LANGUAGES, known_language
+from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import make_engine, make_sessions
@@ -31,8 +32,8 @@ def moment_of(text: str) -> datetime:
 
 
 def why(
-    subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
-    cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
+    subject: Annotated[UUID, typer.Argument(parser=identifier, help="Id of the idea or call.")],
+    cooperative: Annotated[UUID, typer.Argument(parser=identifier, help="Id of the cooperative.")],
     language: Annotated[
         str | None,
         typer.Option(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
-from shared.contracts.base import Text
+from shared.contracts.base import Id, Text
 from shared.contracts.criteria import CriteriaIn
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
@@ -59,6 +59,7 @@ class ApprovalIn(BaseModel):
 class ApprovalOut(BaseModel):
     """A decision, and how many cooperatives have been alerted of the subject so far."""
 
+    record_id: UUID = Field(description="GET /audit/{record_id} shows who decided what and when.")
     subject_id: UUID | None = Field(description="Null: the decision concerns every fan-out.")
     state: ApprovalState
     reason: str
@@ -86,6 +87,7 @@ async def list_approvals(
 def _standing(row: AnyRow) -> StandingApproval:
     content = Announcement.model_validate(row.content) if row.content else None
     return StandingApproval(
+        record_id=row.subject_id,
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
         state=row.state,
         reason=row.reason,
@@ -115,7 +117,7 @@ async def preview(
 
 @router.put("/subjects/{subject_id}/approval")
 async def decide_approval(
-    session: Session, caller: Caller, subject_id: UUID, decision: ApprovalIn
+    session: Session, caller: Caller, subject_id: Id, decision: ApprovalIn
 ) -> ApprovalOut:
     """Hold, release or stop the fan-out of one subject. Operators only.
 
@@ -132,14 +134,15 @@ async def decide_approval_of_everything(
     session: Session, caller: Caller, decision: ApprovalIn
 ) -> ApprovalOut:
     """Hold or release every fan-out. Operators only."""
-    approval = await fanout_approval.decide_approval(
-        session, caller, EVERYTHING, ApprovalState(decision.state), reason=decision.reason
+    approval = await fanout_approval.decide_about_everything(
+        session, caller, ApprovalState(decision.state), reason=decision.reason
     )
     return await _out(session, approval)
 
 
 async def _out(session: Session, approval: FanoutApproval) -> ApprovalOut:
     return ApprovalOut(
+        record_id=approval.subject_id,
         subject_id=None if approval.subject_id == EVERYTHING else approval.subject_id,
         state=approval.state,
         reason=approval.reason,

@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
+from shared.contracts.base import Id
 from shared.errors import Invalid, NotFound, PreconditionRequired
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.context import WorkContext, working
@@ -133,7 +134,7 @@ def expected_version(
 
 
 Expected = Annotated[int | None, Depends(expected_version)]
-IdempotencyKey = Annotated[UUID | None, Header(alias="idempotency-key")]
+IdempotencyKey = Annotated[Id | None, Header(alias="idempotency-key")]
 """Sent again with the same key, a request finds what was made the first time (`idempotency`)."""
 
 

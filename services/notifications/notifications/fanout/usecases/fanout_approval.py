@@ -15,7 +15,13 @@ from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import moment
 
-from ..domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval, StopsOneOnly
+from ..domain.fanout_approval import (
+    EVERYTHING,
+    ApprovalState,
+    FanoutApproval,
+    MeansEverything,
+    StopsOneOnly,
+)
 from ..domain.subjects import FIRST, Subject, SubjectState
 from ..models import alert
 from ..models import subject as subject_table
@@ -33,14 +39,44 @@ async def decide_approval(
     *,
     reason: str,
 ) -> FanoutApproval:
-    """Hold, release or stop one fan-out, or all (`EVERYTHING`). Operators only.
+    """Hold, release or stop the fan-out of one subject. Operators only.
 
     It takes the lock of fan-outs: it waits for one that is running, and none begins meanwhile. The
-    release of one subject applies, in the same transaction, whatever its newest content asks for.
-    After the release of everything a job does so for one subject after the other
-    (`fan_out_waiting`). A move that the table `MOVES` lacks, and the release of what was never
-    held, raise `IllegalMove`; stopping everything raises `StopsOneOnly`.
+    release applies, in the same transaction, whatever the newest content of the subject asks for. A
+    move that the table `MOVES` lacks, and the release of what was never held, raise `IllegalMove`;
+    the id of everything raises `MeansEverything`.
     """
+    if subject_id == EVERYTHING:
+        raise MeansEverything(field="subject_id")
+    found = await _decide(session, caller, subject_id, target, reason=reason)
+    if target is ApprovalState.RELEASED:
+        await fan_out_waiting(session, subject_id)
+    return found
+
+
+async def decide_about_everything(
+    session: AsyncSession, caller: Principal, target: ApprovalState, *, reason: str
+) -> FanoutApproval:
+    """Hold or release every fan-out. Operators only.
+
+    After the release a job applies what was kept back, for one subject after the other
+    (`fan_out_waiting`). Raises `IllegalMove` as `decide_approval` does; a stop raises
+    `StopsOneOnly`.
+    """
+    found = await _decide(session, caller, EVERYTHING, target, reason=reason)
+    if target is ApprovalState.RELEASED:
+        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
+    return found
+
+
+async def _decide(
+    session: AsyncSession,
+    caller: Principal,
+    subject_id: UUID,
+    target: ApprovalState,
+    *,
+    reason: str,
+) -> FanoutApproval:
     caller.require(Role.OPERATOR)
     await wait_for_lock(session, AUDIENCE_LOCK)
     now = await moment(session)
@@ -60,8 +96,6 @@ async def decide_approval(
         after={"state": target.value, "reason": reason},
     )
     await record_decision(session, found)
-    if target is ApprovalState.RELEASED:
-        await _resume(session, subject_id)
     return found
 
 
@@ -77,13 +111,6 @@ def _first_decision(
     return FanoutApproval(
         subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at
     )
-
-
-async def _resume(session: AsyncSession, subject_id: UUID) -> None:
-    if subject_id == EVERYTHING:
-        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
-    else:
-        await fan_out_waiting(session, subject_id)
 
 
 async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.base import Id
 from shared.kernel.web.requests import Caller, Session
 
 from ..domain.partner_queue import PartnerQueueState
@@ -88,7 +89,7 @@ async def list_subscriptions(session: Session, caller: Caller) -> list[Subscript
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204)
-async def end_subscription(session: Session, caller: Caller, subscription_id: UUID) -> None:
+async def end_subscription(session: Session, caller: Caller, subscription_id: Id) -> None:
     """End a subscription of your institution; the feed keeps what it holds."""
     await subscriptions.end_subscription(session, caller, subscription_id)
 

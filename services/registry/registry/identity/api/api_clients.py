@@ -9,7 +9,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel
 
 from registry.partners.api import Slug
-from shared.contracts.base import Text
+from shared.contracts.base import Id, Text
 from shared.kernel.web.requests import Caller, Session
 
 from .. import queries
@@ -78,7 +78,7 @@ async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> Know
 
 
 @router.delete("/{slug}/clients/{client_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def revoke_api_client(slug: Slug, client_id: UUID, session: Session, caller: Caller) -> None:
+async def revoke_api_client(slug: Slug, client_id: Id, session: Session, caller: Caller) -> None:
     """Revoke an API client. Operators, or the partner itself.
 
     It gets no more tokens; those that it has are good until they expire.

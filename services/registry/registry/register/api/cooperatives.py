@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response, status
 from registry import tables
 from registry.dependencies import Seal
 from shared import reference
+from shared.contracts.base import Id
 from shared.contracts.criteria import ActivityStatus, LegalStatus
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.encryption.sealer import Sealer
@@ -96,7 +97,7 @@ async def total(
 
 @router.get("/{cooperative_id}")
 async def read_cooperative(
-    cooperative_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
+    cooperative_id: Id, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> CooperativeOut:
     """Read a cooperative; the ETag is its version."""
     row = await queries.find_cooperative(session, cooperative_id)
@@ -106,7 +107,7 @@ async def read_cooperative(
 
 @router.patch("/{cooperative_id}")
 async def change_cooperative(
-    cooperative_id: UUID,
+    cooperative_id: Id,
     body: ChangesIn,
     session: Session,
     caller: Caller,
