@@ -16,7 +16,7 @@ CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
 CallState = Literal["open", "closed", "cancelled"]
 
 
-class Track(Contract):
+class TrackTerms(Contract):
     """One way into a call: who may apply, how much they may get, and who pays."""
 
     name: Localized = Field(json_schema_extra=PUBLIC)
@@ -28,6 +28,16 @@ class Track(Contract):
         default=None, ge=0, le=100, json_schema_extra=PUBLIC
     )
     payer: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+
+
+class Track(TrackTerms):
+    """One way into a call as it is published, with what it gives in words."""
+
+    offer: Localized | None = Field(
+        default=None,
+        json_schema_extra=PUBLIC,
+        description="Kind of support, cap, rate and own share, as people read them.",
+    )
 
 
 class CallSnapshot(Contract):

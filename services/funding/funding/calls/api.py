@@ -21,7 +21,7 @@ from pydantic import (
 from shared.contracts.base import Audience, Id, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.deadline import Deadline
-from shared.contracts.funding import Track
+from shared.contracts.funding import TrackTerms
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Expected, IdempotencyKey, Page, Session
 
@@ -71,7 +71,7 @@ class DeadlineIn(BaseModel):
         return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
 
 
-class TrackIn(Track):
+class TrackIn(TrackTerms):
     """One way to apply, with criteria of its own."""
 
     model_config = ConfigDict(extra="forbid")

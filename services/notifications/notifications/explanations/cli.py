@@ -95,6 +95,8 @@ def lines_of(found: WhyOut) -> Iterator[str]:
         yield f"  alert {alert.number}: {alert.kind}, {alert.alerted_at.isoformat()}"
     for track in found.tracks:
         yield f"  {track.track or found.subject_kind}: {track.verdict}"
+        if track.offer:
+            yield f"    {track.offer}"
         yield from (f"    • {reason}" for reason in track.reasons)
         if track.how_to_complete:
             yield f"    → {track.how_to_complete}"

@@ -63,7 +63,10 @@ def hold(subject: Subject, reason: Reason, urls: Urls = None, token: Token = Non
 
 @app.command()
 def release(subject: Subject, reason: Reason, urls: Urls = None, token: Token = None) -> None:
-    """Alert whoever matches by now. Example: taawon approvals release 0d9c8f9e-… --reason "seen" """
+    """Alert whoever matches by now.
+
+    Example: taawon approvals release 0d9c8f9e-… --reason "the number is right"
+    """
     _decide(f"/subjects/{subject}/approval", "released", reason, urls, token)
 
 
