@@ -16,6 +16,7 @@ OF_REFERENCE: Final[dict[str, reference.Kind]] = {
     "province": "province",
     "commune": "commune",
     "sector": "sector",
+    "branch": "branch",
 }
 """Fields whose values are codes of the reference data, and the kind of code."""
 

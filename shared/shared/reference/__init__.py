@@ -8,8 +8,10 @@ and raise `UnknownCode`, which names the nearest valid one.
 from .folding import fold, place_key
 from .lookup import (
     UnknownCode,
+    branch,
     commune,
     communes_of,
+    find_branch,
     find_commune,
     find_province,
     find_region,
@@ -27,6 +29,7 @@ from .lookup import (
     sector,
 )
 from .records import (
+    Branch,
     Commune,
     Kind,
     LabelLanguage,
@@ -36,6 +39,7 @@ from .records import (
     Region,
     Sdg,
     Sector,
+    branches,
     communes,
     languages,
     provinces,
@@ -46,6 +50,7 @@ from .records import (
 )
 
 __all__ = [
+    "Branch",
     "Commune",
     "Kind",
     "LabelLanguage",
@@ -56,9 +61,12 @@ __all__ = [
     "Sdg",
     "Sector",
     "UnknownCode",
+    "branch",
+    "branches",
     "commune",
     "communes",
     "communes_of",
+    "find_branch",
     "find_commune",
     "find_province",
     "find_region",

@@ -13,6 +13,7 @@ from shared.errors import Invalid
 
 from .folding import place_key
 from .records import (
+    Branch,
     Commune,
     Kind,
     LabelLanguage,
@@ -22,6 +23,7 @@ from .records import (
     Region,
     Sdg,
     Sector,
+    branches,
     communes,
     languages,
     provinces,
@@ -36,6 +38,7 @@ _LISTS: Mapping[Kind, Callable[[], Sequence[Record]]] = {
     "province": provinces,
     "commune": communes,
     "sector": sectors,
+    "branch": branches,
     "sdg": sdgs,
     "language": languages,
 }
@@ -99,6 +102,11 @@ def commune(code: str, *, field: str | None = None) -> Commune:
 def sector(code: str, *, field: str | None = None) -> Sector:
     """The sector with this code, such as `ARGAN`."""
     return _record("sector", code, Sector, field)
+
+
+def branch(code: str, *, field: str | None = None) -> Branch:
+    """The branch with this code, such as `BEEKEEPING`."""
+    return _record("branch", code, Branch, field)
 
 
 def sdg(number: int, *, field: str | None = None) -> Sdg:
@@ -173,6 +181,12 @@ def find_sector(text: str) -> Sector | None:
     """The sector that this text names in any usual spelling or code, or None."""
     found = _find("sector", text)
     return found if isinstance(found, Sector) else None
+
+
+def find_branch(text: str) -> Branch | None:
+    """The branch that this text names in any usual spelling or synonym, or None."""
+    found = _find("branch", text)
+    return found if isinstance(found, Branch) else None
 
 
 def find_commune(text: str, province_code: str) -> Commune | None:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, TypedDict
 
-Kind = Literal["region", "province", "commune", "sector", "sdg", "language"]
+Kind = Literal["region", "province", "commune", "sector", "branch", "sdg", "language"]
 LabelLanguage = Literal["fr", "ar", "en"]
 
 
@@ -65,6 +65,16 @@ class Sector(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Branch(Record):
+    """A branch of activity, below the sector that it is usually counted to.
+
+    A cooperative of another sector may have it too: the sector is never inferred from it.
+    """
+
+    sector: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sdg(Record):
     """One of the 17 Sustainable Development Goals."""
 
@@ -88,6 +98,7 @@ class _Row(TypedDict, total=False):
     aliases: list[str]
     hcp_code: str
     region: str
+    sector: str
     type: Literal["province", "prefecture"]
     population: int
     communes: int
@@ -113,6 +124,7 @@ class _Data(TypedDict):
     regions: list[_Row]
     provinces: list[_Row]
     sectors: list[_Row]
+    branches: list[_Row]
     sdgs: list[_Row]
     languages: list[_Row]
 
@@ -197,6 +209,15 @@ def communes() -> tuple[Commune, ...]:
 def sectors() -> tuple[Sector, ...]:
     """The 24 sectors of activity."""
     return tuple(Sector(code=row["code"], **_labels(row)) for row in _data()["sectors"])
+
+
+@cache
+def branches() -> tuple[Branch, ...]:
+    """The branches of activity that criteria and registers may name."""
+    return tuple(
+        Branch(code=row["code"], sector=row["sector"], **_labels(row))
+        for row in _data()["branches"]
+    )
 
 
 @cache

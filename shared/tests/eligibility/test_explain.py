@@ -73,10 +73,10 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
             "توجد تعاونيتكم في جهة الشرق، والمجال الترابي المطلوب: الجماعة ذات الرمز 09.581.05.03",
         ),
         (
-            Criteria(branches=("TEXTILE",)),
+            Criteria(branches=("BEEKEEPING", "TEXTILE")),
             {"branch": "LEATHER"},
-            "Branche : code LEATHER ; demandé : code TEXTILE",
-            "الفرع: الرمز LEATHER، والمطلوب: الرمز TEXTILE",
+            "Branche : Cuir et maroquinerie ; demandé : Apiculture, code TEXTILE",
+            "الفرع: الجلد، والمطلوب: تربية النحل، الرمز TEXTILE",
         ),
         (
             Criteria(regions=("MA-09",)),

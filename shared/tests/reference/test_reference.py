@@ -84,7 +84,7 @@ def test_the_population_of_a_region_is_the_sum_of_those_of_its_provinces():
         assert people == region.population
 
 
-@pytest.mark.parametrize("kind", ["region", "province", "sector", "sdg", "language"])
+@pytest.mark.parametrize("kind", ["region", "province", "sector", "branch", "sdg", "language"])
 def test_no_spelling_names_two_records(kind):
     seen: dict[str, str] = {}
 
@@ -182,6 +182,30 @@ def test_usual_spellings_of_a_sector_are_one_sector(text, code):
     assert found.code == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Apiculture", "BEEKEEPING"),
+        ("APICULTURE", "BEEKEEPING"),
+        ("Beekeeping", "BEEKEEPING"),
+        ("تربية النحل", "BEEKEEPING"),
+        ("Textile", "CARPETS_AND_TEXTILES"),
+        ("huile d'argan", "ARGAN_OIL"),
+    ],
+)
+def test_a_branch_is_found_by_its_names_and_synonyms(text, code):
+    found = reference.find_branch(text)
+
+    assert found is not None
+    assert found.code == code
+
+
+def test_every_branch_is_below_a_sector_and_has_a_name_in_three_languages():
+    for branch in reference.branches():
+        assert reference.sector(branch.sector)
+        assert all((branch.fr, branch.ar, branch.en))
+
+
 @pytest.mark.parametrize("text", ["", "   ", "إقليم", "Paris", "MA-XXX", "99.999"])
 def test_a_text_that_names_no_province_finds_none(text):
     assert reference.find_province(text) is None
@@ -195,6 +219,11 @@ def test_a_text_that_names_no_province_finds_none(text):
         (reference.province, "تزنيت", 'unknown province "تزنيت": did you mean MA-TIZ (Tiznit)?'),
         (reference.province, "tiznit", 'unknown province "tiznit": did you mean MA-TIZ (Tiznit)?'),
         (reference.region, "MA-9", 'unknown region "MA-9": did you mean MA-09 (Souss-Massa)?'),
+        (
+            reference.branch,
+            "APICULTRE",
+            'unknown branch "APICULTRE": did you mean BEEKEEPING (Apiculture)?',
+        ),
         (reference.sector, "ARGANE", 'unknown sector "ARGANE": did you mean ARGAN (Argane)?'),
     ],
 )

@@ -87,6 +87,7 @@ def test_unknown_codes_are_all_named_with_their_path_and_the_nearest_one():
         ({"communes": ["09.581.01.07", "09.581.01.0"]}, "tracks.0.criteria.communes.1"),
         ({"communes": [""]}, "tracks.0.criteria.communes.0"),
         ({"branches": ["apiculture!"]}, "tracks.0.criteria.branches.0"),
+        ({"branches": ["BEEKEEPING", "APICULTRE"]}, "tracks.0.criteria.branches.1"),
         ({"sectors": ["ARGAN", "ARGAN"]}, "tracks.0.criteria.sectors.1"),
         ({"communes": ["09.581.01.0"] * 2001}, "tracks.0.criteria.communes"),
     ],

@@ -23,7 +23,7 @@ from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from .queries import approvals
 from .usecases import fanout_approval
-from .usecases.previews import GroupCount, preview_audience
+from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 
 router = APIRouter(tags=["fan-out approval"])
 
@@ -45,6 +45,9 @@ class PreviewOut(BaseModel):
     unknown: int
     by_region: list[GroupCount]
     by_sector: list[GroupCount]
+    excluding: list[ExcludingCondition] = Field(
+        description="Where nobody would be alerted: the conditions that exclude everybody."
+    )
 
 
 class ApprovalIn(BaseModel):
@@ -112,6 +115,7 @@ async def preview(
         unknown=counted.unknown,
         by_region=counted.by_region,
         by_sector=counted.by_sector,
+        excluding=counted.excluding,
     )
 
 

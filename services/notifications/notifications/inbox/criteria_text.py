@@ -18,6 +18,7 @@ CODES = {
     "provinces": "province",
     "communes": "commune",
     "sectors": "sector",
+    "branches": "branch",
 }
 
 

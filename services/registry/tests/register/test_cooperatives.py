@@ -170,6 +170,7 @@ async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_provinc
     [
         ({"province": "MA-TIZNIT"}, "province", "MA-TIZ"),
         ({"commune": "09.581.01.0"}, "commune", "09.581.01.05 (Tafraout)"),
+        ({"branch": "APICULTRE"}, "branch", "BEEKEEPING"),
         ({"ice": "123"}, "ice", "15 digits"),
         ({"contact": {"phone": "12"}}, "contact.phone", "0612345678"),
         ({"members_women": 11}, "members_women", "more than members_total"),

@@ -129,6 +129,8 @@ def assert_found(verdict: RowVerdict, column: str, reason: str, suggestion: str 
     ("column", "cell", "reason", "suggestion"),
     [
         ("sector", "ARGANE HUILE", "unknown sector", None),
+        ("branch", "Apicultre", "unknown branch", "did you mean BEEKEEPING (Apiculture)?"),
+        ("branch", "qqq", "unknown branch", None),
         ("ice", "990000000000068", "not valid", "leave it empty"),
         ("ice", "0", "not valid", "leave it empty"),
         ("ice", "97", "not valid", "leave it empty"),
@@ -188,6 +190,9 @@ def test_a_file_takes_every_type_that_the_api_takes(kind: ApplicantType) -> None
 @pytest.mark.parametrize(
     ("column", "cell", "field", "value"),
     [
+        ("branch", "Apiculture", "branch", "BEEKEEPING"),
+        ("branch", "تربية النحل", "branch", "BEEKEEPING"),
+        ("branch", "Miel", "branch", "BEEKEEPING"),
         ("status", "Active", "legal_status", LegalStatus.REGISTERED),
         ("status", "enregistrée", "legal_status", LegalStatus.REGISTERED),
         ("activity", "dormante", "activity_status", ActivityStatus.DORMANT),

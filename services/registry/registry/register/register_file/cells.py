@@ -282,11 +282,10 @@ def commune_code(code: str) -> str:
 
 @lru_cache(maxsize=4096)
 def branch(cell: str) -> str:
-    """A branch as a code of at most 80 characters: `Apiculture moderne` is APICULTURE_MODERNE."""
-    code = reference.fold(text(cell)).replace(" ", "_").upper()[:80]
-    if not code:
-        raise WrongCell("no letter or digit is in it", "write a branch, as APICULTURE")
-    return code
+    """The code of a branch that is written as code, as name or by a synonym of it."""
+    if found := reference.find_branch(cell):
+        return found.code
+    raise _unknown("branch", cell)
 
 
 def ice(cell: str) -> str:
