@@ -229,6 +229,30 @@ def province(cell: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def region(cell: str) -> str:
+    """The code of a region that is written as code or as name in French or Arabic."""
+    if found := reference.find_region(cell):
+        return found.code
+    raise _unknown("region", cell)
+
+
+def refuse_other_region(region_code: str, province_code: str) -> None:
+    """Raise `WrongCell` unless the province lies in the region."""
+    lies_in = reference.region_of(province_code)
+    if lies_in != region_code:
+        province = reference.province(province_code)
+        raise WrongCell(
+            f"{province_code} ({province.fr}) lies in {_named(lies_in)}, not in"
+            f" {_named(region_code)}",
+            "correct the region or the province",
+        )
+
+
+def _named(region_code: str) -> str:
+    return f"{region_code} ({reference.region(region_code).fr})"
+
+
+@lru_cache(maxsize=4096)
 def sector(cell: str) -> str:
     """The code of a sector that is written as code or as name in French or Arabic."""
     if found := reference.find_sector(cell):
