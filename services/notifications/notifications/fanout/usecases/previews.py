@@ -15,7 +15,7 @@ from notifications.audience.models import audience
 from notifications.labels import name_of_value
 from shared.contracts.criteria import Criteria
 from shared.eligibility.codes import criteria_problems
-from shared.eligibility.conditions import conditions_of, only, without
+from shared.eligibility.single_conditions import conditions_of, only, without
 from shared.eligibility.sql import compile_track
 from shared.eligibility.verdict import Rule
 from shared.eligibility.wording import TITLES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.criteria import Criteria
-from shared.eligibility.conditions import FIELDS, conditions_of, only, without
+from shared.eligibility.single_conditions import FIELDS, conditions_of, only, without
 from shared.eligibility.verdict import Rule
 
 WANTED = Criteria(regions=("MA-09",), communes=("09.581.01.07",), min_members=5, max_members=20)
