@@ -80,8 +80,10 @@ def test_a_parameter_that_takes_an_id_refuses_the_nil_one(
     else:
         headers |= {name: NIL}
 
+    body: dict[str, Any] = {"json": {}} if "requestBody" in operation.about else {}
+
     answer = target.http.request(
-        operation.method.upper(), path, params=query, headers=headers, json={}
+        operation.method.upper(), path, params=query, headers=headers, **body
     )
 
     errors = {error["field"]: error["message"] for error in problem(answer, 422)["errors"]}

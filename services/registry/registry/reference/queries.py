@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from pydantic import BaseModel, Field
 
 from shared import reference
 from shared.reference import Record
-
-_R = TypeVar("_R", bound=Record)
 
 
 class Names(BaseModel):
@@ -128,6 +125,6 @@ def languages() -> list[LanguageOut]:
     ]
 
 
-def named(records: Sequence[_R]) -> list[Coded]:
+def named(records: Sequence[Record]) -> list[Coded]:
     """Codes and names of records that have nothing else to show."""
     return [Coded(code=each.code, names=Names.of(each)) for each in records]
