@@ -6,9 +6,14 @@ Nothing here knows HTTP: `shared.kernel.web.problems` maps each kind to a status
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from itertools import islice
+from typing import ClassVar, Final
+
+MOST_NAMED: Final = 20
+"""Most problems that one refusal names: each may cost a search for the nearest valid code."""
 
 
 class Kind(StrEnum):
@@ -67,6 +72,12 @@ class Invalid(DomainError):
         error = cls("; ".join(f"{p.field}: {p.message}" for p in problems))
         error.problems = tuple(problems)
         return error
+
+
+def refuse_problems(problems: Iterable[Problem]) -> None:
+    """Raise `Invalid` for the first `MOST_NAMED` problems, if there is any."""
+    if named := list(islice(problems, MOST_NAMED)):
+        raise Invalid.many(named)
 
 
 class NotFound(DomainError):

@@ -28,6 +28,7 @@ from sqlalchemy import Engine, event, func, select
 from devkit import pytest_plugin
 from funding.app import create_app
 from funding.calls import queries as call_queries
+from funding.calls.domain import terms
 from notifications import metrics
 from notifications.app import SPEC
 from notifications.audience import handlers as audience_handlers
@@ -53,6 +54,7 @@ ACCEPT = "TAAWON_ACCEPT_DRAWING"
 MOST_FILES = 9
 BESIDE: dict[ModuleType, str] = {
     call_queries: "finds the call by its id",
+    terms: "says in words what each track gives",
     audience_check: "leaves at once where no number was confirmed",
     audience_check_rule: "the rule for a number that was confirmed",
     metrics: "counts and times the fan-out",

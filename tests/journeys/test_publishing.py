@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from uuid import UUID
 
 from devkit.stack_layout import SERVICES
 
@@ -62,27 +63,6 @@ async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
     assert "published" in said
 
 
-async def test_a_fan_out_is_held_and_released_by_a_command_that_says_what_it_saw(
-    story: Story,
-) -> None:
-    call_id = str(await story.draft_call(a_call()))
-
-    _, untouched, _ = await command(story, "approval", call_id)
-    code, _, messages = await command(
-        story, "approval", call_id, "held", "--reason", "a wrong cap", given="y\n"
-    )
-    unexplained, _, said = await command(story, "approval", call_id, "released", "--yes")
-    _, shown, _ = await command(
-        story, "approval", call_id, "released", "--reason", "mended", "--yes", "--json"
-    )
-
-    assert "nobody has decided anything" in untouched
-    assert code == 0, messages
-    assert "nobody has decided anything" in messages
-    assert (unexplained, "--reason" in said) == (1, True)
-    assert (json.loads(shown)["state"], json.loads(shown)["version"]) == ("released", 2)
-
-
 async def test_a_draft_is_deleted_by_a_command_and_an_open_call_is_not(story: Story) -> None:
     call_id, opened_id = str(await story.draft_call(a_call())), str(await story.open_call())
 
@@ -95,3 +75,22 @@ async def test_a_draft_is_deleted_by_a_command_and_an_open_call_is_not(story: St
     assert call_id in out
     assert "no such call" in gone
     assert "cancel it instead" in said
+
+
+async def test_an_operator_holds_and_releases_one_fan_out_and_everything(story: Story) -> None:
+    call_id = str(await story.draft_call(a_call()))
+    why = ("--reason", "the cap is wrong")
+
+    code, out, messages = await command(story, "approvals", "hold", call_id, *why)
+    everything, _, _ = await command(story, "approvals", "hold-everything", *why)
+    _, listed, _ = await command(story, "approvals", "list")
+    released, said, _ = await command(story, "approvals", "release-everything", *why)
+    stopped, _, _ = await command(story, "approvals", "stop", call_id, *why)
+    nobody, _, refusal = await command(story, "approvals", "hold", str(UUID(int=0)), *why)
+
+    assert code == 0, messages
+    assert (everything, released, stopped, nobody) == (0, 0, 0, 2)
+    assert f"{call_id} is held" in out
+    assert (call_id in listed, "everything" in listed) == (True, True)
+    assert "everything is released" in said
+    assert "nil UUID" in refusal

@@ -15,6 +15,7 @@ from .contacts.handlers import consumers as contacts_consumers
 from .contacts.sealed_columns import SEALED_COLUMNS
 from .explanations import api as explanations
 from .fanout import api as approvals
+from .fanout.domain.fanout_approval import EVERYTHING
 from .fanout.handlers import consumers as fanout_consumers
 from .fanout.jobs import backfill_alerts
 from .inbox import api as inbox
@@ -33,7 +34,7 @@ COUNTS = {
 """What the status of notifications counts beside what it counts of every service."""
 NAMES = {
     "feed_gaps": "SELECT DISTINCT slug FROM feed_gap WHERE closed_at IS NULL ORDER BY slug",
-    "held": "SELECT CASE WHEN subject_id = '00000000-0000-0000-0000-000000000000' THEN 'everything'"
+    "held": f"SELECT CASE WHEN subject_id = '{EVERYTHING}' THEN 'everything'"
     " ELSE subject_id::text END FROM fanout_approval WHERE state = 'held' ORDER BY decided_at",
 }
 """Which partners and subjects were counted. Only operators read the status."""

@@ -14,7 +14,9 @@ from shared.i18n.languages import reader_language
 OF_REFERENCE: Final[dict[str, reference.Kind]] = {
     "region": "region",
     "province": "province",
+    "commune": "commune",
     "sector": "sector",
+    "branch": "branch",
 }
 """Fields whose values are codes of the reference data, and the kind of code."""
 

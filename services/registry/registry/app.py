@@ -18,13 +18,14 @@ from .partners import api as partners
 from .privacy import api as persons
 from .privacy import handlers
 from .privacy import jobs as privacy_jobs
+from .reference import api as reference
 from .register import jobs as register_jobs
 from .register.api import cooperatives, imports
 from .register.usecases.background_imports import BackgroundImports
 from .sealed_columns import SEALED_COLUMNS
 from .settings import RegistrySettings
 
-ROUTES = (tokens, accounts, partners, api_clients, cooperatives, persons, imports)
+ROUTES = (tokens, accounts, partners, api_clients, cooperatives, persons, imports, reference)
 
 
 def larger_bodies(settings: Settings) -> dict[str, int]:

@@ -125,6 +125,16 @@ def test_a_role_that_acts_for_something_has_to_name_it(role: Role) -> None:
         )
 
 
+def test_an_unknown_province_of_an_account_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ClaimsDoNotFit, match=r"did you mean MA-TIZ \(Tiznit\)"):
+        check_claims(
+            frozenset({Role.DELEGATE}),
+            provinces=frozenset({"MA-TIZNIT"}),
+            cooperatives=frozenset(),
+            partner=None,
+        )
+
+
 def an_import(state: ImportState) -> RegisterImport:
     return RegisterImport(id=uuid4(), source="register.csv", started_at=NOW, state=state)
 

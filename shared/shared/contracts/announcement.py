@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal, Self
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
+from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
 
@@ -60,7 +59,7 @@ class Announcement(Contract):
     `reference_on` is the day on which ages of entities are measured.
     """
 
-    announcement_id: UUID = Field(json_schema_extra=PUBLIC)
+    announcement_id: Id = Field(json_schema_extra=PUBLIC)
     service: Code = Field(
         json_schema_extra=PUBLIC, description="The only service that publishes it."
     )
@@ -111,7 +110,7 @@ class AnnouncementPublished(Event):
     any_service: ClassVar[bool] = True
     aggregate_field: ClassVar[str] = "announcement_id"
 
-    announcement_id: UUID = Field(json_schema_extra=PUBLIC)
+    announcement_id: Id = Field(json_schema_extra=PUBLIC)
     announcement: Announcement = Field(json_schema_extra=PUBLIC)
 
     @model_validator(mode="after")

@@ -49,6 +49,16 @@ LongText = Annotated[
     WithoutControls,
 ]
 
+
+def _not_nil(value: uuid.UUID) -> uuid.UUID:
+    if value.int == 0:
+        raise ValueError("the nil UUID is the id of nothing: give the id of what is meant")
+    return value
+
+
+Id = Annotated[uuid.UUID, AfterValidator(_not_nil)]
+"""The id of something. The nil UUID, which programs send for "none", is refused."""
+
 Audience = Annotated[int, Field(ge=0, le=10_000_000)]
 """How many recipients somebody saw before publishing: the eligible and the unknown together."""
 
@@ -140,7 +150,7 @@ class Event(Contract):
     record_key: ClassVar[str] = ""
     """Of a batch: the field of a record that identifies what it is about, by a UUID."""
 
-    event_id: uuid.UUID = Field(default_factory=new_id)
+    event_id: Id = Field(default_factory=new_id)
     occurred_at: AwareDatetime = Field(default_factory=now)
     aggregate_version: Version = 1
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from typing import ClassVar, Literal, Self
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
+from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
 from .persons import PersonAnswered
@@ -17,7 +16,7 @@ CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
 CallState = Literal["open", "closed", "cancelled"]
 
 
-class Track(Contract):
+class TrackTerms(Contract):
     """One way into a call: who may apply, how much they may get, and who pays."""
 
     name: Localized = Field(json_schema_extra=PUBLIC)
@@ -31,13 +30,23 @@ class Track(Contract):
     payer: Text | None = Field(default=None, json_schema_extra=PUBLIC)
 
 
+class Track(TrackTerms):
+    """One way into a call as it is published, with what it gives in words."""
+
+    offer: Localized | None = Field(
+        default=None,
+        json_schema_extra=PUBLIC,
+        description="Kind of support, cap, rate and own share, as people read them.",
+    )
+
+
 class CallSnapshot(Contract):
     """A funding call as the service knows it at one version.
 
     `reference_on` is the day on which ages of entities are measured.
     """
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     version: Version = Field(json_schema_extra=PUBLIC)
     state: CallState = Field(json_schema_extra=PUBLIC)
     kind: CallKind = Field(default="grant", json_schema_extra=PUBLIC)
@@ -71,7 +80,7 @@ class CallOpened(Event):
     topic: ClassVar[str] = "funding.call.opened.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
 
 
@@ -81,7 +90,7 @@ class CallUpdated(Event):
     topic: ClassVar[str] = "funding.call.updated.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     changed: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
 
@@ -92,7 +101,7 @@ class CallDeadlineExtended(Event):
     topic: ClassVar[str] = "funding.call.deadline_extended.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     previous_deadline: Deadline = Field(json_schema_extra=PUBLIC)
     reason: Text = Field(json_schema_extra=PUBLIC)
@@ -104,7 +113,7 @@ class CallClosed(Event):
     topic: ClassVar[str] = "funding.call.closed.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
 
 
@@ -114,7 +123,7 @@ class CallCancelled(Event):
     topic: ClassVar[str] = "funding.call.cancelled.v1"
     aggregate_field: ClassVar[str] = "call_id"
 
-    call_id: UUID = Field(json_schema_extra=PUBLIC)
+    call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text = Field(json_schema_extra=PUBLIC)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import ClassVar, Literal
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Audience, Contract, Event, Localized, LocalizedLong, Text, Version
+from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .persons import PersonAnswered
 
 Readiness = Literal["raw", "structured", "with_business_plan", "jury_selected"]
@@ -18,7 +17,7 @@ IdeaState = Literal["published", "withdrawn"]
 class IdeaSnapshot(Contract):
     """An idea as the service knows it at one version."""
 
-    idea_id: UUID = Field(json_schema_extra=PUBLIC)
+    idea_id: Id = Field(json_schema_extra=PUBLIC)
     version: Version = Field(json_schema_extra=PUBLIC)
     state: IdeaState = Field(json_schema_extra=PUBLIC)
     origin: Origin = Field(default="submitted", json_schema_extra=PUBLIC)
@@ -34,7 +33,7 @@ class IdeaSnapshot(Contract):
     jobs: int | None = Field(default=None, ge=0, json_schema_extra=PUBLIC)
     sdgs: tuple[int, ...] = Field(default=(), json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
-    author_id: UUID
+    author_id: Id
     confirmed_audience: Audience | None = Field(
         default=None,
         description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
@@ -47,7 +46,7 @@ class IdeaPublished(Event):
     topic: ClassVar[str] = "ideas.idea.published.v1"
     aggregate_field: ClassVar[str] = "idea_id"
 
-    idea_id: UUID = Field(json_schema_extra=PUBLIC)
+    idea_id: Id = Field(json_schema_extra=PUBLIC)
     idea: IdeaSnapshot = Field(json_schema_extra=PUBLIC)
 
 
@@ -57,7 +56,7 @@ class IdeaWithdrawn(Event):
     topic: ClassVar[str] = "ideas.idea.withdrawn.v1"
     aggregate_field: ClassVar[str] = "idea_id"
 
-    idea_id: UUID = Field(json_schema_extra=PUBLIC)
+    idea_id: Id = Field(json_schema_extra=PUBLIC)
     idea: IdeaSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text | None = Field(default=None, json_schema_extra=PUBLIC)
 

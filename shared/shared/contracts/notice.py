@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from .announcement import Code
-from .base import Contract, Event
+from .base import Contract, Event, Id
 
 Sealed = Annotated[str, StringConstraints(min_length=1, max_length=16_000)]
 """Ciphertext, as the kernel's `Sealer` makes it."""
@@ -26,8 +25,8 @@ Sealed = Annotated[str, StringConstraints(min_length=1, max_length=16_000)]
 class Addressee(Contract):
     """An account, or a contact point: exactly one of them."""
 
-    account_id: UUID | None = None
-    contact_point_id: UUID | None = None
+    account_id: Id | None = None
+    contact_point_id: Id | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -47,7 +46,7 @@ class NoticeRequested(Event):
     any_service: ClassVar[bool] = True
     aggregate_field: ClassVar[str] = "notice_id"
 
-    notice_id: UUID
+    notice_id: Id
     service: Code = Field(description="The service that requests it.")
     addressee: Addressee
     purpose: Code = Field(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from uuid import UUID
 
 from pydantic import Field
 
 from .announcement import Code
-from .base import Event
+from .base import Event, Id
 from .persons import PersonAnswered
 
 
@@ -23,7 +22,7 @@ class FanoutCompleted(Event):
     topic: ClassVar[str] = "notifications.fanout.completed.v1"
     aggregate_field: ClassVar[str] = "subject_id"
 
-    subject_id: UUID
+    subject_id: Id
     subject_kind: Code = Field(description="As published: call, idea, session…")
     subject_version: int = Field(ge=1)
     eligible: int = Field(ge=0)

@@ -8,11 +8,10 @@ other service is installed.
 from __future__ import annotations
 
 from typing import ClassVar, Literal
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from .base import Contract, Event
+from .base import Contract, Event, Id
 
 Kind = Literal["access", "rectification", "erasure"]
 
@@ -23,7 +22,7 @@ ACTIONS_LIMIT = 1000
 class CooperativeOfPerson(Contract):
     """A cooperative whose contact the person is; from this version on the request is fulfilled."""
 
-    cooperative_id: UUID
+    cooperative_id: Id
     version: int = Field(ge=1)
 
 
@@ -33,12 +32,12 @@ class PersonRequested(Event):
     aggregate_field: ClassVar[str] = "request_id"
     kind: ClassVar[Kind]
 
-    request_id: UUID
+    request_id: Id
     cooperatives: tuple[CooperativeOfPerson, ...] = ()
-    account_ids: tuple[UUID, ...] = ()
+    account_ids: tuple[Id, ...] = ()
 
     @property
-    def cooperative_ids(self) -> tuple[UUID, ...]:
+    def cooperative_ids(self) -> tuple[Id, ...]:
         """The ids of the cooperatives whose contact the person is."""
         return tuple(each.cooperative_id for each in self.cooperatives)
 
@@ -48,7 +47,7 @@ class PersonAction(Contract):
 
     at: AwareDatetime
     action: str
-    subject_id: UUID | None = None
+    subject_id: Id | None = None
 
 
 class PersonRecord(Contract):
@@ -58,7 +57,7 @@ class PersonRecord(Contract):
     """
 
     kind: str
-    record_id: UUID
+    record_id: Id
     state: str
     created_at: AwareDatetime
 
@@ -71,14 +70,14 @@ class PersonAnswered(Event):
 
     aggregate_field: ClassVar[str] = "request_id"
 
-    request_id: UUID
+    request_id: Id
     kind: Kind
     requested_at: AwareDatetime | None = Field(
         default=None,
         description="When the request was published; an erasure removes reports requested before.",
     )
-    cooperative_ids: tuple[UUID, ...] = ()
-    account_ids: tuple[UUID, ...] = ()
+    cooperative_ids: tuple[Id, ...] = ()
+    account_ids: tuple[Id, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
     actions: tuple[PersonAction, ...] = Field(default=(), max_length=ACTIONS_LIMIT)
     records: tuple[PersonRecord, ...] = Field(default=(), max_length=ACTIONS_LIMIT)

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Contract, Event, LanguageCode, Localized, Text, Version
+from .base import PUBLIC, Contract, Event, Id, LanguageCode, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
 from .persons import Kind, PersonAnswered, PersonRequested
 
@@ -23,7 +23,7 @@ class CooperativeRecord(Contract):
     notifications have the key. All other fields describe the organisation.
     """
 
-    cooperative_id: UUID
+    cooperative_id: Id
     version: Version = Field(description="Grows by one with every change of the record.")
     name_fr: Text | None = None
     name_ar: Text | None = None
@@ -54,7 +54,7 @@ class CooperativeRegistered(Event):
     topic: ClassVar[str] = "registry.cooperative.registered.v1"
     aggregate_field: ClassVar[str] = "cooperative_id"
 
-    cooperative_id: UUID
+    cooperative_id: Id
     cooperative: CooperativeRecord
 
 
@@ -64,7 +64,7 @@ class CooperativeChanged(Event):
     topic: ClassVar[str] = "registry.cooperative.changed.v1"
     aggregate_field: ClassVar[str] = "cooperative_id"
 
-    cooperative_id: UUID
+    cooperative_id: Id
     cooperative: CooperativeRecord
 
 
@@ -76,8 +76,8 @@ class CooperativesImported(Event):
     records_field: ClassVar[str] = "cooperatives"
     record_key: ClassVar[str] = "cooperative_id"
 
-    batch_id: UUID
-    import_id: UUID
+    batch_id: Id
+    import_id: Id
     cooperatives: tuple[CooperativeRecord, ...] = Field(min_length=1, max_length=BATCH_LIMIT)
 
 
@@ -87,7 +87,7 @@ class PartnerRegistered(Event):
     topic: ClassVar[str] = "registry.partner.registered.v1"
     aggregate_field: ClassVar[str] = "partner_id"
 
-    partner_id: UUID
+    partner_id: Id
     slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, json_schema_extra=PUBLIC)
     name: Localized = Field(json_schema_extra=PUBLIC)
     kind: str = Field(max_length=40, json_schema_extra=PUBLIC)
@@ -109,7 +109,7 @@ class TokensRevoked(Event):
     topic: ClassVar[str] = "registry.tokens.revoked.v1"
     aggregate_field: ClassVar[str] = "subject_id"
 
-    subject_id: UUID = Field(description="The account or the API client.")
+    subject_id: Id = Field(description="The account or the API client.")
     not_before: AwareDatetime = Field(
         description="Tokens that were issued before this instant are refused."
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from shared import reference
 from shared.contracts.criteria import Criteria
 from shared.errors import Invalid, Problem
 
-BRANCH = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 MOST_CODES = 2000
 """More than there are communes in the country."""
 
@@ -20,8 +18,8 @@ def criteria_problems(path: str, criteria: Criteria) -> Iterator[Problem]:
         ("regions", reference.region),
         ("provinces", reference.province),
         ("sectors", reference.sector),
-        ("communes", _commune),
-        ("branches", _branch),
+        ("communes", reference.commune),
+        ("branches", reference.branch),
     ):
         yield from _code_problems(f"{path}.{name}", getattr(criteria, name), check)
 
@@ -41,18 +39,3 @@ def _code_problems(
         if code in seen:
             yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
         seen.add(code)
-
-
-def _commune(code: str) -> None:
-    """Consumers look the province of a commune up, so one without a province is refused here."""
-    try:
-        reference.province_of_commune(code)
-    except reference.UnknownCode:
-        raise Invalid(
-            f"{code[:40]!r} is no commune: give its HCP code, such as 09.581.01.01"
-        ) from None
-
-
-def _branch(code: str) -> None:
-    if not BRANCH.fullmatch(code):
-        raise Invalid(f"{code[:40]!r} is no branch: give a code in capitals, such as BEEKEEPING")

@@ -16,7 +16,6 @@ from shared.i18n.catalogues import translate
 from shared.i18n.languages import content_language
 from shared.i18n.terms import Terms
 
-from .evaluate import LISTED_RULES
 from .verdict import UNKNOWN_FIELDS, Rule
 
 SHOWN = 3
@@ -27,7 +26,7 @@ Places = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 FIELDS = Terms("register.field", ("region", *UNKNOWN_FIELDS))
 VALUES = Terms("register.value", (*ApplicantType, *LegalStatus, *ActivityStatus))
-TITLES = Terms("rule", (listed.rule for listed in LISTED_RULES))
+TITLES = Terms("rule", Rule)
 PLACES = Terms(
     "place",
     (
@@ -39,6 +38,8 @@ PLACES = Terms(
         "prefecture_before_vowel",
         "unknown_province",
         "commune",
+        "commune_before_vowel",
+        "unknown_commune",
     ),
     parameters=("name",),
 )
@@ -162,7 +163,8 @@ class Wording:
 
     def _value(self, rule: Rule, value: str) -> str:
         if rule is Rule.BRANCH:
-            return translate(self.language, "branch.code", code=value)
+            name = name_of("branch", value, self.language)
+            return translate(self.language, "branch.code", code=value) if name == value else name
         if rule is Rule.SECTOR:
             return name_of("sector", value, self.language)
         return VALUES.name(self.language, value)
@@ -241,7 +243,10 @@ class Wording:
         return PLACES.text(self.language, code, name=name)
 
     def _commune(self, code: str) -> str:
-        return PLACES.text(self.language, "commune", name=code)
+        name = name_of("commune", code, self.language)
+        if name == code:
+            return PLACES.text(self.language, "unknown_commune", name=code)
+        return self._place("commune", name)
 
 
 def name_of(kind: reference.Kind, code: str, language: str) -> str:

@@ -8,12 +8,18 @@ and raise `UnknownCode`, which names the nearest valid one.
 from .folding import fold, place_key
 from .lookup import (
     UnknownCode,
+    branch,
+    commune,
+    communes_of,
+    find_branch,
+    find_commune,
     find_province,
     find_region,
     find_sector,
     label,
     language,
     nearest,
+    nearest_commune,
     province,
     province_of_commune,
     provinces_of,
@@ -23,6 +29,8 @@ from .lookup import (
     sector,
 )
 from .records import (
+    Branch,
+    Commune,
     Kind,
     LabelLanguage,
     Language,
@@ -31,6 +39,8 @@ from .records import (
     Region,
     Sdg,
     Sector,
+    branches,
+    communes,
     languages,
     provinces,
     regions,
@@ -40,6 +50,8 @@ from .records import (
 )
 
 __all__ = [
+    "Branch",
+    "Commune",
     "Kind",
     "LabelLanguage",
     "Language",
@@ -49,6 +61,13 @@ __all__ = [
     "Sdg",
     "Sector",
     "UnknownCode",
+    "branch",
+    "branches",
+    "commune",
+    "communes",
+    "communes_of",
+    "find_branch",
+    "find_commune",
     "find_province",
     "find_region",
     "find_sector",
@@ -57,6 +76,7 @@ __all__ = [
     "language",
     "languages",
     "nearest",
+    "nearest_commune",
     "place_key",
     "province",
     "province_of_commune",

@@ -10,8 +10,8 @@ _LETTERS = str.maketrans(
     | {"æ": "ae"}
 )
 _KIND_OF_PLACE = re.compile(
-    r"^(?:(?:la |l )?(?:province|prefecture|region|wilaya)(?: des?| du| d)?(?: la| l)? "
-    r"|(?:اقليم|عماله|جهه|ولايه|محافظه) )"
+    r"^(?:(?:la |l )?(?:province|prefecture|region|wilaya|commune)(?: des?| du| d)?(?: la| l)? "
+    r"|(?:اقليم|عماله|جهه|ولايه|محافظه|جماعه) )"
 )
 _ARTICLE = re.compile(r"\bel\b")
 

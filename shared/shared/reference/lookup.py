@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
 from os.path import commonprefix
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from shared.errors import Invalid
 
 from .folding import place_key
 from .records import (
+    Branch,
+    Commune,
     Kind,
     LabelLanguage,
     Language,
@@ -21,6 +23,8 @@ from .records import (
     Region,
     Sdg,
     Sector,
+    branches,
+    communes,
     languages,
     provinces,
     regions,
@@ -32,12 +36,16 @@ _COMMUNE = re.compile(r"[0-9]{2}\.[0-9]{3}\.[0-9]{2}\.[0-9]{1,2}")
 _LISTS: Mapping[Kind, Callable[[], Sequence[Record]]] = {
     "region": regions,
     "province": provinces,
+    "commune": communes,
     "sector": sectors,
+    "branch": branches,
     "sdg": sdgs,
     "language": languages,
 }
 _PROVINCE_PART = len("09.581")
 _SHOWN = 12
+_QUOTED = 80
+"""Most characters of an unknown code that a message repeats and compares with others."""
 _R = TypeVar("_R", bound=Record)
 WORTH_SUGGESTING = 0.55
 """Least similarity of a suggestion, from 0 to 1: below it a suggestion would mislead."""
@@ -46,22 +54,22 @@ WORTH_SUGGESTING = 0.55
 class UnknownCode(Invalid):
     """The code is not in the reference data."""
 
-    def __init__(self, kind: Kind | Literal["commune"], text: object, *, field: str | None) -> None:
-        super().__init__(_message(kind, str(text)), field=field or kind)
+    def __init__(self, kind: Kind, text: object, *, field: str | None) -> None:
+        super().__init__(_message(kind, str(text)[:_QUOTED]), field=field or kind)
 
 
-def _message(kind: Kind | Literal["commune"], text: str) -> str:
+def _message(kind: Kind, text: str) -> str:
+    suggestion = nearest(kind, text)
+    if suggestion is not None:
+        return f'unknown {kind} "{text}": did you mean {suggestion.code} ({suggestion.fr})?'
     if kind == "commune":
         return (
             f'unknown commune "{text}": give its HCP code, such as 01.511.01.0, '
             "which starts with the code of its province"
         )
-    suggestion = nearest(kind, text)
-    if suggestion is None:
-        codes = [record.code for record in _LISTS[kind]()]
-        more = ", …" if len(codes) > _SHOWN else ""
-        return f'unknown {kind} "{text}": give one of {", ".join(codes[:_SHOWN])}{more}'
-    return f'unknown {kind} "{text}": did you mean {suggestion.code} ({suggestion.fr})?'
+    codes = [record.code for record in _LISTS[kind]()]
+    more = ", …" if len(codes) > _SHOWN else ""
+    return f'unknown {kind} "{text}": give one of {", ".join(codes[:_SHOWN])}{more}'
 
 
 @cache
@@ -86,9 +94,19 @@ def province(code: str, *, field: str | None = None) -> Province:
     return _record("province", code, Province, field)
 
 
+def commune(code: str, *, field: str | None = None) -> Commune:
+    """The commune with this HCP code, such as `09.581.01.05`."""
+    return _record("commune", code, Commune, field)
+
+
 def sector(code: str, *, field: str | None = None) -> Sector:
     """The sector with this code, such as `ARGAN`."""
     return _record("sector", code, Sector, field)
+
+
+def branch(code: str, *, field: str | None = None) -> Branch:
+    """The branch with this code, such as `BEEKEEPING`."""
+    return _record("branch", code, Branch, field)
 
 
 def sdg(number: int, *, field: str | None = None) -> Sdg:
@@ -129,6 +147,8 @@ def _codes(record: Record) -> Iterator[str]:
         yield record.hcp_code
     if isinstance(record, Region):
         yield str(int(record.hcp_code))
+    if isinstance(record, Commune):
+        yield from record.arrondissements
     if isinstance(record, Sdg):
         yield str(record.number)
 
@@ -163,17 +183,54 @@ def find_sector(text: str) -> Sector | None:
     return found if isinstance(found, Sector) else None
 
 
+def find_branch(text: str) -> Branch | None:
+    """The branch that this text names in any usual spelling or synonym, or None."""
+    found = _find("branch", text)
+    return found if isinstance(found, Branch) else None
+
+
+def find_commune(text: str, province_code: str) -> Commune | None:
+    """The commune of this province that this text names by code or name, or None.
+
+    Names repeat from province to province. The code of an arrondissement is that of its commune.
+    """
+    return _communes_of(province_code).get(place_key(text))
+
+
+@cache
+def _communes_of(province_code: str) -> Mapping[str, Commune]:
+    within = communes_of(province_code)
+    codes = {place_key(code): item for item in within for code in _codes(item)}
+    return {place_key(name): item for item in within for name in _names(item)} | codes
+
+
 @lru_cache(maxsize=4096)
 def nearest(kind: Kind, text: str) -> Record | None:
-    """The record whose code or name looks most like the text; None where none looks like it."""
-    wanted = place_key(text)
+    """The record whose code or name looks most like the text; None where none looks like it.
+
+    A code that begins as those of a province's communes do is compared with these alone.
+    """
+    wanted = place_key(text[:_QUOTED])
     exact = _keys(kind).get(wanted)
     if exact is not None:
         return exact
+    if kind == "commune" and wanted[:1].isdigit():
+        province = _by_hcp_code().get(text[:_PROVINCE_PART])
+        return _most_alike(wanted, _communes_of(province.code)) if province else None
+    return _most_alike(wanted, _keys(kind))
+
+
+@lru_cache(maxsize=4096)
+def nearest_commune(text: str, province_code: str) -> Record | None:
+    """The commune of this province whose code or name looks most like the text, or None."""
+    return _most_alike(place_key(text[:_QUOTED]), _communes_of(province_code))
+
+
+def _most_alike(wanted: str, keys: Mapping[str, Record]) -> Record | None:
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted)
     best, best_score = None, (WORTH_SUGGESTING, len(wanted))
-    for key, record in _keys(kind).items():
+    for key, record in keys.items():
         matcher.set_seq1(key)
         if matcher.quick_ratio() >= best_score[0]:
             # Of two that look alike, the one that begins alike: slips are rarer at the beginning.
@@ -196,12 +253,21 @@ def provinces_of(region_code: str) -> tuple[Province, ...]:
 
 
 @cache
+def communes_of(province_code: str) -> tuple[Commune, ...]:
+    """The communes of a province; none for a code that is not a province's."""
+    return tuple(item for item in communes() if item.province == province_code)
+
+
+@cache
 def _by_hcp_code() -> Mapping[str, Province]:
     return {item.hcp_code: item for item in provinces()}
 
 
 def province_of_commune(hcp_code: str, *, field: str | None = None) -> Province:
-    """The province whose HCP code starts the commune's code (`09.581` for `09.581.01.0`)."""
+    """The province whose HCP code starts the commune's code (`09.581` for `09.581.01.05`).
+
+    It need not be the code of a commune that there is today: events may be older than the list.
+    """
     found = _by_hcp_code().get(hcp_code[:_PROVINCE_PART])
     if found is None or not _COMMUNE.fullmatch(hcp_code):
         raise UnknownCode("commune", hcp_code, field=field)

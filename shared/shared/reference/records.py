@@ -1,14 +1,15 @@
-"""The records of the reference data, read once from `data.json`."""
+"""The records of the reference data, read once from `data.json` and `communes.csv`."""
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypedDict
 
-Kind = Literal["region", "province", "sector", "sdg", "language"]
+Kind = Literal["region", "province", "commune", "sector", "branch", "sdg", "language"]
 LabelLanguage = Literal["fr", "ar", "en"]
 
 
@@ -47,8 +48,30 @@ class Province(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commune(Record):
+    """One of the 1,503 communes; its code begins with that of its province.
+
+    An arrondissement of one of the six largest cities counts as the commune that it is part of.
+    """
+
+    province: str
+    type: Literal["urban", "rural"]
+    arrondissements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sector(Record):
     """A sector of activity, as the ODCO, the office that promotes cooperatives, defines them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Record):
+    """A branch of activity, below the sector that it is usually counted to.
+
+    A cooperative of another sector may have it too: the sector is never inferred from it.
+    """
+
+    sector: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +98,7 @@ class _Row(TypedDict, total=False):
     aliases: list[str]
     hcp_code: str
     region: str
+    sector: str
     type: Literal["province", "prefecture"]
     population: int
     communes: int
@@ -100,6 +124,7 @@ class _Data(TypedDict):
     regions: list[_Row]
     provinces: list[_Row]
     sectors: list[_Row]
+    branches: list[_Row]
     sdgs: list[_Row]
     languages: list[_Row]
 
@@ -163,9 +188,36 @@ def provinces() -> tuple[Province, ...]:
 
 
 @cache
+def communes() -> tuple[Commune, ...]:
+    """The 1,503 communes, in the order of their codes."""
+    province_of = {item.hcp_code: item.code for item in provinces()}
+    text = files("shared.reference").joinpath("communes.csv").read_text(encoding="utf-8")
+    return tuple(
+        Commune(
+            code=row["code"],
+            fr=row["fr"],
+            ar=row["ar"],
+            province=province_of[row["code"].rpartition(".")[0].rpartition(".")[0]],
+            type="urban" if row["type"] == "urban" else "rural",
+            arrondissements=tuple(row["arrondissements"].split()),
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+@cache
 def sectors() -> tuple[Sector, ...]:
     """The 24 sectors of activity."""
     return tuple(Sector(code=row["code"], **_labels(row)) for row in _data()["sectors"])
+
+
+@cache
+def branches() -> tuple[Branch, ...]:
+    """The branches of activity that criteria and registers may name."""
+    return tuple(
+        Branch(code=row["code"], sector=row["sector"], **_labels(row))
+        for row in _data()["branches"]
+    )
 
 
 @cache

@@ -54,6 +54,12 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
             "توجد تعاونيتكم في الجماعة ذات الرمز 09.581.05.03 (إقليم تيزنيت)",
         ),
         (
+            Criteria(communes=("09.581.01.07", "09.001.01.01")),
+            {"commune": "09.581.01.07"},
+            "Votre coopérative est dans la commune de Tiznit (province de Tiznit)",
+            "توجد تعاونيتكم في جماعة تيزنيت (إقليم تيزنيت)",
+        ),
+        (
             Criteria(regions=("MA-02",)),
             {"province": "MA-NAD"},
             "Votre coopérative est dans la province de Nador (région de l'Oriental)",
@@ -67,10 +73,10 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
             "توجد تعاونيتكم في جهة الشرق، والمجال الترابي المطلوب: الجماعة ذات الرمز 09.581.05.03",
         ),
         (
-            Criteria(branches=("TEXTILE",)),
+            Criteria(branches=("BEEKEEPING", "TEXTILE")),
             {"branch": "LEATHER"},
-            "Branche : code LEATHER ; demandé : code TEXTILE",
-            "الفرع: الرمز LEATHER، والمطلوب: الرمز TEXTILE",
+            "Branche : Cuir et maroquinerie ; demandé : Apiculture, code TEXTILE",
+            "الفرع: الجلد، والمطلوب: تربية النحل، الرمز TEXTILE",
         ),
         (
             Criteria(regions=("MA-09",)),

@@ -22,6 +22,54 @@ def test_the_lists_are_complete():
     assert sizes == [12, 75, 24, 17]
 
 
+def test_every_province_has_as_many_communes_as_the_census_says():
+    counted = {item.code: len(reference.communes_of(item.code)) for item in reference.provinces()}
+
+    assert counted == {item.code: item.communes for item in reference.provinces()}
+    assert sum(counted.values()) == 1503
+
+
+def test_a_commune_lies_in_the_province_that_its_code_names():
+    for commune in reference.communes():
+        assert reference.province_of_commune(commune.code).code == commune.province
+
+
+@pytest.mark.parametrize(
+    ("text", "province", "code"),
+    [
+        ("Tiznit", "MA-TIZ", "09.581.01.07"),
+        ("جماعة تيزنيت", "MA-TIZ", "09.581.01.07"),
+        ("09.581.01.07", "MA-TIZ", "09.581.01.07"),
+        ("06.141.01.31", "MA-CAS", "06.141.01.0"),
+    ],
+)
+def test_a_commune_is_found_in_its_province_by_code_and_name(text, province, code):
+    found = reference.find_commune(text, province)
+
+    assert found is not None
+    assert found.code == code
+    assert reference.find_commune(text, "MA-HOC") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("09.581.01.0", "did you mean 09.581.01.05 (Tafraout)?"),
+        ("06.141.01.31", "did you mean 06.141.01.0 (Casablanca)?"),
+        ("Tiznit", "did you mean 09.581.01.07 (Tiznit)?"),
+        ("00.000.00.0", "give its HCP code"),
+        ("", "give its HCP code"),
+        ("x" * 5000, "give its HCP code"),
+    ],
+)
+def test_the_code_of_no_commune_is_refused_with_the_nearest(code, message):
+    with pytest.raises(reference.UnknownCode) as refusal:
+        reference.commune(code)
+
+    assert message in refusal.value.detail
+    assert len(refusal.value.detail) < 250
+
+
 def test_the_census_code_of_a_province_starts_with_that_of_its_region():
     for province in reference.provinces():
         region = reference.region(reference.region_of(province.code))
@@ -36,7 +84,7 @@ def test_the_population_of_a_region_is_the_sum_of_those_of_its_provinces():
         assert people == region.population
 
 
-@pytest.mark.parametrize("kind", ["region", "province", "sector", "sdg", "language"])
+@pytest.mark.parametrize("kind", ["region", "province", "sector", "branch", "sdg", "language"])
 def test_no_spelling_names_two_records(kind):
     seen: dict[str, str] = {}
 
@@ -134,6 +182,30 @@ def test_usual_spellings_of_a_sector_are_one_sector(text, code):
     assert found.code == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Apiculture", "BEEKEEPING"),
+        ("APICULTURE", "BEEKEEPING"),
+        ("Beekeeping", "BEEKEEPING"),
+        ("تربية النحل", "BEEKEEPING"),
+        ("Textile", "CARPETS_AND_TEXTILES"),
+        ("huile d'argan", "ARGAN_OIL"),
+    ],
+)
+def test_a_branch_is_found_by_its_names_and_synonyms(text, code):
+    found = reference.find_branch(text)
+
+    assert found is not None
+    assert found.code == code
+
+
+def test_every_branch_is_below_a_sector_and_has_a_name_in_three_languages():
+    for branch in reference.branches():
+        assert reference.sector(branch.sector)
+        assert all((branch.fr, branch.ar, branch.en))
+
+
 @pytest.mark.parametrize("text", ["", "   ", "إقليم", "Paris", "MA-XXX", "99.999"])
 def test_a_text_that_names_no_province_finds_none(text):
     assert reference.find_province(text) is None
@@ -147,6 +219,11 @@ def test_a_text_that_names_no_province_finds_none(text):
         (reference.province, "تزنيت", 'unknown province "تزنيت": did you mean MA-TIZ (Tiznit)?'),
         (reference.province, "tiznit", 'unknown province "tiznit": did you mean MA-TIZ (Tiznit)?'),
         (reference.region, "MA-9", 'unknown region "MA-9": did you mean MA-09 (Souss-Massa)?'),
+        (
+            reference.branch,
+            "APICULTRE",
+            'unknown branch "APICULTRE": did you mean BEEKEEPING (Apiculture)?',
+        ),
         (reference.sector, "ARGANE", 'unknown sector "ARGANE": did you mean ARGAN (Argane)?'),
     ],
 )

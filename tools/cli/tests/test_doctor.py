@@ -372,9 +372,9 @@ def test_the_approval_of_everything_is_released_elsewhere_than_that_of_one_subje
         for held in ("everything", "0d9c8f9e")
     }
 
-    assert "taawon approval everything released" in steps["everything"]
-    assert "subject" not in steps["everything"]
-    assert "taawon approval ID released" in steps["0d9c8f9e"]
+    assert "release-everything" in steps["everything"]
+    assert "ID" not in steps["everything"]
+    assert "release | stop ID" in steps["0d9c8f9e"]
 
 
 def test_the_worst_comes_first():

@@ -18,10 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from shared.contracts.base import Audience, Text, now
+from shared.contracts.base import Audience, Id, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.deadline import Deadline
-from shared.contracts.funding import Track
+from shared.contracts.funding import TrackTerms
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Expected, Page, Session
@@ -72,7 +72,7 @@ class DeadlineIn(BaseModel):
         return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
 
 
-class TrackIn(Track):
+class TrackIn(TrackTerms):
     """One way to apply, with criteria of its own."""
 
     model_config = ConfigDict(extra="forbid")
@@ -174,7 +174,7 @@ async def draft_call(
 
 @router.put("/calls/{call_id}")
 async def change_call(
-    call_id: UUID,
+    call_id: Id,
     body: CallIn,
     session: Session,
     caller: Caller,
@@ -195,14 +195,14 @@ async def change_call(
 
 
 @router.delete("/calls/{call_id}", status_code=204)
-async def delete_call(call_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+async def delete_call(call_id: Id, session: Session, caller: Caller, expected: Expected) -> None:
     """Delete a draft for good; what has opened is cancelled instead."""
     await usecases.delete_call(session, caller, call_id, expected=expected)
 
 
 @router.post("/calls/{call_id}/open")
 async def open_call(
-    call_id: UUID,
+    call_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -225,7 +225,7 @@ async def open_call(
 
 @router.post("/calls/{call_id}/extend")
 async def extend_call(
-    call_id: UUID,
+    call_id: Id,
     body: ExtendIn,
     session: Session,
     caller: Caller,
@@ -242,7 +242,7 @@ async def extend_call(
 
 @router.post("/calls/{call_id}/close")
 async def close_call(
-    call_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    call_id: Id, session: Session, caller: Caller, response: Response, expected: Expected
 ) -> CallOut:
     """Take no more applications."""
     return _with_etag(
@@ -252,7 +252,7 @@ async def close_call(
 
 @router.post("/calls/{call_id}/cancel")
 async def cancel_call(
-    call_id: UUID,
+    call_id: Id,
     body: CancelIn,
     session: Session,
     caller: Caller,
@@ -284,7 +284,7 @@ async def list_calls(
 
 
 @router.get("/calls/{call_id}")
-async def read_call(call_id: UUID, session: Session, caller: Caller, response: Response) -> CallOut:
+async def read_call(call_id: Id, session: Session, caller: Caller, response: Response) -> CallOut:
     """Read a call that you may see; the ETag is its version."""
     return _with_etag(await queries.find_call(session, caller, call_id), response)
 

@@ -40,6 +40,26 @@ def test_opening_a_draft_publishes_the_whole_call():
     assert event.call.tracks[0].max_grant_centimes == 30_000_000
 
 
+def test_every_event_of_a_call_says_in_words_what_each_track_gives():
+    own_share = {**a_track(), "min_own_share_percent": 30}
+    call = a_call(terms=some_terms(kind="loan", tracks=[a_track(), own_share]))
+
+    event = call.open(at=NOON)
+
+    assert [track.offer.model_dump() for track in event.call.tracks if track.offer] == [
+        {
+            "fr": "Prêt : jusqu'à 300 000 DH, 60 % du coût au plus",
+            "ar": "قرض: في حدود 300.000 درهم، 60 % من التكلفة على الأكثر",
+        },
+        {
+            "fr": "Prêt : jusqu'à 300 000 DH, 60 % du coût au plus, apport d'au moins 30 %",
+            "ar": "قرض: في حدود 300.000 درهم، 60 % من التكلفة على الأكثر،"
+            " مساهمة ذاتية لا تقل عن 30 %",
+        },
+    ]
+    assert event.public_data()["call"]["tracks"][0]["offer"]["fr"].startswith("Prêt")
+
+
 def test_ages_are_measured_on_the_opening_day_in_the_zone_of_the_call():
     call = a_call(closes_at=None, closes_shown=None)
 

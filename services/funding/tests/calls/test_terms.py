@@ -83,7 +83,11 @@ def test_unknown_codes_are_all_named_with_their_path_and_the_nearest_one():
         ({"communes": ["Tiznit"]}, "tracks.0.criteria.communes.0"),
         ({"communes": ["99.581.01.0"]}, "tracks.0.criteria.communes.0"),
         ({"communes": ["09.999.01.01"]}, "tracks.0.criteria.communes.0"),
+        ({"communes": ["00.000.00.0"]}, "tracks.0.criteria.communes.0"),
+        ({"communes": ["09.581.01.07", "09.581.01.0"]}, "tracks.0.criteria.communes.1"),
+        ({"communes": [""]}, "tracks.0.criteria.communes.0"),
         ({"branches": ["apiculture!"]}, "tracks.0.criteria.branches.0"),
+        ({"branches": ["BEEKEEPING", "APICULTRE"]}, "tracks.0.criteria.branches.1"),
         ({"sectors": ["ARGAN", "ARGAN"]}, "tracks.0.criteria.sectors.1"),
         ({"communes": ["09.581.01.0"] * 2001}, "tracks.0.criteria.communes"),
     ],
@@ -121,7 +125,7 @@ def test_a_grant_too_large_to_be_meant_is_refused():
     ("criteria", "regions"),
     [
         ({"provinces": ["MA-TIZ", "MA-HOC"]}, ("MA-01", "MA-09")),
-        ({"regions": ["MA-03"], "communes": ["09.581.01.0"]}, ("MA-03", "MA-09")),
+        ({"regions": ["MA-03"], "communes": ["09.581.01.07"]}, ("MA-03", "MA-09")),
         ({}, tuple(f"MA-{n:02}" for n in range(1, 13))),
     ],
 )

@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from shared.contracts.base import Audience, Text
+from shared.contracts.base import Audience, Id, Text
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.web.create_requests import Once
+from shared.kernel.web.parameters import SearchWords
 from shared.kernel.web.requests import Caller, Expected, Page, Session
 
 from . import queries, usecases
@@ -37,7 +38,7 @@ class NewIdeaIn(IdeaIn):
     account of one cooperative files for it; the account of several names one, or files for itself.
     """
 
-    on_behalf_of: UUID | None = None
+    on_behalf_of: Id | None = None
 
 
 class PublishIn(BaseModel):
@@ -113,7 +114,7 @@ async def draft_idea(
 
 @router.put("/ideas/{idea_id}")
 async def revise_idea(
-    idea_id: UUID,
+    idea_id: Id,
     body: IdeaIn,
     session: Session,
     caller: Caller,
@@ -126,14 +127,14 @@ async def revise_idea(
 
 
 @router.delete("/ideas/{idea_id}", status_code=204)
-async def delete_idea(idea_id: UUID, session: Session, caller: Caller, expected: Expected) -> None:
+async def delete_idea(idea_id: Id, session: Session, caller: Caller, expected: Expected) -> None:
     """Delete a draft for good; what was submitted is withdrawn instead."""
     await usecases.delete_idea(session, caller, idea_id, expected=expected)
 
 
 @router.post("/ideas/{idea_id}/submit")
 async def submit_idea(
-    idea_id: UUID, session: Session, caller: Caller, response: Response, expected: Expected
+    idea_id: Id, session: Session, caller: Caller, response: Response, expected: Expected
 ) -> IdeaOut:
     """Hand a draft to the moderators."""
     idea = await usecases.submit_idea(session, caller, idea_id, expected=expected)
@@ -142,7 +143,7 @@ async def submit_idea(
 
 @router.post("/ideas/{idea_id}/publish")
 async def publish_idea(
-    idea_id: UUID,
+    idea_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -165,7 +166,7 @@ async def publish_idea(
 
 @router.post("/ideas/{idea_id}/return")
 async def return_idea(
-    idea_id: UUID,
+    idea_id: Id,
     body: ReturnIn,
     session: Session,
     caller: Caller,
@@ -181,7 +182,7 @@ async def return_idea(
 
 @router.post("/ideas/{idea_id}/withdraw")
 async def withdraw_idea(
-    idea_id: UUID,
+    idea_id: Id,
     session: Session,
     caller: Caller,
     response: Response,
@@ -202,7 +203,7 @@ async def list_ideas(
     province: Annotated[str | None, Query(max_length=40)] = None,
     sector: Annotated[str | None, Query(max_length=40)] = None,
     state: State | None = None,
-    q: Annotated[str | None, Query(max_length=100)] = None,
+    q: SearchWords | None = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[IdeaOut]:
@@ -213,7 +214,7 @@ async def list_ideas(
 
 
 @router.get("/ideas/{idea_id}")
-async def read_idea(idea_id: UUID, session: Session, caller: Caller, response: Response) -> IdeaOut:
+async def read_idea(idea_id: Id, session: Session, caller: Caller, response: Response) -> IdeaOut:
     """Read an idea that you may see; the ETag is its version."""
     return _with_etag(await queries.find_idea(session, caller, idea_id), caller, response)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,14 @@ from shared.contracts.ideas import (
     Origin,
     Readiness,
 )
-from shared.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Problem
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    IllegalMove,
+    NotFound,
+    Problem,
+    refuse_problems,
+)
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 MAX_CENTIMES = 10**13
@@ -277,26 +284,28 @@ def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
 
 def check_codes(content: IdeaContent) -> None:
     """Raise Invalid for unknown and repeated codes, with each field and the nearest real code."""
-    problems: list[Problem] = []
+    refuse_problems(_code_problems(content))
+
+
+def _code_problems(content: IdeaContent) -> Iterator[Problem]:
     for name, find in (
         ("regions", reference.region),
         ("provinces", reference.province),
         ("sectors", reference.sector),
     ):
-        problems += _problems_of(name, getattr(content, name), find)
-    problems += _repeats("sdgs", content.sdgs)
-    if problems:
-        raise Invalid.many(problems)
+        yield from _problems_of(name, getattr(content, name), find)
+    yield from _repeats("sdgs", content.sdgs)
 
 
-def _problems_of(name: str, codes: tuple[str, ...], find: Callable[[str], object]) -> list[Problem]:
-    problems = _repeats(name, codes)
+def _problems_of(
+    name: str, codes: tuple[str, ...], find: Callable[[str], object]
+) -> Iterator[Problem]:
+    yield from _repeats(name, codes)
     for index, code in enumerate(codes):
         try:
             find(code)
         except reference.UnknownCode as error:
-            problems.append(Problem(f"{name}.{index}", error.detail))
-    return problems
+            yield Problem(f"{name}.{index}", error.detail)
 
 
 def _repeats(name: str, values: Sequence[object]) -> list[Problem]:

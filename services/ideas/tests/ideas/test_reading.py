@@ -108,7 +108,6 @@ async def test_a_list_shows_each_reader_only_what_they_may_see(api: Api, people:
         ("q=tracable+huile", {"souss"}),
         ("q=أركان", {"souss"}),
         ("q=100%25", {"tiznit"}),
-        ("q=%00", {"souss", "tiznit", "national"}),
     ],
 )
 async def test_a_search_finds_ideas_by_place_sector_state_and_words(
@@ -136,6 +135,15 @@ async def test_an_unknown_place_in_a_search_names_the_nearest_one(api: Api, peop
 
     assert (answer.status_code, fields_of(answer)) == (422, ["province"])
     assert "did you mean" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["region=", "province=%20", "sector=", "state=", "q=", "q=%00"])
+async def test_an_empty_search_is_not_answered_with_every_idea(
+    api: Api, people: People, query: str
+):
+    answer = await api.http.get(f"/ideas?{query}", headers=people.reader)
+
+    assert (answer.status_code, fields_of(answer)) == (422, [query.partition("=")[0]])
 
 
 async def test_pages_show_every_idea_once(api: Api, people: People):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from notifications.inbox import queries as inbox_queries
 from notifications.inbox.usecases import require_inbox
 from notifications.labels import language_for
+from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.parameters import Moment
@@ -25,8 +25,8 @@ router = APIRouter(tags=["totals"])
 async def why(
     session: Session,
     caller: Caller,
-    subject_id: UUID,
-    cooperative_id: UUID,
+    subject_id: Id,
+    cooperative_id: Id,
     language: ReaderLanguage | None = None,
     at: Annotated[
         Moment | None, Query(description="As of this moment; without it, as of the decision.")

@@ -13,6 +13,7 @@ import typer
 from notifications.inbox import queries as inbox_queries
 from notifications.labels import language_for
 from shared.i18n.languages import LANGUAGES, known_language
+from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import make_engine, make_sessions
@@ -31,8 +32,8 @@ def moment_of(text: str) -> datetime:
 
 
 def why(
-    subject: Annotated[UUID, typer.Argument(help="Id of the idea or call.")],
-    cooperative: Annotated[UUID, typer.Argument(help="Id of the cooperative.")],
+    subject: Annotated[UUID, typer.Argument(parser=identifier, help="Id of the idea or call.")],
+    cooperative: Annotated[UUID, typer.Argument(parser=identifier, help="Id of the cooperative.")],
     language: Annotated[
         str | None,
         typer.Option(
@@ -94,6 +95,8 @@ def lines_of(found: WhyOut) -> Iterator[str]:
         yield f"  alert {alert.number}: {alert.kind}, {alert.alerted_at.isoformat()}"
     for track in found.tracks:
         yield f"  {track.track or found.subject_kind}: {track.verdict}"
+        if track.offer:
+            yield f"    {track.offer}"
         yield from (f"    • {reason}" for reason in track.reasons)
         if track.how_to_complete:
             yield f"    → {track.how_to_complete}"

@@ -15,6 +15,7 @@ from notifications.fanout.approval_text import (
     ground_of,
 )
 from notifications.fanout.domain.subjects import audience_tracks
+from notifications.inbox.offer_text import offer_of_track
 from notifications.labels import how_to_complete, name_of_field, name_of_value
 from shared.contracts.criteria import Criteria, Profile
 from shared.eligibility.explain import explain
@@ -43,6 +44,9 @@ class TrackExplanation(BaseModel):
 
     track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
+    offer: str | None = Field(
+        description="Kind of support, cap, rate and own share of this track, in a line."
+    )
     rules: list[Rule] = Field(description="The rules that the reasons are about.")
     reasons: list[str] = Field(
         description="One sentence per rule; for a track that is not for it, of the excluding rules."
@@ -166,19 +170,27 @@ def _tracks(
         return []
     published, written = content.announcement, content_language(language)
     names = [each.name.in_language(written) if each.name else None for each in published.tracks]
+    offers = [offer_of_track(published, number, language) for number in range(len(names))]
+    judged = zip(names, offers, audience_tracks(published), verdicts, strict=True)
     return [
-        _track(name, criteria, verdict, known.profile, language)
-        for name, criteria, verdict in zip(names, audience_tracks(published), verdicts, strict=True)
+        _track(name, offer, criteria, verdict, known.profile, language)
+        for name, offer, criteria, verdict in judged
     ]
 
 
 def _track(
-    name: str | None, criteria: Criteria, verdict: Verdict, profile: Profile, language: str
+    name: str | None,
+    offer: str | None,
+    criteria: Criteria,
+    verdict: Verdict,
+    profile: Profile,
+    language: str,
 ) -> TrackExplanation:
     decisive = verdict.decisive
     return TrackExplanation(
         track=name,
         verdict=verdict.outcome,
+        offer=offer,
         rules=[result.rule for result in decisive.rules],
         reasons=explain(decisive, criteria, profile, language),
         to_complete=list(verdict.unknown_fields),

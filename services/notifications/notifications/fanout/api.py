@@ -7,12 +7,12 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
-from shared.contracts.base import Text
+from shared.contracts.base import Id, Text
 from shared.contracts.criteria import CriteriaIn
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
@@ -23,13 +23,15 @@ from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
 from .queries import approvals
 from .usecases import fanout_approval
-from .usecases.previews import GroupCount, preview_audience
+from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 
 router = APIRouter(tags=["fan-out approval"])
 
 
 class PreviewIn(BaseModel):
     """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
+
+    model_config = ConfigDict(extra="forbid")
 
     tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
@@ -43,10 +45,15 @@ class PreviewOut(BaseModel):
     unknown: int
     by_region: list[GroupCount]
     by_sector: list[GroupCount]
+    excluding: list[ExcludingCondition] = Field(
+        description="Where nobody would be alerted: the conditions that exclude everybody."
+    )
 
 
 class ApprovalIn(BaseModel):
     """A decision about a fan-out, with its reason."""
+
+    model_config = ConfigDict(extra="forbid")
 
     state: Literal["held", "released", "stopped"]
     reason: Text
@@ -58,6 +65,7 @@ class ApprovalOut(BaseModel):
     While nobody has decided anything, the version is 0, and state, reason and time are null.
     """
 
+    record_id: UUID = Field(description="GET /audit/{record_id} shows who decided what and when.")
     subject_id: UUID | None = Field(description="Null: the decision concerns every fan-out.")
     version: int
     state: ApprovalState | None
@@ -86,6 +94,7 @@ async def list_approvals(
 def _standing(row: AnyRow) -> StandingApproval:
     content = Announcement.model_validate(row.content) if row.content else None
     return StandingApproval(
+        record_id=row.subject_id,
         subject_id=None if row.subject_id == EVERYTHING else row.subject_id,
         version=row.version,
         state=row.state,
@@ -111,12 +120,13 @@ async def preview(
         unknown=counted.unknown,
         by_region=counted.by_region,
         by_sector=counted.by_sector,
+        excluding=counted.excluding,
     )
 
 
 @router.get("/subjects/{subject_id}/approval")
 async def read_approval(
-    session: Session, caller: Caller, subject_id: UUID, response: Response
+    session: Session, caller: Caller, subject_id: Id, response: Response
 ) -> ApprovalOut:
     """The last decision about the fan-out of one subject; the ETag is its version."""
     return await _read(session, caller, subject_id, response)
@@ -134,7 +144,7 @@ async def read_approval_of_everything(
 async def decide_approval(
     session: Session,
     caller: Caller,
-    subject_id: UUID,
+    subject_id: Id,
     decision: ApprovalIn,
     response: Response,
     expected: Expected,
@@ -143,33 +153,6 @@ async def decide_approval(
 
     It may be held or stopped before the subject arrives.
     """
-    return await _decide(session, caller, subject_id, decision, response, expected)
-
-
-@router.put("/approval")
-async def decide_approval_of_everything(
-    session: Session, caller: Caller, decision: ApprovalIn, response: Response, expected: Expected
-) -> ApprovalOut:
-    """Hold or release every fan-out. Operators only."""
-    return await _decide(session, caller, EVERYTHING, decision, response, expected)
-
-
-async def _read(
-    session: Session, caller: Caller, subject_id: UUID, response: Response
-) -> ApprovalOut:
-    caller.require(Role.OPERATOR, Role.DELEGATE)
-    found = await approvals.find_approval(session, subject_id)
-    return await _with_etag(session, subject_id, found, response)
-
-
-async def _decide(
-    session: Session,
-    caller: Caller,
-    subject_id: UUID,
-    decision: ApprovalIn,
-    response: Response,
-    expected: int | None,
-) -> ApprovalOut:
     approval = await fanout_approval.decide_approval(
         session,
         caller,
@@ -181,10 +164,30 @@ async def _decide(
     return await _with_etag(session, subject_id, approval, response)
 
 
+@router.put("/approval")
+async def decide_approval_of_everything(
+    session: Session, caller: Caller, decision: ApprovalIn, response: Response, expected: Expected
+) -> ApprovalOut:
+    """Hold or release every fan-out. Operators only."""
+    approval = await fanout_approval.decide_about_everything(
+        session, caller, ApprovalState(decision.state), reason=decision.reason, expected=expected
+    )
+    return await _with_etag(session, EVERYTHING, approval, response)
+
+
+async def _read(
+    session: Session, caller: Caller, subject_id: UUID, response: Response
+) -> ApprovalOut:
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    found = await approvals.find_approval(session, subject_id)
+    return await _with_etag(session, subject_id, found, response)
+
+
 async def _with_etag(
     session: Session, subject_id: UUID, approval: FanoutApproval | None, response: Response
 ) -> ApprovalOut:
     shown = ApprovalOut(
+        record_id=subject_id,
         subject_id=None if subject_id == EVERYTHING else subject_id,
         version=approval.version if approval else 0,
         state=approval.state if approval else None,

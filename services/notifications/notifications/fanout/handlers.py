@@ -22,6 +22,7 @@ from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallCancelled, CallDeadlineExtended, CallSnapshot, Track
 from shared.contracts.ideas import IdeaSnapshot, IdeaWithdrawn
 from shared.kernel.messaging.consumers import Consumers
+from shared.offers import MONEY
 
 from .subject_events import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
 from .usecases.follow_subject import follow_subject
@@ -59,13 +60,7 @@ def reason_of(event: CallEvent | IdeaEvent) -> str | None:
 
 
 CALL_DETAILS = ("kind", "funder", "programme", "edition", "source")
-TRACK_DETAILS = (
-    "max_grant_centimes",
-    "max_rate_percent",
-    "min_own_share_percent",
-    "max_in_kind_percent_of_own_share",
-    "payer",
-)
+TRACK_DETAILS = (*MONEY, "payer")
 IDEA_DETAILS = ("origin", "readiness", "budget_centimes", "jobs", "sdgs")
 
 

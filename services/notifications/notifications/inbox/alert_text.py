@@ -19,6 +19,7 @@ from shared.i18n.languages import Direction, ReaderLanguage, content_language
 from shared.i18n.locales import direction
 
 from .change_text import Change, changes
+from .offer_text import offer_of, offer_of_track, short_text
 from .queries import AlertRow
 
 
@@ -27,6 +28,9 @@ class TrackReason(BaseModel):
 
     track: str | None = Field(description="Name of the track; null where it has none.")
     verdict: Outcome
+    offer: str | None = Field(
+        description="Kind of support, cap, rate and own share of this track, in a line."
+    )
     reasons: list[str] = Field(description="One sentence per rule, in the reader's language.")
     to_complete: list[str] = Field(
         description="Fields of the register whose values would decide it."
@@ -42,7 +46,14 @@ class AlertOut(BaseModel):
     subject_id: UUID
     subject_kind: str
     title: str
+    short_text: str = Field(
+        description="The alert in one line: title, what it gives the reader, deadline."
+    )
     summary: str
+    offer: str | None = Field(
+        description="Kind of support, cap, rate and own share of the tracks that are, or may be,"
+        " for the reader; null where there are none."
+    )
     funder: str | None
     deadline: str | None = Field(description="The deadline as its publisher words it.")
     language: ReaderLanguage
@@ -65,6 +76,7 @@ def render(alert: AlertRow, language: str) -> AlertOut:
     content = Announcement.model_validate(row.content)
     before = Announcement.model_validate(row.content_before) if row.content_before else None
     funder = content.detail("funder")
+    offer = offer_of(content, _matched(content, row), language)
     written = content_language(language)
     return AlertOut(
         number=row.seq,
@@ -72,6 +84,8 @@ def render(alert: AlertRow, language: str) -> AlertOut:
         subject_id=row.subject_id,
         subject_kind=row.subject_kind,
         title=content.title.in_language(written),
+        short_text=short_text(content, offer, language),
+        offer=offer,
         summary=content.text.in_language(written),
         funder=str(funder.value) if funder else None,
         deadline=content.deadline.in_language(written) if content.deadline else None,
@@ -98,12 +112,14 @@ def reasons(content: Announcement, profile: Profile, row: Any, language: str) ->
 
     `row` has the masks of the alert and the day on which ages count.
     """
-    matched_tracks = row.eligible_tracks | row.unknown_tracks or ~0
-    return [
-        _reason(content, number, profile, row.reference_on, language)
-        for number in range(len(audience_tracks(content)))
-        if matched_tracks >> number & 1
-    ]
+    shown = _matched(content, row) or range(len(content.tracks))
+    return [_reason(content, number, profile, row.reference_on, language) for number in shown]
+
+
+def _matched(content: Announcement, row: Any) -> list[int]:
+    """The numbers of the tracks that are, or may be, for the recipient."""
+    matched = row.eligible_tracks | row.unknown_tracks
+    return [number for number in range(len(content.tracks)) if matched >> number & 1]
 
 
 def _reason(
@@ -114,6 +130,7 @@ def _reason(
     return TrackReason(
         track=name.in_language(content_language(language)) if name else None,
         verdict=verdict.outcome,
+        offer=offer_of_track(content, number, language),
         reasons=explain(verdict.decisive, criteria, profile, language),
         to_complete=list(verdict.unknown_fields),
         how_to_complete=how_to_complete(verdict.unknown_fields, language),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from notifications.labels import language_for
 from notifications.parameters import After, Limit, Number
+from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
 
@@ -29,7 +28,7 @@ class MarkIn(BaseModel):
 async def list_alerts(
     session: Session,
     caller: Caller,
-    cooperative_id: UUID,
+    cooperative_id: Id,
     state: ReadState | None = None,
     language: ReaderLanguage | None = None,
     after: After = None,
@@ -57,7 +56,7 @@ async def list_alerts(
 
 @router.put("/cooperatives/{cooperative_id}/alerts/{number}/state", status_code=204)
 async def mark_alert(
-    session: Session, caller: Caller, cooperative_id: UUID, number: Number, mark: MarkIn
+    session: Session, caller: Caller, cooperative_id: Id, number: Number, mark: MarkIn
 ) -> None:
     """Mark an alert as unread, read or archived, for your account alone."""
     await usecases.mark_alert(

@@ -9,19 +9,17 @@ from shared.contracts.announcement import AnnouncementTrack
 from shared.contracts.criteria import Criteria, MinShare
 from shared.i18n.catalogues import translate
 from shared.i18n.languages import content_language
-from shared.i18n.money import dirhams
 from shared.i18n.terms import Terms
+from shared.offers import terms_in_words
 
-GRANT_DETAILS = (
-    "max_grant_centimes",
-    "max_rate_percent",
-    "min_own_share_percent",
-    "max_in_kind_percent_of_own_share",
-    "payer",
-)
-GRANT = Terms("gift", GRANT_DETAILS, parameters=("value",))
 CRITERION = Terms("criterion", Criteria.model_fields, parameters=("value", "count"))
-CODES = {"regions": "region", "provinces": "province", "sectors": "sector"}
+CODES = {
+    "regions": "region",
+    "provinces": "province",
+    "communes": "commune",
+    "sectors": "sector",
+    "branches": "branch",
+}
 
 
 def in_words(track: AnnouncementTrack, language: str) -> str:
@@ -45,13 +43,7 @@ def _grants(track: AnnouncementTrack, language: str) -> Iterator[str]:
     for detail in track.details:
         if detail.label and detail.shown:
             yield f"{detail.label.in_language(written)} : {detail.shown.in_language(written)}"
-    known = {each.code: each.value for each in track.details}
-    for field in GRANT_DETAILS:
-        value = known.get(field)
-        if isinstance(value, int) and field == "max_grant_centimes":
-            value = dirhams(language, value)
-        if isinstance(value, int | str):
-            yield GRANT.text(language, field, value=value)
+    yield from terms_in_words({each.code: each.value for each in track.details}, language)
 
 
 def _criteria(criteria: Criteria, language: str) -> Iterator[str]:

@@ -66,7 +66,7 @@ EXCLUDED = [
         {"branches": ["TEXTILE"]},
         {"branch": "LEATHER"},
         "branch",
-        "Branche : code LEATHER ; demandé",
+        "Branche : Cuir et maroquinerie ; demandé",
     ),
     ({"applicant_types": ["gie"]}, {}, "applicant_type", "demandé : groupement d'intérêt"),
     ({}, {"legal_status": "struck_off"}, "legal_status", "radiée ; demandé : immatriculée"),

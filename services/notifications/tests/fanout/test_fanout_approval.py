@@ -96,6 +96,30 @@ def test_everything_can_be_held_but_not_stopped_for_good():
         )
 
 
+@pytest.mark.parametrize("subject_id", [uuid.UUID(int=0), EVERYTHING])
+async def test_no_id_of_a_subject_holds_everything(api, tokens, subject_id):
+    await register(api, a_record())
+
+    answer = await api.http.put(
+        f"/subjects/{subject_id}/approval",
+        json={"state": "held", "reason": "x"},
+        headers=tokens.headers("operator"),
+    )
+    await follow(api, opened(call := a_call()))
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "subject_id")
+    assert await kinds(api, call.call_id) == ["opened"]
+
+
+async def test_decisions_about_everything_are_in_the_audit_under_an_id_of_their_own(api, tokens):
+    made = await decide(api, tokens, "held")
+
+    audit = await api.http.get(f"/audit/{made['record_id']}", headers=tokens.headers("operator"))
+
+    assert made["subject_id"] is None
+    assert [each["action"] for each in audit.json()["items"]] == ["fan-out held"]
+
+
 async def test_nobody_is_alerted_while_it_is_held_and_everybody_on_release(api, tokens):
     call = a_call()
     await register(api, a_record())

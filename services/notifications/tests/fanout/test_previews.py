@@ -73,6 +73,8 @@ async def test_a_preview_agrees_with_the_fan_out_that_follows(api, tokens):
     [
         ({"provinces": ["MA-TIZZ"]}, "tracks.0.provinces.0", "MA-TIZ"),
         ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
+        ({"communes": ["09.581.01.0"]}, "tracks.0.communes.0", "09.581.01.05 (Tafraout)"),
+        ({"branches": ["APICULTRE"]}, "tracks.0.branches.0", "did you mean BEEKEEPING"),
         ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
         (
             {"min_share_women": {"percent": 30, "stirct": True}},
@@ -88,6 +90,41 @@ async def test_a_wrong_preview_names_the_field(api, tokens, track, field, says):
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert says in error["message"]
+
+
+async def test_a_preview_that_reaches_nobody_says_which_condition_nobody_meets(api, tokens):
+    await register(api, *(a_record(branch="DAIRY") for _ in range(3)))
+
+    seen = (
+        await preview(api, tokens, {"branches": ["BEEKEEPING"], "provinces": ["MA-TIZ"]})
+    ).json()
+
+    (excluding,) = seen["excluding"]
+    assert seen["matched"] == 0
+    assert (excluding["track"], excluding["rule"]) == (0, "branch")
+    assert (excluding["alone"], excluding["without"]) == (0, 3)
+    assert excluding["says"] == (
+        "Volet 1, Branche : aucune coopérative ne remplit cette condition."
+    )
+
+
+async def test_where_each_condition_is_met_by_somebody_it_says_what_each_would_cost(api, tokens):
+    await register(api, a_record(branch="DAIRY"), a_record(branch="BEEKEEPING", province="MA-AGD"))
+
+    seen = (
+        await preview(api, tokens, {"branches": ["BEEKEEPING"], "provinces": ["MA-TIZ"]})
+    ).json()
+
+    assert [(each["rule"], each["alone"], each["without"]) for each in seen["excluding"]] == [
+        ("territory", 1, 1),
+        ("branch", 1, 1),
+    ]
+
+
+async def test_a_preview_that_reaches_somebody_names_no_condition(api, tokens):
+    await register(api, a_record())
+
+    assert (await preview(api, tokens, {"provinces": ["MA-TIZ"]})).json()["excluding"] == []
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from ..builders import a_call, a_record, a_track, extended, opened, updated
-from ..commands import consume, inbox
+from shared.contracts.base import Localized
+
+from ..builders import (
+    a_call,
+    a_record,
+    a_track,
+    an_idea,
+    cancelled,
+    extended,
+    opened,
+    published,
+    updated,
+)
+from ..commands import ask_why, consume, inbox
 
 
 async def test_an_alert_comes_in_the_language_of_the_cooperative_with_its_reasons(api, tokens):
@@ -27,6 +39,73 @@ async def test_another_language_may_be_asked_for(api, tokens):
 
     assert (alert["dir"], alert["title"]) == ("ltr", "Appel à projets")
     assert "Tiznit" in alert["why"][0]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("language", "offer", "line"),
+    [
+        (
+            "fr",
+            "Subvention : jusqu'à 300 000 DH, 70 % du coût au plus, apport d'au moins 30 %",
+            "Appel à projets : {offer} – date limite : 1 septembre 2027 à 16 h",
+        ),
+        (
+            "ar",
+            "منحة: في حدود 300.000 درهم، 70 % من التكلفة على الأكثر، مساهمة ذاتية لا تقل عن 30 %",
+            "طلب مشاريع: {offer} – آخر أجل: 1 septembre 2027 à 16 h",
+        ),
+    ],
+)
+async def test_an_alert_of_a_call_says_what_it_gives(api, tokens, language, offer, line):
+    record, money = a_record(), {"max_rate_percent": 70, "min_own_share_percent": 30}
+    call = a_call(a_track(provinces=["MA-TIZ"]).model_copy(update=money))
+    await consume(api.sessions, record, opened(call))
+
+    (alert,) = (await inbox(api, tokens, record, language=language))["items"]
+    why = await ask_why(api, tokens, call.call_id, record, language=language)
+
+    assert alert["offer"] == alert["why"][0]["offer"] == why["tracks"][0]["offer"] == offer
+    assert alert["short_text"] == line.format(offer=offer)
+
+
+async def test_an_alert_says_what_the_tracks_for_its_reader_give_and_no_other(api, tokens):
+    record = a_record()
+    large, small, elsewhere = (
+        a_track(provinces=[province]).model_copy(
+            update={"name": Localized(fr=name, ar=name), "max_grant_centimes": centimes}
+        )
+        for province, name, centimes in (
+            ("MA-TIZ", "Unions", 50_000_000),
+            ("MA-TIZ", "Coopératives", 10_000_000),
+            ("MA-AGD", "Agadir", 90_000_000),
+        )
+    )
+    await consume(api.sessions, record, opened(a_call(large, small, elsewhere, deadline=None)))
+
+    (alert,) = (await inbox(api, tokens, record))["items"]
+
+    assert alert["offer"] == (
+        "Unions : Subvention : jusqu'à 500 000 DH ; Coopératives : Subvention : jusqu'à 100 000 DH"
+    )
+    assert alert["short_text"] == f"Appel à projets : {alert['offer']}"
+
+
+async def test_the_alert_of_a_cancelled_call_offers_nothing_in_its_line(api, tokens):
+    record, call = a_record(), a_call()
+    await consume(api.sessions, record, opened(call), cancelled(call))
+
+    newest, _ = (await inbox(api, tokens, record))["items"]
+
+    assert newest["short_text"] == "Appel à projets : annulé"
+
+
+async def test_an_idea_has_a_line_without_an_offer(api, tokens):
+    record = a_record()
+    await consume(api.sessions, record, published(an_idea()))
+
+    (alert,) = (await inbox(api, tokens, record))["items"]
+
+    assert (alert["offer"], alert["short_text"]) == (None, "Huile d'argan")
 
 
 async def test_an_unsure_alert_names_the_field_to_complete(api, tokens):

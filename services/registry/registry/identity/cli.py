@@ -17,6 +17,7 @@ from registry.prompts import value_or_prompt
 from shared import json_text
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.oidc import is_safe_url
+from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 
@@ -100,7 +101,9 @@ def link(
 
 @app.command()
 def unlink(
-    identity: Annotated[UUID, typer.Argument(help="Its id, as `identities` shows it.")],
+    identity: Annotated[
+        UUID, typer.Argument(parser=identifier, help="Its id, as `identities` shows it.")
+    ],
     email: Email = None,
 ) -> None:
     """Unlink an identity: it gets no more tokens here.

@@ -14,7 +14,7 @@ from registry.register.api.cooperative_schemas import ContactIn
 from registry.register.register_file import cells
 from registry.register.register_file.findings import WrongCell
 from registry.settings import RegistrySettings
-from shared.contracts.base import Text
+from shared.contracts.base import Id, Text
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Once
@@ -40,8 +40,8 @@ class RequestIn(BaseModel):
     )
     email: Text | None = None
     phone: Text | None = None
-    account_ids: list[UUID] = Field(default=[], max_length=100)
-    cooperative_ids: list[UUID] = Field(default=[], max_length=100)
+    account_ids: list[Id] = Field(default=[], max_length=100)
+    cooperative_ids: list[Id] = Field(default=[], max_length=100)
     corrections: ContactIn | None = Field(
         default=None, description="For a rectification: the right values; null takes one away."
     )
@@ -152,7 +152,7 @@ async def list_requests(
 
 
 @router.get("/requests/{request_id}")
-async def read_request(request_id: UUID, session: Session, caller: Caller) -> RequestOut:
+async def read_request(request_id: Id, session: Session, caller: Caller) -> RequestOut:
     """Read which services have answered a request, and what each of them did. Operators only."""
     caller.require(Role.OPERATOR)
     found = await queries.find_request(session, request_id)
@@ -161,7 +161,7 @@ async def read_request(request_id: UUID, session: Session, caller: Caller) -> Re
 
 @router.post("/requests/{request_id}/report")
 async def hand_out_report(
-    request_id: UUID,
+    request_id: Id,
     session: Session,
     caller: Caller,
     sealer: Seal,
@@ -178,6 +178,6 @@ async def hand_out_report(
 @router.delete(
     "/cooperatives/{cooperative_id}/settled-contact", status_code=status.HTTP_204_NO_CONTENT
 )
-async def release_contact(cooperative_id: UUID, session: Session, caller: Caller) -> None:
+async def release_contact(cooperative_id: Id, session: Session, caller: Caller) -> None:
     """Let register files set the contact of this cooperative again. Operators only."""
     await requests.release_contact(session, caller, cooperative_id)

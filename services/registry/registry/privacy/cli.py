@@ -16,6 +16,7 @@ from registry.cli_connection import connected
 from registry.settings import RegistrySettings
 from shared import json_text
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import own_settings
 from shared.kernel.commands.terminal import say_json
@@ -40,12 +41,15 @@ From = Annotated[
         help='JSON with "email", "phone", "corrections"; a command line would be remembered.',
     ),
 ]
-Accounts = Annotated[list[UUID] | None, typer.Option("--account", help="Id of an account.")]
+Accounts = Annotated[
+    list[UUID] | None, typer.Option("--account", parser=identifier, help="Id of an account.")
+]
 Cooperatives = Annotated[
-    list[UUID] | None, typer.Option("--cooperative", help="Id of a cooperative.")
+    list[UUID] | None,
+    typer.Option("--cooperative", parser=identifier, help="Id of a cooperative."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
-Id = Annotated[UUID, typer.Argument(help="Id of the request.")]
+Id = Annotated[UUID, typer.Argument(parser=identifier, help="Id of the request.")]
 
 
 @app.command()

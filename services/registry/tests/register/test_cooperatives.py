@@ -169,6 +169,8 @@ async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_provinc
     ("body", "field", "words"),
     [
         ({"province": "MA-TIZNIT"}, "province", "MA-TIZ"),
+        ({"commune": "09.581.01.0"}, "commune", "09.581.01.05 (Tafraout)"),
+        ({"branch": "APICULTRE"}, "branch", "BEEKEEPING"),
         ({"ice": "123"}, "ice", "15 digits"),
         ({"contact": {"phone": "12"}}, "contact.phone", "0612345678"),
         ({"members_women": 11}, "members_women", "more than members_total"),
@@ -248,7 +250,18 @@ async def test_each_filter_narrows_a_list(api: Api, people: People, query: str, 
 
 
 @pytest.mark.parametrize(
-    "query", ["region=MA-99", "after=!", "after=WzFd", "after=WyJ4Il0", "limit=201"]
+    "query",
+    [
+        "region=MA-99",
+        "region=",
+        "province=%20",
+        "q=",
+        "q=--",
+        "after=!",
+        "after=WzFd",
+        "after=WyJ4Il0",
+        "limit=201",
+    ],
 )
 async def test_a_wrong_query_is_refused(api: Api, people: People, query: str) -> None:
     answer = await api.http.get(f"/cooperatives?{query}", headers=people.holder)

@@ -50,6 +50,72 @@ def test_french_headers_semicolons_and_a_byte_order_mark_are_understood() -> Non
     assert (verdict.entry.members_total, verdict.entry.province) == (1250, "MA-TIZ")
 
 
+SEMICOLONS = "Tribunal;N° registre local;Nom;Province\nTPI Tiznit;7/2020;Coopérative Afra;Tiznit\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "skipped"),
+    [
+        ("sep=;\r\n", 3, []),
+        ('"sep=;"\n', 3, []),
+        ("\ufeffsep=;\n", 3, []),
+        ("Registre des coopératives;;;\n", 3, [1]),
+        ("Registre des coopératives, Souss-Massa\nArrêté au 31/12/2025\n\n", 5, [1, 2]),
+        ("sep=;\nRegistre des coopératives;;;\n;;;\n", 5, [2]),
+    ],
+)
+def test_a_line_about_delimiters_and_titles_may_stand_above_the_header(
+    before: str, line: int, skipped: list[int]
+) -> None:
+    found = verdicts((before + SEMICOLONS).encode())
+
+    (row,) = [verdict for verdict in found if verdict.is_row]
+    warnings = [finding for verdict in found if not verdict.is_row for finding in verdict.findings]
+    assert row.entry is not None
+    assert (row.line, row.entry.province, row.findings) == (line, "MA-TIZ", ())
+    assert [(each.line, each.is_warning) for each in warnings] == [(n, True) for n in skipped]
+    assert "coopératives" not in str(warnings)
+
+
+def test_a_delimiter_that_the_first_line_names_is_used() -> None:
+    (verdict,) = verdicts(("sep=|\n" + SEMICOLONS.replace(";", "|")).encode())
+
+    assert verdict.entry is not None
+
+
+def test_lines_are_counted_from_the_beginning_of_the_file() -> None:
+    content = "Un titre\n" + SEMICOLONS + 'TPI Tiznit;8/2020;"Afra\nTizi";x\n'
+
+    *_, wrong = verdicts(content.encode())
+
+    assert [finding.line for finding in wrong.findings] == [4]
+
+
+@pytest.mark.parametrize("cell", ["Souss-Massa", "MA-09", "جهة سوس ماسة", "", "-"])
+def test_a_region_that_agrees_with_the_province_changes_nothing(cell: str) -> None:
+    assert only(region=cell).findings == ()
+
+
+def test_a_region_that_contradicts_the_province_keeps_the_row_out_and_both_are_named() -> None:
+    verdict = only(region="L'Oriental", province="Tiznit")
+
+    assert verdict.entry is None
+    assert_found(
+        verdict,
+        "province",
+        "MA-TIZ (Tiznit) lies in MA-09 (Souss-Massa), not in MA-02 (Oriental)",
+        "correct the region or the province",
+    )
+
+
+def test_a_region_that_is_none_is_a_warning() -> None:
+    verdict = only(region="Souss-Masse")
+
+    assert verdict.entry is not None
+    assert (verdict.unread, [each.is_warning for each in verdict.findings]) == (frozenset(), [True])
+    assert_found(verdict, "region", "unknown region", "MA-09")
+
+
 def test_arabic_headers_names_and_digits_are_understood() -> None:
     content = (
         "رقم السجل المحلي,المحكمة,التسمية,الإقليم,عدد المنخرطين\n٧/٢٠٢٠,تيزنيت,تعاونية,تيزنيت,١٢\n"
@@ -129,6 +195,8 @@ def assert_found(verdict: RowVerdict, column: str, reason: str, suggestion: str 
     ("column", "cell", "reason", "suggestion"),
     [
         ("sector", "ARGANE HUILE", "unknown sector", None),
+        ("branch", "Apicultre", "unknown branch", "did you mean BEEKEEPING (Apiculture)?"),
+        ("branch", "qqq", "unknown branch", None),
         ("ice", "990000000000068", "not valid", "leave it empty"),
         ("ice", "0", "not valid", "leave it empty"),
         ("ice", "97", "not valid", "leave it empty"),
@@ -188,6 +256,9 @@ def test_a_file_takes_every_type_that_the_api_takes(kind: ApplicantType) -> None
 @pytest.mark.parametrize(
     ("column", "cell", "field", "value"),
     [
+        ("branch", "Apiculture", "branch", "BEEKEEPING"),
+        ("branch", "تربية النحل", "branch", "BEEKEEPING"),
+        ("branch", "Miel", "branch", "BEEKEEPING"),
         ("status", "Active", "legal_status", LegalStatus.REGISTERED),
         ("status", "enregistrée", "legal_status", LegalStatus.REGISTERED),
         ("activity", "dormante", "activity_status", ActivityStatus.DORMANT),
@@ -285,12 +356,27 @@ def test_a_reason_shows_numbers_and_nothing_that_may_be_a_person(cell: str, show
     assert quoted(cell) == shown
 
 
-def test_a_commune_without_a_code_is_left_unknown_with_a_warning() -> None:
-    verdict = only(commune="Aglou")
+@pytest.mark.parametrize(
+    ("cell", "nearest"),
+    [("Aglou", "Tnine Aglou"), ("09.581.01.0", "Tafraout"), ("تفراوة", "Tafraout")],
+)
+def test_a_commune_that_the_province_does_not_have_is_left_unknown_with_the_nearest(
+    cell: str, nearest: str
+) -> None:
+    verdict = only(commune=cell)
 
     assert verdict.entry is not None
     assert verdict.entry.commune is None
-    assert [finding.is_warning for finding in verdict.findings] == [True]
+    (finding,) = verdict.findings
+    assert (finding.is_warning, nearest in (finding.suggestion or "")) == (True, True)
+
+
+@pytest.mark.parametrize("cell", ["09.581.01.07", "Tiznit", "commune de TIZNIT", "تيزنيت"])
+def test_a_commune_is_read_as_code_and_as_name(cell: str) -> None:
+    verdict = only(commune=cell)
+
+    assert verdict.entry is not None
+    assert (verdict.entry.commune, verdict.findings) == ("09.581.01.07", ())
 
 
 def test_zeros_that_a_spreadsheet_dropped_from_an_ice_are_put_back() -> None:
@@ -348,11 +434,33 @@ def test_an_unknown_column_is_reported_once_and_not_read() -> None:
     assert all(verdict.findings == () for verdict in found)
 
 
+def test_an_unknown_header_that_resembles_a_free_column_is_asked_about() -> None:
+    header, _ = verdicts(a_file(a_row(secteurs="ARGAN", members_totale="12")))
+
+    asked = {each.column: each.suggestion for each in header.findings}
+    assert list(asked.values()) == ["rename or remove it", "rename or remove it"]
+
+    row = {name: value for name, value in a_row().items() if name != "sector"}
+    header, _ = verdicts(a_file({**row, "Secteurs d'activité": "ARGAN"}))
+
+    assert "is it sector?" in (header.findings[0].suggestion or "")
+
+
 def test_a_missing_column_is_named_with_the_nearest_header() -> None:
     content = b"court,local_register_nr,name_fr,province\n"
 
     with pytest.raises(FileRefused, match=r"local_register_no \(is it column 2\?\)"):
         verdicts(content)
+
+
+@pytest.mark.parametrize("header", ["Country ID", "Amount", "Source", "Coursier"])
+def test_a_header_that_only_sounds_alike_is_no_hint(header: str) -> None:
+    content = f"{header},local_register_no,name_fr,province\n"
+
+    with pytest.raises(FileRefused) as refusal:
+        verdicts(content.encode())
+
+    assert "is it column" not in refusal.value.detail
 
 
 def test_a_file_without_a_header_is_refused_and_nobody_in_it_is_quoted() -> None:

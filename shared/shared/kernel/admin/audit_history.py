@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.base import Id
 from shared.contracts.registry import partner_id_of
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
@@ -54,7 +55,7 @@ async def read_audit(
     request: Request,
     session: Session,
     caller: Caller,
-    record_id: UUID,
+    record_id: Id,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page[Change]:

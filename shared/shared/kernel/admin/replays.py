@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.base import WithoutControls
+from shared.contracts.base import Id, WithoutControls
 from shared.contracts.catalogue import EVENTS
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import replay
@@ -35,7 +35,7 @@ class ReplayIn(BaseModel):
     since: Moment | None = None
     until: Moment | None = None
     topics: tuple[str, ...] = Field(default=(), max_length=50)
-    event_id: UUID | None = None
+    event_id: Id | None = None
 
 
 class ReplayOut(BaseModel):
@@ -108,14 +108,14 @@ async def list_runs(
 
 
 @router.get("/{run}")
-async def read(run: UUID, session: Session, caller: Caller) -> ReplayOut:
+async def read(run: Id, session: Session, caller: Caller) -> ReplayOut:
     """The progress of a run, and how it ended."""
     return _out(await replay.get(session, caller, run))
 
 
 @router.delete("/{run}")
 async def stop(
-    run: UUID,
+    run: Id,
     session: Session,
     caller: Caller,
     reason: Annotated[str, Query(min_length=1, max_length=500), WithoutControls],

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.base import Id
 from shared.kernel.auth.tokens import Role
 from shared.kernel.context import CORRELATION
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
@@ -45,7 +46,7 @@ async def read_trace(
     caller: Caller,
     name: Annotated[str, Path(alias="id", pattern=CORRELATION, description="Event or correlation")],
     event: Annotated[
-        list[UUID], Query(max_length=50, description="Further events that other services named.")
+        list[Id], Query(max_length=50, description="Further events that other services named.")
     ] = [],  # noqa: B006  # the framework copies it
 ) -> Trace:
     """The way of an event through this service, and what it caused; for operators."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Messages that a consumer gave up on. Listing them changes nothing.",
     no_args_is_help=True,
 )
+State = Literal["dead", "redriven", "dropped"]
 Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 
@@ -29,7 +30,7 @@ Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 @app.command("list")
 def list_(
     service: Service,
-    state: Annotated[str, typer.Option(help="dead, redriven or dropped")] = "dead",
+    state: Annotated[State, typer.Option(help="What was decided about them.")] = "dead",
     limit: Annotated[int, typer.Option(min=1, help="How many at most, from the newest on.")] = 100,
     json: Json = False,
 ) -> None:

@@ -16,6 +16,7 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.messaging import quarantine
 from shared.kernel.messaging.republish import republish
 
+from .identifiers import identifier
 from .service_database import Json, Service, run_with_sessions
 from .settings import settings_of
 
@@ -55,7 +56,8 @@ def release(
     who: Annotated[str, typer.Option(help="Who decides; kept in the audit.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
     events: Annotated[
-        list[UUID] | None, typer.Argument(help="The events; all, if none is named.")
+        list[UUID] | None,
+        typer.Argument(parser=identifier, help="The events; all, if none is named."),
     ] = None,
 ) -> None:
     """Let the relay try quarantined events again, once the cause is removed.

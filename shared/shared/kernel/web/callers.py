@@ -67,12 +67,12 @@ async def principal(
     request: Request,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],  # for OpenAPI
 ) -> Principal:
-    """The verified caller; then unknown query parameters are refused.
+    """The verified caller; then query parameters that are unknown or empty are refused.
 
     Raises what `authenticate` does.
     """
     caller = await authenticate(request)
-    parameters.refuse_unknown(request)
+    parameters.refuse_unusable(request)
     return caller
 
 

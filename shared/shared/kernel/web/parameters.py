@@ -1,11 +1,11 @@
-"""Checks of parameters: moments have a zone and a plausible year, and query parameters exist.
+"""Checks of parameters: moments have a zone and a plausible year, query parameters exist and say
+something.
 
-A misspelt filter is refused: if it were ignored, an unfiltered response would look filtered.
+A misspelt or empty filter is refused: were it ignored, an unfiltered response would look filtered.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -15,11 +15,11 @@ from typing import Annotated, Any, Final, get_origin
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
-from shared.errors import Invalid, Problem
+from shared import reference
+from shared.errors import Problem, refuse_problems
 
-MOST_NAMED = 20
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2999
 
@@ -35,27 +35,45 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment that a caller gives with its zone, converted to UTC."""
 
 
-def refuse_unknown(request: Request) -> None:
-    """Raise `Invalid` for query parameters that the route does not have, and for repeated ones.
+def _with_a_word(text: str) -> str:
+    if not reference.fold(text):
+        raise ValueError("no letter or digit is in it: give a word to search for, or leave it out")
+    return text
+
+
+SearchWords = Annotated[str, StringConstraints(max_length=100), AfterValidator(_with_a_word)]
+"""Words to search names for, at least one: a search for signs alone would find everything."""
+
+
+def refuse_unusable(request: Request) -> None:
+    """Raise `Invalid` for query parameters that the route does not have, repeated and empty ones.
 
     A parameter that takes several values may be repeated.
     """
     if not request.query_params:
         return
+    given: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        given.setdefault(name, []).append(value)
     taken = _taken(request.scope["endpoint"], request.scope["route"].path)
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    problems = [
-        Problem(name[:80], _remedy(name, taken))
-        for name, times in given.items()
-        if name not in taken or (times > 1 and not taken[name])
-    ]
-    if problems:
-        raise Invalid.many(problems[:MOST_NAMED])
+    refuse_problems(
+        Problem(name[:80], remedy)
+        for name, values in given.items()
+        if (remedy := _remedy(name, values, taken))
+    )
 
 
-def _remedy(name: str, taken: dict[str, bool]) -> str:
-    if name in taken:
+def _remedy(name: str, values: list[str], taken: dict[str, bool]) -> str | None:
+    if name not in taken:
+        return _instead_of(name, taken)
+    if len(values) > 1 and not taken[name]:
         return "is given more than once: give it once"
+    if not all(value.strip() for value in values):
+        return "is empty: give a value, or leave it out"
+    return None
+
+
+def _instead_of(name: str, taken: dict[str, bool]) -> str:
     near = get_close_matches(name[:80], taken, n=1)
     if near:
         return f"there is no such parameter: did you mean {near[0]}?"

@@ -131,3 +131,5 @@ def _show(seen: dict[str, Any], *, json: bool) -> None:
     total = (str(seen[name]) for name in ("matched", "eligible", "unknown"))
     table.add_row(Text("All", "bold"), *total)
     Screen().print(table)
+    for each in seen["excluding"]:
+        say(each["says"])

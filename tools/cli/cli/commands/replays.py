@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.client import OperatorClient, ServiceResponse, Token, Urls
 from shared.errors import Conflict, DomainError, NotFound
+from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 
@@ -76,7 +77,9 @@ def replay(
     topics: Annotated[
         list[str] | None, typer.Option("--topic", help="Only these events; may be repeated.")
     ] = None,
-    event: Annotated[UUID | None, typer.Option(help="Only the event of this id.")] = None,
+    event: Annotated[
+        UUID | None, typer.Option(parser=identifier, help="Only the event of this id.")
+    ] = None,
     urls: Urls = None,
     token: Token = None,
     no_wait: NoWait = False,

@@ -140,11 +140,9 @@ def _held_back(seen: Observations) -> Iterator[Finding]:
         which = f": {', '.join(what)}" if what else ""
         paths = []
         if "everything" in what:
-            paths.append("everything with `taawon approval everything released`")
+            paths.append("everything with `taawon approvals release-everything`")
         if set(what) != {"everything"}:
-            paths.append(
-                "a single subject with `taawon approval ID released`, after GET .../totals"
-            )
+            paths.append("a single subject with `taawon approvals release | stop ID`")
         yield Finding(
             Severity.INFO,
             "held-back",

@@ -183,8 +183,7 @@ def _panel(alert: dict[str, Any]) -> Panel:
     cooperative = alert["cooperative"]
     name = cooperative.get(f"name_{alert['language']}") or cooperative.get("name_fr") or "?"
     lines = [f"[bold]{alert['title']}[/bold]"]
-    if alert["deadline"]:
-        lines.append(alert["deadline"])
+    lines += [each for each in (alert["offer"], alert["deadline"]) if each]
     for why in alert["why"]:
         lines += [f"• {reason}" for reason in why["reasons"]]
     return Panel(

@@ -21,7 +21,13 @@ from shared.errors import Conflict, Forbidden, Invalid, NotFound
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
 from .deadlines import CASABLANCA, check_deadline
-from .terms import CallTerms, check_terms, regions_reached, sectors_reached
+from .terms import (
+    CallTerms,
+    check_terms,
+    published_tracks,
+    regions_reached,
+    sectors_reached,
+)
 
 
 class State(StrEnum):
@@ -247,6 +253,7 @@ class Call:
                 "opened_at": self.opened_at,
                 "confirmed_audience": self.confirmed_audience,
                 **dict(self.terms),
+                "tracks": published_tracks(self.terms),
             }
         )
 

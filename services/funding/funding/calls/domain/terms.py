@@ -10,9 +10,10 @@ from pydantic import Field
 from shared import reference
 from shared.contracts.base import Contract, Localized, LocalizedLong, Text
 from shared.contracts.criteria import Criteria
-from shared.contracts.funding import CallKind, Track
+from shared.contracts.funding import CallKind, Track, TrackTerms
 from shared.eligibility.codes import criteria_problems
-from shared.errors import Invalid, Problem
+from shared.errors import Problem, refuse_problems
+from shared.offers import offer_in_words
 
 from .deadlines import check_year
 
@@ -30,7 +31,7 @@ class CallTerms(Contract):
     title: Localized
     summary: LocalizedLong
     source: Text | None = None
-    tracks: tuple[Track, ...] = Field(min_length=1, max_length=16)
+    tracks: tuple[TrackTerms, ...] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
 
 
@@ -46,15 +47,26 @@ def sectors_reached(terms: CallTerms) -> tuple[str, ...]:
     return tuple(sorted({s for sectors in per_track for s in sectors})) if all(per_track) else ()
 
 
+def published_tracks(terms: CallTerms) -> tuple[Track, ...]:
+    """The tracks as events carry them, each with what it gives in words."""
+    return tuple(Track(**dict(track), offer=_offer_of(terms.kind, track)) for track in terms.tracks)
+
+
+def _offer_of(kind: CallKind, track: TrackTerms) -> Localized | None:
+    values = dict(track)
+    french, arabic = offer_in_words(kind, values, "fr"), offer_in_words(kind, values, "ar")
+    return Localized(fr=french, ar=arabic) if french and arabic else None
+
+
 def check_terms(terms: CallTerms) -> None:
     """Raise Invalid for unknown or repeated codes and absurd amounts, with a remedy for each."""
     if terms.reference_on is not None:
         check_year(terms.reference_on, "reference_on")
-    problems: list[Problem] = []
-    for index, track in enumerate(terms.tracks):
-        problems += _track_problems(f"tracks.{index}", track)
-    if problems:
-        raise Invalid.many(problems)
+    refuse_problems(
+        problem
+        for index, track in enumerate(terms.tracks)
+        for problem in _track_problems(f"tracks.{index}", track)
+    )
 
 
 def _regions_of(criteria: Criteria) -> Iterable[str]:
@@ -65,7 +77,7 @@ def _regions_of(criteria: Criteria) -> Iterable[str]:
     return (*criteria.regions, *through_province, *through_commune)
 
 
-def _track_problems(path: str, track: Track) -> Iterator[Problem]:
+def _track_problems(path: str, track: TrackTerms) -> Iterator[Problem]:
     yield from criteria_problems(f"{path}.criteria", track.criteria)
     if track.max_grant_centimes is not None and track.max_grant_centimes > MAX_CENTIMES:
         yield Problem(f"{path}.max_grant_centimes", f"give at most {MAX_CENTIMES} centimes")

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from shared.errors import Conflict
+from shared.errors import Conflict, Invalid
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 
-EVERYTHING = UUID(int=0)
-"""The approval with this id concerns every fan-out."""
+EVERYTHING = uuid5(NAMESPACE_URL, "urn:taawon:every-fan-out")
+"""Under this id the decisions about every fan-out are stored and audited. Nobody decides by it:
+a decision about everything says so."""
 
 
 class ApprovalState(StrEnum):
@@ -35,6 +36,12 @@ MOVES: dict[ApprovalState, set[ApprovalState]] = {
     ApprovalState.RELEASED: {ApprovalState.HELD, ApprovalState.STOPPED},
     ApprovalState.STOPPED: set(),
 }
+
+
+class MeansEverything(Invalid):
+    """This is the id of the decisions about every fan-out: hold or release all of them with
+    PUT /approval, or one of them by its own id.
+    """
 
 
 class StopsOneOnly(Conflict):

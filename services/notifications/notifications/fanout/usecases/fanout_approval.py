@@ -19,6 +19,7 @@ from ..domain.fanout_approval import (
     EVERYTHING,
     ApprovalState,
     FanoutApproval,
+    MeansEverything,
     StopsOneOnly,
     expect_version,
 )
@@ -40,15 +41,51 @@ async def decide_approval(
     reason: str,
     expected: int | None = None,
 ) -> FanoutApproval:
-    """Hold, release or stop one fan-out, or all (`EVERYTHING`). Operators only.
+    """Hold, release or stop the fan-out of one subject. Operators only.
 
     It takes the lock of fan-outs: it waits for one that is running, and none begins meanwhile. The
-    release of one subject applies, in the same transaction, whatever its newest content asks for.
-    After the release of everything a job does so for one subject after the other
-    (`fan_out_waiting`). A move that the table `MOVES` lacks, and the release of what was never
-    held, raise `IllegalMove`; stopping everything raises `StopsOneOnly`; where another decision
-    than the `expected` version is in force, `ChangedMeanwhile`.
+    release applies, in the same transaction, whatever the newest content of the subject asks for. A
+    move that the table `MOVES` lacks, and the release of what was never held, raise `IllegalMove`;
+    the id of everything raises `MeansEverything`; where another decision than the `expected`
+    version is in force, `ChangedMeanwhile`.
     """
+    if subject_id == EVERYTHING:
+        raise MeansEverything(field="subject_id")
+    found = await _decide(session, caller, subject_id, target, reason=reason, expected=expected)
+    if target is ApprovalState.RELEASED:
+        await fan_out_waiting(session, subject_id)
+    return found
+
+
+async def decide_about_everything(
+    session: AsyncSession,
+    caller: Principal,
+    target: ApprovalState,
+    *,
+    reason: str,
+    expected: int | None = None,
+) -> FanoutApproval:
+    """Hold or release every fan-out. Operators only.
+
+    After the release a job applies what was kept back, for one subject after the other
+    (`fan_out_waiting`). Raises `IllegalMove` as `decide_approval` does; a stop raises
+    `StopsOneOnly`.
+    """
+    found = await _decide(session, caller, EVERYTHING, target, reason=reason, expected=expected)
+    if target is ApprovalState.RELEASED:
+        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
+    return found
+
+
+async def _decide(
+    session: AsyncSession,
+    caller: Principal,
+    subject_id: UUID,
+    target: ApprovalState,
+    *,
+    reason: str,
+    expected: int | None,
+) -> FanoutApproval:
     caller.require(Role.OPERATOR)
     await wait_for_lock(session, AUDIENCE_LOCK)
     now = await moment(session)
@@ -69,8 +106,6 @@ async def decide_approval(
         after={"state": target.value, "reason": reason},
     )
     await record_decision(session, found)
-    if target is ApprovalState.RELEASED:
-        await _resume(session, subject_id)
     return found
 
 
@@ -86,13 +121,6 @@ def _first_decision(
     return FanoutApproval(
         subject_id=subject_id, state=target, reason=reason, decided_by=by, decided_at=at
     )
-
-
-async def _resume(session: AsyncSession, subject_id: UUID) -> None:
-    if subject_id == EVERYTHING:
-        await session.execute(select(func.pg_notify(CHANGE_CHANNEL, "")))
-    else:
-        await fan_out_waiting(session, subject_id)
 
 
 async def fan_out_waiting(session: AsyncSession, subject_id: UUID | None = None) -> bool:

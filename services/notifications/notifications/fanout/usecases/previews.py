@@ -15,8 +15,12 @@ from notifications.audience.models import audience
 from notifications.labels import name_of_value
 from shared.contracts.criteria import Criteria
 from shared.eligibility.codes import criteria_problems
+from shared.eligibility.single_conditions import conditions_of, only, without
 from shared.eligibility.sql import compile_track
-from shared.errors import Invalid
+from shared.eligibility.verdict import Rule
+from shared.eligibility.wording import TITLES
+from shared.errors import refuse_problems
+from shared.i18n.catalogues import translate
 
 from ..domain.subjects import registered_only
 
@@ -30,14 +34,28 @@ class GroupCount(BaseModel):
     unknown: int
 
 
+class ExcludingCondition(BaseModel):
+    """A condition because of which a track reaches nobody."""
+
+    track: int = Field(description="Its place among the tracks, from 0 on.")
+    rule: Rule
+    alone: int = Field(description="How many registered cooperatives meet it, or may.")
+    without: int = Field(description="How many would be alerted by the track without it.")
+    says: str
+
+
 @dataclass(frozen=True)
 class Preview:
-    """How many cooperatives would be alerted, by verdict, region and sector."""
+    """How many cooperatives would be alerted, by verdict, region and sector.
+
+    `excluding` is empty unless nobody would be.
+    """
 
     eligible: int
     unknown: int
     by_region: list[GroupCount]
     by_sector: list[GroupCount]
+    excluding: list[ExcludingCondition]
 
 
 async def preview_audience(
@@ -50,20 +68,20 @@ async def preview_audience(
 
     Ages count on `reference_on`. Unknown codes of criteria are refused (`Invalid`), all at once.
     """
-    problems = [
+    refuse_problems(
         problem
         for number, criteria in enumerate(tracks)
         for problem in criteria_problems(f"tracks.{number}", criteria)
-    ]
-    if problems:
-        raise Invalid.many(problems)
+    )
     matching = _matching(tracks, reference_on)
     by_region = await _counts(session, matching, "region", language)
+    excluding = [] if by_region else await _excluding(session, tracks, reference_on, language)
     return Preview(
         eligible=sum(group.eligible for group in by_region),
         unknown=sum(group.unknown for group in by_region),
         by_region=by_region,
         by_sector=await _counts(session, matching, "sector", language),
+        excluding=excluding,
     )
 
 
@@ -104,3 +122,71 @@ async def _counts(
         )
         for value, eligible, unknown in rows
     ]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    rule: Rule
+    alone: int
+    without: int
+
+
+async def _excluding(
+    session: AsyncSession, tracks: Sequence[Criteria], reference_on: date, language: str
+) -> list[ExcludingCondition]:
+    """For each track the conditions that nobody meets; else those without which somebody would be
+    alerted; else all of them, which nobody meets together."""
+    found = []
+    for number, criteria in enumerate(tracks):
+        counted = await _conditions(session, criteria, reference_on)
+        impossible = [each for each in counted if each.alone == 0]
+        lifted = [each for each in counted if each.without > 0]
+        found += [
+            _excluding_condition(number, each, language) for each in impossible or lifted or counted
+        ]
+    return found
+
+
+async def _conditions(
+    session: AsyncSession, criteria: Criteria, reference_on: date
+) -> list[_Counted]:
+    """How many meet each condition, and how many would match without it, in one statement."""
+    rules = conditions_of(criteria)
+    columns = [
+        func.count().filter(compile_track(wanted, audience, reference_on).possible)
+        for rule in rules
+        for wanted in (registered_only(only(criteria, rule)), _without(criteria, rule))
+    ]
+    if not columns:
+        return []
+    row = (await session.execute(select(*columns).select_from(audience))).one()
+    counts = zip(rules, row[::2], row[1::2], strict=True)
+    return [_Counted(rule, alone, without) for rule, alone, without in counts]
+
+
+def _without(criteria: Criteria, rule: Rule) -> Criteria:
+    lifted = without(criteria, rule)
+    return lifted if rule is Rule.LEGAL_STATUS else registered_only(lifted)
+
+
+def _excluding_condition(track: int, counted: _Counted, language: str) -> ExcludingCondition:
+    return ExcludingCondition(
+        track=track,
+        rule=counted.rule,
+        alone=counted.alone,
+        without=counted.without,
+        says=_says(track + 1, counted, language),
+    )
+
+
+def _says(track: int, counted: _Counted, language: str) -> str:
+    title = TITLES.text(language, counted.rule)
+    if counted.alone == 0:
+        return translate(language, "preview.alone", track=track, condition=title)
+    if counted.without:
+        return translate(
+            language, "preview.without", track=track, condition=title, number=counted.without
+        )
+    return translate(
+        language, "preview.together", track=track, condition=title, number=counted.alone
+    )

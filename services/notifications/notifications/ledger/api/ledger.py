@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from notifications.audience.territory import Within
 from notifications.fanout.queries import totals
 from notifications.parameters import After, provinces_read_by
+from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.data.database import Sessions as SessionFactory
 from shared.kernel.web.csv_tables import csv_response, csv_text
@@ -27,7 +28,7 @@ router = APIRouter(tags=["totals"])
 async def ledger_page(
     session: Session,
     caller: Caller,
-    subject_id: UUID,
+    subject_id: Id,
     language: ReaderLanguage = "fr",
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
@@ -52,7 +53,7 @@ async def ledger(
     session: Session,
     sessions: Sessions,
     caller: Caller,
-    subject_id: UUID,
+    subject_id: Id,
     language: ReaderLanguage = "fr",
 ) -> StreamingResponse:
     """The same as a CSV table. It has nobody's contact."""

@@ -18,6 +18,7 @@ from notifications.fanout.queries import approvals
 from notifications.fanout.queries import totals as stored_totals
 from notifications.labels import name_of_value
 from notifications.parameters import After, Limit, provinces_read_by
+from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage, content_language
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
@@ -114,7 +115,7 @@ async def list_subjects(
 
 @router.get("/subjects/{subject_id}/totals")
 async def subject_totals(
-    session: Session, caller: Caller, subject_id: UUID, language: ReaderLanguage = "fr"
+    session: Session, caller: Caller, subject_id: Id, language: ReaderLanguage = "fr"
 ) -> TotalsOut:
     """Who was alerted: counts by verdict, region and sector, as of the moment of each alert.
 
@@ -148,7 +149,7 @@ async def subject_totals(
 async def list_recipients(
     session: Session,
     caller: Caller,
-    subject_id: UUID,
+    subject_id: Id,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 200,
 ) -> Page[RecipientOut]:
@@ -201,7 +202,7 @@ def _with_counts_of(groups: Sequence[TotalOut], subject: SubjectOut) -> SubjectO
 
 async def _totals(
     session: AsyncSession,
-    subject_id: UUID,
+    subject_id: Id,
     column: Literal["region", "sector"],
     within: Within,
     language: str,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from notifications.fanout.subject_events import CallEvent, IdeaEvent
+from notifications.fanout.subject_events import CALL_EVENTS, IDEA_EVENTS, CallEvent, IdeaEvent
 from shared import reference
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
+from shared.errors import Problem, refuse_problems
 
 READINESS_ORDER: tuple[Readiness, ...] = (
     "raw",
@@ -18,6 +21,10 @@ READINESS_ORDER: tuple[Readiness, ...] = (
     "with_business_plan",
     "jury_selected",
 )
+TOPICS: Final = tuple(event.topic for event in (*CALL_EVENTS, *IDEA_EVENTS))
+"""Every event type that a partner may get."""
+_MOST_COMPARED = 80
+"""How many characters of an unknown event type are compared with the known ones."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,9 @@ class SubscriptionFilter(BaseModel):
     """Which events a partner gets. A condition that is left empty lets all events through.
 
     `topics` are event types, each with or without its version; `*` may end one:
-    `funding.call.*`. An event for the whole country matches every territory, and one without
-    sectors every sector. `min_amount_centimes` looks at a call's greatest grant or an idea's
-    budget; events that name no amount pass.
+    `funding.call.*`. What names no event that partners get is refused. An event for the whole
+    country matches every territory, and one without sectors every sector. `min_amount_centimes`
+    looks at a call's greatest grant or an idea's budget; events that name no amount pass.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,7 +96,54 @@ class SubscriptionFilter(BaseModel):
 def _matches(pattern: str, topic: str) -> bool:
     if pattern.endswith("*"):
         return topic.startswith(pattern[:-1])
-    return topic == pattern or topic.rpartition(".v")[0] == pattern
+    return pattern in (topic, _without_version(topic))
+
+
+def _without_version(topic: str) -> str:
+    return topic.rpartition(".v")[0]
+
+
+def refuse_unmatchable(wanted: SubscriptionFilter) -> None:
+    """Raise `Invalid` for event types and codes that nothing could ever match, with the nearest."""
+    refuse_problems(_unmatchable(wanted))
+
+
+def _unmatchable(wanted: SubscriptionFilter) -> Iterator[Problem]:
+    yield from _unknown_topics(wanted.topics)
+    yield from _unknown_codes("regions", wanted.regions, reference.region)
+    yield from _unknown_codes("provinces", wanted.provinces, reference.province)
+    yield from _unknown_codes("sectors", wanted.sectors, reference.sector)
+
+
+def _unknown_topics(patterns: Sequence[str]) -> Iterator[Problem]:
+    for place, pattern in enumerate(patterns):
+        if not any(_matches(pattern, topic) for topic in TOPICS):
+            yield Problem(f"topics.{place}", _known_instead_of(pattern))
+
+
+def _known_instead_of(pattern: str) -> str:
+    shown = pattern[:_MOST_COMPARED]
+    near = get_close_matches(shown.strip().lower(), _suggestions(), n=1)
+    if near:
+        return f"partners get no event {shown!r}: did you mean {near[0]}?"
+    known = ", ".join(_without_version(topic) for topic in TOPICS)
+    return f"partners get no event {shown!r}: give one of {known}, or *"
+
+
+def _suggestions() -> list[str]:
+    words = [topic.split(".") for topic in TOPICS]
+    wider = {".".join([*each[:length], "*"]) for each in words for length in (1, 2)}
+    return [*(_without_version(topic) for topic in TOPICS), *sorted(wider), *TOPICS]
+
+
+def _unknown_codes(
+    name: str, codes: Sequence[str], look_up: Callable[[str], object]
+) -> Iterator[Problem]:
+    for place, code in enumerate(codes):
+        try:
+            look_up(code)
+        except reference.UnknownCode as error:
+            yield Problem(f"{name}.{place}", error.detail)
 
 
 def filter_values_of(event: CallEvent | IdeaEvent) -> FilterValues:

@@ -20,7 +20,7 @@ from shared.kernel import context
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 
-from ..domain.subscriptions import SubscriptionFilter, filter_values_of
+from ..domain.subscriptions import SubscriptionFilter, filter_values_of, refuse_unmatchable
 from ..models import partner, subscription
 
 MOST_SUBSCRIPTIONS: Final = 50
@@ -71,9 +71,11 @@ def partner_of(caller: Principal) -> str:
 async def subscribe(session: AsyncSession, caller: Principal, wanted: SubscriptionFilter) -> UUID:
     """From the commit on, events that the filter accepts are numbered into the partner's feed.
 
-    Raises `TooManySubscriptions` above `MOST_SUBSCRIPTIONS` active ones.
+    Raises `TooManySubscriptions` above `MOST_SUBSCRIPTIONS` active ones, and `Invalid` for event
+    types and codes that nothing could ever match.
     """
     slug = partner_of(caller)
+    refuse_unmatchable(wanted)
     await lock_partner(session, slug)
     await _refuse_too_many(session, slug)
     subscription_id = uuid4()

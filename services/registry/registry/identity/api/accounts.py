@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from registry.dependencies import Foreign, Seal
 from registry.partners.api import SLUG
 from registry.settings import RegistrySettings
-from shared.contracts.base import WithoutControls
+from shared.contracts.base import Id, WithoutControls
 from shared.errors import Invalid
 from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.auth.tokens import Role
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/accounts", tags=["accounts"])
 
 Roles = Annotated[list[Role], Field(min_length=1, max_length=7)]
 Provinces = Annotated[list[str], Field(max_length=75)]
-Cooperatives = Annotated[list[UUID], Field(max_length=100)]
+Cooperatives = Annotated[list[Id], Field(max_length=100)]
 PartnerSlug = Annotated[str, Field(pattern=SLUG, max_length=40)]
 Password = Annotated[SecretStr, Field(max_length=200)]
 
@@ -194,7 +194,7 @@ async def list_accounts(
 
 @router.get("/{account_id}")
 async def read_account(
-    account_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
+    account_id: Id, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> AccountOut:
     """Read an account; the ETag is its version. Operators, and the account itself.
 
@@ -210,7 +210,7 @@ async def read_account(
 
 @router.patch("/{account_id}")
 async def change_account(
-    account_id: UUID,
+    account_id: Id,
     body: AccountChangesIn,
     session: Session,
     caller: Caller,
@@ -237,7 +237,7 @@ async def change_account(
 
 @router.post("/{account_id}/disable")
 async def disable_account(
-    account_id: UUID,
+    account_id: Id,
     session: Session,
     caller: Caller,
     sealer: Seal,
@@ -253,7 +253,7 @@ async def disable_account(
 
 @router.post("/{account_id}/enable")
 async def enable_account(
-    account_id: UUID,
+    account_id: Id,
     session: Session,
     caller: Caller,
     sealer: Seal,
@@ -274,7 +274,7 @@ def _with_etag(account: Account, sealer: Sealer, response: Response) -> AccountO
 
 @router.put("/{account_id}/password", status_code=status.HTTP_204_NO_CONTENT)
 async def set_password(
-    account_id: UUID,
+    account_id: Id,
     body: PasswordIn,
     sessions: Sessions,
     caller: Caller,
@@ -303,7 +303,7 @@ async def set_password(
 
 @router.get("/{account_id}/identities")
 async def list_identities(
-    account_id: UUID, session: Session, caller: Caller, sealer: Seal
+    account_id: Id, session: Session, caller: Caller, sealer: Seal
 ) -> IdentitiesOut:
     """List what the account is linked to at other issuers. Operators, and the account itself."""
     account_management.require_account(caller, account_id)
@@ -313,7 +313,7 @@ async def list_identities(
 
 @router.post("/{account_id}/identities", status_code=status.HTTP_201_CREATED)
 async def link_identity(
-    account_id: UUID,
+    account_id: Id,
     body: IdentityIn,
     session: Session,
     caller: Caller,
@@ -344,7 +344,7 @@ async def link_identity(
 
 @router.delete("/{account_id}/identities/{identity_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def unlink_identity(
-    account_id: UUID, identity_id: UUID, session: Session, caller: Caller
+    account_id: Id, identity_id: Id, session: Session, caller: Caller
 ) -> None:
     """Issue no more tokens to a linked subject. Operators only."""
     await identities.unlink_identity(session, caller, account_id, identity_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response, status
 from pydantic import BaseModel, Field
 
 from registry.partners.api import Slug
-from shared.contracts.base import Text
+from shared.contracts.base import Id, Text
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
@@ -94,7 +94,7 @@ async def list_api_clients(slug: Slug, session: Session, caller: Caller) -> Know
 
 
 @router.delete("/{slug}/clients/{client_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def revoke_api_client(slug: Slug, client_id: UUID, session: Session, caller: Caller) -> None:
+async def revoke_api_client(slug: Slug, client_id: Id, session: Session, caller: Caller) -> None:
     """Revoke an API client. Operators, or the partner itself.
 
     It gets no more tokens; those that it has are good until they expire.

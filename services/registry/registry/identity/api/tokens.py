@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Cookie, Depends, Form, Request, Response
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from registry.dependencies import Foreign, Seal
 from registry.settings import RegistrySettings
+from shared.contracts.base import Id
 from shared.errors import Kind
 from shared.kernel.web import openapi, problems
 from shared.kernel.web.requests import ClientNetwork, Process, Session, Sessions
@@ -49,7 +49,7 @@ class TokenForm(BaseModel):
         description="With a password: what this device got at its last sign-in. Browsers send it as"
         f" the cookie {DEVICE_COOKIE}.",
     )
-    on_behalf_of: UUID | None = Field(
+    on_behalf_of: Id | None = Field(
         default=None, description="With your own token: the cooperative to act for."
     )
 

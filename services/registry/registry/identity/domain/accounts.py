@@ -163,7 +163,7 @@ def check_claims(
     partner. Unknown provinces are refused too.
     """
     problems = [
-        Problem("provinces", f"unknown province {code}")
+        Problem("provinces", reference.UnknownCode("province", code, field=None).detail)
         for code in sorted(provinces - {province.code for province in reference.provinces()})
     ]
     if not roles:

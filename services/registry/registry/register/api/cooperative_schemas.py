@@ -29,6 +29,7 @@ _ABOUT_THE_VALUES: Final = ("source", "as_of_on", "confirm_erased")
 
 _READERS: Final[dict[str, Callable[[str], str]]] = {
     "province": cells.province,
+    "commune": cells.commune_code,
     "sector": cells.sector,
     "branch": cells.branch,
     "ice": cells.ice,

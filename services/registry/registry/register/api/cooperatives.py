@@ -10,10 +10,12 @@ from fastapi import APIRouter, Depends, Query, Response, status
 from registry import tables
 from registry.dependencies import Seal
 from shared import reference
+from shared.contracts.base import Id
 from shared.contracts.criteria import ActivityStatus, LegalStatus
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.web.create_requests import Once
+from shared.kernel.web.parameters import SearchWords
 from shared.kernel.web.requests import Caller, Expected, Page, Session, decode_cursor, encode_cursor
 
 from .. import contact_sealing, queries
@@ -31,15 +33,13 @@ def filters(
     sector: str | None = None,
     legal_status: LegalStatus | None = None,
     activity_status: ActivityStatus | None = None,
-    q: Annotated[
-        str | None, Query(max_length=100, description="Words of the name, in any script.")
-    ] = None,
+    q: Annotated[SearchWords | None, Query(description="Words of the name, in any script.")] = None,
 ) -> queries.Filters:
     """Filters of the query; unknown codes are refused, for they would look like an empty list."""
     return queries.Filters(
-        region=reference.region(region).code if region else None,
-        province=reference.province(province).code if province else None,
-        sector=reference.sector(sector).code if sector else None,
+        region=reference.region(region).code if region is not None else None,
+        province=reference.province(province).code if province is not None else None,
+        sector=reference.sector(sector).code if sector is not None else None,
         legal_status=legal_status,
         activity_status=activity_status,
         search=q,
@@ -103,7 +103,7 @@ async def total(
 
 @router.get("/{cooperative_id}")
 async def read_cooperative(
-    cooperative_id: UUID, session: Session, caller: Caller, sealer: Seal, response: Response
+    cooperative_id: Id, session: Session, caller: Caller, sealer: Seal, response: Response
 ) -> CooperativeOut:
     """Read a cooperative; the ETag is its version."""
     row = await queries.find_cooperative(session, cooperative_id)
@@ -113,7 +113,7 @@ async def read_cooperative(
 
 @router.patch("/{cooperative_id}")
 async def change_cooperative(
-    cooperative_id: UUID,
+    cooperative_id: Id,
     body: ChangesIn,
     session: Session,
     caller: Caller,

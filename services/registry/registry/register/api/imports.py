@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.dependencies import Seal
-from shared.contracts.base import WithoutControls
+from shared.contracts.base import Id, WithoutControls
 from shared.errors import ForeignFormat
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Key, OnceOnly, first_time
@@ -160,7 +160,7 @@ async def import_register(
 
 
 @router.get("/{import_id}")
-async def read_import(import_id: UUID, session: Session, caller: Caller) -> ImportOut:
+async def read_import(import_id: Id, session: Session, caller: Caller) -> ImportOut:
     """Read the report of an import; its counts grow while it runs. Operators only."""
     caller.require(Role.OPERATOR)
     return ImportOut.of(await queries.find_import(session, import_id))

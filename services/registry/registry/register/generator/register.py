@@ -114,12 +114,12 @@ def _forms(total: Numbers, generator: np.random.Generator) -> tuple[list[str], l
 
 
 def _communes(provinces: Sequence[str], generator: np.random.Generator) -> list[str]:
-    """Well-formed codes inside the province; not each of them is the code of a real commune."""
+    """The code of a commune of each province; every commune of it is as likely."""
     drawn = generator.random(len(provinces))
-    places = [reference.province(code) for code in provinces]
+    among = {code: reference.communes_of(code) for code in set(provinces)}
     return [
-        f"{place.hcp_code}.{int(part * place.communes) + 1:02d}.0"
-        for place, part in zip(places, drawn, strict=True)
+        among[code][int(part * len(among[code]))].code
+        for code, part in zip(provinces, drawn, strict=True)
     ]
 
 

@@ -229,6 +229,30 @@ def province(cell: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def region(cell: str) -> str:
+    """The code of a region that is written as code or as name in French or Arabic."""
+    if found := reference.find_region(cell):
+        return found.code
+    raise _unknown("region", cell)
+
+
+def refuse_other_region(region_code: str, province_code: str) -> None:
+    """Raise `WrongCell` unless the province lies in the region."""
+    lies_in = reference.region_of(province_code)
+    if lies_in != region_code:
+        province = reference.province(province_code)
+        raise WrongCell(
+            f"{province_code} ({province.fr}) lies in {_named(lies_in)}, not in"
+            f" {_named(region_code)}",
+            "correct the region or the province",
+        )
+
+
+def _named(region_code: str) -> str:
+    return f"{region_code} ({reference.region(region_code).fr})"
+
+
+@lru_cache(maxsize=4096)
 def sector(cell: str) -> str:
     """The code of a sector that is written as code or as name in French or Arabic."""
     if found := reference.find_sector(cell):
@@ -244,32 +268,48 @@ def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
 
 @lru_cache(maxsize=8192)
 def commune(cell: str, province_code: str) -> str:
-    """The census code of a commune of this province.
+    """The census code of a commune of this province, that is written as code or as name.
 
-    A name alone is an UnusableCell: the commune stays unknown and the row goes in.
+    A name or code that no commune of the province has is an UnusableCell: the commune stays unknown
+    and the row goes in. A code of another province contradicts the row.
     """
-    remedy = "write its census code, as 09.581.01.0"
-    if not cell[:2].isdigit():
-        raise UnusableCell(f"{quoted(cell)} is no code of a commune", remedy)
+    if found := reference.find_commune(cell, province_code):
+        return found.code
+    if cell[:2].isdigit():
+        _refuse_other_province(cell, province_code)
+    near = reference.nearest_commune(cell, province_code)
+    remedy = f"did you mean {near.code} ({near.fr})?" if near else "write its census code"
+    raise UnusableCell(f"{quoted(cell)} is no commune of {province_code}", remedy)
+
+
+def _refuse_other_province(cell: str, province_code: str) -> None:
     try:
         found = reference.province_of_commune(cell)
     except reference.UnknownCode:
-        raise WrongCell(f"{quoted(cell)} is no code of a commune", remedy) from None
+        raise WrongCell(
+            f"{quoted(cell)} is no code of a commune", "write its census code, as 09.581.01.05"
+        ) from None
     if found.code != province_code:
         raise WrongCell(
             f"commune {cell} lies in {found.code} ({found.fr}), not in {province_code}",
             "correct the province or the commune",
         )
-    return cell
+
+
+def commune_code(code: str) -> str:
+    """The census code itself, where a commune has it."""
+    try:
+        return reference.commune(code).code
+    except reference.UnknownCode as error:
+        raise WrongCell(error.detail) from None
 
 
 @lru_cache(maxsize=4096)
 def branch(cell: str) -> str:
-    """A branch as a code of at most 80 characters: `Apiculture moderne` is APICULTURE_MODERNE."""
-    code = reference.fold(text(cell)).replace(" ", "_").upper()[:80]
-    if not code:
-        raise WrongCell("no letter or digit is in it", "write a branch, as APICULTURE")
-    return code
+    """The code of a branch that is written as code, as name or by a synonym of it."""
+    if found := reference.find_branch(cell):
+        return found.code
+    raise _unknown("branch", cell)
 
 
 def ice(cell: str) -> str:

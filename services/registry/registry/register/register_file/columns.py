@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Final
 
 from shared.reference.folding import fold
@@ -25,6 +25,7 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "province": (
         "prefecture", "province ou prefecture", "الإقليم", "العمالة", "العمالة أو الإقليم",
     ),
+    "region": ("jihat", "الجهة"),
     "commune": ("code commune", "الجماعة"),
     "sector": ("secteur", "secteur d activite", "القطاع"),
     "branch": ("branche", "filiere", "branche d activite", "الفرع"),
@@ -52,6 +53,12 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
 COLUMNS: Final = tuple(_ALIASES)
 REQUIRED: Final = ("court", "local_register_no", "province")
 NAMES: Final = ("name_fr", "name_ar")
+MOST_COMPARED: Final = 80
+"""How many characters of an unknown header are compared with the known ones."""
+_ALIKE: Final = 0.8
+"""Least similarity, from 0 to 1, of a header that is taken for a misspelt one: a wrong hint costs
+more than none.
+"""
 PERSONAL: Final = frozenset({"president", "phone", "email"})
 
 
@@ -71,8 +78,14 @@ def delimiter_of(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def match_headers(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
-    """The column of each header, None where it is unknown, and what the unknown ones are called.
+def is_header(names: Sequence[str]) -> bool:
+    """Whether at least two of these are headers that we know: no title and no row has that."""
+    return sum(fold(name) in _SPELLINGS for name in names) > 1
+
+
+def match_headers(header: Sequence[str]) -> tuple[list[str | None], dict[str, str | None]]:
+    """The column of each header, None where it is unknown; and what the unknown ones are called,
+    each with the column that it resembles, if any.
 
     Raises FileRefused if a column is missing or stands twice. Unknown headers are called by their
     place and never quoted: a file without a header begins with somebody's row.
@@ -90,7 +103,10 @@ def match_headers(header: Sequence[str]) -> tuple[list[str | None], list[str]]:
         if known is None
     }
     _refuse_missing(found, unknown)
-    return found, [_called(place) for place, name in unknown.items() if name.strip()]
+    free = [column for column in COLUMNS if column not in found]
+    return found, {
+        _called(place): _most_alike(name, free) for place, name in unknown.items() if name.strip()
+    }
 
 
 def _called(place: int) -> str:
@@ -103,9 +119,26 @@ def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None
         missing.append("name_fr")
     if not missing:
         return
-    folded = {fold(name): place for place, name in unknown.items()}
-    hints = []
-    for column in missing:
-        near = get_close_matches(fold(column), folded, n=1, cutoff=0.5)
-        hints.append(f"{column} (is it {_called(folded[near[0]])}?)" if near else column)
+    alike = {
+        column: place
+        for place, name in unknown.items()
+        if (column := _most_alike(name, missing)) is not None
+    }
+    hints = [
+        f"{column} (is it {_called(alike[column])}?)" if column in alike else column
+        for column in missing
+    ]
     raise FileRefused(f"the header lacks {', '.join(hints)}: add or rename the column")
+
+
+def _most_alike(name: str, columns: Sequence[str]) -> str | None:
+    """Which of these columns a misspelt header means, by any of their spellings; None: none."""
+    wanted = SequenceMatcher(b=fold(name[:MOST_COMPARED]), autojunk=False)
+    best, best_score = None, _ALIKE
+    for spelling, column in _SPELLINGS.items():
+        if column not in columns:
+            continue
+        wanted.set_seq1(spelling)
+        if wanted.quick_ratio() >= best_score and wanted.ratio() >= best_score:
+            best, best_score = column, wanted.ratio()
+    return best

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from shared.contracts.base import now
 
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
-from .columns import NAMES, PERSONAL, REQUIRED, delimiter_of, match_headers
+from .columns import (
+    NAMES,
+    PERSONAL,
+    REQUIRED,
+    delimiter_of,
+    is_header,
+    match_headers,
+)
 from .decoding import FileRefused, RowBroken, decoded
 from .findings import Finding, UnusableCell, WrongCell
 
@@ -30,6 +38,12 @@ _FIELD_OF = {
     "activity": "activity_status",
 }
 """Columns whose name differs from the field of the entry that they fill."""
+
+_FIELDS = frozenset(each.name for each in fields(Entry))
+_MOST_BEFORE_HEADER = 10
+"""How many lines are looked at for the header: lists have a title, or two, above it."""
+_SEPARATOR = re.compile(r'"?sep=(?P<delimiter>[^"\s]|\t)"?', re.IGNORECASE)
+"""The line by which a spreadsheet program says how cells are delimited."""
 
 _END = "\0"
 """Follows the last line; no other line has one, for `decoded` refuses it."""
@@ -47,6 +61,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "legal_form": _cached(cells.Words(cells.LEGAL_FORMS)),
     "governance": _cached(cells.Words(cells.GOVERNANCES)),
     "province": cells.province,
+    "region": cells.region,
     "commune": str.strip,
     "sector": cells.sector,
     "branch": cells.branch,
@@ -78,20 +93,16 @@ def column_of(name: str) -> str:
 class RowVerdict:
     """A row that goes in has an entry (and maybe warnings); one that stays out has findings only.
 
-    `unread` are the fields of an entry whose cells could not be read, its contact apart. Line 1 is
-    the header: its verdict carries what concerns the whole file.
+    `unread` are the fields of an entry whose cells could not be read, its contact apart. The
+    verdict of the header carries what concerns the whole file.
     """
 
     line: int
+    is_row: bool = True
     entry: Entry | None = None
     contact: Contact | None = None
     findings: tuple[Finding, ...] = ()
     unread: frozenset[str] = frozenset()
-
-    @property
-    def is_row(self) -> bool:
-        """Whether it is about a row, and not about the header."""
-        return self.line > 1
 
 
 def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
@@ -102,13 +113,15 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     in UTC unless given.
     """
     texts = decoded(lines)
-    header = next(texts)
-    everything = chain([header], texts, [_END])
-    rows = _numbered(csv.reader(everything, delimiter=delimiter_of(header)))
-    _, names = next(rows, (1, []))
+    head = _find_header(texts)
+    everything = chain(head.lines, texts, [_END])
+    rows = _numbered(csv.reader(everything, delimiter=head.delimiter), head.line)
+    _, names = next(rows, (head.line, []))
     columns, unknown = match_headers(names)
-    if unknown:
-        yield RowVerdict(line=1, findings=tuple(map(_unknown_column, unknown)))
+    findings = [_skipped(line) for line in head.skipped]
+    findings += [_unknown_column(head.line, *each) for each in unknown.items()]
+    if findings:
+        yield RowVerdict(line=head.line, is_row=False, findings=tuple(findings))
     reader = _RowReader(columns, today or now().date())
     for line, row in rows:
         if row and any(cell.strip() for cell in row):
@@ -119,9 +132,62 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
             yield verdict
 
 
-def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line that it starts on: a quoted cell may span several lines."""
-    start = 1
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Header:
+    """Where the header stands. `lines` are what was read from it on, `skipped` titles above it."""
+
+    line: int
+    delimiter: str
+    lines: list[str]
+    skipped: list[int]
+
+
+def _find_header(texts: Iterator[str]) -> _Header:
+    """The first row with known headers; where none is found, the first one of all."""
+    seen: list[str] = []
+    said: str | None = None
+    start = 0
+    for text in islice(texts, _MOST_BEFORE_HEADER):
+        seen.append(text)
+        if len(seen) == 1 and (found := _SEPARATOR.fullmatch(text.strip(" \r\n"))):
+            said, start = found["delimiter"], 1
+            continue
+        row = "".join(seen[start:])
+        if row.count('"') % 2:
+            continue  # a header in quotation marks that goes on in the next line
+        delimiter = said or delimiter_of(row)
+        if is_header(_cells(seen[start:], delimiter)):
+            return _Header(
+                line=start + 1,
+                delimiter=delimiter,
+                lines=seen[start:],
+                skipped=_titles(seen[:start], said),
+            )
+        start = len(seen)
+    lines = seen[1:] if said else seen
+    delimiter = said or delimiter_of(lines[0] if lines else "")
+    return _Header(line=2 if said else 1, delimiter=delimiter, lines=lines, skipped=[])
+
+
+def _cells(lines: list[str], delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(lines, delimiter=delimiter), [])
+    except csv.Error:
+        return []  # the reader of rows says what is wrong with it
+
+
+def _titles(above: list[str], said: str | None) -> list[int]:
+    """The numbers of the lines above the header that say something, but not of `sep=`."""
+    first = 2 if said else 1
+    return [n for n, text in enumerate(above, 1) if n >= first and text.strip(" ,;\t\r\n")]
+
+
+def _numbered(rows: Any, first: int) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line that it starts on: a quoted cell may span several lines.
+
+    `first` is the line of the file that the rows begin with.
+    """
+    start = first
     while True:
         try:
             row = next(rows)
@@ -136,7 +202,7 @@ def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
             _refuse_open_quote(start, row)
             return
         yield start, row
-        start = rows.line_num + 1
+        start = first + rows.line_num
 
 
 def _refuse_open_quote(start: int, row: list[str]) -> None:
@@ -149,12 +215,22 @@ def _refuse_open_quote(start: int, row: list[str]) -> None:
         )
 
 
-def _unknown_column(column: str) -> Finding:
+def _unknown_column(line: int, column: str, alike: str | None) -> Finding:
     return Finding(
-        line=1,
+        line=line,
         column=column,
         reason="unknown header, the column is not read",
-        suggestion="rename or remove it",
+        suggestion=f"is it {alike}? Rename or remove it" if alike else "rename or remove it",
+        is_warning=True,
+    )
+
+
+def _skipped(line: int) -> Finding:
+    return Finding(
+        line=line,
+        column="(row)",
+        reason="a line above the header, it is not read",
+        suggestion="remove it",
         is_warning=True,
     )
 
@@ -213,12 +289,22 @@ class _RowReader:
                     values[name] = reader(cell)
                 except WrongCell as error:
                     row.refuse(column, error)
+        self._compare_region(row)
         self._read_commune(row)
         wrong = {finding.column for finding in row.findings}
         for column in REQUIRED:
             if column not in values and column not in wrong:
                 row.refuse(column, WrongCell("empty", "every cooperative has one: fill it in"))
         return row
+
+    def _compare_region(self, row: _Row) -> None:
+        """The province says the region; a column of its own has to agree with it."""
+        region, province = row.values.pop("region", None), row.values.get("province")
+        if region and province:
+            try:
+                cells.refuse_other_region(region, province)
+            except WrongCell as error:
+                row.refuse("province", error)
 
     def _read_commune(self, row: _Row) -> None:
         """A commune is read after its province, which may stand in a later column."""
@@ -245,9 +331,9 @@ class _RowReader:
             contact=contact if not row.is_refused and contact.clear_values() else None,
             findings=tuple(row.findings),
             unread=frozenset(
-                _FIELD_OF.get(each.column, each.column)
+                name
                 for each in row.findings
-                if each.column not in PERSONAL
+                if (name := _FIELD_OF.get(each.column, each.column)) in _FIELDS
             ),
         )
 
