@@ -12,6 +12,7 @@ from shared.kernel.admin import audit_history, health, replays, sealed_fields, s
 from shared.kernel.observability import logs, tracing
 from shared.kernel.settings import Settings
 from shared.kernel.web import openapi, problems
+from shared.kernel.web.methods import AnswersHead
 from shared.kernel.web.rate_limits import RateLimited, Rates
 from shared.kernel.web.request_bodies import CheckedBodies
 from shared.kernel.web.requests import RequestContext
@@ -67,6 +68,7 @@ def _add_middleware(app: FastAPI, spec: ServiceSpec, settings: Settings) -> None
     """From the inside out: who sends too much is refused before anything of the body is read."""
     problems.install(app)
     app.state.rates = Rates(settings)
+    app.add_middleware(AnswersHead)
     app.add_middleware(
         CheckedBodies,
         max_body_bytes=settings.max_body_bytes,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
@@ -49,6 +52,31 @@ async def lay_stone(session: Session, number: int) -> dict[str, int]:
     """Lay a stone of this number."""
     await session.execute(text("INSERT INTO stone VALUES (:n)"), {"n": number})
     return {"number": number}
+
+
+@router.get("/stones/{number}")
+async def read_stone(number: int, caller: Caller, response: Response) -> dict[str, int]:
+    response.headers["ETag"] = f'"{number}"'
+    return {"number": number}
+
+
+@router.delete("/stones/{number}")
+async def take_stone(number: int, caller: Caller) -> None:
+    """Take no stone."""
+
+
+async def _echoes(written: list[str]) -> AsyncIterator[str]:
+    while True:
+        written.append("echo")
+        yield "echo"
+        await asyncio.sleep(0)
+
+
+@router.get("/echoes")
+async def endless(request: Request) -> StreamingResponse:
+    """A stream that ends only with its reader."""
+    request.app.state.echoes = []
+    return StreamingResponse(_echoes(request.app.state.echoes), headers={"X-Echo": "1"})
 
 
 @router.post("/budgets")
