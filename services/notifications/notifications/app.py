@@ -38,8 +38,17 @@ NAMES = {
 }
 """Which partners and subjects were counted. Only operators read the status."""
 
+TAGS = {
+    "inbox": "The alerts of a cooperative, and what each account did with them.",
+    "totals": "The audience, who was alerted of a subject, and why or why not.",
+    "fan-out approval": "Previews of a fan-out, and what operators decided about it.",
+    "partners": "Subscriptions of partner institutions, their feeds, queues and ledgers.",
+}
+
 SPEC = ServiceSpec(
     name="notifications",
+    about="Who is alerted of which idea, call or announcement, once, and why.",
+    tags=TAGS,
     settings=NotificationsSettings,
     routers=tuple(routes.router for routes in ROUTES),
     consumers=Consumers.of(

@@ -42,7 +42,7 @@ def build(spec: ServiceSpec, settings: Settings | None = None) -> FastAPI:
     own = (*((sealed_fields.router,) if spec.sealed else ()), *spec.routers)
     for routes in (*OPERATIONS, *own):
         app.include_router(routes)
-    openapi.install(app)
+    openapi.install(app, spec.about, spec.tags)
     spec.complete(app, known)
     return app
 

@@ -59,6 +59,7 @@ def nothing_more(_: FastAPI, __: Settings) -> None:
 class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; declaring it connects nothing.
 
+    `about` and `tags` describe it and the tags of its routes to readers of its OpenAPI document.
     `settings` is its own class of settings. `routers` have its routes, `consumers` take events,
     `jobs` are its work beside requests and messages, in units; `background` is work that does not
     come in units. `snapshots` publish its present state to consumers that lost it. `keys` makes the
@@ -72,6 +73,8 @@ class ServiceSpec:
     """
 
     name: str
+    about: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
     settings: type[Settings] = Settings
     routers: Sequence[APIRouter] = ()
     consumers: Consumers | None = None
