@@ -22,6 +22,7 @@ from .ledger.api import ledger, totals
 from .partners import jobs as partner_jobs
 from .partners.api import feeds, partner_ledger, partners
 from .partners.handlers import consumers as partner_consumers
+from .partners.partner_document import partner_document
 from .partners.queries.partners import partner_deliveries
 from .settings import NotificationsSettings
 
@@ -62,6 +63,7 @@ SPEC = ServiceSpec(
     names=NAMES,
     measures=db_metrics.MEASURES,
     partner_deliveries=partner_deliveries,
+    documents={"partner": partner_document},
 )
 
 

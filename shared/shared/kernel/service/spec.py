@@ -68,8 +68,9 @@ class ServiceSpec:
     higher body limit, in bytes. `owner_of` finds who, beside the operators, may read the audit of a
     record. `counts` adds numbers to the status, each by an SQL statement that counts; `names` adds
     the names of what is counted, each by one that lists texts. `measures` are what a scrape reads
-    from the database; `partner_deliveries` reads which events partners received. `complete` adds to
-    the built application what no other field can declare.
+    from the database; `partner_deliveries` reads which events partners received. `documents` are
+    AsyncAPI documents for others than services, each with the name of its file in `docs/asyncapi`.
+    `complete` adds to the built application what no other field can declare.
     """
 
     name: str
@@ -89,6 +90,7 @@ class ServiceSpec:
     names: Mapping[str, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     partner_deliveries: PartnerDeliveries = no_partner_deliveries
+    documents: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
     complete: Callable[[FastAPI, Settings], None] = nothing_more
 
     @property
