@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from fastapi import Request
@@ -31,6 +32,7 @@ class AnswersHead:
         async def send_head(message: Message) -> None:
             nonlocal has_answered
             if has_answered:
+                await asyncio.sleep(0)  # a stream that waits for nothing is to notice its end
                 return
             has_answered = True
             scope["method"] = "HEAD"  # by which the server knows that no body follows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
@@ -69,7 +68,6 @@ async def _echoes(written: list[str]) -> AsyncIterator[str]:
     while True:
         written.append("echo")
         yield "echo"
-        await asyncio.sleep(0)
 
 
 @router.get("/echoes")
