@@ -53,6 +53,7 @@ check: setup  ## format, lint, types, boundaries, generated docs, migrations
 	@$(BIN)/mypy shared/shared $(foreach part,$(wildcard services/* tools/*),$(part)/$(notdir $(part))) benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/taawon docs --check
+	@$(BIN)/taawon docs contracts
 	@$(BIN)/python scripts/check_migrations.py
 
 migrate: setup  ## start the servers only and bring their databases to the newest schema

@@ -13,6 +13,8 @@ from .settings import FundingSettings
 
 SPEC = ServiceSpec(
     name="funding",
+    about="Calls for projects, prizes and other offers that institutions open to cooperatives.",
+    tags={"calls": "Calls with tracks, criteria and deadlines, from the draft to the end."},
     settings=FundingSettings,
     routers=(api.router,),
     snapshots=usecases.SNAPSHOTS,

@@ -13,6 +13,8 @@ from .settings import IdeasSettings
 
 SPEC = ServiceSpec(
     name="ideas",
+    about="The bank of project ideas.",
+    tags={"ideas": "Ideas, from the author's draft to publication and withdrawal."},
     settings=IdeasSettings,
     routers=(api.router,),
     snapshots=usecases.SNAPSHOTS,

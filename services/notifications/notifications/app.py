@@ -23,6 +23,7 @@ from .ledger.api import ledger, totals
 from .partners import jobs as partner_jobs
 from .partners.api import feeds, partner_ledger, partners
 from .partners.handlers import consumers as partner_consumers
+from .partners.partner_document import partner_document
 from .partners.queries.partners import partner_deliveries
 from .settings import NotificationsSettings
 
@@ -39,8 +40,17 @@ NAMES = {
 }
 """Which partners and subjects were counted. Only operators read the status."""
 
+TAGS = {
+    "inbox": "The alerts of a cooperative, and what each account did with them.",
+    "totals": "The audience, who was alerted of a subject, and why or why not.",
+    "fan-out approval": "Previews of a fan-out, and what operators decided about it.",
+    "partners": "Subscriptions of partner institutions, their feeds, queues and ledgers.",
+}
+
 SPEC = ServiceSpec(
     name="notifications",
+    about="Who is alerted of which idea, call or announcement, once, and why.",
+    tags=TAGS,
     settings=NotificationsSettings,
     routers=tuple(routes.router for routes in ROUTES),
     consumers=Consumers.of(
@@ -54,6 +64,7 @@ SPEC = ServiceSpec(
     names=NAMES,
     measures=db_metrics.MEASURES,
     partner_deliveries=partner_deliveries,
+    documents={"partner": partner_document},
 )
 
 

@@ -59,8 +59,19 @@ def foreign_issuer(settings: RegistrySettings) -> ForeignIssuer | None:
     return ForeignIssuer(issuer, audience, client_id=settings.oidc_client_id)
 
 
+TAGS = {
+    "tokens": "Tokens for people and programs, and the public keys that verify them.",
+    "accounts": "Accounts of people, their roles, and their identities elsewhere.",
+    "partners": "Partner institutions, and their API clients.",
+    "cooperatives": "The register of cooperatives.",
+    "persons": "What persons ask for: access, rectification, erasure.",
+    "imports": "Imports of register files, and their reports.",
+}
+
 SPEC = ServiceSpec(
     name="registry",
+    about="The register of cooperatives and partner institutions, and the issuer of tokens.",
+    tags=TAGS,
     settings=RegistrySettings,
     routers=tuple(each.router for each in ROUTES),
     snapshots=snapshots.SNAPSHOTS,

@@ -62,7 +62,9 @@ Id = Annotated[uuid.UUID, AfterValidator(_not_nil)]
 Audience = Annotated[int, Field(ge=0, le=10_000_000)]
 """How many recipients somebody saw before publishing: the eligible and the unknown together."""
 
-PUBLIC: dict[str, Any] = {"public": True}
+PUBLIC_MARK = "x-public"
+"""The keyword that schemas have for it; others than the standard's begin with `x-`."""
+PUBLIC: dict[str, Any] = {PUBLIC_MARK: True}
 """Marks a field that partner institutions may see: `Field(json_schema_extra=PUBLIC)`."""
 
 
@@ -190,7 +192,7 @@ class Event(Contract):
 def is_public(field: FieldInfo) -> bool:
     """Whether partners may see this field. The default is no."""
     extra = field.json_schema_extra
-    return isinstance(extra, dict) and extra.get("public") is True
+    return isinstance(extra, dict) and extra.get(PUBLIC_MARK) is True
 
 
 def _public_only(model: BaseModel, data: dict[str, Any]) -> dict[str, Any]:

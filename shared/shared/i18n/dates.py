@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from .catalogues import translate
 from .locales import locale_of, plain
 
 
+@lru_cache(maxsize=10_000)  # a page of alerts words the same few days over and over
 def day(language: str, when: date) -> str:
     """« 1er septembre 2027 », « 2 شتنبر 2027 ».
 

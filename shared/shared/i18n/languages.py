@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,6 +55,7 @@ def fallback_of(language: str) -> str | None:
     return found[1] if found else None
 
 
+@lru_cache(maxsize=1_000)
 def content_language(language: str) -> ContentLanguage:
     """The one of its two languages in which a reader of this language gets an event's content."""
     written = _CONTENT.get(language)

@@ -22,6 +22,7 @@ def locale_of(language: str) -> Locale:
     return Locale.parse(catalogue_of(language).locale)
 
 
+@cache
 def direction(language: str) -> Direction:
     """The direction in which the language is written."""
     return "rtl" if locale_of(language).text_direction == "rtl" else "ltr"

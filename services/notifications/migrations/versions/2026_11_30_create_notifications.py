@@ -34,6 +34,7 @@ def upgrade() -> None:
     sa.Column('changed_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('cooperative_id', 'seq', 'account_id', name=op.f('pk_alert_state'))
     )
+    op.create_index('ix_alert_state_page', 'alert_state', ['cooperative_id', 'account_id', 'state', 'seq'], unique=False)
     op.create_table('audience',
     sa.Column('cooperative_id', sa.UUID(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -414,6 +415,7 @@ def downgrade() -> None:
     op.drop_index('ix_audience_region_sector', table_name='audience')
     op.drop_index('ix_audience_province', table_name='audience')
     op.drop_table('audience')
+    op.drop_index('ix_alert_state_page', table_name='alert_state')
     op.drop_table('alert_state')
     op.drop_index('ix_alert_inbox', table_name='alert')
     op.drop_table('alert')

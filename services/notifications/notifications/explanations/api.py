@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from notifications.inbox import queries as inbox_queries
-from notifications.inbox.usecases import require_inbox
 from notifications.labels import language_for
 from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage
@@ -36,8 +35,7 @@ async def why(
 
     For anyone who may read its inbox, at any time.
     """
-    await require_inbox(session, caller, cooperative_id)
-    own = await inbox_queries.language_of(session, cooperative_id)
+    own = await inbox_queries.open_inbox(session, caller, cooperative_id)
     evidence = await queries.find_why(session, subject_id, cooperative_id, at=at)
     is_staff = caller.has(Role.OPERATOR, Role.DELEGATE)
     return explanation_of(evidence, language_for(own, language), for_staff=is_staff)

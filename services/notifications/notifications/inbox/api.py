@@ -13,7 +13,7 @@ from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, enc
 
 from . import queries, usecases
 from .alert_text import AlertOut, render
-from .usecases import ReadState, require_inbox
+from .usecases import ReadState
 
 router = APIRouter(tags=["inbox"])
 
@@ -34,23 +34,24 @@ async def list_alerts(
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AlertOut]:
-    """The inbox of a cooperative, newest first, in its own language unless you ask otherwise."""
-    await require_inbox(session, caller, cooperative_id)
-    own = await queries.language_of(session, cooperative_id)
+    """The inbox of a cooperative, newest first, in its own language unless you ask otherwise.
+
+    A page of unread alerts may hold fewer than `limit`: go on until `next` is null.
+    """
+    own = await queries.open_inbox(session, caller, cooperative_id)
     before = decode_cursor(after, int)[0] if after else None
-    found = await queries.list_alerts(
+    page = await queries.read_inbox(
         session,
         cooperative_id=cooperative_id,
         account_id=caller.subject,
         state=state,
         before=before,
-        limit=limit + 1,
+        limit=limit,
     )
     chosen = language_for(own, language)
-    items = [render(alert, chosen) for alert in found[:limit]]
     return Page(
-        items=items,
-        next=encode_cursor(items[-1].number) if len(found) > limit else None,
+        items=[render(alert, chosen) for alert in page.alerts],
+        next=encode_cursor(page.next_before) if page.next_before is not None else None,
     )
 
 

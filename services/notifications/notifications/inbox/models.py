@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Index,
     Table,
     Text,
 )
@@ -20,4 +21,5 @@ alert_state = Table(
     Column("account_id", UUID(as_uuid=True), primary_key=True),
     Column("state", Text, nullable=False),
     moment("changed_at", default=True),
+    Index("ix_alert_state_page", "cooperative_id", "account_id", "state", "seq"),
 )

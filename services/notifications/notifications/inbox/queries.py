@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, get_args
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
 from notifications.fanout.models import alert, subject, subject_history
 from shared.contracts.criteria import Profile
 from shared.errors import NotFound
+from shared.kernel.auth.tokens import Principal
 from shared.kernel.data.database import AnyRow
 
 from .models import alert_state
-from .usecases import ReadState
+from .usecases import ReadState, act_for
 
 
 class NoSuchCooperative(NotFound):
@@ -39,25 +53,133 @@ class AlertRow:
         return Profile.model_validate({name: getattr(self.row, name) for name in PROFILE_FIELDS})
 
 
+@dataclass(frozen=True)
+class InboxPage:
+    """Alerts, the newest first, and the number before which the next page begins; None: the end."""
+
+    alerts: Sequence[AlertRow]
+    next_before: int | None
+
+
+MOST_LOOKED_AT: Final = 2_000
+"""Alerts that a page of unread ones looks at: it may hold fewer than were asked for, even none, and
+still have a next page. So a page costs the same however many alerts are read already."""
+
+
+async def read_inbox(
+    session: AsyncSession,
+    *,
+    cooperative_id: UUID,
+    account_id: UUID,
+    state: ReadState | None,
+    before: int | None,
+    limit: int,
+) -> InboxPage:
+    """A page of the alerts of a cooperative: those before the number `before`, if given.
+
+    `state` narrows them by what this account did with them.
+    """
+    inbox = {
+        "cooperative_id": cooperative_id,
+        "account_id": account_id,
+        "before": _END if before is None else before,
+    }
+    rows = (await session.execute(_PAGES[state], {**inbox, "limit": limit + 1})).all()
+    found = [AlertRow(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return InboxPage(found, found[-1].row.seq)
+    rest = await session.scalar(_LAST_LOOKED_AT, inbox) if state == "unread" else None
+    return InboxPage(found, rest)
+
+
+_END: Final = 2**63 - 1
+"""Before this number is every alert."""
+_COOPERATIVE = bindparam("cooperative_id", type_=PgUUID(as_uuid=True))
+_ACCOUNT = bindparam("account_id", type_=PgUUID(as_uuid=True))
+_BEFORE = bindparam("before", type_=BigInteger)
+# Limits are written into the statement: a plan for any limit would be one for a tenth of the inbox.
+_LIMIT = bindparam("limit", type_=Integer, literal_execute=True)
+_ONE, _LOOKED_AT, _ONE_LESS = (
+    literal_column(str(number), Integer) for number in (1, MOST_LOOKED_AT, MOST_LOOKED_AT - 1)
+)
+
+_NEWEST = (
+    select(alert.c.seq)
+    .where(alert.c.cooperative_id == _COOPERATIVE, alert.c.seq < _BEFORE)
+    .order_by(alert.c.seq.desc())
+)
+_LAST_LOOKED_AT = _NEWEST.offset(_ONE_LESS).limit(_ONE)
+"""The number of the last alert that a page of unread ones looks at; none if it looks at all."""
+
+
+def _state_of(number: ColumnElement[int]) -> ColumnElement[str]:
+    """What the account did with an alert, by a look at the key: no plan can make a join of it."""
+    marked = (
+        select(alert_state.c.state)
+        .where(
+            alert_state.c.cooperative_id == _COOPERATIVE,
+            alert_state.c.seq == number,
+            alert_state.c.account_id == _ACCOUNT,
+        )
+        .scalar_subquery()
+    )
+    return func.coalesce(marked, "unread")
+
+
+def _numbers(state: ReadState | None) -> Select[Any]:
+    """The numbers of the alerts that the account left in this state, in the order of an index."""
+    if state is None:
+        return _NEWEST
+    if state == "unread":
+        looked_at = _NEWEST.limit(_LOOKED_AT).subquery("looked_at")
+        unread = _state_of(looked_at.c.seq) == "unread"
+        return select(looked_at.c.seq).where(unread).order_by(looked_at.c.seq.desc())
+    return (
+        select(alert_state.c.seq)
+        .where(
+            alert_state.c.cooperative_id == _COOPERATIVE,
+            alert_state.c.account_id == _ACCOUNT,
+            alert_state.c.state == state,
+            alert_state.c.seq < _BEFORE,
+        )
+        .order_by(alert_state.c.seq.desc())
+    )
+
+
 _earlier = alert.alias("earlier")
 _content_before = subject_history.alias("content_before")
 
 
-def _alerts(account_id: UUID) -> Select[Any]:
-    version_before = (
-        select(func.max(_earlier.c.subject_version))
+def _version_before(one: FromClause) -> ColumnElement[int]:
+    """The version that the recipient was alerted of before: an index has editions in order, and
+    they grow with versions.
+    """
+    return (
+        select(_earlier.c.subject_version)
         .where(
-            _earlier.c.subject_id == alert.c.subject_id,
-            _earlier.c.cooperative_id == alert.c.cooperative_id,
-            _earlier.c.subject_version < alert.c.subject_version,
+            _earlier.c.subject_id == one.c.subject_id,
+            _earlier.c.cooperative_id == one.c.cooperative_id,
+            _earlier.c.edition < one.c.edition,
         )
-        .correlate(alert)
+        .order_by(_earlier.c.edition.desc())
+        .limit(_ONE)
         .scalar_subquery()
     )
+
+
+def _page(state: ReadState | None) -> Select[Any]:
+    """A page of alerts with the content and the profile that they are about.
+
+    Its numbers come first and alone; only of these alerts is anything else read, each by a look at
+    an index that no statistics can make a join of.
+    """
+    numbers = _numbers(state).limit(_LIMIT).subquery("numbers")
+    this = (alert.c.cooperative_id == _COOPERATIVE) & (alert.c.seq == numbers.c.seq)
+    one = select(alert).where(this).limit(_ONE).lateral("one")
     return (
         select(
-            alert,
-            func.coalesce(alert_state.c.state, "unread").label("read_state"),
+            *one.c,
+            _state_of(one.c.seq).label("read_state"),
             subject.c.kind.label("subject_kind"),
             subject.c.state.label("subject_state"),
             subject_history.c.content,
@@ -66,51 +188,45 @@ def _alerts(account_id: UUID) -> Select[Any]:
             _content_before.c.content.label("content_before"),
             *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
-        .join(subject, subject.c.subject_id == alert.c.subject_id)
+        .select_from(numbers)
+        .join(one, true())
+        .join(subject, subject.c.subject_id == one.c.subject_id)
         .join(
             subject_history,
-            (subject_history.c.subject_id == alert.c.subject_id)
-            & (subject_history.c.version == alert.c.subject_version),
+            (subject_history.c.subject_id == one.c.subject_id)
+            & (subject_history.c.version == one.c.subject_version),
         )
         .join(
             audience_history,
-            (audience_history.c.cooperative_id == alert.c.cooperative_id)
-            & (audience_history.c.version == alert.c.audience_version),
+            (audience_history.c.cooperative_id == one.c.cooperative_id)
+            & (audience_history.c.version == one.c.audience_version),
         )
         .outerjoin(
             _content_before,
-            (_content_before.c.subject_id == alert.c.subject_id)
-            & (_content_before.c.version == version_before),
+            (_content_before.c.subject_id == one.c.subject_id)
+            & (_content_before.c.version == _version_before(one)),
         )
-        .outerjoin(
-            alert_state,
-            (alert_state.c.cooperative_id == alert.c.cooperative_id)
-            & (alert_state.c.seq == alert.c.seq)
-            & (alert_state.c.account_id == account_id),
-        )
+        .order_by(one.c.seq.desc())
     )
 
 
-async def list_alerts(
-    session: AsyncSession,
-    *,
-    cooperative_id: UUID,
-    account_id: UUID,
-    state: ReadState | None,
-    before: int | None,
-    limit: int,
-) -> list[AlertRow]:
-    """The alerts of a cooperative, the newest first: those before the number `before`, if given.
+_PAGES: Final = {state: _page(state) for state in (None, *get_args(ReadState))}
+"""Built once: that takes as long as reading a page."""
 
-    `state` narrows them by what this account did with them.
+
+async def open_inbox(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> str:
+    """The language in which the cooperative is written to, for those who may read its inbox.
+
+    Raises `NotYourInbox` for others, and `NoSuchCooperative`.
     """
-    statement = _alerts(account_id).where(alert.c.cooperative_id == cooperative_id)
-    if before is not None:
-        statement = statement.where(alert.c.seq < before)
-    if state is not None:
-        statement = statement.where(func.coalesce(alert_state.c.state, "unread") == state)
-    rows = await session.execute(statement.order_by(alert.c.seq.desc()).limit(limit))
-    return [AlertRow(row) for row in rows]
+    found = await session.execute(
+        select(audience.c.province, audience.c.language).where(
+            audience.c.cooperative_id == cooperative_id
+        )
+    )
+    row = found.one_or_none()
+    act_for(caller, cooperative_id, row.province if row else None)
+    return _known(row.language if row else None, cooperative_id)
 
 
 async def language_of(session: AsyncSession, cooperative_id: UUID) -> str:
@@ -118,6 +234,10 @@ async def language_of(session: AsyncSession, cooperative_id: UUID) -> str:
     language = await session.scalar(
         select(audience.c.language).where(audience.c.cooperative_id == cooperative_id)
     )
+    return _known(language, cooperative_id)
+
+
+def _known(language: str | None, cooperative_id: UUID) -> str:
     if language is None:
         raise NoSuchCooperative(f"no cooperative {cooperative_id} is in the audience yet")
-    return str(language)
+    return language

@@ -35,6 +35,11 @@ async def require_inbox(
     province = await session.scalar(
         select(audience.c.province).where(audience.c.cooperative_id == cooperative_id)
     )
+    return act_for(caller, cooperative_id, province)
+
+
+def act_for(caller: Principal, cooperative_id: UUID, province: str | None) -> Principal:
+    """The caller as one who acts for a cooperative in this province; raises `NotYourInbox`."""
     try:
         return caller.acting_for(cooperative_id, province)
     except Forbidden:

@@ -23,7 +23,7 @@ from notifications.fanout.domain.fanout_approval import ApprovalState
 from notifications.fanout.models import alert
 from notifications.fanout.queries import totals
 from notifications.fanout.usecases import backfill, fanout_approval
-from notifications.inbox.queries import list_alerts
+from notifications.inbox.queries import read_inbox
 from notifications.ledger.queries import Place, count_waiting, ledger_page
 from shared.contracts.registry import PersonErasureRequested
 from shared.kernel.auth.tokens import Principal, Role
@@ -212,7 +212,7 @@ async def test_an_inbox_an_explanation_and_the_request_of_a_person(register, cal
         )
 
     async with register.watched() as (session, _):
-        found = await list_alerts(
+        page = await read_inbox(
             session,
             cooperative_id=one,
             account_id=uuid.uuid4(),
@@ -232,4 +232,4 @@ async def test_an_inbox_an_explanation_and_the_request_of_a_person(register, cal
             None,
         )
 
-    assert (len(found), len(why.alerts)) == (1, 1)
+    assert (len(page.alerts), len(why.alerts)) == (1, 1)

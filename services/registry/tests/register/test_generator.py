@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 import time
 from collections import Counter
 from datetime import date
@@ -13,6 +15,7 @@ import pytest
 from stdnum.ma import ice
 
 from registry.register.generator import figures
+from registry.register.generator import register as generated
 from registry.register.generator.register import COLUMNS, write_register
 from registry.register.register_file.reader import read_rows
 
@@ -136,3 +139,53 @@ def test_a_whole_register_is_drawn_in_less_than_eight_seconds() -> None:
     a_register(figures.COOPERATIVES, seed=2)
 
     assert time.process_time() - started < 8
+
+
+def test_a_large_register_is_drawn_in_parts_that_keep_the_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(generated, "MOST_AT_ONCE", 1_000)
+
+    text = a_register(3_500, seed=1)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    verdicts = list(read_rows(io.BytesIO(text.encode())))
+
+    assert len(rows) == 3_500
+    assert total(rows, "members_total") == pytest.approx(788_969 * 3_500 / 65_315, abs=4)
+    assert [finding for verdict in verdicts for finding in verdict.findings] == []
+    for column in ("president", "ice", "phone", "email"):
+        known = [row[column] for row in rows if row[column]]
+        assert len(set(known)) == len(known), column
+    numbers = {(row["court"], row["local_register_no"].split("/")[0]) for row in rows}
+    assert len(numbers) == len(rows)
+
+
+MEMORY = """
+import sys
+import psutil
+from registry.register.generator.register import write_register
+
+class Nowhere:
+    written = most = 0
+
+    def write(self, text):
+        self.written += 1
+        if self.written % 1_000 == 0:
+            self.most = max(self.most, psutil.Process().memory_info().rss)
+
+stream = Nowhere()
+write_register(stream, count=int(sys.argv[1]))
+print(stream.most)
+"""
+
+
+def most_memory(count: int) -> int:
+    """The bytes that a process of its own takes at most while it writes so many rows."""
+    command = [sys.executable, "-c", MEMORY, str(count)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_memory_does_not_grow_with_the_register() -> None:
+    few, many = most_memory(20_000), most_memory(200_000)
+
+    assert many - few < 40 * 1024 * 1024

@@ -12,6 +12,7 @@ from shared.kernel.admin import audit_history, health, replays, sealed_fields, s
 from shared.kernel.observability import logs, tracing
 from shared.kernel.settings import Settings
 from shared.kernel.web import create_requests, openapi, problems
+from shared.kernel.web.methods import AnswersHead
 from shared.kernel.web.rate_limits import RateLimited, Rates
 from shared.kernel.web.request_bodies import CheckedBodies
 from shared.kernel.web.requests import RequestContext
@@ -41,7 +42,7 @@ def build(spec: ServiceSpec, settings: Settings | None = None) -> FastAPI:
     own = (*((sealed_fields.router,) if spec.sealed else ()), *spec.routers)
     for routes in (*OPERATIONS, *own):
         app.include_router(routes)
-    openapi.install(app)
+    openapi.install(app, spec.about, spec.tags)
     spec.complete(app, known)
     return app
 
@@ -68,6 +69,7 @@ def _add_middleware(app: FastAPI, spec: ServiceSpec, settings: Settings) -> None
     problems.install(app)
     create_requests.install(app)
     app.state.rates = Rates(settings)
+    app.add_middleware(AnswersHead)
     app.add_middleware(
         CheckedBodies,
         max_body_bytes=settings.max_body_bytes,

@@ -59,6 +59,7 @@ def nothing_more(_: FastAPI, __: Settings) -> None:
 class ServiceSpec:
     """A service, declared once as `SPEC` in its `app.py`; declaring it connects nothing.
 
+    `about` and `tags` describe it and the tags of its routes to readers of its OpenAPI document.
     `settings` is its own class of settings. `routers` have its routes, `consumers` take events,
     `jobs` are its work beside requests and messages, in units; `background` is work that does not
     come in units. `snapshots` publish its present state to consumers that lost it. `keys` makes the
@@ -67,11 +68,14 @@ class ServiceSpec:
     higher body limit, in bytes. `owner_of` finds who, beside the operators, may read the audit of a
     record. `counts` adds numbers to the status, each by an SQL statement that counts; `names` adds
     the names of what is counted, each by one that lists texts. `measures` are what a scrape reads
-    from the database; `partner_deliveries` reads which events partners received. `complete` adds to
-    the built application what no other field can declare.
+    from the database; `partner_deliveries` reads which events partners received. `documents` are
+    AsyncAPI documents for others than services, each with the name of its file in `docs/asyncapi`.
+    `complete` adds to the built application what no other field can declare.
     """
 
     name: str
+    about: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
     settings: type[Settings] = Settings
     routers: Sequence[APIRouter] = ()
     consumers: Consumers | None = None
@@ -86,6 +90,7 @@ class ServiceSpec:
     names: Mapping[str, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     partner_deliveries: PartnerDeliveries = no_partner_deliveries
+    documents: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
     complete: Callable[[FastAPI, Settings], None] = nothing_more
 
     @property

@@ -1,7 +1,8 @@
-"""Every refusal that a route can answer with, written into its OpenAPI document in one place."""
+"""What every OpenAPI document of ours says, written in one place: refusals, security, servers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,6 +31,22 @@ MEANING = {
     Kind.TOO_MANY_REQUESTS: "Too many requests: wait as long as `Retry-After` says.",
     Kind.AWAY: "The database can't be reached just now. Nothing was changed; try again.",
 }
+SUCCESS = {
+    "200": "What was asked for.",
+    "201": "It was made; the body is what was made.",
+    "202": "It was begun, and goes on after this answer.",
+    "204": "It was done; there is no body.",
+}
+"""What the framework calls "Successful Response"."""
+OPERATIONS_TAG = "Health, metrics, status, traces, audit and replays: every service has these."
+ABOUT = """\
+Every operation needs a token from `POST /token` of the registry, unless it says otherwise.
+
+A refusal is `application/problem+json` (RFC 9457): `code` names the rule that refused, `errors` the
+wrong fields with their remedies. Whoever changes something sends in `If-Match` the version that was
+read. HEAD is answered wherever GET is, and OPTIONS everywhere."""
+LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
+SERVERS = [{"url": "/", "description": "The service that this document was read from."}]
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 
 
@@ -54,20 +71,27 @@ class Problem(BaseModel):
     errors: list[ProblemField] = Field(default=[], description="Left out where no field is wrong.")
 
 
-def install(app: FastAPI) -> None:
-    """Add its refusals to the app's OpenAPI document."""
+def install(app: FastAPI, about: str, tags: Mapping[str, str]) -> None:
+    """Complete the app's OpenAPI document: refusals, servers, security, and words for its readers.
+
+    `about` says what the service is for, `tags` what the operations of each tag are about.
+    """
     plain = app.openapi
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _complete(plain())
+            _complete(plain(), about, tags)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # the way that FastAPI asks for
 
 
-def _complete(document: dict[str, Any]) -> None:
+def _complete(document: dict[str, Any], about: str, tags: Mapping[str, str]) -> None:
+    document["info"] |= {"description": f"{about}\n\n{ABOUT}".strip(), "license": LICENSE}
+    document["servers"] = SERVERS
+    known = {"operations": OPERATIONS_TAG, **tags}
+    document["tags"] = [{"name": name, "description": text} for name, text in known.items()]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -84,7 +108,11 @@ def _problem_schemas() -> dict[str, Any]:
 
 
 def _document(path: str, method: str, operation: dict[str, Any]) -> None:
+    operation.setdefault("security", [])
     responses = operation.setdefault("responses", {})
+    for status in SUCCESS.keys() & responses.keys():
+        if responses[status]["description"] == "Successful Response":
+            responses[status]["description"] = SUCCESS[status]
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
     for kind in _refusals(path, method, operation):

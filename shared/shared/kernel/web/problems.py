@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
@@ -16,6 +16,8 @@ from shared.errors import ChangedMeanwhile, DomainError, Kind, Problem, TooManyR
 from shared.kernel import context, outage_causes
 from shared.kernel.data.database import is_infrastructure
 from shared.kernel.observability import metrics
+
+from . import methods
 
 log = structlog.get_logger()
 
@@ -134,7 +136,7 @@ async def _stale(request: Request, _: Exception) -> JSONResponse:
     return await _domain(request, ChangedMeanwhile())
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     # The framework wraps errors that occur while it reads a body, and so looks at the caller.
     cause = error.__cause__
@@ -142,16 +144,28 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         return await _domain(request, cause)
     if isinstance(cause, Exception) and is_infrastructure(cause):
         return unexpected(cause)
+    if error.status_code == 405:
+        return _other_method(request)
     headers = dict(error.headers) if error.headers else {}
     code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
-    detail = detail.replace("{allowed}", headers.get("allow") or headers.get("Allow") or "others")
     return problem(error.status_code, code, detail, headers=headers)
 
 
 _ROUTING = {
     404: ("no-such-path", "Nothing is at this path: see /openapi.json for those that exist."),
-    405: ("method-not-allowed", "This path takes {allowed} only."),
 }
+
+
+def _other_method(request: Request) -> Response:
+    """The response where the path exists, but no route of it has this method.
+
+    The framework's own `Allow` names the methods of one route only, and a path may have several.
+    """
+    if request.method == "OPTIONS":
+        return methods.answer_options(request)
+    allowed = methods.allowed(request)
+    detail = f"This path takes {allowed} only."
+    return problem(405, "method-not-allowed", detail, headers={"Allow": allowed})
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 import httpx
 from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
@@ -74,6 +76,30 @@ async def raise_pillar(
     made = pillar.model_copy(update={"secret": secrets.token_hex()})
     repeat = made.model_copy(update={"secret": None})
     return once.answer(made, response, location=f"/pillars/{pillar.number}", repeat=repeat)
+
+
+@router.get("/stones/{number}")
+async def read_stone(number: int, caller: Caller, response: Response) -> dict[str, int]:
+    response.headers["ETag"] = f'"{number}"'
+    return {"number": number}
+
+
+@router.delete("/stones/{number}")
+async def take_stone(number: int, caller: Caller) -> None:
+    """Take no stone."""
+
+
+async def _echoes(written: list[str]) -> AsyncIterator[str]:
+    while True:
+        written.append("echo")
+        yield "echo"
+
+
+@router.get("/echoes")
+async def endless(request: Request) -> StreamingResponse:
+    """A stream that ends only with its reader."""
+    request.app.state.echoes = []
+    return StreamingResponse(_echoes(request.app.state.echoes), headers={"X-Echo": "1"})
 
 
 @router.post("/budgets")

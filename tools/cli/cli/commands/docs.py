@@ -37,6 +37,9 @@ HEADER = """\
 What services publish to each other. An event is sent at least once and in any order between
 aggregates; each consumer processes it once. `✓` marks what partner institutions may see. The topic
 is the routing key on the exchange `taawon.events` and the CloudEvents `type`.
+
+What a partner institution receives, by its queue and by its feed, is in
+[asyncapi/partner.json](asyncapi/partner.json) (AsyncAPI 3); what a service consumes is beside it.
 """
 COMMON = set(Event.model_fields)
 
@@ -71,22 +74,32 @@ def docs(
 
 @app.command()
 def contracts(
+    root: Folder = Path("."),
     accept: Annotated[
         bool, typer.Option("--accept", help="Store the schemas as they are now.")
     ] = False,
 ) -> None:
-    """Compare the stored schemas of events with the code; consumers rely on them.
+    """Compare the stored schemas of events, and what partners receive, with the code.
 
-    A new optional field may be accepted. Whatever takes something away needs a new topic, `….v2`.
+    Consumers and partners rely on them. A new optional field may be accepted. Whatever takes
+    something away needs a new topic, `….v2`.
 
     Example: taawon docs contracts --accept
     """
-    stored = catalogue.SCHEMAS
-    wanted = {
-        stored / f"{topic}.json": catalogue.schema_text(event)
+    _settle(promises(root), check=not accept, remedy="run `taawon docs contracts --accept`")
+
+
+def promises(root: Path) -> dict[Path, str]:
+    """What others rely on, by its file: the schemas of events, and the documents for partners."""
+    schemas = {
+        catalogue.SCHEMAS / f"{topic}.json": catalogue.schema_text(event)
         for topic, event in catalogue.EVENTS.items()
     }
-    _settle(wanted, check=not accept, remedy="run `taawon docs contracts --accept`")
+    return schemas | {
+        root / "docs" / "asyncapi" / f"{name}.json": json_page(make())
+        for spec in installed_specs()
+        for name, make in spec.documents.items()
+    }
 
 
 def pages(root: Path) -> dict[Path, str]:
@@ -122,8 +135,12 @@ def asyncapi_page(group: Consumers) -> str:
     specification = AsyncAPI(
         broker, title=f"Taawon {group.service}", version="1", description=_about(group.service)
     )
-    made = json.loads(specification.to_specification().to_json())
-    return json.dumps(made, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    return json_page(json.loads(specification.to_specification().to_json()))
+
+
+def json_page(document: dict[str, Any]) -> str:
+    """The document as the text of its file; its keys are sorted, so diffs are small."""
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _settle(wanted: dict[Path, str], *, check: bool, remedy: str = "run `taawon docs`") -> None:

@@ -89,7 +89,12 @@ class KeysOut(BaseModel):
     keys: list[dict[str, str]]
 
 
-@router.post("/token", response_model_exclude_none=True, responses=REFUSED)
+@router.post(
+    "/token",
+    response_model_exclude_none=True,
+    responses=REFUSED,
+    openapi_extra={"security": [{}]},  # the form may name the client instead
+)
 async def issue_token(
     form: Annotated[TokenForm, Form()],
     basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],

@@ -15,7 +15,10 @@ sums: a published total is the total of known values. A cooperative whose count 
 empty cell and adds nothing, so each column of the file adds up to its published total. Which values
 are unknown is drawn before the values are, so it does not depend on them.
 
-The file is the same, byte for byte, for the same count and seed under the locked numpy.
+The file is the same, byte for byte, for the same count and seed under the locked numpy. A register
+of more than 65,315 is drawn in equal parts, each of which keeps the figures in proportion, so that
+the memory it takes does not grow with it; register numbers are chronological within each part.
+
 Every row is marked: `is_test_data` is "yes", `consent_source` is "generated test data", phones lie
 in +212 600 xxxxxx, e-mails under .example, ICE numbers start with 99 and presidents are numbered.
 Morocco reserves no telephone numbers for fiction, so never send to a row that carries the mark.

@@ -63,8 +63,9 @@ def apportion(weights: Weights, total: int, caps: Numbers) -> Numbers:
 
 def pick(shares: Mapping[str, float], count: int, generator: np.random.Generator) -> list[str]:
     """`count` names in random order, each as often as its share says."""
-    names = np.repeat(np.array(list(shares)), exact_counts(shares, count))
-    return [str(name) for name in generator.permutation(names)]
+    names = list(shares)
+    places = np.repeat(np.arange(len(names)), exact_counts(shares, count))
+    return [names[place] for place in generator.permutation(places)]
 
 
 def exact_counts(shares: Mapping[str, float], count: int) -> Numbers:

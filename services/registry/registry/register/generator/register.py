@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain, repeat
 from typing import Final, TextIO
 
 import numpy as np
@@ -23,6 +24,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 MARK: Final = "generated test data"
+MOST_AT_ONCE: Final = figures.COOPERATIVES
+"""Drawn together; a larger register is drawn in equal parts, so its memory has a limit."""
 
 
 def write_register(stream: TextIO, *, count: int = figures.COOPERATIVES, seed: int = 1) -> None:
@@ -35,28 +38,46 @@ def write_register(stream: TextIO, *, count: int = figures.COOPERATIVES, seed: i
 def generate_rows(*, count: int, seed: int) -> Iterator[tuple[str, ...]]:
     """The rows of a register of `count` cooperatives, in the order of COLUMNS.
 
-    Raises ValueError if `count` is less than 1.
+    Numbers are drawn part by part, texts are made row by row. Raises ValueError if `count` is less
+    than 1.
     """
     if count < 1:
         raise ValueError(f"count is {count}: ask for at least 1 cooperative")
     generator = np.random.Generator(np.random.PCG64(seed))
+    last_numbers: dict[str, int] = {}
+    return chain.from_iterable(
+        _part(first, size, generator, last_numbers) for first, size in _parts(count)
+    )
+
+
+def _parts(count: int) -> Iterator[tuple[int, int]]:
+    """The first row and the size of each part: as few as possible, and about equal."""
+    parts = -(-count // MOST_AT_ONCE)
+    for part in range(parts):
+        first, end = count * part // parts, count * (part + 1) // parts
+        yield first, end - first
+
+
+def _part(
+    first: int, count: int, generator: np.random.Generator, last_numbers: dict[str, int]
+) -> Iterator[tuple[str, ...]]:
+    """The rows from `first` on; every number is drawn here, before the first row is taken."""
     members = draw_members(count, generator)
     sectors = draw_sectors(members.women_only, generator)
     provinces = draw_provinces(sectors, generator)
     days = draw_days(count, generator)
-    columns: tuple[Sequence[str], ...] = (
-        _register_numbers(provinces, days),
-        [f"TPI {reference.province(code).fr}" for code in provinces],
-        _masked([_ice(number) for number in range(count)], "ice", generator),
+    places = range(first, first + count)
+    columns: tuple[Iterable[str], ...] = (
+        _register_numbers(provinces, days, last_numbers),
+        (f"TPI {reference.province(code).fr}" for code in provinces),
+        _masked(map(_ice, places), "ice", count, generator),
         *_names(sectors, generator),
         *_forms(members.total, generator),
-        _masked(
-            [date.fromordinal(int(day)).isoformat() for day in days], "creation_date", generator
-        ),
+        _masked(_dates(days), "creation_date", count, generator),
         provinces,
-        _masked(_communes(provinces, generator), "commune", generator),
+        _masked(_communes(provinces, generator), "commune", count, generator),
         sectors,
-        _masked(_branches(sectors, generator), "branch", generator),
+        _masked(_branches(sectors, generator), "branch", count, generator),
         _numbers(members.total, members.knows_total),
         _numbers(members.women, members.knows_women),
         _numbers(members.youth, members.knows_youth),
@@ -64,32 +85,45 @@ def generate_rows(*, count: int, seed: int) -> Iterator[tuple[str, ...]]:
         _capitals(members.total, generator),
         pick(figures.LEGAL_STATUS_SHARES, count, generator),
         _activities(count, generator),
-        *_contacts(count, generator),
+        *_contacts(places, generator),
         pick({"ar": figures.ARABIC_SHARE, "fr": 1 - figures.ARABIC_SHARE}, count, generator),
-        [MARK] * count,
-        ["yes"] * count,
+        repeat(MARK, count),
+        repeat("yes", count),
     )
     return zip(*columns, strict=True)
 
 
-def _masked(values: Sequence[str], column: str, generator: np.random.Generator) -> list[str]:
-    known = generator.random(len(values)) >= figures.UNKNOWN_SHARES[column]
-    return [value if is_known else "" for value, is_known in zip(values, known, strict=True)]
+def _masked(
+    values: Iterable[str], column: str, count: int, generator: np.random.Generator
+) -> Iterator[str]:
+    known = generator.random(count) >= figures.UNKNOWN_SHARES[column]
+    return (value if is_known else "" for value, is_known in zip(values, known, strict=True))
 
 
-def _numbers(values: Numbers, known: Flags) -> list[str]:
-    return [str(value) if is_known else "" for value, is_known in zip(values, known, strict=True)]
+def _numbers(values: Numbers, known: Flags) -> Iterator[str]:
+    return (str(value) if is_known else "" for value, is_known in zip(values, known, strict=True))
 
 
-def _register_numbers(provinces: Sequence[str], days: Numbers) -> list[str]:
-    """Numbers that each court gives in the order of creation, as in a chronological register."""
-    numbers = [""] * len(provinces)
-    last: dict[str, int] = {}
+def _dates(days: Numbers) -> Iterator[str]:
+    return (date.fromordinal(int(day)).isoformat() for day in days)
+
+
+def _register_numbers(
+    provinces: Sequence[str], days: Numbers, last: dict[str, int]
+) -> Iterator[str]:
+    """Numbers that each court gives in the order of creation, as in a chronological register.
+
+    `last` are the numbers that courts gave in the parts before, whose order goes before this one's.
+    """
+    numbers = np.zeros(len(provinces), dtype=np.int64)
     for row in np.argsort(days, kind="stable"):
         province = provinces[row]
         last[province] = last.get(province, 0) + 1
-        numbers[row] = f"{last[province]}/{date.fromordinal(int(days[row])).year}"
-    return numbers
+        numbers[row] = last[province]
+    return (
+        f"{number}/{date.fromordinal(int(day)).year}"
+        for number, day in zip(numbers, days, strict=True)
+    )
 
 
 def _ice(number: int) -> str:
@@ -98,29 +132,31 @@ def _ice(number: int) -> str:
     return f"{first * 100 + (97 - first * 100 % 97) % 97:015d}"
 
 
-def _names(sectors: Sequence[str], generator: np.random.Generator) -> tuple[list[str], list[str]]:
-    words = [int(word) for word in generator.integers(0, len(FIRST) * len(SECOND), len(sectors))]
-    french = [french_name(word, sector) for word, sector in zip(words, sectors, strict=True)]
-    arabic = [arabic_name(word, sector) for word, sector in zip(words, sectors, strict=True)]
-    return french, _masked(arabic, "name_ar", generator)
+def _names(
+    sectors: Sequence[str], generator: np.random.Generator
+) -> tuple[Iterator[str], Iterator[str]]:
+    words = generator.integers(0, len(FIRST) * len(SECOND), len(sectors))
+    french = (french_name(int(word), each) for word, each in zip(words, sectors, strict=True))
+    arabic = (arabic_name(int(word), each) for word, each in zip(words, sectors, strict=True))
+    return french, _masked(arabic, "name_ar", len(sectors), generator)
 
 
-def _forms(total: Numbers, generator: np.random.Generator) -> tuple[list[str], list[str]]:
+def _forms(total: Numbers, generator: np.random.Generator) -> tuple[Iterator[str], Iterator[str]]:
     """Legal form and governance: managers only run small cooperatives (assumption: under 50)."""
     unions = generator.random(len(total)) < figures.UNION_SHARE
     managed = (generator.random(len(total)) < 0.5) & (total < 50) & ~unions
-    forms = ["cooperative_union" if is_union else "cooperative" for is_union in unions]
-    return forms, ["managers" if is_managed else "board" for is_managed in managed]
+    forms = ("cooperative_union" if is_union else "cooperative" for is_union in unions)
+    return forms, ("managers" if is_managed else "board" for is_managed in managed)
 
 
-def _communes(provinces: Sequence[str], generator: np.random.Generator) -> list[str]:
+def _communes(provinces: Sequence[str], generator: np.random.Generator) -> Iterator[str]:
     """The code of a commune of each province; every commune of it is as likely."""
-    drawn = generator.random(len(provinces))
-    among = {code: reference.communes_of(code) for code in set(provinces)}
-    return [
-        among[code][int(part * len(among[code]))].code
-        for code, part in zip(provinces, drawn, strict=True)
-    ]
+    return map(_commune, provinces, generator.random(len(provinces)))
+
+
+def _commune(province: str, drawn: float) -> str:
+    among = reference.communes_of(province)
+    return among[int(drawn * len(among))].code
 
 
 def _branches(sectors: Sequence[str], generator: np.random.Generator) -> list[str]:
@@ -135,25 +171,35 @@ def _branches(sectors: Sequence[str], generator: np.random.Generator) -> list[st
     return branches
 
 
-def _capitals(total: Numbers, generator: np.random.Generator) -> list[str]:
+def _capitals(total: Numbers, generator: np.random.Generator) -> Iterator[str]:
     """In dirhams: one to ten shares of 100 per member, and at least the 1,000 of the law."""
     shares = generator.integers(1, 11, len(total))
-    return [str(max(1_000, int(n) * int(s) * 100)) for n, s in zip(total, shares, strict=True)]
+    return (str(max(1_000, int(n) * int(s) * 100)) for n, s in zip(total, shares, strict=True))
 
 
-def _activities(count: int, generator: np.random.Generator) -> list[str]:
+def _activities(count: int, generator: np.random.Generator) -> Iterator[str]:
     shares = {"dormant": figures.DORMANT_SHARE, "active": 1 - figures.DORMANT_SHARE}
-    return _masked(pick(shares, count, generator), "activity", generator)
+    return _masked(pick(shares, count, generator), "activity", count, generator)
 
 
-def _contacts(count: int, generator: np.random.Generator) -> tuple[list[str], list[str], list[str]]:
+def _contacts(
+    places: range, generator: np.random.Generator
+) -> tuple[Iterator[str], Iterator[str], Iterator[str]]:
     """Numbered presidents, phones +212 600 xxxxxx in two spellings, e-mails under .example."""
-    presidents = [f"Présidence d'essai {number + 1}" for number in range(count)]
-    digits = [f"{number % 1_000_000:06d}" for number in range(count)]
-    spaced = generator.random(count) < 0.2
-    phones = [
-        f"06 00 {d[:2]} {d[2:4]} {d[4:]}" if is_spaced else f"+212600{d}"
-        for d, is_spaced in zip(digits, spaced, strict=True)
-    ]
-    emails = [f"coop-{number + 1}@taawon.example" for number in range(count)]
-    return presidents, _masked(phones, "phone", generator), _masked(emails, "email", generator)
+    spaced = generator.random(len(places)) < 0.2
+    return (
+        (f"Présidence d'essai {place + 1}" for place in places),
+        _masked(map(_phone, places, spaced), "phone", len(places), generator),
+        _masked(
+            (f"coop-{place + 1}@taawon.example" for place in places),
+            "email",
+            len(places),
+            generator,
+        ),
+    )
+
+
+def _phone(place: int, is_spaced: bool) -> str:
+    digits = f"{place % 1_000_000:06d}"
+    spaced = f"06 00 {digits[:2]} {digits[2:4]} {digits[4:]}"
+    return spaced if is_spaced else f"+212600{digits}"
