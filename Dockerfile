@@ -43,11 +43,15 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TAAWON_HTTP_HOST=0.0.0.0 \
-    TAAWON_HTTP_PORT=8000
+    TAAWON_HTTP_PORT=8000 \
+    TAAWON_INTERNAL_HOST=0.0.0.0 \
+    TAAWON_INTERNAL_PORT=9100 \
+    TAAWON_HEARTBEAT_FILE=/tmp/heartbeat
 USER 10001:10001
 EXPOSE 8000
 # Ready: the database answers, the consumers consume, none is paused. No proxy is used.
+# The engine restarts what has ended and not what is unhealthy: so a frozen process is ended first.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
+    CMD ["python", "-c", "import os, urllib.request as u; from shared.kernel import heartbeat; heartbeat.end_frozen_process(); u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
 ENTRYPOINT ["taawon"]
 CMD ["--help"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .heartbeat import DEFAULT_SECONDS
 
 
 class MissingSettings(SystemExit):
@@ -69,6 +72,14 @@ class Settings(BaseSettings):
         default=10,
         gt=0,
         description="The headers of a request take no longer; its body comes at 1 kB/s or faster.",
+    )
+    frozen_seconds: float = Field(
+        default=DEFAULT_SECONDS,
+        ge=0,
+        description="A process whose event loop is blocked for so long ends itself; 0: never.",
+    )
+    heartbeat_file: Path | None = Field(
+        default=None, description="Where the process writes every second that it is not stopped."
     )
     database_statement_seconds: float = Field(
         default=300, gt=0, description="A statement without an answer for so long has failed."

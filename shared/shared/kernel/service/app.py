@@ -18,6 +18,7 @@ from shared.kernel.web.requests import RequestContext
 
 from .lifespan import running
 from .spec import ServiceSpec
+from .watchdog import watched
 
 OPERATIONS = (health.router, status.router, trace.router, audit_history.router, replays.router)
 """Routes that every service has."""
@@ -54,9 +55,10 @@ def _lifespan_of(
         logs.configure(settings.service, settings.log_level)
         tracing.configure(settings.service)
         try:
-            async with running(spec, settings) as runtime:
-                app.state.runtime = runtime
-                yield
+            with watched(settings):
+                async with running(spec, settings) as runtime:
+                    app.state.runtime = runtime
+                    yield
         finally:
             await asyncio.to_thread(tracing.shut_down)
 

@@ -16,6 +16,7 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say
 from shared.kernel.data.database import Sessions, engine_of, make_sessions
 from shared.kernel.observability import logs
+from shared.kernel.service.watchdog import watched
 
 from ..jobs import run_provisioner
 from ..usecases.partner_queue import close_partner_queue
@@ -38,7 +39,8 @@ def provision() -> None:
         logs.configure("partners-provisioner", settings.log_level)
         engine = engine_of(settings, "partners-provisioner", pool_size=2)
         try:
-            await run_provisioner(settings, make_sessions(engine))
+            with watched(settings):
+                await run_provisioner(settings, make_sessions(engine))
         finally:
             await engine.dispose()
 
