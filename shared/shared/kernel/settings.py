@@ -50,6 +50,18 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    internal_host: str = "127.0.0.1"
+    internal_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of /metrics and /openapi.json, never published. Not set: no such port.",
+    )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="How long browsers may reach it over TLS only; set it behind TLS. 0: unsaid.",
+    )
     log_level: str = "INFO"
     rate_limit: int = Field(
         default=1200, ge=0, description="Requests a minute of one token's subject; 0: no limit."

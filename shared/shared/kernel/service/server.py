@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from shared.kernel.observability import logs
 from shared.kernel.settings import Settings
+from shared.kernel.web.security_headers import security_headers
 
 from .app import build
 from .slow_clients import timed_protocol
@@ -45,6 +46,8 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=timed_protocol(settings.http_request_seconds),
         log_config=None,
         access_log=False,
+        headers=security_headers(settings.hsts_seconds),
+        server_header=False,
         # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
         proxy_headers=False,
         limit_concurrency=settings.http_connections,

@@ -30,6 +30,7 @@ from shared.kernel.runtime import Runtime
 from . import problems
 from .callers import principal, runtime
 from .rate_limits import MONITORING, client_address
+from .security_headers import with_cache_control
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -178,10 +179,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 has_begun = True
                 status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-correlation-id", correlation.encode()),
-                ]
+                headers = [*message["headers"], (b"x-correlation-id", correlation.encode())]
+                message["headers"] = with_cache_control(headers)
             await send(message)
 
         try:
