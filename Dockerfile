@@ -48,7 +48,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     TAAWON_INTERNAL_PORT=9100 \
     TAAWON_HEARTBEAT_FILE=/tmp/heartbeat
 USER 10001:10001
-EXPOSE 8000
+# The second port is for whoever runs this: metrics, and the description of the API.
+EXPOSE 8000 9100
 # Ready: the database answers, the consumers consume, none is paused. No proxy is used.
 # The engine restarts what has ended and not what is unhealthy: so a frozen process is ended first.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \

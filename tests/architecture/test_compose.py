@@ -277,6 +277,13 @@ def test_databases_and_administration_are_not_open_to_the_network():
     assert all(port.startswith(("127.0.0.1:", "${TAAWON_BIND:-127.0.0.1}:")) for port in published)
 
 
+def test_metrics_are_published_nowhere():
+    for service in SERVICES:
+        (port,) = EVERYTHING[service]["ports"]
+        assert port.endswith(":8000"), service
+    assert "TAAWON_INTERNAL_PORT=9100" in DOCKERFILE
+
+
 def test_queues_and_services_follow_the_same_schedule():
     delays = {value for _, variable, value in environment() if variable == "TAAWON_RETRY_DELAYS"}
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from devkit.stack_layout import SERVICES
+from devkit.stack_layout import PROVISIONER, SERVICES
 from shared.errors import DomainError
 
 from .stories import Story
@@ -47,7 +47,7 @@ class Live:
 async def live(story: Story) -> Live:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for service in SERVICES:
-        answer = await story.http.get(f"{story.stack.url(service)}/metrics")
+        answer = await story.http.get(f"{story.stack.internal_url(service)}/metrics")
         for family in text_string_to_metric_families(answer.text):
             for sample in family.samples:
                 kept = found[sample.name]
@@ -201,7 +201,8 @@ def test_every_service_of_the_compose_file_is_scraped() -> None:
 
     named = {entry["labels"]["service"]: entry["targets"] for entry in jobs["taawon"]}
 
-    assert named == {service: [f"{service}:8000"] for service in SERVICES}
+    assert named == {name: [f"{name}:9100"] for name in (*SERVICES, PROVISIONER)}
+    assert "TAAWON_INTERNAL_PORT=9100" in (DEPLOY.parent / "Dockerfile").read_text()
     assert config["rule_files"] == ["alerts.yml"]
 
 

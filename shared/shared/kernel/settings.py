@@ -130,6 +130,13 @@ class Settings(BaseSettings):
     def _with_heartbeat(cls, url: SecretStr, known: ValidationInfo) -> SecretStr:
         return with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
 
+    @field_validator("internal_port", mode="after")
+    @classmethod
+    def _apart(cls, port: int | None, known: ValidationInfo) -> int | None:
+        if port and port == known.data.get("http_port"):
+            raise ValueError("is the port of the API: choose another, which is not published")
+        return port
+
     @field_validator("retry_delays", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -107,7 +107,10 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
 
 
 def _urls(stack: Stack) -> list[str]:
-    lines = [f"{service:14} {stack.url(service)}/docs" for service in SERVICES]
+    lines = [
+        f"{service:14} {stack.url(service)}   its API: {stack.internal_url(service)}/openapi.json"
+        for service in SERVICES
+    ]
     return [
         *lines,
         f"{'RabbitMQ':14} {stack.broker.management.url}",

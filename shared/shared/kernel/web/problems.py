@@ -17,6 +17,8 @@ from shared.kernel import context, outage_causes
 from shared.kernel.data.database import is_infrastructure
 from shared.kernel.observability import metrics
 
+from .ports import NoSuchPath
+
 log = structlog.get_logger()
 
 STATUS: Final[Mapping[Kind, int]] = {
@@ -149,7 +151,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 _ROUTING = {
-    404: ("no-such-path", "Nothing is at this path: see /openapi.json for those that exist."),
+    404: ("no-such-path", NoSuchPath().detail),
     405: ("method-not-allowed", "This path takes {allowed} only."),
 }
 
