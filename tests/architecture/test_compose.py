@@ -273,6 +273,8 @@ def test_databases_and_administration_are_not_open_to_the_network():
     assert EVERYTHING["postgres"]["networks"] == ["inside"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert "127.0.0.1:${TAAWON_MANAGEMENT_PORT:-15672}:15672" in EVERYTHING["rabbitmq"]["ports"]
+    inner = {port.rpartition(":")[2] for port in EVERYTHING["rabbitmq"]["ports"]}
+    assert inner == {"5671", "15672"}, "AMQP without TLS is published nowhere"
     published = [port for each in EVERYTHING.values() for port in each.get("ports", ())]
     assert all(port.startswith(("127.0.0.1:", "${TAAWON_BIND:-127.0.0.1}:")) for port in published)
 
