@@ -2,7 +2,8 @@
 #   docker build --build-arg SERVICE=ideas --tag taawon/ideas .
 #   docker build --build-arg SERVICE=cli --build-arg FOLDER=tools/cli --tag taawon/cli .
 # Only the kernel, the service and what they need go in: no sibling, no tests, no tools.
-FROM python:3.13-slim-bookworm AS build
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
 # More arguments for uv, such as the extra for traces (docs/operations.md).
@@ -31,7 +32,7 @@ RUN uv sync --frozen --no-dev --package "${SERVICE}" ${EXTRAS} && \
 RUN test -e .venv/bin/taawon || ln -s taawon-service .venv/bin/taawon
 
 
-FROM python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
 ARG SERVICE
 LABEL org.opencontainers.image.title="taawon ${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0"
