@@ -2,7 +2,8 @@
 #   docker build --build-arg SERVICE=ideas --tag taawon/ideas .
 #   docker build --build-arg SERVICE=cli --build-arg FOLDER=tools/cli --tag taawon/cli .
 # Only the kernel, the service and what they need go in: no sibling, no tests, no tools.
-FROM python:3.13-slim-bookworm AS build
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
 # More arguments for uv, such as the extra for traces (docs/operations.md).
@@ -31,7 +32,7 @@ RUN uv sync --frozen --no-dev --package "${SERVICE}" ${EXTRAS} && \
 RUN test -e .venv/bin/taawon || ln -s taawon-service .venv/bin/taawon
 
 
-FROM python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
 ARG SERVICE
 LABEL org.opencontainers.image.title="taawon ${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -43,11 +44,16 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TAAWON_HTTP_HOST=0.0.0.0 \
-    TAAWON_HTTP_PORT=8000
+    TAAWON_HTTP_PORT=8000 \
+    TAAWON_INTERNAL_HOST=0.0.0.0 \
+    TAAWON_INTERNAL_PORT=9100 \
+    TAAWON_HEARTBEAT_FILE=/tmp/heartbeat
 USER 10001:10001
-EXPOSE 8000
+# The second port is for whoever runs this: metrics, and the description of the API.
+EXPOSE 8000 9100
 # Ready: the database answers, the consumers consume, none is paused. No proxy is used.
+# The engine restarts what has ended and not what is unhealthy: so a frozen process is ended first.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
+    CMD ["python", "-c", "import os, urllib.request as u; from shared.kernel import heartbeat; heartbeat.end_frozen_process(); u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['TAAWON_HTTP_PORT'] + '/readyz', timeout=8)"]
 ENTRYPOINT ["taawon"]
 CMD ["--help"]

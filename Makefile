@@ -1,7 +1,7 @@
 # Every task of a developer. Each target sets up what it needs; nothing has to be installed before.
 .DEFAULT_GOAL := help
 FUZZ_EXAMPLES ?= 200
-.PHONY: help setup demo up down test test-each test-compose test-containers fuzz check journeys bench migrate docs secrets chaos
+.PHONY: help setup demo up down test test-each test-compose test-containers fuzz check journeys bench migrate docs secrets certificate pin chaos
 SHELL := /bin/sh
 # Without compiled modules every process starts seconds later.
 unexport PYTHONDONTWRITEBYTECODE
@@ -62,5 +62,12 @@ migrate: setup  ## start the servers only and bring their databases to the newes
 docs: setup  ## generate the generated pages again
 	@$(BIN)/taawon docs
 
-secrets:  ## write a strong .env for docker compose, once
+secrets:  ## write a strong .env and a certificate for docker compose, once
+	@python3 deploy/make_certificate.py --unless-there $(HOST)
 	@python3 deploy/make_env.py
+
+certificate:  ## a new certificate of the broker: make certificate HOST=amqp.example.org
+	@python3 deploy/make_certificate.py $(HOST)
+
+pin:  ## write the digests of the images of others into .env
+	@python3 deploy/pin_images.py

@@ -160,6 +160,20 @@ def test_the_image_asks_its_own_api_whether_it_is_ready():
     assert 'CMD ["python"' in check
 
 
+def test_a_frozen_process_is_ended_by_the_health_check():
+    """The engine starts again what has ended, and leaves what is only unhealthy."""
+    (check,) = re.findall(r"^HEALTHCHECK(?:.*\\\n)*.*$", DOCKERFILE, re.MULTILINE)
+    provisioner = EVERYTHING[PROVISIONER]["healthcheck"]["test"][-1]
+
+    for each in (check, provisioner):
+        assert "heartbeat.end_frozen_process()" in each
+    assert check.index("end_frozen_process") < check.index("/readyz")
+    assert "TAAWON_HEARTBEAT_FILE=/tmp/heartbeat" in DOCKERFILE
+    for name in (*SERVICES, PROVISIONER):
+        assert EVERYTHING[name]["environment"]["TAAWON_FROZEN_SECONDS"], name
+        assert EVERYTHING[name]["init"] is True, "the first process of a container can't be killed"
+
+
 def test_the_provisioner_is_not_healthy_while_its_broker_is_away():
     _, *command = EVERYTHING[PROVISIONER]["healthcheck"]["test"]
     env = {**os.environ, "TAAWON_RABBIT_MANAGEMENT_URL": "http://boss:hidden@127.0.0.1:1"}
@@ -259,8 +273,17 @@ def test_databases_and_administration_are_not_open_to_the_network():
     assert EVERYTHING["postgres"]["networks"] == ["inside"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert "127.0.0.1:${TAAWON_MANAGEMENT_PORT:-15672}:15672" in EVERYTHING["rabbitmq"]["ports"]
+    inner = {port.rpartition(":")[2] for port in EVERYTHING["rabbitmq"]["ports"]}
+    assert inner == {"5671", "15672"}, "AMQP without TLS is published nowhere"
     published = [port for each in EVERYTHING.values() for port in each.get("ports", ())]
     assert all(port.startswith(("127.0.0.1:", "${TAAWON_BIND:-127.0.0.1}:")) for port in published)
+
+
+def test_metrics_are_published_nowhere():
+    for service in SERVICES:
+        (port,) = EVERYTHING[service]["ports"]
+        assert port.endswith(":8000"), service
+    assert "TAAWON_INTERNAL_PORT=9100" in DOCKERFILE
 
 
 def test_queues_and_services_follow_the_same_schedule():

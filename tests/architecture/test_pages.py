@@ -39,7 +39,7 @@ def missing_files(page: Path) -> list[str]:
     return sorted(
         path
         for path in paths
-        if not path.startswith((".run/", ".venv/", "backup/"))
+        if not path.startswith((".run/", ".venv/", "backup/", "deploy/certificates/"))
         and not any((start / path).exists() for start in (*BEGINNINGS, page.parent))
     )
 

@@ -23,7 +23,7 @@ from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = (*SERVICES, "amqp", "management", "mail")
+PUBLISHED = (*SERVICES, "amqps", "management", "mail")
 
 
 class ComposeFailed(RuntimeError):
@@ -164,7 +164,9 @@ class Deployment:
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def partner_url(self, username: str, password: str) -> str:
-        return f"amqp://{username}:{password}@127.0.0.1:{self.ports['amqp']}/{PARTNER_VHOST}"
+        address = f"127.0.0.1:{self.ports['amqps']}/{PARTNER_VHOST}"
+        ca = self.clone / "deploy" / "certificates" / "broker" / "ca.pem"
+        return f"amqps://{username}:{password}@{address}?cafile={ca}"
 
     def program(self) -> tuple[list[str], dict[str, str]]:
         return [*self._words(), "exec", "-T", "registry", "taawon"], _clean()
@@ -255,9 +257,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _make_env(clone: Path, ports: dict[str, int]) -> None:
-    """The `.env` that the README's command writes, with other ports."""
-    made = [sys.executable, str(clone / "deploy" / "make_env.py")]
-    subprocess.run(made, check=True, capture_output=True)
+    """What `make secrets` writes, with other ports."""
+    for program in ("make_certificate.py", "make_env.py"):
+        made = [sys.executable, str(clone / "deploy" / program)]
+        subprocess.run(made, check=True, capture_output=True)
     env = clone / ".env"
     text = env.read_text(encoding="utf-8")
     for name, port in ports.items():

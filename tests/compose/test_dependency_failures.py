@@ -8,6 +8,7 @@ import socket
 import httpx
 import pytest
 
+from devkit.stack_layout import PROVISIONER
 from shared.kernel import outage_causes
 from shared.kernel.waiting import wait_until
 
@@ -72,6 +73,33 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(
 
     assert wait_until(lambda: is_fanned_out(demo_run.operator, call_id), within=60, every=0.5)
     assert "guessed" not in deployment.logs("notifications")
+
+
+@pytest.mark.parametrize("name", ["ideas", PROVISIONER])
+def test_a_frozen_process_is_ended_and_started_again(demo_run: DemoRun, name: str) -> None:
+    deployment = demo_run.deployment
+    _set(deployment, "TAAWON_FROZEN_SECONDS", "20")
+    try:
+        deployment.compose("up", "--detach", "--wait", "--no-deps", name)
+        deployment.in_container(name, "python", "-c", STOP)
+
+        assert wait_until(
+            lambda: deployment.containers()[name]["RestartCount"] > 0, within=180, every=2
+        ), deployment.containers()[name]["State"]
+    finally:
+        _set(deployment, "TAAWON_FROZEN_SECONDS", "60")
+        deployment.compose("up", "--detach", "--wait", "--no-deps", name)
+
+    deployment.wait_ready()
+
+
+STOP = """
+import os, signal
+from pathlib import Path
+from shared.kernel import heartbeat
+pid = int(heartbeat.read(Path(os.environ[heartbeat.FILE])).split()[0])
+os.kill(pid, signal.SIGSTOP)
+"""
 
 
 def _causes(deployment: Deployment) -> dict[str, str]:

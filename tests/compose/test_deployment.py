@@ -118,7 +118,7 @@ def test_only_these_ports_are_published_and_on_loopback(demo_run: DemoRun) -> No
 
     assert bound.keys() == {
         *((service, "8000/tcp") for service in SERVICES),
-        ("rabbitmq", "5672/tcp"),
+        ("rabbitmq", "5671/tcp"),
         ("rabbitmq", "15672/tcp"),
         ("mail", "8025/tcp"),
     }

@@ -549,7 +549,7 @@ class Story:
 
     async def metric(self, service: str, name: str, **labels: str) -> float:
         """The present value of a counter; 0 where it has not counted yet."""
-        answer = await self.http.get(f"{self.stack.url(service)}/metrics")
+        answer = await self.http.get(f"{self.stack.internal_url(service)}/metrics")
         wanted = {f'{label}="{value}"' for label, value in labels.items()}
         return sum(_values(answer.text.splitlines(), name, wanted))
 

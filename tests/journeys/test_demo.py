@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from devkit.client import Client
 from devkit.demo.participants import PARTNERS
 from devkit.demo.seeds_and_feeds import read_feed
+from devkit.pytest_plugin import PATIENCE
 from devkit.stack import Stack
-from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES
+from devkit.stack_layout import OPERATOR, PROVISIONER, SERVICES, SUPERVISOR
+from shared.kernel.waiting import wait_until
 
 from .demo_queries import audiences_of, identities, recipients
 from .register_files import matching, read_profiles
@@ -140,6 +144,46 @@ def test_nothing_above_the_folder_changed(demo_run: DemoRun) -> None:
     assert modes(demo_run.folder) == demo_run.modes_before
 
 
+@pytest.mark.parametrize("name", ["ideas", PROVISIONER])
+def test_what_dies_while_it_runs_is_started_again_and_its_end_is_said(
+    demo_run: DemoRun, name: str
+) -> None:
+    process = demo_run.stack.process(name)
+    before = process.pid
+    assert before is not None
+
+    os.kill(before, signal.SIGKILL)
+
+    assert wait_until(lambda: process.pid not in {None, before}, within=PATIENCE)
+    if name in SERVICES:
+        demo_run.stack.wait_ready(name)
+    assert wait_until(lambda: gives_metrics(demo_run.stack, name), within=PATIENCE)
+    assert wait_until(demo_run.stack.heartbeat_file(name).exists, within=PATIENCE)
+    said = demo_run.stack.log_of(SUPERVISOR).read_text()
+    assert f"{name} has ended after" in said
+    assert f"{name} is started again" in said
+    assert demo_run.stack.stopped() == ()
+
+
+def gives_metrics(stack: Stack, name: str) -> bool:
+    try:
+        return httpx.get(f"{stack.internal_url(name)}/metrics", timeout=30).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_private_broker_that_dies_is_started_again(demo_run: DemoRun) -> None:
+    server = demo_run.stack.server("rabbitmq")
+    before = server.pid
+    assert before is not None
+
+    os.kill(before, signal.SIGKILL)
+
+    assert wait_until(lambda: server.pid not in {None, before}, within=PATIENCE)
+    for service in SERVICES:
+        demo_run.stack.wait_ready(service)
+
+
 async def test_a_second_run_alerts_nobody_twice_and_leaves_no_process(demo_run: DemoRun) -> None:
     before = {e["subject_id"]: e for e in demo_run.result["events"]}
     # What runs already would be left running.
@@ -152,7 +196,7 @@ async def test_a_second_run_alerts_nobody_twice_and_leaves_no_process(demo_run: 
     assert result["partners"] == demo_run.result["partners"]
     assert result["corrections"] == demo_run.result["corrections"]
     assert "0 new, 0 changed" in shown
-    names = (*SERVICES, PROVISIONER)
+    names = (*SERVICES, PROVISIONER, SUPERVISOR)
     assert not any(demo_run.stack.process(name).is_running() for name in names)
     assert not any(_works_below(demo_run.folder))
 

@@ -18,7 +18,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from devkit.stack_layout import SERVICES
+from devkit.stack_layout import PROVISIONER, SERVICES
 from shared.errors import DomainError
 
 from .stories import Story
@@ -60,7 +60,7 @@ async def live(story: Story) -> Live:
 
 async def whole_scrape(story: Story, service: str) -> list[Sample]:
     """Every sample of a scrape; none where a measure was not answered in time."""
-    answer = await story.http.get(f"{story.stack.url(service)}/metrics")
+    answer = await story.http.get(f"{story.stack.internal_url(service)}/metrics")
     families = text_string_to_metric_families(answer.text)
     samples = [sample for family in families for sample in family.samples]
     is_whole = all(each.value == 1 for each in samples if each.name == "taawon_measured")
@@ -212,7 +212,8 @@ def test_every_service_of_the_compose_file_is_scraped() -> None:
 
     named = {entry["labels"]["service"]: entry["targets"] for entry in jobs["taawon"]}
 
-    assert named == {service: [f"{service}:8000"] for service in SERVICES}
+    assert named == {name: [f"{name}:9100"] for name in (*SERVICES, PROVISIONER)}
+    assert "TAAWON_INTERNAL_PORT=9100" in (DEPLOY.parent / "Dockerfile").read_text()
     assert config["rule_files"] == ["alerts.yml"]
 
 

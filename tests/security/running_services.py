@@ -25,6 +25,7 @@ from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.runtime import Runtime
 from shared.kernel.service.app import build
+from shared.kernel.service.server import config_of
 from shared.kernel.service.spec import spec_of
 from shared.kernel.web.openapi import METHODS
 
@@ -135,14 +136,8 @@ async def _serve(
     app = _app(service, url)
     async with _runtime(service, url, keys_url) as runtime:
         app.state.runtime = runtime
-        config = uvicorn.Config(
-            app,
-            port=0,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
+        config = config_of(app, runtime.settings)
+        config.port, config.lifespan, config.timeout_graceful_shutdown = 0, "off", 1
         server = uvicorn.Server(config)
         with contextlib.suppress(SystemExit):
             task = asyncio.create_task(_quietly(server))
@@ -198,7 +193,7 @@ async def _runtime(service: str, url: str, keys_url: str) -> AsyncIterator[Runti
 
 def routes(service: str) -> set[tuple[str, str]]:
     """Method and path of everything that the application answers, documented or not."""
-    own = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    own = {"/openapi.json"}
     return {
         (method.lower(), found.path)
         for found in iter_route_contexts(_app(service, NOWHERE).routes)

@@ -19,13 +19,6 @@ class NotificationsSettings(Settings):
         default=None,
         description="As amqp_url, for the vhost of partner queues. Not set: no partner queues.",
     )
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(
-        default=0,
-        ge=0,
-        le=65535,
-        description="Port on which a process without an HTTP API serves its metrics; 0: none.",
-    )
     confirm_above: Annotated[int | None, NoDecode] = Field(
         default=None,
         ge=0,

@@ -40,7 +40,7 @@ async def run(api: Any, *statements: str) -> None:
 
 async def measured(api: Any) -> dict[str, float]:
     api.app.state.scrape = None  # the kept result of another test is about its own rows
-    answer = await api.http.get("/metrics")
+    answer = await api.internal("/metrics")
     found = {}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples:
@@ -161,12 +161,12 @@ def free_port() -> int:
 
 async def test_the_provisioner_serves_its_metrics_where_a_port_is_set_and_nowhere_else():
     port = free_port()
-    settings = test_settings("notifications", "postgresql+asyncpg://x@h/d", metrics_port=port)
+    settings = test_settings("notifications", "postgresql+asyncpg://x@h/d", internal_port=port)
     url = f"http://127.0.0.1:{port}/metrics"
 
     with jobs.serving_metrics(settings):
         answer = await asyncio.to_thread(httpx.get, url, trust_env=False)
-    silent = test_settings("notifications", "postgresql+asyncpg://x@h/d")
+    silent = test_settings("notifications", "postgresql+asyncpg://x@h/d", internal_port=None)
     with jobs.serving_metrics(silent), pytest.raises(httpx.ConnectError):
         await asyncio.to_thread(httpx.get, url, trust_env=False)
 

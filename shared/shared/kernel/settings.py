@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .heartbeat import DEFAULT_SECONDS
 
 
 class MissingSettings(SystemExit):
@@ -47,6 +50,18 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    internal_host: str = "127.0.0.1"
+    internal_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of /metrics and /openapi.json, never published. Not set: no such port.",
+    )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="How long browsers may reach it over TLS only; set it behind TLS. 0: unsaid.",
+    )
     log_level: str = "INFO"
     rate_limit: int = Field(
         default=1200, ge=0, description="Requests a minute of one token's subject; 0: no limit."
@@ -69,6 +84,14 @@ class Settings(BaseSettings):
         default=10,
         gt=0,
         description="The headers of a request take no longer; its body comes at 1 kB/s or faster.",
+    )
+    frozen_seconds: float = Field(
+        default=DEFAULT_SECONDS,
+        ge=0,
+        description="A process whose event loop is blocked for so long ends itself; 0: never.",
+    )
+    heartbeat_file: Path | None = Field(
+        default=None, description="Where the process writes every second that it is not stopped."
     )
     database_statement_seconds: float = Field(
         default=300, gt=0, description="A statement without an answer for so long has failed."
@@ -112,6 +135,13 @@ class Settings(BaseSettings):
     @classmethod
     def _with_heartbeat(cls, url: SecretStr, known: ValidationInfo) -> SecretStr:
         return with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
+
+    @field_validator("internal_port", mode="after")
+    @classmethod
+    def _apart(cls, port: int | None, known: ValidationInfo) -> int | None:
+        if port and port == known.data.get("http_port"):
+            raise ValueError("is the port of the API: choose another, which is not published")
+        return port
 
     @field_validator("retry_delays", mode="before")
     @classmethod

@@ -43,6 +43,7 @@ def test_every_missing_setting_is_named_at_once(monkeypatch):
         ("TAAWON_HTTP_PORT", "eighty"),
         ("TAAWON_RETRY_DELAYS", "5,soon"),
         ("TAAWON_RELAY_BATCH", "0"),
+        ("TAAWON_INTERNAL_PORT", "8000"),
     ],
 )
 def test_a_malformed_setting_is_named(monkeypatch, name, value):

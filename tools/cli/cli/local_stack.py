@@ -40,6 +40,9 @@ class LocalStack(Protocol):
     def stopped(self) -> tuple[str, ...]:
         """Processes beside the services that should run, and do not."""
 
+    def crash_loops(self) -> dict[str, int]:
+        """Processes that end soon after each start, and how often in a row."""
+
     def management(self) -> Management | None:
         """The broker's management API; None where no broker of it runs, OSError where it fails."""
 

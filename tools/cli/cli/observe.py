@@ -53,6 +53,7 @@ async def observe(client: OperatorClient, vhost: str = VHOST) -> Observations:
         keys_url=keys_url,
         sealing=sealing,
         stopped=client.stack.stopped() if client.stack else (),
+        crash_loops=client.stack.crash_loops() if client.stack else {},
         not_named=tuple(name for name in installed_services() if name not in client.urls),
         here=client.stack is not None,
     )

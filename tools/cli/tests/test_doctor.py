@@ -262,6 +262,14 @@ CASES = {
         seen(stopped=("partners-provisioner",)),
         (ERROR, "process-stopped", "partners-provisioner does not run", "taawon up"),
     ),
+    "what starts the others again has died": (
+        seen(stopped=("supervisor",)),
+        (ERROR, "process-stopped", "what dies is not started again", "taawon up"),
+    ),
+    "a service ends again and again": (
+        seen(crash_loops={"masonry": 7}),
+        (ERROR, "crash-loop", "ended 7 times in a row", "tail -n 50 /run/masonry.log"),
+    ),
     "no management API is known": (
         seen(broker=None),
         (INFO, "broker-not-asked", "queues were not looked at", None),

@@ -15,7 +15,7 @@ from .demo.screen import Screen
 from .demo.story import run_story
 from .processes import NotStarted
 from .stack import Stack
-from .stack_layout import OPERATOR, SERVICES, stack_folder
+from .stack_layout import OPERATOR, SERVICES, SUPERVISOR, stack_folder
 
 PUBLISHED_COOPERATIVES = 65_315
 """Cooperatives at the end of November 2025, as ODCO published it."""
@@ -45,6 +45,8 @@ def demo(
         screen.chapter("Servers and services")
         stack.start()
         run_story(stack, count=count, seed=seed, screen=screen)
+        if keep:
+            stack.supervise()
         screen.where_next(_next_steps(stack, time.monotonic() - started, keep=keep))
     except TROUBLE as error:
         _fail(error)
@@ -60,6 +62,9 @@ def up(
 ) -> None:
     """Start everything, leave it running, and print where it is.
 
+    What dies is started again, with growing pauses; .run/stack/processes/supervisor.log says what,
+    when, and the end of its log. `taawon doctor` names what ends again and again.
+
     Example: taawon up
     """
     screen = Screen()
@@ -70,6 +75,7 @@ def up(
         if not migrate_only:
             stack.start_processes()
             Participants(stack).operator()
+            stack.supervise()
     except TROUBLE as error:
         stack.stop()
         _fail(error)
@@ -101,10 +107,14 @@ def _next_steps(stack: Stack, seconds: float, *, keep: bool) -> list[str]:
 
 
 def _urls(stack: Stack) -> list[str]:
-    lines = [f"{service:14} {stack.url(service)}/docs" for service in SERVICES]
+    lines = [
+        f"{service:14} {stack.url(service)}   its API: {stack.internal_url(service)}/openapi.json"
+        for service in SERVICES
+    ]
     return [
         *lines,
         f"{'RabbitMQ':14} {stack.broker.management.url}",
+        f"what dies is started again: {stack.log_of(SUPERVISOR)}",
         f"sign in as {OPERATOR}; the password is in {stack.operator_password}",
     ]
 

@@ -96,9 +96,14 @@ class Process:
         if not self.is_running():
             raise NotStarted(f"{self.name} ended before it was ready.\n{self.log_tail()}")
 
-    def stop(self, grace: float = 10.0, *, by: int = signal.SIGTERM) -> None:
-        """Ask it to end, then what it started and left behind; when the grace is over, end all."""
-        processes = self._process_tree()
+    def stop(
+        self, grace: float = 10.0, *, by: int = signal.SIGTERM, is_alone: bool = False
+    ) -> None:
+        """Ask it to end, then what it started and left behind; when the grace is over, end all.
+
+        What it started goes on where `is_alone` says that this process alone is meant.
+        """
+        processes = self._process_tree()[: 1 if is_alone else None]
         # A server knows best how to end its children, so they are asked only once it is gone.
         if _end(processes[:1], by, within=grace):
             _end(processes[1:], by, within=grace)

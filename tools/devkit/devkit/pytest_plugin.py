@@ -23,7 +23,7 @@ from .containers import engine_answers
 from .nodes import Broker, Postgres, broker_for_tests, postgres_for_tests
 from .processes import Process
 from .state import locked
-from .testing_api import SEAL_KEY, Api, Tokens, api, test_settings
+from .testing_api import INTERNAL_PORT, SEAL_KEY, Api, Tokens, api, test_settings
 from .testing_databases import (
     TestDatabases,
     closed,
@@ -34,6 +34,7 @@ from .testing_databases import (
 )
 
 __all__ = [
+    "INTERNAL_PORT",
     "PATIENCE",
     "SEAL_KEY",
     "Api",

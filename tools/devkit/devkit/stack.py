@@ -13,6 +13,7 @@ from functools import cached_property
 import httpx
 from cryptography.fernet import Fernet
 
+from shared.kernel import heartbeat
 from shared.kernel.data import migrations
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
@@ -22,8 +23,8 @@ from shared.kernel.settings import Settings
 from .broker import stop_broker, stop_postgres
 from .nodes import Broker, Postgres, broker_for, postgres_for
 from .processes import Spawn
-from .stack_layout import PROVISIONER, SERVICES, Place
-from .state import kept_port, usable_port, write_atomically
+from .stack_layout import PROVISIONER, SERVICES, SUPERVISOR, Place
+from .state import kept_port, locked, usable_port, write_atomically
 
 __all__ = ["PARTNER_VHOST", "PROVISIONER", "SERVICES", "VHOST", "Stack"]
 
@@ -103,16 +104,33 @@ class Stack(Place):
     def launch(self, name: str, **extra: str) -> None:
         """Start one process without waiting for it; `extra` are settings of this start alone."""
         process = self.process(name)
-        if process.is_running():
-            return
-        if name in SERVICES:
-            self._choose_port(name)
-        command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
-        process.start(
-            [sys.executable, "-m", "cli.program", *command],
-            env={**self.environment(name), **extra},
+        # In turns: the supervisor may start the same one at this moment.
+        with locked(process.folder):
+            if process.is_running():
+                return
+            if name in SERVICES:
+                self._choose_port(name)
+            beats = self.heartbeat_file(name)
+            beats.unlink(missing_ok=True)
+            own = {
+                heartbeat.FILE: str(beats),
+                "TAAWON_INTERNAL_PORT": str(usable_port(self.internal_port_file(name))),
+            }
+            command = ["partner", "provision"] if name == PROVISIONER else ["serve", name]
+            process.start(
+                [sys.executable, "-m", "cli.program", *command],
+                env={**self.environment(name), **own, **extra},
+                cwd=self.folder,
+                spawn=self.spawn,
+            )
+
+    def supervise(self) -> None:
+        """Start the supervisor, which starts again what dies; one that runs already is left."""
+        dropped = "PYTHONDONTWRITEBYTECODE"
+        self.process(SUPERVISOR).start(
+            [sys.executable, "-m", "devkit.supervisor", str(self.folder)],
+            env={name: value for name, value in os.environ.items() if name != dropped},
             cwd=self.folder,
-            spawn=self.spawn,
         )
 
     def _choose_port(self, service: str) -> None:
@@ -142,7 +160,8 @@ class Stack(Place):
         return any(self.process(name).is_running() for name in (*SERVICES, PROVISIONER))
 
     def stop_processes(self) -> None:
-        """All at once: each finishes what it works on."""
+        """All at once: each finishes what it works on. The supervisor first, or it starts them."""
+        self.process(SUPERVISOR).stop(grace=25, is_alone=True)
         with ThreadPoolExecutor() as pool:
             ends = [
                 pool.submit(self.process(name).stop, grace=25) for name in (PROVISIONER, *SERVICES)

@@ -26,6 +26,7 @@ from shared.kernel.settings import Settings
 
 from .testing_databases import rolled_back
 
+INTERNAL_PORT = 9100
 SEAL_KEY = Fernet.generate_key().decode()
 
 
@@ -87,6 +88,7 @@ def test_settings(service: str, database_url: str, **overrides: Any) -> Settings
             "amqp_url": "amqp://nobody@127.0.0.1:1/",
             "jwks_url": "http://127.0.0.1:1/",
             "seal_keys": SEAL_KEY,
+            "internal_port": INTERNAL_PORT,
             # Many tests in one minute, all from one address.
             "rate_limit": 0,
             "rate_limit_address": 0,
@@ -111,6 +113,10 @@ class Api:
     sessions: async_sessionmaker[AsyncSession]
     app: FastAPI
     runtime: Runtime
+
+    async def internal(self, path: str) -> httpx.Response:
+        """What a GET of this path is answered on the internal port."""
+        return await self.http.get(f"http://test:{INTERNAL_PORT}{path}")
 
 
 @asynccontextmanager

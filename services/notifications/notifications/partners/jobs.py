@@ -123,11 +123,11 @@ async def run_provisioner(settings: NotificationsSettings, sessions: Sessions) -
 
 @contextmanager
 def serving_metrics(settings: NotificationsSettings) -> Iterator[None]:
-    """Serve metrics, and nothing else, on the port of the settings; 0: on none."""
-    if not settings.metrics_port:
+    """Serve metrics, and nothing else, on the internal port where the settings have one."""
+    if settings.internal_port is None:
         yield
         return
-    server, thread = start_http_server(settings.metrics_port, settings.metrics_host)
+    server, thread = start_http_server(settings.internal_port, settings.internal_host)
     try:
         yield
     finally:

@@ -148,7 +148,7 @@ async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_over
     await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
 
     privacy.api.app.state.scrape = None  # what another test scraped is of its own rows
-    metrics = (await privacy.api.http.get("/metrics")).text
+    metrics = (await privacy.api.internal("/metrics")).text
 
     assert [
         f'taawon_person_requests{{due="{due}"}} {count}' in metrics

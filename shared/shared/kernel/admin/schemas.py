@@ -1,4 +1,4 @@
-"""What services report to operators: the responses of `/status`, `/sealed` and `/trace/{id}`.
+"""What services report: the responses of `/`, `/status`, `/sealed` and `/trace/{id}`.
 
 They are apart from the routes, because the commands that read them need nothing else of these.
 """
@@ -9,6 +9,14 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
+
+
+class Index(BaseModel):
+    """Which service answers; `links` are paths that say how it is."""
+
+    service: str
+    version: str
+    links: dict[str, str]
 
 
 class DatabaseState(BaseModel):

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from shared.kernel.admin import audit_history, health, replays, sealed_fields, status, trace
+from shared.kernel.admin import audit_history, health, index, replays, sealed_fields, status, trace
 from shared.kernel.observability import logs, tracing
 from shared.kernel.settings import Settings
 from shared.kernel.web import create_requests, openapi, problems
@@ -19,8 +19,16 @@ from shared.kernel.web.requests import RequestContext
 
 from .lifespan import running
 from .spec import ServiceSpec
+from .watchdog import watched
 
-OPERATIONS = (health.router, status.router, trace.router, audit_history.router, replays.router)
+OPERATIONS = (
+    index.router,
+    health.router,
+    status.router,
+    trace.router,
+    audit_history.router,
+    replays.router,
+)
 """Routes that every service has."""
 
 
@@ -35,6 +43,8 @@ def build(spec: ServiceSpec, settings: Settings | None = None) -> FastAPI:
         title=f"Taawon {known.service}",
         version="0.1.0",
         lifespan=_lifespan_of(spec, known),
+        docs_url=None,  # a page with scripts of somebody else's server
+        redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat whatever Host the caller claims
     )
     app.state.spec = spec
@@ -55,9 +65,10 @@ def _lifespan_of(
         logs.configure(settings.service, settings.log_level)
         tracing.configure(settings.service)
         try:
-            async with running(spec, settings) as runtime:
-                app.state.runtime = runtime
-                yield
+            with watched(settings):
+                async with running(spec, settings) as runtime:
+                    app.state.runtime = runtime
+                    yield
         finally:
             await asyncio.to_thread(tracing.shut_down)
 
@@ -76,4 +87,4 @@ def _add_middleware(app: FastAPI, spec: ServiceSpec, settings: Settings) -> None
         larger=dict(spec.larger_bodies(settings)),
     )
     app.add_middleware(RateLimited, rates=app.state.rates, trusted_proxies=settings.trusted_proxies)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, internal_port=settings.internal_port)

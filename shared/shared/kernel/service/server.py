@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from shared.kernel.observability import logs
 from shared.kernel.settings import Settings
+from shared.kernel.web.security_headers import security_headers
 
 from .app import build
 from .slow_clients import timed_protocol
@@ -30,10 +31,10 @@ def run(service: str) -> None:
     settings = spec.settings.load()
     logs.configure(service, settings.log_level)
     app = build(spec, settings)
-    api = _socket(settings)
+    sockets = _sockets(settings)
     server = uvicorn.Server(config_of(app, settings))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
-        server.run([api])
+        server.run(sockets)
     if not server.started:
         raise SystemExit(f"{service} can't start: its log says why.")
 
@@ -45,6 +46,8 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=timed_protocol(settings.http_request_seconds),
         log_config=None,
         access_log=False,
+        headers=security_headers(settings.hsts_seconds),
+        server_header=False,
         # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
         proxy_headers=False,
         limit_concurrency=settings.http_connections,
@@ -52,19 +55,33 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _socket(settings: Settings) -> socket.socket:
-    """The socket of the API, bound before anything else is started."""
-    host, port = settings.http_host, settings.http_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    api = socket.socket(family)
-    api.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _sockets(settings: Settings) -> list[socket.socket]:
+    """The sockets of the API and of the internal port, bound before anything else is started."""
+    places = [("HTTP", settings.http_host, settings.http_port)]
+    if settings.internal_port is not None:
+        places.append(("INTERNAL", settings.internal_host, settings.internal_port))
+    sockets: list[socket.socket] = []
+    for name, host, port in places:
+        try:
+            sockets.append(_bound(host, port))
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            raise SystemExit(
+                f"{settings.service} can't start: it can't listen on {host}, port {port}"
+                f" ({error.strerror}).\n"
+                f"  End what uses it, or set TAAWON_{name}_PORT and TAAWON_{name}_HOST to what is"
+                " free."
+            ) from None
+    return sockets
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        api.bind((host, port))
-    except OSError as error:
-        api.close()
-        raise SystemExit(
-            f"{settings.service} can't start: it can't listen on {host}, port {port}"
-            f" ({error.strerror}).\n"
-            "  End what uses it, or set TAAWON_HTTP_PORT and TAAWON_HTTP_HOST to what is free."
-        ) from None
-    return api
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import h11
 import structlog
 
+from shared.errors import DomainError
 from shared.kernel.context import WorkContext, working
 from shared.kernel.web import problems
+from shared.kernel.web.security_headers import NO_STORE
 
 from .slow_readers import LEAST_BYTES_A_SECOND, AnswersReadProtocol
 
 log = structlog.get_logger()
+
+
+class MalformedRequest(DomainError):
+    """This is no HTTP/1.1 request: check its request line and its headers."""
 
 
 class TimedProtocol(AnswersReadProtocol):
@@ -84,22 +91,31 @@ class TimedProtocol(AnswersReadProtocol):
     def _end(self) -> None:
         log.info("request too slow", received=self._received)
         if self._received or self.conn.their_state is h11.SEND_BODY:
-            self._refuse()
+            self._refuse(problems.SlowRequest())
         self.transport.close()
 
-    def _refuse(self) -> None:
-        """Answer 408 where no answer has begun."""
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP with a problem, as everything else is."""
+        self._refuse(MalformedRequest())
+        self.transport.close()
+
+    def _refuse(self, error: DomainError) -> None:
+        """Answer where no answer has begun; the connection is closed afterwards."""
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
         if self.cycle is not None:
             self.cycle.disconnected = True  # the application has nobody to answer any more
         with working(WorkContext.of()):
-            answer = problems.refusal(problems.SlowRequest())
-        headers = [*answer.raw_headers, (b"connection", b"close")]
+            answer = problems.refusal(error)
+        headers = [
+            *self.server_state.default_headers,
+            *answer.raw_headers,
+            NO_STORE,
+            (b"connection", b"close"),
+        ]
+        reason = HTTPStatus(answer.status_code).phrase.encode()
         for event in (
-            h11.Response(
-                status_code=answer.status_code, headers=headers, reason=b"Request Timeout"
-            ),
+            h11.Response(status_code=answer.status_code, headers=headers, reason=reason),
             h11.Data(data=bytes(answer.body)),
             h11.EndOfMessage(),
         ):

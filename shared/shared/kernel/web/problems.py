@@ -18,6 +18,7 @@ from shared.kernel.data.database import is_infrastructure
 from shared.kernel.observability import metrics
 
 from . import methods
+from .ports import NoSuchPath
 
 log = structlog.get_logger()
 
@@ -152,7 +153,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 _ROUTING = {
-    404: ("no-such-path", "Nothing is at this path: see /openapi.json for those that exist."),
+    404: ("no-such-path", NoSuchPath().detail),
 }
 
 

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
-from shared.errors import Invalid, NotFound, PreconditionRequired
+from shared.errors import Invalid, PreconditionRequired
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.context import WorkContext, working
 from shared.kernel.data.database import Sessions as SessionFactory
@@ -29,7 +29,9 @@ from shared.kernel.runtime import Runtime
 
 from . import problems
 from .callers import principal, runtime
+from .ports import NoSuchPath, refuse_wrong_port
 from .rate_limits import MONITORING, client_network
+from .security_headers import with_cache_control
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -142,10 +144,14 @@ def _request_span(scope: Scope) -> AbstractContextManager[Span]:
 
 
 class RequestContext:
-    """Gives each request its correlation id, and logs one line about it."""
+    """Gives each request its correlation id, and logs one line about it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It refuses paths that are not for the port of the request.
+    """
+
+    def __init__(self, app: ASGIApp, internal_port: int | None = None) -> None:
         self._app = app
+        self._internal_port = internal_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -176,14 +182,13 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 has_begun = True
                 status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-correlation-id", correlation.encode()),
-                ]
+                headers = [*message["headers"], (b"x-correlation-id", correlation.encode())]
+                message["headers"] = with_cache_control(headers)
             await send(message)
 
         try:
             refuse_control_characters(scope["path"])
+            refuse_wrong_port(scope, self._internal_port)
             await self._app(scope, receive, send_with_id)
         except Exception as error:
             # Handled here, where the correlation id is known; too late once the response has begun.
@@ -206,10 +211,6 @@ def _report(scope: Scope, span: Span, status: int, seconds: float) -> None:
         status=status,
         ms=round(seconds * 1000, 1),
     )
-
-
-class NoSuchPath(NotFound):
-    """Nothing is at this path: see /openapi.json for those that exist."""
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -42,6 +42,51 @@ def test_a_taken_port_is_named_with_the_remedy():
     assert "hidden" not in done.stdout + done.stderr
 
 
+def test_a_taken_internal_port_is_named_with_the_remedy():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = str(other.getsockname()[1])
+        ports = {"TAAWON_HTTP_PORT": str(free_port()), "TAAWON_INTERNAL_PORT": port}
+
+        done = subprocess.run(
+            SERVE, env=os.environ | SETTINGS | ports, capture_output=True, text=True
+        )
+
+    assert done.returncode == 1
+    assert f"it can't listen on 127.0.0.1, port {port}" in done.stderr
+    assert "TAAWON_INTERNAL_PORT" in done.stderr
+
+
+def test_metrics_and_the_description_of_the_api_are_on_the_internal_port_alone():
+    public, internal = free_port(), free_port()
+    ports = {"TAAWON_HTTP_PORT": str(public), "TAAWON_INTERNAL_PORT": str(internal)}
+    process = subprocess.Popen(
+        SERVE,
+        env=os.environ | SETTINGS | ports,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_until(lambda: _is_alive(public), within=PATIENCE)
+        seen = {
+            (port, path): httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30).status_code
+            for port in (public, internal)
+            for path in ("/metrics", "/openapi.json", "/")
+        }
+    finally:
+        process.kill()
+        process.wait()
+
+    assert seen == {
+        (public, "/metrics"): 404,
+        (public, "/openapi.json"): 404,
+        (public, "/"): 200,
+        (internal, "/metrics"): 200,
+        (internal, "/openapi.json"): 200,
+        (internal, "/"): 404,
+    }
+
+
 def test_ending_it_from_the_keyboard_is_no_failure(tmp_path):
     port = free_port()
     with (tmp_path / "errors").open("w") as errors:

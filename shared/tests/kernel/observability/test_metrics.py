@@ -63,7 +63,7 @@ async def client(database_url: str, tokens: Tokens) -> AsyncIterator[Api]:
 
 async def samples(client: Api) -> dict[str, float]:
     """Every sample of a scrape under its name and labels."""
-    answer = await client.http.get("/metrics")
+    answer = await client.internal("/metrics")
     assert answer.status_code == 200
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(answer.text):
@@ -225,13 +225,13 @@ async def test_requests_are_counted_by_template_and_class(
     await client.http.get(path)
 
     assert counted(name, method="GET", **labels) == before + 1
-    assert path not in (await client.http.get("/metrics")).text
+    assert path not in (await client.internal("/metrics")).text
 
 
 async def test_an_unknown_http_method_is_no_label(client: Api):
     await client.http.request("GUESS", "/stones/1")
 
-    assert "GUESS" not in (await client.http.get("/metrics")).text
+    assert "GUESS" not in (await client.internal("/metrics")).text
 
 
 async def test_refusals_are_counted_by_their_code(client: Api):
@@ -261,7 +261,7 @@ async def test_what_is_rolled_back_is_not_counted(database_url: str):
 
 
 async def test_names_follow_the_conventions_of_prometheus(client: Api):
-    exposed = (await client.http.get("/metrics")).text
+    exposed = (await client.internal("/metrics")).text
     for family in text_string_to_metric_families(exposed):
         assert re.fullmatch(r"[a-z][a-z0-9_]*", family.name)
         if family.name.startswith("taawon_"):

@@ -44,7 +44,7 @@ async def test_simultaneous_requests_for_readiness_query_the_database_once(clien
 
 
 async def test_metrics_are_in_the_format_of_prometheus(client: Api):
-    response = await client.http.get("/metrics")
+    response = await client.internal("/metrics")
 
     assert "taawon_outbox_published_total" in response.text
 

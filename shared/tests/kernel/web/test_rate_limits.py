@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from devkit import pytest_plugin
-from devkit.pytest_plugin import Tokens
+from devkit.pytest_plugin import INTERNAL_PORT, Tokens
 from shared.kernel.auth.tokens import Verifier
 from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.runtime import Runtime
@@ -160,7 +160,8 @@ async def test_no_spelling_of_a_path_evades_its_limit(api: ClientFactory):
 async def test_health_and_metrics_are_never_refused(api: ClientFactory):
     http = api(rate_limit_address=1)
 
-    answers = [await http.get(path) for path in ("/healthz", "/healthz", "/metrics", "/metrics")]
+    metrics = f"http://test:{INTERNAL_PORT}/metrics"
+    answers = [await http.get(path) for path in ("/healthz", "/healthz", metrics, metrics)]
 
     assert {answer.status_code for answer in answers} == {204, 200}
     assert all("RateLimit" not in answer.headers for answer in answers)

@@ -90,6 +90,7 @@ class BrokerObservation:
 class Observations:
     """Everything that was looked at. `consumers` are the queues that must exist.
 
+    `crash_loops` are processes that end soon after each start, and how often in a row.
     `here`: it is what `taawon up` started on this machine. `not_named` are services that nobody
     asked to be looked at.
     """
@@ -101,6 +102,7 @@ class Observations:
     keys_url: str | None = None
     sealing: frozenset[str] = frozenset()
     stopped: tuple[str, ...] = ()
+    crash_loops: dict[str, int] = field(default_factory=dict)
     not_named: tuple[str, ...] = ()
     here: bool = False
 

@@ -202,15 +202,36 @@ def _clocks_differ(seen: Observations) -> Iterator[Finding]:
         )
 
 
+WITHOUT = {
+    "partners-provisioner": "partner queues are neither made nor removed",
+    "supervisor": "what dies is not started again",
+}
+"""What is missing while a process beside the services does not run."""
+
+
 def _stopped(seen: Observations) -> Iterator[Finding]:
     for name in seen.stopped:
         yield Finding(
             Severity.ERROR,
             "process-stopped",
             name,
-            f"the process {name} does not run: partner queues are neither made nor removed",
+            f"the process {name} does not run: {WITHOUT[name]}",
             "start everything that does not run",
             "taawon up",
+        )
+
+
+def _crash_loops(seen: Observations) -> Iterator[Finding]:
+    logs = {one.name: one.log for one in seen.services}
+    for name, ends in seen.crash_loops.items():
+        log = logs.get(name)
+        yield Finding(
+            Severity.ERROR,
+            "crash-loop",
+            name,
+            f"{name} is in a crash loop: it has ended {ends} times in a row, soon after each start",
+            "mend what the end of its log says; it is started again every minute",
+            f"tail -n 50 {log}" if log else None,
         )
 
 
@@ -221,6 +242,7 @@ RULES: tuple[Rule, ...] = (
     _status_unknown,
     _schema,
     _stopped,
+    _crash_loops,
     _clock_skew,
     _clocks_differ,
     _long_statements,

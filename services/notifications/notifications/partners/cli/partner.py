@@ -16,6 +16,7 @@ from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say
 from shared.kernel.data.database import Sessions, engine_of, make_sessions
 from shared.kernel.observability import logs
+from shared.kernel.service.watchdog import watched
 
 from ..jobs import run_provisioner
 from ..usecases.partner_queue import close_partner_queue
@@ -38,7 +39,8 @@ def provision() -> None:
         logs.configure("partners-provisioner", settings.log_level)
         engine = engine_of(settings, "partners-provisioner", pool_size=2)
         try:
-            await run_provisioner(settings, make_sessions(engine))
+            with watched(settings):
+                await run_provisioner(settings, make_sessions(engine))
         finally:
             await engine.dispose()
 
@@ -69,7 +71,7 @@ def close(
 
 @partner.command()
 def listen(
-    url: Annotated[str, typer.Argument(help="amqp://user:password@host:5672/partners")],
+    url: Annotated[str, typer.Argument(help="amqps://user:password@host:5671/partners")],
     queue: Annotated[str, typer.Argument(help="Your queue, as GET /partner-queue names it.")],
     count: Annotated[int, typer.Option(help="Stop after so many events; 0: never.")] = 0,
     seconds: Annotated[
@@ -78,9 +80,10 @@ def listen(
 ) -> None:
     """Read your events as a partner does: one JSON line each, acknowledged once printed.
 
-    It needs nothing but your own AMQP login.
+    It needs nothing but your own AMQP login. Where the broker's certificate is of an authority that
+    your machine does not know, add `?cafile=ca.pem` to the URL: the file that you were given.
 
-    Example: taawon partner listen amqp://p-indh:secret@broker/partners p.indh.1f2e.events --count 3
+    Example: taawon partner listen amqps://p-indh:secret@broker/partners p.indh.1f2e.events
     """
     asyncio.run(_listen(url, queue, count, seconds))
 
