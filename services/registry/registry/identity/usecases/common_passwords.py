@@ -11,7 +11,7 @@ from typing import Final
 from shared.spelling import plain
 
 _LIST: Final = ("third_party", "django", "common-passwords.txt.gz")
-_OURS: Final = frozenset({"taawon", "تعاون"})
+_OURS: Final = ("identity", "platform_names.txt")
 _AT_THE_ENDS: Final = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 """Digits and signs before the first letter or after the last one."""
 _DIGITS: Final = "0123456789" * 20
@@ -42,4 +42,5 @@ def _listed() -> frozenset[str]:
     """The list, and the name of this platform. Kept in memory: about 2 MB."""
     packed = files("registry").joinpath(*_LIST).read_bytes()
     lines = gzip.decompress(packed).decode().splitlines()
-    return _OURS | {line.strip() for line in lines if len(line.strip()) >= _SHORTEST_UNIT}
+    ours = files("registry").joinpath(*_OURS).read_text("utf-8").split()
+    return frozenset(ours) | {line.strip() for line in lines if len(line.strip()) >= _SHORTEST_UNIT}
