@@ -107,6 +107,12 @@ class Inboxes:
                 limit=limit,
             )
 
+    async def numbers(self, cooperative: uuid.UUID) -> list[int]:
+        """The numbers of all its alerts, the newest first."""
+        query = "SELECT seq FROM alert WHERE cooperative_id = :cooperative ORDER BY seq DESC"
+        async with self.engine.connect() as connection:
+            return list(await connection.scalars(text(query), {"cooperative": cooperative}))
+
     async def pages(self, cooperative, account, state, limit) -> list[list[int]]:
         """The numbers on each page, until there is no next one."""
         found, before, more = [], None, True
@@ -132,7 +138,7 @@ def read_whole(step: dict[str, Any]) -> set[str]:
 
 async def rows_of_pages(inboxes: Inboxes, cooperative: uuid.UUID, account: uuid.UUID, state) -> int:
     """The most rows that one of three pages touches: first, middle, and the one after."""
-    numbers = (await inboxes.pages(cooperative, account, None, LONG))[0]
+    numbers = await inboxes.numbers(cooperative)
     most = 0
     for before in (None, numbers[len(numbers) // 2], numbers[-LIMIT // 2]):
         with touched_rows(inboxes.engine) as touched:
