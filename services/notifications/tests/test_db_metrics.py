@@ -107,8 +107,8 @@ async def test_open_subjects_that_were_not_fanned_out_and_are_not_held_are_count
         row.format(uuid.uuid4(), "open", "now() - interval '1 day'"),
         row.format(uuid.uuid4(), "void", "NULL"),
         row.format(held, "open", "NULL"),
-        "INSERT INTO fanout_approval (subject_id, state, reason, decided_by)"
-        f" VALUES ('{held}', 'held', 'a wrong cap', '{uuid.uuid4()}')",
+        "INSERT INTO fanout_approval (subject_id, version, state, reason, decided_by)"
+        f" VALUES ('{held}', 1, 'held', 'a wrong cap', '{uuid.uuid4()}')",
     )
 
     found = await measured(api)

@@ -114,9 +114,9 @@ class Api:
     app: FastAPI
     runtime: Runtime
 
-    async def internal(self, path: str) -> httpx.Response:
-        """What a GET of this path is answered on the internal port."""
-        return await self.http.get(f"http://test:{INTERNAL_PORT}{path}")
+    async def internal(self, path: str, method: str = "GET") -> httpx.Response:
+        """What this path is answered on the internal port."""
+        return await self.http.request(method, f"http://test:{INTERNAL_PORT}{path}")
 
 
 @asynccontextmanager
