@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,6 +29,7 @@ from shared.kernel.service.app import build
 from shared.kernel.service.server import config_of
 from shared.kernel.service.spec import spec_of
 from shared.kernel.web.openapi import METHODS
+from shared.kernel.web.ports import INTERNAL
 
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 
@@ -90,9 +92,14 @@ class Target:
 
     service: str
     url: str
+    internal_url: str
     runtime: Runtime
     loop: asyncio.AbstractEventLoop
     http: httpx.Client = field(compare=False)
+
+    def base(self, path: str) -> str:
+        """The address of the port at which this path is answered."""
+        return self.internal_url if path in INTERNAL else self.url
 
     def run(self, work: Callable[[Runtime], Coroutine[Any, Any, Any]]) -> Any:
         """Work on the service's own database, in the service's own loop."""
@@ -133,28 +140,30 @@ async def _serve(
     ready: threading.Event,
     over: threading.Event,
 ) -> None:
-    app = _app(service, url)
+    public, internal = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    ports = [each.getsockname()[1] for each in (public, internal)]
+    app = _app(service, url, internal_port=ports[1])
     async with _runtime(service, url, keys_url) as runtime:
         app.state.runtime = runtime
         config = config_of(app, runtime.settings)
-        config.port, config.lifespan, config.timeout_graceful_shutdown = 0, "off", 1
+        config.lifespan, config.timeout_graceful_shutdown = "off", 1
         server = uvicorn.Server(config)
         with contextlib.suppress(SystemExit):
-            task = asyncio.create_task(_quietly(server))
+            task = asyncio.create_task(_quietly(server, [public, internal]))
             await eventually(lambda: server.started)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            address = f"http://127.0.0.1:{port}"
-            with httpx.Client(base_url=address, trust_env=False, timeout=PATIENCE) as http:
-                made.append(Target(service, address, runtime, asyncio.get_running_loop(), http))
+            addresses = [f"http://127.0.0.1:{port}" for port in ports]
+            with httpx.Client(base_url=addresses[0], trust_env=False, timeout=PATIENCE) as http:
+                loop = asyncio.get_running_loop()
+                made.append(Target(service, *addresses, runtime, loop, http))
                 ready.set()
                 await asyncio.to_thread(over.wait)
             server.should_exit = True
             await task
 
 
-async def _quietly(server: uvicorn.Server) -> None:
+async def _quietly(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     # Not `serve`: it takes over the signals, which belong to the test run.
-    await server._serve()
+    await server._serve(sockets=sockets)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def _cases(operation: Operation) -> st.SearchStrategy[Any]:
 
 
 def _answer(case: Any, target: Target, caller: dict[str, str], streams: bool) -> requests.Response:
-    sent = case.as_transport_kwargs(base_url=target.url, headers=caller)
+    sent = case.as_transport_kwargs(base_url=target.base(case.operation.path), headers=caller)
     answer = SESSION.request(**sent, stream=streams, timeout=PATIENCE, allow_redirects=False)
     if streams:
         answer.close()

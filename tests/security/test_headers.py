@@ -13,8 +13,8 @@ from shared.kernel.web.security_headers import STATIC, security_headers
 from . import samples
 from .running_services import Operation, Target, operations
 
-PUBLIC = {"/.well-known/jwks.json"}
-"""The only answers that others may keep."""
+SECONDS_KEPT = {"/.well-known/jwks.json": 60, "/reference/": 86_400}
+"""The only answers that others may keep, by the beginning of their path."""
 
 
 def missing(answer: httpx.Response) -> list[str]:
@@ -34,8 +34,13 @@ def test_every_route_answers_with_the_headers(operation: Operation, running_serv
 
         assert missing(answer) == []
         assert "server" not in answer.headers
-        keeps = "public, max-age=60" if operation.path in PUBLIC else "no-store"
-        assert answer.headers.get_list("cache-control") == [keeps]
+        assert answer.headers.get_list("cache-control") == [kept(operation.path)]
+
+
+def kept(path: str) -> str:
+    """What the answers of a path say to caches."""
+    seconds = next((known for start, known in SECONDS_KEPT.items() if path.startswith(start)), None)
+    return f"public, max-age={seconds}" if seconds else "no-store"
 
 
 @pytest.mark.parametrize("service", SERVICES)

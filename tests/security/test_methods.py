@@ -29,12 +29,13 @@ def somewhere(path: str) -> str:
 
 @pytest.mark.parametrize(("service", "path"), PATHS)
 def test_allow_names_every_method_that_a_path_takes_and_no_other(service, path, running_services):
-    http = running_services[service].http
+    target = running_services[service]
+    http, address = target.http, target.base(path) + somewhere(path)
     declared = {method.upper() for method, other in routes(service) if other == path}
 
-    options = http.options(somewhere(path))
+    options = http.options(address)
     allow = set(options.headers["allow"].split(", "))
-    refused = {method: http.request(method, somewhere(path)) for method in TRIED}
+    refused = {method: http.request(method, address) for method in TRIED}
     refused = {method: each for method, each in refused.items() if each.status_code == 405}
 
     assert (options.status_code, options.content) == (204, b"")
@@ -49,11 +50,12 @@ def test_allow_names_every_method_that_a_path_takes_and_no_other(service, path, 
 @pytest.mark.parametrize("caller", ["operator", "partner", None])
 @pytest.mark.parametrize("operation", READS, ids=str)
 def test_head_is_get_without_a_body(operation: Operation, caller, running_services, tokens):
-    http = running_services[operation.service].http
+    target = running_services[operation.service]
     headers = samples.headers(tokens, caller) if caller else {}
-    path = samples.path_of(operation)
+    address = target.base(operation.path) + samples.path_of(operation)
 
-    read, head = http.get(path, headers=headers), http.head(path, headers=headers)
+    read = target.http.get(address, headers=headers)
+    head = target.http.head(address, headers=headers)
 
     assert common(head, operation.path) == common(read, operation.path)
     assert head.content == b""

@@ -61,7 +61,7 @@ def _caller(operation: Operation, tokens: Any) -> dict[str, str]:
 
 
 def test_ids_are_found_in_every_place():
-    assert {place for _, place, _ in PARAMETERS} == {"path", "query", "header"}
+    assert {place for _, place, _ in PARAMETERS} == {"path", "query"}
     fields = {field for _, field, _ in FIELDS}
     assert fields >= {"on_behalf_of", "event_id", "cooperatives", "account_ids", "cooperative_ids"}
 

@@ -66,6 +66,7 @@ TAGS = {
     "cooperatives": "The register of cooperatives.",
     "persons": "What persons ask for: access, rectification, erasure.",
     "imports": "Imports of register files, and their reports.",
+    "reference": "Regions, provinces, communes, sectors, branches and goals, by code and name.",
 }
 
 SPEC = ServiceSpec(
