@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -96,14 +97,14 @@ async def test_an_e_mail_that_is_corrected_while_another_account_gets_it_is_take
         await correction
 
 
-async def correct(sessions: Sessions, account_id: object) -> None:
+async def correct(sessions: Sessions, account_id: UUID) -> None:
     async with sessions.begin() as session:
         await open_request(
             session,
             SEALER,
             LOCAL_OPERATOR,
             RequestKind.RECTIFICATION,
-            PersonIdentifiers(account_ids=frozenset({account_id})),  # type: ignore[arg-type]
+            PersonIdentifiers(account_ids=frozenset({account_id})),
             ground=Ground.PERSON,
             reference="2026/1",
             corrections={"email": TAKEN},

@@ -136,7 +136,7 @@ async def test_a_failure_makes_the_next_guess_from_there_wait_twice_as_long(
 async def test_no_wait_is_longer_than_the_setting_and_its_end_lets_the_owner_in(
     api: Api, email: str
 ) -> None:
-    longest = api.runtime.settings.sign_in_wait_seconds  # type: ignore[attr-defined]
+    longest = api.runtime.settings.sign_in_wait_seconds  # type: ignore[attr-defined]  # of the registry
     async with from_address(api, an_address()) as there:
         await sign_in(there, email, "wrong")
         await repeat_failures(api, 60, email)
