@@ -106,7 +106,7 @@ class BrokerProvisioner:
         )
         api.put_hashed_user(partner_queue.username, partner_queue.password_hash)
         # The broker checks a password only when a connection opens, so open connections are closed.
-        api.delete(f"connections/username/{partner_queue.username}")
+        api.close_connections(partner_queue.username)
         for limit, value in USER_LIMITS.items():
             api.put(f"user-limits/{partner_queue.username}/{limit}", {"value": value})
         pattern = "^" + partner_queue.queue.replace(".", r"\.") + "$"
@@ -114,4 +114,4 @@ class BrokerProvisioner:
 
     def _close(self, partner_queue: PartnerQueue) -> None:
         self._management.delete_user(partner_queue.username)
-        self._management.delete(f"connections/username/{partner_queue.username}")
+        self._management.close_connections(partner_queue.username)

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from shared import json_text
+from shared.kernel.waiting import wait_until
 
 TIMEOUT_SECONDS: Final = 10.0
 """How long each step of a call may take: connecting, sending, waiting for more of the response."""
@@ -78,6 +79,16 @@ class Management:
         """Delete the user, if it exists."""
         self.delete(f"users/{_part(name)}")
 
+    def close_connections(self, user: str) -> None:
+        """Close the open connections of this user, if there are any.
+
+        RabbitMQ answers 500 where one of them ends by itself in the same moment, as all do after
+        `delete_user`: it is then asked again, for at most `TIMEOUT_SECONDS`.
+        """
+        path = f"connections/username/{_part(user)}"
+        if not wait_until(lambda: self._is_deleted(path), within=TIMEOUT_SECONDS):
+            self.delete(path)
+
     def put_permissions(
         self, vhost: str, user: str, *, configure: str = "^$", write: str = "^$", read: str = "^$"
     ) -> None:
@@ -107,6 +118,16 @@ class Management:
         except ManagementRefused as refusal:
             if refusal.status != 404:
                 raise
+
+    def _is_deleted(self, path: str) -> bool:
+        """As `delete`, False where the broker failed at it."""
+        try:
+            self.delete(path)
+        except ManagementRefused as refusal:
+            if refusal.status != 500:
+                raise
+            return False
+        return True
 
     def is_answering(self) -> bool:
         """Whether the API answers and accepts the name and the password."""
