@@ -1,16 +1,20 @@
-"""Runs all tests in three parts at the same time, each on servers of its own."""
+"""Runs all tests in four parts at the same time, each on servers of its own."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 import tomllib
 from pathlib import Path
+from types import FrameType
 
 JOURNEYS = ("tests/journeys", "tools/devkit/tests")
 SERVICES = ("services",)
-"""Each part takes about as long as the rest: shared code, tools and the other tests."""
+WHOLE = ("tests",)
+"""What looks at the project as a whole. Each part takes about as long as the rest, which is shared
+code and the command."""
 
 
 def main() -> int:
@@ -18,34 +22,41 @@ def main() -> int:
     if sys.argv[1:]:
         return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]])
     Path(".run").mkdir(exist_ok=True)
-    started = time.monotonic()
-    parts = [Part("journeys", JOURNEYS), Part("services", SERVICES)]
+    signal.signal(signal.SIGTERM, _leave)
+    parts: list[Part] = []
     try:
-        code = subprocess.call(_pytest(*_rest()))
-        sys.stdout.write(f"the rest took {time.monotonic() - started:.0f} s\n")
-        return max([code, *(part.shown() for part in parts)])
+        for name, arguments in _background().items():
+            parts.append(Part(name, arguments, Path(f".run/tests-{name}.log")))
+        parts.append(Part("the rest", _rest()))
+        return max([part.shown() for part in reversed(parts)])
     finally:
         for part in parts:
             part.end()
 
 
 class Part:
-    """Tests that run in the background; their output is kept in a file until they have ended."""
+    """Tests of a process of their own; in the background, their output is kept in a file."""
 
-    def __init__(self, name: str, paths: tuple[str, ...]) -> None:
+    def __init__(self, name: str, arguments: list[str], log: Path | None = None) -> None:
         self.name = name
+        self.log = log
         self.started = time.monotonic()
-        self.log = Path(f".run/tests-{name}.log")
-        with self.log.open("w") as output:
-            self.run = subprocess.Popen(_pytest(*paths), stdout=output, stderr=subprocess.STDOUT)
-        sys.stdout.write(f"{' and '.join(paths)} run at the same time; see {self.log}\n")
+        command = [sys.executable, "-m", "pytest", *arguments]
+        if log is None:
+            self.run = subprocess.Popen(command)
+            return
+        with log.open("w") as output:
+            self.run = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        sys.stdout.write(f"{name} run at the same time; see {log}\n")
         sys.stdout.flush()
 
     def shown(self) -> int:
         """Wait for the end, print the output and return pytest's exit code."""
         code = self.run.wait()
-        sys.stdout.write(f"\n{self.log.read_text()}")
-        sys.stdout.write(f"{self.name} ended after {time.monotonic() - self.started:.0f} s\n")
+        if self.log is not None:
+            sys.stdout.write(f"\n{self.log.read_text()}")
+        sys.stdout.write(f"{self.name}: done after {time.monotonic() - self.started:.0f} s\n")
+        sys.stdout.flush()
         return code
 
     def end(self) -> None:
@@ -54,18 +65,31 @@ class Part:
         self.run.wait()
 
 
+def _background() -> dict[str, list[str]]:
+    """The arguments of the parts that do not print as they go."""
+    return {
+        "journeys": [*JOURNEYS],
+        "services": [*SERVICES],
+        "whole": [*WHOLE, *_without(JOURNEYS)],
+    }
+
+
 def _rest() -> list[str]:
     """The arguments for all other tests.
 
     A folder of `testpaths` is left out by its name: pytest does not ignore what it is given.
     """
     settings = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
-    folders = [path for path in settings["testpaths"] if path not in SERVICES]
-    return [*folders, *(f"--ignore={path}" for path in JOURNEYS)]
+    folders = [path for path in settings["testpaths"] if path not in (*SERVICES, *WHOLE)]
+    return [*folders, *_without(JOURNEYS)]
 
 
-def _pytest(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", *arguments]
+def _without(paths: tuple[str, ...]) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
+
+
+def _leave(signum: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
 
 
 if __name__ == "__main__":

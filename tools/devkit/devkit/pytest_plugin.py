@@ -77,9 +77,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def swept() -> Iterator[None]:
-    """Collects after each module, so that a warning names the module that left it."""
+    """Collects after each module, so that a warning names the module that left it.
+
+    What is left then stays for long, and is not looked at after every other module.
+    """
     yield
     gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
