@@ -60,8 +60,8 @@ class Part:
         return code
 
     def end(self) -> None:
-        """End what still runs, as after an interrupt."""
-        self.run.terminate()
+        """End what still runs as an interrupt does: its servers end with it."""
+        self.run.send_signal(signal.SIGINT)
         self.run.wait()
 
 
