@@ -13,7 +13,8 @@ from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
 from .persons import Kind, PersonAnswered, PersonRequested
 
 BATCH_LIMIT = 500
-"""Most cooperatives in one batch event: about 300 KB on the wire."""
+"""Most cooperatives in one batch event, which has about 300 KB then; fewer where their names are so
+long that it would be larger than an event may be."""
 
 
 class CooperativeRecord(Contract):

@@ -16,13 +16,13 @@ from uuid import UUID
 from faststream.rabbit.annotations import RabbitMessage
 
 from shared import json_text
-from shared.contracts.base import Event
+from shared.contracts.base import MOST_EVENT_BYTES, Event
 
 from . import topology
 from .failure import WrongMessage
 from .timestamps import AHEAD, EARLIEST
 from .undecodable import UNDECODABLE
-from .wire import CONTENT_TYPE, MAX_BODY_BYTES
+from .wire import CONTENT_TYPE
 
 _ESCAPED = rb"\u0000"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -39,8 +39,8 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 def kind_of(events: Iterable[type[Event]], message: RabbitMessage) -> type[Event]:
     """The one of these classes that a message is of; raises `WrongMessage` where it is of none."""
     raw = message.raw_message
-    if len(message.body) > MAX_BODY_BYTES:
-        raise WrongMessage(f"body of {len(message.body)} bytes; at most {MAX_BODY_BYTES} are taken")
+    if (size := len(message.body)) > MOST_EVENT_BYTES:
+        raise WrongMessage(f"body of {size} bytes; at most {MOST_EVENT_BYTES} are taken")
     _refuse_foreign(raw.content_type, raw.content_encoding)
     kind = next((event for event in events if event.is_type(raw.type)), None)
     if kind is None:
