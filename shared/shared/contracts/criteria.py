@@ -6,9 +6,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from .base import Contract
+from .numbers import AgeMonths, Members, Percent, Stored
 
 
 class ApplicantType(StrEnum):
@@ -44,7 +45,7 @@ class ActivityStatus(StrEnum):
 class MinShare(Contract):
     """A least share of the members, in whole percent; `strict` means more than, not at least."""
 
-    percent: int = Field(ge=0, le=100)
+    percent: Percent
     strict: bool = False
 
 
@@ -69,10 +70,10 @@ class Criteria(Contract):
     min_share_youth: MinShare | None = None
     min_share_women_plus_youth: MinShare | None = None
     min_share_women_or_youth: MinShare | None = None
-    min_members: int | None = Field(default=None, ge=0)
-    max_members: int | None = Field(default=None, ge=0)
-    min_age_months: int | None = Field(default=None, ge=0)
-    max_age_months: int | None = Field(default=None, ge=0)
+    min_members: Members | None = None
+    max_members: Members | None = None
+    min_age_months: AgeMonths | None = None
+    max_age_months: AgeMonths | None = None
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
@@ -114,8 +115,8 @@ class Profile(Contract):
     applicant_type: ApplicantType | None = None
     legal_status: LegalStatus | None = None
     activity_status: ActivityStatus | None = None
-    members_total: int | None = None
-    members_women: int | None = None
-    members_youth: int | None = None
-    members_women_or_youth: int | None = None
+    members_total: Stored | None = None
+    members_women: Stored | None = None
+    members_youth: Stored | None = None
+    members_women_or_youth: Stored | None = None
     created_on: date | None = None

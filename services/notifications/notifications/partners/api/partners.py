@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Id
+from shared.contracts.numbers import Position
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
@@ -67,8 +68,8 @@ class ReplayIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    first: int = Field(ge=1, lt=2**63)
-    last: int | None = Field(default=None, ge=1, lt=2**63)
+    first: Position
+    last: Position | None = None
 
 
 class ReplayOut(BaseModel):

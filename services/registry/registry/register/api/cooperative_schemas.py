@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from registry.tables import Row
 from shared.contracts.base import LanguageCode, Text
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.contracts.numbers import Members
 from shared.errors import Invalid, Problem
 from shared.i18n.languages import ReaderLanguage
 
@@ -22,7 +23,6 @@ from ..queries import Grouping
 from ..register_file import cells
 from ..register_file.findings import WrongCell
 
-Members = Annotated[int, Field(ge=0, le=cells.MAX_MEMBERS)]
 REQUIRED: Final = ("court", "local_register_no", "province", "applicant_type", "legal_status")
 NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
 _ABOUT_THE_VALUES: Final = ("source", "as_of_on", "confirm_erased")
