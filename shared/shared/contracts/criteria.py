@@ -6,10 +6,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import model_validator
 
 from .base import Contract
 from .numbers import AgeMonths, Members, Percent, Stored
+from .request_body import RequestBody
 
 
 class ApplicantType(StrEnum):
@@ -84,19 +85,15 @@ class Criteria(Contract):
         return self
 
 
-class MinShareIn(MinShare):
+class MinShareIn(MinShare, RequestBody):
     """A least share; `strict` means more than, not at least."""
 
-    model_config = ConfigDict(extra="forbid")
 
-
-class CriteriaIn(Criteria):
+class CriteriaIn(Criteria, RequestBody):
     """The conditions of a track as a person writes them.
 
     A misspelt condition is refused, at any depth: ignored, it would admit all.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     min_share_women: MinShareIn | None = None
     min_share_youth: MinShareIn | None = None

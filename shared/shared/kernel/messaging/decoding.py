@@ -49,10 +49,14 @@ def kind_of(events: Iterable[type[Event]], message: RabbitMessage) -> type[Event
 
 
 def parse(kind: type[Event], topic: str | None, body: bytes) -> Event:
-    """The event of this class in a body that came under this topic; raises as `read` does."""
+    """The event of this class in a body that came under this topic; raises as `read` does.
+
+    No type is guessed: `true` is no 1 and "5" no number. Fields that the class does not have are
+    ignored, so that a sender may be newer than its consumers.
+    """
     if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
-    event = kind.model_validate_json(body)
+    event = kind.model_validate_json(body, strict=True)
     _refuse_ambiguous(body)
     if not event.is_from(topic):
         raise WrongMessage("it names another service than its type")

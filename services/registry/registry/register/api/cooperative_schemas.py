@@ -14,6 +14,7 @@ from registry.tables import Row
 from shared.contracts.base import LanguageCode, Text
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.numbers import Members
+from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid, Problem
 from shared.i18n.languages import ReaderLanguage
 
@@ -39,20 +40,16 @@ _READERS: Final[dict[str, Callable[[str], str]]] = {
 """The readers of register files, so that API and import accept the same."""
 
 
-class ContactIn(BaseModel):
+class ContactIn(RequestBody):
     """Personal data: stored sealed, shown to operators and delegates of the province only."""
-
-    model_config = ConfigDict(extra="forbid")
 
     president: Annotated[Text | None, Field(max_length=200)] = None
     phone: Text | None = None
     email: Text | None = None
 
 
-class ChangesIn(BaseModel):
+class ChangesIn(RequestBody):
     """The fields of a cooperative to be changed, and where the values come from."""
-
-    model_config = ConfigDict(extra="forbid")
 
     court: Text | None = None
     local_register_no: Text | None = None
