@@ -14,7 +14,13 @@ from jsonschema import Draft202012Validator
 from devkit.pytest_plugin import SEAL_KEY
 from shared import reference
 from shared.contracts import catalogue
-from shared.contracts.base import TOPIC_PATTERN, Contract, Event, is_public
+from shared.contracts.base import (
+    MOST_EVENT_BYTES,
+    TOPIC_PATTERN,
+    Contract,
+    Event,
+    is_public,
+)
 from shared.contracts.catalogue import ANSWERS, EVENTS
 from shared.contracts.registry import (
     BATCH_LIMIT,
@@ -24,7 +30,6 @@ from shared.contracts.registry import (
 )
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
-from shared.kernel.messaging.wire import MAX_BODY_BYTES
 from shared.kernel.service.spec import installed_consumers
 
 each = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
@@ -134,7 +139,7 @@ def test_a_full_batch_with_sealed_contacts_fits_into_one_message():
     full = CooperativesImported(batch_id=uuid.uuid4(), import_id=uuid.uuid4(), cooperatives=records)
 
     assert len(sealed) >= 300
-    assert len(outbox.row_for(full).body) < MAX_BODY_BYTES
+    assert len(outbox.row_for(full).body) < MOST_EVENT_BYTES
 
 
 def _a_long_record(sealed: str) -> CooperativeRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -138,6 +139,34 @@ async def test_an_emptied_audience_is_built_again_while_everything_goes_on(story
         totals = await story.until_alerted(call_id)
         assert await story.recipients(call_id) == await story.expected(call_id)
         assert totals["repeated"] == 0
+
+
+def with_long_names(count: int, court: str) -> str:
+    """A register file: one event of so many cooperatives would be larger than consumers take."""
+    names = f"{'é' * 480},{'ت' * 480}"
+    rows = [f"{number}/2024,{court},MA-TIZ,{names}" for number in range(1, count + 1)]
+    return "\n".join(["local_register_no,court,province,name_fr,name_ar", *rows])
+
+
+async def test_names_that_are_too_long_for_one_event_reach_the_audience_all_the_same(
+    story: Story, tmp_path: Path
+) -> None:
+    await equals_the_register(story)
+    before = await the_audience(story)
+    file = tmp_path / "long.csv"
+    await asyncio.to_thread(file.write_text, with_long_names(500, unique("TPI")), "utf-8")
+    story.files.append(file)  # these stay in the register of all journeys
+
+    report = await story.import_register(file)
+    await equals_the_register(story)
+    added = (await the_audience(story)).keys() - before.keys()
+    await execute(story, "DELETE FROM audience")
+    run = await ended(story, await begin(story, STORE_IMPORTED))
+
+    assert (report["rows_added"], report["events"], len(added)) == (500, 2, 500)
+    assert run["state"] == "finished"
+    await equals_the_register(story)
+    assert await story.dead_letters() == []
 
 
 async def test_the_same_snapshot_twice_changes_nothing(story: Story) -> None:

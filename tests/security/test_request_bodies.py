@@ -88,21 +88,43 @@ def test_json_of_another_shape_is_refused(operation: Operation, running_services
         problem(_send(running_services[operation.service], operation, tokens, body), 422)
 
 
-def _texts(schema: Any, components: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The places of a body where a text may stand."""
+Place = tuple[str, ...]
+
+
+def _places(schema: Any, components: Any, kind: str, path: Place = ()) -> Iterator[Place]:
+    """The places of a body where a value of this type of JSON may stand."""
     if "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     for option in schema.get("anyOf", []):
-        yield from _texts(option, components, path)
+        yield from _places(option, components, kind, path)
     for name, inner in schema.get("properties", {}).items():
-        yield from _texts(inner, components, (*path, name))
+        yield from _places(inner, components, kind, (*path, name))
     if schema.get("type") == "array":
-        yield from _texts(schema["items"], components, (*path, "0"))
-    if schema.get("type") == "string":
+        yield from _places(schema["items"], components, kind, (*path, "0"))
+    if schema.get("type") == kind:
         yield path
 
 
-def _placed(path: tuple[str, ...], value: Any) -> Any:
+def _places_of(operation: Operation, kind: str) -> list[Place]:
+    content = operation.about["requestBody"]["content"]["application/json"]
+    components = document(operation.service)["components"]["schemas"]
+    return sorted(set(_places(content["schema"], components, kind)))
+
+
+def _send_with(
+    target: Target, operation: Operation, tokens: Any, place: Place, value: Any
+) -> httpx.Response:
+    """A body that is good but for the value at this place."""
+    good = GOOD.get((operation.service, operation.path), {})
+    return target.http.request(
+        operation.method,
+        samples.path_of(operation),
+        json=_merged(good, _placed(place, value)),
+        headers=_caller(operation, tokens),
+    )
+
+
+def _placed(path: Place, value: Any) -> Any:
     for name in reversed(path):
         value = [value] if name == "0" else {name: value}
     return value
@@ -119,21 +141,45 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize("operation", WITH_JSON, ids=str)
 def test_no_text_of_a_body_brings_a_service_down(operation: Operation, running_services, tokens):
-    content = operation.about["requestBody"]["content"]["application/json"]
-    components = document(operation.service)["components"]["schemas"]
-    good = GOOD.get((operation.service, operation.path), {})
-    places = sorted(set(_texts(content["schema"], components)))
+    target = running_services[operation.service]
 
-    for place, (name, value) in product(places, HOSTILE.items()):
-        answer = running_services[operation.service].http.request(
-            operation.method,
-            samples.path_of(operation),
-            json=_merged(good, _placed(place, value)),
-            headers=_caller(operation, tokens),
-        )
+    for place, (name, value) in product(_places_of(operation, "string"), HOSTILE.items()):
+        answer = _send_with(target, operation, tokens, place, value)
         assert answer.status_code < 500, (place, name, answer.text)
         if name in {"NUL", "long"}:
             problem(answer, 400, 403, 404, 409, 413, 422)
+
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "integer": (True, "1", "5_0", 1.0, 2**64, 10**40, -(2**64)),
+    "boolean": (1, "true", "yes"),
+}
+"""By type of JSON, what a lenient reader would take for it, or a column could not hold."""
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_no_number_of_a_body_is_guessed_or_larger_than_what_keeps_it(
+    operation: Operation, running_services, tokens
+):
+    target = running_services[operation.service]
+
+    for kind, values in WRONG.items():
+        for place, value in product(_places_of(operation, kind), values):
+            answer = _send_with(target, operation, tokens, place, value)
+            fields = [error["field"] for error in problem(answer, 422)["errors"]]
+            assert ".".join(place) in fields, (place, value)
+
+
+@pytest.mark.parametrize("operation", WITH_JSON, ids=str)
+def test_an_unknown_field_of_a_body_is_refused_at_any_depth(
+    operation: Operation, running_services, tokens
+):
+    target = running_services[operation.service]
+
+    for place in _places_of(operation, "object"):
+        answer = _send_with(target, operation, tokens, (*place, "langage"), "fr")
+        fields = [error["field"] for error in problem(answer, 422)["errors"]]
+        assert ".".join([*place, "langage"]) in fields
 
 
 GOOD: dict[tuple[str, str], dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +10,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import new_id
-from shared.contracts.registry import BATCH_LIMIT, CooperativesImported, PartnerRegistered
+from shared.contracts.registry import (
+    BATCH_LIMIT,
+    CooperativeRecord,
+    CooperativesImported,
+    PartnerRegistered,
+)
+from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 
 from .partners import models
@@ -21,7 +28,9 @@ PARTNERS_PER_PAGE: Final = 100
 
 
 async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
-    """The next `BATCH_LIMIT` cooperatives with their present versions, as one event."""
+    """The next `BATCH_LIMIT` cooperatives with their present versions, in one event; in more where
+    their names are too long for one.
+    """
     table = tables.cooperative
     query = select(table).order_by(table.c.id).limit(BATCH_LIMIT)
     if after is not None:
@@ -29,11 +38,20 @@ async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
     if not rows:
         return Page((), 0, None)
-    records = tuple(cooperative_rows.cooperative_from(row).record() for row in rows)
-    event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
-    # Named after its ends and its size: if it is read again with other rows, it is another event.
-    name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
-    return Page([(name, event)], len(rows), rows[-1]["id"])
+    records = [cooperative_rows.cooperative_from(row).record() for row in rows]
+    events = [(_name_of(event), event) for event in outbox.divided(records, _batch_of)]
+    return Page(events, len(rows), rows[-1]["id"])
+
+
+def _batch_of(records: Sequence[CooperativeRecord]) -> CooperativesImported:
+    return CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=tuple(records))
+
+
+def _name_of(event: CooperativesImported) -> str:
+    """Its ends and its size: if it is read again with other rows, it is another event."""
+    records = event.cooperatives
+    first, last = records[0].cooperative_id, records[-1].cooperative_id
+    return f"cooperatives {first} {last} {len(records)}"
 
 
 async def partners_after(session: AsyncSession, after: UUID | None) -> Page:

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
+from .numbers import Exact
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """A name for programs: small letters, digits and underscores, at most 40."""
@@ -38,7 +39,7 @@ class Detail(Contract):
     """
 
     code: Code = Field(json_schema_extra=PUBLIC)
-    value: int | Text | tuple[int, ...] | tuple[Text, ...] = Field(json_schema_extra=PUBLIC)
+    value: Exact | Text | tuple[Exact, ...] | tuple[Text, ...] = Field(json_schema_extra=PUBLIC)
     label: Localized | None = Field(default=None, json_schema_extra=PUBLIC)
     shown: LocalizedLong | None = Field(default=None, json_schema_extra=PUBLIC)
 

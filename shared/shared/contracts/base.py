@@ -76,6 +76,10 @@ LARGEST_VERSION_GAP = 1_000
 The newest version wins for good, so one that is far off would silence every true one after it.
 """
 
+MOST_EVENT_BYTES = 1024 * 1024
+"""Of an event on the wire, which is JSON in UTF-8: consumers refuse a larger one for good, so the
+outbox takes none."""
+
 Version = Annotated[int, Field(ge=1, le=MOST_VERSIONS)]
 
 

@@ -6,9 +6,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from .base import Contract
+from .numbers import AgeMonths, Members, Percent, Stored
+from .request_body import RequestBody
 
 
 class ApplicantType(StrEnum):
@@ -44,7 +46,7 @@ class ActivityStatus(StrEnum):
 class MinShare(Contract):
     """A least share of the members, in whole percent; `strict` means more than, not at least."""
 
-    percent: int = Field(ge=0, le=100)
+    percent: Percent
     strict: bool = False
 
 
@@ -69,10 +71,10 @@ class Criteria(Contract):
     min_share_youth: MinShare | None = None
     min_share_women_plus_youth: MinShare | None = None
     min_share_women_or_youth: MinShare | None = None
-    min_members: int | None = Field(default=None, ge=0)
-    max_members: int | None = Field(default=None, ge=0)
-    min_age_months: int | None = Field(default=None, ge=0)
-    max_age_months: int | None = Field(default=None, ge=0)
+    min_members: Members | None = None
+    max_members: Members | None = None
+    min_age_months: AgeMonths | None = None
+    max_age_months: AgeMonths | None = None
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
@@ -83,19 +85,15 @@ class Criteria(Contract):
         return self
 
 
-class MinShareIn(MinShare):
+class MinShareIn(MinShare, RequestBody):
     """A least share; `strict` means more than, not at least."""
 
-    model_config = ConfigDict(extra="forbid")
 
-
-class CriteriaIn(Criteria):
+class CriteriaIn(Criteria, RequestBody):
     """The conditions of a track as a person writes them.
 
     A misspelt condition is refused, at any depth: ignored, it would admit all.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     min_share_women: MinShareIn | None = None
     min_share_youth: MinShareIn | None = None
@@ -114,8 +112,8 @@ class Profile(Contract):
     applicant_type: ApplicantType | None = None
     legal_status: LegalStatus | None = None
     activity_status: ActivityStatus | None = None
-    members_total: int | None = None
-    members_women: int | None = None
-    members_youth: int | None = None
-    members_women_or_youth: int | None = None
+    members_total: Stored | None = None
+    members_women: Stored | None = None
+    members_youth: Stored | None = None
+    members_women_or_youth: Stored | None = None
     created_on: date | None = None

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
+from .numbers import Amount, Percent
 from .persons import PersonAnswered
 
 CallKind = Literal["grant", "loan", "guarantee", "prize", "in_kind", "training"]
@@ -21,12 +22,10 @@ class TrackTerms(Contract):
 
     name: Localized = Field(json_schema_extra=PUBLIC)
     criteria: Criteria = Field(json_schema_extra=PUBLIC)
-    max_grant_centimes: int | None = Field(default=None, gt=0, json_schema_extra=PUBLIC)
-    max_rate_percent: int | None = Field(default=None, ge=1, le=100, json_schema_extra=PUBLIC)
-    min_own_share_percent: int | None = Field(default=None, ge=0, le=100, json_schema_extra=PUBLIC)
-    max_in_kind_percent_of_own_share: int | None = Field(
-        default=None, ge=0, le=100, json_schema_extra=PUBLIC
-    )
+    max_grant_centimes: Amount | None = Field(default=None, json_schema_extra=PUBLIC)
+    max_rate_percent: Percent | None = Field(default=None, ge=1, json_schema_extra=PUBLIC)
+    min_own_share_percent: Percent | None = Field(default=None, json_schema_extra=PUBLIC)
+    max_in_kind_percent_of_own_share: Percent | None = Field(default=None, json_schema_extra=PUBLIC)
     payer: Text | None = Field(default=None, json_schema_extra=PUBLIC)
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
+from .numbers import Amount, Goal, Jobs
 from .persons import PersonAnswered
 
 Readiness = Literal["raw", "structured", "with_business_plan", "jury_selected"]
@@ -27,11 +28,11 @@ class IdeaSnapshot(Contract):
     regions: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     provinces: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     sectors: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
-    budget_centimes: int | None = Field(
-        default=None, gt=0, json_schema_extra=PUBLIC, description="In centimes of a dirham."
+    budget_centimes: Amount | None = Field(
+        default=None, json_schema_extra=PUBLIC, description="In centimes of a dirham."
     )
-    jobs: int | None = Field(default=None, ge=0, json_schema_extra=PUBLIC)
-    sdgs: tuple[int, ...] = Field(default=(), json_schema_extra=PUBLIC)
+    jobs: Jobs | None = Field(default=None, json_schema_extra=PUBLIC)
+    sdgs: tuple[Goal, ...] = Field(default=(), json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: Id
     confirmed_audience: Audience | None = Field(

@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from .announcement import Code
-from .base import Event, Id
+from .base import Event, Id, Version
+from .numbers import Count
 from .persons import PersonAnswered
 
 
@@ -24,12 +25,12 @@ class FanoutCompleted(Event):
 
     subject_id: Id
     subject_kind: Code = Field(description="As published: call, idea, session…")
-    subject_version: int = Field(ge=1)
-    eligible: int = Field(ge=0)
-    unknown: int = Field(ge=0)
-    alerted: int = Field(ge=0)
-    first_alerts: int = Field(default=0, ge=0)
-    corrections: int = Field(default=0, ge=0)
+    subject_version: Version
+    eligible: Count
+    unknown: Count
+    alerted: Count
+    first_alerts: Count = 0
+    corrections: Count = 0
 
 
 class NotificationsAnswered(PersonAnswered):

@@ -11,7 +11,8 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from .base import Contract, Event, Id
+from .base import Contract, Event, Id, Version
+from .numbers import Count
 
 Kind = Literal["access", "rectification", "erasure"]
 
@@ -23,7 +24,7 @@ class CooperativeOfPerson(Contract):
     """A cooperative whose contact the person is; from this version on the request is fulfilled."""
 
     cooperative_id: Id
-    version: int = Field(ge=1)
+    version: Version
 
 
 class PersonRequested(Event):
@@ -78,7 +79,7 @@ class PersonAnswered(Event):
     )
     cooperative_ids: tuple[Id, ...] = ()
     account_ids: tuple[Id, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, Count] = Field(default_factory=dict)
     actions: tuple[PersonAction, ...] = Field(default=(), max_length=ACTIONS_LIMIT)
     records: tuple[PersonRecord, ...] = Field(default=(), max_length=ACTIONS_LIMIT)
     report_sealed: str | None = None

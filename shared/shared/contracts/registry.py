@@ -10,10 +10,12 @@ from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Contract, Event, Id, LanguageCode, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
+from .numbers import Members
 from .persons import Kind, PersonAnswered, PersonRequested
 
 BATCH_LIMIT = 500
-"""Most cooperatives in one batch event: about 300 KB on the wire."""
+"""Most cooperatives in one batch event, which has about 300 KB then; fewer where their names are so
+long that it would be larger than an event may be."""
 
 
 class CooperativeRecord(Contract):
@@ -35,10 +37,10 @@ class CooperativeRecord(Contract):
     commune: str | None = None
     sector: str | None = None
     branch: str | None = None
-    members_total: int | None = Field(default=None, ge=0)
-    members_women: int | None = Field(default=None, ge=0)
-    members_youth: int | None = Field(default=None, ge=0)
-    members_women_or_youth: int | None = Field(default=None, ge=0)
+    members_total: Members | None = None
+    members_women: Members | None = None
+    members_youth: Members | None = None
+    members_women_or_youth: Members | None = None
     created_on: date | None = None
     language: LanguageCode = "ar"
     contact_sealed: str | None = None

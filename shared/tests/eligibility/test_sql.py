@@ -37,6 +37,7 @@ from shared.contracts.criteria import (
     MinShare,
     Profile,
 )
+from shared.contracts.numbers import MOST_MEMBERS
 from shared.eligibility.evaluate import evaluate, months_before
 from shared.eligibility.sql import compile_track
 from shared.eligibility.verdict import Outcome, Verdict, mask_of
@@ -58,7 +59,7 @@ COMMUNES = (
     "",
 )
 SECTORS, BRANCHES = ("ARGAN", "FOOD", "CRAFTS"), ("BEEKEEPING", "DAIRY")
-AGES = (0, 1, 6, 12, 24, 10**6)
+AGES = (0, 1, 6, 12, 24, 12_000)
 COUNTS = (-1, 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13, 30, 100, 101, 2**31 - 1)
 
 PROFILES = Table(
@@ -91,7 +92,7 @@ def in_order(criteria: dict[str, Any]) -> Criteria:
 SHARE = st.builds(
     MinShare, percent=st.sampled_from((0, 1, 30, 33, 50, 99, 100)), strict=st.booleans()
 )
-SIZE, AGE = st.sampled_from((0, 1, 5, 10, 2**31, 2**70)), st.sampled_from(AGES)
+SIZE, AGE = st.sampled_from((0, 1, 5, 10, MOST_MEMBERS)), st.sampled_from(AGES)
 CRITERIA = st.fixed_dictionaries(
     {},
     optional={

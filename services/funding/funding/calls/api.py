@@ -8,20 +8,13 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NaiveDatetime,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, NaiveDatetime, PlainValidator, model_validator
 
 from shared.contracts.base import Audience, Id, Text, now
 from shared.contracts.criteria import CriteriaIn
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import TrackTerms
+from shared.contracts.request_body import Day, LocalizedIn, LocalizedLongIn, RequestBody
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Expected, Page, Session
@@ -37,21 +30,25 @@ WALL_CLOCK = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?", re.ASCII)
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
-def _date_and_time(value: object) -> object:
+def _date_and_time(value: object) -> datetime:
     # A date alone would be read as midnight, a day earlier than its author meant.
     if not (isinstance(value, str) and WALL_CLOCK.fullmatch(value)):
         raise ValueError("give date and time as the clock shows them, such as 2026-09-01T16:00")
-    return value
+    return datetime.fromisoformat(value)
 
 
-class DeadlineIn(BaseModel):
+WallClock = Annotated[
+    datetime, PlainValidator(_date_and_time, json_schema_input_type=NaiveDatetime)
+]
+"""A moment as the clocks of its place show it, without its zone."""
+
+
+class DeadlineIn(RequestBody):
     """A deadline in one of two forms: `local` and `zone`, from which the instant is computed once,
     or `at`, `zone` and `shown`, which are taken as they are.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    local: Annotated[NaiveDatetime, BeforeValidator(_date_and_time)] | None = None
+    local: WallClock | None = None
     at: Moment | None = None
     zone: Annotated[str, Field(max_length=64)] = CASABLANCA
     shown: Text | None = None
@@ -72,11 +69,10 @@ class DeadlineIn(BaseModel):
         return check_deadline(Deadline.model_validate(self.model_dump(exclude={"local"})))
 
 
-class TrackIn(TrackTerms):
+class TrackIn(TrackTerms, RequestBody):
     """One way to apply, with criteria of its own."""
 
-    model_config = ConfigDict(extra="forbid")
-
+    name: LocalizedIn
     criteria: CriteriaIn
 
 
@@ -90,12 +86,13 @@ def _at_least_one(tracks: tuple[TrackIn, ...]) -> tuple[TrackIn, ...]:
 Tracks = Annotated[tuple[TrackIn, ...], Field(max_length=16), AfterValidator(_at_least_one)]
 
 
-class CallIn(CallTerms):
+class CallIn(CallTerms, RequestBody):
     """A call as its funder writes it. Without a deadline it stays open until it is closed."""
 
-    model_config = ConfigDict(extra="forbid")
-
     funder_slug: Slug | None = None
+    title: LocalizedIn
+    summary: LocalizedLongIn
+    reference_on: Day | None = None
     tracks: Tracks
     deadline_in: DeadlineIn | None = Field(default=None, alias="deadline")
 
@@ -108,27 +105,21 @@ class CallIn(CallTerms):
         return self.deadline_in.deadline() if self.deadline_in else None
 
 
-class OpenIn(BaseModel):
+class OpenIn(RequestBody):
     """How many recipients a preview matched before opening, eligible and unknown ones."""
-
-    model_config = ConfigDict(extra="forbid")
 
     confirmed_audience: Audience | None = None
 
 
-class ExtendIn(BaseModel):
+class ExtendIn(RequestBody):
     """The later deadline, and the reason that applicants will read."""
-
-    model_config = ConfigDict(extra="forbid")
 
     deadline: DeadlineIn
     reason: Text
 
 
-class CancelIn(BaseModel):
+class CancelIn(RequestBody):
     """Why the call is void; whoever was alerted of it will read this."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Text
 

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.base import Audience, Id, Text
+from shared.contracts.request_body import LocalizedIn, LocalizedLongIn, RequestBody
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import SearchWords
@@ -21,10 +21,11 @@ from .domain import Idea, IdeaContent, State
 router = APIRouter(tags=["ideas"])
 
 
-class IdeaIn(IdeaContent):
+class IdeaIn(IdeaContent, RequestBody):
     """An idea as its author writes it. No regions and no provinces: the whole country."""
 
-    model_config = ConfigDict(extra="forbid")
+    title: LocalizedIn
+    summary: LocalizedLongIn
 
     def content(self) -> IdeaContent:
         """The content alone, as the domain takes it."""
@@ -41,26 +42,20 @@ class NewIdeaIn(IdeaIn):
     on_behalf_of: Id | None = None
 
 
-class PublishIn(BaseModel):
+class PublishIn(RequestBody):
     """How many recipients a preview matched before publishing, eligible and unknown ones."""
-
-    model_config = ConfigDict(extra="forbid")
 
     confirmed_audience: Audience | None = None
 
 
-class ReturnIn(BaseModel):
+class ReturnIn(RequestBody):
     """What the author has to change."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Text
 
 
-class WithdrawIn(BaseModel):
+class WithdrawIn(RequestBody):
     """Why the idea is taken back; whoever was alerted of it will read this."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Text | None = None
 

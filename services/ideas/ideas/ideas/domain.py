@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -21,6 +20,7 @@ from shared.contracts.ideas import (
     Origin,
     Readiness,
 )
+from shared.contracts.numbers import Amount, Goal, Jobs
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -30,9 +30,6 @@ from shared.errors import (
     refuse_problems,
 )
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
-
-MAX_CENTIMES = 10**13
-"""A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class State(StrEnum):
@@ -83,9 +80,9 @@ class IdeaContent(Contract):
     regions: tuple[str, ...] = Field(default=(), max_length=12)
     provinces: tuple[str, ...] = Field(default=(), max_length=100)
     sectors: tuple[str, ...] = Field(default=(), max_length=100)
-    budget_centimes: int | None = Field(default=None, gt=0, le=MAX_CENTIMES)
-    jobs: int | None = Field(default=None, ge=0, le=1_000_000)
-    sdgs: tuple[Annotated[int, Field(ge=1, le=17)], ...] = Field(default=(), max_length=17)
+    budget_centimes: Amount | None = None
+    jobs: Jobs | None = None
+    sdgs: tuple[Goal, ...] = Field(default=(), max_length=17)
     readiness: Readiness = "raw"
     origin: Origin = "submitted"
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import Id, Text
 from shared.contracts.criteria import CriteriaIn
+from shared.contracts.request_body import Day, RequestBody
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow, moment
@@ -28,13 +29,11 @@ from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 router = APIRouter(tags=["fan-out approval"])
 
 
-class PreviewIn(BaseModel):
+class PreviewIn(RequestBody):
     """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
 
-    model_config = ConfigDict(extra="forbid")
-
     tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
-    reference_on: date | None = None
+    reference_on: Day | None = None
 
 
 class PreviewOut(BaseModel):
@@ -50,10 +49,8 @@ class PreviewOut(BaseModel):
     )
 
 
-class ApprovalIn(BaseModel):
+class ApprovalIn(RequestBody):
     """A decision about a fan-out, with its reason."""
-
-    model_config = ConfigDict(extra="forbid")
 
     state: Literal["held", "released", "stopped"]
     reason: Text

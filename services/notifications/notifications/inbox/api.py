@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from notifications.labels import language_for
 from notifications.parameters import After, Limit, Number
 from shared.contracts.base import Id
+from shared.contracts.request_body import RequestBody
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
 
@@ -18,7 +18,7 @@ from .usecases import ReadState
 router = APIRouter(tags=["inbox"])
 
 
-class MarkIn(BaseModel):
+class MarkIn(RequestBody):
     """What your account did with an alert."""
 
     state: ReadState

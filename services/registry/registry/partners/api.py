@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Response, status
 from pydantic import BaseModel, Field
 
 from shared.contracts.base import LanguageCode, Localized
+from shared.contracts.request_body import LocalizedIn, RequestBody
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
@@ -25,11 +26,11 @@ SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, Path(pattern=SLUG, max_length=40)]
 
 
-class PartnerIn(BaseModel):
+class PartnerIn(RequestBody):
     """A new partner institution; its slug can't be changed later."""
 
     slug: str = Field(pattern=SLUG, max_length=40)
-    name: Localized
+    name: LocalizedIn
     kind: str = Field(pattern=r"^[a-z][a-z_]*$", max_length=40)
     language: ReaderLanguage = "fr"
 

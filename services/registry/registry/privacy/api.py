@@ -15,6 +15,7 @@ from registry.register.register_file import cells
 from registry.register.register_file.findings import WrongCell
 from registry.settings import RegistrySettings
 from shared.contracts.base import Id, Text
+from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Once
@@ -27,10 +28,10 @@ from .usecases import person_lookup, requests
 router = APIRouter(prefix="/persons", tags=["persons"])
 
 
-class RequestIn(BaseModel):
+class RequestIn(RequestBody):
     """A request of a person, who is named by e-mail, phone or ids; one of them is enough."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     kind: RequestKind
     ground: Ground = Field(description="Who asks: the person, a representative, an authority.")

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from shared.contracts.base import now
+from shared.contracts.request_body import Day
 
 from .register_file import cells
 
@@ -17,5 +18,5 @@ def past_day(value: date) -> date:
     return cells.past_day(value, now().date())
 
 
-PastDay = Annotated[date, AfterValidator(past_day)]
+PastDay = Annotated[Day, AfterValidator(past_day)]
 """A day with the bounds that register files have, so that API and import accept the same."""

@@ -40,14 +40,19 @@ async def imported(
 
 
 async def published(sessions: Sessions, report: RegisterImport) -> list[CooperativesImported]:
+    bodies = await published_bodies(sessions, report)
+    return [CooperativesImported.model_validate_json(body) for body in bodies]
+
+
+async def published_bodies(sessions: Sessions, report: RegisterImport) -> list[bytes]:
+    """The events of an import, as they cross the broker."""
     async with sessions() as session:
         rows = await session.scalars(
             select(OutboxRow.body)
             .where(OutboxRow.topic == CooperativesImported.topic)
             .order_by(OutboxRow.seq)
         )
-        events = [CooperativesImported.model_validate_json(body) for body in rows]
-    return [event for event in events if event.import_id == report.id]
+        return [body for body in rows if str(report.id).encode() in body]
 
 
 async def stored(sessions: Sessions, court: str) -> int:

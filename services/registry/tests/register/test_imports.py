@@ -19,14 +19,15 @@ from registry.register.register_file.decoding import FileRefused
 from registry.register.usecases import cooperatives
 from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
-from shared.contracts.base import now
+from shared.contracts.base import MOST_EVENT_BYTES, now
 from shared.errors import Problem
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.database import Sessions
+from shared.kernel.messaging import outbox
 
 from ..builders import a_file, a_row, many_rows
-from .importing import SEALER, audited, imported, published, stored
+from .importing import SEALER, audited, imported, published, published_bodies, stored
 
 pytestmark = pytest.mark.servers
 
@@ -70,6 +71,58 @@ async def test_a_batch_is_published_once_with_at_most_500_cooperatives(
 
     sizes = [len(event.cooperatives) for event in await published(sessions, report)]
     assert (sizes, report.events) == ([500, 500, 50], 3)
+
+
+LONG_NAMES = {"name_fr": "é" * 480, "name_ar": "ت" * 480}
+"""Of 500 such cooperatives one event would be larger than consumers take."""
+
+
+async def test_a_batch_whose_names_are_too_long_for_one_event_is_published_in_several(
+    sessions: Sessions, court: str
+) -> None:
+    content = a_file(*many_rows(500, court, **LONG_NAMES))
+
+    report = await imported(sessions, content)
+    again = await imported(sessions, content)
+
+    bodies = await published_bodies(sessions, report)
+    events = await published(sessions, report)
+    assert max(map(len, bodies)) <= MOST_EVENT_BYTES < sum(map(len, bodies))
+    assert (len(events), report.events) == (2, 2)
+    ids = [each.cooperative_id for event in events for each in event.cooperatives]
+    assert len(ids) == len(set(ids)) == await stored(sessions, court) == 500
+    assert (again.rows_unchanged, again.events) == (500, 0)
+
+
+async def test_a_snapshot_of_such_names_has_no_event_that_is_too_large(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(*many_rows(500, court, **LONG_NAMES)))
+    sizes, names, ids, after = [], [], [], None
+
+    async with sessions() as session:
+        while (page := await cooperatives_after(session, after)).last is not None:
+            sizes += [len(outbox.row_for(event).body) for _, event in page.events]
+            names += [name for name, _ in page.events]
+            ids += [each.cooperative_id for _, event in page.events for each in event.cooperatives]
+            after = page.last
+
+    assert max(sizes) <= MOST_EVENT_BYTES
+    assert len(names) == len(set(names))
+    assert len(ids) == len(set(ids)) >= 500
+
+
+async def test_an_import_that_no_event_can_tell_of_ends_as_failed_in_words(
+    sessions: Sessions, court: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_EVENT_BYTES", 700)
+
+    report = await imported(sessions, a_file(*many_rows(1, court, **LONG_NAMES)))
+
+    assert report.state is ImportState.FAILED
+    assert "lines 2 to 2 could not be written, because the event would have" in report.refusal
+    assert "shorten or divide cooperatives" in report.refusal
+    assert await stored(sessions, court) == 0
 
 
 async def test_importing_the_same_file_again_changes_and_publishes_nothing(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Id, WithoutControls
 from shared.contracts.catalogue import EVENTS
+from shared.contracts.request_body import RequestBody
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import replay
 from shared.kernel.messaging.replay.domain import Kind, State
@@ -24,7 +25,7 @@ router = APIRouter(tags=["operations"], prefix="/replays")
 Reason = Annotated[str, Field(min_length=1, max_length=500), WithoutControls]
 
 
-class ReplayIn(BaseModel):
+class ReplayIn(RequestBody):
     """What to send to which queue. The filters `since` (inclusive), `until` (exclusive), `topics`
     and `event_id` apply to the log alone.
     """

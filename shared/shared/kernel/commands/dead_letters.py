@@ -8,6 +8,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from shared.contracts.numbers import LARGEST_BIGINT
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 State = Literal["dead", "redriven", "dropped"]
 Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
+Number = Annotated[int, typer.Argument(min=1, max=LARGEST_BIGINT)]
 Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 
 
@@ -31,7 +33,10 @@ Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 def list_(
     service: Service,
     state: Annotated[State, typer.Option(help="What was decided about them.")] = "dead",
-    limit: Annotated[int, typer.Option(min=1, help="How many at most, from the newest on.")] = 100,
+    limit: Annotated[
+        int,
+        typer.Option(min=1, max=LARGEST_BIGINT, help="How many at most, from the newest on."),
+    ] = 100,
     json: Json = False,
 ) -> None:
     """List dead letters. Example: taawon dead-letters list notifications"""
@@ -56,7 +61,7 @@ def list_(
 
 
 @app.command()
-def show(service: Service, number: int) -> None:
+def show(service: Service, number: Number) -> None:
     """Show one dead letter, headers and error included (personal fields are sealed)."""
 
     async def work(sessions: Sessions) -> dict[str, Any]:
@@ -73,7 +78,7 @@ def show(service: Service, number: int) -> None:
 
 
 @app.command()
-def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
+def redrive(service: Service, number: Number, who: Who, reason: Reason) -> None:
     """Send a dead letter to its queue once more; it takes effect exactly once.
 
     Example: taawon dead-letters redrive notifications 7 --who amina --reason "fixed in 1.2"
@@ -101,7 +106,7 @@ def redrive(service: Service, number: int, who: Who, reason: Reason) -> None:
 
 
 @app.command()
-def drop(service: Service, number: int, who: Who, reason: Reason) -> None:
+def drop(service: Service, number: Number, who: Who, reason: Reason) -> None:
     """Decide that a dead letter will have no effect. The row stays, with who and why."""
 
     async def work(sessions: Sessions) -> None:

@@ -16,13 +16,13 @@ from uuid import UUID
 from faststream.rabbit.annotations import RabbitMessage
 
 from shared import json_text
-from shared.contracts.base import Event
+from shared.contracts.base import MOST_EVENT_BYTES, Event
 
 from . import topology
 from .failure import WrongMessage
 from .timestamps import AHEAD, EARLIEST
 from .undecodable import UNDECODABLE
-from .wire import CONTENT_TYPE, MAX_BODY_BYTES
+from .wire import CONTENT_TYPE
 
 _ESCAPED = rb"\u0000"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -39,8 +39,8 @@ def read(events: Iterable[type[Event]], message: RabbitMessage) -> Event:
 def kind_of(events: Iterable[type[Event]], message: RabbitMessage) -> type[Event]:
     """The one of these classes that a message is of; raises `WrongMessage` where it is of none."""
     raw = message.raw_message
-    if len(message.body) > MAX_BODY_BYTES:
-        raise WrongMessage(f"body of {len(message.body)} bytes; at most {MAX_BODY_BYTES} are taken")
+    if (size := len(message.body)) > MOST_EVENT_BYTES:
+        raise WrongMessage(f"body of {size} bytes; at most {MOST_EVENT_BYTES} are taken")
     _refuse_foreign(raw.content_type, raw.content_encoding)
     kind = next((event for event in events if event.is_type(raw.type)), None)
     if kind is None:
@@ -49,10 +49,14 @@ def kind_of(events: Iterable[type[Event]], message: RabbitMessage) -> type[Event
 
 
 def parse(kind: type[Event], topic: str | None, body: bytes) -> Event:
-    """The event of this class in a body that came under this topic; raises as `read` does."""
+    """The event of this class in a body that came under this topic; raises as `read` does.
+
+    No type is guessed: `true` is no 1 and "5" no number. Fields that the class does not have are
+    ignored, so that a sender may be newer than its consumers.
+    """
     if _ESCAPED in body and _NUL.search(body):
         raise WrongMessage("a text holds U+0000, which can't be stored")
-    event = kind.model_validate_json(body)
+    event = kind.model_validate_json(body, strict=True)
     _refuse_ambiguous(body)
     if not event.is_from(topic):
         raise WrongMessage("it names another service than its type")

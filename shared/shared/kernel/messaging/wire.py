@@ -13,8 +13,6 @@ SPEC_VERSION = "1.0"
 PREFIX = "cloudEvents_"
 SOURCE = "/taawon"
 CONTENT_TYPE = "application/json"
-MAX_BODY_BYTES = 1024 * 1024
-"""Larger messages are refused as wrong: a full batch of 500 cooperatives has about 400 KB."""
 
 
 def message(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from devkit.pytest_plugin import TestDatabases, Vhost, eventually
+from shared.contracts.base import MOST_EVENT_BYTES
 from shared.errors import NotFound
 from shared.kernel.data.tables import DeadLetterRow
 from shared.kernel.messaging import (
@@ -25,7 +26,6 @@ from shared.kernel.messaging import (
     topology,
 )
 from shared.kernel.messaging.consumers import Consumers
-from shared.kernel.messaging.wire import MAX_BODY_BYTES
 
 from .harness import (
     DELAYS,
@@ -88,9 +88,9 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "a list": (b"[]", "ValidationError(: model_"),
     "deep lists": (b"[" * 400_000, "ValidationError(: json_invalid)"),
     "deep objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "ValidationError(: json_inv"),
-    "too large": (b" " * (MAX_BODY_BYTES + 1), "WrongMessage(body of 1048577 bytes"),
-    "just below, but no JSON": (b"x" * MAX_BODY_BYTES, "ValidationError(: json_invalid)"),
-    "far too large": (b" " * (8 * MAX_BODY_BYTES), "WrongMessage(body of 8388608 bytes"),
+    "too large": (b" " * (MOST_EVENT_BYTES + 1), "WrongMessage(body of 1048577 bytes"),
+    "just below, but no JSON": (b"x" * MOST_EVENT_BYTES, "ValidationError(: json_invalid)"),
+    "far too large": (b" " * (8 * MOST_EVENT_BYTES), "WrongMessage(body of 8388608 bytes"),
     "beyond 64 bits": (body(aggregate_version="18446744073709551616"), "ValidationError(aggre"),
     "4,000 digits": (body(aggregate_version="9" * 4000), "ValidationError("),
     "NaN": (body(number="NaN"), "ValidationError(number: finite_number"),
@@ -193,7 +193,7 @@ async def test_what_is_unusual_but_unambiguous_is_taken(service: RunningService,
         "just ahead of us": at(soon(minutes=4)),
         "long ago": at("2020-02-03T04:05:06+01:00"),
         "unknown fields": body(note='{"a": [[[[]]]]}'),
-        "nearly 1 MiB": body(note='"' + "x" * (MAX_BODY_BYTES - 400) + '"'),
+        "nearly 1 MiB": body(note='"' + "x" * (MOST_EVENT_BYTES - 400) + '"'),
         "a backslash before u0000": body(note='"a\\\\u0000"'),
     }
 

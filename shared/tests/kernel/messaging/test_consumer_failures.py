@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from devkit.pytest_plugin import PATIENCE, closed, drop_sessions, eventually
+from shared.contracts.base import MOST_EVENT_BYTES
 from shared.errors import NotFound
 from shared.kernel.admin import health
 from shared.kernel.data.tables import DeadLetterRow, InboxRow, OutboxRow
 from shared.kernel.messaging import message_processor, topology
-from shared.kernel.messaging.wire import MAX_BODY_BYTES
 
 from .carpenters import QUEUE, Carpenters, WallIsFull, at_work, dead, is_now, lay
 from .harness import (
@@ -59,7 +59,7 @@ async def test_a_handler_that_fails_after_writing_leaves_nothing(vhost, database
     [
         ({"body": b'{"stone_id": "%s"}' % SECRET.encode()}, "ValidationError(stone_id: uuid_pars"),
         ({"body": b"not json " + SECRET.encode()}, "ValidationError(: json_invalid)"),
-        ({"body": b" " * (MAX_BODY_BYTES + 1)}, "WrongMessage(body of 1048577 bytes"),
+        ({"body": b" " * (MOST_EVENT_BYTES + 1)}, "WrongMessage(body of 1048577 bytes"),
         ({"type": "masonry.wall.fell.v1"}, "WrongMessage(this queue does not take type"),
         ({"type": "masonry.\0.v1"}, "WrongMessage("),
         ({"type": None}, "WrongMessage("),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 
 from pydantic import Field
@@ -12,13 +12,10 @@ from shared.contracts.base import Contract, Localized, LocalizedLong, Text
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallKind, Track, TrackTerms
 from shared.eligibility.codes import criteria_problems
-from shared.errors import Problem, refuse_problems
+from shared.errors import refuse_problems
 from shared.offers import offer_in_words
 
 from .deadlines import check_year
-
-MAX_CENTIMES = 10**13
-"""A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
 
 
 class CallTerms(Contract):
@@ -59,13 +56,13 @@ def _offer_of(kind: CallKind, track: TrackTerms) -> Localized | None:
 
 
 def check_terms(terms: CallTerms) -> None:
-    """Raise Invalid for unknown or repeated codes and absurd amounts, with a remedy for each."""
+    """Raise Invalid for unknown or repeated codes, with a remedy for each."""
     if terms.reference_on is not None:
         check_year(terms.reference_on, "reference_on")
     refuse_problems(
         problem
         for index, track in enumerate(terms.tracks)
-        for problem in _track_problems(f"tracks.{index}", track)
+        for problem in criteria_problems(f"tracks.{index}.criteria", track.criteria)
     )
 
 
@@ -75,9 +72,3 @@ def _regions_of(criteria: Criteria) -> Iterable[str]:
     through_province = (reference.province(code).region for code in criteria.provinces)
     through_commune = (f"MA-{code[:2]}" for code in criteria.communes)
     return (*criteria.regions, *through_province, *through_commune)
-
-
-def _track_problems(path: str, track: TrackTerms) -> Iterator[Problem]:
-    yield from criteria_problems(f"{path}.criteria", track.criteria)
-    if track.max_grant_centimes is not None and track.max_grant_centimes > MAX_CENTIMES:
-        yield Problem(f"{path}.max_grant_centimes", f"give at most {MAX_CENTIMES} centimes")

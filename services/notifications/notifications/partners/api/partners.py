@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from shared.contracts.base import Id
+from shared.contracts.numbers import Position
+from shared.contracts.request_body import RequestBody
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
@@ -28,6 +30,10 @@ PASSWORD_SHOWN_ONCE = (
     "The password was shown once, in the first answer, and is not kept. If that never arrived, send"
     " POST /partner-queue with a new Idempotency-Key: you get a new password, and the old one ends."
 )
+
+
+class SubscriptionIn(SubscriptionFilter, RequestBody):
+    """Which events your institution is to get, by the conditions of `SubscriptionFilter`."""
 
 
 class SubscriptionOut(BaseModel):
@@ -62,13 +68,11 @@ class PartnerQueueOut(BaseModel):
     gaps: list[GapOut] = Field(default=[], description="The first hundred runs of such events.")
 
 
-class ReplayIn(BaseModel):
+class ReplayIn(RequestBody):
     """Which positions of your feed; without `last`, all up to the newest that was sent."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    first: int = Field(ge=1, lt=2**63)
-    last: int | None = Field(default=None, ge=1, lt=2**63)
+    first: Position
+    last: Position | None = None
 
 
 class ReplayOut(BaseModel):
@@ -84,7 +88,7 @@ class ReplayOut(BaseModel):
 
 @router.post("/subscriptions", status_code=201)
 async def subscribe(
-    session: Session, caller: Caller, wanted: SubscriptionFilter, response: Response, once: Once
+    session: Session, caller: Caller, wanted: SubscriptionIn, response: Response, once: Once
 ) -> dict[str, UUID]:
     """Subscribe your institution: from now on, events that the filter accepts enter your feed."""
     made = {"subscription_id": await subscriptions.subscribe(session, caller, wanted)}

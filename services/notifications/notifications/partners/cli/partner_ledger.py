@@ -14,6 +14,7 @@ import typer
 from pydantic import TypeAdapter
 from rich.table import Table
 
+from shared.contracts.numbers import LARGEST_EXACT
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say, say_json
@@ -29,7 +30,9 @@ _AS_JSON = TypeAdapter(partner_ledger.PartnerEntry)
 
 def ledger(
     slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
-    after: Annotated[int, typer.Option(min=0, help="Only events after this position.")] = 0,
+    after: Annotated[
+        int, typer.Option(min=0, max=LARGEST_EXACT, help="Only events after this position.")
+    ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="All events, one JSON line each.")
     ] = False,

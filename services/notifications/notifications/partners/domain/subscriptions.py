@@ -13,6 +13,7 @@ from notifications.fanout.subject_events import CALL_EVENTS, IDEA_EVENTS, CallEv
 from shared import reference
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
+from shared.contracts.numbers import Centimes
 from shared.errors import Problem, refuse_problems
 
 READINESS_ORDER: tuple[Readiness, ...] = (
@@ -57,7 +58,7 @@ class SubscriptionFilter(BaseModel):
     regions: tuple[str, ...] = Field(default=(), max_length=12)
     provinces: tuple[str, ...] = Field(default=(), max_length=75)
     sectors: tuple[str, ...] = Field(default=(), max_length=30)
-    min_amount_centimes: int | None = Field(default=None, ge=0)
+    min_amount_centimes: Centimes | None = None
     min_readiness: Readiness | None = None
 
     def accepts(self, values: FilterValues) -> bool:

@@ -13,6 +13,7 @@ from registry.dependencies import Foreign, Seal
 from registry.partners.api import SLUG
 from registry.settings import RegistrySettings
 from shared.contracts.base import Id, WithoutControls
+from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.auth.tokens import Role
@@ -42,7 +43,7 @@ PartnerSlug = Annotated[str, Field(pattern=SLUG, max_length=40)]
 Password = Annotated[SecretStr, Field(max_length=200)]
 
 
-class AccountIn(BaseModel):
+class AccountIn(RequestBody):
     """A new account. Roles that act for provinces, cooperatives or a partner name them."""
 
     email: Annotated[str, WithoutControls] = Field(
@@ -50,8 +51,8 @@ class AccountIn(BaseModel):
     )
     password: Password
     roles: Roles
-    provinces: Provinces = []
-    cooperatives: Cooperatives = []
+    provinces: Provinces = Field(default=[])
+    cooperatives: Cooperatives = Field(default=[])
     partner: PartnerSlug | None = None
     confirm_erased: bool = Field(
         default=False,
@@ -60,10 +61,8 @@ class AccountIn(BaseModel):
     )
 
 
-class AccountChangesIn(BaseModel):
+class AccountChangesIn(RequestBody):
     """The rights to be changed; what is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     roles: Roles | None = None
     provinces: Provinces | None = None
@@ -71,10 +70,8 @@ class AccountChangesIn(BaseModel):
     partner: PartnerSlug | None = None
 
 
-class PasswordIn(BaseModel):
+class PasswordIn(RequestBody):
     """A new password; to change one's own, `current_password` is needed too."""
-
-    model_config = ConfigDict(extra="forbid")
 
     password: Password
     current_password: Password | None = None
@@ -121,10 +118,8 @@ class AccountOut(BaseModel):
         )
 
 
-class IdentityIn(BaseModel):
+class IdentityIn(RequestBody):
     """A subject of another issuer; without `issuer`, of the configured one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     subject: Annotated[str, WithoutControls] = Field(min_length=1, max_length=255)
     issuer: str | None = Field(default=None, max_length=500, pattern=r"^[^\s\x00]+$")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from registry.partners.api import Slug
 from shared.contracts.base import Id, Text
+from shared.contracts.request_body import RequestBody
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.requests import Caller, Session
 
@@ -27,7 +28,7 @@ SECRET_SHOWN_ONCE = (
 )
 
 
-class ClientIn(BaseModel):
+class ClientIn(RequestBody):
     """A new API client; the label tells people what it is for."""
 
     label: Text

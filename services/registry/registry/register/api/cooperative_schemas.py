@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from registry.tables import Row
 from shared.contracts.base import LanguageCode, Text
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.contracts.numbers import Members
+from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid, Problem
 from shared.i18n.languages import ReaderLanguage
 
@@ -22,7 +24,6 @@ from ..queries import Grouping
 from ..register_file import cells
 from ..register_file.findings import WrongCell
 
-Members = Annotated[int, Field(ge=0, le=cells.MAX_MEMBERS)]
 REQUIRED: Final = ("court", "local_register_no", "province", "applicant_type", "legal_status")
 NOT_NULL: Final = (*REQUIRED, "language", "is_test_data")
 _ABOUT_THE_VALUES: Final = ("source", "as_of_on", "confirm_erased")
@@ -39,20 +40,16 @@ _READERS: Final[dict[str, Callable[[str], str]]] = {
 """The readers of register files, so that API and import accept the same."""
 
 
-class ContactIn(BaseModel):
+class ContactIn(RequestBody):
     """Personal data: stored sealed, shown to operators and delegates of the province only."""
-
-    model_config = ConfigDict(extra="forbid")
 
     president: Annotated[Text | None, Field(max_length=200)] = None
     phone: Text | None = None
     email: Text | None = None
 
 
-class ChangesIn(BaseModel):
+class ChangesIn(RequestBody):
     """The fields of a cooperative to be changed, and where the values come from."""
-
-    model_config = ConfigDict(extra="forbid")
 
     court: Text | None = None
     local_register_no: Text | None = None

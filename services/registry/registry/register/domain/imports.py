@@ -71,12 +71,12 @@ class RegisterImport:
     problems_total: int = 0
     problems: list[dict[str, str | int | None]] = field(default_factory=list)
 
-    def count(self, *, added: int, changed: int, unchanged: int) -> None:
-        """Count the rows of a batch that was written."""
+    def count(self, *, added: int, changed: int, unchanged: int, events: int) -> None:
+        """Count the rows of a batch that was written, and the events that say so."""
         self.rows_added += added
         self.rows_changed += changed
         self.rows_unchanged += unchanged
-        self.events += 1 if added or changed else 0
+        self.events += events
 
     def finish(self, *, at: datetime) -> None:
         """The file was read to its end."""

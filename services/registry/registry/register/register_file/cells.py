@@ -12,13 +12,13 @@ from stdnum.ma import ice as moroccan_ice
 
 from shared import i18n, reference
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
+from shared.contracts.numbers import MOST_MEMBERS
 from shared.spelling import control_character, email_key, plain
 
 from ..domain.cooperative import Governance
 from .findings import UnusableCell, WrongCell
 
 MAX_TEXT_LENGTH: Final = 500
-MAX_MEMBERS: Final = 1_000_000
 FIRST_YEAR: Final = 1900
 _SHORTEST_ICE: Final = 10
 _LONGEST_PLACEHOLDER: Final = 20
@@ -169,8 +169,8 @@ def whole_number(cell: str) -> int:
         digits = _SPACES.sub("", plain(cell)).removesuffix(".0").removesuffix(",0")
     if not (digits.isascii() and digits.isdigit()):
         raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
-    if len(digits) > 7 or int(digits) > MAX_MEMBERS:
-        raise WrongCell(f"{quoted(cell)} is more than {MAX_MEMBERS}", "check the number")
+    if len(digits) > 7 or int(digits) > MOST_MEMBERS:
+        raise WrongCell(f"{quoted(cell)} is more than {MOST_MEMBERS}", "check the number")
     return int(digits)
 
 

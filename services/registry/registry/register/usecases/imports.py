@@ -24,6 +24,7 @@ from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.messaging.outbox import EventTooLarge
 from shared.kernel.sleep import until
 
 from ..domain.cooperative import FileOrigin
@@ -162,14 +163,16 @@ def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> str:
     else:
         where = "the file could not be read"
     return (
-        f"{where}, for an unexpected error ({_class_of(error)}). What was imported before stays, as"
-        " counted here. Import the same file again to go on; if it fails again, send these words"
-        " and the log to whoever maintains the service"
+        f"{where}, {_cause_of(error)}. What was imported before stays, as counted here. Import the"
+        " same file again to go on; if it fails again, send these words and the log to whoever"
+        " maintains the service"
     )
 
 
-def _class_of(error: Exception) -> str:
-    return type(error.__cause__ or error).__name__
+def _cause_of(error: Exception) -> str:
+    if isinstance(error, EventTooLarge):  # it names sizes and a field, no value
+        return f"because {error.detail}"
+    return f"for an unexpected error ({type(error.__cause__ or error).__name__})"
 
 
 def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:

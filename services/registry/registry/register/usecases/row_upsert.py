@@ -86,14 +86,20 @@ class RowUpsert:
         records = await self._upsert(session, changes)
         self._audit_concurrent(session, audited, records)
         await self._confirm(session, known)
-        if records:
-            outbox.add(
-                session,
-                CooperativesImported(
-                    batch_id=new_id(), import_id=self.report.id, cooperatives=records
-                ),
-            )
-        return self._count(session, batch.verdicts, records, compared.notes)
+        events = self._publish(session, records)
+        return self._count(session, batch.verdicts, records, compared.notes, events=events)
+
+    def _publish(self, session: AsyncSession, records: Sequence[CooperativeRecord]) -> int:
+        """Publish what was written, in as few events as consumers take; how many there are."""
+        events = list(outbox.divided(records, self._batch_of)) if records else []
+        for event in events:
+            outbox.add(session, event)
+        return len(events)
+
+    def _batch_of(self, records: Sequence[CooperativeRecord]) -> CooperativesImported:
+        return CooperativesImported(
+            batch_id=new_id(), import_id=self.report.id, cooperatives=tuple(records)
+        )
 
     async def _decided(
         self,
@@ -187,6 +193,8 @@ class RowUpsert:
         verdicts: Sequence[RowVerdict],
         records: Sequence[CooperativeRecord],
         notes: Mapping[Identity, tuple[Finding, ...]],
+        *,
+        events: int,
     ) -> tuple[Finding, ...]:
         report = self.report
         session.add(report)
@@ -195,7 +203,9 @@ class RowUpsert:
         added = sum(record.version == 1 for record in records)
         report.rows_read += len(rows)
         report.rows_refused += len(rows) - good
-        report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
+        changed = len(records) - added
+        unchanged = good - len(records)
+        report.count(added=added, changed=changed, unchanged=unchanged, events=events)
         findings = tuple(
             finding
             for verdict in verdicts

@@ -23,6 +23,7 @@ from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import Sessions, is_infrastructure
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import topology
+from shared.kernel.messaging.outbox import EventTooLarge
 from shared.kernel.messaging.publisher import Outcome, Publisher, Unroutable, is_own_fault
 
 from . import sources
@@ -81,7 +82,7 @@ class Replayer:
             if is_infrastructure(error):
                 raise
             log.exception("page could not be read")
-            self._fail(run, f"a page could not be read: {type(error).__name__}")
+            self._fail(run, f"a page could not be read: {_words_of(error)}")
             return True
         user = topology.user_of(self.publisher.url)
         outcomes = await self.publisher.publish(
@@ -123,3 +124,7 @@ class Replayer:
         end(run, State.FAILED, at=now())
         run.error = why
         log.error("events are not sent again", queue=run.queue, error=why)
+
+
+def _words_of(error: Exception) -> str:
+    return error.detail if isinstance(error, EventTooLarge) else type(error).__name__
