@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
-from shared.contracts.base import Id, Text
+from shared.contracts.base import Id, Localized, Text
 from shared.contracts.criteria import CriteriaIn
+from shared.contracts.funding import TrackTerms
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow, moment
@@ -28,12 +29,22 @@ from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 router = APIRouter(tags=["fan-out approval"])
 
 
+class PreviewTrackIn(TrackTerms):
+    """A track as a call has it, of which only the criteria count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Whoever only counts has no name for it yet, so the field is wider than that of a call.
+    name: Localized | None = None  # type: ignore[assignment]
+    criteria: CriteriaIn
+
+
 class PreviewIn(BaseModel):
     """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
+    tracks: list[PreviewTrackIn] = Field(min_length=1, max_length=16)
     reference_on: date | None = None
 
 
@@ -113,7 +124,8 @@ async def preview(
     """Count who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
     today = day_in_morocco(await moment(session))
-    counted = await preview_audience(session, wanted.tracks, wanted.reference_on or today, language)
+    criteria = [track.criteria for track in wanted.tracks]
+    counted = await preview_audience(session, criteria, wanted.reference_on or today, language)
     return PreviewOut(
         matched=counted.eligible + counted.unknown,
         eligible=counted.eligible,

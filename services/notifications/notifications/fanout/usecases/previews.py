@@ -71,7 +71,7 @@ async def preview_audience(
     refuse_problems(
         problem
         for number, criteria in enumerate(tracks)
-        for problem in criteria_problems(f"tracks.{number}", criteria)
+        for problem in criteria_problems(f"tracks.{number}.criteria", criteria)
     )
     matching = _matching(tracks, reference_on)
     by_region = await _counts(session, matching, "region", language)
