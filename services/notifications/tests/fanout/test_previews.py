@@ -115,6 +115,14 @@ async def test_a_preview_takes_no_field_that_a_track_of_a_call_does_not_have(
     assert [error["field"] for error in answer.json()["errors"]] == fields
 
 
+async def test_whoever_leaves_out_legal_statuses_means_registered_cooperatives(api, tokens):
+    await register(api, a_record(), a_record(legal_status="struck_off"))
+
+    seen = [(await preview(api, tokens, each)).json() for each in ({}, {"legal_statuses": []})]
+
+    assert [each["matched"] for each in seen] == [1, 2]
+
+
 async def test_a_preview_that_reaches_nobody_says_which_condition_nobody_meets(api, tokens):
     await register(api, *(a_record(branch="DAIRY") for _ in range(3)))
 
