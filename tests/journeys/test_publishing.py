@@ -48,7 +48,8 @@ async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(
     idea = await story.post("ideas", "/ideas", an_idea(), who=author)
     await story.post("ideas", f"/ideas/{idea['idea_id']}/submit", who=author)
     file = tmp_path / "criteria.json"
-    file.write_text(json.dumps({"tracks": [{"regions": ["MA-09"], "sectors": ["ARGAN"]}]}))
+    criteria = {"regions": ["MA-09"], "sectors": ["ARGAN"]}
+    file.write_text(json.dumps({"tracks": [{"criteria": criteria}]}))
 
     _, previewed, _ = await command(story, "preview", "file", str(file), "--json")
     code, out, messages = await command(

@@ -194,7 +194,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {
         "password": "a long enough pass phrase 7",
         "roles": ["juror"],
     },
-    ("notifications", "/previews"): {"tracks": [{}]},
+    ("notifications", "/previews"): {"tracks": [{"criteria": {}}]},
 }
 
 

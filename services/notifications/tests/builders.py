@@ -8,7 +8,7 @@ from typing import Any
 
 from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
 from shared.contracts.announcement import Announcement
-from shared.contracts.criteria import Criteria
+from shared.contracts.criteria import Criteria, CriteriaIn
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import (
     CallCancelled,
@@ -50,9 +50,11 @@ def imported(*records: CooperativeRecord) -> CooperativesImported:
 
 
 def a_track(**criteria: Any) -> Track:
+    """A track as funding publishes it, with criteria as a funder writes them."""
+    written = CriteriaIn.model_validate(criteria)
     return Track(
         name={"fr": "Coopératives", "ar": "التعاونيات"},
-        criteria=Criteria.model_validate(criteria),
+        criteria=Criteria.model_validate(written.model_dump()),
         max_grant_centimes=30_000_000,
     )
 

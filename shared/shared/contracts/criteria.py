@@ -44,19 +44,39 @@ class ActivityStatus(StrEnum):
 
 
 class MinShare(Contract):
-    """A least share of the members, in whole percent; `strict` means more than, not at least."""
+    """A least share of the members, in percent; `strict` means more than, not at least."""
 
     percent: Percent
     strict: bool = False
 
 
 class Criteria(Contract):
-    """The conditions of one track. An empty list or a missing value constrains nothing.
+    """The conditions of one track: whoever meets all of them matches.
 
-    Territory is a union of places: an entity matches when its region, its province or its commune
-    is named. `min_share_women_plus_youth` adds both counts (a young woman counts twice, as calls
-    that say "women + youth" do); `min_share_women_or_youth` counts each member once. Youth are
-    members of 18 to 35 years. Ages are whole months between creation and `reference_on`.
+    An empty list or a missing value constrains nothing. A condition on what is unknown of an entity
+    is open: whoever fails none, but has an open one, may match, and is alerted as well.
+
+    Places: `regions`, `provinces` and `communes` are a union. The province of an entity decides or,
+    where it is unknown, the one that its commune's code begins with. A province is inside if it is
+    named or lies in a named region; if only communes of it are named, the commune has to be one of
+    them. Where there is no province, a named region is inside, and one of which a province or a
+    commune is named is open, as is an unknown one.
+
+    Members: a total of 0, a count below 0 and one above the total are unknown, and an unknown count
+    may be any number from 0 to the total. A share is compared exactly, never rounded. It is open
+    while some possible numbers meet it and others do not, and always where the total is unknown,
+    unless it asks for at least 0 %. Youth are members of 18 to 35 years.
+    `min_share_women_plus_youth` adds both counts (a young woman counts twice, as calls that say
+    "women + youth" do). `min_share_women_or_youth` counts each member once, by
+    `members_women_or_youth`: where that is missing, it may be any number from the larger of both
+    counts to their sum, at most the total; where it can't be true (below 0, above the total, below
+    either count, above their sum), any number from 0 to the total.
+
+    Ages are calendar months completed from the creation to `reference_on`. A month is completed on
+    the day of the month of the creation, in a month without such a day on its last: created on 31
+    January, an entity is one month old from 28 February on, in a leap year from the 29th. One
+    created after `reference_on` is too young for any `min_age_months`, 0 included, and young enough
+    for every `max_age_months`.
     """
 
     regions: tuple[str, ...] = ()
@@ -92,9 +112,12 @@ class MinShareIn(MinShare, RequestBody):
 class CriteriaIn(Criteria, RequestBody):
     """The conditions of a track as a person writes them.
 
-    A misspelt condition is refused, at any depth: ignored, it would admit all.
+    A misspelt condition is refused, at any depth: ignored, it would admit all. Whoever leaves out
+    `legal_statuses` means registered entities; an empty list constrains nothing. What is stored
+    and published says either in so many words.
     """
 
+    legal_statuses: tuple[LegalStatus, ...] = (LegalStatus.REGISTERED,)
     min_share_women: MinShareIn | None = None
     min_share_youth: MinShareIn | None = None
     min_share_women_plus_youth: MinShareIn | None = None

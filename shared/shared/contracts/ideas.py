@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
+from .criteria import LegalStatus
 from .numbers import Amount, Goal, Jobs
 from .persons import PersonAnswered
 
@@ -16,7 +17,11 @@ IdeaState = Literal["published", "withdrawn"]
 
 
 class IdeaSnapshot(Contract):
-    """An idea as the service knows it at one version."""
+    """An idea as the service knows it at one version.
+
+    It is for whoever matches its regions, provinces, sectors and legal statuses, by the rules of
+    `Criteria`.
+    """
 
     idea_id: Id = Field(json_schema_extra=PUBLIC)
     version: Version = Field(json_schema_extra=PUBLIC)
@@ -28,6 +33,9 @@ class IdeaSnapshot(Contract):
     regions: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     provinces: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     sectors: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
+    legal_statuses: tuple[LegalStatus, ...] = Field(
+        default=(LegalStatus.REGISTERED,), json_schema_extra=PUBLIC
+    )
     budget_centimes: Amount | None = Field(
         default=None, json_schema_extra=PUBLIC, description="In centimes of a dirham."
     )

@@ -3,7 +3,7 @@
 Its twin in SQL is `shared.eligibility.sql`, apart so that a domain may evaluate without a database.
 """
 
-from .evaluate import evaluate, excludes, months_before
+from .evaluate import completed_months, evaluate, excludes
 from .explain import explain
 from .verdict import UNKNOWN_FIELDS, Outcome, Rule, RuleResult, Verdict, fields_of, mask_of
 
@@ -13,10 +13,10 @@ __all__ = [
     "Rule",
     "RuleResult",
     "Verdict",
+    "completed_months",
     "evaluate",
     "excludes",
     "explain",
     "fields_of",
     "mask_of",
-    "months_before",
 ]

@@ -165,43 +165,59 @@ def _share(rule: Rule, share: MinShare, counts: Counts) -> RuleResult:
 
 
 @dataclass(frozen=True)
-class Founding:
-    """The last and the first day of creation that an age in months allows.
+class Ages:
+    """The least and the greatest age asked for, in completed months; one of them at least is set"""
 
-    The months are counted back from the reference day. So an entity created after that day is too
-    young for any least age and young enough for any greatest age.
-    """
-
-    last_on: date | None
-    first_on: date | None
+    least: int | None
+    most: int | None
 
     @classmethod
-    def asked(cls, criteria: Criteria, reference_on: date) -> Founding | None:
-        """The days that the criteria allow, or None when they ask for no age."""
+    def asked(cls, criteria: Criteria) -> Ages | None:
+        """The ages that the criteria ask for, or None when every age will do."""
         least, most = criteria.min_age_months, criteria.max_age_months
-        if least is None and most is None:
-            return None
-        return cls(
-            last_on=None if least is None else months_before(reference_on, least),
-            first_on=None if most is None else months_before(reference_on, most),
-        )
+        return None if least is None and most is None else cls(least, most)
+
+    def admit(self, created_on: date, reference_on: date) -> bool:
+        """Whether an entity has such an age on the reference day.
+
+        One created after that day is too young for any least age, 0 included.
+        """
+        age = completed_months(created_on, reference_on)
+        return (self.least is None or self.least <= age) and (self.most is None or age <= self.most)
 
 
 def _age_rules(criteria: Criteria, profile: Profile, reference_on: date) -> Iterator[RuleResult]:
-    asked, created_on = Founding.asked(criteria, reference_on), profile.created_on
+    asked, created_on = Ages.asked(criteria), profile.created_on
     if asked is None:
         return
     if created_on is None:
         yield _open(Rule.AGE, "created_on")
         return
-    is_old_enough = asked.last_on is None or created_on <= asked.last_on
-    is_young_enough = asked.first_on is None or created_on >= asked.first_on
-    yield _result(Rule.AGE, is_old_enough and is_young_enough, "created_on")
+    yield _result(Rule.AGE, asked.admit(created_on, reference_on), "created_on")
 
 
-def months_before(day: date, months: int) -> date:
-    """The same day, so many months earlier; the last day of a month that has no such day."""
+def completed_months(created_on: date, day: date) -> int:
+    """The calendar months completed from the creation to a day; below 0 before the creation.
+
+    A month is completed on the day of the month of the creation; where a month has no such day, on
+    its last: from 31 January to 28 February it is one.
+    """
+    begun = (day.year - created_on.year) * 12 + day.month - created_on.month
+    return begun if day.day >= min(created_on.day, _last_of_month(day)) else begun - 1
+
+
+def last_creation_day(months: int, day: date) -> date | None:
+    """The last day of creation from which so many months are completed on a day.
+
+    None where that would be before the first year of the calendar.
+    """
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     if year < date.min.year:
-        return date.min
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+        return None
+    first = date(year, month + 1, 1)
+    last = _last_of_month(first)
+    return first.replace(day=last if day.day == _last_of_month(day) else min(day.day, last))
+
+
+def _last_of_month(day: date) -> int:
+    return monthrange(day.year, day.month)[1]

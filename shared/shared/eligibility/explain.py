@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.contracts.criteria import Criteria, Profile
 
 from .counts import Counts, bounds
-from .evaluate import LISTED_RULES, Founding, members_asked, shares_asked
+from .evaluate import LISTED_RULES, Ages, members_asked, shares_asked
 from .territory import province_of, region_of
 from .verdict import Outcome, Rule, RuleResult, Verdict
 from .wording import Range, ShareCounts, Wording
@@ -80,7 +80,8 @@ def _share(rule: Rule, is_met: bool, criteria: Criteria, profile: Profile, wordi
 def _age(
     is_met: bool, verdict: Verdict, criteria: Criteria, profile: Profile, wording: Wording
 ) -> str:
-    assert Founding.asked(criteria, verdict.reference_on) is not None
+    asked = Ages.asked(criteria)
+    assert asked is not None
     assert profile.created_on is not None
-    asked = Range(criteria.min_age_months, criteria.max_age_months)
-    return wording.age(is_met, profile.created_on, asked, verdict.reference_on)
+    within = Range(asked.least, asked.most)
+    return wording.age(is_met, profile.created_on, within, verdict.reference_on)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     any_,
     case,
     cast,
+    false,
     func,
     literal,
     literal_column,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 
 from shared.contracts.criteria import Criteria, MinShare
 
-from .evaluate import LISTED_RULES, Founding, members_asked, shares_asked
+from .evaluate import LISTED_RULES, Ages, last_creation_day, members_asked, shares_asked
 from .territory import PREFIX_LENGTH, Territory, province_prefixes, territory_of
 from .verdict import Rule, mask_of
 
@@ -279,14 +280,19 @@ def _member_rules(criteria: Criteria, table: FromClause) -> Iterator[_RuleSql]:
 
 
 def _age_rules(criteria: Criteria, table: FromClause, reference_on: date) -> Iterator[_RuleSql]:
-    asked = Founding.asked(criteria, reference_on)
+    asked, created_on = Ages.asked(criteria), table.c.created_on
     if asked is None:
         return
-    created_on = table.c.created_on
     within: list[Condition] = [true()]
-    if asked.last_on is not None:
-        within.append(created_on <= literal(asked.last_on, Date))
-    if asked.first_on is not None:
-        within.append(created_on >= literal(asked.first_on, Date))
+    if asked.least is not None:
+        within.append(_has_completed(asked.least, created_on, reference_on))
+    if asked.most is not None:
+        within.append(not_(_has_completed(asked.most + 1, created_on, reference_on)))
     is_missing = created_on.is_(None)
     yield _RuleSql(or_(is_missing, and_(*within)), (("created_on", is_missing),))
+
+
+def _has_completed(months: int, created_on: ColumnElement[date], reference_on: date) -> Condition:
+    """As a day to compare with: the months of each row need not be counted."""
+    last = last_creation_day(months, reference_on)
+    return false() if last is None else created_on <= literal(last, Date)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.contracts.criteria import Criteria, Profile
-from shared.eligibility.evaluate import evaluate, months_before
+from shared.eligibility.evaluate import completed_months, evaluate, last_creation_day
 from shared.eligibility.verdict import UNKNOWN_FIELDS, Outcome, Rule, fields_of, mask_of
 
 from .outcomes import REFERENCE_ON, outcome_of, share
@@ -69,8 +71,8 @@ def test_a_list_accepts_its_values_and_asks_for_a_missing_one(criteria, field, i
 @pytest.mark.parametrize(
     ("created_on", "expected"),
     [
-        (date(2024, 12, 30), "ineligible"),
-        (date(2024, 12, 31), "eligible"),
+        (date(2024, 11, 30), "ineligible"),
+        (date(2024, 12, 1), "eligible"),
         (date(2026, 6, 30), "eligible"),
         (date(2026, 7, 1), "ineligible"),
         (date(2027, 1, 1), "ineligible"),
@@ -95,19 +97,46 @@ def test_an_entity_created_after_the_reference_day_is_young():
 
 
 @pytest.mark.parametrize(
-    ("day", "months", "expected"),
+    ("created_on", "day", "months"),
     [
-        (date(2026, 12, 31), 0, date(2026, 12, 31)),
-        (date(2026, 12, 31), 1, date(2026, 11, 30)),
-        (date(2024, 3, 31), 1, date(2024, 2, 29)),
-        (date(2026, 3, 31), 1, date(2026, 2, 28)),
-        (date(2024, 2, 29), 12, date(2023, 2, 28)),
-        (date(2026, 1, 15), 13, date(2024, 12, 15)),
-        (date(2026, 1, 15), 10**6, date.min),
+        (date(2026, 12, 31), date(2026, 12, 31), 0),
+        (date(2026, 11, 30), date(2026, 12, 29), 0),
+        (date(2026, 11, 30), date(2026, 12, 30), 1),
+        (date(2026, 1, 31), date(2026, 2, 27), 0),
+        (date(2026, 1, 31), date(2026, 2, 28), 1),
+        (date(2026, 1, 31), date(2026, 3, 30), 1),
+        (date(2026, 1, 31), date(2026, 3, 31), 2),
+        (date(2024, 1, 31), date(2024, 2, 28), 0),
+        (date(2024, 1, 31), date(2024, 2, 29), 1),
+        (date(2024, 2, 29), date(2025, 2, 28), 12),
+        (date(2023, 2, 28), date(2024, 2, 28), 12),
+        (date(2024, 12, 15), date(2026, 1, 14), 12),
+        (date(2024, 12, 15), date(2026, 1, 15), 13),
+        (date(2027, 1, 1), date(2026, 12, 31), -1),
+        (date(2026, 3, 1), date(2026, 2, 28), -1),
     ],
 )
-def test_months_are_counted_back_by_the_calendar(day, months, expected):
-    assert months_before(day, months) == expected
+def test_a_month_is_completed_on_the_day_of_creation_or_else_on_the_last(created_on, day, months):
+    assert completed_months(created_on, day) == months
+
+
+@given(
+    months=st.integers(0, 30 * 12),
+    day=st.dates(date(2000, 1, 1), date(2060, 12, 31)),
+    beside=st.integers(-40, 40),
+)
+def test_the_last_day_of_creation_is_the_last_from_which_the_months_are_completed(
+    months, day, beside
+):
+    last = last_creation_day(months, day)
+    created_on = last + timedelta(days=beside)
+
+    assert (completed_months(created_on, day) >= months) is (created_on <= last)
+
+
+def test_no_day_of_the_calendar_is_long_enough_ago_for_absurd_ages():
+    assert last_creation_day(10**6, date(2026, 1, 15)) is None
+    assert last_creation_day(2025 * 12, date(2026, 1, 15)) == date(1, 1, 15)
 
 
 def test_a_mask_contains_every_field_and_returns_it():

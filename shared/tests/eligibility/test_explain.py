@@ -194,16 +194,17 @@ EITHER = Criteria(min_share_women_or_youth=MinShare(percent=50))
             Criteria(max_age_months=24),
             {"created_on": date(2026, 3, 1)},
             "Création le 1er mars 2026 : condition remplie "
-            "(au plus 24 mois d'existence au 31 décembre 2026)",
+            "(au plus 24 mois révolus d'existence au 31 décembre 2026)",
             "تاريخ التأسيس 1 مارس 2026، والشرط مستوفى "
-            "(24 شهرا على الأكثر منذ التأسيس إلى غاية 31 دجنبر 2026)",
+            "(24 شهرا كاملا على الأكثر منذ التأسيس إلى غاية 31 دجنبر 2026)",
         ),
         (
             Criteria(min_age_months=2),
             {"created_on": date(2026, 12, 3)},
-            "Création le 3 décembre 2026 : il faut au moins 2 mois d'existence au 31 décembre 2026",
+            "Création le 3 décembre 2026 : "
+            "il faut au moins 2 mois révolus d'existence au 31 décembre 2026",
             "تاريخ التأسيس 3 دجنبر 2026، والمطلوب "
-            "شهران على الأقل منذ التأسيس إلى غاية 31 دجنبر 2026",
+            "شهران كاملان على الأقل منذ التأسيس إلى غاية 31 دجنبر 2026",
         ),
     ],
 )

@@ -38,7 +38,7 @@ from shared.contracts.criteria import (
     Profile,
 )
 from shared.contracts.numbers import MOST_MEMBERS
-from shared.eligibility.evaluate import evaluate, months_before
+from shared.eligibility.evaluate import evaluate, last_creation_day
 from shared.eligibility.sql import compile_track
 from shared.eligibility.verdict import Outcome, Verdict, mask_of
 
@@ -122,7 +122,8 @@ def some_profile(chance: random.Random) -> Profile:
     def maybe(values: tuple[Any, ...]) -> Any:
         return None if chance.random() < 0.25 else chance.choice(values)
 
-    cut_off = months_before(REFERENCE_ON, chance.choice(AGES[:-1]))
+    cut_off = last_creation_day(chance.choice(AGES[:-1]), REFERENCE_ON)
+    assert cut_off is not None
     return Profile(
         region=maybe(REGIONS),
         province=maybe(PROVINCES),

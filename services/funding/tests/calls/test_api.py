@@ -31,6 +31,25 @@ async def test_an_opened_call_leaves_one_event_with_the_whole_call(api: Api, peo
     assert event["call"]["reference_on"] == call["reference_on"]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({}, ["registered"]),
+        ({"legal_statuses": []}, []),
+        ({"legal_statuses": ["struck_off"]}, ["struck_off"]),
+    ],
+)
+async def test_the_legal_statuses_that_are_meant_are_stored_shown_and_published(
+    api: Api, people: People, written: Json, meant: list[str]
+):
+    call = await opened(api, people, tracks=[a_track(**written)])
+
+    [(_, event)] = await events(api)
+
+    shown = [content["tracks"][0]["criteria"] for content in (call, event["call"])]
+    assert [criteria["legal_statuses"] for criteria in shown] == [meant, meant]
+
+
 async def test_a_confirmed_audience_is_audited_and_stays_with_every_event(api: Api, people: People):
     call = await drafted(api, people)
     path = f"/calls/{call['call_id']}"

@@ -14,7 +14,8 @@ from notifications.parameters import Limit
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import Id, Text
 from shared.contracts.criteria import CriteriaIn
-from shared.contracts.request_body import Day, RequestBody
+from shared.contracts.funding import TrackTerms
+from shared.contracts.request_body import Day, LocalizedIn, RequestBody
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import AnyRow, moment
@@ -29,10 +30,18 @@ from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 router = APIRouter(tags=["fan-out approval"])
 
 
+class PreviewTrackIn(TrackTerms, RequestBody):
+    """A track as a call has it, of which only the criteria count."""
+
+    # Whoever only counts has no name for it yet, so the field is wider than that of a call.
+    name: LocalizedIn | None = None  # type: ignore[assignment]
+    criteria: CriteriaIn
+
+
 class PreviewIn(RequestBody):
     """Tracks as a call has them. Ages count on `reference_on`; without it, on today in Morocco."""
 
-    tracks: list[CriteriaIn] = Field(min_length=1, max_length=16)
+    tracks: list[PreviewTrackIn] = Field(min_length=1, max_length=16)
     reference_on: Day | None = None
 
 
@@ -110,7 +119,8 @@ async def preview(
     """Count who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
     today = day_in_morocco(await moment(session))
-    counted = await preview_audience(session, wanted.tracks, wanted.reference_on or today, language)
+    criteria = [track.criteria for track in wanted.tracks]
+    counted = await preview_audience(session, criteria, wanted.reference_on or today, language)
     return PreviewOut(
         matched=counted.eligible + counted.unknown,
         eligible=counted.eligible,

@@ -92,11 +92,16 @@ def _track(track: Track) -> AnnouncementTrack:
 def announcement_of_idea(
     idea: IdeaSnapshot, *, occurred_at: datetime, reason: str | None = None
 ) -> Announcement:
-    """The idea as an announcement with one track: its territory and sectors.
+    """The idea as an announcement with one track: its territory, sectors and legal statuses.
 
     Ages count on the day (UTC) on which it was published, else on that of the event.
     """
-    criteria = Criteria(regions=idea.regions, provinces=idea.provinces, sectors=idea.sectors)
+    criteria = Criteria(
+        regions=idea.regions,
+        provinces=idea.provinces,
+        sectors=idea.sectors,
+        legal_statuses=idea.legal_statuses,
+    )
     return Announcement(
         announcement_id=idea.idea_id,
         service="ideas",

@@ -35,7 +35,17 @@ class Change(BaseModel):
     after_shown: str | None = Field(description="The new value in words; null where there is none.")
 
 
-NEVER_SHOWN = frozenset({"call_id", "idea_id", "author_id", "opened_at", "published_at", "summary"})
+NEVER_SHOWN = frozenset(
+    {
+        "call_id",
+        "idea_id",
+        "author_id",
+        "opened_at",
+        "published_at",
+        "summary",
+        "legal_statuses",
+    }
+)
 """Fields of calls and ideas that never change, or that an announcement has under another name."""
 LABELS = Terms(
     "change.field",

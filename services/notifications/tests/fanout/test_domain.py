@@ -110,7 +110,14 @@ def test_the_correction_of_a_withdrawn_idea_says_withdrawn():
     )
 
 
-def test_entities_that_are_no_longer_registered_are_alerted_of_nothing():
+def test_an_idea_is_for_registered_entities():
     (criteria,) = audience_tracks(as_announcement(an_idea()))
 
     assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
+
+
+@pytest.mark.parametrize("statuses", [(), (LegalStatus.DISSOLVED,)])
+def test_the_legal_statuses_of_a_track_are_those_that_were_published(statuses):
+    (criteria,) = audience_tracks(as_announcement(a_call(a_track(legal_statuses=statuses))))
+
+    assert criteria.legal_statuses == statuses

@@ -14,10 +14,10 @@ from ..builders import a_call, a_record, opened
 from ..commands import follow, kinds, register
 
 
-async def preview(api, tokens, *tracks, role="delegate", **parameters):
+async def preview(api, tokens, *criteria, role="delegate", **parameters):
     return await api.http.post(
         "/previews",
-        json={"tracks": tracks},
+        json={"tracks": [{"criteria": each} for each in criteria]},
         params=parameters,
         headers=tokens.headers(role, partner="indh"),
     )
@@ -31,12 +31,12 @@ async def test_a_preview_counts_whom_a_call_would_reach_and_writes_nothing(api, 
         a_record(region="MA-01", province="MA-HOC", sector="CRAFTS"),
         a_record(legal_status="struck_off"),
     )
-    tracks = [
+    criteria = [
         {"provinces": ["MA-TIZ"], "min_share_youth": {"percent": 10}},
         {"regions": ["MA-01"]},
     ]
 
-    seen = (await preview(api, tokens, *tracks)).json()
+    seen = (await preview(api, tokens, *criteria)).json()
 
     assert (seen["matched"], seen["eligible"], seen["unknown"]) == (3, 2, 1)
     assert {g["code"]: (g["eligible"], g["unknown"]) for g in seen["by_region"]} == {
@@ -60,8 +60,8 @@ async def test_a_preview_has_labels_in_the_language_asked_for(api, tokens):
 async def test_a_preview_agrees_with_the_fan_out_that_follows(api, tokens):
     await register(api, *(a_record(members_youth=n % 4 or None) for n in range(12)))
     call = a_call()
-    tracks = [track.criteria.model_dump(mode="json") for track in call.tracks]
-    seen = (await preview(api, tokens, *tracks)).json()
+    criteria = [track.criteria.model_dump(mode="json") for track in call.tracks]
+    seen = (await preview(api, tokens, *criteria)).json()
 
     await follow(api, opened(call))
 
@@ -71,14 +71,18 @@ async def test_a_preview_agrees_with_the_fan_out_that_follows(api, tokens):
 @pytest.mark.parametrize(
     ("track", "field", "says"),
     [
-        ({"provinces": ["MA-TIZZ"]}, "tracks.0.provinces.0", "MA-TIZ"),
-        ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
-        ({"communes": ["09.581.01.0"]}, "tracks.0.communes.0", "09.581.01.05 (Tafraout)"),
-        ({"branches": ["APICULTRE"]}, "tracks.0.branches.0", "did you mean BEEKEEPING"),
-        ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
+        ({"provinces": ["MA-TIZZ"]}, "tracks.0.criteria.provinces.0", "MA-TIZ"),
+        ({"communes": ["09.999.01.01"]}, "tracks.0.criteria.communes.0", "HCP"),
+        ({"communes": ["09.581.01.0"]}, "tracks.0.criteria.communes.0", "09.581.01.05 (Tafraout)"),
+        ({"branches": ["APICULTRE"]}, "tracks.0.criteria.branches.0", "did you mean BEEKEEPING"),
+        (
+            {"min_share_woman": {"percent": 30}},
+            "tracks.0.criteria.min_share_woman",
+            "not permitted",
+        ),
         (
             {"min_share_women": {"percent": 30, "stirct": True}},
-            "tracks.0.min_share_women.stirct",
+            "tracks.0.criteria.min_share_women.stirct",
             "not permitted",
         ),
     ],
@@ -90,6 +94,33 @@ async def test_a_wrong_preview_names_the_field(api, tokens, track, field, says):
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert says in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("track", "fields"),
+    [
+        ({"criteria": {}, "max_grant": 5}, ["tracks.0.max_grant"]),
+        ({"criteria": {}, "name": {"fr": "Tous"}}, ["tracks.0.name.ar"]),
+        ({"regions": ["MA-09"]}, ["tracks.0.criteria", "tracks.0.regions"]),
+    ],
+)
+async def test_a_preview_takes_no_field_that_a_track_of_a_call_does_not_have(
+    api, tokens, track, fields
+):
+    answer = await api.http.post(
+        "/previews", json={"tracks": [track]}, headers=tokens.headers("delegate")
+    )
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == fields
+
+
+async def test_whoever_leaves_out_legal_statuses_means_registered_cooperatives(api, tokens):
+    await register(api, a_record(), a_record(legal_status="struck_off"))
+
+    seen = [(await preview(api, tokens, each)).json() for each in ({}, {"legal_statuses": []})]
+
+    assert [each["matched"] for each in seen] == [1, 2]
 
 
 async def test_a_preview_that_reaches_nobody_says_which_condition_nobody_meets(api, tokens):

@@ -142,11 +142,12 @@ async def test_a_correction_shows_the_old_and_the_new_value(api, tokens):
         (
             "fr",
             "Coopératives (jusqu'à 500 000 DH ; provinces et préfectures : Tiznit ;"
-            " femmes : au moins 30 %)",
+            " situation légale : immatriculée ; femmes : au moins 30 %)",
         ),
         (
             "ar",
-            "التعاونيات (في حدود 500.000 درهم؛ العمالات والأقاليم: تيزنيت؛ النساء: 30 % على الأقل)",
+            "التعاونيات (في حدود 500.000 درهم؛ العمالات والأقاليم: تيزنيت؛"
+            " الوضعية القانونية: مسجلة؛ النساء: 30 % على الأقل)",
         ),
     ],
 )

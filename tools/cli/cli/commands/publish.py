@@ -41,7 +41,8 @@ def preview(
 ) -> None:
     """Show whom a call, an idea or a file of criteria would reach, by region and sector.
 
-    A file is JSON as POST /previews takes it: {"tracks": [{"regions": ["MA-09"]}]}.
+    A file is JSON as POST /previews takes it: {"tracks": [{"criteria": {"regions":
+    ["MA-09"]}}]}.
 
     Example: taawon preview call 0d9c8f9e-…
     """
@@ -105,9 +106,9 @@ def _find(client: OperatorClient, what: str, name: str) -> dict[str, Any]:
 def _criteria_of(kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
     """What a fan-out of it would ask; an idea has one track: its territory and sectors."""
     if kind is Kind.CALL:
-        tracks = [track["criteria"] for track in found["tracks"]]
-        return {"tracks": tracks, "reference_on": found["reference_on"]}
-    return {"tracks": [{name: found[name] for name in ("regions", "provinces", "sectors")}]}
+        return {"tracks": found["tracks"], "reference_on": found["reference_on"]}
+    criteria = {name: found[name] for name in ("regions", "provinces", "sectors")}
+    return {"tracks": [{"criteria": criteria}]}
 
 
 def _read(path: Path) -> Any:

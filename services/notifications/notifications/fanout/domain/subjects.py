@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import refuse_version_gap
-from shared.contracts.criteria import Criteria, LegalStatus, Profile
+from shared.contracts.criteria import Criteria, Profile
 from shared.eligibility.evaluate import excludes
 from shared.errors import Conflict
 
@@ -54,21 +54,13 @@ FIRST_ALERTS: dict[str, AlertKind] = {"call": AlertKind.OPENED}
 
 
 def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
-    """The criteria of each track. Entities that are no longer registered match none, unless the
-    track names their legal status."""
-    return tuple(registered_only(track.criteria) for track in content.tracks)
+    """The criteria of each track, as they were published."""
+    return tuple(track.criteria for track in content.tracks)
 
 
 def may_concern(tracks: Sequence[Criteria], profile: Profile, *, reference_on: date) -> bool:
     """Whether some track is, or may be, for an entity with this profile."""
     return any(not excludes(criteria, profile, reference_on=reference_on) for criteria in tracks)
-
-
-def registered_only(criteria: Criteria) -> Criteria:
-    """The same criteria, for registered entities only where they name no legal status."""
-    if criteria.legal_statuses:
-        return criteria
-    return criteria.model_copy(update={"legal_statuses": (LegalStatus.REGISTERED,)})
 
 
 @dataclass(frozen=True)

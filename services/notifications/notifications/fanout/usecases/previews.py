@@ -22,8 +22,6 @@ from shared.eligibility.wording import TITLES
 from shared.errors import refuse_problems
 from shared.i18n.catalogues import translate
 
-from ..domain.subjects import registered_only
-
 
 class GroupCount(BaseModel):
     """How many of a region or a sector would be alerted, by verdict."""
@@ -39,7 +37,9 @@ class ExcludingCondition(BaseModel):
 
     track: int = Field(description="Its place among the tracks, from 0 on.")
     rule: Rule
-    alone: int = Field(description="How many registered cooperatives meet it, or may.")
+    alone: int = Field(
+        description="How many cooperatives of the legal statuses asked for meet it, or may."
+    )
     without: int = Field(description="How many would be alerted by the track without it.")
     says: str
 
@@ -71,7 +71,7 @@ async def preview_audience(
     refuse_problems(
         problem
         for number, criteria in enumerate(tracks)
-        for problem in criteria_problems(f"tracks.{number}", criteria)
+        for problem in criteria_problems(f"tracks.{number}.criteria", criteria)
     )
     matching = _matching(tracks, reference_on)
     by_region = await _counts(session, matching, "region", language)
@@ -86,7 +86,7 @@ async def preview_audience(
 
 
 def _matching(tracks: Sequence[Criteria], reference_on: date) -> Subquery:
-    compiled = [compile_track(registered_only(c), audience, reference_on) for c in tracks]
+    compiled = [compile_track(c, audience, reference_on) for c in tracks]
     sure = or_(*(and_(track.possible, track.unknown == 0) for track in compiled))
     return (
         select(
@@ -155,7 +155,7 @@ async def _conditions(
     columns = [
         func.count().filter(compile_track(wanted, audience, reference_on).possible)
         for rule in rules
-        for wanted in (registered_only(only(criteria, rule)), _without(criteria, rule))
+        for wanted in (_alone(criteria, rule), without(criteria, rule))
     ]
     if not columns:
         return []
@@ -164,9 +164,9 @@ async def _conditions(
     return [_Counted(rule, alone, without) for rule, alone, without in counts]
 
 
-def _without(criteria: Criteria, rule: Rule) -> Criteria:
-    lifted = without(criteria, rule)
-    return lifted if rule is Rule.LEGAL_STATUS else registered_only(lifted)
+def _alone(criteria: Criteria, rule: Rule) -> Criteria:
+    """The condition beside the legal statuses: those who are gone would only swell its number."""
+    return only(criteria, rule).model_copy(update={"legal_statuses": criteria.legal_statuses})
 
 
 def _excluding_condition(track: int, counted: _Counted, language: str) -> ExcludingCondition:
