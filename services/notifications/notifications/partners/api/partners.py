@@ -63,7 +63,7 @@ class PartnerQueueOut(BaseModel):
 
 
 class ReplayIn(BaseModel):
-    """Which positions of your feed; without `last`, all up to the newest that was sent."""
+    """Which positions of your feed that were sent; without `last`, all up to the newest."""
 
     model_config = ConfigDict(extra="forbid")
 
