@@ -134,9 +134,12 @@ def erased_since(demo_run: DemoRun) -> str:
     known = "SELECT id FROM cooperative WHERE contact_sealed IS NOT NULL ORDER BY id LIMIT 1"
     (cooperative_id,) = demo_run.deployment.query("registry", known)
     asked = {"kind": "erasure", "ground": "person", "reference": "2026/114"}
-    demo_run.operator.post(
+    seen = demo_run.operator.post(
         "registry", "/persons/requests", asked | {"cooperative_ids": [cooperative_id]}
     )
+    shared = [each["id"] for each in seen["records"] if each["is_shared"]]
+    path = f"/persons/requests/{seen['request_id']}/confirm"
+    demo_run.operator.move("registry", path, {"leave": shared}, seen=seen)
     return cooperative_id
 
 

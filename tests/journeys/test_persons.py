@@ -234,16 +234,17 @@ async def dead_letter(story: Story, cooperative_id: UUID, phone: str) -> AsyncIt
 
 
 async def asked(story: Story, command: str, request: dict[str, Any]) -> dict[str, Any]:
-    """A request by command; who it is comes by standard input."""
-    out = await story.taawon(
-        "person",
-        command,
-        "--reference",
-        "2026/114",
-        "--json",
-        service="registry",
-        given=json.dumps(request),
-    )
+    """A request by command for all records that it finds; who it is comes by standard input."""
+    named = ("--reference", "2026/114")
+    proposed = await person_command(story, command, *named, given=json.dumps(request))
+    shared = [each["id"] for each in proposed["records"] if each["is_shared"]]
+    chosen = [part for each in shared for part in ("--include", each)]
+    return await person_command(story, command, "--yes", proposed["request_id"], *chosen)
+
+
+async def person_command(story: Story, *command: str, given: str = "") -> dict[str, Any]:
+    """What `taawon person` answers for machines."""
+    out = await story.taawon("person", *command, "--json", service="registry", given=given)
     found: dict[str, Any] = json.loads(out)
     return found
 

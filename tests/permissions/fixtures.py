@@ -144,9 +144,7 @@ async def registry_fixture(fixture: Fixture) -> None:
         "POST", "/accounts", json=person | {"email": "walk-gone@taawon.example"}
     )
     erasure = {"kind": "erasure", "ground": "person", "reference": "2026/0"}
-    await fixture.done(
-        "POST", "/persons/requests", json=erasure | {"account_ids": [gone["account_id"]]}
-    )
+    await confirmed_request(fixture, erasure | {"account_ids": [gone["account_id"]]})
     identity = await fixture.done(
         "POST",
         f"/accounts/{account['account_id']}/identities",
@@ -170,12 +168,20 @@ async def registry_fixture(fixture: Fixture) -> None:
     }
     asked = {"kind": "access", "ground": "person", "reference": "2026/1"}
     asked["cooperative_ids"] = [cooperative["cooperative_id"]]
-    request = await fixture.done("POST", "/persons/requests", json=asked)
+    proposed = await fixture.done("POST", "/persons/requests", json=asked)
+    fixture.names["proposed"] = proposed["request_id"]
+    request = await confirmed_request(fixture, asked)
     fixture.names["request_id"] = request["request_id"]
     async with fixture.sessions.begin() as session:
         for event in ANSWERS:
             response = event(request_id=request["request_id"], kind="access")
             await record_response(session, response)
+
+
+async def confirmed_request(fixture: Fixture, asked: dict[str, Any]) -> Any:
+    """A request of a person that was proposed and confirmed."""
+    proposed = await fixture.done("POST", "/persons/requests", json=asked)
+    return await fixture.done("POST", f"/persons/requests/{proposed['request_id']}/confirm")
 
 
 async def ideas_fixture(fixture: Fixture) -> None:

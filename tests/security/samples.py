@@ -91,13 +91,20 @@ def _registry(target: Target, tokens: Tokens) -> None:
     KNOWN["account_id"] = [_account(target, operator, number) for number in range(2)]
     erasure = {"kind": "erasure", "ground": "person", "reference": "1"}
     erasure |= {"account_ids": KNOWN["account_id"][1:]}
-    _post(target, operator, "/persons/requests", erasure)
+    erase(target, operator, erasure)
     made = _post(target, operator, "/cooperatives", ENTRY)
     KNOWN["cooperative_id"].append(made["cooperative_id"])
     sent = {**operator, "Content-Type": "text/csv"}
     file = "court,local_register_no,province,name_fr\nTPI Agadir,1/2020,MA-AGD,Une\n"
     started = target.http.post("/imports", content=file, headers=sent)
     KNOWN["import_id"] = [import_ended(target, started, operator)["import_id"]]
+
+
+def erase(target: Target, caller: dict[str, str], erasure: dict[str, Any]) -> httpx.Response:
+    """The answer to the confirmation of an erasure that was proposed."""
+    proposed = _post(target, caller, "/persons/requests", erasure)
+    path = f"/persons/requests/{proposed['request_id']}/confirm"
+    return target.http.post(path, headers={"If-Match": "*", **caller})
 
 
 def import_ended(target: Target, answer: httpx.Response, caller: dict[str, str]) -> dict[str, Any]:

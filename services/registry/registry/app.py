@@ -84,6 +84,7 @@ SPEC = ServiceSpec(
         identity_jobs.delete_old_failures,
         identity_jobs.delete_expired_devices,
         privacy_jobs.delete_reports,
+        privacy_jobs.expire_proposals,
     ),
     keys=stored_keys,
     sealed=SEALED_COLUMNS,

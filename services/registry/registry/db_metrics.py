@@ -15,7 +15,7 @@ from shared.kernel.observability.metrics.counters import REFUSALS
 from shared.kernel.observability.metrics.scrape import Measure, gauge
 
 from .identity.usecases.login_throttling import TooManyFailures
-from .privacy.domain import RequestState
+from .privacy.domain.requests import ENDED
 from .privacy.models import person_request
 from .register.models.tables import cooperative
 
@@ -51,12 +51,13 @@ async def _persons(session: AsyncSession) -> Iterable[Metric]:
         func.count().filter(due > soon),
         func.count().filter(due.between(today, soon)),
         func.count().filter(due < today),
-    ).where(person_request.c.state != RequestState.COMPLETED)
+    ).where(person_request.c.state.not_in(sorted(ENDED)))
     later, near, over = (await session.execute(counted)).one()
     return [
         gauge(
             "taawon_person_requests",
-            "Requests of persons that some service has not answered, by when the law wants it.",
+            "Requests of persons that are not confirmed, or that some service has not answered, by"
+            " when the law wants it.",
             {("later",): later, ("soon",): near, ("over",): over},
             ["due"],
         )

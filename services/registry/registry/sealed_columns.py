@@ -65,6 +65,7 @@ SEALED_COLUMNS: Final = SealedColumns(
             renewing=_subject_mark,
         ),
         SealedColumn(table=privacy_models.person_response, key="id", column="report_sealed"),
+        SealedColumn(table=privacy_models.person_request, key="id", column="proposal_sealed"),
         SealedColumn(table=models.signing_key, key="kid", column="private_sealed"),
     ),
     # The marks of failed sign-ins can't be renewed: nobody knows of whom they are.

@@ -77,6 +77,19 @@ async def test_a_feed_position_is_a_number(api, tokens, after):
     assert answer.json()["errors"][0]["field"] == "after"
 
 
+@pytest.mark.parametrize("entries", [0, 2])
+async def test_a_position_beyond_the_end_is_refused_with_the_last(api, tokens, entries):
+    await api.http.post("/subscriptions", json={}, headers=partner(tokens))
+    await feed_with_ages(api, *[0] * entries)
+
+    answer = await api.http.get("/feed", params={"after": "99999"}, headers=partner(tokens))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "beyond-the-end")
+    assert answer.json()["errors"][0]["field"] == "after"
+    assert f"the last is {entries}; read on with after={entries}" in answer.json()["detail"]
+    assert await positions(api, tokens, after=str(entries)) == ([], str(entries))
+
+
 async def feed_with_ages(api, *ages):
     """A feed with one entry per age in days, the oldest first."""
     async with api.sessions.begin() as session:

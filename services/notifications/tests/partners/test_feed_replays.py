@@ -84,16 +84,18 @@ async def test_reading_the_feed_closes_a_gap(served):
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code"),
+    ("body", "field", "code"),
     [
-        ({"first": 3}, 422, "not-sent-yet"),
-        ({"first": 2, "last": 1}, 422, "invalid"),
-        ({"first": 0}, 422, None),
-        ({"first": 2**63}, 422, None),
-        ({}, 422, None),
+        ({"first": 3}, "first", "not-sent-yet"),
+        ({"first": 1, "last": 3}, "last", "not-sent-yet"),
+        ({"first": 2, "last": 1}, "last", "last-before-first"),
+        ({"first": 5, "last": 1}, "last", "last-before-first"),
+        ({"first": 0}, "first", "invalid-request"),
+        ({"first": 2**63}, "first", "invalid-request"),
+        ({}, "first", "invalid-request"),
     ],
 )
-async def test_a_wrong_replay_request_is_refused(api, tokens, body, status, code):
+async def test_a_wrong_replay_request_is_refused(api, tokens, body, field, code):
     await subscribed(api, tokens)
     await fed(api.sessions, opened(a_call()), opened(a_call()))
     async with api.sessions.begin() as session:
@@ -101,9 +103,10 @@ async def test_a_wrong_replay_request_is_refused(api, tokens, body, status, code
 
     answer = await api.http.post("/partner-queue/replay", json=body, headers=partner(tokens))
 
-    assert answer.status_code == status, answer.text
-    if code:
-        assert answer.json()["code"] == code
+    said = answer.json()
+    assert (answer.status_code, said["code"]) == (422, code), answer.text
+    assert said["errors"][0]["field"] == field
+    assert code != "not-sent-yet" or "the last is 2" in said["detail"]
 
 
 def a_ready_partner_queue(slug, delivered):

@@ -19,6 +19,7 @@ from notifications.partners.usecases.delivery_records import record_page_read
 from notifications.partners.usecases.feed_delivery import deliver_feed
 from notifications.partners.usecases.partner_queue import PARTNER_VHOST
 from shared.kernel.messaging.publisher import Publisher
+from shared.kernel.web.requests import encode_cursor
 
 from ..builders import a_call, an_idea, opened, published
 from ..commands import taawon
@@ -79,6 +80,20 @@ async def test_pages_of_every_size_leave_few_rows_and_the_right_count_for_each_e
     async with api.sessions() as session:
         rows = await session.scalar(select(func.count()).select_from(feed_delivery))
     assert rows <= 31
+
+
+async def test_a_ledger_has_no_page_beyond_its_end(api, tokens):
+    await subscribed(api, tokens)
+    await fed(api.sessions, opened(a_call()))
+    path = "/partners/indh/ledger"
+
+    ends = [
+        await api.http.get(path, params={"after": encode_cursor(n)}, headers=partner(tokens))
+        for n in (1, 2)
+    ]
+
+    assert [each.status_code for each in ends] == [200, 422]
+    assert (ends[0].json()["items"], ends[1].json()["code"]) == ([], "beyond-the-end")
 
 
 async def test_pages_of_the_ledger_follow_each_other(api, tokens):

@@ -97,19 +97,24 @@ def upgrade() -> None:
     op.create_table('person_request',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('kind', sa.Enum('access', 'rectification', 'erasure', name='kind', native_enum=False, create_constraint=True), nullable=False),
-    sa.Column('state', sa.Enum('opened', 'answered', 'completed', name='state', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('state', sa.Enum('proposed', 'opened', 'answered', 'completed', 'dropped', 'expired', name='state', native_enum=False, create_constraint=True), nullable=False),
     sa.Column('ground', sa.Enum('person', 'representative', 'authority', name='ground', native_enum=False, create_constraint=True), nullable=False),
     sa.Column('reference', sa.Text(), nullable=False),
-    sa.Column('opened_by', sa.UUID(), nullable=False),
-    sa.Column('opened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('records', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('proposal_sealed', sa.Text(), nullable=True),
+    sa.Column('proposed_by', sa.UUID(), nullable=False),
+    sa.Column('proposed_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('due_on', sa.Date(), nullable=False),
+    sa.Column('opened_by', sa.UUID(), nullable=True),
+    sa.Column('opened_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('completed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('cooperative_ids', postgresql.ARRAY(sa.UUID()), nullable=False),
     sa.Column('account_ids', postgresql.ARRAY(sa.UUID()), nullable=False),
     sa.Column('waiting_for', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_person_request'))
     )
-    op.create_index('ix_person_request_due', 'person_request', ['due_on', 'id'], unique=False, postgresql_where=sa.text("state <> 'completed'"))
+    op.create_index('ix_person_request_due', 'person_request', ['due_on', 'id'], unique=False, postgresql_where=sa.text("state NOT IN ('completed', 'dropped', 'expired')"))
     op.create_table('register_import',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('source', sa.Text(), nullable=False),
@@ -363,7 +368,7 @@ def downgrade() -> None:
     op.drop_index('ix_sign_in_failure_email_mark', table_name='sign_in_failure')
     op.drop_table('sign_in_failure')
     op.drop_table('register_import')
-    op.drop_index('ix_person_request_due', table_name='person_request', postgresql_where=sa.text("state <> 'completed'"))
+    op.drop_index('ix_person_request_due', table_name='person_request', postgresql_where=sa.text("state NOT IN ('completed', 'dropped', 'expired')"))
     op.drop_table('person_request')
     op.drop_table('partner')
     op.drop_index(op.f('ix_erased_contact_erased_at'), table_name='erased_contact')

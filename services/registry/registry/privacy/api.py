@@ -19,11 +19,13 @@ from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.requests import Caller, Process, Session
+from shared.kernel.web.requests import Caller, Expected, Process, Session
 
 from . import queries
-from .domain import Ground, PersonRequest, RequestKind, RequestState
-from .usecases import person_lookup, requests
+from .domain.found_records import FoundRecord, PersonIdentifiers
+from .domain.requests import Ground, PersonRequest, RequestKind, RequestState
+from .usecases import proposals, requests
+from .usecases.proposals import Proposal
 
 router = APIRouter(prefix="/persons", tags=["persons"])
 
@@ -47,10 +49,14 @@ class RequestIn(RequestBody):
         default=None, description="For a rectification: the right values; null takes one away."
     )
 
-    def identifiers(self) -> person_lookup.PersonIdentifiers:
+    def proposal(self) -> Proposal:
+        """Whom it names, and what is right. Raises Invalid for an e-mail or phone that is none."""
+        return Proposal(named=self.identifiers(), corrections=self.corrected_values())
+
+    def identifiers(self) -> PersonIdentifiers:
         """What the person is found by. Raises Invalid for an e-mail or a phone that is none."""
         email = read("email", self.email)
-        return person_lookup.PersonIdentifiers(
+        return PersonIdentifiers(
             emails=frozenset({email} if email else ()),
             phone=read("phone", self.phone),
             account_ids=frozenset(self.account_ids),
@@ -78,6 +84,21 @@ def read(name: str, value: str | None) -> str | None:
         raise Invalid(str(error), field=name) from None
 
 
+class ConfirmationIn(BaseModel):
+    """Which of the records that somebody else may share are the person's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include: list[Id] = Field(
+        default=[], max_length=1000, description="Shared records that are the person's."
+    )
+    leave: list[Id] = Field(
+        default=[],
+        max_length=1000,
+        description="Records, shared or not, that are left as they are.",
+    )
+
+
 class ServiceResponseOut(BaseModel):
     """What a service did or found: rows by table."""
 
@@ -87,14 +108,21 @@ class ServiceResponseOut(BaseModel):
 
 
 class RequestOut(BaseModel):
-    """A request by ids and counts; only the report shows what is held on the person."""
+    """A request by ids and counts; only the report shows what is held on the person.
+
+    `records` are what was found when it was proposed; the ids are those that were confirmed.
+    """
 
     request_id: UUID
     kind: RequestKind
     state: RequestState
+    version: int
     ground: Ground
     reference: str
-    opened_at: datetime
+    proposed_at: datetime
+    expires_at: datetime | None = Field(description="Until when a proposal may be confirmed.")
+    records: tuple[FoundRecord, ...]
+    opened_at: datetime | None
     due_on: date
     completed_at: datetime | None
     cooperative_ids: list[UUID]
@@ -105,14 +133,19 @@ class RequestOut(BaseModel):
     @classmethod
     def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
         """The request, with rows of `person_response` as its answers."""
-        names = set(cls.model_fields) - {"request_id", "answers"}
+        names = set(cls.model_fields) - {"request_id", "records", "expires_at", "answers"}
         values = {name: getattr(request, name) for name in names}
-        shown = [ServiceResponseOut.model_validate(dict(answer)) for answer in answers]
-        return cls(request_id=request.id, answers=shown, **values)
+        return cls(
+            request_id=request.id,
+            records=request.records.items,
+            expires_at=request.expires_at if request.state is RequestState.PROPOSED else None,
+            answers=[ServiceResponseOut.model_validate(dict(answer)) for answer in answers],
+            **values,
+        )
 
 
 @router.post("/requests", status_code=status.HTTP_201_CREATED)
-async def open_request(
+async def propose_request(
     body: RequestIn,
     session: Session,
     caller: Caller,
@@ -120,23 +153,61 @@ async def open_request(
     response: Response,
     once: Once,
 ) -> RequestOut:
-    """Open a request of a person. Operators only.
+    """Propose a request of a person: list the records that it would concern. Operators only.
 
-    The registry has changed its own records when this responds; the other services follow.
+    Nothing is changed, exported or published before POST /persons/requests/{request_id}/confirm.
+    A proposal expires after 24 hours; what is held on a listed record is shown by its own route.
     """
     caller.require(Role.OPERATOR)
-    request = await requests.open_request(
+    request = await proposals.propose_request(
         session,
         sealer,
         caller,
         body.kind,
-        body.identifiers(),
+        body.proposal(),
         ground=body.ground,
         reference=body.reference,
-        corrections=body.corrected_values(),
     )
-    shown = RequestOut.of(request)
+    shown = _shown(request, response)
     return once.answer(shown, response, location=f"/persons/requests/{request.id}")
+
+
+@router.post("/requests/{request_id}/confirm")
+async def confirm_request(
+    request_id: Id,
+    session: Session,
+    caller: Caller,
+    sealer: Seal,
+    response: Response,
+    expected: Expected,
+    body: ConfirmationIn | None = None,
+) -> RequestOut:
+    """Confirm a proposed request, for all listed records but those to leave. Operators only.
+
+    Each record that `is_shared` has to be included or left. The registry has changed its own
+    records when this responds; the other services follow.
+    """
+    caller.require(Role.OPERATOR)
+    decided = body or ConfirmationIn()
+    request = await requests.confirm_request(
+        session,
+        sealer,
+        caller,
+        request_id,
+        include=decided.include,
+        leave=decided.leave,
+        expected_version=expected,
+    )
+    return _shown(request, response)
+
+
+@router.delete("/requests/{request_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def drop_request(
+    request_id: Id, session: Session, caller: Caller, expected: Expected
+) -> None:
+    """Drop a proposed request, which has had no effect. Operators only."""
+    caller.require(Role.OPERATOR)
+    await proposals.drop_proposal(session, caller, request_id, expected_version=expected)
 
 
 @router.get("/requests")
@@ -146,18 +217,29 @@ async def list_requests(
     is_open: Annotated[bool, Query(alias="open")] = True,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[RequestOut]:
-    """List requests that wait for answers, the most urgent first, or all with `open=false`."""
+    """List requests that wait for a confirmation or for answers, the most urgent first; all with
+    `open=false`.
+    """
     caller.require(Role.OPERATOR)
     found = await queries.list_requests(session, is_open=is_open, limit=limit)
     return [RequestOut.of(request) for request in found]
 
 
 @router.get("/requests/{request_id}")
-async def read_request(request_id: Id, session: Session, caller: Caller) -> RequestOut:
-    """Read which services have answered a request, and what each of them did. Operators only."""
+async def read_request(
+    request_id: Id, session: Session, caller: Caller, response: Response
+) -> RequestOut:
+    """Read which services have answered a request, and what each of them did; the ETag is its
+    version. Operators only.
+    """
     caller.require(Role.OPERATOR)
     found = await queries.find_request(session, request_id)
-    return RequestOut.of(found.request, found.answers)
+    return _shown(found.request, response, found.answers)
+
+
+def _shown(request: PersonRequest, response: Response, answers: Any = ()) -> RequestOut:
+    response.headers["ETag"] = f'"{request.version}"'
+    return RequestOut.of(request, answers)
 
 
 @router.post("/requests/{request_id}/report")

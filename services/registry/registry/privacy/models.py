@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     Table,
     Text,
     UniqueConstraint,
@@ -19,9 +20,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from registry.tables import mapper, metadata
-from shared.kernel.data.columns import choice
+from shared.kernel.data.columns import ModelJson, choice
 
-from .domain import Ground, PersonRequest, RequestKind, RequestState
+from .domain.found_records import FoundRecords
+from .domain.requests import Ground, PersonRequest, RequestKind, RequestState
 
 person_request = Table(
     "person_request",
@@ -31,14 +33,24 @@ person_request = Table(
     Column("state", choice(RequestState), nullable=False),
     Column("ground", choice(Ground, "ground"), nullable=False),
     Column("reference", Text, nullable=False),
-    Column("opened_by", PgUUID, nullable=False),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("records", ModelJson(FoundRecords), nullable=False),
+    Column("proposal_sealed", Text),
+    Column("proposed_by", PgUUID, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
     Column("due_on", Date, nullable=False),
+    Column("opened_by", PgUUID),
+    Column("opened_at", DateTime(timezone=True)),
     Column("completed_at", DateTime(timezone=True)),
     Column("cooperative_ids", ARRAY(PgUUID), nullable=False),
     Column("account_ids", ARRAY(PgUUID), nullable=False),
     Column("waiting_for", ARRAY(Text), nullable=False),
-    Index("ix_person_request_due", "due_on", "id", postgresql_where=text("state <> 'completed'")),
+    Index(
+        "ix_person_request_due",
+        "due_on",
+        "id",
+        postgresql_where=text("state NOT IN ('completed', 'dropped', 'expired')"),
+    ),
 )
 
 
@@ -56,4 +68,10 @@ person_response = Table(
     UniqueConstraint("request_id", "service"),
 )
 
-mapper.map_imperatively(PersonRequest, person_request)
+mapper.map_imperatively(
+    PersonRequest,
+    person_request,
+    # The domain counts; the mapper refuses a write on a version that is no longer the stored one.
+    version_id_col=person_request.c.version,
+    version_id_generator=False,
+)

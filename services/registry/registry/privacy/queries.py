@@ -11,13 +11,16 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registry.identity import models as accounts
+from registry.register.models import tables
 from registry.tables import Row
 from shared.contracts.base import now
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.privacy.person_requests import opened
 
 from . import models
-from .domain import NoReport, NoSuchRequest, PersonRequest, RequestKind, RequestState
+from .domain.found_records import FoundRecord, RecordKind
+from .domain.requests import ENDED, NoReport, NoSuchRequest, PersonRequest, RequestKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +34,13 @@ class RequestWithResponses:
 async def list_requests(
     session: AsyncSession, *, is_open: bool, limit: int
 ) -> Sequence[PersonRequest]:
-    """Open requests with the earliest last day first, or all requests with the newest first."""
+    """Requests that are not ended with the earliest last day first, or all, the newest first."""
     columns = models.person_request.c
     query = select(PersonRequest).limit(limit)
     if is_open:
-        query = query.where(columns.state != RequestState.COMPLETED).order_by(columns.due_on)
+        query = query.where(columns.state.not_in(sorted(ENDED))).order_by(columns.due_on)
     else:
-        query = query.order_by(columns.opened_at.desc())
+        query = query.order_by(columns.proposed_at.desc())
     return (await session.execute(query.order_by(columns.id))).scalars().all()
 
 
@@ -45,11 +48,24 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
     """One request with the responses of services, by service. Raises NoSuchRequest."""
     request = await session.get(PersonRequest, request_id)
     if request is None:
-        raise NoSuchRequest(f"no person's request {request_id} was opened")
+        raise NoSuchRequest(f"there is no person's request {request_id}")
     table = models.person_response
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
     return RequestWithResponses(request=request, answers=rows)
+
+
+async def who_holds(session: AsyncSession, sealer: Sealer, record: FoundRecord) -> dict[str, Any]:
+    """What is held in a record, in clear, for whoever decides whose it is."""
+    if record.kind is RecordKind.ACCOUNT:
+        sealed = await session.scalar(
+            select(accounts.account.c.email_sealed).where(accounts.account.c.id == record.id)
+        )
+        return opened(sealer, sealed)
+    columns = tables.cooperative.c
+    query = select(columns.name_fr, columns.name_ar, columns.contact_sealed)
+    row = (await session.execute(query.where(columns.id == record.id))).one()
+    return {"name": row.name_fr or row.name_ar, **opened(sealer, row.contact_sealed)}
 
 
 async def compose_report(
@@ -63,6 +79,7 @@ async def compose_report(
     request = found.request
     if request.kind is not RequestKind.ACCESS or request.completed_at is None:
         raise NoReport
+    assert request.opened_at is not None
     expires_at = request.completed_at + timedelta(days=days)
     if expires_at < now():
         raise NoReport

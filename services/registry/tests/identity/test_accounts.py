@@ -267,7 +267,8 @@ async def test_an_erased_account_is_shown_without_its_address_and_changed_no_mor
 ) -> None:
     account = await made(api, operator)
     request = {"kind": "erasure", "ground": "person", "reference": "1", "email": account["email"]}
-    await api.http.post("/persons/requests", json=request, headers=operator)
+    asked = await api.http.post("/persons/requests", json=request, headers=operator)
+    await api.http.post(f"{asked.headers['location']}/confirm", headers=operator)
     path = f"/accounts/{account['account_id']}"
 
     seen = [await api.http.get(each, headers=operator) for each in ("/accounts", path)]

@@ -108,7 +108,8 @@ async def test_a_revoked_client_an_erased_person_and_a_new_password_revoke_token
 
     await api.http.delete(f"{path}/{made['client_id']}", headers=operator)
     erasure = {"kind": "erasure", "ground": "person", "reference": "1", "account_ids": [erased]}
-    await api.http.post("/persons/requests", json=erasure, headers=operator)
+    asked = await api.http.post("/persons/requests", json=erasure, headers=operator)
+    await api.http.post(f"{asked.headers['location']}/confirm", headers=operator)
     await api.http.put(
         f"/accounts/{forgetful}/password", json={"password": OTHER}, headers=operator
     )

@@ -52,10 +52,24 @@ class PrivacyClient:
         body = {"email": email, "password": PASSWORD, "roles": ["juror"]}
         return str((await self.post("/accounts", body)).json()["account_id"])
 
-    async def asks(self, kind: str, **how: Any) -> Json:
+    async def proposes(self, kind: str, **how: Any) -> Json:
+        """What a proposed request would concern."""
         body = {"kind": kind, "ground": "person", "reference": "2026/114", **how}
         answer = await self.post("/persons/requests", body)
         assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def confirms(self, proposed: Json, **decided: list[str]) -> httpx.Response:
+        """The answer to a confirmation of the version that was proposed."""
+        path = f"/persons/requests/{proposed['request_id']}/confirm"
+        read = {"If-Match": f'"{proposed["version"]}"'}
+        return await self.api.http.post(path, json=decided, headers=self.headers | read)
+
+    async def asks(self, kind: str, **how: Any) -> Json:
+        """A confirmed request, for all records that it found."""
+        proposed = await self.proposes(kind, **how)
+        answer = await self.confirms(proposed, include=shared_of(proposed))
+        assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     async def contact(self, cooperative_id: str) -> tuple[int, Json]:
@@ -86,6 +100,11 @@ class PrivacyClient:
             async with self.api.sessions.begin() as session:
                 event = answer(request_id=uuid.UUID(request_id), kind=kind, **said)
                 await handlers.record_person_response(event, session)
+
+
+def shared_of(proposed: Json) -> list[str]:
+    """The records of a proposal that others may share."""
+    return [each["id"] for each in proposed["records"] if each["is_shared"]]
 
 
 async def answered(

@@ -1,4 +1,4 @@
-"""Requests of persons: done in the registry at once, published, never undone by a file."""
+"""Requests of persons: done in the registry once confirmed, published, never undone by a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 
 from registry.identity import models
 from registry.identity.usecases.accounts import email_mark
-from registry.privacy.usecases.person_lookup import PersonIdentifiers
+from registry.privacy.domain.found_records import PersonIdentifiers
 from registry.register.domain.cooperative import Contact
 from shared.contracts.registry import CooperativeChanged, PersonErasureRequested
 from shared.kernel.data.tables import AuditRow, OutboxRow
@@ -100,15 +100,13 @@ async def test_no_answer_event_or_audit_row_holds_a_value_of_the_person(
 ) -> None:
     await privacy.cooperative("1")
     await privacy.account()
-    answer = await privacy.post(
-        "/persons/requests",
-        {"kind": "erasure", "ground": "person", "reference": "2026/1", "email": EMAIL},
-    )
+    proposed = await privacy.proposes("erasure", email=EMAIL)
+    answer = await privacy.confirms(proposed)
 
     async with privacy.api.sessions() as session:
         bodies = list(await session.scalars(select(OutboxRow.body)))
         rows = (await session.scalars(select(AuditRow))).all()
-    seen = answer.text.encode() + b"".join(bodies)
+    seen = str(proposed).encode() + answer.text.encode() + b"".join(bodies)
     seen += b"".join(orjson.dumps([row.before, row.after]) for row in rows)
     assert [value for value in (EMAIL, PHONE, NAME) if value.encode() in seen] == []
 
@@ -238,13 +236,14 @@ async def test_the_last_operator_is_not_erased_and_the_last_two_not_at_once(
         everybody = await session.scalars(select(models.account.c.id))
         ids = sorted((str(each) for each in everybody), key=lambda each: each != other)
     assert len(ids) == 2
-    request = {"kind": "erasure", "ground": "person", "reference": "2026/1"}
+    wanted = (ids, ids[:1], ids[1:])
 
-    both = await privacy.post("/persons/requests", request | {"account_ids": ids})
-    one = await privacy.post("/persons/requests", request | {"account_ids": ids[:1]})
-    last = await privacy.post("/persons/requests", request | {"account_ids": ids[1:]})
+    both, one, last = [
+        await privacy.confirms(await privacy.proposes("erasure", account_ids=each))
+        for each in wanted
+    ]
 
-    assert [each.status_code for each in (both, one, last)] == [409, 201, 409]
+    assert [each.status_code for each in (both, one, last)] == [409, 200, 409]
     assert (both.json()["code"], last.json()["code"]) == ("last-operator", "last-operator")
     assert "make another one first" in last.json()["detail"]
 

@@ -7,8 +7,11 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contracts.base import now
 from shared.kernel.data import audit
 from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
+
+from .replay.domain import BeginsInTheFuture
 
 
 async def republish(session: AsyncSession, since: datetime, *, who: str, reason: str) -> int:
@@ -16,8 +19,10 @@ async def republish(session: AsyncSession, since: datetime, *, who: str, reason:
 
     They go to every consumer under the same ids: one that has finished an event finds it in its
     inbox, which is kept longer than this log, and does nothing. Pending and quarantined events stay
-    as they are.
+    as they are. Raises BeginsInTheFuture.
     """
+    if since >= now():
+        raise BeginsInTheFuture(field="since")
     published = OutboxRow.published_at.is_not(None) & (OutboxRow.created_at >= since)
     result = await session.execute(
         update(OutboxRow).where(published).values(published_at=None, attempts=0)

@@ -15,6 +15,7 @@ from shared.kernel.data.database import AnyRow
 from shared.kernel.messaging import wire
 from shared.kernel.web.requests import Caller, Session
 
+from ..domain.positions import refuse_beyond_end
 from ..queries import partner_ledger, partners
 from ..usecases.delivery_records import record_page_read
 from ..usecases.partners import partner_of
@@ -57,12 +58,13 @@ async def read_feed(
     """Your events after a position, in order. Whoever has seen n has seen all before n.
 
     Without a position it begins with the oldest that is kept; a position before that one is
-    answered with 410, which names it.
+    answered with 410, which names it, and one beyond the end with 422, which names the last.
     """
     slug = partner_of(caller)
     # Read before the entries: one that comes between the two reads must not make the feed look
     # trimmed.
     last_known = await partners.last_position(session, slug)
+    refuse_beyond_end(int(after or 0), last_known)
     rows = await partners.read_feed(session, slug, after=int(after or 0), limit=limit)
     oldest = rows[0].position if rows else last_known + 1
     if after is not None:

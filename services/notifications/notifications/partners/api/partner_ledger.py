@@ -94,8 +94,8 @@ async def partner_ledger(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[PartnerEntryOut]:
     """Every event of a partner's feed with channels and times; for the partner and operators."""
-    await _require_ledger(session, caller, slug)
     start = decode_cursor(after, int)[0] if after else 0
+    await _require_ledger(session, caller, slug, after=start)
     found = await partner_entries(session, slug, after=start, limit=limit + 1)
     items = [PartnerEntryOut.model_validate(entry) for entry in found[:limit]]
     more = len(found) > limit
@@ -111,11 +111,13 @@ async def partner_ledger_csv(
     return csv_response(_lines(sessions, slug), f"ledger-{slug}")
 
 
-async def _require_ledger(session: Session, caller: Principal, slug: str) -> None:
+async def _require_ledger(
+    session: Session, caller: Principal, slug: str, *, after: int = 0
+) -> None:
     own = Role.PARTNER in caller.roles and caller.partner == slug
     if not own and Role.OPERATOR not in caller.roles:
         raise NotYourLedger
-    await require_partner(session, slug)
+    await require_partner(session, slug, after=after)
 
 
 async def _lines(sessions: SessionFactory, slug: str) -> AsyncIterator[str]:

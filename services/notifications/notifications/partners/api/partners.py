@@ -69,7 +69,7 @@ class PartnerQueueOut(BaseModel):
 
 
 class ReplayIn(RequestBody):
-    """Which positions of your feed; without `last`, all up to the newest that was sent."""
+    """Which positions of your feed that were sent; without `last`, all up to the newest."""
 
     first: Position
     last: Position | None = None

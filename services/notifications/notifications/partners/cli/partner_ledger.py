@@ -57,13 +57,13 @@ def ledger(
 
 
 @asynccontextmanager
-async def _connected(slug: str) -> AsyncIterator[Sessions]:
+async def _connected(slug: str, after: int) -> AsyncIterator[Sessions]:
     settings = settings_of("notifications")
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=1)
     try:
         sessions = make_sessions(engine)
         async with sessions() as session:
-            await partner_ledger.require_partner(session, slug)
+            await partner_ledger.require_partner(session, slug, after=after)
         yield sessions
     finally:
         await engine.dispose()
@@ -72,7 +72,7 @@ async def _connected(slug: str) -> AsyncIterator[Sessions]:
 async def _write(slug: str, after: int, path: Path) -> int:
     """Write the table whole or not at all; for an unknown slug no file is touched."""
     written = 0
-    async with _connected(slug) as sessions:
+    async with _connected(slug, after) as sessions:
         with _in_place_of(path) as file:
             lines = csv.writer(file)
             lines.writerow(HEADER)
@@ -100,14 +100,14 @@ def _in_place_of(path: Path) -> Iterator[TextIO]:
 
 
 async def _print_json(slug: str, after: int) -> None:
-    async with _connected(slug) as sessions:
+    async with _connected(slug, after) as sessions:
         async for batch in partner_ledger.partner_batches(sessions, slug, after=after):
             for entry in batch:
                 say_json(_AS_JSON.dump_json(entry))
 
 
 async def _show(slug: str, after: int) -> None:
-    async with _connected(slug) as sessions, sessions() as session:
+    async with _connected(slug, after) as sessions, sessions() as session:
         entries = await partner_ledger.partner_entries(session, slug, after=after, limit=SHOWN + 1)
         open_gaps = await partner_ledger.count_open_gaps(session, slug)
     shown = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.errors import NotFound
 from shared.kernel.data.database import AnyRow, Sessions
 
+from ..domain.positions import refuse_beyond_end
+
 BATCH = 1_000
 
 
@@ -114,11 +116,15 @@ async def partner_batches(
             return
 
 
-async def require_partner(session: AsyncSession, slug: str) -> None:
-    """Raise `NoSuchPartner` for a slug that no partner has."""
-    found = await session.scalar(text("SELECT 1 FROM partner WHERE slug = :slug"), {"slug": slug})
-    if found is None:
+async def require_partner(session: AsyncSession, slug: str, *, after: int = 0) -> None:
+    """Raise `NoSuchPartner` for a slug that no partner has, and `BeyondTheEnd` for a position that
+    its feed never had.
+    """
+    query = text("SELECT last_position FROM partner WHERE slug = :slug")
+    last = await session.scalar(query, {"slug": slug})
+    if last is None:
         raise NoSuchPartner
+    refuse_beyond_end(after, last)
 
 
 # Neighbours with the same reason and `closed_by` are one gap: they have one position minus rank.

@@ -17,6 +17,7 @@ from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
 
 from ..domain.partner_queue import PartnerQueueState
+from ..domain.positions import last_to_replay, refuse_backwards
 from ..models import feed_entry, feed_replay, partner_queue_table
 from .feed_delivery import REPLAY_HEADER
 from .partners import partner_of
@@ -27,10 +28,6 @@ REASONS = {"maxlen", "expired", "rejected", "delivery_limit"}
 
 class NoQueueYet(NotFound):
     """Your institution has no queue that is ready: ask for one with POST /partner-queue."""
-
-
-class NotSentYet(Invalid):
-    """That position has not been sent to your queue yet: it will come by itself."""
 
 
 class NoLongerKept(Invalid):
@@ -136,17 +133,14 @@ async def request_replay(
 ) -> Replay:
     """Send positions of the feed to the partner's own queue again, under the same event ids.
 
-    Without `last`, or with a later one, all up to the newest that was sent. Raises `NoQueueYet`,
-    `NotSentYet`, `Invalid` or `NoLongerKept` for what cannot be sent, and `BeingSentAgain` while a
-    replay of the partner is under way.
+    Without `last`, all up to the newest that was sent. Raises `LastBeforeFirst`, `NoQueueYet`,
+    `NotSentYet` or `NoLongerKept` for what cannot be sent, and `BeingSentAgain` while a replay of
+    the partner is under way.
     """
     slug = partner_of(caller)
-    delivered = await _lock_delivered_position(session, slug)
-    if first > delivered:
-        raise NotSentYet(field="first")
-    until = min(last or delivered, delivered)
-    if until < first:
-        raise Invalid(f"`last` is {last}: give one that is not before `first`", field="last")
+    refuse_backwards(first, last)
+    sent = await _lock_delivered_position(session, slug)
+    until = last_to_replay(first, last, sent=sent)
     await _require_kept(session, slug, first, until)
     replay_id = await session.scalar(
         insert(feed_replay)

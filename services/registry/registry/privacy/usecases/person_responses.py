@@ -14,7 +14,7 @@ from shared.contracts.base import now
 from shared.contracts.persons import PersonAnswered, PersonRequested
 
 from .. import models
-from ..domain import NoSuchRequest, PersonRequest, RequestKind
+from ..domain.requests import NoSuchRequest, PersonRequest, RequestKind
 
 NO_REPORT: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed": None}
 """The columns of a response whose report was deleted; its counts stay."""

@@ -1,29 +1,17 @@
-"""Requests of persons: the registry does its part at once and asks the other services."""
+"""Requests of persons: once one is confirmed, the registry does its part and asks the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registry.identity import models
-from registry.identity.domain.accounts import Account, AccountExists
-from registry.identity.usecases.accounts import email_mark, email_marks, refuse_last_operators
-from registry.identity.usecases.identities import delete_identities
-from registry.identity.usecases.known_devices import delete_devices
-from registry.identity.usecases.login_throttling import delete_failures, wait_for_turn
-from registry.identity.usecases.revocation import revoke_tokens
-from registry.register.contact_sealing import seal_changed
-from registry.register.domain.cooperative import Contact, Cooperative, SealedContact
 from registry.register.models import tables
-from registry.register.usecases.cooperatives import update_cooperative
-from registry.register.usecases.erased_contacts import admit_contact, remember_erased
 from registry.register.usecases.imports import block_imports
-from shared.contracts.base import new_id, now
+from shared.contracts.base import now
 from shared.contracts.catalogue import ANSWERS
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
@@ -31,82 +19,89 @@ from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 
 from .. import queries
-from ..domain import Ground, NothingToCorrect, PersonRequest, RequestKind
-from .person_lookup import (
-    FoundPerson,
-    PersonIdentifiers,
-    find_person,
-    phones_of_others,
-    readable_contact,
-    readable_email,
-)
-
-BY_PERSON: Final = "said by the person"
-
-Changed = tuple[UUID, str]
-"""A record that lost or got something of a person, and the action that its audit row names."""
+from ..domain.requests import FoundOtherRecords, PersonRequest, RequestKind
+from . import own_records
+from .person_lookup import FoundPerson, find_person, locked_accounts, locked_cooperatives
+from .proposals import Proposal, audit_move, expire_proposals_about, locked_request
 
 
-async def open_request(
+async def confirm_request(
     session: AsyncSession,
     sealer: Sealer,
     caller: Principal,
-    kind: RequestKind,
-    identifiers: PersonIdentifiers,
+    request_id: UUID,
     *,
-    ground: Ground,
-    reference: str,
-    corrections: dict[str, str | None] | None = None,
+    include: Collection[UUID] = (),
+    leave: Collection[UUID] = (),
+    expected_version: int | None,
 ) -> PersonRequest:
-    """Open a request, do the registry's part and publish it, in one transaction. Operators only.
+    """Open a proposed request: do the registry's part, and publish it, in one transaction.
 
-    Raises NobodyNamed, NothingToCorrect, LastOperator, AccountExists if a corrected e-mail is
-    another account's, and RegisterInMotion while an import runs: it would write back the person
+    Operators only. Concerns the records that the proposal lists, without those to `leave`; each
+    shared one has to be included or left. Raises NoSuchRequest, ChangedMeanwhile, IllegalMove,
+    ProposalExpired, Undecided, FoundOtherRecords, LastOperator, AccountExists if a corrected e-mail
+    is another account's, and RegisterInMotion while an import runs: it would write back the person
     from rows that it has read already.
     """
     caller.require(Role.OPERATOR)
-    identifiers.require_any()
-    if (kind is RequestKind.RECTIFICATION) != bool(corrections):
-        raise NothingToCorrect
-    if kind is not RequestKind.ACCESS:
+    request = await locked_request(session, request_id)
+    request.expect(expected_version)
+    chosen = request.choose(include=include, leave=leave, at=now())
+    assert request.proposal_sealed is not None
+    proposal = Proposal.opened(sealer, request.proposal_sealed)
+    if request.kind is not RequestKind.ACCESS:
         await block_imports(session)
-    found = await find_person(session, sealer, identifiers)
-    changed: list[Changed] = []
-    if kind is RequestKind.ERASURE:
-        changed = await _erase(session, sealer, found, identifiers.phone)
-    elif corrections:
-        changed = await _correct(session, sealer, found.cooperatives, found.accounts, corrections)
-    request, event = PersonRequest.open(
-        kind,
-        id=new_id(),
-        ground=ground,
-        reference=reference,
+    person = await _lock(session, sealer, request, proposal, chosen)
+    changed = await own_records.fulfil(
+        session, sealer, request.kind, person, proposal.corrections or {}
+    )
+    if request.kind is not RequestKind.ACCESS:
+        await expire_proposals_about(session, sealer, request.id, proposal.named, chosen)
+    event = request.confirm(
         by=caller.subject,
         at=now(),
-        cooperatives={each.id: each.version for each in found.cooperatives},
-        accounts=[account.id for account in found.accounts],
+        cooperatives={each.id: each.version for each in person.cooperatives},
+        accounts=[account.id for account in person.accounts],
         services=[answer.service() for answer in ANSWERS],
     )
-    session.add(request)
     outbox.add(session, event)
     _audit(session, caller, request, changed)
     return request
 
 
+async def _lock(
+    session: AsyncSession,
+    sealer: Sealer,
+    request: PersonRequest,
+    proposal: Proposal,
+    chosen: set[UUID],
+) -> own_records.ChosenRecords:
+    """The chosen records, locked; they are what the proposal showed, or FoundOtherRecords."""
+    cooperatives = await locked_cooperatives(session, chosen)
+    accounts = await locked_accounts(session, chosen)
+    found: FoundPerson = await find_person(session, sealer, proposal.named)
+    if found.records != request.records:
+        raise FoundOtherRecords
+    return own_records.ChosenRecords(found=found, cooperatives=cooperatives, accounts=accounts)
+
+
 def _audit(
-    session: AsyncSession, caller: Principal, request: PersonRequest, changed: Iterable[Changed]
+    session: AsyncSession,
+    caller: Principal,
+    request: PersonRequest,
+    changed: list[own_records.Changed],
 ) -> None:
-    audit.record(
+    """The request by ids, and on each record that something of a person changed."""
+    cooperatives, accounts = request.cooperative_ids, request.account_ids
+    left = request.records.ids - {*cooperatives, *accounts}
+    audit_move(
         session,
         caller,
-        action=f"{request.kind} of a person requested",
-        subject_id=request.id,
-        after={
-            "ground": request.ground,
-            "reference": request.reference,
-            "cooperatives": [str(each) for each in request.cooperative_ids],
-            "accounts": [str(each) for each in request.account_ids],
-        },
+        request,
+        "requested",
+        cooperatives=cooperatives,
+        accounts=accounts,
+        left=left,
     )
     for record_id, action in changed:
         after = {"request_id": str(request.id)}
@@ -124,92 +119,6 @@ async def hand_out_report(
     report = await queries.compose_report(session, sealer, request_id, days=days)
     audit.record(session, caller, action="report on a person handed out", subject_id=request_id)
     return report
-
-
-async def _erase(
-    session: AsyncSession, sealer: Sealer, found: FoundPerson, phone: str | None
-) -> list[Changed]:
-    """Erase accounts and contacts. The ids stay: the audit names them, and they lead to nobody."""
-    await refuse_last_operators(session, found.accounts)
-    await _remember(session, sealer, found, phone)
-    for account in found.accounts:
-        await revoke_tokens(session, account.id, partner=account.partner)
-        account.erase(email_sealed=sealer.seal({}), at=now())
-    await _delete_failures(session, sealer, found.emails)
-    await delete_identities(session, sealer, [account.id for account in found.accounts])
-    await delete_devices(session, [account.id for account in found.accounts])
-    for cooperative in found.cooperatives:
-        await _settle(session, cooperative, None)
-    return [(each.id, "contact erased") for each in found.cooperatives] + [
-        (each.id, "account erased") for each in found.accounts
-    ]
-
-
-async def _remember(
-    session: AsyncSession, sealer: Sealer, found: FoundPerson, phone: str | None
-) -> None:
-    """Let nobody bring e-mails and phones back unseen; of phones the one that the person gave, and
-    those that no other contact has."""
-    sealed = (each.entry.contact for each in found.cooperatives)
-    contacts = [readable_contact(sealer, each.sealed) for each in sealed if each]
-    phones = {each.phone for each in contacts if each.phone and each.phone != phone}
-    phones -= await phones_of_others(session, sealer, phones, found)
-    erased = [Contact(phone=each) for each in (phone, *phones)]
-    await remember_erased(
-        session, sealer, [*erased, *(Contact(email=email) for email in found.emails)]
-    )
-
-
-async def _correct(
-    session: AsyncSession,
-    sealer: Sealer,
-    cooperatives: Sequence[Cooperative],
-    accounts: Sequence[Account],
-    corrections: dict[str, str | None],
-) -> list[Changed]:
-    await admit_contact(session, sealer, Contact(**corrections), confirmed=True)
-    changed = []
-    for cooperative in cooperatives:
-        before = cooperative.entry.contact
-        known = readable_contact(sealer, before.sealed if before else None)
-        contact = seal_changed(sealer, before, replace(known, **corrections))
-        await _settle(session, cooperative, contact)
-        changed.append((cooperative.id, "contact corrected"))
-    email = corrections.get("email")
-    for account in accounts if email else ():
-        assert email is not None
-        old = readable_email(sealer, account.email_sealed)
-        await _refuse_taken_email(session, account, email_marks(sealer, email))
-        account.email_sealed = sealer.seal({"email": email})
-        account.email_mark = email_mark(sealer, email)
-        await _delete_failures(session, sealer, {old} if old else set())
-        await session.flush()
-        changed.append((account.id, "sign-in e-mail corrected"))
-    return changed
-
-
-async def _refuse_taken_email(session: AsyncSession, account: Account, marks: list[str]) -> None:
-    await wait_for_turn(session, marks)
-    columns = models.account.c
-    taken = select(columns.id).where(columns.email_mark.in_(marks), columns.id != account.id)
-    if await session.scalar(taken):
-        raise AccountExists
-
-
-async def _delete_failures(session: AsyncSession, sealer: Sealer, emails: Iterable[str]) -> None:
-    await delete_failures(
-        session, [mark for email in emails for mark in email_marks(sealer, email)]
-    )
-
-
-async def _settle(
-    session: AsyncSession, cooperative: Cooperative, contact: SealedContact | None
-) -> None:
-    """Replace a contact for good: register files that still name the person don't change it."""
-    event = cooperative.settle_contact(contact, source=BY_PERSON, at=now())
-    await update_cooperative(session, cooperative)
-    if event is not None:
-        outbox.add(session, event)
 
 
 async def release_contact(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> None:

@@ -66,6 +66,10 @@ class EndsBeforeItBegins(Invalid):
     """`until` lies before `since`: exchange them."""
 
 
+class BeginsInTheFuture(Invalid):
+    """`since` lies in the future, and later events reach the queue by themselves."""
+
+
 class BrokerUnreachable(Away):
     """The broker does not answer, so the queue can't be checked: try again; see `taawon doctor`"""
 

@@ -19,6 +19,7 @@ from shared.kernel.messaging.publisher import CONNECTION_ERRORS, Publisher, Unro
 
 from . import sources
 from .domain import (
+    BeginsInTheFuture,
     BrokerUnreachable,
     EndsBeforeItBegins,
     ForeignTopic,
@@ -73,8 +74,9 @@ async def begin(
     """Begin a run; the replay job works it off from the commit on.
 
     The first event of each topic goes to the queue at once. A queue that takes none of them refuses
-    the request with `NotReplayable`. Raises also what `ReplayRequest.check` does, `NoSnapshot`,
-    `ForeignTopic`, `NoSuchQueue`, `NotKept` or `BrokerUnreachable`.
+    the request with `NotReplayable`. Raises also what `ReplayRequest.check` does,
+    `BeginsInTheFuture`, `NoSnapshot`, `ForeignTopic`, `NoSuchQueue`, `NotKept` or
+    `BrokerUnreachable`.
     """
     caller.require(Role.OPERATOR)
     request.check()
@@ -116,6 +118,8 @@ async def _new_run(
     if run.kind == Kind.LOG:
         # Events written from now on reach the queue by themselves, so the run has an end.
         run.until = run.until or run.requested_at
+        if run.since is not None and run.since >= run.requested_at:
+            raise BeginsInTheFuture(field="since")
     return run
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from shared.contracts.base import now
 from shared.kernel.data.tables import AuditRow, OutboxRow
 from shared.kernel.messaging import quarantine
-from shared.kernel.messaging.replay.domain import NotKept
+from shared.kernel.messaging.replay.domain import BeginsInTheFuture, NotKept
 from shared.kernel.messaging.republish import republish
 from shared.kernel.messaging.retention import delete_settled
 
@@ -74,6 +74,12 @@ async def test_quarantined_events_are_listed_and_released_with_who_and_why(sourc
             events[1].event_id,
             {"who": "amina", "reason": "mended"},
         )
+
+
+async def test_a_log_of_the_future_is_refused(source):
+    async with source.sessions.begin() as session:
+        with pytest.raises(BeginsInTheFuture):
+            await republish(session, now() + timedelta(days=1), who="amina", reason="too early")
 
 
 async def test_a_log_published_again_reaches_everybody_and_changes_nothing_twice(source, receiver):

@@ -18,6 +18,7 @@ from shared.kernel.messaging import topology
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.kernel.messaging.replay.domain import (
+    BeginsInTheFuture,
     BrokerUnreachable,
     EndsBeforeItBegins,
     ForeignTopic,
@@ -145,6 +146,8 @@ async def test_a_request_that_contradicts_itself_is_refused(source):
         await request_replay(source, stones(), since=now())
     with pytest.raises(EndsBeforeItBegins):
         await request_replay(source, since=now(), until=now() - timedelta(hours=1))
+    with pytest.raises(BeginsInTheFuture):
+        await request_replay(source, since=now() + timedelta(hours=1))
 
 
 async def test_only_operators_may_request_a_replay(source):
