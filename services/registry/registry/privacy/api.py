@@ -84,10 +84,8 @@ def read(name: str, value: str | None) -> str | None:
         raise Invalid(str(error), field=name) from None
 
 
-class ConfirmationIn(BaseModel):
+class ConfirmationIn(RequestBody):
     """Which of the records that somebody else may share are the person's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     include: list[Id] = Field(
         default=[], max_length=1000, description="Shared records that are the person's."
