@@ -112,7 +112,7 @@ async def test_a_snapshot_of_such_names_has_no_event_that_is_too_large(
     assert len(ids) == len(set(ids)) >= 500
 
 
-async def test_an_import_too_large_for_any_event_ends_as_failed_in_words(
+async def test_an_import_whose_event_would_be_too_large_ends_as_failed_in_words(
     sessions: Sessions, court: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "MOST_EVENT_BYTES", 700)
