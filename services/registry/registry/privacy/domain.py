@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from shared.business_days import business_day
 from shared.contracts.persons import CooperativeOfPerson, PersonRequested
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.errors import Invalid, NotFound
@@ -152,5 +153,5 @@ class PersonRequest:
 
 
 def due_on(opened_at: datetime) -> date:
-    """The tenth clear day, in UTC: never later than by a clock in Morocco, which is ahead of it."""
-    return opened_at.astimezone(UTC).date() + timedelta(days=CLEAR_DAYS)
+    """The tenth clear day after the one on which it was opened."""
+    return business_day(opened_at) + timedelta(days=CLEAR_DAYS)
