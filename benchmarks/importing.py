@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from registry.register.models import rows as cooperative_rows
 from registry.register.register_file.decoding import lines_of
 from registry.register.register_file.reader import read_rows
 from registry.register.usecases import imports
+from shared.business_days import today
 from shared.contracts.base import new_id
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data import migrations
@@ -104,14 +104,14 @@ async def _copy(system: MeasuredSystem, database: asyncpg.Connection, path: Path
 
 
 def _entries(lines: Iterator[bytes]) -> Iterator[tuple[Any, ...]]:
-    today = date.today()  # noqa: DTZ011  # any day does
+    day = today()
     for verdict in read_rows(lines):
         entry = verdict.entry
         if entry is not None:
             values = [getattr(entry, name) for name in _FIELDS]
             search_key = cooperative_rows.search_key(entry.name_fr, entry.name_ar)
             court, number = entry.identity
-            yield (*values, new_id(), 1, court, number, "", search_key, entry.region, "copy", today)
+            yield (*values, new_id(), 1, court, number, "", search_key, entry.region, "copy", day)
 
 
 async def _emptied(system: MeasuredSystem, database: asyncpg.Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from devkit.client import Client, Refused
@@ -12,6 +11,7 @@ from devkit.demo.participants import PARTNERS, Participants, PartnerQueue
 from devkit.demo.results import PATIENCE, DemoResult
 from devkit.demo.screen import Screen
 from devkit.demo.seeds_and_feeds import seeds_of
+from shared.business_days import today
 from shared.kernel.waiting import wait_until
 
 from .deployment import Deployment
@@ -52,7 +52,7 @@ def begun(deployment: Deployment) -> DemoRun:
     }
     demo_run = DemoRun(deployment, operator, partners, partner_queues, result, [])
     demo_run.subjects.append(published_idea(operator, participants.moderator(operator)))
-    calls = seeds_of("funding")(datetime.now(UTC).date())
+    calls = seeds_of("funding")(today())
     for call, restarted in zip(calls, RESTARTED, strict=True):
         demo_run.subjects.append(opened_call(operator, call))
         deployment.restart(*restarted)
@@ -74,7 +74,7 @@ def published_idea(operator: Client, moderator: Client) -> str:
 
 def a_new_call() -> Any:
     """A call like one of the demonstration's, without the key that makes it the same one."""
-    return seeds_of("funding")(datetime.now(UTC).date())[0]
+    return seeds_of("funding")(today())[0]
 
 
 def opened_call(operator: Client, seed: Any) -> str:

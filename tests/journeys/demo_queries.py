@@ -9,6 +9,7 @@ from uuid import UUID
 from devkit.client import Client
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.fanout.handlers import announcement_of_call, announcement_of_idea
+from shared.business_days import business_day
 from shared.contracts.criteria import Criteria
 from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaSnapshot
@@ -59,6 +60,6 @@ def audiences_of(feed: list[dict[str, Any]]) -> dict[str, tuple[tuple[Criteria, 
             assert idea.published_at is not None
             found[content["idea_id"]] = (
                 audience_tracks(announcement_of_idea(idea, occurred_at=idea.published_at)),
-                idea.published_at.date(),
+                business_day(idea.published_at),
             )
     return found

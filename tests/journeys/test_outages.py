@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from devkit.broker import Server
+from shared.business_days import business_day
 from shared.contracts.base import now
 from shared.contracts.funding import CallOpened, CallSnapshot
 
@@ -175,7 +176,7 @@ async def publish_call(breakable: Story) -> UUID:
             "version": 2,
             "state": "open",
             "opened_at": now(),
-            "reference_on": now().date(),
+            "reference_on": business_day(now()),
         }
     )
     await breakable.publish_event(CallOpened(aggregate_version=2, call_id=call.call_id, call=call))

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.base import now
+from shared.business_days import today
 from shared.kernel.observability.metrics.counters import REFUSALS
 from shared.kernel.observability.metrics.scrape import Measure, gauge
 
@@ -44,13 +44,12 @@ async def _register(session: AsyncSession) -> Iterable[Metric]:
 
 
 async def _persons(session: AsyncSession) -> Iterable[Metric]:
-    """Today is a day in UTC, as `due_on` is."""
-    due, today = person_request.c.due_on, now().date()
-    soon = today + DUE_SOON
+    due, day = person_request.c.due_on, today()
+    soon = day + DUE_SOON
     counted = select(
         func.count().filter(due > soon),
-        func.count().filter(due.between(today, soon)),
-        func.count().filter(due < today),
+        func.count().filter(due.between(day, soon)),
+        func.count().filter(due < day),
     ).where(person_request.c.state.not_in(sorted(ENDED)))
     later, near, over = (await session.execute(counted)).one()
     return [

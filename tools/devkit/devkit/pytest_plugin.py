@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 import structlog
 
+from shared import business_days
 from shared.kernel.messaging import topology
 
 from .containers import engine_answers
@@ -136,6 +138,12 @@ async def eventually(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last seen: {seen!r}")
         await asyncio.sleep(every)
+
+
+@pytest.fixture
+def set_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Sets the moment whose day is today, for this test and this process."""
+    return lambda at: monkeypatch.setattr(business_days, "_now", lambda: at)
 
 
 @pytest.fixture(scope="session")

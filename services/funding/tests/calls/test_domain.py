@@ -60,12 +60,22 @@ def test_every_event_of_a_call_says_in_words_what_each_track_gives():
     assert event.public_data()["call"]["tracks"][0]["offer"]["fr"].startswith("Prêt")
 
 
-def test_ages_are_measured_on_the_opening_day_in_the_zone_of_the_call():
-    call = a_call(closes_at=None, closes_shown=None)
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (datetime(2026, 11, 30, 22, 30, tzinfo=UTC), date(2026, 11, 30)),
+        (datetime(2026, 11, 30, 23, 30, tzinfo=UTC), date(2026, 12, 1)),
+        # In Ramadan the clock in Morocco is that of UTC.
+        (datetime(2026, 2, 24, 23, 30, tzinfo=UTC), date(2026, 2, 24)),
+    ],
+)
+@pytest.mark.parametrize("zone", ["Africa/Casablanca", "Asia/Tokyo"])
+def test_ages_are_measured_on_the_opening_day_in_morocco_whatever_the_zone_of_the_deadline(
+    at, day, zone
+):
+    call = a_call(zone=zone)
 
-    event = call.open(at=datetime(2026, 11, 30, 23, 30, tzinfo=UTC))
-
-    assert event.call.reference_on == date(2026, 12, 1)
+    assert call.open(at=at).call.reference_on == day
 
 
 def test_a_reference_day_that_the_funder_chose_is_kept():

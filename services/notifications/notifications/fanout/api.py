@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from notifications.database_clock import day_in_morocco
 from notifications.parameters import Limit
+from shared.business_days import business_day
 from shared.contracts.announcement import Announcement
 from shared.contracts.base import Id, Text
 from shared.contracts.criteria import CriteriaIn
@@ -118,7 +118,7 @@ async def preview(
 ) -> PreviewOut:
     """Count who would be alerted, before anything is published. It changes nothing."""
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
-    today = day_in_morocco(await moment(session))
+    today = business_day(await moment(session))
     criteria = [track.criteria for track in wanted.tracks]
     counted = await preview_audience(session, criteria, wanted.reference_on or today, language)
     return PreviewOut(

@@ -12,6 +12,7 @@ from datetime import datetime
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.business_days import business_day
 from shared.contracts.announcement import (
     Announcement,
     AnnouncementPublished,
@@ -94,7 +95,7 @@ def announcement_of_idea(
 ) -> Announcement:
     """The idea as an announcement with one track: its territory, sectors and legal statuses.
 
-    Ages count on the day (UTC) on which it was published, else on that of the event.
+    Ages count on the day on which it was published, else on that of the event.
     """
     criteria = Criteria(
         regions=idea.regions,
@@ -111,7 +112,7 @@ def announcement_of_idea(
         title=idea.title,
         text=idea.summary,
         tracks=(AnnouncementTrack(criteria=criteria),),
-        reference_on=(idea.published_at or occurred_at).date(),
+        reference_on=business_day(idea.published_at or occurred_at),
         details=tuple(_details(idea, IDEA_DETAILS)),
         reason=reason,
         confirmed_audience=idea.confirmed_audience,

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
-from notifications.database_clock import MOROCCO
 from notifications.fanout.domain.subjects import NOT_COMPARED, changes_between
+from shared.business_days import MOROCCO
 from shared.contracts.announcement import Announcement, Detail
 from shared.contracts.base import Localized, LocalizedLong
 from shared.contracts.deadline import Deadline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -114,6 +114,18 @@ def test_an_idea_is_for_registered_entities():
     (criteria,) = audience_tracks(as_announcement(an_idea()))
 
     assert criteria.legal_statuses == (LegalStatus.REGISTERED,)
+
+
+@pytest.mark.parametrize(
+    ("published_at", "day"),
+    [
+        (datetime(2026, 11, 24, 23, 30, tzinfo=UTC), date(2026, 11, 25)),
+        # In Ramadan the clock in Morocco is that of UTC.
+        (datetime(2026, 2, 24, 23, 30, tzinfo=UTC), date(2026, 2, 24)),
+    ],
+)
+def test_ages_for_an_idea_count_on_the_day_in_morocco_on_which_it_was_published(published_at, day):
+    assert as_announcement(an_idea(published_at=published_at)).reference_on == day
 
 
 @pytest.mark.parametrize("statuses", [(), (LegalStatus.DISSOLVED,)])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-
 import pytest
 from sqlalchemy import select
 
-from notifications.database_clock import day_in_morocco
 from notifications.fanout.models import alert
 
 from ..builders import a_call, a_record, opened
@@ -156,19 +153,6 @@ async def test_a_preview_that_reaches_somebody_names_no_condition(api, tokens):
     await register(api, a_record())
 
     assert (await preview(api, tokens, {"provinces": ["MA-TIZ"]})).json()["excluding"] == []
-
-
-@pytest.mark.parametrize(
-    ("at", "day"),
-    [
-        (datetime(2026, 11, 24, 22, 59, tzinfo=UTC), date(2026, 11, 24)),
-        (datetime(2026, 11, 24, 23, 0, tzinfo=UTC), date(2026, 11, 25)),
-        # In Ramadan the clock is put back by an hour.
-        (datetime(2026, 2, 24, 23, 30, tzinfo=UTC), date(2026, 2, 24)),
-    ],
-)
-def test_a_preview_counts_ages_on_the_day_on_which_a_call_would_open(at, day):
-    assert day_in_morocco(at) == day
 
 
 @pytest.mark.parametrize("role", ["cooperative", "holder", "juror", "reviewer"])

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from shared.contracts.base import now
+from shared.business_days import today
 from shared.contracts.request_body import Day
 
 from .register_file import cells
 
 
 def past_day(value: date) -> date:
-    """The same day, if it has come in UTC and cooperatives existed then; raises WrongCell."""
-    return cells.past_day(value, now().date())
+    """The same day, if it has come and cooperatives existed then; raises WrongCell."""
+    return cells.past_day(value, today())
 
 
 PastDay = Annotated[Day, AfterValidator(past_day)]

@@ -59,7 +59,7 @@ def test_ten_clear_days_are_left_and_an_answer_of_nobody_changes_nothing() -> No
 
     request.record_response("stranger", at=AT)
 
-    assert request.due_on == due_on(AT) == date(2026, 1, 25)
+    assert request.due_on == due_on(AT) == date(2026, 1, 26)
     assert (request.state, request.waiting_for) == (RequestState.OPENED, ["ideas", "registry"])
     assert (request.proposal_sealed, request.version) == (None, 2)
 

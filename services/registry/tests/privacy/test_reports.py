@@ -13,6 +13,7 @@ from registry.privacy import handlers
 from registry.privacy import models as privacy_models
 from registry.privacy.usecases import person_responses
 from registry.register.models import tables
+from shared.business_days import today
 from shared.contracts.catalogue import ANSWERS
 from shared.contracts.registry import PersonAccessRequested
 from shared.kernel.encryption.sealer import Sealer
@@ -138,13 +139,13 @@ async def test_what_accounts_did_is_deleted_with_the_report(privacy: PrivacyClie
 async def test_a_scrape_shows_which_requests_are_to_be_answered_soon_or_are_overdue(
     privacy: PrivacyClient,
 ) -> None:
-    today = datetime.now(UTC).date()
+    day = today()
     for days in (10, 2, 0, -1, -1):
         request = await privacy.asks("access", email=EMAIL)
         async with privacy.api.sessions.begin() as session:
             table = privacy_models.person_request
             this = update(table).where(table.c.id == request["request_id"])
-            await session.execute(this.values(due_on=today + timedelta(days=days)))
+            await session.execute(this.values(due_on=day + timedelta(days=days)))
     await privacy.answers((await privacy.asks("access", email=EMAIL))["request_id"])
 
     privacy.api.app.state.scrape = None  # what another test scraped is of its own rows

@@ -18,6 +18,7 @@ from registry.register.usecases.erased_contacts import ErasedContacts
 from registry.register.usecases.imports import import_register
 from registry.register.usecases.row_comparison import RowComparer
 from registry.register.usecases.row_upsert import Batch, RowUpsert
+from shared.business_days import today
 from shared.contracts.base import new_id, now
 from shared.contracts.registry import CooperativesImported
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
@@ -70,7 +71,7 @@ async def audited(sessions: Sessions, record_id: uuid.UUID) -> list[AuditRow]:
 async def prepared(sessions: Sessions, content: bytes) -> tuple[RowUpsert, Batch]:
     """A batch that was read and sealed while the database was still busy with the one before."""
     report = RegisterImport(id=new_id(), source="waits.csv", started_at=now())
-    origin = FileOrigin(import_id=report.id, source=report.source, as_of_on=now().date())
+    origin = FileOrigin(import_id=report.id, source=report.source, as_of_on=today())
     erased = ErasedContacts(sealer=SEALER, marks=frozenset())
     comparer = RowComparer(sealer=SEALER, erased=erased, origin=origin)
     upsert = RowUpsert(sessions=sessions, comparer=comparer, caller=LOCAL_OPERATOR, report=report)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from devkit.client import Client
+from shared.business_days import business_day, today
 from shared.kernel.waiting import wait_until
 
 from .results import PATIENCE, Correction, EventFanout, NotInTime
@@ -31,8 +32,8 @@ class Moved:
 
 def call_of(events: list[EventFanout], seed_key: str) -> EventFanout:
     """The event of the call that this seed published: its title is known, its id is not."""
-    today = datetime.now(UTC).date()
-    seed = next(seed for seed in seeds_of("funding")(today) if seed.seed_key.startswith(seed_key))
+    seeds = seeds_of("funding")(today())
+    seed = next(seed for seed in seeds if seed.seed_key.startswith(seed_key))
     return next(event for event in events if event.title == seed.payload["title"]["fr"])
 
 
@@ -80,7 +81,7 @@ def extend(operator: Client, partner: Client, event: EventFanout) -> Moved:
 
 def _deadline(call: dict[str, Any]) -> datetime:
     """The local time of the deadline that the seed gave this call, moved since or not."""
-    made_on = datetime.fromisoformat(call["created_at"]).date()
+    made_on = business_day(datetime.fromisoformat(call["created_at"]))
     seed = next(s for s in seeds_of("funding")(made_on) if s.payload["title"] == call["title"])
     return datetime.fromisoformat(seed.payload["deadline"]["local"])
 

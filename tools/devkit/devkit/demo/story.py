@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from devkit.client import Client
 from devkit.state import write_atomically
+from shared.business_days import today
 
 from .follow_up import call_of, explain_missing_alert, extend
 from .participants import PARTNERS, Participants, PartnerQueue
@@ -106,7 +106,7 @@ def import_register(
 def publish_events(operator: Client, moderator: Client, result: DemoResult, screen: Screen) -> None:
     """Publish an idea, open every call, one after the other, and watch each fan out."""
     idea = seeds_of("ideas")()[0]
-    calls = seeds_of("funding")(datetime.now(UTC).date())
+    calls = seeds_of("funding")(today())
     with screen.fanouts(1 + len(calls)) as show:
         result.events.append(
             watch(operator, "ideas", lambda: _publish(operator, moderator, idea), show)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from shared.business_days import business_day
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import (
     CallCancelled,
@@ -170,7 +170,7 @@ class Call:
     def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
         """Take applications from now on. Raises DeadlinePassed or IllegalMove.
 
-        Ages are measured as of today, in the zone of the call, unless the terms name another day.
+        Ages are measured as of today, unless the terms name another day.
         `confirmed_audience` is how many recipients the funder saw in a preview; every event of the
         call carries it.
         """
@@ -285,8 +285,7 @@ class Call:
             raise DeadlinePassed(f"the deadline, {self.closes_shown}, has passed")
 
     def _measure_ages_on_opening_day(self, at: datetime) -> None:
-        opening_day = at.astimezone(ZoneInfo(self.zone)).date()
-        self.terms = self.terms.model_copy(update={"reference_on": opening_day})
+        self.terms = self.terms.model_copy(update={"reference_on": business_day(at)})
 
     def _store_deadline(self, deadline: Deadline | None) -> None:
         checked = check_deadline(deadline) if deadline else None

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from shared.business_days import business_day
 from shared.contracts.persons import CooperativeOfPerson, PersonRequested
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.errors import MOST_NAMED, Conflict, Invalid, NotFound, Problem
@@ -245,5 +246,5 @@ class PersonRequest:
 
 
 def due_on(asked_at: datetime) -> date:
-    """The tenth clear day, in UTC: never later than by a clock in Morocco, which is ahead of it."""
-    return asked_at.astimezone(UTC).date() + timedelta(days=CLEAR_DAYS)
+    """The tenth clear day after the one on which it was asked for."""
+    return business_day(asked_at) + timedelta(days=CLEAR_DAYS)

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from shared import reference
+from shared.business_days import business_day
 from shared.contracts.base import LanguageCode
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.registry import CooperativeChanged, CooperativeRecord, CooperativeRegistered
@@ -289,7 +290,8 @@ class Cooperative:
     ) -> CooperativeChanged | None:
         """Replace the contact as its person asked; from now on no register file changes it."""
         self.contact_settled_at = at
-        return self.change(replace(self.entry, contact=contact), source=source, as_of_on=at.date())
+        settled = replace(self.entry, contact=contact)
+        return self.change(settled, source=source, as_of_on=business_day(at))
 
     def record(self) -> CooperativeRecord:
         """The cooperative as events carry it."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
-from shared.contracts.base import now
+from shared import business_days
 
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
@@ -109,8 +109,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     """One verdict per row that is not blank, in the order of the file.
 
     Raises FileRefused where the file can't be read on, and RowBroken for an error that nobody
-    expected. `today` is the last day that dates may name,
-    in UTC unless given.
+    expected. `today` is the last day that dates may name, the present one unless given.
     """
     texts = decoded(lines)
     head = _find_header(texts)
@@ -122,7 +121,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     findings += [_unknown_column(head.line, *each) for each in unknown.items()]
     if findings:
         yield RowVerdict(line=head.line, is_row=False, findings=tuple(findings))
-    reader = _RowReader(columns, today or now().date())
+    reader = _RowReader(columns, today or business_days.today())
     for line, row in rows:
         if row and any(cell.strip() for cell in row):
             try:

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.business_days import today
 from shared.contracts.base import new_id, now
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
@@ -42,7 +43,7 @@ async def register_cooperative(
     Raises OutsideDelegation, Invalid if its values contradict each other, AlreadyRegistered if its
     court and number are in the register, and ErasedContact for a contact that its person had
     erased, unless it is confirmed that they want it back. Without `as_of_on` its values are true as
-    of today, in UTC.
+    of today.
     """
     caller.require(Role.OPERATOR, Role.DELEGATE)
     caller.require_province(entry.province)
@@ -53,7 +54,7 @@ async def register_cooperative(
         replace(entry, contact=seal_contact(sealer, contact)),
         id=new_id(),
         source=source,
-        as_of_on=as_of_on or now().date(),
+        as_of_on=as_of_on or today(),
     )
     await _insert(session, cooperative)
     outbox.add(session, event)
@@ -107,7 +108,7 @@ async def change_cooperative(
     )
     if entry.identity != before.identity:
         await _refuse_taken(session, entry)
-    event = cooperative.change(entry, source=source, as_of_on=as_of_on or now().date())
+    event = cooperative.change(entry, source=source, as_of_on=as_of_on or today())
     if event is None:
         return cooperative
     await update_cooperative(session, cooperative)

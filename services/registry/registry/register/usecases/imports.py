@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.business_days import today
 from shared.contracts.base import new_id, now
 from shared.contracts.registry import BATCH_LIMIT
 from shared.kernel import failpoints
@@ -90,7 +91,7 @@ async def import_register(
         yield Progress(report=report)
         upsert = RowUpsert(
             sessions=sessions,
-            comparer=await _comparer(sessions, sealer, report, as_of_on or now().date()),
+            comparer=await _comparer(sessions, sealer, report, as_of_on or today()),
             caller=caller,
             report=report,
         )
