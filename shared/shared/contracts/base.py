@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from shared.errors import Conflict
+from shared.sentences import Sentence
 from shared.spelling import control_character
 
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
@@ -27,7 +28,9 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 def _without_controls(text: str) -> str:
     if found := control_character(text):
-        raise ValueError(f"the control character {found} is no text: leave it out")
+        raise ValueError(
+            Sentence("the control character {found} is no text: leave it out", found=found)
+        )
     return text
 
 
@@ -52,7 +55,9 @@ LongText = Annotated[
 
 def _not_nil(value: uuid.UUID) -> uuid.UUID:
     if value.int == 0:
-        raise ValueError("the nil UUID is the id of nothing: give the id of what is meant")
+        raise ValueError(
+            Sentence("the nil UUID is the id of nothing: give the id of what is meant")
+        )
     return value
 
 

@@ -30,6 +30,7 @@ from shared.errors import (
     refuse_problems,
 )
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
+from shared.sentences import Sentence
 
 MAX_CENTIMES = 10**13
 """A hundred billion dirhams: more is a typing error, and would not fit a consumer's integers."""
@@ -146,7 +147,11 @@ class Idea:
         """Replace the content of a draft. Raises NotAuthor, NotADraft or Invalid."""
         self._require_owner(by)
         if self.state is not State.DRAFT:
-            raise NotADraft(f"the idea is {self.state}: only a draft may be changed")
+            raise NotADraft(
+                Sentence(
+                    "the idea is {state}: only a draft may be changed", state=Sentence(self.state)
+                )
+            )
         self._set_content(content)
         self.version += 1
 
@@ -158,7 +163,10 @@ class Idea:
         self._require_owner(by)
         if self.state is not State.DRAFT:
             raise NotADraft(
-                f"the idea is {self.state}: only a draft may be deleted; withdraw it instead"
+                Sentence(
+                    "the idea is {state}: only a draft may be deleted; withdraw it instead",
+                    state=Sentence(self.state),
+                )
             )
 
     def submit(self, *, by: frozenset[UUID]) -> None:
@@ -194,7 +202,12 @@ class Idea:
         """
         self._require_unrelated(by)
         if self.state is not State.SUBMITTED:
-            raise IllegalMove(f"the idea is {self.state}: only a submitted idea can be returned")
+            raise IllegalMove(
+                Sentence(
+                    "the idea is {state}: only a submitted idea can be returned",
+                    state=Sentence(self.state),
+                )
+            )
         self._move_to(State.DRAFT)
         self.returned_because = reason
 
@@ -274,11 +287,14 @@ def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
     content = idea.content
     outside = sorted(content.all_provinces() - provinces)
     if content.is_national:
-        raise OutsideTerritory("the idea is nationwide: an operator has to judge it")
+        raise OutsideTerritory(Sentence("the idea is nationwide: an operator has to judge it"))
     if outside:
         raise OutsideTerritory(
-            f"the idea also concerns {', '.join(outside[:5])}, outside your delegation:"
-            " an operator has to judge it"
+            Sentence(
+                "the idea also concerns {outside}, outside your delegation: an operator has to"
+                " judge it",
+                outside=", ".join(outside[:5]),
+            )
         )
 
 
@@ -310,7 +326,7 @@ def _problems_of(
 
 def _repeats(name: str, values: Sequence[object]) -> list[Problem]:
     return [
-        Problem(f"{name}.{index}", f"{value} is named twice: leave one out")
+        Problem(f"{name}.{index}", Sentence("{value} is named twice: leave one out", value=value))
         for index, value in enumerate(values)
         if value in values[:index]
     ]

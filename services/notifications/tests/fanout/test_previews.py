@@ -75,11 +75,11 @@ async def test_a_preview_agrees_with_the_fan_out_that_follows(api, tokens):
         ({"communes": ["09.999.01.01"]}, "tracks.0.communes.0", "HCP"),
         ({"communes": ["09.581.01.0"]}, "tracks.0.communes.0", "09.581.01.05 (Tafraout)"),
         ({"branches": ["APICULTRE"]}, "tracks.0.branches.0", "did you mean BEEKEEPING"),
-        ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "not permitted"),
+        ({"min_share_woman": {"percent": 30}}, "tracks.0.min_share_woman", "no such field"),
         (
             {"min_share_women": {"percent": 30, "stirct": True}},
             "tracks.0.min_share_women.stirct",
-            "not permitted",
+            "no such field",
         ),
     ],
 )

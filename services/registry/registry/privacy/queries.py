@@ -15,6 +15,7 @@ from registry.tables import Row
 from shared.contracts.base import now
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.privacy.person_requests import opened
+from shared.sentences import Sentence
 
 from . import models
 from .domain import NoReport, NoSuchRequest, PersonRequest, RequestKind, RequestState
@@ -45,7 +46,9 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
     """One request with the responses of services, by service. Raises NoSuchRequest."""
     request = await session.get(PersonRequest, request_id)
     if request is None:
-        raise NoSuchRequest(f"no person's request {request_id} was opened")
+        raise NoSuchRequest(
+            Sentence("no person's request {request_id} was opened", request_id=request_id)
+        )
     table = models.person_response
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]

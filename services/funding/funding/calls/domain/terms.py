@@ -14,6 +14,7 @@ from shared.contracts.funding import CallKind, Track, TrackTerms
 from shared.eligibility.codes import criteria_problems
 from shared.errors import Problem, refuse_problems
 from shared.offers import offer_in_words
+from shared.sentences import Sentence
 
 from .deadlines import check_year
 
@@ -80,4 +81,7 @@ def _regions_of(criteria: Criteria) -> Iterable[str]:
 def _track_problems(path: str, track: TrackTerms) -> Iterator[Problem]:
     yield from criteria_problems(f"{path}.criteria", track.criteria)
     if track.max_grant_centimes is not None and track.max_grant_centimes > MAX_CENTIMES:
-        yield Problem(f"{path}.max_grant_centimes", f"give at most {MAX_CENTIMES} centimes")
+        yield Problem(
+            f"{path}.max_grant_centimes",
+            Sentence("give at most {max_centimes} centimes", max_centimes=MAX_CENTIMES),
+        )

@@ -15,6 +15,7 @@ from shared.contracts.registry import partner_id_of
 from shared.errors import Conflict, Invalid, NotFound
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
+from shared.sentences import Sentence
 
 from ..domain.partner_queue import PartnerQueueState
 from ..models import feed_entry, feed_replay, partner_queue_table
@@ -146,7 +147,10 @@ async def request_replay(
         raise NotSentYet(field="first")
     until = min(last or delivered, delivered)
     if until < first:
-        raise Invalid(f"`last` is {last}: give one that is not before `first`", field="last")
+        raise Invalid(
+            Sentence("`last` is {last}: give one that is not before `first`", last=last),
+            field="last",
+        )
     await _require_kept(session, slug, first, until)
     replay_id = await session.scalar(
         insert(feed_replay)

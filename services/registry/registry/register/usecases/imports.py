@@ -25,6 +25,7 @@ from shared.kernel.data.advisory_locks import take_lock
 from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.sleep import until
+from shared.sentences import Sentence
 
 from ..domain.cooperative import FileOrigin
 from ..domain.imports import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
@@ -153,18 +154,24 @@ def _next_batch(
         return error
 
 
-def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> str:
+def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> Sentence:
     """In words, with the line and without any value: those may be somebody's."""
     if isinstance(error, RowBroken):
-        where = f"line {error.line} could not be read"
+        where = Sentence("line {line} could not be read", line=error.line)
     elif verdicts:
-        where = f"lines {verdicts[0].line} to {verdicts[-1].line} could not be written"
+        where = Sentence(
+            "lines {first} to {last} could not be written",
+            first=verdicts[0].line,
+            last=verdicts[-1].line,
+        )
     else:
-        where = "the file could not be read"
-    return (
-        f"{where}, for an unexpected error ({_class_of(error)}). What was imported before stays, as"
-        " counted here. Import the same file again to go on; if it fails again, send these words"
-        " and the log to whoever maintains the service"
+        where = Sentence("the file could not be read")
+    return Sentence(
+        "{where}, for an unexpected error ({error}). What was imported before stays, as counted"
+        " here. Import the same file again to go on; if it fails again, send these words and the"
+        " log to whoever maintains the service",
+        where=where,
+        error=_class_of(error),
     )
 
 

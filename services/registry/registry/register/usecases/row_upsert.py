@@ -197,7 +197,7 @@ class RowUpsert:
         report.rows_refused += len(rows) - good
         report.count(added=added, changed=len(records) - added, unchanged=good - len(records))
         findings = tuple(
-            finding
+            finding.under(verdict.headers)
             for verdict in verdicts
             for finding in (
                 *verdict.findings,
