@@ -183,6 +183,8 @@ def _page(state: ReadState | None) -> Select[Any]:
             _state_of(one.c.seq).label("read_state"),
             subject.c.kind.label("subject_kind"),
             subject.c.state.label("subject_state"),
+            subject.c.content["title"].label("newest_title"),
+            subject.c.content["text"].label("newest_text"),
             subject_history.c.content,
             subject_history.c.reference_on,
             subject_history.c.reason,
