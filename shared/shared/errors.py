@@ -12,6 +12,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import ClassVar, Final
 
+from .sentences import Sentence, joined
+
 MOST_NAMED: Final = 20
 """Most problems that one refusal names: each may cost a search for the nearest valid code."""
 
@@ -36,22 +38,32 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the input: where it is, and what to do about it."""
+    """One thing wrong with the input: where it is, what to do about it, and what was given.
+
+    `given` is shown to whoever sent it: left out for what may be somebody's own.
+    """
 
     field: str
-    message: str
+    message: Sentence
+    given: str | None = None
+
+    @property
+    def sentence(self) -> Sentence:
+        """The whole problem in one sentence."""
+        return Sentence("{field}: {problem}", field=self.field, problem=self.message)
 
 
 class DomainError(Exception):
     """A rule refused the step. A subclass is named after its rule; its docstring is the message.
 
-    `detail` replaces that message; `field` names the field of the request that is wrong.
+    `detail` replaces that message; `field` names the field of the request that is wrong. People
+    read both in their language: the English is in the code, the others in the catalogues.
     """
 
     kind: ClassVar[Kind] = Kind.REFUSED
 
     def __init__(self, detail: object = None, *, field: str | None = None) -> None:
-        self.detail = str(detail) if detail is not None else _docstring(type(self))
+        self.detail = message_of(type(self)) if detail is None else _sentence(detail)
         self.problems: tuple[Problem, ...] = (Problem(field, self.detail),) if field else ()
         super().__init__(self.detail)
 
@@ -69,7 +81,7 @@ class Invalid(DomainError):
     @classmethod
     def many(cls, problems: list[Problem]) -> Invalid:
         """One refusal that names every wrong field."""
-        error = cls("; ".join(f"{p.field}: {p.message}" for p in problems))
+        error = cls(joined([problem.sentence for problem in problems]))
         error.problems = tuple(problems)
         return error
 
@@ -152,5 +164,10 @@ class Away(DomainError):
     kind = Kind.AWAY
 
 
-def _docstring(cls: type[DomainError]) -> str:
-    return " ".join((cls.__doc__ or cls.__name__).split())
+def message_of(cls: type[DomainError]) -> Sentence:
+    """What a refusal of this class says where nothing more exact is known: its docstring."""
+    return Sentence(" ".join((cls.__doc__ or cls.__name__).split()))
+
+
+def _sentence(detail: object) -> Sentence:
+    return detail if isinstance(detail, Sentence) else Sentence(str(detail))

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 import orjson
 
+from shared.sentences import Sentence
+
 
 class NotJson(ValueError):
     """The bytes are no JSON in UTF-8, or have more than one reading; the message says where."""
@@ -44,17 +46,21 @@ def loads(body: bytes) -> Any:
         if _HALF.search(body):
             json.dumps(read, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        raise NotJson(f"byte {error.start + 1} is not UTF-8: encode it as UTF-8") from None
+        raise NotJson(
+            Sentence("byte {byte} is not UTF-8: encode it as UTF-8", byte=error.start + 1)
+        ) from None
     except UnicodeEncodeError:
-        raise NotJson("an escape is half a character: send both halves") from None
+        raise NotJson(Sentence("an escape is half a character: send both halves")) from None
     except json.JSONDecodeError as error:
-        raise NotJson(f"this is no JSON: {error.msg} at character {error.pos}") from None
+        raise NotJson(
+            Sentence("this is no JSON: look at character {place}", place=error.pos)
+        ) from None
     except RecursionError:
-        raise NotJson("lists and objects are nested too deeply: flatten them") from None
+        raise NotJson(Sentence("lists and objects are nested too deeply: flatten them")) from None
     except NotJson:
         raise
     except ValueError:
-        raise NotJson("a number has too many digits: no field takes it") from None
+        raise NotJson(Sentence("a number has too many digits: no field takes it")) from None
     return read
 
 
@@ -90,9 +96,17 @@ def refuse_complex(body: bytes, *, elements: int, depth: int) -> None:
     bare = _STRING.sub(b"", body)
     brackets = bare.translate(None, _NO_BRACKET)
     if bare.count(b",") + brackets.count(b"[") + brackets.count(b"{") > elements:
-        raise TooComplex(f"there are more than {elements} elements: send less, or in parts")
+        raise TooComplex(
+            Sentence(
+                "there are more than {elements} elements: send less, or in parts", elements=elements
+            )
+        )
     if max(accumulate(_STEPS[bracket] for bracket in brackets), default=0) > depth:
-        raise TooComplex(f"lists and objects are nested more than {depth} deep: flatten them")
+        raise TooComplex(
+            Sentence(
+                "lists and objects are nested more than {depth} deep: flatten them", depth=depth
+            )
+        )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,9 +114,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(read) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None is what is wanted
-        raise RepeatedKey(f"the key {twice[:80]!a} stands twice: keep one of them")
+        raise RepeatedKey(
+            Sentence("the key {twice} stands twice: keep one of them", twice=ascii(twice[:80]))
+        )
     return read
 
 
 def _no_number(name: str) -> NoReturn:
-    raise NotJson(f"{name} is no number in JSON: leave it out or send null")
+    raise NotJson(Sentence("{name} is no number in JSON: leave it out or send null", name=name))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
+from shared.sentences import Sentence
+
 from .errors import ChangedMeanwhile, IllegalMove
 
 State = TypeVar("State", bound=StrEnum)
@@ -16,14 +18,26 @@ def refuse_unless_allowed(
 ) -> None:
     """Raise `IllegalMove` for a move that the table does not have; `what` names the thing."""
     if target not in moves[current]:
-        raise IllegalMove(f"the {what} is {current}: it can't become {target}")
+        raise IllegalMove(
+            Sentence(
+                "the {what} is {current}: it can't become {target}",
+                what=Sentence(what),
+                current=Sentence(current),
+                target=Sentence(target),
+            )
+        )
 
 
 def refuse_unless_expected(what: str, current: int, expected: int | None) -> None:
     """Raise `ChangedMeanwhile` for a step decided on another version; `expected` None fits any."""
     if expected is not None and expected != current:
         raise ChangedMeanwhile(
-            f"the {what} is at version {current}, you read version {expected}:"
-            " read it again, then repeat the step",
+            Sentence(
+                "the {what} is at version {current}, you read version {expected}: read it again,"
+                " then repeat the step",
+                what=Sentence(what),
+                current=current,
+                expected=expected,
+            ),
             field="If-Match",
         )

@@ -11,7 +11,7 @@ from shared import json_text
 from shared.json_text import NotJson, RepeatedKey
 
 REFUSED = {
-    "nothing": (b"", "Expecting value at character 0"),
+    "nothing": (b"", "look at character 0"),
     "a comma too many": (b"[1,]", "at character 3"),
     "a mark before": (b"\xef\xbb\xbf{}", "this is no JSON"),
     "latin-1": (b'"\xe9"', "byte 2 is not UTF-8"),

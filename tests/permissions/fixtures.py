@@ -198,6 +198,10 @@ async def ideas_fixture(fixture: Fixture) -> None:
         path = f"/ideas/{fixture.names[name]}/submit"
         await fixture.done("POST", path, "the account itself")
     await fixture.done("POST", f"/ideas/{fixture.names['published']}/publish")
+    french = content | {"title": {"fr": "Argan"}}
+    idea = await fixture.done("POST", "/ideas", "the account itself", json=french)
+    fixture.names["french"] = idea["idea_id"]
+    await fixture.done("POST", f"/ideas/{idea['idea_id']}/submit", "the account itself")
     filed = await fixture.done(
         "POST", "/ideas", json=content | {"on_behalf_of": str(fixture.cooperative)}
     )

@@ -54,7 +54,7 @@ def test_an_import_shows_its_problems_and_writes_them_all(tmp_path: Path) -> Non
 
     assert done.exit_code == 2
     assert "4 rows read: 3 new, 0 changed, 0 as before, 1 refused" in " ".join(done.stdout.split())
-    assert problems.read_text().splitlines()[1].startswith("5,province,refused,")
+    assert problems.read_text().splitlines()[1].startswith("5,province,province,refused,")
 
 
 @pytest.mark.usefixtures("environment")

@@ -16,7 +16,19 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
+from .base import (
+    PUBLIC,
+    Audience,
+    Contract,
+    Event,
+    Id,
+    Localized,
+    LocalizedLong,
+    PartlyLocalized,
+    PartlyLocalizedLong,
+    Text,
+    Version,
+)
 from .criteria import Criteria
 from .deadline import Deadline
 from .numbers import Exact
@@ -67,8 +79,8 @@ class Announcement(Contract):
     kind: Code = Field(json_schema_extra=PUBLIC, description="Such as session, meeting, cohort.")
     version: Version = Field(json_schema_extra=PUBLIC)
     state: AnnouncementState = Field(json_schema_extra=PUBLIC)
-    title: Localized = Field(json_schema_extra=PUBLIC)
-    text: LocalizedLong = Field(json_schema_extra=PUBLIC)
+    title: PartlyLocalized = Field(json_schema_extra=PUBLIC)
+    text: PartlyLocalizedLong = Field(json_schema_extra=PUBLIC)
     tracks: tuple[AnnouncementTrack, ...] = Field(
         min_length=1, max_length=16, json_schema_extra=PUBLIC
     )

@@ -5,12 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from shared.errors import Conflict
+from shared.sentences import Sentence
 from shared.spelling import control_character
 
 TOPIC_PATTERN = r"^[a-z]+\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*$"
@@ -27,7 +36,9 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 def _without_controls(text: str) -> str:
     if found := control_character(text):
-        raise ValueError(f"the control character {found} is no text: leave it out")
+        raise ValueError(
+            Sentence("the control character {found} is no text: leave it out", found=found)
+        )
     return text
 
 
@@ -52,7 +63,9 @@ LongText = Annotated[
 
 def _not_nil(value: uuid.UUID) -> uuid.UUID:
     if value.int == 0:
-        raise ValueError("the nil UUID is the id of nothing: give the id of what is meant")
+        raise ValueError(
+            Sentence("the nil UUID is the id of nothing: give the id of what is meant")
+        )
     return value
 
 
@@ -112,26 +125,87 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Localized(Contract):
-    """A text in French and Arabic, at most 500 characters each. Readers get their own language."""
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+_ONE_OF_BOTH: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"required": [language], "properties": {language: {"type": "string"}}}
+        for language in LANGUAGES
+    ]
+}
+
+
+class _InLanguages(Contract):
+    """A text by language; whoever reads the other one gets the text that there is."""
+
+    fr: str | None
+    ar: str | None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.fr and not self.ar:
+            raise ValueError(Sentence("write it in French or in Arabic, or in both"))
+        return self
+
+    def language_for(self, reader: Language) -> Language:
+        """The language in which a reader of this one gets the text."""
+        other: Language = "fr" if reader == "ar" else "ar"
+        return reader if getattr(self, reader) else other
+
+    def in_language(self, reader: Language) -> str:
+        """The text in this language, or in the other one where it is written in that alone."""
+        return str(getattr(self, self.language_for(reader)))
+
+    @property
+    def missing(self) -> tuple[Language, ...]:
+        """The languages in which the text is still to be written."""
+        return tuple(each for each in LANGUAGES if not getattr(self, each))
+
+    def completed_by(self, other: Self) -> Self:
+        """This text with the translation that another version adds; none of a rewritten one."""
+        own = [each for each in LANGUAGES if getattr(self, each)]
+        if any(getattr(self, each) != getattr(other, each) for each in own):
+            return self
+        return self.model_copy(update={each: getattr(other, each) for each in self.missing})
+
+
+class PartlyLocalized(_InLanguages):
+    """A text in French, in Arabic or in both, at most 500 characters each. Null is not written yet:
+    readers of that language get the other one, marked as such."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_OF_BOTH)
+
+    fr: Text | None = None
+    ar: Text | None = None
+
+
+class PartlyLocalizedLong(_InLanguages):
+    """A long text in French, in Arabic or in both, at most 8,000 characters each; null as above."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_OF_BOTH)
+
+    fr: LongText | None = None
+    ar: LongText | None = None
+
+
+class Localized(PartlyLocalized):
+    """A text in French and Arabic, at most 500 characters each. Readers get their own language.
+
+    Both are needed, for what institutions publish: people write `PartlyLocalized`.
+    """
+
+    model_config = ConfigDict(json_schema_extra={})
 
     fr: Text
     ar: Text
 
-    def in_language(self, language: Language) -> str:
-        """The text in this language."""
-        return self.ar if language == "ar" else self.fr
 
+class LocalizedLong(PartlyLocalizedLong):
+    """A long text in French and Arabic, at most 8,000 characters each. Both are needed."""
 
-class LocalizedLong(Contract):
-    """A long text in French and Arabic, at most 8,000 characters each."""
+    model_config = ConfigDict(json_schema_extra={})
 
     fr: LongText
     ar: LongText
-
-    def in_language(self, language: Language) -> str:
-        """The text in this language."""
-        return self.ar if language == "ar" else self.fr
 
 
 class Event(Contract):

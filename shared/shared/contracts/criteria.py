@@ -8,6 +8,8 @@ from typing import Self
 
 from pydantic import model_validator
 
+from shared.sentences import Sentence
+
 from .base import Contract
 from .numbers import AgeMonths, Members, Percent, Stored
 from .request_body import RequestBody
@@ -101,7 +103,15 @@ class Criteria(Contract):
         for low, high in (("min_members", "max_members"), ("min_age_months", "max_age_months")):
             a, b = getattr(self, low), getattr(self, high)
             if a is not None and b is not None and a > b:
-                raise ValueError(f"{low} ({a}) is above {high} ({b}): nothing could match")
+                raise ValueError(
+                    Sentence(
+                        "{low} ({a}) is above {high} ({b}): nothing could match",
+                        low=low,
+                        a=a,
+                        high=high,
+                        b=b,
+                    )
+                )
         return self
 
 

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from shared.sentences import Sentence
+
 from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
 from .criteria import Criteria
 from .deadline import Deadline
@@ -69,7 +71,7 @@ class CallSnapshot(Contract):
     @model_validator(mode="after")
     def _closes_after_it_opens(self) -> Self:
         if self.state == "open" and self.deadline and self.deadline.at <= self.opened_at:
-            raise ValueError("the deadline is not after the opening: nobody could apply")
+            raise ValueError(Sentence("the deadline is not after the opening: nobody could apply"))
         return self
 
 

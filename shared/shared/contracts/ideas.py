@@ -6,7 +6,18 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from .base import PUBLIC, Audience, Contract, Event, Id, Localized, LocalizedLong, Text, Version
+from .base import (
+    PUBLIC,
+    Audience,
+    Contract,
+    Event,
+    Id,
+    Language,
+    PartlyLocalized,
+    PartlyLocalizedLong,
+    Text,
+    Version,
+)
 from .criteria import LegalStatus
 from .numbers import Amount, Goal, Jobs
 from .persons import PersonAnswered
@@ -28,8 +39,13 @@ class IdeaSnapshot(Contract):
     state: IdeaState = Field(json_schema_extra=PUBLIC)
     origin: Origin = Field(default="submitted", json_schema_extra=PUBLIC)
     readiness: Readiness = Field(default="raw", json_schema_extra=PUBLIC)
-    title: Localized = Field(json_schema_extra=PUBLIC)
-    summary: LocalizedLong = Field(json_schema_extra=PUBLIC)
+    title: PartlyLocalized = Field(json_schema_extra=PUBLIC)
+    summary: PartlyLocalizedLong = Field(json_schema_extra=PUBLIC)
+    to_translate: tuple[Language, ...] = Field(
+        default=(),
+        json_schema_extra=PUBLIC,
+        description="Languages in which the title or the summary is not written yet.",
+    )
     regions: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     provinces: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
     sectors: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
@@ -50,7 +66,10 @@ class IdeaSnapshot(Contract):
 
 
 class IdeaPublished(Event):
-    """A moderator who is not the author made the idea public."""
+    """A moderator who is not the author made the idea public, or a text of it was translated since.
+
+    Nobody who was alerted is corrected because of a translation.
+    """
 
     topic: ClassVar[str] = "ideas.idea.published.v1"
     aggregate_field: ClassVar[str] = "idea_id"

@@ -15,7 +15,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema, to_json
 
-from .base import Localized, LocalizedLong
+from shared.sentences import Sentence
+
+from .base import Localized, LocalizedLong, PartlyLocalized, PartlyLocalizedLong
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -23,7 +25,7 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 def _day(written: object) -> date:
     # Digits alone would be read as seconds since 1970, and "20260115" as a day of that year.
     if not (isinstance(written, str) and _DAY.fullmatch(written)):
-        raise ValueError("give year, month and day, such as 2026-09-01")
+        raise ValueError(Sentence("give year, month and day, such as 2026-09-01"))
     return date.fromisoformat(written)
 
 
@@ -65,3 +67,11 @@ class LocalizedIn(Localized, RequestBody):
 
 class LocalizedLongIn(LocalizedLong, RequestBody):
     """A long text in French and Arabic, at most 8,000 characters each."""
+
+
+class PartlyLocalizedIn(PartlyLocalized, RequestBody):
+    """A text in French, in Arabic or in both, at most 500 characters each."""
+
+
+class PartlyLocalizedLongIn(PartlyLocalizedLong, RequestBody):
+    """A long text in French, in Arabic or in both, at most 8,000 characters each."""

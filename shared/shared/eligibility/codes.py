@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from shared import reference
 from shared.contracts.criteria import Criteria
 from shared.errors import Invalid, Problem
+from shared.sentences import Sentence
 
 MOST_CODES = 2000
 """More than there are communes in the country."""
@@ -28,7 +29,7 @@ def _code_problems(
     path: str, codes: Sequence[str], check: Callable[[str], object]
 ) -> Iterator[Problem]:
     if len(codes) > MOST_CODES:
-        yield Problem(path, f"give at most {MOST_CODES} codes")
+        yield Problem(path, Sentence("give at most {most_codes} codes", most_codes=MOST_CODES))
         return
     seen: set[str] = set()
     for index, code in enumerate(codes):
@@ -37,5 +38,7 @@ def _code_problems(
         except Invalid as error:
             yield Problem(f"{path}.{index}", error.detail)
         if code in seen:
-            yield Problem(f"{path}.{index}", f"{code} is named twice: leave one out")
+            yield Problem(
+                f"{path}.{index}", Sentence("{code} is named twice: leave one out", code=code)
+            )
         seen.add(code)

@@ -8,11 +8,16 @@ code and must stay as they are; an entry with several `msgstr[n]` has one form f
 the language, chosen by `{count}`. Nothing is compiled: the file is read when a process first needs
 it.
 
-To add a language, add the folder `locale/<code>/LC_MESSAGES/` with a copy of a `taawon.po` and
-translate it; no Python changes. Its header says the rest: `Language` is the locale of the Unicode
-CLDR for months, numbers and the direction of writing; `Plural-Forms` is the rule of gettext;
-`X-Fallback`, in every language but Arabic and French, is the language that what is not yet
-translated, the contents of events and the names of places are shown in.
+To add a language, add the folder `locale/<code>/LC_MESSAGES/` with a copy of a `taawon.po`, and of
+a `sentences.po`, and translate them; no Python changes. The header of the first says the rest:
+`Language` is the locale of the Unicode CLDR for months, numbers and the direction of writing;
+`Plural-Forms` is the rule of gettext; `X-Fallback`, in every language but Arabic and French, is the
+language that what is not yet translated, the contents of events and the names of places are shown
+in.
+
+Errors and other sentences of the API and the commands are keyed by their English instead, which
+machines get: `sentences.po` beside `taawon.po` has them as `msgid`. They are made by `Sentence`,
+and said by `in_language`.
 
 Plain spaces throughout: a no-break space makes an SMS cost double.
 """
@@ -29,21 +34,35 @@ from .languages import (
 )
 from .locales import direction
 from .money import dirhams
+from .sentences import (
+    ENGLISH,
+    SENTENCE_LANGUAGES,
+    asked_language,
+    in_language,
+    locale_language,
+    say_all,
+)
 from .terms import Terms
 
 __all__ = [
+    "ENGLISH",
     "LANGUAGES",
+    "SENTENCE_LANGUAGES",
     "Direction",
     "MissingText",
     "ReaderLanguage",
     "Terms",
+    "asked_language",
     "city",
     "content_language",
     "day",
     "direction",
     "dirhams",
+    "in_language",
     "known_language",
+    "locale_language",
     "numeric_day",
     "reader_language",
+    "say_all",
     "translate",
 ]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from gettext import c2py
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .languages import FILE, LOCALE, fallback_of
@@ -84,12 +85,12 @@ def catalogue_of(language: str) -> Catalogue:
     )
 
 
-def read_catalogue(language: str) -> Catalog:
-    """The file as babel's Catalog, with comments and flags."""
+def read_catalogue(language: str, name: Path = FILE) -> Catalog:
+    """A file of this language as babel's Catalog, with comments and flags."""
     # Imported here and not above: a process that shows no text need not load babel.
     from babel.messages.pofile import read_po
 
-    with (LOCALE / language / FILE).open("rb") as file:
+    with (LOCALE / language / name).open("rb") as file:
         return read_po(file, abort_invalid=True)
 
 

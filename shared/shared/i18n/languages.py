@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from shared.sentences import Sentence
+
 LOCALE = Path(__file__).parent / "locale"
 FILE = Path("LC_MESSAGES", "taawon.po")
+SENTENCES = Path("LC_MESSAGES", "sentences.po")
 
 Direction = Literal["ltr", "rtl"]
 ContentLanguage = Literal["ar", "fr"]
@@ -31,7 +34,13 @@ LANGUAGES = tuple(sorted(path.name for path in LOCALE.iterdir() if (path / FILE)
 def known_language(code: str) -> str:
     """The code itself. Raises ValueError, with the codes to choose from, if it is none of them."""
     if code not in LANGUAGES:
-        raise ValueError(f"there are no texts in {code!r}: choose one of {', '.join(LANGUAGES)}")
+        raise ValueError(
+            Sentence(
+                "there are no texts in {code}: choose one of {languages}",
+                code=repr(code),
+                languages=", ".join(LANGUAGES),
+            )
+        )
     return code
 
 

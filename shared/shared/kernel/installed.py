@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from shared.errors import NotFound
+from shared.sentences import Sentence
 
 SERVICES_GROUP = "taawon.services"
 
@@ -27,6 +28,10 @@ def entry_of(service: str) -> EntryPoint:
     for entry in entry_points(group=SERVICES_GROUP, name=service):
         return entry
     raise NotInstalled(
-        f"{service} is not installed here, but {', '.join(installed_services()) or 'no service'}."
-        f" Where that is a container: docker compose exec {service} taawon …"
+        Sentence(
+            "{service} is not installed here, but {installed}. Where that is a"
+            " container: docker compose exec {service} taawon …",
+            service=service,
+            installed=", ".join(installed_services()) or Sentence("no service"),
+        )
     )

@@ -7,6 +7,7 @@ and raise `UnknownCode`, which names the nearest valid one.
 
 from .folding import fold, place_key
 from .lookup import (
+    KINDS,
     UnknownCode,
     branch,
     commune,
@@ -50,6 +51,7 @@ from .records import (
 )
 
 __all__ = [
+    "KINDS",
     "Branch",
     "Commune",
     "Kind",

@@ -10,6 +10,7 @@ from os.path import commonprefix
 from typing import TypeVar
 
 from shared.errors import Invalid
+from shared.sentences import Sentence
 
 from .folding import place_key
 from .records import (
@@ -58,18 +59,42 @@ class UnknownCode(Invalid):
         super().__init__(_message(kind, str(text)[:_QUOTED]), field=field or kind)
 
 
-def _message(kind: Kind, text: str) -> str:
+KINDS: Mapping[Kind, Sentence] = {
+    "region": Sentence("region"),
+    "province": Sentence("province"),
+    "commune": Sentence("commune"),
+    "sector": Sentence("sector"),
+    "branch": Sentence("branch"),
+    "sdg": Sentence("sdg"),
+    "language": Sentence("language"),
+}
+"""What each list is called in a sentence."""
+
+
+def _message(kind: Kind, text: str) -> Sentence:
     suggestion = nearest(kind, text)
     if suggestion is not None:
-        return f'unknown {kind} "{text}": did you mean {suggestion.code} ({suggestion.fr})?'
+        return Sentence(
+            'unknown {kind} "{text}": did you mean {code} ({name})?',
+            kind=KINDS[kind],
+            text=text,
+            code=suggestion.code,
+            name=suggestion.name,
+        )
     if kind == "commune":
-        return (
-            f'unknown commune "{text}": give its HCP code, such as 01.511.01.0, '
-            "which starts with the code of its province"
+        return Sentence(
+            'unknown commune "{text}": give its HCP code, such as 01.511.01.0, which starts with'
+            " the code of its province",
+            text=text,
         )
     codes = [record.code for record in _LISTS[kind]()]
     more = ", …" if len(codes) > _SHOWN else ""
-    return f'unknown {kind} "{text}": give one of {", ".join(codes[:_SHOWN])}{more}'
+    return Sentence(
+        'unknown {kind} "{text}": give one of {codes}',
+        kind=KINDS[kind],
+        text=text,
+        codes=f"{', '.join(codes[:_SHOWN])}{more}",
+    )
 
 
 @cache

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, TypedDict
 
+from shared.sentences import Name
+
 Kind = Literal["region", "province", "commune", "sector", "branch", "sdg", "language"]
 LabelLanguage = Literal["fr", "ar", "en"]
 
@@ -22,6 +24,11 @@ class Record:
     ar: str
     en: str | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> Name:
+        """The name, for a sentence in any language."""
+        return Name(fr=self.fr, ar=self.ar)
 
     def label(self, language: LabelLanguage) -> str:
         """The name in this language."""

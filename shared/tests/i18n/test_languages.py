@@ -13,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from shared import i18n
+from shared.sentences import Sentence
 
 STANDARD_AMAZIGH = """
 msgid ""
@@ -54,6 +55,9 @@ def test_a_folder_with_a_catalogue_is_a_language(with_amazigh):
     assert with_amazigh.reader_language("zgh") == "zgh"
     assert with_amazigh.translate("zgh", "register.field.sector") == "ⵉⴳⵔ"
     assert with_amazigh.direction("zgh") == "ltr"
+    unknown = Sentence("unknown {kind}", kind=Sentence("region"))
+    assert with_amazigh.asked_language("zgh-MA, fr;q=0.5") == "zgh"
+    assert with_amazigh.in_language("zgh", unknown) == i18n.in_language("ar", unknown)
     assert with_amazigh.day("zgh", date(2027, 9, 2)) == "2 ⵛⵓⵜⴰⵏⴱⵉⵔ 2027"
     accepted = TypeAdapter(with_amazigh.ReaderLanguage)
     assert accepted.validate_python("zgh") == "zgh"

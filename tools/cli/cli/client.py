@@ -16,6 +16,7 @@ import httpx
 import typer
 
 from shared.errors import Invalid, NotFound
+from shared.kernel.commands.terminal import language
 from shared.kernel.installed import installed_services
 
 from .local_stack import LocalStack, find_local_stack
@@ -108,7 +109,8 @@ class OperatorClient:
 
     def _http(self, headers: dict[str, str], timeout: float = TIMEOUT) -> httpx.AsyncClient:
         # On this machine straight to the port: a proxy of the environment knows nothing of it.
-        return httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=self.stack is None)
+        asked = headers | {"Accept-Language": language()}
+        return httpx.AsyncClient(headers=asked, timeout=timeout, trust_env=self.stack is None)
 
 
 @dataclass(frozen=True)

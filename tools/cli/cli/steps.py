@@ -8,6 +8,7 @@ import httpx
 
 from cli.client import WORK_TIMEOUT, OperatorClient
 from shared.errors import DomainError, Invalid
+from shared.kernel.commands.terminal import language
 
 
 class Refused(DomainError):
@@ -29,7 +30,7 @@ def step(
         raise Invalid(f"where is {service}? Name it, as in --url {service}=http://127.0.0.1:8003")
     if client.token is None:
         raise Refused(client.no_token or "no token is given: --token")
-    headers = {"Authorization": f"Bearer {client.token}"}
+    headers = {"Authorization": f"Bearer {client.token}", "Accept-Language": language()}
     if version is not None:
         headers["If-Match"] = f'"{version}"'
     try:

@@ -18,6 +18,7 @@ from shared.contracts.request_body import Day, LocalizedIn, LocalizedLongIn, Req
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.requests import Caller, Expected, Page, Session
+from shared.sentences import Sentence
 
 from . import queries, usecases
 from .domain.call import Call, State
@@ -33,7 +34,9 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 def _date_and_time(value: object) -> datetime:
     # A date alone would be read as midnight, a day earlier than its author meant.
     if not (isinstance(value, str) and WALL_CLOCK.fullmatch(value)):
-        raise ValueError("give date and time as the clock shows them, such as 2026-09-01T16:00")
+        raise ValueError(
+            Sentence("give date and time as the clock shows them, such as 2026-09-01T16:00")
+        )
     return datetime.fromisoformat(value)
 
 
@@ -59,7 +62,9 @@ class DeadlineIn(RequestBody):
         explicit = self.at is not None and self.shown is not None and self.local is None
         computed = self.local is not None and self.at is None and self.shown is None
         if not (explicit or computed):
-            raise ValueError("give either `local` (with `zone`), or `at` and `shown` (with `zone`)")
+            raise ValueError(
+                Sentence("give either `local` (with `zone`), or `at` and `shown` (with `zone`)")
+            )
         return self
 
     def deadline(self) -> Deadline:
@@ -79,7 +84,7 @@ class TrackIn(TrackTerms, RequestBody):
 def _at_least_one(tracks: tuple[TrackIn, ...]) -> tuple[TrackIn, ...]:
     # Not as min_length: then a track that is wrong would be reported as missing too.
     if not tracks:
-        raise ValueError("give at least one track: it says who may apply")
+        raise ValueError(Sentence("give at least one track: it says who may apply"))
     return tracks
 
 

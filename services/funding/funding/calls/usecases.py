@@ -16,6 +16,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
+from shared.sentences import Sentence
 
 from . import queries
 from .domain.call import Call, NotYourInstitution, State
@@ -227,8 +228,11 @@ def _require_own(caller: Principal, funder_slug: str | None) -> None:
         return
     if caller.partner is None or funder_slug != caller.partner:
         raise NotYourInstitution(
-            f"you act for {caller.partner or 'no institution'}, and this call is of"
-            f" {funder_slug or 'none'}: ask an operator",
+            Sentence(
+                "you act for {own}, and this call is of {other}: ask an operator",
+                own=caller.partner or Sentence("no institution"),
+                other=funder_slug or Sentence("none"),
+            ),
             field="funder_slug",
         )
 

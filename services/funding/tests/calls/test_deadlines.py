@@ -49,12 +49,12 @@ async def test_an_explicit_deadline_is_kept_as_published(api: Api, people: Peopl
         ({"local": "2027-09-02T16:00+01:00"}, "deadline.local", "date and time"),
         ({"local": "0001-01-01T00:00"}, "deadline.local", "year"),
         ({"at": "9999-12-31T23:59:59Z", "shown": "jamais"}, "deadline.at", "year"),
-        ({"at": "2027-09-02T16:00:00", "shown": "x"}, "deadline.at", "timezone"),
+        ({"at": "2027-09-02T16:00:00", "shown": "x"}, "deadline.at", "zone"),
         ({"local": "2027-09-02T16:00", "zone": "Casablanca"}, "deadline.zone", "Africa/Casablanca"),
         ({"local": "2027-09-02T16:00", "zone": "../../etc"}, "deadline.zone", "did you mean"),
         ({"local": "2027-09-02T16:00", "shown": "x"}, "deadline", "either"),
         ({"at": "2027-09-02T16:00:00Z"}, "deadline", "either"),
-        ({"until": "2027-09-02T16:00"}, "deadline.until", "not permitted"),
+        ({"until": "2027-09-02T16:00"}, "deadline.until", "no such field"),
     ],
 )
 async def test_a_deadline_that_no_clock_shows_is_refused_with_the_remedy(

@@ -7,16 +7,17 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from pydantic import computed_field
 
-from shared.contracts.base import Audience, Id, Text
-from shared.contracts.request_body import LocalizedIn, LocalizedLongIn, RequestBody
+from shared.contracts.base import Audience, Id, Language, Text
+from shared.contracts.request_body import PartlyLocalizedIn, PartlyLocalizedLongIn, RequestBody
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.web.create_requests import Once
 from shared.kernel.web.parameters import SearchWords
 from shared.kernel.web.requests import Caller, Expected, Page, Session
 
 from . import queries, usecases
-from .domain import Idea, IdeaContent, State
+from .domain import Idea, IdeaContent, State, Translation
 
 router = APIRouter(tags=["ideas"])
 
@@ -24,8 +25,8 @@ router = APIRouter(tags=["ideas"])
 class IdeaIn(IdeaContent, RequestBody):
     """An idea as its author writes it. No regions and no provinces: the whole country."""
 
-    title: LocalizedIn
-    summary: LocalizedLongIn
+    title: PartlyLocalizedIn
+    summary: PartlyLocalizedLongIn
 
     def content(self) -> IdeaContent:
         """The content alone, as the domain takes it."""
@@ -46,6 +47,13 @@ class PublishIn(RequestBody):
     """How many recipients a preview matched before publishing, eligible and unknown ones."""
 
     confirmed_audience: Audience | None = None
+
+
+class TranslationIn(Translation, RequestBody):
+    """Title or summary in the language that is missing, such as `{"title": {"ar": "…"}}`."""
+
+    title: PartlyLocalizedIn | None = None
+    summary: PartlyLocalizedLongIn | None = None
 
 
 class ReturnIn(RequestBody):
@@ -71,6 +79,12 @@ class IdeaOut(IdeaContent):
     author_id: UUID | None = None
     on_behalf_of: UUID | None = None
     returned_because: str | None = None
+
+    @computed_field(description="Languages in which title or summary is not written yet.")  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def to_translate(self) -> tuple[Language, ...]:
+        """The languages in which the title or the summary is not written yet."""
+        return super().to_translate
 
     @classmethod
     def of(cls, idea: Idea, caller: Principal) -> Self:
@@ -118,6 +132,24 @@ async def revise_idea(
 ) -> IdeaOut:
     """Rewrite a draft, if nobody changed it since the version in `If-Match`."""
     idea = await usecases.revise_idea(session, caller, idea_id, body.content(), expected=expected)
+    return _with_etag(idea, caller, response)
+
+
+@router.patch("/ideas/{idea_id}")
+async def translate_idea(
+    idea_id: Id,
+    body: TranslationIn,
+    session: Session,
+    caller: Caller,
+    response: Response,
+    expected: Expected,
+) -> IdeaOut:
+    """Add the title or the summary in the language that is missing; what is written stays.
+
+    Its owner, or an operator. Whoever was alerted of a public idea reads the translation from now
+    on; nobody is alerted again.
+    """
+    idea = await usecases.translate_idea(session, caller, idea_id, body, expected=expected)
     return _with_etag(idea, caller, response)
 
 

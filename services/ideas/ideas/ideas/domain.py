@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared import reference
-from shared.contracts.base import Contract, Localized, LocalizedLong
+from shared.contracts.base import (
+    LANGUAGES,
+    Contract,
+    Language,
+    PartlyLocalized,
+    PartlyLocalizedLong,
+)
 from shared.contracts.ideas import (
     IdeaPublished,
     IdeaSnapshot,
@@ -30,6 +37,7 @@ from shared.errors import (
     refuse_problems,
 )
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
+from shared.sentences import Sentence
 
 
 class State(StrEnum):
@@ -72,11 +80,41 @@ class NotADraft(Conflict):
     """Only a draft may be changed: withdraw the idea and write a new one, or have it returned."""
 
 
-class IdeaContent(Contract):
-    """What the author writes and the moderator reads; without regions and provinces, nationwide."""
+class AlreadyWritten(Conflict):
+    """A translation adds the language that is missing; a text that is there stays as it is."""
 
-    title: Localized
-    summary: LocalizedLong
+
+Texts = TypeVar("Texts", PartlyLocalized, PartlyLocalizedLong)
+
+
+class Translation(Contract):
+    """The texts of an idea in a language in which they were not written yet."""
+
+    title: PartlyLocalized | None = None
+    summary: PartlyLocalizedLong | None = None
+
+    @model_validator(mode="after")
+    def _translates_something(self) -> Self:
+        if self.title is None and self.summary is None:
+            raise ValueError(Sentence("give the title or the summary"))
+        return self
+
+
+def _with_translation(name: str, known: Texts, added: Texts) -> Texts:
+    given = added.model_dump(exclude_none=True)
+    if taken := sorted(given.keys() - known.missing):
+        raise AlreadyWritten(field=f"{name}.{taken[0]}")
+    return known.model_copy(update=given)
+
+
+class IdeaContent(Contract):
+    """What the author writes and the moderator reads; without regions and provinces, nationwide.
+
+    Title and summary are both written in French or both in Arabic; the other language may follow.
+    """
+
+    title: PartlyLocalized
+    summary: PartlyLocalizedLong
     regions: tuple[str, ...] = Field(default=(), max_length=12)
     provinces: tuple[str, ...] = Field(default=(), max_length=100)
     sectors: tuple[str, ...] = Field(default=(), max_length=100)
@@ -85,6 +123,28 @@ class IdeaContent(Contract):
     sdgs: tuple[Goal, ...] = Field(default=(), max_length=17)
     readiness: Readiness = "raw"
     origin: Origin = "submitted"
+
+    @model_validator(mode="after")
+    def _is_whole_in_one_language(self) -> Self:
+        if len(self.to_translate) == len(LANGUAGES):
+            raise ValueError(Sentence("write title and summary in the same language"))
+        return self
+
+    @property
+    def to_translate(self) -> tuple[Language, ...]:
+        """The languages in which the title or the summary is not written yet."""
+        missing = {*self.title.missing, *self.summary.missing}
+        return tuple(each for each in LANGUAGES if each in missing)
+
+    def translated(self, texts: Translation) -> IdeaContent:
+        """The content with more texts. Raises AlreadyWritten for one that is there."""
+        return self.model_copy(
+            update={
+                name: _with_translation(name, getattr(self, name), added)
+                for name in ("title", "summary")
+                if (added := getattr(texts, name)) is not None
+            }
+        )
 
     @property
     def is_national(self) -> bool:
@@ -143,7 +203,11 @@ class Idea:
         """Replace the content of a draft. Raises NotAuthor, NotADraft or Invalid."""
         self._require_owner(by)
         if self.state is not State.DRAFT:
-            raise NotADraft(f"the idea is {self.state}: only a draft may be changed")
+            raise NotADraft(
+                Sentence(
+                    "the idea is {state}: only a draft may be changed", state=Sentence(self.state)
+                )
+            )
         self._set_content(content)
         self.version += 1
 
@@ -155,7 +219,10 @@ class Idea:
         self._require_owner(by)
         if self.state is not State.DRAFT:
             raise NotADraft(
-                f"the idea is {self.state}: only a draft may be deleted; withdraw it instead"
+                Sentence(
+                    "the idea is {state}: only a draft may be deleted; withdraw it instead",
+                    state=Sentence(self.state),
+                )
             )
 
     def submit(self, *, by: frozenset[UUID]) -> None:
@@ -191,9 +258,37 @@ class Idea:
         """
         self._require_unrelated(by)
         if self.state is not State.SUBMITTED:
-            raise IllegalMove(f"the idea is {self.state}: only a submitted idea can be returned")
+            raise IllegalMove(
+                Sentence(
+                    "the idea is {state}: only a submitted idea can be returned",
+                    state=Sentence(self.state),
+                )
+            )
         self._move_to(State.DRAFT)
         self.returned_because = reason
+
+    def translate(
+        self, texts: Translation, *, by: frozenset[UUID], at: datetime, is_operator: bool
+    ) -> IdeaPublished | None:
+        """Add texts in a language that is missing: its owner, or an operator. Nothing else changes.
+
+        The event of a public idea; None of another, which nobody has read. Raises NotAuthor,
+        AlreadyWritten, or IllegalMove for one that was withdrawn.
+        """
+        if not is_operator:
+            self._require_owner(by)
+        if self.state is State.WITHDRAWN:
+            raise IllegalMove(Sentence("the idea was withdrawn: nothing of it is translated"))
+        self._set_content(self.content.translated(texts))
+        self.version += 1
+        if self.state is not State.PUBLISHED:
+            return None
+        return IdeaPublished(
+            idea_id=self.id,
+            idea=self._snapshot("published"),
+            occurred_at=at,
+            aggregate_version=self.version,
+        )
 
     def withdraw(
         self, *, by: frozenset[UUID], at: datetime, reason: str | None = None
@@ -249,7 +344,7 @@ class Idea:
         check_codes(content)
         self.content = content
         texts = (content.title.fr, content.title.ar, content.summary.fr, content.summary.ar)
-        self.words = reference.fold(" ".join(texts))
+        self.words = reference.fold(" ".join(text for text in texts if text))
 
     def _snapshot(self, state: IdeaState) -> IdeaSnapshot:
         return IdeaSnapshot(
@@ -259,6 +354,7 @@ class Idea:
             published_at=self.published_at,
             author_id=self.author_id,
             confirmed_audience=self.confirmed_audience,
+            to_translate=self.content.to_translate,
             **dict(self.content),
         )
 
@@ -271,11 +367,14 @@ def require_moderator_of(idea: Idea, provinces: frozenset[str]) -> None:
     content = idea.content
     outside = sorted(content.all_provinces() - provinces)
     if content.is_national:
-        raise OutsideTerritory("the idea is nationwide: an operator has to judge it")
+        raise OutsideTerritory(Sentence("the idea is nationwide: an operator has to judge it"))
     if outside:
         raise OutsideTerritory(
-            f"the idea also concerns {', '.join(outside[:5])}, outside your delegation:"
-            " an operator has to judge it"
+            Sentence(
+                "the idea also concerns {outside}, outside your delegation: an operator has to"
+                " judge it",
+                outside=", ".join(outside[:5]),
+            )
         )
 
 
@@ -307,7 +406,7 @@ def _problems_of(
 
 def _repeats(name: str, values: Sequence[object]) -> list[Problem]:
     return [
-        Problem(f"{name}.{index}", f"{value} is named twice: leave one out")
+        Problem(f"{name}.{index}", Sentence("{value} is named twice: leave one out", value=value))
         for index, value in enumerate(values)
         if value in values[:index]
     ]

@@ -18,7 +18,7 @@ from shared.kernel.messaging import outbox
 from shared.kernel.messaging.replay.sources import Page, Snapshot
 
 from . import queries
-from .domain import Idea, IdeaContent, UnknownIdea, require_moderator_of
+from .domain import Idea, IdeaContent, Translation, UnknownIdea, require_moderator_of
 from .models import ideas
 
 IDEAS_PER_PAGE = 100
@@ -80,6 +80,26 @@ async def revise_idea(
     before = _content_for_audit(idea.content)
     idea.revise(content, by=_identities_for(caller, idea))
     _record(session, caller, idea, "idea revised", before=before, after=_content_for_audit(content))
+    return idea
+
+
+async def translate_idea(
+    session: AsyncSession,
+    caller: Principal,
+    idea_id: UUID,
+    texts: Translation,
+    *,
+    expected: int | None = None,
+) -> Idea:
+    """Add texts in the language that is missing: its owner, or an operator."""
+    idea = await _visible(session, caller, idea_id, expected)
+    before = _content_for_audit(idea.content)
+    by, is_operator = _identities_for(caller, idea), caller.has(Role.OPERATOR)
+    event = idea.translate(texts, by=by, at=now(), is_operator=is_operator)
+    if event is not None:
+        outbox.add(session, event)
+    after = _content_for_audit(idea.content)
+    _record(session, caller, idea, "idea translated", before=before, after=after)
     return idea
 
 
@@ -256,7 +276,7 @@ def _content_for_audit(content: IdeaContent) -> dict[str, object]:
     return values | {text: _digest(values[text]) for text in ("title", "summary")}
 
 
-def _digest(text: dict[str, str]) -> str:
+def _digest(text: dict[str, str | None]) -> str:
     return "sha256:" + sha256(orjson.dumps(text, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

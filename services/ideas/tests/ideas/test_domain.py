@@ -250,7 +250,8 @@ def test_a_code_named_twice_is_refused():
         {"budget_centimes": 1.5},
         {"jobs": -1},
         {"readiness": "ready"},
-        {"title": {"fr": "Sans titre arabe"}},
+        {"title": {"fr": None, "ar": None}},
+        {"title": {"fr": "Argan"}, "summary": {"ar": "فكرة"}},
         {"summary": {"fr": "x" * 8001, "ar": "ملخص"}},
     ],
 )

@@ -17,6 +17,7 @@ from notifications.fanout.approval_text import (
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.inbox.offer_text import offer_of_track
 from notifications.labels import how_to_complete, name_of_field, name_of_value
+from shared.contracts.base import Language
 from shared.contracts.criteria import Criteria, Profile
 from shared.eligibility.explain import explain
 from shared.eligibility.verdict import Outcome, Rule, Verdict
@@ -73,6 +74,7 @@ class WhyOut(BaseModel):
     cooperative_id: UUID
     subject_kind: str
     title: str
+    title_language: Language
     language: ReaderLanguage
     dir: Direction
     alerted: bool
@@ -115,11 +117,14 @@ def explanation_of(evidence: Evidence, language: str, *, for_staff: bool) -> Why
     because, verdicts = situation.because(), situation.verdicts()
     newest = evidence.subject.announcement()
     written = content_language(language)
+    known = content.announcement.title if content else newest.title
+    title = known.completed_by(newest.title)
     return WhyOut(
         subject_id=evidence.subject.subject_id,
         cooperative_id=evidence.cooperative_id,
         subject_kind=evidence.subject.kind,
-        title=(content.announcement if content else newest).title.in_language(written),
+        title=title.in_language(written),
+        title_language=title.language_for(written),
         language=language,
         dir=direction(language),
         alerted=situation.was_alerted,

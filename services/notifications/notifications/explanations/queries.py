@@ -21,6 +21,7 @@ from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.errors import Invalid
 from shared.kernel.data.database import AnyRow, moment
+from shared.sentences import Sentence
 
 from .domain import ContentVersion, ProfileVersion, Situation, decisive_moment, newest_at
 
@@ -69,7 +70,12 @@ async def find_why(
 async def _require_known(session: AsyncSession, cooperative_id: UUID) -> None:
     known = exists().where(audience_history.c.cooperative_id == cooperative_id)
     if not await session.scalar(select(known)):
-        raise NoSuchCooperative(f"no cooperative {cooperative_id} is in the audience yet")
+        raise NoSuchCooperative(
+            Sentence(
+                "no cooperative {cooperative_id} is in the audience yet",
+                cooperative_id=cooperative_id,
+            )
+        )
 
 
 async def _alerts(

@@ -107,7 +107,7 @@ def _standing(row: AnyRow) -> StandingApproval:
         reason=row.reason,
         decided_at=row.decided_at,
         alerted=row.alerted or 0,
-        title=content.title.fr if content else None,
+        title=content.title.in_language("fr") if content else None,
         by="notifications" if row.decided_by is None else "operator",
     )
 

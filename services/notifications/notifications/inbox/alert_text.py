@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from notifications.fanout.domain.subjects import audience_tracks
 from notifications.labels import how_to_complete
 from shared.contracts.announcement import Announcement
+from shared.contracts.base import Language, PartlyLocalized, PartlyLocalizedLong
 from shared.contracts.criteria import Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.explain import explain
@@ -46,10 +47,18 @@ class AlertOut(BaseModel):
     subject_id: UUID
     subject_kind: str
     title: str
+    title_language: Language = Field(
+        description="Of the title: another than the reader's where it is not translated."
+    )
+    title_dir: Direction
     short_text: str = Field(
         description="The alert in one line: title, what it gives the reader, deadline."
     )
     summary: str
+    summary_language: Language = Field(
+        description="Of the summary: another than the reader's where it is not translated."
+    )
+    summary_dir: Direction
     offer: str | None = Field(
         description="Kind of support, cap, rate and own share of the tracks that are, or may be,"
         " for the reader; null where there are none."
@@ -73,20 +82,29 @@ class AlertOut(BaseModel):
 def render(alert: AlertRow, language: str) -> AlertOut:
     """The alert with its reasons, from the content and the profile that it is about."""
     row = alert.row
-    content = Announcement.model_validate(row.content)
-    before = Announcement.model_validate(row.content_before) if row.content_before else None
+    content = _with_translations(Announcement.model_validate(row.content), row)
+    before = None
+    if row.content_before:
+        before = _with_translations(Announcement.model_validate(row.content_before), row)
     funder = content.detail("funder")
     offer = offer_of(content, _matched(content, row), language)
     written = content_language(language)
+    title_language, text_language = (
+        each.language_for(written) for each in (content.title, content.text)
+    )
     return AlertOut(
         number=row.seq,
         kind=row.kind,
         subject_id=row.subject_id,
         subject_kind=row.subject_kind,
         title=content.title.in_language(written),
+        title_language=title_language,
+        title_dir=direction(title_language),
         short_text=short_text(content, offer, language),
         offer=offer,
         summary=content.text.in_language(written),
+        summary_language=text_language,
+        summary_dir=direction(text_language),
         funder=str(funder.value) if funder else None,
         deadline=content.deadline.in_language(written) if content.deadline else None,
         language=language,
@@ -97,6 +115,18 @@ def render(alert: AlertRow, language: str) -> AlertOut:
         reason=row.reason,
         state=row.read_state,
         created_at=row.created_at,
+    )
+
+
+def _with_translations(content: Announcement, row: Any) -> Announcement:
+    """Content that an alert is about, with what was translated of it since."""
+    title = PartlyLocalized.model_validate(row.newest_title)
+    text = PartlyLocalizedLong.model_validate(row.newest_text)
+    return content.model_copy(
+        update={
+            "title": content.title.completed_by(title),
+            "text": content.text.completed_by(text),
+        }
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from notifications.fanout.domain.subjects import NOT_COMPARED, changes_between
 from shared.business_days import MOROCCO
 from shared.contracts.announcement import Announcement, Detail
-from shared.contracts.base import Localized, LocalizedLong
+from shared.contracts.base import PartlyLocalized, PartlyLocalizedLong
 from shared.contracts.deadline import Deadline
 from shared.contracts.funding import CallKind, CallSnapshot, CallState
 from shared.contracts.ideas import IdeaSnapshot, IdeaState, Origin, Readiness
@@ -44,6 +44,7 @@ NEVER_SHOWN = frozenset(
         "published_at",
         "summary",
         "legal_statuses",
+        "to_translate",
     }
 )
 """Fields of calls and ideas that never change, or that an announcement has under another name."""
@@ -100,7 +101,7 @@ def _shown(content: Announcement, name: str, language: str) -> str | None:
         return value.astimezone(MOROCCO).strftime("%d/%m/%Y %H:%M")
     if isinstance(value, date):
         return numeric_day(language, value)
-    if isinstance(value, Localized | LocalizedLong | Deadline):
+    if isinstance(value, PartlyLocalized | PartlyLocalizedLong | Deadline):
         return value.in_language(content_language(language))
     if name == "tracks":
         return " | ".join(in_words(track, language) for track in value)

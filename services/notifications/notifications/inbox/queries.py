@@ -28,6 +28,7 @@ from shared.contracts.criteria import Profile
 from shared.errors import NotFound
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data.database import AnyRow
+from shared.sentences import Sentence
 
 from .models import alert_state
 from .usecases import ReadState, act_for
@@ -182,6 +183,8 @@ def _page(state: ReadState | None) -> Select[Any]:
             _state_of(one.c.seq).label("read_state"),
             subject.c.kind.label("subject_kind"),
             subject.c.state.label("subject_state"),
+            subject.c.content["title"].label("newest_title"),
+            subject.c.content["text"].label("newest_text"),
             subject_history.c.content,
             subject_history.c.reference_on,
             subject_history.c.reason,
@@ -239,5 +242,10 @@ async def language_of(session: AsyncSession, cooperative_id: UUID) -> str:
 
 def _known(language: str | None, cooperative_id: UUID) -> str:
     if language is None:
-        raise NoSuchCooperative(f"no cooperative {cooperative_id} is in the audience yet")
+        raise NoSuchCooperative(
+            Sentence(
+                "no cooperative {cooperative_id} is in the audience yet",
+                cooperative_id=cooperative_id,
+            )
+        )
     return language

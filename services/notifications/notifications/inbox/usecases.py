@@ -14,6 +14,7 @@ from notifications.fanout.models import alert
 from shared.errors import Forbidden, NotFound
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
+from shared.sentences import Sentence
 
 from .models import alert_state
 
@@ -63,7 +64,13 @@ async def mark_alert(
         select(alert.c.seq).where(alert.c.cooperative_id == cooperative_id, alert.c.seq == number)
     )
     if exists is None:
-        raise NoSuchAlert(f"cooperative {cooperative_id} has no alert {number}")
+        raise NoSuchAlert(
+            Sentence(
+                "cooperative {cooperative_id} has no alert {number}",
+                cooperative_id=cooperative_id,
+                number=number,
+            )
+        )
     await session.execute(
         insert(alert_state)
         .values(cooperative_id=cooperative_id, seq=number, account_id=caller.subject, state=state)

@@ -140,7 +140,7 @@ async def test_who_is_alerted_after_the_criteria_changed_reads_the_new_ones(api,
     ("at", "says"),
     [
         ((datetime.now(UTC) + timedelta(days=1)).isoformat(), "leave it out"),
-        ("2026-11-24T09:00:00", "timezone"),
+        ("2026-11-24T09:00:00", "the zone is missing"),
     ],
 )
 async def test_a_moment_to_come_or_without_a_zone_is_refused(api, tokens, at, says):

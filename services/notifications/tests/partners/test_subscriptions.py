@@ -90,8 +90,8 @@ async def test_nobody_ends_the_subscription_of_another(api, tokens):
         ({"topics": ["funding.call.opened.v2"]}, "topics.0", "funding.call.opened.v1"),
         ({"topics": ["registry.account.revoked.*"]}, "topics.0", "give one of funding.call.opened"),
         ({"topics": [""]}, "topics.0", "or *"),
-        ({"min_amount_centimes": -1}, "min_amount_centimes", "greater"),
-        ({"region": ["MA-09"]}, "region", "not permitted"),
+        ({"min_amount_centimes": -1}, "min_amount_centimes", "at least"),
+        ({"region": ["MA-09"]}, "region", "no such field"),
         ({"min_readiness": "ripe"}, "min_readiness", "jury_selected"),
     ],
 )

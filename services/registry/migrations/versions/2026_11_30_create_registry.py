@@ -127,7 +127,7 @@ def upgrade() -> None:
     sa.Column('rows_unchanged', sa.Integer(), nullable=False),
     sa.Column('rows_refused', sa.Integer(), nullable=False),
     sa.Column('events', sa.Integer(), nullable=False),
-    sa.Column('refusal', sa.Text(), nullable=True),
+    sa.Column('refusal', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('problems_total', sa.Integer(), nullable=False),
     sa.Column('problems', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_register_import'))

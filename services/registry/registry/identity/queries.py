@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registry.partners.queries import find_partner
 from shared.kernel.auth.tokens import MAX_TOKEN_LIFETIME, Role
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 from shared.spelling import email_key
 
 from . import models
@@ -34,7 +35,7 @@ async def find_account(session: AsyncSession, account_id: UUID) -> Account:
     """An account, erased ones included. Raises NoSuchAccount."""
     found = await session.get(Account, account_id)
     if found is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(Sentence("there is no account {account_id}", account_id=account_id))
     return found
 
 

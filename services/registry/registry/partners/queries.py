@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.sentences import Sentence
+
 from . import models
 from .domain import NoSuchPartner, Partner
 
@@ -25,5 +27,5 @@ async def find_partner(session: AsyncSession, slug: str) -> Partner:
     """The partner with this slug. Raises NoSuchPartner if none is registered."""
     found = await partner_of_slug(session, slug)
     if found is None:
-        raise NoSuchPartner(f"no partner {slug} is registered")
+        raise NoSuchPartner(Sentence("no partner {slug} is registered", slug=slug))
     return found

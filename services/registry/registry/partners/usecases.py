@@ -10,6 +10,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.messaging import outbox
+from shared.sentences import Sentence
 
 from . import queries
 from .domain import Partner, PartnerExists
@@ -32,7 +33,9 @@ async def register_partner(
     # Of two that register it at once, the second finds it registered.
     await wait_for_lock(session, func.hashtextextended(f"partner {slug}", 0))
     if await queries.partner_of_slug(session, slug) is not None:
-        raise PartnerExists(f"a partner {slug} is registered already: choose another slug")
+        raise PartnerExists(
+            Sentence("a partner {slug} is registered already: choose another slug", slug=slug)
+        )
     partner, event = Partner.register(slug=slug, name=name, kind=kind, language=language)
     session.add(partner)
     outbox.add(session, event)

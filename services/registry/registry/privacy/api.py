@@ -81,7 +81,7 @@ def read(name: str, value: str | None) -> str | None:
     try:
         return readers[name](value)
     except WrongCell as error:
-        raise Invalid(str(error), field=name) from None
+        raise Invalid(error.sentence, field=name) from None
 
 
 class ConfirmationIn(RequestBody):

@@ -23,6 +23,7 @@ from shared.kernel.commands.identifiers import identifier
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import own_settings
 from shared.kernel.commands.terminal import say, say_json
+from shared.sentences import Sentence
 
 from . import queries
 from .api import RequestIn, RequestOut
@@ -249,7 +250,14 @@ def _run(
     if confirmed is not None:
         asked = asyncio.run(_find(confirmed))
         if asked.kind is not kind:
-            raise Invalid(f"{confirmed} is a request for {asked.kind}, not for {kind}")
+            raise Invalid(
+                Sentence(
+                    "{request_id} is a request for {asked}, not for {kind}",
+                    request_id=confirmed,
+                    asked=asked.kind,
+                    kind=kind,
+                )
+            )
         _show(asyncio.run(_confirm(asked, decided.among(asked))), json=json)
         return
     proposed = asyncio.run(_propose(who.request(kind), stored=not dry_run))

@@ -17,6 +17,7 @@ from registry.tables import Row
 from shared.contracts.base import now
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.privacy.person_requests import opened
+from shared.sentences import Sentence
 
 from . import models
 from .domain.found_records import FoundRecord, RecordKind
@@ -48,7 +49,9 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
     """One request with the responses of services, by service. Raises NoSuchRequest."""
     request = await session.get(PersonRequest, request_id)
     if request is None:
-        raise NoSuchRequest(f"there is no person's request {request_id}")
+        raise NoSuchRequest(
+            Sentence("there is no person's request {request_id}", request_id=request_id)
+        )
     table = models.person_response
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]

@@ -25,7 +25,7 @@ from rich.text import Text
 from registry.cli_connection import connected
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.commands.screen import Screen
-from shared.kernel.commands.terminal import say, say_json
+from shared.kernel.commands.terminal import in_language, say, say_json
 
 from .domain.imports import ImportState, RegisterImport
 from .generator.figures import COOPERATIVES
@@ -42,7 +42,8 @@ app = typer.Typer(
 
 PROBLEMS_SHOWN: Final = 20
 SCREEN_SECONDS: Final = 0.1
-_COLUMNS: Final = ("line", "column", "severity", "reason", "suggestion")
+_COLUMNS: Final = ("line", "column", "header", "severity", "reason", "suggestion")
+_SHOWN: Final = ("line", "column", "severity", "reason", "suggestion")
 
 
 @app.command()
@@ -114,7 +115,7 @@ def _past_day(as_of: datetime) -> date:
     try:
         return past_day(as_of.date())
     except WrongCell as error:
-        raise typer.BadParameter(f"--as-of: {error}") from None
+        raise typer.BadParameter(f"--as-of: {in_language(error.sentence)}") from None
 
 
 @dataclass
@@ -200,11 +201,11 @@ def _write_problems(path: Path, findings: list[Finding]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _COLUMNS)
         writer.writeheader()
-        writer.writerows(finding.as_data() for finding in findings)
+        writer.writerows(in_language(finding.as_data()) for finding in findings)
 
 
 def _as_data(result: RegisterImport) -> dict[str, object]:
-    return {
+    data = {
         "import_id": str(result.id),
         "source": result.source,
         "state": result.state,
@@ -218,20 +219,23 @@ def _as_data(result: RegisterImport) -> dict[str, object]:
         "problems_total": result.problems_total,
         "problems": result.problems,
     }
+    said: dict[str, object] = in_language(data)
+    return said
 
 
 def _show(result: RegisterImport, findings: list[Finding], report: Path | None) -> None:
     console = Screen()
     if findings:
-        table = Table(*_COLUMNS, title=f"{len(findings)} problems")
+        table = Table(*_SHOWN, title=f"{len(findings)} problems")
         for finding in findings[:PROBLEMS_SHOWN]:
-            data = finding.as_data()
-            table.add_row(*(str(data[name] or "") for name in _COLUMNS))
+            data = in_language(finding.as_data())
+            data["column"] = data["header"] or data["column"]
+            table.add_row(*(str(data[name] or "") for name in _SHOWN))
         console.print(table)
         if len(findings) > PROBLEMS_SHOWN and report is None:
             console.print(f"{len(findings) - PROBLEMS_SHOWN} more: see them with --report FILE")
     if result.refusal:
-        console.print(Text("stopped:", "red"), result.refusal)
+        console.print(Text("stopped:", "red"), in_language(result.refusal))
     console.print(
         f"{result.rows_read} rows read: {result.rows_added} new, {result.rows_changed} changed,"
         f" {result.rows_unchanged} as before, {result.rows_refused} refused;"

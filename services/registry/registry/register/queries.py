@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.tables import Row
+from shared.sentences import Sentence
 
 from .domain.cooperative import NotInTheRegister
 from .domain.imports import NoSuchImport, RegisterImport
@@ -60,7 +61,11 @@ async def find_cooperative(session: AsyncSession, cooperative_id: UUID) -> Row:
     query = select(table).where(table.c.id == cooperative_id)
     row = (await session.execute(query)).mappings().one_or_none()
     if row is None:
-        raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+        raise NotInTheRegister(
+            Sentence(
+                "no cooperative {cooperative_id} is in the register", cooperative_id=cooperative_id
+            )
+        )
     return dict(row)
 
 
@@ -88,5 +93,5 @@ async def find_import(session: AsyncSession, import_id: UUID) -> RegisterImport:
     """One import with its report. Raises NoSuchImport."""
     found = await session.get(RegisterImport, import_id)
     if found is None:
-        raise NoSuchImport(f"no import {import_id} has been started")
+        raise NoSuchImport(Sentence("no import {import_id} has been started", import_id=import_id))
     return found

@@ -283,3 +283,16 @@ async def test_only_one_key_signs_however_many_ask_first(api: Api, email: str) -
         )
 
     assert active.scalar_one() == 1
+
+
+async def test_a_refused_sign_in_is_said_in_the_language_of_the_person_and_to_programs_in_english(
+    api: Api,
+) -> None:
+    form = {"grant_type": "password", "username": "nobody@example.org", "password": "wrong words"}
+
+    answer = await api.http.post("/token", data=form, headers={"Accept-Language": "fr"})
+
+    body = answer.json()
+    assert (answer.status_code, answer.headers["content-language"]) == (400, "fr")
+    assert body["detail"] == "l'e-mail ou le mot de passe est faux"
+    assert body["error_description"] == "the e-mail or the password is wrong"

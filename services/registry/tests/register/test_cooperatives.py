@@ -174,12 +174,12 @@ async def test_contacts_are_shown_only_to_operators_and_delegates_of_the_provinc
         ({"ice": "123"}, "ice", "15 digits"),
         ({"contact": {"phone": "12"}}, "contact.phone", "0612345678"),
         ({"members_women": 11}, "members_women", "more than members_total"),
-        ({"members_total": -1}, "members_total", "greater than or equal to 0"),
+        ({"members_total": -1}, "members_total", "at least 0"),
         ({"created_on": "2999-01-01"}, "created_on", "in the future: check the year"),
         ({"created_on": "1899-12-31"}, "created_on", "before 1900: check the year"),
         ({"as_of_on": "9999-12-31"}, "as_of_on", "in the future: check the year"),
         ({"court": None}, "court", ""),
-        ({"surprise": 1}, "surprise", "not permitted"),
+        ({"surprise": 1}, "surprise", "no such field"),
     ],
 )
 async def test_a_wrong_field_is_named_with_the_remedy(

@@ -101,3 +101,66 @@ async def test_no_large_body_is_read_without_a_token(api: Api) -> None:
 
     assert [answer.status_code for answer in answers.values()] == [401, 401, 401]
     assert read == []
+
+
+async def reports(api: Api, people: People, content: bytes) -> dict[str, httpx.Response]:
+    """The report of one import in each language."""
+    answer = await uploaded(api, people.operator, content)
+    await ended(api, answer, people.operator)
+    return {
+        language: await api.http.get(
+            answer.headers["location"], headers={**people.operator, "Accept-Language": language}
+        )
+        for language in ("en", "fr", "ar")
+    }
+
+
+async def test_a_report_names_columns_as_the_file_does_in_the_language_of_its_reader(
+    api: Api, people: People
+) -> None:
+    row = a_row(members_total="10", members_women="11")
+    content = (
+        a_file(row).replace(b"members_total", b"Effectif").replace(b"members_women", b"Femmes")
+    )
+
+    answers = await reports(api, people, content)
+
+    problems = {language: answer.json()["problems"][0] for language, answer in answers.items()}
+    assert {each["column"] for each in problems.values()} == {"members_women"}
+    assert {each["header"] for each in problems.values()} == {"Femmes"}
+    assert {language: each["reason"] for language, each in problems.items()} == {
+        "en": "11 is more than Effectif (10)",
+        "fr": "11 est plus que Effectif (10)",
+        "ar": "11 أكثر من Effectif (10)",
+    }
+    assert problems["fr"]["suggestion"] == "corrigez les effectifs"
+    assert [each.headers["content-language"] for each in answers.values()] == ["en", "fr", "ar"]
+    assert {each.headers["vary"] for each in answers.values()} == {"Accept-Language"}
+
+
+async def test_why_a_file_was_refused_is_said_in_the_language_of_its_reader(
+    api: Api, people: People
+) -> None:
+    content = a_file(*many_rows(501, "TPI Safi")) + b"\xff\n"
+
+    answers = await reports(api, people, content)
+
+    said = {language: answer.json()["refusal"] for language, answer in answers.items()}
+    assert "is not UTF-8" in said["en"]
+    assert "n'est pas de l'UTF-8" in said["fr"]
+    assert "ليس UTF-8" in said["ar"]
+    assert {answer.json()["state"] for answer in answers.values()} == {"refused"}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("fr", "le fichier est vide"), ("ar", "الملف فارغ")]
+)
+async def test_a_file_that_is_refused_at_once_is_so_in_the_language_of_its_sender(
+    api: Api, people: People, language: str, said: str
+) -> None:
+    headers = {**people.operator, "Accept-Language": language}
+
+    answer = await uploaded(api, headers, b"")
+
+    assert answer.status_code == 422
+    assert said in answer.json()["errors"][0]["message"]

@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet
 
 from shared import json_text
 from shared.errors import Away, DomainError
+from shared.sentences import Sentence
 
 from .tokens import FetchedKeys, Keys, KeysAway, required_claims
 
@@ -85,7 +86,7 @@ class ForeignIssuer:
         Raises `ForeignTokenRefused`, or `IssuerAway` while the issuer's keys can't be read.
         """
         if len(token) > MOST_TOKEN:
-            raise ForeignTokenRefused("the subject_token is too long")
+            raise ForeignTokenRefused(Sentence("the subject_token is too long"))
         try:
             claims = await self._decode(token)
             self._claims.validate(claims)
@@ -97,7 +98,7 @@ class ForeignIssuer:
         self._require_own_client(claims)
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 255 or "\0" in subject:
-            raise ForeignTokenRefused("its sub is no text of 1 to 255 characters")
+            raise ForeignTokenRefused(Sentence("its sub is no text of 1 to 255 characters"))
         return subject
 
     async def _decode(self, token: str) -> dict[str, Any]:
@@ -118,7 +119,9 @@ class ForeignIssuer:
         audiences = claims["aud"]
         shared = isinstance(audiences, list) and len(audiences) > 1
         if claims.get("azp", None if shared else self._client_id) != self._client_id:
-            raise ForeignTokenRefused("it was made for another client of the issuer (azp)")
+            raise ForeignTokenRefused(
+                Sentence("it was made for another client of the issuer (azp)")
+            )
 
 
 def _decoded(token: str, keys: KeySet) -> dict[str, Any]:
@@ -128,22 +131,29 @@ def _decoded(token: str, keys: KeySet) -> dict[str, Any]:
         found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
     # A security event token (RFC 8417), such as a logout, does not prove who is calling.
     if str(found.header.get("typ", "jwt")).lower() not in TYPES or "events" in found.claims:
-        raise ForeignTokenRefused("it is of another kind: send an id token or an access token")
+        raise ForeignTokenRefused(
+            Sentence("it is of another kind: send an id token or an access token")
+        )
     return found.claims
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Sentence:
     """What is wrong, without repeating any content of the token."""
     claim = getattr(error, "claim", None)
     reasons = {
-        "ExpiredTokenError": "it has expired",
-        "InvalidClaimError": f"its {claim} is not what it has to be",
-        "MissingClaimError": f"it has no {claim}",
-        "InvalidKeyIdError": "the issuer publishes no such key",
-        "BadSignatureError": "its signature is wrong",
-        "UnsupportedAlgorithmError": f"it must be signed with one of {', '.join(ALGORITHMS)}",
+        "ExpiredTokenError": Sentence("it has expired"),
+        "InvalidClaimError": Sentence("its {claim} is not what it has to be", claim=claim),
+        "MissingClaimError": Sentence("it has no {claim}", claim=claim),
+        "InvalidKeyIdError": Sentence("the issuer publishes no such key"),
+        "BadSignatureError": Sentence("its signature is wrong"),
+        "UnsupportedAlgorithmError": Sentence(
+            "it must be signed with one of {algorithms}", algorithms=", ".join(ALGORITHMS)
+        ),
     }
-    return f"the subject_token is refused: {reasons.get(type(error).__name__, 'it is malformed')}"
+    return Sentence(
+        "the subject_token is refused: {reason}",
+        reason=reasons.get(type(error).__name__, Sentence("it is malformed")),
+    )
 
 
 def is_safe_url(url: str) -> bool:

@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from shared.errors import Away, Forbidden, Unauthenticated
+from shared.sentences import Sentence
 
 ALGORITHM = "Ed25519"
 """The only accepted signature algorithm (RFC 9864); a token that names another is refused."""
@@ -94,7 +95,11 @@ class Principal(BaseModel):
         """Raise `MissingRole` unless the caller has one of these roles."""
         if not self.has(*roles):
             wanted = " or ".join(sorted(roles))
-            raise MissingRole(f"this needs the role {wanted}; your token does not carry it")
+            raise MissingRole(
+                Sentence(
+                    "this needs the role {wanted}; your token does not carry it", wanted=wanted
+                )
+            )
 
     def require_province(self, province: str | None) -> None:
         """Raise `OutsideDelegation` unless the province is one of the caller's.
@@ -103,8 +108,11 @@ class Principal(BaseModel):
         """
         if Role.OPERATOR not in self.roles and province not in self.provinces:
             raise OutsideDelegation(
-                f"province {province} is not in your delegation"
-                f" ({', '.join(sorted(self.provinces)) or 'no provinces'})"
+                Sentence(
+                    "province {province} is not in your delegation ({provinces})",
+                    province=province,
+                    provinces=", ".join(sorted(self.provinces)) or Sentence("no provinces"),
+                )
             )
 
     def acting_for(self, cooperative: UUID, province: str | None) -> Principal:

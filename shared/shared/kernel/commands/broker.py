@@ -15,6 +15,7 @@ from shared.kernel.messaging.management import Management, ManagementRefused
 from shared.kernel.messaging.topology import BrokerUser
 from shared.kernel.settings import Settings
 from shared.kernel.waiting import wait_until
+from shared.sentences import Sentence
 
 app = typer.Typer(help="The broker's virtual host and users.", no_args_is_help=True)
 
@@ -45,8 +46,13 @@ def users(
     management = _administrator()
     if not wait_until(management.is_answering, within=patience, every=0.5):
         raise BrokerAway(
-            f"no management API that knows {management.user} answered at {management.url} within"
-            f" {patience:g} s: check TAAWON_RABBIT_MANAGEMENT_URL"
+            Sentence(
+                "no management API that knows {user} answered at {url} within {patience} s: check"
+                " TAAWON_RABBIT_MANAGEMENT_URL",
+                user=management.user,
+                url=management.url,
+                patience=f"{patience:g}",
+            )
         )
     try:
         management.put_vhost(vhost)
@@ -54,7 +60,9 @@ def users(
         for service, password in passwords.items():
             put_service_user(management, BrokerUser(service), password, vhost)
     except (OSError, ManagementRefused) as error:
-        raise BrokerAway(f"{management.url} did not do it: {error}") from error
+        raise BrokerAway(
+            Sentence("{url} did not do it: {error}", url=management.url, error=error)
+        ) from error
     say(f"vhost {vhost}: {', '.join(services)}")
 
 
@@ -62,7 +70,7 @@ def _administrator() -> Management:
     settings = Settings.load("broker", database_url="postgresql://unused", amqp_url="amqp://unused")
     if settings.rabbit_management_url is None:
         raise Invalid(
-            "set TAAWON_RABBIT_MANAGEMENT_URL to http://admin:password@host:15672",
+            Sentence("set TAAWON_RABBIT_MANAGEMENT_URL to http://admin:password@host:15672"),
             field="TAAWON_RABBIT_MANAGEMENT_URL",
         )
     return Management.of_url(settings.rabbit_management_url.get_secret_value())
@@ -72,5 +80,12 @@ def _password(service: str) -> str:
     name = f"TAAWON_{service.upper()}_BROKER_PASSWORD"
     password = os.environ.get(name)
     if not password:
-        raise Invalid(f"set {name} to the password of the broker user {service}", field=name)
+        raise Invalid(
+            Sentence(
+                "set {name} to the password of the broker user {service}",
+                name=name,
+                service=service,
+            ),
+            field=name,
+        )
     return password

@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from shared.errors import DomainError
 
-from .terminal import say
+from .terminal import in_language, say
 
 SERVICE_COMMANDS = "taawon.commands"
 """Entry points of commands that run where a service runs: of the kernel, and of services."""
@@ -120,7 +120,7 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except DomainError as error:
-        say(f"taawon: {error.detail}", err=True)
+        say(f"taawon: {in_language(error.detail)}", err=True)
         raise SystemExit(1) from None
 
 

@@ -10,6 +10,8 @@ from sqlalchemy import Dialect, Enum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
+from shared.sentences import as_json, from_json
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -41,3 +43,18 @@ class ModelJson(TypeDecorator[M], Generic[M]):
     def process_result_value(self, value: Any, dialect: Dialect) -> M | None:
         """The model of the stored JSON data."""
         return None if value is None else self.model.model_validate(value)
+
+
+class WithSentences(TypeDecorator[Any]):
+    """JSON whose sentences are stored in no language, to be said in that of each reader."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """The JSON data that are stored."""
+        return as_json(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """The stored JSON data with the sentences that they had."""
+        return from_json(value)

@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from shared.errors import Conflict, Invalid
+from shared.sentences import Sentence
 
 from .advisory_locks import take_lock
 from .tables import IdempotencyRow
@@ -103,8 +104,11 @@ def _answer_of(row: IdempotencyRow, request: KeyedRequest) -> Answer:
         raise KeyReused(field=FIELD)
     if row.answer is None:
         raise AnswerErased(
-            "what this Idempotency-Key made is there, and its answer was deleted with the data of"
-            f" a person: read {row.location}"
+            Sentence(
+                "what this Idempotency-Key made is there, and its answer was deleted with the"
+                " data of a person: read {location}",
+                location=row.location,
+            )
         )
     return Answer(**orjson.loads(request.cipher().decrypt(row.answer)))
 

@@ -22,6 +22,7 @@ from shared.errors import Conflict, NotFound
 from shared.kernel.data import audit
 from shared.kernel.data.database import is_infrastructure
 from shared.kernel.data.tables import DeadLetterRow
+from shared.sentences import Sentence
 
 from . import erasure, failure, timestamps, topology
 from .decoding import is_from_owner
@@ -278,7 +279,14 @@ async def _undecided(session: AsyncSession, number: int) -> DeadLetterRow:
     if row is None:
         raise NoSuchDeadLetter
     if row.state != "dead":
-        raise AlreadyDecided(f"dead letter {number} was {row.state} at {row.decided_at}")
+        raise AlreadyDecided(
+            Sentence(
+                "dead letter {number} was {state} at {decided_at}",
+                number=number,
+                state=row.state,
+                decided_at=row.decided_at,
+            )
+        )
     return row
 
 

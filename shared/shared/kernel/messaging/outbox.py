@@ -13,6 +13,7 @@ from shared.errors import Invalid
 from shared.kernel import context
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.observability import tracing
+from shared.sentences import Sentence
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
@@ -24,8 +25,13 @@ class EventTooLarge(Invalid):
     def __init__(self, body: bytes) -> None:
         field = _largest_field(orjson.loads(body))
         super().__init__(
-            f"the event would have {len(body)} bytes and may have {MOST_EVENT_BYTES}, so nobody"
-            f" could read it: shorten or divide {field}",
+            Sentence(
+                "the event would have {size} bytes and may have {most}, so nobody could read it:"
+                " shorten or divide {field}",
+                size=len(body),
+                most=MOST_EVENT_BYTES,
+                field=field,
+            ),
             field=field,
         )
 

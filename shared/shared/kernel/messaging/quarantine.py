@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.errors import NotFound
 from shared.kernel.data import audit
 from shared.kernel.data.tables import NOTIFY_CHANNEL, OutboxRow
+from shared.sentences import Sentence
 
 
 class NotQuarantined(NotFound):
@@ -63,7 +64,10 @@ async def release(session: AsyncSession, events: Sequence[UUID], *, who: str, re
     )
     if missing := sorted(set(map(str, events)) - set(map(str, released))):
         raise NotQuarantined(
-            f"not quarantined: {', '.join(missing)}; list those that are with `taawon outbox list`"
+            Sentence(
+                "not quarantined: {missing}; list those that are with `taawon outbox list`",
+                missing=", ".join(missing),
+            )
         )
     for event_id in released:
         audit.record(

@@ -22,6 +22,7 @@ from shared.kernel.messaging.replay.sources import Snapshot
 from shared.kernel.observability.metrics.scrape import Measure
 from shared.kernel.runtime import Runtime
 from shared.kernel.settings import Settings
+from shared.sentences import Sentence
 
 Background = Callable[[Runtime], Coroutine[Any, Any, None]]
 """Work beside the requests; it runs until it is cancelled and survives outages by itself."""
@@ -120,5 +121,5 @@ def sealed_columns_of(service: str) -> SealedColumns:
     """The sealed columns of an installed service; raises `NothingSealed` where it has none."""
     found = spec_of(service).sealed
     if found is None:
-        raise NothingSealed(f"{service} stores nothing sealed")
+        raise NothingSealed(Sentence("{service} stores nothing sealed", service=service))
     return found

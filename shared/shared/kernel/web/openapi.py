@@ -43,7 +43,8 @@ ABOUT = """\
 Every operation needs a token from `POST /token` of the registry, unless it says otherwise.
 
 A refusal is `application/problem+json` (RFC 9457): `code` names the rule that refused, `errors` the
-wrong fields with their remedies. Whoever changes something sends in `If-Match` the version that was
+wrong fields with their remedies. It is said in the language that `Accept-Language` prefers, or in
+English; `code` stays the same. Whoever changes something sends in `If-Match` the version that was
 read. HEAD is answered wherever GET is, and OPTIONS everywhere."""
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 SERVERS = [{"url": "/", "description": "The service that this document was read from."}]
@@ -51,10 +52,11 @@ METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options",
 
 
 class ProblemField(BaseModel):
-    """One thing wrong: where, and what to do about it."""
+    """One thing wrong: where, what to do about it, and what was given where that may be shown."""
 
     field: str
     message: str
+    given: str | None = Field(default=None, description="Left out of what may be somebody's own.")
 
 
 class Problem(BaseModel):

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from shared import reference
 from shared.errors import Problem, refuse_problems
+from shared.sentences import Sentence
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2999
@@ -27,7 +28,13 @@ LAST_YEAR: Final = 2999
 def _in_utc(moment: datetime) -> datetime:
     # The year first: near the ends of the calendar other zones have no such moment.
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise ValueError(f"the year lies before {FIRST_YEAR} or after {LAST_YEAR}: check it")
+        raise ValueError(
+            Sentence(
+                "the year lies before {first_year} or after {last_year}: check it",
+                first_year=FIRST_YEAR,
+                last_year=LAST_YEAR,
+            )
+        )
     return moment.astimezone(UTC)
 
 
@@ -37,7 +44,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 def _with_a_word(text: str) -> str:
     if not reference.fold(text):
-        raise ValueError("no letter or digit is in it: give a word to search for, or leave it out")
+        raise ValueError(
+            Sentence("no letter or digit is in it: give a word to search for, or leave it out")
+        )
     return text
 
 
@@ -63,22 +72,22 @@ def refuse_unusable(request: Request) -> None:
     )
 
 
-def _remedy(name: str, values: list[str], taken: dict[str, bool]) -> str | None:
+def _remedy(name: str, values: list[str], taken: dict[str, bool]) -> Sentence | None:
     if name not in taken:
         return _instead_of(name, taken)
     if len(values) > 1 and not taken[name]:
-        return "is given more than once: give it once"
+        return Sentence("is given more than once: give it once")
     if not all(value.strip() for value in values):
-        return "is empty: give a value, or leave it out"
+        return Sentence("is empty: give a value, or leave it out")
     return None
 
 
-def _instead_of(name: str, taken: dict[str, bool]) -> str:
+def _instead_of(name: str, taken: dict[str, bool]) -> Sentence:
     near = get_close_matches(name[:80], taken, n=1)
     if near:
-        return f"there is no such parameter: did you mean {near[0]}?"
-    names = ", ".join(sorted(taken)) or "none"
-    return f"there is no such parameter: this path takes {names}"
+        return Sentence("there is no such parameter: did you mean {near}?", near=near[0])
+    names = ", ".join(sorted(taken)) or Sentence("none")
+    return Sentence("there is no such parameter: this path takes {names}", names=names)
 
 
 @cache

@@ -16,9 +16,11 @@ from shared.errors import ChangedMeanwhile, DomainError, Kind, Problem, TooManyR
 from shared.kernel import context, outage_causes
 from shared.kernel.data.database import is_infrastructure
 from shared.kernel.observability import metrics
+from shared.sentences import Sentence, joined
 
-from . import methods
+from . import languages, methods
 from .ports import NoSuchPath
+from .validation import problem_of
 
 log = structlog.get_logger()
 
@@ -51,25 +53,38 @@ class SlowRequest(DomainError):
 def problem(
     status: int,
     code: str,
-    detail: str,
+    detail: Sentence,
     problems: Sequence[Problem] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """An `application/problem+json` response, counted by its code."""
+    """An `application/problem+json` response in the language asked for, counted by its code."""
     metrics.refused(code)
     body: dict[str, Any] = {
         "type": f"urn:taawon:problem:{code}",
-        "title": code.replace("-", " "),
+        "title": languages.say(title_of(code)),
         "status": status,
         "code": code,
-        "detail": detail,
+        "detail": languages.say(detail),
         "correlation_id": context.current().correlation_id,
     }
     if problems:
-        body["errors"] = [{"field": p.field, "message": p.message} for p in problems]
+        body["errors"] = [_error(each) for each in problems]
     return JSONResponse(
-        body, status_code=status, media_type="application/problem+json", headers=headers
+        body,
+        status_code=status,
+        media_type="application/problem+json",
+        headers=languages.headers() | (headers or {}),
     )
+
+
+def title_of(code: str) -> Sentence:
+    """The title of every problem with this code."""
+    return Sentence(code.replace("-", " "))
+
+
+def _error(problem: Problem) -> dict[str, str]:
+    error = {"field": problem.field, "message": languages.say(problem.message)}
+    return error if problem.given is None else error | {"given": problem.given}
 
 
 def install(app: FastAPI) -> None:
@@ -102,35 +117,13 @@ def refusal(error: DomainError, headers: dict[str, str] | None = None) -> JSONRe
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [Problem(_place(entry), _remedy(entry)) for entry in error.errors()[:50]]
+    problems = [problem_of(entry) for entry in error.errors()[:50]]
     return problem(
         STATUS[Kind.INVALID],
         "invalid-request",
-        "; ".join(f"{p.field}: {p.message}" for p in problems[:5]),
+        joined([each.sentence for each in problems[:5]]),
         problems,
     )
-
-
-def _place(entry: dict[str, Any]) -> str:
-    """Where the problem is, in the caller's terms, such as `tracks.0.criteria.regions`."""
-    loc = entry["loc"]
-    if entry["type"] == "json_invalid":
-        return "body"
-    if len(loc) > 1 and loc[0] in {"body", "query", "path", "header"}:
-        loc = loc[1:]
-    return ".".join(str(part) for part in loc)[:200]
-
-
-def _remedy(entry: dict[str, Any]) -> str:
-    if tuple(entry["loc"]) == ("body",) and entry["type"] in _NO_OBJECT:
-        return "send a JSON object, with `Content-Type: application/json`"
-    if entry["type"] == "json_invalid":
-        return f"this is no JSON: {entry['ctx']['error']} at character {entry['loc'][-1]}"
-    message = str(entry["msg"])
-    return message.removeprefix("Value error, ")
-
-
-_NO_OBJECT = {"dict_type", "model_type", "model_attributes_type", "missing"}
 
 
 async def _stale(request: Request, _: Exception) -> JSONResponse:
@@ -148,13 +141,14 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         return _other_method(request)
     headers = dict(error.headers) if error.headers else {}
-    code, detail = _ROUTING.get(error.status_code, ("http-error", str(error.detail)))
+    code, detail = _ROUTING.get(error.status_code, ("http-error", _UNREADABLE))
     return problem(error.status_code, code, detail, headers=headers)
 
 
 _ROUTING = {
     404: ("no-such-path", NoSuchPath().detail),
 }
+_UNREADABLE = Sentence("The request can't be read: check its headers and the form of its body.")
 
 
 def _other_method(request: Request) -> Response:
@@ -165,7 +159,7 @@ def _other_method(request: Request) -> Response:
     if request.method == "OPTIONS":
         return methods.answer_options(request)
     allowed = methods.allowed(request)
-    detail = f"This path takes {allowed} only."
+    detail = Sentence("This path takes {allowed} only.", allowed=allowed)
     return problem(405, "method-not-allowed", detail, headers={"Allow": allowed})
 
 
@@ -180,12 +174,14 @@ def response_to(error: Exception) -> JSONResponse:
 
 _AWAY = (
     "away-for-a-moment",
-    "The database can't be reached just now. Nothing was changed; try again.",
+    Sentence("The database can't be reached just now. Nothing was changed; try again."),
 )
 _NO_ROOM = (
     "no-room",
-    "The database has no room for the change. Nothing was changed; try again when whoever operates"
-    " the platform has made room.",
+    Sentence(
+        "The database has no room for the change. Nothing was changed; try again when whoever"
+        " operates the platform has made room."
+    ),
 )
 
 
@@ -200,5 +196,5 @@ def unexpected(error: Exception) -> JSONResponse:
     return problem(
         500,
         "our-fault",
-        "Something failed on our side. Quote the correlation id when reporting it.",
+        Sentence("Something failed on our side. Quote the correlation id when reporting it."),
     )

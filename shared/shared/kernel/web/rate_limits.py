@@ -24,6 +24,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from shared.errors import TooManyRequests
 from shared.kernel.settings import Settings
+from shared.sentences import Sentence
 
 from . import problems
 
@@ -60,8 +61,12 @@ class TooOften(TooManyRequests):
     def __init__(self, window: Window) -> None:
         self.window = window
         super().__init__(
-            f"more than {window.limit} requests in a minute ({window.name}):"
-            f" try again in {max(window.seconds, 1)} s",
+            Sentence(
+                "more than {limit} requests in a minute ({name}): try again in {seconds} s",
+                limit=window.limit,
+                name=window.name,
+                seconds=max(window.seconds, 1),
+            ),
             seconds=window.seconds,
         )
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import json_text
 from shared.errors import DomainError, ForeignFormat, Invalid, TooLarge
+from shared.sentences import Sentence, sentence_of
 
 from . import problems
 from .callers import authenticate, needs_token
@@ -29,7 +30,9 @@ class BodyTooLarge(TooLarge):
     """The body is larger than this service takes."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes: send less, or in parts")
+        super().__init__(
+            Sentence("the body is larger than {limit} bytes: send less, or in parts", limit=limit)
+        )
 
 
 class PackedBody(ForeignFormat):
@@ -47,7 +50,7 @@ class ForeignCharset(ForeignFormat):
 class InvalidRequest(Invalid):
     """The body is no JSON that can be read in one way only."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: Sentence) -> None:
         super().__init__(detail, field="body")
 
 
@@ -183,4 +186,4 @@ def refuse_ambiguous(body: bytes) -> None:
         json_text.refuse_complex(body, elements=MOST_ELEMENTS, depth=DEEPEST)
         json_text.refuse_ambiguous(body)
     except json_text.NotJson as error:
-        raise InvalidRequest(str(error)) from None
+        raise InvalidRequest(sentence_of(error)) from None

@@ -27,7 +27,7 @@ from shared.kernel.data.database import Sessions as SessionFactory
 from shared.kernel.observability import metrics, tracing
 from shared.kernel.runtime import Runtime
 
-from . import problems
+from . import languages, problems
 from .callers import principal, runtime
 from .ports import NoSuchPath, refuse_wrong_port
 from .rate_limits import MONITORING, client_network
@@ -161,7 +161,8 @@ class RequestContext:
         context = WorkContext.of(
             correlation_id=headers.get("x-correlation-id"), traceparent=headers.get("traceparent")
         )
-        with working(context), _request_span(scope) as span:
+        language = languages.answering(headers.get("accept-language"))
+        with working(context), language, _request_span(scope) as span:
             structlog.contextvars.unbind_contextvars("actor_id")
             await self._serve(scope, receive, send, context.correlation_id, span)
 

@@ -10,9 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text as RichText
 
+from shared import i18n
 from shared.contracts.base import LongText, Text
+from shared.kernel.commands import terminal
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
+from shared.sentences import Sentence
 
 HOSTILE = "Coop \x1b]0;mine\x07\x9b2J \u202egrA\rover [/] [red]x[/red]"
 SHOWN = "Coop <U+001B>]0;mine<U+0007><U+009B>2J <U+202E>grA<U+000D>over [/] [red]x[/red]"
@@ -68,3 +71,25 @@ def test_a_text_with_a_control_character_is_refused(kind: object, text: str) -> 
 
 def test_a_text_may_have_tabs_lines_and_marks_of_direction() -> None:
     assert TypeAdapter(LongText).validate_python("a\tb\r\nc\u200f") == "a\tb\r\nc\u200f"
+
+
+@pytest.mark.parametrize(
+    ("set_to", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "fr_MA.UTF-8"}, "fr"),
+        ({"LANG": "fr_FR", "TAAWON_LANGUAGE": "ar"}, "ar"),
+    ],
+)
+def test_a_command_speaks_the_language_of_its_caller(
+    monkeypatch: pytest.MonkeyPatch, set_to: dict[str, str], language: str
+) -> None:
+    for name in ("TAAWON_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in set_to.items():
+        monkeypatch.setenv(name, value)
+
+    assert terminal.language() == language
+    assert terminal.in_language(Sentence("region")) == i18n.in_language(
+        language, Sentence("region")
+    )

@@ -40,7 +40,7 @@ def delete(
     service, folder = PLACES[what]
     client = OperatorClient.find(urls, token)
     found: dict[str, Any] = step(client, service, "GET", f"{folder}/{name}")
-    say(f"{found['state']}: {found['title']['fr']}", err=True)
+    say(f"{found['state']}: {found['title']['fr'] or found['title']['ar']}", err=True)
     if not yes:
         typer.confirm("Delete it for good?", abort=True, err=True)
     step(client, service, "DELETE", f"{folder}/{name}", version=found["version"])

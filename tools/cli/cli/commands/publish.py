@@ -77,7 +77,7 @@ def publish(
     found = _find(client, what, name)
     seen = step(client, "notifications", "POST", "/previews", _criteria_of(what, found))
     if not json:
-        say(found["title"]["fr"])
+        say(found["title"]["fr"] or found["title"]["ar"])
         _show(seen, json=False)
     if not yes:
         typer.confirm(f"Alert these {seen['matched']} cooperatives?", abort=True, err=True)

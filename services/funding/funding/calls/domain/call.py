@@ -19,6 +19,7 @@ from shared.contracts.funding import (
 )
 from shared.errors import Conflict, Forbidden, Invalid, NotFound
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
+from shared.sentences import Sentence
 
 from .deadlines import CASABLANCA, check_deadline
 from .terms import (
@@ -145,8 +146,11 @@ class Call:
             raise NotADraft
         if deadline is not None and deadline.at <= at:
             raise PastDeadline(
-                f"the deadline, {deadline.shown}, has passed: give a later one, or leave it out for"
-                " a call that stays open until it is closed",
+                Sentence(
+                    "the deadline, {shown}, has passed: give a later one, or leave it out for a"
+                    " call that stays open until it is closed",
+                    shown=deadline.shown,
+                ),
                 field="deadline",
             )
         self._store_deadline(deadline)
@@ -164,7 +168,10 @@ class Call:
         """
         if self.state is not State.DRAFT:
             raise NotADraft(
-                f"the call is {self.state}: only a draft may be deleted; cancel it instead"
+                Sentence(
+                    "the call is {state}: only a draft may be deleted; cancel it instead",
+                    state=Sentence(self.state),
+                )
             )
 
     def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
@@ -176,7 +183,10 @@ class Call:
         """
         if self._is_past_deadline(at):
             raise DeadlinePassed(
-                f"the deadline, {self.closes_shown}, has passed: give the draft a later one",
+                Sentence(
+                    "the deadline, {closes_shown}, has passed: give the draft a later one",
+                    closes_shown=self.closes_shown,
+                ),
                 field="deadline",
             )
         self._move_to(State.OPEN)
@@ -217,7 +227,8 @@ class Call:
             raise StandingCall
         if deadline.at <= previous.at:
             raise DeadlineOnlyForward(
-                f"the deadline is {previous.shown}: give a later one", field="deadline"
+                Sentence("the deadline is {shown}: give a later one", shown=previous.shown),
+                field="deadline",
             )
         self._store_deadline(deadline)
         self.version += 1
@@ -280,9 +291,16 @@ class Call:
 
     def _require_running(self, at: datetime) -> None:
         if self.state is not State.OPEN:
-            raise NotOpen(f"the call is {self.state}: only an open call may be updated or extended")
+            raise NotOpen(
+                Sentence(
+                    "the call is {state}: only an open call may be updated or extended",
+                    state=Sentence(self.state),
+                )
+            )
         if self._is_past_deadline(at):
-            raise DeadlinePassed(f"the deadline, {self.closes_shown}, has passed")
+            raise DeadlinePassed(
+                Sentence("the deadline, {closes_shown}, has passed", closes_shown=self.closes_shown)
+            )
 
     def _measure_ages_on_opening_day(self, at: datetime) -> None:
         self.terms = self.terms.model_copy(update={"reference_on": business_day(at)})

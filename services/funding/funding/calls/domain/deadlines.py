@@ -11,6 +11,7 @@ from shared.contracts.deadline import Deadline
 from shared.errors import Invalid
 from shared.i18n.catalogues import translate
 from shared.i18n.dates import city, day
+from shared.sentences import Sentence
 
 CASABLANCA = "Africa/Casablanca"
 FIRST_YEAR, LAST_YEAR = 2000, 2099
@@ -37,7 +38,12 @@ def zone_named(name: str, *, field: str = "deadline.zone") -> ZoneInfo:
     if name not in _zone_names():
         nearest = get_close_matches(name[:64], _zone_names(), n=1, cutoff=0.5) or [CASABLANCA]
         raise UnknownZone(
-            f"unknown time zone {name[:64]!r}: did you mean {nearest[0]}?", field=field
+            Sentence(
+                "unknown time zone {name}: did you mean {nearest}?",
+                name=repr(name[:64]),
+                nearest=nearest[0],
+            ),
+            field=field,
         )
     return ZoneInfo(name)
 
@@ -55,14 +61,20 @@ def deadline_at_wall_clock(local: datetime, zone: str = CASABLANCA) -> Deadline:
     text = f"{local:%Y-%m-%dT%H:%M} in {zone}"
     if not instants:
         raise NoSuchTime(
-            f"{text} does not exist: the clock is put forward over it."
-            " Give an hour before or after the change",
+            Sentence(
+                "{text} does not exist: the clock is put forward over it. Give an hour before or"
+                " after the change",
+                text=text,
+            ),
             field="deadline.local",
         )
     if len(instants) > 1:
         raise AmbiguousTime(
-            f"{text} comes twice: the clock is put back over it."
-            " Give `at` with an offset, `zone` and `shown` instead of `local`",
+            Sentence(
+                "{text} comes twice: the clock is put back over it. Give `at` with an offset,"
+                " `zone` and `shown` instead of `local`",
+                text=text,
+            ),
             field="deadline.local",
         )
     return Deadline(
@@ -95,7 +107,9 @@ def shown_in(language: str, local: datetime, zone: str) -> str:
 def check_year(when: date, field: str) -> None:
     """Raise AbsurdYear for a date outside 2000 to 2099, which can only be a typing error."""
     if not FIRST_YEAR <= when.year <= LAST_YEAR:
-        raise AbsurdYear(f"the year {when.year} can't be meant: check the date", field=field)
+        raise AbsurdYear(
+            Sentence("the year {year} can't be meant: check the date", year=when.year), field=field
+        )
 
 
 @cache

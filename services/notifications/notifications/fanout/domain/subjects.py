@@ -168,7 +168,8 @@ def decide(
     `notified` is the content that recipients were last alerted of.
 
     - Nobody was alerted yet: everybody who matches is alerted if it is open, else nobody.
-    - Recipients were alerted of older content: exactly those are corrected, unless it is over. If
+    - Recipients were alerted of older content: exactly those are corrected, unless it is over, or
+      only a translation was added, which their alert shows from now on. If
       it is open, and the criteria changed or the deadline was moved after it had passed, those who
       match only now are alerted too.
     - A stopped fan-out alerts nobody new. A held one changes nothing here: the step waits.
@@ -184,10 +185,20 @@ def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step
     if subject.notified_version >= subject.version or subject.state is SubjectState.OVER:
         return Step()
     newest = subject.announcement()
+    if is_translation(notified, newest):
+        return Step()
     is_wider = _audience_changed(notified, newest) or _was_past(notified, at)
     return Step(
         first=first if is_wider else None,
         correction=correction_kind(notified, newest),
+    )
+
+
+def is_translation(notified: Announcement, now: Announcement) -> bool:
+    """Whether nothing changed but that texts are there in one more language."""
+    return set(changes_between(notified, now)) <= {"title", "text"} and (
+        now.title == notified.title.completed_by(now.title)
+        and now.text == notified.text.completed_by(now.text)
     )
 
 

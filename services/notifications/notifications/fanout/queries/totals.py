@@ -15,6 +15,7 @@ from notifications.audience.models import audience, audience_history
 from notifications.audience.territory import Within, lies_within
 from shared.errors import NotFound
 from shared.kernel.data.database import AnyRow
+from shared.sentences import Sentence
 
 from ..domain.subjects import FIRST, Subject
 from ..models import alert, subject
@@ -40,7 +41,11 @@ async def get_subject(session: AsyncSession, subject_id: UUID) -> Subject:
     """The subject of this id; raises `NoSuchSubject` where none has arrived."""
     found = await session.get(Subject, subject_id)
     if found is None:
-        raise NoSuchSubject(f"no idea, call or announcement {subject_id} has arrived yet")
+        raise NoSuchSubject(
+            Sentence(
+                "no idea, call or announcement {subject_id} has arrived yet", subject_id=subject_id
+            )
+        )
     return found
 
 

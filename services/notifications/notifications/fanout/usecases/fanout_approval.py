@@ -14,6 +14,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import moment
+from shared.sentences import Sentence
 
 from ..domain.fanout_approval import (
     EVERYTHING,
@@ -115,7 +116,7 @@ def _first_decision(
     """A fan-out may be held or stopped before its subject arrives; a release of nothing is
     refused."""
     if target is ApprovalState.RELEASED:
-        raise IllegalMove("nothing is held")
+        raise IllegalMove(Sentence("nothing is held"))
     if target is ApprovalState.STOPPED and subject_id == EVERYTHING:
         raise StopsOneOnly
     return FanoutApproval(

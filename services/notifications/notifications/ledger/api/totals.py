@@ -18,7 +18,7 @@ from notifications.fanout.queries import approvals
 from notifications.fanout.queries import totals as stored_totals
 from notifications.labels import name_of_value
 from notifications.parameters import After, Limit, provinces_read_by
-from shared.contracts.base import Id
+from shared.contracts.base import Id, Language
 from shared.i18n.languages import ReaderLanguage, content_language
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
@@ -46,6 +46,7 @@ class SubjectOut(BaseModel):
     version: int
     notified_version: int | None
     title: str
+    title_language: Language
     matched: int
     alerted: int
     eligible: int
@@ -184,6 +185,7 @@ def _subject(found: Subject, language: str) -> SubjectOut:
         version=found.version,
         notified_version=found.notified_version,
         title=content.title.in_language(content_language(language)),
+        title_language=content.title.language_for(content_language(language)),
         matched=found.eligible + found.unknown,
         alerted=found.alerted,
         eligible=found.eligible,

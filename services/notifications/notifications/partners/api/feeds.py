@@ -14,6 +14,7 @@ from shared.errors import Gone
 from shared.kernel.data.database import AnyRow
 from shared.kernel.messaging import wire
 from shared.kernel.web.requests import Caller, Session
+from shared.sentences import Sentence
 
 from ..domain.positions import refuse_beyond_end
 from ..queries import partner_ledger, partners
@@ -84,8 +85,12 @@ async def read_feed(
 def _require_kept(after: int, oldest: int) -> None:
     if after + 1 < oldest:
         raise NotKeptAnyMore(
-            f"positions up to {oldest - 1} are not kept any more; the oldest is {oldest}: read on"
-            f" with after={oldest - 1}",
+            Sentence(
+                "positions up to {gone} are not kept any more; the oldest is {oldest}: read on"
+                " with after={gone}",
+                gone=oldest - 1,
+                oldest=oldest,
+            ),
             field="after",
         )
 

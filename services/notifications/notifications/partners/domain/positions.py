@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.errors import Invalid
+from shared.sentences import Sentence
 
 
 class BeyondTheEnd(Invalid):
@@ -23,7 +24,11 @@ def refuse_beyond_end(after: int, last: int) -> None:
     """
     if after > last:
         raise BeyondTheEnd(
-            f"position {after} is beyond the end: the last is {last}; read on with after={last}",
+            Sentence(
+                "position {after} is beyond the end: the last is {last}; read on with after={last}",
+                after=after,
+                last=last,
+            ),
             field="after",
         )
 
@@ -31,7 +36,10 @@ def refuse_beyond_end(after: int, last: int) -> None:
 def refuse_backwards(first: int, last: int | None) -> None:
     """Raise LastBeforeFirst for a range that ends before it begins."""
     if last is not None and last < first:
-        raise LastBeforeFirst(f"`last` {last} lies before `first` {first}", field="last")
+        raise LastBeforeFirst(
+            Sentence("`last` {last} lies before `first` {first}", last=last, first=first),
+            field="last",
+        )
 
 
 def last_to_replay(first: int, last: int | None, *, sent: int) -> int:
@@ -42,8 +50,12 @@ def last_to_replay(first: int, last: int | None, *, sent: int) -> int:
     for name, position in (("first", first), ("last", last)):
         if position is not None and position > sent:
             raise NotSentYet(
-                f"position {position} has not been sent to your queue yet: the last is {sent};"
-                " later ones come by themselves",
+                Sentence(
+                    "position {position} has not been sent to your queue yet: the last is {sent};"
+                    " later ones come by themselves",
+                    position=position,
+                    sent=sent,
+                ),
                 field=name,
             )
     return sent if last is None else last

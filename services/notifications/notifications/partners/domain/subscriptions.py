@@ -15,6 +15,7 @@ from shared.contracts.funding import CallSnapshot
 from shared.contracts.ideas import IdeaPublished, IdeaSnapshot, IdeaWithdrawn, Readiness
 from shared.contracts.numbers import Centimes
 from shared.errors import Problem, refuse_problems
+from shared.sentences import Sentence
 
 READINESS_ORDER: tuple[Readiness, ...] = (
     "raw",
@@ -122,13 +123,17 @@ def _unknown_topics(patterns: Sequence[str]) -> Iterator[Problem]:
             yield Problem(f"topics.{place}", _known_instead_of(pattern))
 
 
-def _known_instead_of(pattern: str) -> str:
+def _known_instead_of(pattern: str) -> Sentence:
     shown = pattern[:_MOST_COMPARED]
     near = get_close_matches(shown.strip().lower(), _suggestions(), n=1)
     if near:
-        return f"partners get no event {shown!r}: did you mean {near[0]}?"
+        return Sentence(
+            "partners get no event {shown}: did you mean {near}?", shown=repr(shown), near=near[0]
+        )
     known = ", ".join(_without_version(topic) for topic in TOPICS)
-    return f"partners get no event {shown!r}: give one of {known}, or *"
+    return Sentence(
+        "partners get no event {shown}: give one of {known}, or *", shown=repr(shown), known=known
+    )
 
 
 def _suggestions() -> list[str]:

@@ -21,6 +21,7 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.data.revocations import refuse_revoked
 from shared.kernel.messaging.management import ManagementRefused
 from shared.kernel.observability.metrics.counters import after_commit
+from shared.sentences import Sentence
 
 from ..domain.partner_queue import (
     PartnerQueue,
@@ -104,7 +105,7 @@ async def close_partner_queue(session: AsyncSession, caller: Principal, slug: st
     caller.require(Role.OPERATOR)
     partner_queue = await session.get(PartnerQueue, slug, with_for_update=True)
     if partner_queue is None:
-        raise NoSuchPartnerQueue(f"partner {slug} has no partner queue")
+        raise NoSuchPartnerQueue(Sentence("partner {slug} has no partner queue", slug=slug))
     if partner_queue.is_open:
         _close(session, caller, partner_queue)
 

@@ -29,6 +29,7 @@ from shared.kernel.web.requests import (
     decode_cursor,
     encode_cursor,
 )
+from shared.sentences import Sentence
 
 from .. import queries
 from ..domain.accounts import Account, AccountState
@@ -319,7 +320,7 @@ async def link_identity(
 ) -> IdentityOut:
     """Let whoever signs in at the issuer as `subject` act as this account. Operators only."""
     if body.issuer is not None and not is_safe_url(body.issuer):
-        raise Invalid("an issuer is an https:// address", field="issuer")
+        raise Invalid(Sentence("an issuer is an https:// address"), field="issuer")
     identity = await identities.link_identity(
         session,
         sealer,

@@ -15,8 +15,9 @@ from registry.dependencies import Foreign, Seal
 from registry.settings import RegistrySettings
 from shared.contracts.base import Id
 from shared.errors import Kind
-from shared.kernel.web import openapi, problems
+from shared.kernel.web import languages, openapi, problems
 from shared.kernel.web.requests import ClientNetwork, Process, Session, Sessions
+from shared.sentences import Sentence
 
 from .. import queries
 from ..usecases import token_exchange, tokens
@@ -142,12 +143,17 @@ async def issue_token(
                 issued_token_type=ACCESS_TOKEN,
             )
         case "password":
-            raise tokens.TokenRefused("invalid_request", "username and password are needed")
+            raise tokens.TokenRefused(
+                "invalid_request", Sentence("username and password are needed")
+            )
         case _:
             raise tokens.TokenRefused(
                 "unsupported_grant_type",
-                "grant_type has to be password, client_credentials or"
-                f" {token_exchange.TOKEN_EXCHANGE}, in a form-encoded body",
+                Sentence(
+                    "grant_type has to be password, client_credentials or {exchange}, in a"
+                    " form-encoded body",
+                    exchange=token_exchange.TOKEN_EXCHANGE,
+                ),
             )
     return TokenOut(
         access_token=issued.token, expires_in=issued.seconds, device_token=issued.device
@@ -172,8 +178,11 @@ async def _exchange(
     if not form.subject_token or form.subject_token_type not in SUBJECT_TYPES:
         raise tokens.TokenRefused(
             "invalid_request",
-            f"subject_token and subject_token_type are needed; the type is one of"
-            f" {', '.join(sorted(SUBJECT_TYPES))}",
+            Sentence(
+                "subject_token and subject_token_type are needed; the type is one of"
+                " {subject_types}",
+                subject_types=", ".join(sorted(SUBJECT_TYPES)),
+            ),
         )
     if form.on_behalf_of is None:
         return await token_exchange.issue_to_linked(
@@ -208,12 +217,15 @@ _OAUTH_HEADERS: Final[Mapping[str, dict[str, str]]] = {
 
 
 async def oauth_problem(_: Request, error: Exception) -> JSONResponse:
-    """The answer to a refused token: a problem that is an OAuth error too (RFC 6749, 5.2)."""
+    """The answer to a refused token: a problem that is an OAuth error too (RFC 6749, 5.2).
+
+    `error_description` is English whatever the caller reads: it is for developers, in ASCII alone.
+    """
     assert isinstance(error, tokens.TokenRefused)
     status = problems.STATUS[_KINDS.get(error.error, Kind.REFUSED)]
     problem = problems.problem(status, error.error.replace("_", "-"), error.detail)
     body = orjson.loads(problem.body)
-    body |= {"error": error.error, "error_description": error.detail}
-    headers = dict(_NO_STORE)
+    body |= {"error": error.error, "error_description": str(error.detail)}
+    headers = languages.headers() | _NO_STORE
     headers |= _OAUTH_HEADERS.get(error.error, {})
     return JSONResponse(body, status_code=status, headers=headers)

@@ -11,6 +11,7 @@ from shared import reference
 from shared.errors import Conflict, Invalid, NotFound, Problem
 from shared.kernel.auth.tokens import Role
 from shared.lifecycle import refuse_unless_allowed
+from shared.sentences import Sentence
 
 
 class AccountExists(Conflict):
@@ -167,13 +168,18 @@ def check_claims(
         for code in sorted(provinces - {province.code for province in reference.provinces()})
     ]
     if not roles:
-        problems.append(Problem("roles", "give at least one role"))
+        problems.append(Problem("roles", Sentence("give at least one role")))
     for role, name, given in (
         (Role.DELEGATE, "provinces", provinces),
         (Role.COOPERATIVE, "cooperatives", cooperatives),
         (Role.PARTNER, "partner", partner),
     ):
         if role in roles and not given:
-            problems.append(Problem(name, f"the role {role} acts for {name}: give them"))
+            problems.append(
+                Problem(
+                    name,
+                    Sentence("the role {role} acts for {name}: give them", role=role, name=name),
+                )
+            )
     if problems:
         raise ClaimsDoNotFit.many(problems)

@@ -19,6 +19,7 @@ from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 from shared.spelling import email_key, plain
 
 from .. import models
@@ -138,7 +139,7 @@ async def account_of_email(session: AsyncSession, sealer: Sealer, email: str) ->
     wanted = models.account.c.email_mark.in_(email_marks(sealer, email))
     found = (await session.execute(select(Account).where(wanted))).scalar_one_or_none()
     if found is None:
-        raise NoSuchAccount("no account has this e-mail")
+        raise NoSuchAccount(Sentence("no account has this e-mail"))
     return found
 
 
@@ -146,7 +147,7 @@ async def find_locked(session: AsyncSession, account_id: UUID) -> Account:
     """An account with its row locked. Raises NoSuchAccount, also if its person was erased."""
     account = await session.get(Account, account_id, with_for_update=True)
     if account is None or account.is_erased:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(Sentence("there is no account {account_id}", account_id=account_id))
     return account
 
 
@@ -156,12 +157,18 @@ async def refuse_unknown(
     """Raise NoSuchPartner or NotInTheRegister for what an account is to act for and isn't there."""
     known = select(partner_models.partner.c.id).where(partner_models.partner.c.slug == partner)
     if partner is not None and await session.scalar(known) is None:
-        raise NoSuchPartner(f"no partner {partner} is registered: register it first")
+        raise NoSuchPartner(
+            Sentence("no partner {partner} is registered: register it first", partner=partner)
+        )
     found = await session.scalars(
         select(tables.cooperative.c.id).where(tables.cooperative.c.id.in_(cooperatives))
     )
     if missing := cooperatives - set(found):
-        raise NotInTheRegister(f"no cooperative {min(missing)} is in the register")
+        raise NotInTheRegister(
+            Sentence(
+                "no cooperative {cooperative_id} is in the register", cooperative_id=min(missing)
+            )
+        )
 
 
 async def _new_account(

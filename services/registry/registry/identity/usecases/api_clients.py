@@ -13,6 +13,7 @@ from shared.contracts.base import new_id, now
 from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
+from shared.sentences import Sentence
 
 from ..domain.api_clients import ApiClient, NoSuchClient
 from .authorization import require_current_rights
@@ -64,7 +65,9 @@ async def revoke_api_client(
     partner = await partner_of_slug(session, slug)
     client = await session.get(ApiClient, client_id, with_for_update=True)
     if partner is None or client is None or client.partner_id != partner.id:
-        raise NoSuchClient(f"partner {slug} has no API client {client_id}")
+        raise NoSuchClient(
+            Sentence("partner {slug} has no API client {client_id}", slug=slug, client_id=client_id)
+        )
     client.revoke(at=now())
     await revoke_tokens(session, client.id, partner=slug)
     audit.record(

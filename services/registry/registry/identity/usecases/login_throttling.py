@@ -23,6 +23,7 @@ from shared.errors import TooManyRequests
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import moment
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 
 from .. import models
 from ..domain.sign_in_failures import FAILURES_COUNT_FOR, SHOWN_FOR, FailureCount
@@ -40,7 +41,10 @@ class TooManyFailures(TooManyRequests):
     def __init__(self, wait: timedelta) -> None:
         seconds = max(math.ceil(wait.total_seconds()), 1)
         super().__init__(
-            f"too many failed sign-ins: try again in {seconds} s, or ask an operator",
+            Sentence(
+                "too many failed sign-ins: try again in {seconds} s, or ask an operator",
+                seconds=seconds,
+            ),
             seconds=seconds,
         )
 

@@ -9,6 +9,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from shared.errors import Invalid
+from shared.sentences import Sentence
 
 from .common_passwords import is_common
 
@@ -31,13 +32,21 @@ def check_password(password: str) -> None:
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise WeakPassword(
-            f"the password has {len(password)} characters: use {MIN_LENGTH} to {MAX_LENGTH}",
+            Sentence(
+                "the password has {length} characters: use {min_length} to {max_length}",
+                length=len(password),
+                min_length=MIN_LENGTH,
+                max_length=MAX_LENGTH,
+            ),
             field="password",
         )
     if is_common(password):
         raise WeakPassword(
-            "this password is one of the commonest, maybe with digits or signs before or after it:"
-            " take four words that do not belong together, or let a program generate one",
+            Sentence(
+                "this password is one of the commonest, maybe with digits or signs before or"
+                " after it: take four words that do not belong together, or let a program"
+                " generate one"
+            ),
             field="password",
         )
 

@@ -20,6 +20,7 @@ from shared.kernel.auth.tokens import Principal, Verifier
 from shared.kernel.data.database import Sessions
 from shared.kernel.data.revocations import TokenRevoked
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 
 from ..domain.accounts import Account
 from .authorization import RightsEnded, principal_of, require_current_rights
@@ -47,7 +48,7 @@ async def issue_to_linked(
     """
     if issuer is None:
         raise TokenRefused(
-            "invalid_request", "no other issuer is configured here (TAAWON_OIDC_ISSUER)"
+            "invalid_request", Sentence("no other issuer is configured here (TAAWON_OIDC_ISSUER)")
         )
     subject = await _verified_subject(issuer, token)
     attempt = Attempt(marks=identity_marks(sealer, issuer.issuer, subject))
@@ -71,11 +72,11 @@ async def _verified_subject(issuer: ForeignIssuer, token: str) -> str:
         raise TokenRefused("temporarily_unavailable", error.detail) from None
 
 
-def _why_not(account: Account | None) -> str:
+def _why_not(account: Account | None) -> Sentence:
     """Its owner proved who they are, so the state of the account may be named."""
     if account is None:
-        return "this identity is linked to no account here: ask an operator to link it"
-    return "the account is disabled: ask an operator"
+        return Sentence("this identity is linked to no account here: ask an operator to link it")
+    return Sentence("the account is disabled: ask an operator")
 
 
 async def issue_to_act_for(
@@ -116,7 +117,11 @@ async def _province_of(session: AsyncSession, cooperative_id: UUID) -> str:
     query = select(columns.province).where(columns.id == cooperative_id)
     province: str | None = await session.scalar(query)
     if province is None:
-        raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+        raise NotInTheRegister(
+            Sentence(
+                "no cooperative {cooperative_id} is in the register", cooperative_id=cooperative_id
+            )
+        )
     return province
 
 
@@ -124,7 +129,7 @@ async def _on_record(session: AsyncSession, caller: Principal) -> Principal:
     try:
         return await require_current_rights(session, caller)
     except RightsEnded:
-        detail = "only an account that is enabled acts for others"
+        detail = Sentence("only an account that is enabled acts for others")
         raise TokenRefused("invalid_grant", detail) from None
     except TokenRevoked as error:
         raise TokenRefused("invalid_grant", error.detail) from None

@@ -23,6 +23,7 @@ from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.data.database import Sessions, moment
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 
 from .. import models
 from ..domain.accounts import Account
@@ -57,7 +58,7 @@ OAuthError = Literal[
 class TokenRefused(DomainError):
     """No token is issued. `error` is the error code of OAuth (RFC 6749, 5.2; RFC 8693, 2.2.2)."""
 
-    def __init__(self, error: OAuthError, detail: str) -> None:
+    def __init__(self, error: OAuthError, detail: Sentence) -> None:
         self.error = error
         super().__init__(detail)
 
@@ -115,7 +116,7 @@ async def issue_to_account(
         await note_failure(session, attempt)
     if account is not None and attempt.by_stranger:
         _report_attack(settings, account.id, by_strangers + 1)
-    raise TokenRefused("invalid_grant", "the e-mail or the password is wrong")
+    raise TokenRefused("invalid_grant", Sentence("the e-mail or the password is wrong"))
 
 
 def _report_attack(settings: RegistrySettings, account_id: UUID, by_strangers: int) -> None:
@@ -149,7 +150,7 @@ async def issue_to_client(
         digest = client.secret_digest if client else "0" * 64
         fits = hmac.compare_digest(digest, digest_secret(secret))
         if client is None or partner is None or not fits or client.revoked_at is not None:
-            raise TokenRefused("invalid_client", "the client id or the secret is wrong")
+            raise TokenRefused("invalid_client", Sentence("the client id or the secret is wrong"))
         return await issue(
             session,
             sealer,

@@ -17,6 +17,7 @@ from shared.contracts.persons import CooperativeOfPerson, PersonRequested
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.errors import MOST_NAMED, Conflict, Invalid, NotFound, Problem
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
+from shared.sentences import Sentence
 
 from .found_records import FoundRecords
 
@@ -178,14 +179,19 @@ class PersonRequest:
     def _refuse_undecided(self, include: set[UUID], leave: set[UUID]) -> None:
         undecided = sorted(self.records.shared_ids - include - leave)
         problems = [
-            Problem("include", f"{each} is shared: include it or leave it") for each in undecided
+            Problem("include", Sentence("{record} is shared: include it or leave it", record=each))
+            for each in undecided
         ]
         problems += [
-            Problem("leave", f"{each} is included too") for each in sorted(include & leave)
+            Problem("leave", Sentence("{record} is included too", record=each))
+            for each in sorted(include & leave)
         ]
         for name, given in (("include", include), ("leave", leave)):
             strange = sorted(given - self.records.ids)
-            problems += [Problem(name, f"{each} is none of the records found") for each in strange]
+            problems += [
+                Problem(name, Sentence("{record} is none of the records found", record=each))
+                for each in strange
+            ]
         if problems:
             raise Undecided.many(problems[:MOST_NAMED])
 

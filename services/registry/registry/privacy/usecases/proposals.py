@@ -14,6 +14,7 @@ from shared.contracts.base import new_id, now
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.encryption.sealer import Sealer, Unreadable
+from shared.sentences import Sentence
 
 from .. import models
 from ..domain.found_records import PersonIdentifiers
@@ -115,7 +116,9 @@ async def locked_request(session: AsyncSession, request_id: UUID) -> PersonReque
     """A request, locked. Raises NoSuchRequest."""
     request = await session.get(PersonRequest, request_id, with_for_update=True)
     if request is None:
-        raise NoSuchRequest(f"there is no person's request {request_id}")
+        raise NoSuchRequest(
+            Sentence("there is no person's request {request_id}", request_id=request_id)
+        )
     return request
 
 

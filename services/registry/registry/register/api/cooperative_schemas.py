@@ -17,6 +17,7 @@ from shared.contracts.numbers import Members
 from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid, Problem
 from shared.i18n.languages import ReaderLanguage
+from shared.sentences import Sentence
 
 from ..domain.cooperative import Contact, Governance
 from ..past_day import PastDay
@@ -86,7 +87,11 @@ class ChangesIn(RequestBody):
     def _needed_values_stay_known(self) -> Self:
         for name in NOT_NULL:
             if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{name} can't be made unknown: give a value or leave it out")
+                raise ValueError(
+                    Sentence(
+                        "{name} can't be made unknown: give a value or leave it out", name=name
+                    )
+                )
         return self
 
     def cleaned(self) -> tuple[dict[str, Any], dict[str, str | None]]:
@@ -129,12 +134,14 @@ def _read(given: dict[str, Any], prefix: str, problems: list[Problem]) -> dict[s
     for name, value in given.items():
         reader = _READERS.get(name)
         if isinstance(value, str) and cells.is_placeholder(value):
-            problems.append(Problem(prefix + name, "this says nothing: give a value, or null"))
+            problems.append(
+                Problem(prefix + name, Sentence("this says nothing: give a value, or null"))
+            )
             continue
         try:
             read[name] = reader(value) if reader and value is not None else value
         except WrongCell as error:
-            problems.append(Problem(prefix + name, str(error)))
+            problems.append(Problem(prefix + name, error.sentence))
     return read
 
 

@@ -19,6 +19,7 @@ from registry.dependencies import Seal
 from shared.contracts.base import Id, WithoutControls
 from shared.errors import ForeignFormat
 from shared.kernel.auth.tokens import Role
+from shared.kernel.web import languages
 from shared.kernel.web.create_requests import Key, OnceOnly, first_time
 from shared.kernel.web.requests import Caller, Session, Sessions
 
@@ -41,8 +42,9 @@ class NotCsv(ForeignFormat):
 class ImportOut(BaseModel):
     """State and counts of an import, and the first 1,000 of `problems_total` problems in its file.
 
-    `refusal` says why an import was refused or failed. The problems are kept for as long as reports
-    on persons, 30 days unless set otherwise.
+    `refusal` says why an import was refused or failed; `header` of a problem is its column as the
+    file calls it. Both are said in the language that `Accept-Language` prefers, or in English. The
+    problems are kept for as long as reports on persons, 30 days unless set otherwise.
     """
 
     import_id: UUID
@@ -64,7 +66,8 @@ class ImportOut(BaseModel):
     def of(cls, report: RegisterImport) -> ImportOut:
         """The report of an import."""
         names = cls.model_fields.keys() - {"import_id"}
-        return cls(import_id=report.id, **{name: getattr(report, name) for name in names})
+        values = {name: getattr(report, name) for name in names}
+        return cls(import_id=report.id, **languages.say_all(values))
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,10 @@ async def import_register(
 
 
 @router.get("/{import_id}")
-async def read_import(import_id: Id, session: Session, caller: Caller) -> ImportOut:
+async def read_import(
+    import_id: Id, session: Session, caller: Caller, response: Response
+) -> ImportOut:
     """Read the report of an import; its counts grow while it runs. Operators only."""
     caller.require(Role.OPERATOR)
+    languages.mark(response)
     return ImportOut.of(await queries.find_import(session, import_id))

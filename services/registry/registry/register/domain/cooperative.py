@@ -15,6 +15,7 @@ from shared.contracts.base import LanguageCode
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.registry import CooperativeChanged, CooperativeRecord, CooperativeRegistered
 from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.sentences import Sentence
 from shared.spelling import identity_key
 
 
@@ -276,8 +277,12 @@ class Cooperative:
         problems = [
             Problem(
                 name,
-                f"the value on record is true as of {self._as_of(name)}, which is later than"
-                f" {as_of_on}: leave it out, or give a later as_of_on",
+                Sentence(
+                    "the value on record is true as of {day}, which is later than {as_of_on}:"
+                    " leave it out, or give a later as_of_on",
+                    day=self._as_of(name),
+                    as_of_on=as_of_on,
+                ),
             )
             for name in changed
             if self._as_of(name) > as_of_on
@@ -334,7 +339,15 @@ def contradictions(entry: Entry) -> list[Problem]:
     another province, no name in either language.
     """
     problems = [
-        Problem(name, f"{value} is more than members_total ({entry.members_total})")
+        Problem(
+            name,
+            Sentence(
+                "{value} is more than {field} ({total})",
+                value=value,
+                field="members_total",
+                total=entry.members_total,
+            ),
+        )
         for name, value in (
             ("members_women", entry.members_women),
             ("members_youth", entry.members_youth),
@@ -344,9 +357,18 @@ def contradictions(entry: Entry) -> list[Problem]:
     ]
     problems.extend(_union_contradictions(entry))
     if entry.commune and reference.province_of_commune(entry.commune).code != entry.province:
-        problems.append(Problem("commune", f"{entry.commune} does not lie in {entry.province}"))
+        problems.append(
+            Problem(
+                "commune",
+                Sentence(
+                    "{commune} does not lie in {province}",
+                    commune=entry.commune,
+                    province=entry.province,
+                ),
+            )
+        )
     if not entry.name_fr and not entry.name_ar:
-        problems.append(Problem("name_fr", "no name: give name_fr, name_ar or both"))
+        problems.append(Problem("name_fr", Sentence("no name: give name_fr, name_ar or both")))
     return problems
 
 
@@ -356,9 +378,27 @@ def _union_contradictions(entry: Entry) -> list[Problem]:
         return []
     name, minimum = "members_women_or_youth", max(women or 0, youth or 0)
     if either < minimum:
-        return [Problem(name, f"{either} is less than the women or the youth alone ({minimum})")]
+        return [
+            Problem(
+                name,
+                Sentence(
+                    "{either} is less than the women or the youth alone ({minimum})",
+                    either=either,
+                    minimum=minimum,
+                ),
+            )
+        ]
     if women is not None and youth is not None and either > women + youth:
-        return [Problem(name, f"{either} is more than women and youth together ({women + youth})")]
+        return [
+            Problem(
+                name,
+                Sentence(
+                    "{either} is more than women and youth together ({total})",
+                    either=either,
+                    total=women + youth,
+                ),
+            )
+        ]
     return []
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from shared.errors import Conflict, NotFound
 from shared.lifecycle import refuse_unless_allowed
+from shared.sentences import Sentence
 
 PROBLEMS_KEPT = 1_000
 """How many problems a report keeps; `problems_total` counts all."""
@@ -54,7 +56,10 @@ MOVES: dict[ImportState, set[ImportState]] = {
 
 @dataclass(eq=False, kw_only=True)
 class RegisterImport:
-    """The report of an import. Its counts grow in the transaction of each batch."""
+    """The report of an import. Its counts grow in the transaction of each batch.
+
+    `refusal` and `problems` hold sentences, which are said in the language of each reader.
+    """
 
     id: UUID
     source: str
@@ -67,9 +72,9 @@ class RegisterImport:
     rows_unchanged: int = 0
     rows_refused: int = 0
     events: int = 0
-    refusal: str | None = None
+    refusal: Sentence | None = None
     problems_total: int = 0
-    problems: list[dict[str, str | int | None]] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, *, added: int, changed: int, unchanged: int, events: int) -> None:
         """Count the rows of a batch that was written, and the events that say so."""
@@ -83,12 +88,12 @@ class RegisterImport:
         self._move_to(ImportState.FINISHED)
         self.finished_at = at
 
-    def refuse(self, reason: str, *, at: datetime) -> None:
+    def refuse(self, reason: Sentence, *, at: datetime) -> None:
         """The file can't be read on; the rows written before stay."""
         self._move_to(ImportState.REFUSED)
         self.refusal, self.finished_at = reason, at
 
-    def fail(self, reason: str, *, at: datetime) -> None:
+    def fail(self, reason: Sentence, *, at: datetime) -> None:
         """An unexpected error ended it; the rows written before stay."""
         self._move_to(ImportState.FAILED)
         self.refusal, self.finished_at = reason, at

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 
 from registry.tables import mapper, metadata
-from shared.kernel.data.columns import choice
+from shared.kernel.data.columns import WithSentences, choice
 
 from ..domain.imports import ImportState, RegisterImport
 
@@ -117,9 +117,9 @@ register_import = Table(
     Column("rows_unchanged", Integer, nullable=False),
     Column("rows_refused", Integer, nullable=False),
     Column("events", Integer, nullable=False),
-    Column("refusal", Text),
+    Column("refusal", WithSentences),
     Column("problems_total", Integer, nullable=False),
-    Column("problems", JSONB, nullable=False),
+    Column("problems", WithSentences, nullable=False),
 )
 
 mapper.map_imperatively(RegisterImport, register_import)

@@ -13,6 +13,7 @@ from stdnum.ma import ice as moroccan_ice
 from shared import i18n, reference
 from shared.contracts.criteria import ActivityStatus, ApplicantType, LegalStatus
 from shared.contracts.numbers import MOST_MEMBERS
+from shared.sentences import Sentence
 from shared.spelling import control_character, email_key, plain
 
 from ..domain.cooperative import Governance
@@ -122,7 +123,7 @@ def quoted(cell: str) -> str:
     """
     has_letters = any(character.isalpha() for character in cell)
     if has_letters or "@" in cell or sum(character.isdigit() for character in cell) >= 8:
-        return "this cell"
+        return Sentence("this cell")
     return repr(cell[:80])
 
 
@@ -141,9 +142,15 @@ def text(cell: str) -> str:
     """The text without needless spaces, of at most 500 characters."""
     value = " ".join(cell.split())
     if found := control_character(value):
-        raise WrongCell(f"the control character {found} is in it", "leave it out")
+        raise WrongCell(
+            Sentence("the control character {found} is in it", found=found),
+            Sentence("leave it out"),
+        )
     if len(value) > MAX_TEXT_LENGTH:
-        raise WrongCell(f"longer than {MAX_TEXT_LENGTH} characters", "shorten it")
+        raise WrongCell(
+            Sentence("longer than {max_text_length} characters", max_text_length=MAX_TEXT_LENGTH),
+            Sentence("shorten it"),
+        )
     return value
 
 
@@ -157,7 +164,10 @@ class Words(Generic[_T]):
         wanted = reference.fold(cell)
         if wanted not in self._words:
             codes = sorted({str(value).lower() for value in self._words.values()})
-            raise WrongCell("the word is not known", f"write one of: {', '.join(codes)}")
+            raise WrongCell(
+                Sentence("the word is not known"),
+                Sentence("write one of: {codes}", codes=", ".join(codes)),
+            )
         return self._words[wanted]
 
 
@@ -168,9 +178,17 @@ def whole_number(cell: str) -> int:
     else:
         digits = _SPACES.sub("", plain(cell)).removesuffix(".0").removesuffix(",0")
     if not (digits.isascii() and digits.isdigit()):
-        raise WrongCell(f"{quoted(cell)} is not a whole number", "write digits only, such as 12")
+        raise WrongCell(
+            Sentence("{cell} is not a whole number", cell=quoted(cell)),
+            Sentence("write digits only, such as 12"),
+        )
     if len(digits) > 7 or int(digits) > MOST_MEMBERS:
-        raise WrongCell(f"{quoted(cell)} is more than {MOST_MEMBERS}", "check the number")
+        raise WrongCell(
+            Sentence(
+                "{cell} is more than {max_members}", cell=quoted(cell), max_members=MOST_MEMBERS
+            ),
+            Sentence("check the number"),
+        )
     return int(digits)
 
 
@@ -181,14 +199,20 @@ def centimes(cell: str) -> int:
         return int(amount) * 100
     if _THOUSANDS.fullmatch(amount):
         raise WrongCell(
-            f"{quoted(cell)} may be thousands or three decimals", "write 12500 or 12,50"
+            Sentence("{cell} may be thousands or three decimals", cell=quoted(cell)),
+            Sentence("write 12500 or 12,50"),
         )
     match = _AMOUNT.fullmatch(amount)
     if match is None:
-        raise WrongCell(f"{quoted(cell)} is no amount", "write dirhams, as 12500 or 12500,50")
+        raise WrongCell(
+            Sentence("{cell} is no amount", cell=quoted(cell)),
+            Sentence("write dirhams, as 12500 or 12500,50"),
+        )
     dirhams, part = match.groups()
     if len(dirhams.lstrip("0")) > 13:
-        raise WrongCell(f"{quoted(cell)} is too large", "check the amount")
+        raise WrongCell(
+            Sentence("{cell} is too large", cell=quoted(cell)), Sentence("check the amount")
+        )
     return int(dirhams.lstrip("0") or 0) * 100 + int((part or "").ljust(2, "0"))
 
 
@@ -201,12 +225,16 @@ def day(cell: str, today: date) -> date:
     elif match := _DAY_FIRST.fullmatch(written):
         number, month, year = (int(part) for part in match.groups())
     else:
-        raise WrongCell(f"{quoted(cell)} is no date", "write 2021-03-31 or 31/03/2021")
+        raise WrongCell(
+            Sentence("{cell} is no date", cell=quoted(cell)),
+            Sentence("write 2021-03-31 or 31/03/2021"),
+        )
     try:
         value = date(year, month, number)
     except ValueError:
         raise WrongCell(
-            f"{quoted(cell)} is no day of the calendar", "check day and month"
+            Sentence("{cell} is no day of the calendar", cell=quoted(cell)),
+            Sentence("check day and month"),
         ) from None
     return past_day(value, today)
 
@@ -214,9 +242,17 @@ def day(cell: str, today: date) -> date:
 def past_day(value: date, today: date) -> date:
     """The day itself; wrong if it is after `today` or before 1900."""
     if value > today:
-        raise WrongCell(f"{value.isoformat()} is in the future", "check the year")
+        raise WrongCell(
+            Sentence("{value} is in the future", value=value.isoformat()),
+            Sentence("check the year"),
+        )
     if value.year < FIRST_YEAR:
-        raise WrongCell(f"{value.isoformat()} is before {FIRST_YEAR}", "check the year")
+        raise WrongCell(
+            Sentence(
+                "{value} is before {first_year}", value=value.isoformat(), first_year=FIRST_YEAR
+            ),
+            Sentence("check the year"),
+        )
     return value
 
 
@@ -242,14 +278,19 @@ def refuse_other_region(region_code: str, province_code: str) -> None:
     if lies_in != region_code:
         province = reference.province(province_code)
         raise WrongCell(
-            f"{province_code} ({province.fr}) lies in {_named(lies_in)}, not in"
-            f" {_named(region_code)}",
-            "correct the region or the province",
+            Sentence(
+                "{province_code} ({name}) lies in {lies_in}, not in {region_code}",
+                province_code=province_code,
+                name=province.name,
+                lies_in=_named(lies_in),
+                region_code=_named(region_code),
+            ),
+            Sentence("correct the region or the province"),
         )
 
 
-def _named(region_code: str) -> str:
-    return f"{region_code} ({reference.region(region_code).fr})"
+def _named(region_code: str) -> Sentence:
+    return Sentence("{code} ({name})", code=region_code, name=reference.region(region_code).name)
 
 
 @lru_cache(maxsize=4096)
@@ -262,8 +303,13 @@ def sector(cell: str) -> str:
 
 def _unknown(kind: reference.Kind, cell: str) -> WrongCell:
     near = reference.nearest(kind, cell)
-    suggestion = f"did you mean {near.code} ({near.fr})?" if near else None
-    return WrongCell(f"unknown {kind}", suggestion)
+    return WrongCell(
+        Sentence("unknown {kind}", kind=reference.KINDS[kind]), _instead(near) if near else None
+    )
+
+
+def _instead(near: reference.Record) -> Sentence:
+    return Sentence("did you mean {code} ({name})?", code=near.code, name=near.name)
 
 
 @lru_cache(maxsize=8192)
@@ -278,8 +324,15 @@ def commune(cell: str, province_code: str) -> str:
     if cell[:2].isdigit():
         _refuse_other_province(cell, province_code)
     near = reference.nearest_commune(cell, province_code)
-    remedy = f"did you mean {near.code} ({near.fr})?" if near else "write its census code"
-    raise UnusableCell(f"{quoted(cell)} is no commune of {province_code}", remedy)
+    remedy = _instead(near) if near else Sentence("write its census code")
+    raise UnusableCell(
+        Sentence(
+            "{cell} is no commune of {province_code}",
+            cell=quoted(cell),
+            province_code=province_code,
+        ),
+        remedy,
+    )
 
 
 def _refuse_other_province(cell: str, province_code: str) -> None:
@@ -287,12 +340,19 @@ def _refuse_other_province(cell: str, province_code: str) -> None:
         found = reference.province_of_commune(cell)
     except reference.UnknownCode:
         raise WrongCell(
-            f"{quoted(cell)} is no code of a commune", "write its census code, as 09.581.01.05"
+            Sentence("{cell} is no code of a commune", cell=quoted(cell)),
+            Sentence("write its census code, as 09.581.01.05"),
         ) from None
     if found.code != province_code:
         raise WrongCell(
-            f"commune {cell} lies in {found.code} ({found.fr}), not in {province_code}",
-            "correct the province or the commune",
+            Sentence(
+                "commune {cell} lies in {code} ({name}), not in {province_code}",
+                cell=cell,
+                code=found.code,
+                name=found.name,
+                province_code=province_code,
+            ),
+            Sentence("correct the province or the commune"),
         )
 
 
@@ -321,12 +381,14 @@ def ice(cell: str) -> str:
     if len(digits) == 15 and _is_ice(digits):
         return digits
     if "E+" in digits.upper():
-        raise WrongCell("the ICE was shortened by a spreadsheet", "format it as text")
+        raise WrongCell(
+            Sentence("the ICE was shortened by a spreadsheet"), Sentence("format it as text")
+        )
     if len(digits) >= _SHORTEST_ICE and _is_ice(digits.zfill(15)):
         return digits.zfill(15)
     raise WrongCell(
-        "the ICE is not valid (15 digits whose remainder modulo 97 is 0)",
-        "copy it again from the certificate, or leave it empty",
+        Sentence("the ICE is not valid (15 digits whose remainder modulo 97 is 0)"),
+        Sentence("copy it again from the certificate, or leave it empty"),
     )
 
 
@@ -368,7 +430,10 @@ def _foreign_phone(dialled: str) -> str:
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        raise WrongCell("no valid telephone number", "one number, as 0612345678 or +212612345678")
+        raise WrongCell(
+            Sentence("no valid telephone number"),
+            Sentence("one number, as 0612345678 or +212612345678"),
+        )
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
@@ -376,5 +441,7 @@ def email(cell: str) -> str:
     """An e-mail address as it is compared: lower case, its domain in ASCII. Never quoted."""
     value = email_key(cell)
     if not _EMAIL.fullmatch(value):
-        raise WrongCell("no valid e-mail address", "one address, as name@example.org")
+        raise WrongCell(
+            Sentence("no valid e-mail address"), Sentence("one address, as name@example.org")
+        )
     return value

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from shared.reference.folding import fold
+from shared.sentences import Sentence, joined
 
 from .decoding import FileRefused
 
@@ -95,7 +96,11 @@ def match_headers(header: Sequence[str]) -> tuple[list[str | None], dict[str, st
         if found.count(column) > 1:
             twice = [name for name, known in zip(header, found, strict=True) if known == column]
             raise FileRefused(
-                f"{' and '.join(repr(name) for name in twice)} both mean {column}: keep one"
+                Sentence(
+                    "{twice} both mean {column}: keep one",
+                    twice=", ".join(repr(name) for name in twice),
+                    column=column,
+                )
             )
     unknown = {
         place: name
@@ -109,8 +114,15 @@ def match_headers(header: Sequence[str]) -> tuple[list[str | None], dict[str, st
     }
 
 
-def _called(place: int) -> str:
-    return f"column {place}"
+def _called(place: int) -> Sentence:
+    return Sentence("column {place}", place=place)
+
+
+def _lacking(column: str, place: int | None) -> Sentence:
+    """A missing column, and the header that may be meant for it."""
+    if place is None:
+        return Sentence(column)
+    return Sentence("{column} (is it {place}?)", column=Sentence(column), place=_called(place))
 
 
 def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None:
@@ -124,11 +136,10 @@ def _refuse_missing(found: list[str | None], unknown: Mapping[int, str]) -> None
         for place, name in unknown.items()
         if (column := _most_alike(name, missing)) is not None
     }
-    hints = [
-        f"{column} (is it {_called(alike[column])}?)" if column in alike else column
-        for column in missing
-    ]
-    raise FileRefused(f"the header lacks {', '.join(hints)}: add or rename the column")
+    hints = [_lacking(column, alike.get(column)) for column in missing]
+    raise FileRefused(
+        Sentence("the header lacks {hints}: add or rename the column", hints=joined(hints, ", "))
+    )
 
 
 def _most_alike(name: str, columns: Sequence[str]) -> str | None:

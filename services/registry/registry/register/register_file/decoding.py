@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
 from shared.errors import Invalid
+from shared.sentences import Sentence
 
 MAX_LINE_BYTES: Final = 64 * 1024
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_REMEDY = 'save it again as "CSV UTF-8"'
+_REMEDY: Final = Sentence("save it again as « CSV UTF-8 »")
 
 
 class FileRefused(Invalid):
     """The file can't be read as a register, or can't be read on."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: Sentence) -> None:
         super().__init__(detail, field="file")
 
 
@@ -54,28 +55,45 @@ def decoded(lines: Iterable[bytes]) -> Iterator[str]:
     offset = 0
     for number, line in enumerate(lines, start=1):
         if number == 1 and line.startswith(_UTF_16):
-            raise FileRefused(f"the file is UTF-16: {_REMEDY}")
+            raise FileRefused(Sentence("the file is UTF-16: {remedy}", remedy=_REMEDY))
         _refuse_unreadable(line, number, offset)
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise FileRefused(
-                f"line {number}, byte {offset + error.start + 1} of the file is not UTF-8"
-                f" (the file may be Windows-1252 or Windows-1256): {_REMEDY}"
+                Sentence(
+                    "line {number}, byte {byte} of the file is not UTF-8 (the file may be"
+                    " Windows-1252 or Windows-1256): {remedy}",
+                    number=number,
+                    byte=offset + error.start + 1,
+                    remedy=_REMEDY,
+                )
             ) from None
         yield text.removeprefix("\ufeff") if number == 1 else text
         offset += len(line)
     if offset == 0:
-        raise FileRefused("the file is empty: it needs a header line and one line per cooperative")
+        raise FileRefused(
+            Sentence("the file is empty: it needs a header line and one line per cooperative")
+        )
 
 
 def _refuse_unreadable(line: bytes, number: int, offset: int) -> None:
     if len(line) > MAX_LINE_BYTES:
         raise FileRefused(
-            f"line {number} is longer than {MAX_LINE_BYTES} bytes: check that it is a register file"
+            Sentence(
+                "line {number} is longer than {max_line_bytes} bytes: check that it is a register"
+                " file",
+                number=number,
+                max_line_bytes=MAX_LINE_BYTES,
+            )
         )
     if (nul := line.find(b"\0")) >= 0:
         raise FileRefused(
-            f"line {number}, byte {offset + nul + 1} of the file is a NUL byte, so this is no"
-            f" plain text: {_REMEDY}"
+            Sentence(
+                "line {number}, byte {byte} of the file is a NUL byte, so this is no plain text:"
+                " {remedy}",
+                number=number,
+                byte=offset + nul + 1,
+                remedy=_REMEDY,
+            )
         )

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.sentences import Sentence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One thing that is wrong. With a warning the cell stays unknown; without, the row stays out.
 
-    It never quotes what may be personal data: columns shift, and findings are stored in clear.
+    `header` is the column as the file calls it. Nothing quotes what may be personal data: columns
+    shift, and findings are stored in clear.
     """
 
     line: int
     column: str
-    reason: str
-    suggestion: str | None = None
+    reason: Sentence
+    suggestion: Sentence | None = None
     is_warning: bool = False
+    header: str | None = None
 
-    def as_data(self) -> dict[str, str | int | None]:
-        """The finding as reports of imports show and store it."""
+    def under(self, headers: Mapping[str, str]) -> Finding:
+        """The finding with its columns called as the file, whose headers these are, calls them."""
+        other = self.reason.parameters.get("field")
+        reason = self.reason.replace_parameters(field=headers.get(str(other), other))
+        return replace(self, header=headers.get(self.column), reason=reason)
+
+    def as_data(self) -> dict[str, Any]:
+        """The finding as reports of imports show and store it; its sentences are in no language."""
         return {
             "line": self.line,
             "column": self.column,
+            "header": self.header,
             "reason": self.reason,
             "suggestion": self.suggestion,
             "severity": "warning" if self.is_warning else "refused",
@@ -32,12 +45,16 @@ class Finding:
 class WrongCell(ValueError):
     """The cell can't be read; the row stays out. Its text is the reason with the remedy."""
 
-    def __init__(self, reason: str, suggestion: str | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: Sentence, suggestion: Sentence | None = None) -> None:
         self.reason, self.suggestion = reason, suggestion
+        super().__init__(self.sentence)
 
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.suggestion}" if self.suggestion else self.reason
+    @property
+    def sentence(self) -> Sentence:
+        """The reason with the remedy."""
+        if self.suggestion is None:
+            return self.reason
+        return Sentence("{reason}: {remedy}", reason=self.reason, remedy=self.suggestion)
 
 
 class UnusableCell(WrongCell):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Final
 
 from shared import business_days
+from shared.sentences import Sentence
 
 from ..domain.cooperative import Contact, Entry, contradictions
 from . import cells
@@ -39,6 +40,8 @@ _FIELD_OF = {
 }
 """Columns whose name differs from the field of the entry that they fill."""
 
+ROW: Final = Sentence("(row)")
+"""Instead of a column, where the whole row is meant."""
 _FIELDS = frozenset(each.name for each in fields(Entry))
 _MOST_BEFORE_HEADER = 10
 """How many lines are looked at for the header: lists have a title, or two, above it."""
@@ -94,7 +97,8 @@ class RowVerdict:
     """A row that goes in has an entry (and maybe warnings); one that stays out has findings only.
 
     `unread` are the fields of an entry whose cells could not be read, its contact apart. The
-    verdict of the header carries what concerns the whole file.
+    verdict of the header carries what concerns the whole file. `headers` are the file's own names
+    of the columns.
     """
 
     line: int
@@ -103,6 +107,7 @@ class RowVerdict:
     contact: Contact | None = None
     findings: tuple[Finding, ...] = ()
     unread: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[RowVerdict]:
@@ -121,6 +126,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     findings += [_unknown_column(head.line, *each) for each in unknown.items()]
     if findings:
         yield RowVerdict(line=head.line, is_row=False, findings=tuple(findings))
+    headers = {column: name.strip() for column, name in zip(columns, names, strict=True) if column}
     reader = _RowReader(columns, today or business_days.today())
     for line, row in rows:
         if row and any(cell.strip() for cell in row):
@@ -128,7 +134,7 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
                 verdict = reader.read(line, row)
             except Exception as error:
                 raise RowBroken(line) from error
-            yield verdict
+            yield replace(verdict, headers=headers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,10 +198,13 @@ def _numbered(rows: Any, first: int) -> Iterator[tuple[int, list[str]]]:
             row = next(rows)
         except StopIteration:
             return
-        except csv.Error as error:
+        except csv.Error:
             raise FileRefused(
-                f"the row that starts on line {start} can't be read ({error}):"
-                " look for a quotation mark that is never closed"
+                Sentence(
+                    "the row that starts on line {start} can't be read: look for a"
+                    " quotation mark that is never closed",
+                    start=start,
+                )
             ) from None
         if row and row[-1].endswith(_END):
             _refuse_open_quote(start, row)
@@ -209,8 +218,11 @@ def _refuse_open_quote(start: int, row: list[str]) -> None:
     if row != [_END]:
         opened = start + sum(len(cell.splitlines()) - 1 for cell in row[:-1] if cell)
         raise FileRefused(
-            f"the quotation mark that opens on line {opened} is never closed: close it, or write it"
-            " twice where it belongs to the text"
+            Sentence(
+                "the quotation mark that opens on line {opened} is never closed: close it, or"
+                " write it twice where it belongs to the text",
+                opened=opened,
+            )
         )
 
 
@@ -218,8 +230,10 @@ def _unknown_column(line: int, column: str, alike: str | None) -> Finding:
     return Finding(
         line=line,
         column=column,
-        reason="unknown header, the column is not read",
-        suggestion=f"is it {alike}? Rename or remove it" if alike else "rename or remove it",
+        reason=Sentence("unknown header, the column is not read"),
+        suggestion=Sentence("is it {alike}? Rename or remove it", alike=alike)
+        if alike
+        else Sentence("rename or remove it"),
         is_warning=True,
     )
 
@@ -227,9 +241,9 @@ def _unknown_column(line: int, column: str, alike: str | None) -> Finding:
 def _skipped(line: int) -> Finding:
     return Finding(
         line=line,
-        column="(row)",
-        reason="a line above the header, it is not read",
-        suggestion="remove it",
+        column=ROW,
+        reason=Sentence("a line above the header, it is not read"),
+        suggestion=Sentence("remove it"),
         is_warning=True,
     )
 
@@ -271,8 +285,12 @@ class _RowReader:
         if len(row) != len(self._columns):
             return _refused(
                 line,
-                f"{len(row)} cells where the header has {len(self._columns)}",
-                "look for a missing delimiter or quotation mark",
+                Sentence(
+                    "{cells} cells where the header has {columns}",
+                    cells=len(row),
+                    columns=len(self._columns),
+                ),
+                Sentence("look for a missing delimiter or quotation mark"),
             )
         found = self._values(line, row)
         if found.is_refused:
@@ -293,7 +311,10 @@ class _RowReader:
         wrong = {finding.column for finding in row.findings}
         for column in REQUIRED:
             if column not in values and column not in wrong:
-                row.refuse(column, WrongCell("empty", "every cooperative has one: fill it in"))
+                row.refuse(
+                    column,
+                    WrongCell(Sentence("empty"), Sentence("every cooperative has one: fill it in")),
+                )
         return row
 
     def _compare_region(self, row: _Row) -> None:
@@ -321,8 +342,8 @@ class _RowReader:
         entry = _without_contradictions(entry, row)
         first = self._first_line.setdefault(entry.identity, row.line)
         if first != row.line:
-            twice = f"same court and number as line {first}"
-            remedy = "keep one of the two rows; the first one counts"
+            twice = Sentence("same court and number as line {first}", first=first)
+            remedy = Sentence("keep one of the two rows; the first one counts")
             row.refuse("local_register_no", WrongCell(twice, remedy))
         return RowVerdict(
             line=row.line,
@@ -342,13 +363,13 @@ def _without_contradictions(entry: Entry, row: _Row) -> Entry:
     while problems := contradictions(entry):
         unknown: dict[str, Any] = dict.fromkeys(problem.field for problem in problems)
         for problem in problems:
-            row.refuse(problem.field, WrongCell(problem.message, "correct the counts"))
+            row.refuse(problem.field, WrongCell(problem.message, Sentence("correct the counts")))
         if row.is_refused:
             return entry
         entry = replace(entry, **unknown)
     return entry
 
 
-def _refused(line: int, reason: str, suggestion: str) -> RowVerdict:
-    finding = Finding(line=line, column="(row)", reason=reason, suggestion=suggestion)
+def _refused(line: int, reason: Sentence, suggestion: Sentence) -> RowVerdict:
+    finding = Finding(line=line, column=ROW, reason=reason, suggestion=suggestion)
     return RowVerdict(line=line, findings=(finding,))

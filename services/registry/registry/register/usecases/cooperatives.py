@@ -18,6 +18,7 @@ from shared.kernel.data import audit
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import outbox
 from shared.lifecycle import refuse_unless_expected
+from shared.sentences import Sentence
 
 from ..contact_sealing import open_contact, seal_changed, seal_contact
 from ..domain.cooperative import AlreadyRegistered, Contact, Cooperative, Entry, NotInTheRegister
@@ -160,8 +161,13 @@ async def _refuse_taken(session: AsyncSession, entry: Entry) -> None:
     )
     if taken is not None:
         raise AlreadyRegistered(
-            f"{entry.local_register_no} of {entry.court} is in the register:"
-            f" change it with PATCH /cooperatives/{taken}"
+            Sentence(
+                "{local_register_no} of {court} is in the register: change it with PATCH"
+                " /cooperatives/{taken}",
+                local_register_no=entry.local_register_no,
+                court=entry.court,
+                taken=taken,
+            )
         )
 
 
@@ -171,7 +177,11 @@ async def _locked(session: AsyncSession, cooperative_id: UUID) -> Cooperative:
         await session.execute(select(table).where(table.c.id == cooperative_id).with_for_update())
     ).one_or_none()
     if row is None:
-        raise NotInTheRegister(f"no cooperative {cooperative_id} is in the register")
+        raise NotInTheRegister(
+            Sentence(
+                "no cooperative {cooperative_id} is in the register", cooperative_id=cooperative_id
+            )
+        )
     return rows.cooperative_from(dict(row._mapping))
 
 

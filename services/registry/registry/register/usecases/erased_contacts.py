@@ -19,6 +19,7 @@ from shared.errors import Problem
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.data import audit
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 from shared.spelling import email_key
 
 from ..domain.cooperative import Contact, ErasedContact
@@ -85,7 +86,7 @@ def audit_return(session: AsyncSession, caller: Principal, record_id: UUID) -> N
     audit.record(session, caller, action="erased contact entered again", subject_id=record_id)
 
 
-_REMEDY = (
+_REMEDY = Sentence(
     "a person had this erased: leave it out, or send `confirm_erased`: true if they asked for it to"
     " be stored again"
 )

@@ -27,6 +27,7 @@ from shared.kernel.data.database import Sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging.outbox import EventTooLarge
 from shared.kernel.sleep import until
+from shared.sentences import Sentence, sentence_of
 
 from ..domain.cooperative import FileOrigin
 from ..domain.imports import ImportState, ImportUnderWay, RegisterImport, RegisterInMotion
@@ -155,25 +156,33 @@ def _next_batch(
         return error
 
 
-def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> str:
+def _why_failed(error: Exception, verdicts: tuple[RowVerdict, ...]) -> Sentence:
     """In words, with the line and without any value: those may be somebody's."""
     if isinstance(error, RowBroken):
-        where = f"line {error.line} could not be read"
+        where = Sentence("line {line} could not be read", line=error.line)
     elif verdicts:
-        where = f"lines {verdicts[0].line} to {verdicts[-1].line} could not be written"
+        where = Sentence(
+            "lines {first} to {last} could not be written",
+            first=verdicts[0].line,
+            last=verdicts[-1].line,
+        )
     else:
-        where = "the file could not be read"
-    return (
-        f"{where}, {_cause_of(error)}. What was imported before stays, as counted here. Import the"
-        " same file again to go on; if it fails again, send these words and the log to whoever"
-        " maintains the service"
+        where = Sentence("the file could not be read")
+    return Sentence(
+        "{where}, {cause}. What was imported before stays, as counted here. Import the same file"
+        " again to go on; if it fails again, send these words and the log to whoever maintains the"
+        " service",
+        where=where,
+        cause=_cause_of(error),
     )
 
 
-def _cause_of(error: Exception) -> str:
+def _cause_of(error: Exception) -> Sentence:
     if isinstance(error, EventTooLarge):  # it names sizes and a field, no value
-        return f"because {error.detail}"
-    return f"for an unexpected error ({type(error.__cause__ or error).__name__})"
+        return Sentence("because {why}", why=sentence_of(error))
+    return Sentence(
+        "for an unexpected error ({error})", error=type(error.__cause__ or error).__name__
+    )
 
 
 def _batches(verdicts: Iterator[RowVerdict]) -> Iterator[tuple[RowVerdict, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.contracts.base import new_id
 from shared.kernel.encryption.sealer import Sealer
+from shared.sentences import Sentence
 
 from ..contact_sealing import marks_of, seal_changed, seal_contact
 from ..domain.cooperative import Contact, Cooperative, Entry, FileOrigin, Merge, SealedContact
@@ -187,7 +188,9 @@ def _notes_of(merge: Merge, line: int) -> tuple[Finding, ...]:
         Finding(
             line=line,
             column=column_of(name),
-            reason=f"not taken: the register has a value as of {day}, later than this file",
+            reason=Sentence(
+                "not taken: the register has a value as of {day}, later than this file", day=day
+            ),
             is_warning=True,
         )
         for name, day in merge.kept.items()
@@ -196,8 +199,8 @@ def _notes_of(merge: Merge, line: int) -> tuple[Finding, ...]:
         Finding(
             line=line,
             column=column_of(name),
-            reason=f"replaces what was entered by hand as of {day}",
-            suggestion="check which of the two is right",
+            reason=Sentence("replaces what was entered by hand as of {day}", day=day),
+            suggestion=Sentence("check which of the two is right"),
             is_warning=True,
         )
         for name, day in merge.by_hand.items()
@@ -211,9 +214,11 @@ def _erased_notes(fields: Iterable[str], line: int) -> tuple[Finding, ...]:
         Finding(
             line=line,
             column=name,
-            reason="not taken, nor the rest of the contact: a person had this erased",
-            suggestion="if they asked to be registered again, enter the contact by hand, with"
-            " confirm_erased",
+            reason=Sentence("not taken, nor the rest of the contact: a person had this erased"),
+            suggestion=Sentence(
+                "if they asked to be registered again, enter the contact by hand, with"
+                " confirm_erased"
+            ),
             is_warning=True,
         )
         for name in fields

@@ -207,7 +207,7 @@ class RowUpsert:
         unchanged = good - len(records)
         report.count(added=added, changed=changed, unchanged=unchanged, events=events)
         findings = tuple(
-            finding
+            finding.under(verdict.headers)
             for verdict in verdicts
             for finding in (
                 *verdict.findings,

@@ -16,6 +16,7 @@ from shared.kernel.data import audit
 from shared.kernel.data.tables import ReplayRow
 from shared.kernel.messaging import topology
 from shared.kernel.messaging.publisher import CONNECTION_ERRORS, Publisher, Unroutable
+from shared.sentences import Sentence
 
 from . import sources
 from .domain import (
@@ -132,11 +133,20 @@ def _offered(
     if request.kind is Kind.SNAPSHOT:
         offered = tuple(topic for snapshot in snapshots for topic in snapshot.topics)
         if not offered:
-            raise NoSnapshot(f"{service} has no snapshot: see `taawon replay {service}`")
+            raise NoSnapshot(
+                Sentence(
+                    "{service} has no snapshot: see `taawon replay {service}`", service=service
+                )
+            )
         return offered
     if foreign := sorted(set(request.topics) - set(log_topics)):
         raise ForeignTopic(
-            f"{service} publishes no {', '.join(foreign)}: its events are {', '.join(log_topics)}",
+            Sentence(
+                "{service} publishes no {foreign}: its events are {log_topics}",
+                service=service,
+                foreign=", ".join(foreign),
+                log_topics=", ".join(log_topics),
+            ),
             field="topics",
         )
     return request.topics or tuple(log_topics)
@@ -175,11 +185,15 @@ async def _keep_consumed_topics(
 
 def _not_replayable(queue: str, topics: Collection[str]) -> NotReplayable:
     return NotReplayable(
-        f"{queue} takes none of {', '.join(sorted(topics))} again. It is either not rebuildable"
-        " (its consumer does more than keep a projection of its own, so a replay could alert"
-        " people twice; what it gave up on is redriven one by one: taawon dead-letters list"
-        f" {queue.partition('.')[0]}), or it does not consume them: docs/events.md lists what each"
-        " queue consumes",
+        Sentence(
+            "{queue} takes none of {topics} again. It is either not rebuildable (its consumer"
+            " does more than keep a projection of its own, so a replay could alert people twice;"
+            " what it gave up on is redriven one by one: taawon dead-letters list {service}), or"
+            " it does not consume them: docs/events.md lists what each queue consumes",
+            queue=queue,
+            topics=", ".join(sorted(topics)),
+            service=queue.partition(".")[0],
+        ),
         field="queue",
     )
 
@@ -191,7 +205,10 @@ async def _require_queue(publisher: Publisher, queue: str) -> None:
         raise BrokerUnreachable from error
     if waiting is None:
         raise NoSuchQueue(
-            f"there is no queue {queue}: docs/events.md lists every consumer with its queue",
+            Sentence(
+                "there is no queue {queue}: docs/events.md lists every consumer with its queue",
+                queue=queue,
+            ),
             field="queue",
         )
 
@@ -208,7 +225,12 @@ async def _measure(
     if run.event_id is not None:
         if not run.total:
             raise NotKept(
-                f"the log of {service} has no sent event {run.event_id}", field="event_id"
+                Sentence(
+                    "the log of {service} has no sent event {event_id}",
+                    service=service,
+                    event_id=run.event_id,
+                ),
+                field="event_id",
             )
         return
     gone = await sources.deleted_until(session)
