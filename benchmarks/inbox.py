@@ -28,9 +28,8 @@ BUDGET = 0.5
 GROWTH_BUDGET = 1.5
 """A page of a long inbox ÷ one of a short one: the same work, on colder data."""
 READERS = 50
-PAGES = 8
-"""Pages that each reader reads in a round, one after the other."""
 PAGE = 50
+SINGLE_PAGES = 30
 _Samples = tuple[list[float], list[float]]
 _ALERTS = """
 WITH made AS (
@@ -48,6 +47,11 @@ INSERT INTO alert (subject_id, cooperative_id, edition, kind, subject_version, a
                    eligible_tracks, unknown_tracks, unknown_fields)
 SELECT known.subject_id, a.cooperative_id, 0, 'opened', known.version, a.audience_version, 1, 0, 0
   FROM known, (SELECT * FROM alert WHERE cooperative_id = $1 LIMIT 1) AS a
+"""
+_HISTORY = """
+INSERT INTO audience_history
+SELECT (jsonb_populate_record(NULL::audience_history, to_jsonb(a) || '{"valid_from": "now"}')).*
+  FROM audience AS a WHERE cooperative_id = ANY($1)
 """
 _RECIPIENTS = "SELECT DISTINCT cooperative_id FROM alert ORDER BY 1 LIMIT 2"
 
@@ -95,12 +99,12 @@ async def _measured(system: MeasuredSystem, bare: _Server) -> tuple[_Samples, _S
     async with FanoutRuns.begun(system) as fanout_runs:
         await fanout_runs.ours(NARROW)
         short, long = await _inboxes(system, fanout_runs.database)
-        ours = await _our_server(system)
+        ours, pages = await _our_server(system), system.sizes.inbox_pages
         many = await in_turns(
             system,
             system.sizes.rounds,
-            lambda: _pages_a_second(ours, long),
-            lambda: _pages_a_second(bare, long),
+            lambda: _pages_a_second(ours, long, pages),
+            lambda: _pages_a_second(bare, long, pages),
         )
         single = await in_turns(
             system,
@@ -114,6 +118,7 @@ async def _measured(system: MeasuredSystem, bare: _Server) -> tuple[_Samples, _S
 async def _inboxes(system: MeasuredSystem, database: asyncpg.Connection) -> list[UUID]:
     """Cooperatives with as many alerts as the sizes say, the fewest first."""
     cooperatives = [row["cooperative_id"] for row in await database.fetch(_RECIPIENTS)]
+    await database.execute(_HISTORY, cooperatives)
     for cooperative, count in zip(cooperatives, system.sizes.inboxes, strict=True):
         await database.execute(_ALERTS, cooperative, count - 1)
     for table in ("subject", "subject_history", "alert"):
@@ -149,16 +154,16 @@ def _bare_server(system: MeasuredSystem) -> Iterator[_Server]:
             process.wait(PATIENCE)
 
 
-async def _pages_a_second(server: _Server, cooperative: UUID) -> float:
-    """All readers at once, each on a connection of its own, from the first page to the last."""
+async def _pages_a_second(server: _Server, cooperative: UUID, pages: int) -> float:
+    """All readers at once, each reading so many pages on a connection of its own."""
     request = server.request(cooperative)
     began = time.perf_counter()
-    await asyncio.gather(*(_read(server, request, PAGES) for _ in range(READERS)))
-    return READERS * PAGES / (time.perf_counter() - began)
+    await asyncio.gather(*(_read(server, request, pages) for _ in range(READERS)))
+    return READERS * pages / (time.perf_counter() - began)
 
 
 async def _milliseconds_a_page(server: _Server, cooperative: UUID) -> float:
-    return 1000 * statistics.median(await _read(server, server.request(cooperative), 4 * PAGES))
+    return 1000 * statistics.median(await _read(server, server.request(cooperative), SINGLE_PAGES))
 
 
 async def _read(server: _Server, request: bytes, count: int) -> list[float]:

@@ -45,6 +45,7 @@ class Sizes:
     peer_rounds: int = 2
     imports: int = 2
     inboxes: tuple[int, int] = (200, 200_000)
+    inbox_pages: int = 8
 
 
 QUICK = Sizes(
@@ -59,6 +60,7 @@ QUICK = Sizes(
     peer_rounds=1,
     imports=1,
     inboxes=(200, 5_000),
+    inbox_pages=4,
 )
 TINY = Sizes(
     cooperatives=600,
@@ -72,6 +74,7 @@ TINY = Sizes(
     peer_rounds=1,
     imports=1,
     inboxes=(60, 120),
+    inbox_pages=1,
 )
 
 
