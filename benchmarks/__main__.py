@@ -25,6 +25,13 @@ from . import page
 from .measured_system import QUICK, MeasuredSystem, Sizes
 from .run import GROUPS, run, services_of
 
+OVERRIDES = {
+    "TAAWON_TOKEN_SECONDS": "3600",
+    "TAAWON_RATE_LIMIT": "0",
+    "TAAWON_RATE_LIMIT_ADDRESS": "0",
+}
+"""Of all services of a run: its one caller stands for many."""
+
 
 def bench(
     only: Annotated[
@@ -85,7 +92,7 @@ def _chosen(only: list[str] | None) -> list[str]:
 @contextmanager
 def _stack(folder: Path) -> Iterator[Stack]:
     """Servers and services of this run alone; what a killed run left is removed first."""
-    stack = Stack(folder, overrides={"TAAWON_TOKEN_SECONDS": "3600"})
+    stack = Stack(folder, overrides=OVERRIDES)
     _end(stack)
     try:
         yield stack

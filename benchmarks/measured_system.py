@@ -44,6 +44,8 @@ class Sizes:
     peer_recipients: int = 5_000
     peer_rounds: int = 2
     imports: int = 2
+    inboxes: tuple[int, int] = (200, 200_000)
+    inbox_pages: int = 8
 
 
 QUICK = Sizes(
@@ -57,6 +59,8 @@ QUICK = Sizes(
     peer_recipients=500,
     peer_rounds=1,
     imports=1,
+    inboxes=(200, 5_000),
+    inbox_pages=4,
 )
 TINY = Sizes(
     cooperatives=600,
@@ -69,6 +73,8 @@ TINY = Sizes(
     peer_recipients=20,
     peer_rounds=1,
     imports=1,
+    inboxes=(60, 120),
+    inbox_pages=1,
 )
 
 

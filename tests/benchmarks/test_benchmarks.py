@@ -19,12 +19,12 @@ from devkit.nodes import Broker, Postgres
 from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
 
-TIMED = ["fanout", "consumer", "relay", "backfill", "feeds", "disk"]
+TIMED = ["fanout", "inbox", "consumer", "relay", "backfill", "feeds", "disk"]
 
 
 @pytest.fixture(scope="module")
 def system(run_folder: Path, postgres: Postgres, rabbitmq: Broker):
-    """A system on the servers of the test run, with the one process that these rows need."""
+    """A system on the servers of the test run, with the processes that these rows need."""
     stack = Stack(run_folder / "bench")
     stack.postgres, stack.broker = postgres, rabbitmq
     system = MeasuredSystem(stack, TINY, time.monotonic() + 600, say=lambda _: None)
@@ -42,6 +42,8 @@ async def test_a_run_measures_every_row_and_writes_it_down(system: MeasuredSyste
     assert [row["name"].partition(",")[0].partition(":")[0] for row in found["rows"]] == [
         "fan-out",
         "fan-out",
+        "inbox",
+        "inbox",
         "consumer",
         "relay",
         "matches to backfill",
