@@ -36,7 +36,16 @@ class Change(BaseModel):
 
 
 NEVER_SHOWN = frozenset(
-    {"call_id", "idea_id", "author_id", "opened_at", "published_at", "summary", "to_translate"}
+    {
+        "call_id",
+        "idea_id",
+        "author_id",
+        "on_behalf_of",
+        "opened_at",
+        "published_at",
+        "summary",
+        "to_translate",
+    }
 )
 """Fields of calls and ideas that never change, or that an announcement has under another name."""
 LABELS = Terms(

@@ -55,7 +55,9 @@ FIRST_ALERTS: dict[str, AlertKind] = {"call": AlertKind.OPENED}
 
 def audience_tracks(content: Announcement) -> tuple[Criteria, ...]:
     """The criteria of each track. Entities that are no longer registered match none, unless the
-    track names their legal status."""
+    track names their legal status, or it is addressed to one cooperative alone."""
+    if content.addressed_to is not None:
+        return tuple(track.criteria for track in content.tracks)
     return tuple(registered_only(track.criteria) for track in content.tracks)
 
 
@@ -106,6 +108,7 @@ class Subject:
     eligible: int = 0
     unknown: int = 0
     alerted: int = 0
+    addressed_to: UUID | None = None
     missed_matches: bool = False
     """The audience changed after the fan-out, while the subject was held back."""
 
@@ -121,6 +124,7 @@ class Subject:
             content=published.model_dump(mode="json"),
             reference_on=published.reference_on,
             closes_at=published.deadline.at if published.deadline else None,
+            addressed_to=published.addressed_to,
         )
 
     def announcement(self) -> Announcement:
@@ -204,9 +208,11 @@ def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step
 
 def is_translation(notified: Announcement, now: Announcement) -> bool:
     """Whether nothing changed but that texts are there in one more language."""
-    return set(changes_between(notified, now)) <= {"title", "text"} and (
-        now.title == notified.title.completed_by(now.title)
-        and now.text == notified.text.completed_by(now.text)
+    changed = changes_between(notified, now).keys()
+    return bool(changed) and all(
+        name in {"title", "text"}
+        and getattr(now, name) == getattr(notified, name).completed_by(getattr(now, name))
+        for name in changed
     )
 
 
@@ -236,7 +242,17 @@ def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
 
 
 NOT_COMPARED = frozenset(
-    {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
+    {
+        "announcement_id",
+        "service",
+        "kind",
+        "version",
+        "reason",
+        "details",
+        "confirmed_audience",
+        "belongs_to",
+        "addressed_to",
+    }
 )
 """Fields whose changes readers are not shown; details are compared one by one."""
 
