@@ -34,7 +34,15 @@ from shared.kernel.service.spec import installed_consumers
 
 each = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 
-PRIVATE = {"author_id", "contact_sealed", "actor_id", "subject_id"}
+PRIVATE = {
+    "author_id",
+    "on_behalf_of",
+    "belongs_to",
+    "addressed_to",
+    "contact_sealed",
+    "actor_id",
+    "subject_id",
+}
 PERSONAL = (r"\+212|\b0[5-7]\d{8}\b", r"[\w.]+@(?!example\.(org|com))[\w.]+", r"\b(M\.|Mme|Mlle)\s")
 
 

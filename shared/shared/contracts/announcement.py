@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -106,6 +107,19 @@ class Announcement(Contract):
         default=None,
         description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
     )
+
+    belongs_to: Id | None = Field(
+        default=None,
+        description="Whose it is: this cooperative is not alerted of what is its own.",
+    )
+    addressed_to: Id | None = Field(
+        default=None,
+        description="The cooperative that alone is alerted, whatever its profile; null: all.",
+    )
+
+    def concerns(self, cooperative_id: UUID) -> bool:
+        """Whether this cooperative may be alerted, whatever the criteria say."""
+        return self.belongs_to != cooperative_id and self.addressed_to in {None, cooperative_id}
 
     def detail(self, code: str) -> Detail | None:
         """The detail of this code, where there is one."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
+from .announcement import AnnouncementPublished
 from .base import (
     PUBLIC,
     Audience,
@@ -59,6 +60,10 @@ class IdeaSnapshot(Contract):
     sdgs: tuple[Goal, ...] = Field(default=(), json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: Id
+    on_behalf_of: Id | None = Field(
+        default=None,
+        description="Whom it was filed for: a cooperative is not alerted of its own idea.",
+    )
     confirmed_audience: Audience | None = Field(
         default=None,
         description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
@@ -87,6 +92,16 @@ class IdeaWithdrawn(Event):
     idea_id: Id = Field(json_schema_extra=PUBLIC)
     idea: IdeaSnapshot = Field(json_schema_extra=PUBLIC)
     reason: Text | None = Field(default=None, json_schema_extra=PUBLIC)
+
+
+class IdeaReturned(AnnouncementPublished):
+    """A moderator returned an idea that was filed for a cooperative: that one alone is alerted.
+
+    Each return is an announcement of its own, in both languages, with the reason as the moderator
+    wrote it.
+    """
+
+    topic: ClassVar[str] = "ideas.announcement.published.v1"
 
 
 class IdeasAnswered(PersonAnswered):

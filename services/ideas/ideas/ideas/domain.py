@@ -12,15 +12,21 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from shared import reference
+from shared.contracts.announcement import Announcement, AnnouncementTrack
 from shared.contracts.base import (
     LANGUAGES,
     Contract,
     Language,
+    Localized,
+    LocalizedLong,
     PartlyLocalized,
     PartlyLocalizedLong,
+    new_id,
 )
+from shared.contracts.criteria import Criteria
 from shared.contracts.ideas import (
     IdeaPublished,
+    IdeaReturned,
     IdeaSnapshot,
     IdeaState,
     IdeaWithdrawn,
@@ -36,8 +42,12 @@ from shared.errors import (
     Problem,
     refuse_problems,
 )
+from shared.i18n import translate
 from shared.lifecycle import refuse_unless_allowed, refuse_unless_expected
 from shared.sentences import Sentence
+
+MOST_OF_A_TITLE = 400
+"""Characters of its title by which a returned idea is named."""
 
 
 class State(StrEnum):
@@ -251,10 +261,11 @@ class Idea:
             aggregate_version=self.version,
         )
 
-    def send_back(self, *, by: frozenset[UUID], reason: str) -> None:
-        """Make a submitted idea a draft again, with the reason for its author.
+    def send_back(self, *, by: frozenset[UUID], reason: str, at: datetime) -> IdeaReturned | None:
+        """Make a submitted idea a draft again, with the reason for its owner.
 
-        Raises OwnIdea or IllegalMove.
+        The event alerts whom it was filed for; None where an account wrote it for itself, for it
+        has no inbox. Raises OwnIdea or IllegalMove.
         """
         self._require_unrelated(by)
         if self.state is not State.SUBMITTED:
@@ -266,6 +277,7 @@ class Idea:
             )
         self._move_to(State.DRAFT)
         self.returned_because = reason
+        return self._returned(reason, at) if self.on_behalf_of is not None else None
 
     def translate(
         self, texts: Translation, *, by: frozenset[UUID], at: datetime, is_operator: bool
@@ -327,6 +339,31 @@ class Idea:
             aggregate_version=self.version,
         )
 
+    def _returned(self, reason: str, at: datetime) -> IdeaReturned:
+        announcement_id = new_id()
+        return IdeaReturned(
+            announcement_id=announcement_id,
+            announcement=Announcement(
+                announcement_id=announcement_id,
+                service="ideas",
+                kind="returned_idea",
+                version=1,
+                state="open",
+                title=Localized(**{each: self._returned_title(each) for each in LANGUAGES}),
+                text=LocalizedLong(
+                    **{each: translate(each, "idea.returned", reason=reason) for each in LANGUAGES}
+                ),
+                tracks=(AnnouncementTrack(criteria=Criteria()),),
+                reference_on=at.date(),
+                addressed_to=self.on_behalf_of,
+            ),
+            occurred_at=at,
+        )
+
+    def _returned_title(self, language: Language) -> str:
+        title = self.content.title.in_language(language)[:MOST_OF_A_TITLE]
+        return translate(language, "idea.returned.title", title=title)
+
     def _require_owner(self, by: frozenset[UUID]) -> None:
         if (self.on_behalf_of or self.author_id) not in by:
             raise NotAuthor
@@ -353,6 +390,7 @@ class Idea:
             state=state,
             published_at=self.published_at,
             author_id=self.author_id,
+            on_behalf_of=self.on_behalf_of,
             confirmed_audience=self.confirmed_audience,
             to_translate=self.content.to_translate,
             **dict(self.content),

@@ -154,10 +154,15 @@ async def return_idea(
     reason: str,
     expected: int | None = None,
 ) -> Idea:
-    """Ask the author for changes: a moderator who does not own the idea."""
+    """Ask the author for changes: a moderator who does not own the idea.
+
+    The cooperative that it was filed for reads the reason in its inbox.
+    """
     idea = await _moderated(session, caller, idea_id, expected)
     before = _state_for_audit(idea)
-    idea.send_back(by=caller.identities, reason=reason)
+    event = idea.send_back(by=caller.identities, reason=reason, at=now())
+    if event is not None:
+        outbox.add(session, event)
     after = _state_for_audit(idea)
     _record(session, caller, idea, "idea returned", before=before, after=after, moderated=True)
     return idea

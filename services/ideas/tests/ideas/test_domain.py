@@ -55,7 +55,7 @@ STEPS: dict[str, tuple[Callable[[Idea], object], set[State]]] = {
     "submit": (lambda idea: idea.submit(by=as_author()), {State.DRAFT}),
     "publish": (lambda idea: idea.publish(by=as_moderator(), at=NOON), {State.SUBMITTED}),
     "send back": (
-        lambda idea: idea.send_back(by=as_moderator(), reason="trop court"),
+        lambda idea: idea.send_back(by=as_moderator(), reason="trop court", at=NOON),
         {State.SUBMITTED},
     ),
     "withdraw": (
@@ -123,7 +123,7 @@ def test_an_author_cannot_return_their_own_idea():
     idea = an_idea(state=State.SUBMITTED)
 
     with pytest.raises(OwnIdea):
-        idea.send_back(by=as_author(), reason="trop court")
+        idea.send_back(by=as_author(), reason="trop court", at=NOON)
 
 
 def test_whom_an_idea_was_filed_for_cannot_judge_it_either():
@@ -194,7 +194,7 @@ def test_withdrawing_an_idea_that_was_never_published_makes_no_event(start: Stat
 def test_a_returned_idea_is_a_draft_again_and_keeps_the_reason_until_it_is_submitted():
     idea = an_idea(state=State.SUBMITTED)
 
-    idea.send_back(by=as_moderator(), reason="le budget manque")
+    idea.send_back(by=as_moderator(), reason="le budget manque", at=NOON)
     returned = (idea.state, idea.returned_because)
     idea.submit(by=as_author())
 

@@ -165,6 +165,7 @@ def upgrade() -> None:
     sa.Column('eligible', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('unknown', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('alerted', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('addressed_to', sa.UUID(), nullable=True),
     sa.Column('missed_matches', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.PrimaryKeyConstraint('subject_id', name=op.f('pk_subject'))
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 from notifications.fanout.domain.fanout_approval import Decision, decision_in_force
 from notifications.fanout.domain.subjects import STATE_OF, SubjectState, audience_tracks
@@ -20,6 +21,8 @@ class Because(StrEnum):
 
     ALERTED = "alerted"
     NOT_IN_AUDIENCE_THEN = "not_in_audience_then"
+    OWN_IDEA = "own_idea"
+    FOR_ANOTHER = "for_another"
     EXCLUDED = "excluded"
     SUBJECT_NOT_OPEN = "subject_not_open"
     HELD_BACK = "held_back"
@@ -72,6 +75,7 @@ class Situation:
     `decisions` are those about the subject and about everything up to that moment, in order.
     """
 
+    cooperative_id: UUID
     at: datetime
     was_alerted: bool
     was_fanned_out: bool
@@ -103,6 +107,9 @@ class Situation:
             return Because.NOT_ALERTED_YET
         if self.profile is None and self.was_fanned_out:
             return Because.NOT_IN_AUDIENCE_THEN
+        if not self.content.announcement.concerns(self.cooperative_id):
+            is_own = self.content.announcement.belongs_to == self.cooperative_id
+            return Because.OWN_IDEA if is_own else Because.FOR_ANOTHER
         if best_of(self.verdicts()) is Outcome.INELIGIBLE:
             return Because.EXCLUDED
         if not self.content.is_open(self.at):

@@ -101,6 +101,7 @@ async def _situation_alerted(
         audience_history.c.version == first.audience_version
     )
     return Situation(
+        cooperative_id=first.cooperative_id,
         at=at or first.created_at,
         was_alerted=True,
         was_fanned_out=True,
@@ -118,6 +119,7 @@ async def _situation_not_alerted(
 ) -> Situation:
     profile = _profile(cooperative_id).where(audience_history.c.valid_from <= at)
     return Situation(
+        cooperative_id=cooperative_id,
         at=at,
         was_alerted=False,
         was_fanned_out=found.fanned_out_at is not None and found.fanned_out_at <= at,

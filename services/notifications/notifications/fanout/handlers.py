@@ -116,6 +116,7 @@ def announcement_of_idea(
         details=tuple(_details(idea, IDEA_DETAILS)),
         reason=reason,
         confirmed_audience=idea.confirmed_audience,
+        belongs_to=idea.on_behalf_of,
     )
 
 

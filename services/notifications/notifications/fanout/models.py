@@ -38,6 +38,7 @@ subject = Table(
     Column("eligible", Integer, nullable=False, server_default=text("0")),
     Column("unknown", Integer, nullable=False, server_default=text("0")),
     Column("alerted", Integer, nullable=False, server_default=text("0")),
+    Column("addressed_to", UUID(as_uuid=True)),
     Column("missed_matches", Boolean, nullable=False, server_default=text("false")),
 )
 

@@ -40,6 +40,7 @@ NEVER_SHOWN = frozenset(
         "call_id",
         "idea_id",
         "author_id",
+        "on_behalf_of",
         "opened_at",
         "published_at",
         "summary",

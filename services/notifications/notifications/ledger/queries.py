@@ -21,7 +21,7 @@ from notifications.fanout.domain.subjects import FIRST, Subject
 from notifications.fanout.models import alert, subject_history
 from notifications.fanout.queries.approvals import held_back_by
 from notifications.fanout.queries.totals import get_subject
-from notifications.fanout.usecases.matching import match, tracks_of
+from notifications.fanout.usecases.matching import match_subject
 from notifications.inbox.models import alert_state
 from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
@@ -198,7 +198,7 @@ def _waiting(
         audience.c.name_ar,
         *(audience.c[name] for name in PROFILE_FIELDS),
     )
-    waiting = match(tracks_of(found), *columns, when=when, first=first)
+    waiting = match_subject(found, *columns, when=when, first=first)
     return select(
         *(waiting.rows.c[column.name] for column in columns),
         waiting.eligible.label("eligible_tracks"),

@@ -162,6 +162,7 @@ def a_situation(
     profile: ProfileVersion | None = ARGAN,
 ) -> Situation:
     return Situation(
+        cooperative_id=uuid.UUID(int=7),
         at=at(12),
         was_alerted=False,
         was_fanned_out=was_fanned_out,

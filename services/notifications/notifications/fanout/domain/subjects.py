@@ -98,6 +98,7 @@ class Subject:
     eligible: int = 0
     unknown: int = 0
     alerted: int = 0
+    addressed_to: UUID | None = None
     missed_matches: bool = False
     """The audience changed after the fan-out, while the subject was held back."""
 
@@ -113,6 +114,7 @@ class Subject:
             content=published.model_dump(mode="json"),
             reference_on=published.reference_on,
             closes_at=published.deadline.at if published.deadline else None,
+            addressed_to=published.addressed_to,
         )
 
     def announcement(self) -> Announcement:
@@ -196,9 +198,11 @@ def _step(subject: Subject, notified: Announcement | None, at: datetime) -> Step
 
 def is_translation(notified: Announcement, now: Announcement) -> bool:
     """Whether nothing changed but that texts are there in one more language."""
-    return set(changes_between(notified, now)) <= {"title", "text"} and (
-        now.title == notified.title.completed_by(now.title)
-        and now.text == notified.text.completed_by(now.text)
+    changed = changes_between(notified, now).keys()
+    return bool(changed) and all(
+        name in {"title", "text"}
+        and getattr(now, name) == getattr(notified, name).completed_by(getattr(now, name))
+        for name in changed
     )
 
 
@@ -228,7 +232,17 @@ def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
 
 
 NOT_COMPARED = frozenset(
-    {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
+    {
+        "announcement_id",
+        "service",
+        "kind",
+        "version",
+        "reason",
+        "details",
+        "confirmed_audience",
+        "belongs_to",
+        "addressed_to",
+    }
 )
 """Fields whose changes readers are not shown; details are compared one by one."""
 

@@ -50,9 +50,15 @@ async def get_subject(session: AsyncSession, subject_id: UUID) -> Subject:
 
 
 async def list_subjects(session: AsyncSession, *, limit: int) -> Sequence[Subject]:
-    """Subjects, the last fanned out first; those that were not fanned out come last."""
+    """Subjects, the last fanned out first; those that were not fanned out come last.
+
+    What is addressed to one cooperative is nobody else's to read.
+    """
     found = await session.scalars(
-        select(Subject).order_by(subject.c.fanned_out_at.desc().nulls_last()).limit(limit)
+        select(Subject)
+        .where(subject.c.addressed_to.is_(None))
+        .order_by(subject.c.fanned_out_at.desc().nulls_last())
+        .limit(limit)
     )
     return found.all()
 

@@ -19,7 +19,7 @@ from notifications.audience.models import audience
 
 from ..domain.subjects import FIRST, AlertKind, Subject
 from ..models import alert
-from .matching import Condition, match, match_each, tracks_of
+from .matching import Condition, match_each, match_subject, tracks_of
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _first_alerts(
     subject: Subject, kind: AlertKind, at: datetime | None, concerned: Sequence[Condition] = ()
 ) -> Select[Any]:
     """One row per cooperative that some track may be for, with the masks of tracks and fields."""
-    found = match(tracks_of(subject), audience.c.cooperative_id, audience.c.version, when=concerned)
+    found = match_subject(subject, audience.c.cooperative_id, audience.c.version, when=concerned)
     return select(
         literal(subject.subject_id),
         found.rows.c.cooperative_id,

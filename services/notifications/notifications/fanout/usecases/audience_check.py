@@ -19,7 +19,7 @@ from ..domain.audience_check import AudienceCheckRule
 from ..domain.fanout_approval import ApprovalState, FanoutApproval
 from ..domain.subjects import Subject
 from ..models import fanout_approval_decision
-from .matching import tracks_of
+from .matching import addressees_of, tracks_of
 
 log = structlog.get_logger()
 
@@ -67,7 +67,8 @@ async def check_audience(
 async def _count_matches(session: AsyncSession, subject: Subject) -> int:
     tracks = tracks_of(subject)
     matching = select(func.count()).select_from(audience)
-    counted = await session.scalar(matching.where(or_(*(track.possible for track in tracks))))
+    possible = or_(*(track.possible for track in tracks))
+    counted = await session.scalar(matching.where(possible, *addressees_of(subject)))
     return int(counted or 0)
 
 

@@ -30,7 +30,7 @@ from shared.kernel.data.advisory_locks import wait_for_lock
 from ..domain.subjects import Subject, audience_tracks, may_concern
 from ..models import subject as subject_table
 from .alerts import Counts, insert_alerts
-from .subject_conditions import is_held_back, still_open
+from .subject_conditions import is_held_back, still_addressed, still_open
 
 log = structlog.get_logger()
 
@@ -159,7 +159,7 @@ async def backfill_matches(
 async def _subjects_after(session: AsyncSession, after: UUID | None) -> Sequence[Subject]:
     table = subject_table.c
     query = select(Subject).where(
-        table.notified_version.is_not(None), still_open(), ~is_held_back()
+        table.notified_version.is_not(None), still_open(), ~is_held_back(), still_addressed()
     )
     if after is not None:
         query = query.where(table.subject_id > after)
@@ -183,11 +183,13 @@ async def _profiles_of(session: AsyncSession, changed: Sequence[UUID]) -> dict[U
 
 def _possibly_concerned(subject: Subject, profiles: dict[UUID, Profile]) -> list[UUID]:
     """Those that some track may be for; the statement that inserts the alerts decides."""
-    tracks = audience_tracks(subject.announcement())
+    content = subject.announcement()
+    tracks = audience_tracks(content)
     return [
         cooperative_id
         for cooperative_id, profile in profiles.items()
-        if may_concern(tracks, profile, reference_on=subject.reference_on)
+        if content.concerns(cooperative_id)
+        and may_concern(tracks, profile, reference_on=subject.reference_on)
     ]
 
 

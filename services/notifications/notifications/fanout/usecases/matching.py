@@ -38,6 +38,18 @@ def tracks_of(subject: Subject) -> list[TrackSql]:
     ]
 
 
+def addressees_of(subject: Subject) -> list[Condition]:
+    """What narrows the audience beside the criteria: nobody is alerted of what is their own, and of
+    what is addressed to one cooperative nobody else."""
+    content = subject.announcement()
+    conditions: list[Condition] = []
+    if content.belongs_to is not None:
+        conditions.append(audience.c.cooperative_id != content.belongs_to)
+    if content.addressed_to is not None:
+        conditions.append(audience.c.cooperative_id == content.addressed_to)
+    return conditions
+
+
 @dataclass(frozen=True)
 class Matching:
     """The cooperatives that some track is, or may be, for.
@@ -50,6 +62,17 @@ class Matching:
     eligible: ColumnElement[int]
     unknown: ColumnElement[int]
     fields: ColumnElement[int]
+
+
+def match_subject(
+    subject: Subject,
+    *columns: ColumnElement[Any],
+    when: Sequence[Condition] = (),
+    first: int | None = None,
+) -> Matching:
+    """Whom the newest content of a subject may be for; `when` and `first` as in `match`."""
+    narrowed = [*addressees_of(subject), *when]
+    return match(tracks_of(subject), *columns, when=narrowed, first=first)
 
 
 def match(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import ColumnElement, and_, exists, func, or_
 
 from ..domain.fanout_approval import EVERYTHING, ApprovalState
@@ -17,6 +19,14 @@ def still_open() -> ColumnElement[bool]:
         table.state == SubjectState.OPEN,
         or_(table.closes_at.is_(None), table.closes_at > func.statement_timestamp()),
     )
+
+
+def still_addressed() -> ColumnElement[bool]:
+    """Somebody else may still come to be concerned. Of what is addressed to one cooperative nobody
+    is, once it has its alert, or was not known for a day: then there is none with this id."""
+    table = subject_table.c
+    awaited = table.fanned_out_at > func.statement_timestamp() - timedelta(days=1)
+    return or_(table.addressed_to.is_(None), and_(table.alerted == 0, awaited))
 
 
 def is_held_back(*states: ApprovalState) -> ColumnElement[bool]:
