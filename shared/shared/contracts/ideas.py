@@ -34,6 +34,10 @@ class IdeaSnapshot(Contract):
     sdgs: tuple[int, ...] = Field(default=(), json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: Id
+    on_behalf_of: Id | None = Field(
+        default=None,
+        description="The person or cooperative that it belongs to, if it is not the author's own.",
+    )
     confirmed_audience: Audience | None = Field(
         default=None,
         description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",

@@ -261,6 +261,7 @@ class Idea:
             state=state,
             published_at=self.published_at,
             author_id=self.author_id,
+            on_behalf_of=self.on_behalf_of,
             confirmed_audience=self.confirmed_audience,
             **dict(self.content),
         )

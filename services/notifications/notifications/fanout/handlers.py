@@ -80,6 +80,7 @@ def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Annou
         details=tuple(_details(call, CALL_DETAILS)),
         reason=reason,
         confirmed_audience=call.confirmed_audience,
+        owner_partner=call.funder_slug,
     )
 
 
@@ -110,6 +111,7 @@ def announcement_of_idea(
         details=tuple(_details(idea, IDEA_DETAILS)),
         reason=reason,
         confirmed_audience=idea.confirmed_audience,
+        owner_ids=tuple(each for each in (idea.author_id, idea.on_behalf_of) if each),
     )
 
 

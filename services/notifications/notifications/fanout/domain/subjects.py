@@ -225,7 +225,17 @@ def correction_kind(notified: Announcement, now: Announcement) -> AlertKind:
 
 
 NOT_COMPARED = frozenset(
-    {"announcement_id", "service", "kind", "version", "reason", "details", "confirmed_audience"}
+    {
+        "announcement_id",
+        "service",
+        "kind",
+        "version",
+        "reason",
+        "details",
+        "confirmed_audience",
+        "owner_partner",
+        "owner_ids",
+    }
 )
 """Fields whose changes readers are not shown; details are compared one by one."""
 
