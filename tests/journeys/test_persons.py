@@ -27,7 +27,7 @@ from shared.kernel.messaging.management import Management
 from .request_bodies import a_track, unique
 from .stories import Partner, Story
 
-CIPHERTEXT = re.compile(rb"gAAAA[A-Za-z0-9_-]{40,}={0,2}")
+CIPHERTEXT = re.compile(rb"[0-9a-f]{8}[.]gAAAA[A-Za-z0-9_-]{40,}={0,2}")
 OBSTACLE = """
 CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'not now'; END $$;

@@ -39,6 +39,29 @@ async def test_a_call_is_opened_with_the_audience_that_was_seen(story: Story) ->
     totals = await story.get("notifications", f"/subjects/{call_id}/totals")
     assert totals["alerted"] == seen["matched"] > 0
     assert totals["approval"] is None
+    assert f"{totals['alerted']} cooperatives alerted" in out
+
+
+async def test_publishing_says_that_it_is_held_and_partners_wait_for_the_release(
+    story: Story,
+) -> None:
+    partner = await story.register_partner()
+    await story.subscribe(partner)
+    call_id = str(await story.draft_call(a_call()))
+    await command(story, "approvals", "hold", call_id, "--reason", "the cap is wrong")
+
+    _, previewed, _ = await command(story, "preview", "call", call_id)
+    code, out, messages = await command(story, "publish", "call", call_id, "--yes")
+    before = await story.feed(partner)
+    released, _, _ = await command(story, "approvals", "release", call_id, "--reason", "mended")
+
+    assert (code, released) == (0, 0), messages
+    assert "this is held: the cap is wrong" in previewed
+    assert "held by operator: the cap is wrong" in out
+    assert "partners wait with them" in out
+    assert before == []
+    (item,) = await story.fed(partner, 1)
+    assert item["data"]["call_id"] == call_id
 
 
 async def test_an_idea_is_published_by_a_script_and_a_file_is_previewed(

@@ -242,7 +242,8 @@ async def notifications_fixture(fixture: Fixture) -> None:
     everyone = call.call.tracks[0].model_copy(
         update={"criteria": type(call.call.tracks[0].criteria)(provinces=("MA-TIZ",))}
     )
-    call = call.model_copy(update={"call": call.call.model_copy(update={"tracks": (everyone,)})})
+    content = call.call.model_copy(update={"tracks": (everyone,), "funder_slug": "oasis"})
+    call = call.model_copy(update={"call": content})
     record = CooperativeRecord(
         cooperative_id=fixture.cooperative,
         version=1,

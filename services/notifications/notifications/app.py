@@ -57,7 +57,12 @@ SPEC = ServiceSpec(
         audience_consumers, fanout_consumers, partner_consumers, contacts_consumers
     ),
     background=(partner_jobs.store_gaps,),
-    jobs=(backfill_alerts, partner_jobs.deliver_feeds, partner_jobs.trim_feeds),
+    jobs=(
+        backfill_alerts,
+        partner_jobs.feed_released,
+        partner_jobs.deliver_feeds,
+        partner_jobs.trim_feeds,
+    ),
     sealed=SEALED_COLUMNS,
     owner_of=owners.owner_of,
     counts=COUNTS,

@@ -15,7 +15,7 @@ from .audience.models import audience
 from .fanout.domain.fanout_approval import EVERYTHING, ApprovalState
 from .fanout.models import fanout_approval
 from .partners.domain.partner_queue import PartnerQueueState
-from .partners.models import partner_queue_table
+from .partners.models import feed_waiting, partner_queue_table
 
 # The oldest entry that waits for a queue is the one after the last that it was sent.
 FEED_LAG = text(
@@ -78,6 +78,11 @@ async def _feeds(session: AsyncSession) -> Iterable[Metric]:
             "taawon_feed_gaps",
             "Entries that partner queues lack: dropped or trimmed, and not sent or read since.",
             float(await session.scalar(GAPS) or 0),
+        ),
+        gauge(
+            "taawon_feed_held_events",
+            "Events that partners get once the fan-out of their subject is released.",
+            float(await session.scalar(select(func.count()).select_from(feed_waiting)) or 0),
         ),
         gauge(
             "taawon_feed_partner_queues_behind",

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import event, func, insert, select, text, update
 
 from devkit import pytest_plugin
 from devkit.forks import commands
@@ -35,9 +35,9 @@ from shared.kernel import encryption
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
+from shared.kernel.data.sealed_keys import UNREADABLE
 from shared.kernel.data.tables import DeadLetterRow, OutboxRow
 from shared.kernel.encryption.sealer import Sealer, Unreadable
-from shared.kernel.encryption.stores import UNREADABLE
 
 from .builders import a_file, many_rows
 
@@ -137,6 +137,25 @@ async def counts(sessions: Sessions) -> dict[str, encryption.Census]:
 async def count_events(sessions: Sessions) -> int:
     async with sessions() as session:
         return await session.scalar(select(func.count()).select_from(OutboxRow)) or 0
+
+
+@pytest.mark.usefixtures("sessions")
+async def test_the_database_counts_by_key_however_much_is_sealed(url: str) -> None:
+    engine = make_engine(url)
+    fetched: list[int] = []
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def count(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if "sealed" in statement:
+            fetched.append(cursor.rowcount)
+
+    found = await counts(make_sessions(engine))
+    await engine.dispose()
+
+    assert found["cooperative.contact_sealed"] == {BEFORE.newest: ROWS}
+    assert found["outbox.body"] == {BEFORE.newest: ROWS}
+    assert len(fetched) == len(SEALED_COLUMNS.stores)
+    assert max(fetched) == 1
 
 
 async def test_after_a_rotation_the_new_key_alone_opens_and_finds_everything(

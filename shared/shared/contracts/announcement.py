@@ -107,6 +107,16 @@ class Announcement(Contract):
         default=None,
         description="How many recipients the publisher saw and confirmed; null: nobody confirmed.",
     )
+    owner_partner: str | None = Field(
+        default=None,
+        max_length=40,
+        description="Slug of the institution that may read what became of its alerts.",
+    )
+    owner_ids: tuple[Id, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Accounts and cooperatives that may read what became of its alerts.",
+    )
 
     belongs_to: Id | None = Field(
         default=None,

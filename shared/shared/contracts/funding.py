@@ -67,6 +67,15 @@ class CallSnapshot(Contract):
         default=None,
         description="How many recipients the opener saw and confirmed; null: nobody confirmed.",
     )
+    funder_slug: str | None = Field(
+        default=None,
+        max_length=40,
+        description="The institution that the call belongs to: it reads what became of its alerts.",
+    )
+    partners_at_once: bool = Field(
+        default=False,
+        description="Partner institutions get its events although its alerts are held back.",
+    )
 
     @model_validator(mode="after")
     def _closes_after_it_opens(self) -> Self:

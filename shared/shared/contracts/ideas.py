@@ -62,7 +62,8 @@ class IdeaSnapshot(Contract):
     author_id: Id
     on_behalf_of: Id | None = Field(
         default=None,
-        description="Whom it was filed for: a cooperative is not alerted of its own idea.",
+        description="The person or cooperative that it belongs to, if it is not the author's own; a"
+        " cooperative is not alerted of its own idea.",
     )
     confirmed_audience: Audience | None = Field(
         default=None,

@@ -114,6 +114,11 @@ class OpenIn(RequestBody):
     """How many recipients a preview matched before opening, eligible and unknown ones."""
 
     confirmed_audience: Audience | None = None
+    partners_at_once: bool = Field(
+        default=False,
+        description="Partners get its events at once. Else they get them with the alerts, should"
+        " those be held back.",
+    )
 
 
 class ExtendIn(RequestBody):
@@ -154,6 +159,27 @@ class CallOut(CallTerms):
             created_at=call.created_at,
             opened_at=call.opened_at,
             cancelled_because=call.cancelled_because,
+        )
+
+
+class OpenedOut(CallOut):
+    """The call, and what is to become of its alerts, which this service does not know."""
+
+    confirmed_audience: int | None = Field(description="As it was sent: it is not checked here.")
+    partners_at_once: bool
+    alerting: str = Field(
+        description="The path at notifications that tells its funder and operators whether people"
+        " are alerted by now, or what holds the alerts back."
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """The call that was opened."""
+        return cls(
+            **CallOut.of(call).model_dump(),
+            confirmed_audience=call.confirmed_audience,
+            partners_at_once=call.partners_at_once,
+            alerting=f"/subjects/{call.id}/totals",
         )
 
 
@@ -204,19 +230,24 @@ async def open_call(
     response: Response,
     expected: Expected,
     body: OpenIn | None = None,
-) -> CallOut:
+) -> OpenedOut:
     """Take applications from now on; every matching cooperative and partner is alerted of it.
 
-    Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
+    That happens at notifications, after this answer: where many more match than
+    `confirmed_audience`, or an operator holds it, nobody is alerted before a person looks again,
+    and partners wait as well unless `partners_at_once`. `alerting` is where to read it.
     """
+    decided = body or OpenIn()
     call = await usecases.open_call(
         session,
         caller,
         call_id,
-        confirmed_audience=body.confirmed_audience if body else None,
+        confirmed_audience=decided.confirmed_audience,
+        partners_at_once=decided.partners_at_once,
         expected=expected,
     )
-    return _with_etag(call, response)
+    response.headers["ETag"] = f'"{call.version}"'
+    return OpenedOut.of(call)
 
 
 @router.post("/calls/{call_id}/extend")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Identity,
@@ -48,6 +49,7 @@ calls = Table(
     Column("opened_at", DateTime(timezone=True)),
     Column("cancelled_because", Text),
     Column("confirmed_audience", Integer),
+    Column("partners_at_once", Boolean, nullable=False),
     Index("ix_calls_closing", "closes_at", postgresql_where=text("state = 'open'")),
 )
 

@@ -107,15 +107,20 @@ async def open_call(
     call_id: UUID,
     *,
     confirmed_audience: int | None = None,
+    partners_at_once: bool = False,
     expected: int | None = None,
 ) -> Call:
     """Take applications from now on: the funder or an operator, before the deadline.
 
-    Where many more match than the `confirmed_audience`, nobody is alerted before a person looks.
+    Where many more match than the `confirmed_audience`, nobody is alerted before a person looks,
+    and partners wait as well unless they are to have it at once.
     """
     call = await _find_own(session, caller, call_id, expected)
     before = _values_for_audit(call)
-    outbox.add(session, call.open(at=now(), confirmed_audience=confirmed_audience))
+    event = call.open(
+        at=now(), confirmed_audience=confirmed_audience, partners_at_once=partners_at_once
+    )
+    outbox.add(session, event)
     _record(session, caller, call, "call opened", before)
     return call
 
@@ -246,6 +251,7 @@ def _values_for_audit(call: Call) -> dict[str, object]:
         "deadline": deadline.model_dump(mode="json") if deadline else None,
         "cancelled_because": call.cancelled_because,
         "confirmed_audience": call.confirmed_audience,
+        "partners_at_once": call.partners_at_once,
     }
 
 

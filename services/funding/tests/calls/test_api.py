@@ -79,6 +79,24 @@ async def test_a_confirmed_audience_that_is_no_plausible_number_is_refused(
     assert (answer.status_code, fields_of(answer)) == (422, ["confirmed_audience"])
 
 
+async def test_opening_says_what_was_accepted_and_where_its_alerting_is_read(
+    api: Api, people: People
+):
+    call = await drafted(api, people)
+    body = {"confirmed_audience": 5, "partners_at_once": True}
+
+    answer = await api.http.post(f"/calls/{call['call_id']}/open", json=body, headers=people.funder)
+
+    said = answer.json()
+    assert (said["confirmed_audience"], said["partners_at_once"]) == (5, True)
+    assert said["alerting"] == f"/subjects/{call['call_id']}/totals"
+    ((_, event),) = await events(api)
+    assert event["call"]["partners_at_once"] is True
+    assert event["call"]["funder_slug"] == call["funder_slug"]
+    read = await api.http.get(f"/calls/{call['call_id']}", headers=people.funder)
+    assert "confirmed_audience" not in read.json()
+
+
 async def test_a_draft_is_rewritten_deadline_included(api: Api, people: People):
     call = await drafted(api, people)
     body = a_payload(edition="2027", deadline=None)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from shared.contracts.base import Audience, Id, Language, Text
 from shared.contracts.request_body import PartlyLocalizedIn, PartlyLocalizedLongIn, RequestBody
@@ -103,6 +103,25 @@ class IdeaOut(IdeaContent):
         )
 
 
+class PublishedOut(IdeaOut):
+    """The idea, and what is to become of its alerts, which this service does not know."""
+
+    confirmed_audience: int | None = Field(description="As it was sent: it is not checked here.")
+    alerting: str = Field(
+        description="The path at notifications that tells its author and operators whether people"
+        " are alerted by now, or what holds the alerts back."
+    )
+
+    @classmethod
+    def of(cls, idea: Idea, caller: Principal) -> Self:
+        """The idea that was published."""
+        return cls(
+            **IdeaOut.of(idea, caller).model_dump(),
+            confirmed_audience=idea.confirmed_audience,
+            alerting=f"/subjects/{idea.id}/totals",
+        )
+
+
 def _may_judge(caller: Principal, idea: Idea) -> bool:
     if caller.has(Role.OPERATOR):
         return True
@@ -176,10 +195,12 @@ async def publish_idea(
     response: Response,
     expected: Expected,
     body: PublishIn | None = None,
-) -> IdeaOut:
+) -> PublishedOut:
     """Make a submitted idea public; every matching cooperative and partner is alerted of it.
 
-    Where many more match than `confirmed_audience`, nobody is alerted before a person looks again.
+    That happens at notifications, after this answer: where many more match than
+    `confirmed_audience`, or an operator holds it, nobody is alerted before a person looks again,
+    partners included. `alerting` is where to read it.
     """
     idea = await usecases.publish_idea(
         session,
@@ -188,7 +209,8 @@ async def publish_idea(
         confirmed_audience=body.confirmed_audience if body else None,
         expected=expected,
     )
-    return _with_etag(idea, caller, response)
+    response.headers["ETag"] = f'"{idea.version}"'
+    return PublishedOut.of(idea, caller)
 
 
 @router.post("/ideas/{idea_id}/return")

@@ -131,6 +131,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('slug', 'position', name=op.f('pk_feed_gap'))
     )
     op.create_index('ix_feed_gap_open', 'feed_gap', ['slug', 'position'], unique=False, postgresql_where=sa.text('closed_at IS NULL'))
+    op.create_table('feed_waiting',
+    sa.Column('event_id', sa.UUID(), nullable=False),
+    sa.Column('subject_id', sa.UUID(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('topic', sa.Text(), nullable=False),
+    sa.Column('event', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('correlation_id', sa.Text(), nullable=False),
+    sa.Column('traceparent', sa.Text(), nullable=False),
+    sa.Column('received_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('event_id', name=op.f('pk_feed_waiting'))
+    )
+    op.create_index('ix_feed_waiting_subject', 'feed_waiting', ['subject_id', 'version'], unique=False)
     op.create_table('feed_replay',
     sa.Column('replay_id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('slug', sa.Text(), nullable=False),
@@ -240,6 +252,7 @@ def upgrade() -> None:
     sa.Column('message_id', sa.Text(), nullable=True),
     sa.Column('topic', sa.Text(), nullable=True),
     sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.Column('sealed_keys', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('headers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('error', sa.Text(), nullable=False),
     sa.Column('attempts', sa.Integer(), server_default=sa.text('1'), nullable=False),
@@ -280,6 +293,7 @@ def upgrade() -> None:
     sa.Column('aggregate_id', sa.UUID(), nullable=False),
     sa.Column('occurred_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.Column('sealed_keys', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('headers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
@@ -290,6 +304,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('event_id', name=op.f('uq_outbox_event_id'))
     )
     op.create_index('ix_outbox_pending', 'outbox', ['seq'], unique=False, postgresql_where=sa.text('published_at IS NULL'))
+    op.create_index('ix_outbox_sealed', 'outbox', ['seq'], unique=False, postgresql_where=sa.text('sealed_keys IS NOT NULL'))
     op.create_table('outbox_horizon',
     sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('deleted_until', sa.DateTime(timezone=True), nullable=False),
@@ -385,6 +400,7 @@ def downgrade() -> None:
     op.drop_index('ix_replay_running', table_name='replay', postgresql_where=sa.text("state = 'running'"))
     op.drop_table('replay')
     op.drop_table('outbox_horizon')
+    op.drop_index('ix_outbox_sealed', table_name='outbox', postgresql_where=sa.text('sealed_keys IS NOT NULL'))
     op.drop_index('ix_outbox_pending', table_name='outbox', postgresql_where=sa.text('published_at IS NULL'))
     op.drop_table('outbox')
     op.drop_index('ix_inbox_received_at', table_name='inbox')
@@ -404,6 +420,8 @@ def downgrade() -> None:
     op.drop_index('ix_feed_replay_waiting', table_name='feed_replay', postgresql_where=sa.text('done_at IS NULL'))
     op.drop_table('feed_replay')
     op.drop_index('ix_feed_gap_open', table_name='feed_gap', postgresql_where=sa.text('closed_at IS NULL'))
+    op.drop_index('ix_feed_waiting_subject', table_name='feed_waiting')
+    op.drop_table('feed_waiting')
     op.drop_table('feed_gap')
     op.drop_table('feed_delivery')
     op.drop_index('ix_fanout_approval_decision_subject', table_name='fanout_approval_decision')

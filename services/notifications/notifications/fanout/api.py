@@ -23,7 +23,7 @@ from shared.kernel.web.requests import Caller, Expected, Session
 
 from .approval_text import DecidedBy
 from .domain.fanout_approval import EVERYTHING, ApprovalState, FanoutApproval
-from .queries import approvals
+from .queries import approvals, readers
 from .usecases import fanout_approval
 from .usecases.previews import ExcludingCondition, GroupCount, preview_audience
 
@@ -135,8 +135,14 @@ async def preview(
 async def read_approval(
     session: Session, caller: Caller, subject_id: Id, response: Response
 ) -> ApprovalOut:
-    """The last decision about the fan-out of one subject; the ETag is its version."""
-    return await _read(session, caller, subject_id, response)
+    """The last decision about the fan-out of one subject; the ETag is its version.
+
+    For operators, delegates, the funder of a call and the author of an idea; the author reads by
+    whom it was decided, and no reason that an operator wrote.
+    """
+    await readers.subject_read_by(session, caller, subject_id)
+    shown = await _read(session, subject_id, response)
+    return shown if readers.reads_reasons(caller) else shown.model_copy(update={"reason": None})
 
 
 @router.get("/approval")
@@ -144,7 +150,8 @@ async def read_approval_of_everything(
     session: Session, caller: Caller, response: Response
 ) -> ApprovalOut:
     """The last decision about every fan-out; the ETag is its version."""
-    return await _read(session, caller, EVERYTHING, response)
+    caller.require(Role.OPERATOR, Role.DELEGATE)
+    return await _read(session, EVERYTHING, response)
 
 
 @router.put("/subjects/{subject_id}/approval")
@@ -182,10 +189,7 @@ async def decide_approval_of_everything(
     return await _with_etag(session, EVERYTHING, approval, response)
 
 
-async def _read(
-    session: Session, caller: Caller, subject_id: UUID, response: Response
-) -> ApprovalOut:
-    caller.require(Role.OPERATOR, Role.DELEGATE)
+async def _read(session: Session, subject_id: UUID, response: Response) -> ApprovalOut:
     found = await approvals.find_approval(session, subject_id)
     return await _with_etag(session, subject_id, found, response)
 

@@ -81,6 +81,7 @@ def announcement_of_call(call: CallSnapshot, reason: str | None = None) -> Annou
         details=tuple(_details(call, CALL_DETAILS)),
         reason=reason,
         confirmed_audience=call.confirmed_audience,
+        owner_partner=call.funder_slug,
     )
 
 
@@ -117,6 +118,7 @@ def announcement_of_idea(
         reason=reason,
         confirmed_audience=idea.confirmed_audience,
         belongs_to=idea.on_behalf_of,
+        owner_ids=tuple(each for each in (idea.author_id, idea.on_behalf_of) if each),
     )
 
 

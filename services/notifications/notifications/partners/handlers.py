@@ -9,7 +9,7 @@ from shared.contracts.registry import PartnerRegistered
 from shared.kernel.messaging.consumers import Consumers
 from shared.kernel.messaging.revocation_consumer import store_revocations
 
-from .usecases import partners
+from .usecases import held_events, partners
 from .usecases.partner_queue import close_partner_queues_of
 
 consumers = Consumers("notifications")
@@ -18,8 +18,8 @@ store_revocations(consumers, then=close_partner_queues_of)
 
 @consumers.on(*CALL_EVENTS, *IDEA_EVENTS, prefetch=1, queue="feed_partners")
 async def feed_partners(event: CallEvent | IdeaEvent, session: AsyncSession) -> None:
-    """Number the event into the feed of every partner that subscribed to it."""
-    await partners.feed_partners(session, event)
+    """Number the event into the feed of every partner that subscribed to it, with its alerts."""
+    await held_events.feed_or_keep(session, event)
 
 
 @consumers.on(PartnerRegistered, prefetch=4, projection=("partner",), queue="store_partner")

@@ -22,7 +22,7 @@ from shared.kernel.runtime import Runtime
 from .gap_collector import collect_gaps
 from .models import FEED_CHANNEL, PARTNER_QUEUE_CHANNEL
 from .provisioner import BrokerProvisioner
-from .usecases import feed_delivery, partner_queue, partners
+from .usecases import feed_delivery, held_events, partner_queue, partners
 
 log = structlog.get_logger()
 
@@ -36,9 +36,20 @@ def trim_feeds(runtime: Runtime) -> Job:
 
     async def step() -> bool:
         async with runtime.sessions.begin() as session:
+            await held_events.delete_old_held(session, days=days)
             return await partners.trim_feeds(session, days=days) > 0
 
     return Job(name="feed_trimming", step=step, poll_seconds=3600)
+
+
+def feed_released(runtime: Runtime) -> Job:
+    """Feed to partners what waited for the release of a fan-out, one subject after the other."""
+
+    async def step() -> bool:
+        async with runtime.sessions.begin() as session:
+            return await held_events.feed_released(session)
+
+    return Job(name="held_events", step=step, poll_seconds=runtime.settings.relay_poll_seconds)
 
 
 def deliver_feeds(runtime: Runtime) -> Job | None:

@@ -63,6 +63,22 @@ feed_entry = Table(
 )
 
 
+# Events that wait for the release of their fan-out, as they came.
+feed_waiting = Table(
+    "feed_waiting",
+    metadata,
+    Column("event_id", UUID(as_uuid=True), primary_key=True),
+    Column("subject_id", UUID(as_uuid=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("event", JSONB, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    moment("received_at", default=True),
+    Index("ix_feed_waiting_subject", "subject_id", "version"),
+)
+
+
 partner_queue_table = Table(
     "partner_queue",
     metadata,

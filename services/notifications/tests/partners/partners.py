@@ -19,6 +19,8 @@ from notifications.partners.usecases.partner_queue import DROPPED, PARTNER_VHOST
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.messaging.publisher import Publisher
 
+from ..commands import handler_of
+
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
@@ -33,7 +35,10 @@ async def subscribed(api, tokens, slug="indh"):
 
 
 async def fed(sessions, *events):
+    """Events as partners get them once the fan-out of their subjects has seen them."""
     for event in events:
+        async with sessions.begin() as session:
+            await handler_of(event)(event, session)
         async with sessions.begin() as session:
             await partners_handlers.feed_partners(event, session)
 

@@ -223,6 +223,7 @@ def upgrade() -> None:
     sa.Column('message_id', sa.Text(), nullable=True),
     sa.Column('topic', sa.Text(), nullable=True),
     sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.Column('sealed_keys', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('headers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('error', sa.Text(), nullable=False),
     sa.Column('attempts', sa.Integer(), server_default=sa.text('1'), nullable=False),
@@ -263,6 +264,7 @@ def upgrade() -> None:
     sa.Column('aggregate_id', sa.UUID(), nullable=False),
     sa.Column('occurred_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.Column('sealed_keys', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('headers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
@@ -273,6 +275,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('event_id', name=op.f('uq_outbox_event_id'))
     )
     op.create_index('ix_outbox_pending', 'outbox', ['seq'], unique=False, postgresql_where=sa.text('published_at IS NULL'))
+    op.create_index('ix_outbox_sealed', 'outbox', ['seq'], unique=False, postgresql_where=sa.text('sealed_keys IS NOT NULL'))
     op.create_table('outbox_horizon',
     sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('deleted_until', sa.DateTime(timezone=True), nullable=False),
@@ -345,6 +348,7 @@ def downgrade() -> None:
     op.drop_index('ix_replay_running', table_name='replay', postgresql_where=sa.text("state = 'running'"))
     op.drop_table('replay')
     op.drop_table('outbox_horizon')
+    op.drop_index('ix_outbox_sealed', table_name='outbox', postgresql_where=sa.text('sealed_keys IS NOT NULL'))
     op.drop_index('ix_outbox_pending', table_name='outbox', postgresql_where=sa.text('published_at IS NULL'))
     op.drop_table('outbox')
     op.drop_index('ix_inbox_received_at', table_name='inbox')

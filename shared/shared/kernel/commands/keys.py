@@ -13,10 +13,11 @@ from rich.table import Table
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
+from shared.kernel.data.sealed_keys import UNREADABLE
 from shared.kernel.encryption.rotation import Step, census, rotate
 from shared.kernel.encryption.sealed_columns import SealedColumns
 from shared.kernel.encryption.sealer import Sealer
-from shared.kernel.encryption.stores import UNREADABLE, Census, Store
+from shared.kernel.encryption.stores import Census, Store
 from shared.kernel.service.spec import sealed_columns_of
 
 from .service_database import Json, Service, run_with_sessions

@@ -23,6 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from .sealed_keys import of_inserted
+
 NAMING = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -48,6 +50,7 @@ class OutboxRow(Base):
     __table_args__ = (
         UniqueConstraint("event_id"),
         Index("ix_outbox_pending", "seq", postgresql_where=text("published_at IS NULL")),
+        Index("ix_outbox_sealed", "seq", postgresql_where=text("sealed_keys IS NOT NULL")),
     )
 
     # CACHE 1: numbers handed out to one session in advance would reorder an aggregate's events.
@@ -57,6 +60,9 @@ class OutboxRow(Base):
     aggregate_id: Mapped[uuid.UUID] = mapped_column(PgUUID)
     occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_keys: Mapped[dict[str, int] | None] = mapped_column(
+        JSONB(none_as_null=True), default=of_inserted
+    )
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()
@@ -98,6 +104,9 @@ class DeadLetterRow(Base):
     message_id: Mapped[str | None] = mapped_column(Text)
     topic: Mapped[str | None] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_keys: Mapped[dict[str, int] | None] = mapped_column(
+        JSONB(none_as_null=True), default=of_inserted
+    )
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     error: Mapped[str] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(server_default=text("1"))

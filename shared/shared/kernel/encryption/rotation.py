@@ -39,13 +39,8 @@ async def census(
     sessions: Sessions, sealer: Sealer, stores: tuple[Store, ...]
 ) -> dict[str, Census]:
     """How many values each key seals, by the name of the store."""
-    found: dict[str, Census] = {}
-    for store in stores:
-        counts = found.setdefault(store.name, Census())
-        async for rows in store.batches(sessions):
-            counts += await asyncio.to_thread(store.count, rows, sealer)
-        found[store.name] = counts
-    return found
+    async with sessions() as session:
+        return {store.name: await store.census(session, sealer) for store in stores}
 
 
 async def rotate(sessions: Sessions, sealer: Sealer, store: Store) -> AsyncGenerator[Step]:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import orjson
-from sqlalchemy import Table, TextClause, func, literal, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Table,
+    TextClause,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data.database import Sessions
+from shared.kernel.data.sealed_keys import FINGERPRINT, UNREADABLE, sealed_keys_of
 
-from .sealed_payloads import MAY_BE_SEALED, parsed, sealed_fields, with_fields
+from .sealed_payloads import MAY_BE_SEALED, with_fields
 from .sealer import Sealer, Unreadable
 
-UNREADABLE: Final = "unreadable"
 Census = Counter[str]
 """How many values each key seals, by its fingerprint; `UNREADABLE` counts those of unknown keys."""
 Row = Mapping[str, Any]
@@ -38,6 +49,14 @@ class Batch:
     renewed: int = 0
     unreadable: int = 0
     missed: tuple[Any, ...] = ()
+
+
+def _by_known_key(rows: Iterable[Any], sealer: Sealer) -> Census:
+    """Counts by key; what no key of this service opens is `UNREADABLE`."""
+    found = Census()
+    for key, count in rows:
+        found[key if key in sealer.fingerprints else UNREADABLE] += int(count)
+    return found
 
 
 class Store(Protocol):
@@ -60,8 +79,8 @@ class Store(Protocol):
         """The rows of these keys, as they are now."""
         ...
 
-    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
-        """How many values of these rows each key seals."""
+    async def census(self, session: AsyncSession, sealer: Sealer) -> Census:
+        """How many values each key seals, counted by the database: no value is read here."""
         ...
 
     async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
@@ -119,9 +138,12 @@ class SealedColumn(_Rows):
     def _query(self) -> Any:
         return select(self.table).where(self.table.c[self.column].is_not(None))
 
-    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
-        """How many of these rows each key seals."""
-        return Census(sealer.key_of(row[self.column]) or UNREADABLE for row in rows)
+    async def census(self, session: AsyncSession, sealer: Sealer) -> Census:
+        """How many rows each key seals, by the beginning of the value."""
+        column = self.table.c[self.column]
+        key = func.substring(column, FINGERPRINT)
+        query = select(key, func.count()).where(column.is_not(None)).group_by(key)
+        return _by_known_key(await session.execute(query), sealer)
 
     async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
         """Write only rows that still contain what was read, and skip those that others have locked.
@@ -201,13 +223,18 @@ class Log(_Rows):
         columns = (self.table.c[self.key], body)
         return select(*columns).where(func.position(literal(MAY_BE_SEALED).op("IN")(body)) > 0)
 
-    def count(self, rows: Sequence[Row], sealer: Sealer) -> Census:
-        """How many sealed fields in the bodies of these rows each key seals."""
-        return Census(
-            sealer.key_of(holder[name]) or UNREADABLE
-            for row in rows
-            for holder, name in sealed_fields(parsed(row[self.body]))
+    async def census(self, session: AsyncSession, sealer: Sealer) -> Census:
+        """How many sealed fields each key seals, as the rows say beside their bodies."""
+        keys = self.table.c.sealed_keys
+        each = func.jsonb_each_text(keys).table_valued("key", "value").render_derived()
+        query = (
+            select(each.c.key, func.sum(cast(each.c.value, BigInteger)))
+            .select_from(self.table)
+            .join(each, true())
+            .where(keys.is_not(None))
+            .group_by(each.c.key)
         )
+        return _by_known_key(await session.execute(query), sealer)
 
     async def renew(self, sessions: Sessions, rows: Sequence[Row], sealer: Sealer) -> Batch:
         """Write each row in a transaction of its own: waiting for the relay can't be a deadlock."""
@@ -221,7 +248,7 @@ class Log(_Rows):
             statement = (
                 update(self.table)
                 .where(self.table.c[self.key] == row[self.key], body == row[self.body])
-                .values({self.body: new})
+                .values({self.body: new, "sealed_keys": sealed_keys_of(new)})
             )
             async with sessions.begin() as session:
                 written = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]  # a cursor's

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.kernel.data import audit
 from shared.kernel.data.advisory_locks import wait_for_lock
+from shared.kernel.data.sealed_keys import sealed_keys_of
 from shared.kernel.data.tables import AuditRow, DeadLetterRow, OutboxRow
 from shared.kernel.encryption.sealed_payloads import MAY_BE_SEALED, parsed, sealed_fields
 
@@ -180,7 +181,8 @@ async def _scrub_log(session: AsyncSession, erased: Erased, log: KeptEvents) -> 
             break
         for number, held in rows:
             if (clean := erased.without(held)) is not None:
-                new = update(log.table).where(key == number).values({log.body: clean})
+                held_by = {log.body: clean, "sealed_keys": sealed_keys_of(clean)}
+                new = update(log.table).where(key == number).values(held_by)
                 await session.execute(new)
                 changed += 1
         last = rows[-1][0]

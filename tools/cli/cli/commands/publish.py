@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from cli.alerting import alerting_of, holds_on, in_words
 from cli.client import OperatorClient, Token, Urls
 from cli.steps import step
 from shared.errors import Invalid
@@ -54,6 +55,8 @@ def preview(
     )
     seen = step(client, "notifications", "POST", "/previews", asked)
     _show(seen, json=json)
+    if not json and what != "file":
+        _say_holds(client, name)
 
 
 def publish(
@@ -68,8 +71,8 @@ def publish(
 ) -> None:
     """Show the audience, ask, and open the call or publish the idea with the number confirmed.
 
-    Should many more match by then, nobody is alerted before a person has looked again. What is
-    published is the version that was seen.
+    Should many more match by then, nobody is alerted before a person has looked again, and partners
+    wait as well: it says so. What is published is the version that was seen.
 
     Example: taawon publish call 0d9c8f9e-… --yes
     """
@@ -79,15 +82,24 @@ def publish(
     if not json:
         say(found["title"]["fr"] or found["title"]["ar"])
         _show(seen, json=False)
+        _say_holds(client, name)
     if not yes:
         typer.confirm(f"Alert these {seen['matched']} cooperatives?", abort=True, err=True)
     service, folder, move = PLACES[what]
     body = {"confirmed_audience": seen["matched"]}
     made = step(client, service, "POST", f"/{folder}/{name}/{move}", body, version=found["version"])
+    alerting = alerting_of(client, name, made["version"])
     if json:
-        say_json(orjson.dumps({"preview": seen, "published": made}).decode())
+        shown = {"preview": seen, "published": made, "alerting": alerting}
+        say_json(orjson.dumps(shown).decode())
         return
     say(f"{made['state']}, with {seen['matched']} recipients confirmed")
+    say(in_words(name, alerting))
+
+
+def _say_holds(client: OperatorClient, name: str) -> None:
+    for line in holds_on(client, name):
+        say(line)
 
 
 def _kind(what: str) -> Kind:

@@ -215,6 +215,7 @@ def _remarks(name: str, measured: dict[str, float], behind: int | None) -> Itera
         "taawon_subjects_without_fanout": "not alerted yet",
         "taawon_backfill_waiting_cooperatives": "waiting for backfill",
         "taawon_feed_waiting_entries{channel=amqp}": "feed entries wait",
+        "taawon_feed_held_events": "events held back from partners",
     }
     for series, words in remarks.items():
         if measured.get(series):

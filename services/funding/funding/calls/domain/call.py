@@ -106,6 +106,7 @@ class Call:
     opened_at: datetime | None = None
     cancelled_because: str | None = None
     confirmed_audience: int | None = None
+    partners_at_once: bool = False
     regions: tuple[str, ...] = field(init=False, default=())
     sectors: tuple[str, ...] = field(init=False, default=())
 
@@ -174,12 +175,19 @@ class Call:
                 )
             )
 
-    def open(self, *, at: datetime, confirmed_audience: int | None = None) -> CallOpened:
+    def open(
+        self,
+        *,
+        at: datetime,
+        confirmed_audience: int | None = None,
+        partners_at_once: bool = False,
+    ) -> CallOpened:
         """Take applications from now on. Raises DeadlinePassed or IllegalMove.
 
         Ages are measured as of today, unless the terms name another day.
-        `confirmed_audience` is how many recipients the funder saw in a preview; every event of the
-        call carries it.
+        `confirmed_audience` is how many recipients the funder saw in a preview, `partners_at_once`
+        whether partners get its events although its alerts are held back; every event of the call
+        carries both.
         """
         if self._is_past_deadline(at):
             raise DeadlinePassed(
@@ -192,6 +200,7 @@ class Call:
         self._move_to(State.OPEN)
         self.opened_at = at
         self.confirmed_audience = confirmed_audience
+        self.partners_at_once = partners_at_once
         if self.terms.reference_on is None:
             self._measure_ages_on_opening_day(at)
         return CallOpened(**self._event(at))
@@ -263,6 +272,8 @@ class Call:
                 "deadline": self.deadline,
                 "opened_at": self.opened_at,
                 "confirmed_audience": self.confirmed_audience,
+                "funder_slug": self.funder_slug,
+                "partners_at_once": self.partners_at_once,
                 **dict(self.terms),
                 "tracks": published_tracks(self.terms),
             }

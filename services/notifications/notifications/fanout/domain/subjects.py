@@ -242,6 +242,8 @@ NOT_COMPARED = frozenset(
         "confirmed_audience",
         "belongs_to",
         "addressed_to",
+        "owner_partner",
+        "owner_ids",
     }
 )
 """Fields whose changes readers are not shown; details are compared one by one."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from notifications.audience.territory import Within
 from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
-from notifications.fanout.queries import approvals
+from notifications.fanout.queries import approvals, readers
 from notifications.fanout.queries import totals as stored_totals
 from notifications.labels import name_of_value
 from notifications.parameters import After, Limit, provinces_read_by
@@ -120,9 +120,10 @@ async def subject_totals(
 ) -> TotalsOut:
     """Who was alerted: counts by verdict, region and sector, as of the moment of each alert.
 
-    For operators they count all, for delegates the cooperatives that are in their provinces today.
+    For operators, the funder of a call and the author of an idea they count all, for delegates the
+    cooperatives that are in their provinces today. `approval` says what holds the alerts back.
     """
-    within = provinces_read_by(caller)
+    within = await readers.subject_read_by(session, caller, subject_id)
     found = await stored_totals.get_subject(session, subject_id)
     corrections = [
         CorrectionOut.model_validate(row._mapping)
@@ -138,7 +139,7 @@ async def subject_totals(
         by_verdict={"eligible": counted.eligible, "unknown": counted.unknown},
         corrections=corrections,
         corrected=sum(correction.alerts for correction in corrections),
-        approval=approval_explanation(decision, language, for_staff=True),
+        approval=approval_explanation(decision, language, for_staff=readers.reads_reasons(caller)),
         not_alerted=await queries.count_waiting(session, found, within=within),
         repeated=await stored_totals.repeated_alerts(session, subject_id, within=within),
         by_region=by_region,
