@@ -30,7 +30,12 @@ async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
     if not rows:
         return Page((), 0, None)
     records = tuple(cooperative_rows.cooperative_from(row).record() for row in rows)
-    event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
+    event = CooperativesImported(
+        batch_id=new_id(),
+        import_id=new_id(),
+        cooperatives=records,
+        remaining=await _count_cooperatives(session, after=rows[-1]["id"]),
+    )
     # Named after its ends and its size: if it is read again with other rows, it is another event.
     name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
     return Page([(name, event)], len(rows), rows[-1]["id"])
@@ -46,8 +51,11 @@ async def partners_after(session: AsyncSession, after: UUID | None) -> Page:
     return Page(events, len(found), found[-1].id if found else None)
 
 
-async def _count_cooperatives(session: AsyncSession) -> int:
-    return int(await session.scalar(select(func.count()).select_from(tables.cooperative)) or 0)
+async def _count_cooperatives(session: AsyncSession, after: UUID | None = None) -> int:
+    query = select(func.count()).select_from(tables.cooperative)
+    if after is not None:
+        query = query.where(tables.cooperative.c.id > after)
+    return int(await session.scalar(query) or 0)
 
 
 async def _count_partners(session: AsyncSession) -> int:

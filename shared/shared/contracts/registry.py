@@ -79,6 +79,11 @@ class CooperativesImported(Event):
     batch_id: Id
     import_id: Id
     cooperatives: tuple[CooperativeRecord, ...] = Field(min_length=1, max_length=BATCH_LIMIT)
+    remaining: int | None = Field(
+        default=None,
+        ge=0,
+        description="Of a snapshot: how many cooperatives it has still to send; null: it is none.",
+    )
 
 
 class PartnerRegistered(Event):

@@ -20,6 +20,7 @@ from registry.register.usecases import cooperatives
 from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import now
+from shared.contracts.registry import BATCH_LIMIT
 from shared.errors import Problem
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
@@ -279,6 +280,21 @@ async def test_a_snapshot_publishes_each_cooperative_once_with_its_present_versi
     assert known == len(records) == len({record.cooperative_id for record in records})
     assert {record.version for record in records if record.members_total == 30} == {2}
     assert len(names) == len(set(names))
+
+
+async def test_a_batch_of_a_snapshot_says_how_many_are_still_to_come(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(*many_rows(BATCH_LIMIT + 1, court)))
+    remaining, sizes, after = [], [], None
+
+    async with sessions() as session:
+        while (page := await cooperatives_after(session, after)).last is not None:
+            remaining += [event.remaining for _, event in page.events]
+            sizes += [len(event.cooperatives) for _, event in page.events]
+            after = page.last
+
+    assert remaining == [sum(sizes[number + 1 :]) for number in range(len(sizes))]
 
 
 async def test_a_page_of_a_snapshot_has_the_same_name_when_it_is_read_again(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.territory import Within
+from notifications.audience.usecases import require_complete
 from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
 from notifications.fanout.queries import approvals
@@ -121,8 +122,10 @@ async def subject_totals(
     """Who was alerted: counts by verdict, region and sector, as of the moment of each alert.
 
     For operators they count all, for delegates the cooperatives that are in their provinces today.
+    503 while the audience is being built anew, for counts would be too small.
     """
     within = provinces_read_by(caller)
+    await require_complete(session)
     found = await stored_totals.get_subject(session, subject_id)
     corrections = [
         CorrectionOut.model_validate(row._mapping)
