@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import new_id
 from shared.contracts.registry import BATCH_LIMIT, CooperativesImported, PartnerRegistered
-from shared.kernel.messaging.replay.sources import Page, Snapshot
+from shared.kernel.messaging.replay.sources import Named, Page, Snapshot, page_of
 
 from .partners import models
 from .partners.domain import Partner
@@ -22,33 +24,42 @@ PARTNERS_PER_PAGE: Final = 100
 
 async def cooperatives_after(session: AsyncSession, after: UUID | None) -> Page:
     """The next `BATCH_LIMIT` cooperatives with their present versions, as one event."""
-    table = tables.cooperative
-    query = select(table).order_by(table.c.id).limit(BATCH_LIMIT)
+    key = tables.cooperative.c.id
+    query = select(key).order_by(key).limit(BATCH_LIMIT)
     if after is not None:
-        query = query.where(table.c.id > after)
+        query = query.where(key > after)
+    page = await page_of(session, "cooperative", (await session.scalars(query)).all(), _batch)
+    remaining = await _count_cooperatives(session, after=page.last)
+    events = [
+        (name, event.model_copy(update={"remaining": remaining})) for name, event in page.events
+    ]
+    return replace(page, events=events)
+
+
+async def _batch(session: AsyncSession, ids: Sequence[UUID]) -> Named:
+    table = tables.cooperative
+    query = select(table).where(table.c.id == func.any(list(ids))).order_by(table.c.id)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
-    if not rows:
-        return Page((), 0, None)
     records = tuple(cooperative_rows.cooperative_from(row).record() for row in rows)
-    event = CooperativesImported(
-        batch_id=new_id(),
-        import_id=new_id(),
-        cooperatives=records,
-        remaining=await _count_cooperatives(session, after=rows[-1]["id"]),
-    )
+    event = CooperativesImported(batch_id=new_id(), import_id=new_id(), cooperatives=records)
     # Named after its ends and its size: if it is read again with other rows, it is another event.
     name = f"cooperatives {rows[0]['id']} {rows[-1]['id']} {len(rows)}"
-    return Page([(name, event)], len(rows), rows[-1]["id"])
+    return [(name, event)]
 
 
 async def partners_after(session: AsyncSession, after: UUID | None) -> Page:
     """The next partners, with an event for each."""
-    query = select(Partner).order_by(models.partner.c.id).limit(PARTNERS_PER_PAGE)
+    key = models.partner.c.id
+    query = select(key).order_by(key).limit(PARTNERS_PER_PAGE)
     if after is not None:
-        query = query.where(models.partner.c.id > after)
-    found = (await session.scalars(query)).all()
-    events = [(f"partner {partner.id}", partner.registered()) for partner in found]
-    return Page(events, len(found), found[-1].id if found else None)
+        query = query.where(key > after)
+    return await page_of(session, "partner", (await session.scalars(query)).all(), _registered)
+
+
+async def _registered(session: AsyncSession, ids: Sequence[UUID]) -> Named:
+    key = models.partner.c.id
+    found = await session.scalars(select(Partner).where(key.in_(ids)).order_by(key))
+    return [(f"partner {partner.id}", partner.registered()) for partner in found]
 
 
 async def _count_cooperatives(session: AsyncSession, after: UUID | None = None) -> int:

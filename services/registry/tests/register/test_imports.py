@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.register import queries
 from registry.register.domain.cooperative import Entry
@@ -25,6 +27,7 @@ from shared.errors import Problem
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.database import Sessions
+from shared.kernel.messaging.replay.sources import Page
 
 from ..builders import a_file, a_row, many_rows
 from .importing import SEALER, audited, imported, published, stored
@@ -295,6 +298,34 @@ async def test_a_batch_of_a_snapshot_says_how_many_are_still_to_come(
             after = page.last
 
     assert remaining == [sum(sizes[number + 1 :]) for number in range(len(sizes))]
+
+
+async def test_a_snapshot_names_a_cooperative_that_it_can_not_read_and_publishes_the_others(
+    sessions: Sessions, court: str
+) -> None:
+    report = await imported(sessions, a_file(*many_rows(3, court)))
+    table = tables.cooperative
+    async with sessions() as session:
+        known = list(await session.scalars(select(table.c.id)))
+        of_file = select(table.c.id).where(table.c.import_id == report.id).limit(1)
+        broken = await session.scalar(of_file)
+        await session.execute(update(table).where(table.c.id == broken).values(province="MA-NO"))
+        pages = [page async for page in pages_of(session)]
+
+    events = [event for page in pages for _, event in page.events]
+    published = {each.cooperative_id for event in events for each in event.cooperatives}
+    assert published == set(known) - {broken}
+    assert [name for page in pages for name in page.unreadable] == [
+        f"cooperative {broken} (UnknownCode)"
+    ]
+
+
+async def pages_of(session: AsyncSession) -> AsyncIterator[Page]:
+    """Every page of a snapshot of the register."""
+    after = None
+    while (page := await cooperatives_after(session, after)).last is not None:
+        yield page
+        after = page.last
 
 
 async def test_a_page_of_a_snapshot_has_the_same_name_when_it_is_read_again(
