@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from .base import PUBLIC, Contract, Event, Id, LanguageCode, Localized, Text, Version
 from .criteria import ActivityStatus, ApplicantType, LegalStatus, Profile
-from .numbers import Members
+from .numbers import Count, Members
 from .persons import Kind, PersonAnswered, PersonRequested
 
 BATCH_LIMIT = 500
@@ -81,6 +81,10 @@ class CooperativesImported(Event):
     batch_id: Id
     import_id: Id
     cooperatives: tuple[CooperativeRecord, ...] = Field(min_length=1, max_length=BATCH_LIMIT)
+    remaining: Count | None = Field(
+        default=None,
+        description="Of a snapshot: how many cooperatives it has still to send; null: it is none.",
+    )
 
 
 class PartnerRegistered(Event):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from shared.errors import Invalid
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.messaging import outbox
-from shared.kernel.messaging.replay.sources import Page, Snapshot
+from shared.kernel.messaging.replay.sources import Named, Page, Snapshot, page_of
 from shared.sentences import Sentence
 
 from . import queries
@@ -194,12 +195,16 @@ async def close_expired_calls(session: AsyncSession, *, at: datetime) -> int:
 
 async def calls_after(session: AsyncSession, after: UUID | None) -> Page:
     """The next calls that ever opened, as the newest event of each."""
-    query = select(Call).where(calls.c.opened_at.is_not(None))
+    query = select(calls.c.id).where(calls.c.opened_at.is_not(None))
     if after is not None:
         query = query.where(calls.c.id > after)
-    found = (await session.scalars(query.order_by(calls.c.id).limit(CALLS_PER_PAGE))).all()
-    events = [(f"{call.id} {call.version}", call.newest_event(at=now())) for call in found]
-    return Page(events, len(found), found[-1].id if found else None)
+    ids = (await session.scalars(query.order_by(calls.c.id).limit(CALLS_PER_PAGE))).all()
+    return await page_of(session, "call", ids, _newest_events)
+
+
+async def _newest_events(session: AsyncSession, ids: Sequence[UUID]) -> Named:
+    found = await session.scalars(select(Call).where(calls.c.id.in_(ids)).order_by(calls.c.id))
+    return [(f"{call.id} {call.version}", call.newest_event(at=now())) for call in found]
 
 
 async def _count_opened(session: AsyncSession) -> int:

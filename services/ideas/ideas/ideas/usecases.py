@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data import audit
 from shared.kernel.messaging import outbox
-from shared.kernel.messaging.replay.sources import Page, Snapshot
+from shared.kernel.messaging.replay.sources import Named, Page, Snapshot, page_of
 
 from . import queries
 from .domain import Idea, IdeaContent, Translation, UnknownIdea, require_moderator_of
@@ -188,12 +189,16 @@ async def withdraw_idea(
 
 async def ideas_after(session: AsyncSession, after: UUID | None) -> Page:
     """The next ideas that were ever public, as the newest event of each."""
-    query = select(Idea).where(ideas.c.published_at.is_not(None))
+    query = select(ideas.c.id).where(ideas.c.published_at.is_not(None))
     if after is not None:
         query = query.where(ideas.c.id > after)
-    found = (await session.scalars(query.order_by(ideas.c.id).limit(IDEAS_PER_PAGE))).all()
-    events = [(f"{idea.id} {idea.version}", idea.newest_event()) for idea in found]
-    return Page(events, len(found), found[-1].id if found else None)
+    ids = (await session.scalars(query.order_by(ideas.c.id).limit(IDEAS_PER_PAGE))).all()
+    return await page_of(session, "idea", ids, _newest_events)
+
+
+async def _newest_events(session: AsyncSession, ids: Sequence[UUID]) -> Named:
+    found = await session.scalars(select(Idea).where(ideas.c.id.in_(ids)).order_by(ideas.c.id))
+    return [(f"{idea.id} {idea.version}", idea.newest_event()) for idea in found]
 
 
 async def _count_public(session: AsyncSession) -> int:

@@ -69,6 +69,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('seq', name=op.f('pk_audience_change'))
     )
     op.create_index('ix_audience_change_size', 'audience_change', ['size', 'seq'], unique=False)
+    op.create_table('audience_rebuild',
+    sa.Column('is_running', sa.Boolean(), server_default=sa.text('true'), nullable=False),
+    sa.Column('began_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.CheckConstraint('is_running', name=op.f('ck_audience_rebuild_one_row')),
+    sa.PrimaryKeyConstraint('is_running', name=op.f('pk_audience_rebuild'))
+    )
     op.create_table('audience_history',
     sa.Column('cooperative_id', sa.UUID(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
+    CheckConstraint,
     Column,
     Computed,
     Date,
@@ -15,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
@@ -92,6 +95,21 @@ audience_change = Table(
     Column("after_subject", UUID(as_uuid=True)),
     Index("ix_audience_change_size", "size", "seq"),
 )
+
+
+audience_rebuild = Table(
+    "audience_rebuild",
+    metadata,
+    Column(
+        "is_running",
+        Boolean,
+        CheckConstraint("is_running", name="one_row"),
+        primary_key=True,
+        server_default=true(),
+    ),
+    moment("began_at", default=True),
+)
+"""Has its one row from the first to the last batch of a snapshot that fills an audience anew."""
 
 
 CHANGE_CHANNEL = "taawon_audience"

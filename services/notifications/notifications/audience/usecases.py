@@ -7,18 +7,22 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, exists, func, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import LARGEST_VERSION_GAP, refuse_version_gap
 from shared.contracts.registry import CooperativeRecord
+from shared.errors import Away
 from shared.kernel.data.advisory_locks import wait_for_lock
 from shared.kernel.messaging import erasure
 
-from .models import AUDIENCE_LOCK, PROFILE_COLUMNS, audience
+from .models import AUDIENCE_LOCK, PROFILE_COLUMNS, audience, audience_rebuild
 
 log = structlog.get_logger()
+
+SNAPSHOT_LOCK = 0x736E_6170  # "snap" in ASCII
 
 _PROFILE = [name for name, _ in PROFILE_COLUMNS]
 _COLUMNS = [
@@ -59,6 +63,33 @@ ON CONFLICT DO NOTHING
 RETURNING cooperative_id
 """
 )
+
+
+class AudienceIncomplete(Away):
+    """The audience is being built anew from the register, so counts would be too small: try again
+    when all of it has arrived, as GET /audience shows.
+    """
+
+
+async def note_snapshot(session: AsyncSession, remaining: int) -> None:
+    """Note that the audience is incomplete while a snapshot fills it anew, until its last batch.
+
+    It does where more cooperatives are still to come than there are. Batches take turns here, for
+    one that is overtaken by the last must not begin what that has ended.
+    """
+    await wait_for_lock(session, SNAPSHOT_LOCK)
+    if remaining == 0:
+        await session.execute(delete(audience_rebuild))
+        return
+    known = select(audience.c.cooperative_id).limit(remaining).subquery()
+    if int(await session.scalar(select(func.count()).select_from(known)) or 0) < remaining:
+        await session.execute(insert(audience_rebuild).on_conflict_do_nothing())
+
+
+async def require_complete(session: AsyncSession) -> None:
+    """Raise AudienceIncomplete while a snapshot fills the audience anew."""
+    if await session.scalar(select(exists().where(audience_rebuild.c.is_running))):
+        raise AudienceIncomplete
 
 
 async def store_cooperatives(session: AsyncSession, records: Sequence[CooperativeRecord]) -> None:

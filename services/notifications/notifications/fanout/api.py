@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from notifications.audience.usecases import require_complete
 from notifications.parameters import Limit
 from shared.business_days import business_day
 from shared.contracts.announcement import Announcement
@@ -116,8 +117,12 @@ def _standing(row: AnyRow) -> StandingApproval:
 async def preview(
     session: Session, caller: Caller, wanted: PreviewIn, language: ReaderLanguage = "fr"
 ) -> PreviewOut:
-    """Count who would be alerted, before anything is published. It changes nothing."""
+    """Count who would be alerted, before anything is published. It changes nothing.
+
+    503 while the audience is being built anew, for counts would be too small.
+    """
     caller.require(Role.OPERATOR, Role.DELEGATE, Role.PARTNER)
+    await require_complete(session)
     today = business_day(await moment(session))
     criteria = [track.criteria for track in wanted.tracks]
     counted = await preview_audience(session, criteria, wanted.reference_on or today, language)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registry.register import queries
 from registry.register.domain.cooperative import Entry
@@ -20,11 +22,13 @@ from registry.register.usecases import cooperatives
 from registry.register.usecases.imports import delete_problems, import_register
 from registry.snapshots import cooperatives_after
 from shared.contracts.base import MOST_EVENT_BYTES, now
+from shared.contracts.registry import BATCH_LIMIT
 from shared.errors import Problem
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import MissingRole, Principal, Role
 from shared.kernel.data.database import Sessions
 from shared.kernel.messaging import outbox
+from shared.kernel.messaging.replay.sources import Page
 
 from ..builders import a_file, a_row, many_rows
 from .importing import SEALER, audited, imported, published, published_bodies, stored
@@ -332,6 +336,49 @@ async def test_a_snapshot_publishes_each_cooperative_once_with_its_present_versi
     assert known == len(records) == len({record.cooperative_id for record in records})
     assert {record.version for record in records if record.members_total == 30} == {2}
     assert len(names) == len(set(names))
+
+
+async def test_a_batch_of_a_snapshot_says_how_many_are_still_to_come(
+    sessions: Sessions, court: str
+) -> None:
+    await imported(sessions, a_file(*many_rows(BATCH_LIMIT + 1, court)))
+    remaining, sizes, after = [], [], None
+
+    async with sessions() as session:
+        while (page := await cooperatives_after(session, after)).last is not None:
+            remaining += [event.remaining for _, event in page.events]
+            sizes += [len(event.cooperatives) for _, event in page.events]
+            after = page.last
+
+    assert remaining == [sum(sizes[number + 1 :]) for number in range(len(sizes))]
+
+
+async def test_a_snapshot_names_a_cooperative_that_it_can_not_read_and_publishes_the_others(
+    sessions: Sessions, court: str
+) -> None:
+    report = await imported(sessions, a_file(*many_rows(3, court)))
+    table = tables.cooperative
+    async with sessions() as session:
+        known = list(await session.scalars(select(table.c.id)))
+        of_file = select(table.c.id).where(table.c.import_id == report.id).limit(1)
+        broken = await session.scalar(of_file)
+        await session.execute(update(table).where(table.c.id == broken).values(province="MA-NO"))
+        pages = [page async for page in pages_of(session)]
+
+    events = [event for page in pages for _, event in page.events]
+    published = {each.cooperative_id for event in events for each in event.cooperatives}
+    assert published == set(known) - {broken}
+    assert [name for page in pages for name in page.unreadable] == [
+        f"cooperative {broken} (UnknownCode)"
+    ]
+
+
+async def pages_of(session: AsyncSession) -> AsyncIterator[Page]:
+    """Every page of a snapshot of the register."""
+    after = None
+    while (page := await cooperatives_after(session, after)).last is not None:
+        yield page
+        after = page.last
 
 
 async def test_a_page_of_a_snapshot_has_the_same_name_when_it_is_read_again(

@@ -55,7 +55,9 @@ class ReplayOut(BaseModel):
     total: int
     done: int
     sent: int
-    incomplete: str | None = Field(description="Which part of the range is no longer kept.")
+    incomplete: str | None = Field(
+        description="Which part of the range is no longer kept, or which rows can't be read."
+    )
     error: str | None
     requested_by: str
     reason: str

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.territory import Within
+from notifications.audience.usecases import require_complete
 from notifications.fanout.approval_text import ApprovalExplanation, approval_explanation
 from notifications.fanout.domain.subjects import Subject, SubjectState
 from notifications.fanout.queries import approvals, readers
@@ -122,8 +123,10 @@ async def subject_totals(
 
     For operators, the funder of a call and the author of an idea they count all, for delegates the
     cooperatives that are in their provinces today. `approval` says what holds the alerts back.
+    503 while the audience is being built anew, for counts would be too small.
     """
     within = await readers.subject_read_by(session, caller, subject_id)
+    await require_complete(session)
     found = await stored_totals.get_subject(session, subject_id)
     corrections = [
         CorrectionOut.model_validate(row._mapping)

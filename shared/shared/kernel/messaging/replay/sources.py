@@ -9,16 +9,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.base import Event
 from shared.kernel import context
+from shared.kernel.data.database import is_infrastructure
 from shared.kernel.data.tables import OutboxHorizonRow, OutboxRow, ReplayRow
 from shared.kernel.messaging.outbox import row_for
 
 from .domain import Kind
+
+log = structlog.get_logger()
 
 LOG_PAGE = 25
 """Events in a page of the log. They may be large, such as a batch of 500 cooperatives, and a page
@@ -30,11 +34,57 @@ class Page:
     """The events of so many rows in the order of their ids; `last` is the id of the last row.
 
     Each event has a name that is unique in its run and stays the same when the page is read again.
+    `unreadable` names the rows that no event could be made of.
     """
 
     events: Sequence[tuple[str, Event]]
     rows: int
     last: UUID | None
+    unreadable: Sequence[str] = ()
+
+
+Named = Sequence[tuple[str, Event]]
+
+
+async def page_of(
+    session: AsyncSession,
+    name: str,
+    ids: Sequence[UUID],
+    read: Callable[[AsyncSession, Sequence[UUID]], Awaitable[Named]],
+) -> Page:
+    """The page of these rows, which `read` makes events of; `name` says what a row is.
+
+    Where they can't be read together they are read one by one, and those that can't be read at all
+    are named: one broken row keeps no other back.
+    """
+    last = ids[-1] if ids else None
+    events, error = await _attempt(session, ids, read)
+    if error is None:
+        return Page(events, len(ids), last)
+    made: list[tuple[str, Event]] = []
+    unreadable: list[str] = []
+    for each in ids:
+        events, error = await _attempt(session, [each], read)
+        made += events
+        if error is not None:
+            unreadable.append(f"{name} {each} ({type(error).__name__})")
+            log.error("row could not be read", row=unreadable[-1], exc_info=error)
+    return Page(made, len(ids), last, unreadable)
+
+
+async def _attempt(
+    session: AsyncSession,
+    ids: Sequence[UUID],
+    read: Callable[[AsyncSession, Sequence[UUID]], Awaitable[Named]],
+) -> tuple[Named, Exception | None]:
+    """The events of these rows, or why there are none; the transaction goes on either way."""
+    try:
+        async with session.begin_nested():
+            return (await read(session, ids) if ids else ()), None
+    except Exception as error:
+        if is_infrastructure(error):
+            raise
+        return (), error
 
 
 @dataclass(frozen=True)
@@ -69,6 +119,7 @@ class Step:
     rows: int = 0
     position: dict[str, Any] = field(default_factory=dict)
     is_last: bool = False
+    unreadable: Sequence[str] = ()
 
 
 def offering(snapshots: Sequence[Snapshot], topics: Sequence[str]) -> list[Snapshot]:
@@ -114,7 +165,7 @@ async def next_of_snapshot(
         for name, event in page.events
         if event.topic in run.topics
     ]
-    return Step(events, page.rows, position)
+    return Step(events, page.rows, position, unreadable=page.unreadable)
 
 
 def _of_snapshot(event_id: UUID, event: Event) -> KeptEvent:

@@ -38,6 +38,9 @@ BACKLOG = 20
 """Most messages in the queue while a page is sent: live events wait behind them, and they take
 memory of the broker."""
 
+MOST_NAMED = 2_000
+"""Most characters by which a run names rows that could not be read; the log names all."""
+
 REPLAYED = Counter("taawon_replayed_total", "Events sent again and confirmed.", ["kind"])
 
 
@@ -93,6 +96,7 @@ class Replayer:
         if failures:
             return self._end_if_hopeless(run, failures)
         REPLAYED.labels(run.kind).inc(len(step.events))
+        _name_unreadable(run, step.unreadable)
         run.position = step.position
         run.done += step.rows
         run.sent += len(step.events)
@@ -128,3 +132,11 @@ class Replayer:
 
 def _words_of(error: Exception) -> str:
     return error.detail if isinstance(error, EventTooLarge) else type(error).__name__
+
+
+def _name_unreadable(run: ReplayRow, rows: Sequence[str]) -> None:
+    """Add the rows that could not be read to what is incomplete about the run."""
+    if rows:
+        known = run.incomplete or "could not be read:"
+        named = f"{known} {', '.join(rows)};"
+        run.incomplete = named if len(named) <= MOST_NAMED else f"{named[:MOST_NAMED]}…"

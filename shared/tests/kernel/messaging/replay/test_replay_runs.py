@@ -14,7 +14,7 @@ from shared.errors import IllegalMove
 from shared.kernel.data.tables import AuditRow, InboxRow, ReplayRow
 from shared.kernel.messaging import replay
 from shared.kernel.messaging.replay.domain import MOVES, State, end
-from shared.kernel.messaging.replay.sources import Page, Snapshot
+from shared.kernel.messaging.replay.sources import Page, Snapshot, page_of
 from shared.kernel.messaging.replay.worker import BACKLOG
 
 from ..harness import StoneLaid, a_stone, depth
@@ -158,6 +158,31 @@ async def test_a_page_that_can_not_be_read_fails_the_run_and_not_the_next(source
     found = await stored_run(source, run)
     assert found.state == "failed"
     assert "could not be read" in found.error
+
+
+async def test_a_row_that_can_not_be_read_is_named_and_all_others_are_sent(source):
+    known = {stone.stone_id: stone for stone in (a_stone(n) for n in range(5))}
+    ids = sorted(known)
+    broken = ids[1]
+
+    async def read(session: Any, wanted: Any) -> list[Any]:
+        if broken in wanted:
+            await session.execute(text("SELECT 1 / 0"))
+        return [(str(each), known[each]) for each in wanted]
+
+    async def page(session: Any, after: Any) -> Page:
+        rest = [each for each in ids if after is None or each > after]
+        return await page_of(session, "stone", rest[:3], read)
+
+    snapshot = Snapshot("stones", (StoneLaid.topic,), page, stones(*known.values()).count)
+    run = await request_replay(source, snapshot)
+
+    await work_off(replayer(source, snapshot))
+
+    found = await stored_run(source, run)
+    assert (found.state, found.done, found.sent) == ("finished", 5, 4)
+    assert f"stone {broken} (" in found.incomplete
+    assert [str(each) in found.incomplete for each in ids].count(True) == 1
 
 
 async def test_a_stopped_run_sends_nothing_more_and_says_who_and_why(source):
