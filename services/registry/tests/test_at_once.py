@@ -15,9 +15,10 @@ from registry.identity.domain.accounts import AccountExists
 from registry.identity.usecases import accounts
 from registry.partners import usecases as partners
 from registry.partners.domain import PartnerExists
-from registry.privacy.domain import Ground, RequestKind
-from registry.privacy.usecases.person_lookup import PersonIdentifiers
-from registry.privacy.usecases.requests import open_request
+from registry.privacy.domain.found_records import PersonIdentifiers
+from registry.privacy.domain.requests import Ground, RequestKind
+from registry.privacy.usecases.proposals import Proposal, propose_request
+from registry.privacy.usecases.requests import confirm_request
 from shared.contracts.base import Localized
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Role
@@ -98,14 +99,17 @@ async def test_an_e_mail_that_is_corrected_while_another_account_gets_it_is_take
 
 
 async def correct(sessions: Sessions, account_id: UUID) -> None:
+    named = PersonIdentifiers(account_ids=frozenset({account_id}))
     async with sessions.begin() as session:
-        await open_request(
+        proposed = await propose_request(
             session,
             SEALER,
             LOCAL_OPERATOR,
             RequestKind.RECTIFICATION,
-            PersonIdentifiers(account_ids=frozenset({account_id})),
+            Proposal(named=named, corrections={"email": TAKEN}),
             ground=Ground.PERSON,
             reference="2026/1",
-            corrections={"email": TAKEN},
+        )
+        await confirm_request(
+            session, SEALER, LOCAL_OPERATOR, proposed.id, expected_version=proposed.version
         )

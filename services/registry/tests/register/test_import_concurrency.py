@@ -17,8 +17,9 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devkit import pytest_plugin
-from registry.privacy.domain import Ground, PersonRequest, RequestKind
-from registry.privacy.usecases import person_lookup, requests
+from registry.privacy.domain.found_records import PersonIdentifiers
+from registry.privacy.domain.requests import Ground, PersonRequest, RequestKind
+from registry.privacy.usecases import proposals, requests
 from registry.register.domain.cooperative import Contact
 from registry.register.domain.imports import (
     ImportState,
@@ -55,18 +56,22 @@ async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) ->
 LAST = "last-row@taawon.example"
 
 
-async def requested(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
-    """A person's request, by the e-mail of the last row of a file."""
+async def requested(sessions: Sessions, kind: RequestKind, **corrections: str) -> PersonRequest:
+    """A person's request, by the e-mail of the last row of a file, proposed and confirmed."""
+    named = PersonIdentifiers(emails=frozenset({LAST}))
     async with sessions.begin() as session:
-        return await requests.open_request(
+        proposed = await proposals.propose_request(
             session,
             SEALER,
             LOCAL_OPERATOR,
             kind,
-            person_lookup.PersonIdentifiers(emails=frozenset({LAST})),
+            proposals.Proposal(named=named, corrections=dict(corrections) or None),
             ground=Ground.PERSON,
             reference="1",
-            **how,
+        )
+    async with sessions.begin() as session:
+        return await requests.confirm_request(
+            session, SEALER, LOCAL_OPERATOR, proposed.id, expected_version=proposed.version
         )
 
 
@@ -77,15 +82,15 @@ async def begun(steps: AsyncGenerator[imports.Progress]) -> RegisterImport:
 
 
 @pytest.mark.parametrize(
-    ("kind", "how"),
+    ("kind", "corrections"),
     [
-        (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
+        (RequestKind.RECTIFICATION, {"email": "right@taawon.example"}),
         # The last: what is erased comes into the database of these tests no more.
         (RequestKind.ERASURE, {}),
     ],
 )
 async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_rest_may_name_them(
-    sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
+    sessions: Sessions, court: str, kind: RequestKind, corrections: dict[str, str]
 ) -> None:
     rows = many_rows(BATCH_LIMIT + 1, court)
     rows[-1]["email"] = LAST
@@ -94,11 +99,11 @@ async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_re
     await begun(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
-        await requested(sessions, kind, **how)
+        await requested(sessions, kind, **corrections)
     access = await requested(sessions, RequestKind.ACCESS)
     async for _ in steps:
         pass
-    request = await requested(sessions, kind, **how)
+    request = await requested(sessions, kind, **corrections)
 
     assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
 
