@@ -53,12 +53,15 @@ async def test_publishing_says_that_it_is_held_and_partners_wait_for_the_release
     _, previewed, _ = await command(story, "preview", "call", call_id)
     code, out, messages = await command(story, "publish", "call", call_id, "--yes")
     before = await story.feed(partner)
+    _, traced, _ = await command(story, "trace", call_id)
     released, _, _ = await command(story, "approvals", "release", call_id, "--reason", "mended")
 
     assert (code, released) == (0, 0), messages
     assert "this is held: the cap is wrong" in previewed
     assert "held by operator: the cap is wrong" in out
     assert "partners wait with them" in out
+    assert "funding.call.opened.v1" in traced
+    assert "this is held: the cap is wrong" in traced
     assert before == []
     (item,) = await story.fed(partner, 1)
     assert item["data"]["call_id"] == call_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AnyUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from shared.kernel.settings import Settings, with_heartbeat
@@ -18,6 +18,11 @@ class NotificationsSettings(Settings):
     amqp_partners_url: SecretStr | None = Field(
         default=None,
         description="As amqp_url, for the vhost of partner queues. Not set: no partner queues.",
+    )
+    partners_address: AnyUrl | None = Field(
+        default=None,
+        description="Where partners reach the broker, as in amqps://amqp.example.org:5671: they are"
+        " shown it with their queue. Not set: they are not.",
     )
     confirm_above: Annotated[int | None, NoDecode] = Field(
         default=None,
@@ -48,6 +53,11 @@ class NotificationsSettings(Settings):
         cls, url: SecretStr | None, known: ValidationInfo
     ) -> SecretStr | None:
         return url and with_heartbeat(url, known.data.get("amqp_heartbeat", 20))
+
+    @field_validator("partners_address", mode="before")
+    @classmethod
+    def _empty(cls, value: Any) -> Any:
+        return value or None
 
     @field_validator("confirm_above", mode="before")
     @classmethod

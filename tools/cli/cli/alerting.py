@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
+from shared.errors import DomainError
 from shared.kernel.waiting import wait_until
 
 from .client import OperatorClient
-from .steps import Refused, step
+from .steps import step
 
 SECONDS = 10.0
 """How long a command waits for notifications, where events arrive after they were sent."""
@@ -43,17 +45,26 @@ def in_words(subject_id: str, totals: dict[str, Any] | None) -> str:
 
 
 def holds_on(client: OperatorClient, subject_id: str) -> Iterator[str]:
-    """What would hold the alerts of a subject back now, a line for each decision."""
+    """What holds the alerts of a subject back now, a line for each decision."""
+    if not _is_id(subject_id):
+        return
     for path, what in ((f"/subjects/{subject_id}/approval", "this"), ("/approval", "everything")):
         decision = _answer(client, path) or {}
         if decision.get("state") in HOLDS:
             yield f"{what} is {decision['state']}: {decision['reason']}"
 
 
+def _is_id(name: str) -> bool:
+    try:
+        return UUID(name).int != 0
+    except ValueError:
+        return False
+
+
 def _answer(client: OperatorClient, path: str) -> dict[str, Any] | None:
     """What notifications answers; None where it refuses, as it does before a subject arrives."""
     try:
         found: dict[str, Any] = step(client, "notifications", "GET", path)
-    except Refused:
+    except DomainError:
         return None
     return found

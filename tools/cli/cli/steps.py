@@ -45,5 +45,7 @@ def step(
 
 
 def _refusal(status: int, details: dict[str, Any]) -> str:
-    errors = "; ".join(f"{e['field']}: {e['message']}" for e in details.get("errors", []))
-    return f"{details.get('detail', status)} {errors}".strip()
+    """The detail, and the wrong fields that it does not say already."""
+    detail = str(details.get("detail", status))
+    wrong = [each for each in details.get("errors", []) if each["message"] not in detail]
+    return " ".join([detail, "; ".join(f"{e['field']}: {e['message']}" for e in wrong)]).strip()

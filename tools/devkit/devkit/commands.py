@@ -114,6 +114,7 @@ def _urls(stack: Stack) -> list[str]:
     return [
         *lines,
         f"{'RabbitMQ':14} {stack.broker.management.url}",
+        f"{'partners':14} {stack.partners_address}   for one: taawon partner consumer SLUG",
         f"what dies is started again: {stack.log_of(SUPERVISOR)}",
         f"sign in as {OPERATOR}; the password is in {stack.operator_password}",
     ]

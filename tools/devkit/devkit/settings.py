@@ -16,6 +16,9 @@ def settings_here(service: str, needs_broker: bool) -> dict[str, str]:
     if databases is None:
         return {}
     known = {"database_url": databases.create(service), "seal_keys": stack.seal_key()}
-    if needs_broker and running_management(stack.folder / "rabbitmq") is not None:
-        known["amqp_url"] = stack.broker.url_of(service, vhost=VHOST)
+    if running_management(stack.folder / "rabbitmq") is not None:
+        if needs_broker:
+            known["amqp_url"] = stack.broker.url_of(service, vhost=VHOST)
+        if service == "notifications":
+            known["partners_address"] = stack.partners_address
     return known

@@ -180,6 +180,11 @@ class Stack(Place):
         for end in ends:
             end.result()
 
+    @property
+    def partners_address(self) -> str:
+        """Where partners reach the broker; on this machine without TLS."""
+        return f"amqp://{self.broker.found.address}"
+
     def partner_url(self, username: str, password: str) -> str:
         """Where a partner signs in to read its queue."""
         return self.broker.found.amqp_url(username, password, PARTNER_VHOST)
@@ -210,6 +215,7 @@ class Stack(Place):
         if service == "notifications":
             partners = self.broker.url_of("notifications", vhost=PARTNER_VHOST)
             known["TAAWON_AMQP_PARTNERS_URL"] = partners
+            known["TAAWON_PARTNERS_ADDRESS"] = self.partners_address
         if name == PROVISIONER:
             known["TAAWON_RABBIT_MANAGEMENT_URL"] = self.broker.management_url()
         return {**known, **self.overrides, **self.own.get(name, {})}

@@ -21,8 +21,8 @@ from .schemas import DeadLetterOut, PartnerDelivery, ProcessedEvent, Trace, Trac
 router = APIRouter(tags=["operations"])
 
 RECENT = 50_000
-"""How many events, the newest first, are searched for a correlation id: no index leads to it, and
-an operator's request must not scan all of them. By its own id an event is found at any age."""
+"""How many events, the newest first, are searched for what no index leads to: an operator's request
+must not scan all of them. By its own id an event is found at any age."""
 MOST = 200
 """Rows of each kind in one answer."""
 PartnerDeliveries = Callable[
@@ -44,12 +44,17 @@ async def read_trace(
     process: Process,
     session: Session,
     caller: Caller,
-    name: Annotated[str, Path(alias="id", pattern=CORRELATION, description="Event or correlation")],
+    name: Annotated[
+        str, Path(alias="id", pattern=CORRELATION, description="Event, correlation or aggregate")
+    ],
     event: Annotated[
         list[Id], Query(max_length=50, description="Further events that other services named.")
     ] = [],  # noqa: B006  # the framework copies it
 ) -> Trace:
-    """The way of an event through this service, and what it caused; for operators."""
+    """The way of an event through this service, and what it caused; for operators.
+
+    By the id of a call, an idea, a cooperative or a request: of its newest events.
+    """
     caller.require(Role.OPERATOR)
     ids = {*event, *_as_event(name)}
     events = await _events(session, name, ids)
@@ -90,10 +95,15 @@ _EVENT = (
 
 
 async def _events(session: AsyncSession, name: str, events: set[UUID]) -> list[TracedEvent]:
-    """These events, those with this correlation id, and those that these events caused."""
-    recent = select(*_EVENT).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
-    related = select(recent).where(
-        or_(recent.c.correlation_id == name, recent.c.causation_id.in_(map(str, events)))
+    """These events, those of this aggregate or correlation id, and those that they caused."""
+    columns = (*_EVENT, OutboxRow.aggregate_id)
+    recent = select(*columns).order_by(OutboxRow.seq.desc()).limit(RECENT).subquery()
+    related = select(*(recent.c[column.key] for column in _EVENT)).where(
+        or_(
+            recent.c.correlation_id == name,
+            recent.c.causation_id.in_(map(str, events)),
+            recent.c.aggregate_id.in_(_as_event(name)),
+        )
     )
     asked = select(*_EVENT).where(OutboxRow.event_id.in_(events))
     found = await session.execute(asked.union(related).order_by("created_at").limit(MOST + 1))

@@ -55,6 +55,20 @@ async def test_a_correlation_id_leads_to_its_events(client: Api):
     assert row["published_at"] is None
 
 
+async def test_the_id_of_a_subject_leads_to_its_events(client: Api):
+    call, first, second = uuid4(), uuid4(), uuid4()
+    await store(
+        client,
+        an_event(first, aggregate_id=call),
+        an_event(second, aggregate_id=call),
+        an_event(aggregate_id=uuid4()),
+    )
+
+    found = await trace(client, call)
+
+    assert [row["event_id"] for row in found["events"]] == [str(first), str(second)]
+
+
 async def test_events_that_other_services_named_are_looked_up(client: Api):
     event, caused = uuid4(), uuid4()
     await store(client, InboxRow(queue=QUEUE, event_id=event), an_event(caused, causation=event))

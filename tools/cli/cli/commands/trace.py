@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from cli.alerting import holds_on
 from cli.client import OperatorClient, Token, Urls
 from cli.event_trace import EventTrace, follow
 from shared.errors import DomainError, NotFound
@@ -19,7 +20,7 @@ from shared.kernel.commands.terminal import say, say_json
 
 
 class NoTrace(NotFound):
-    """No service knows this event or correlation id."""
+    """No service knows this id of an event, a correlation, a call or an idea."""
 
 
 class NoServiceAnswered(DomainError):
@@ -27,7 +28,9 @@ class NoServiceAnswered(DomainError):
 
 
 def trace(
-    name: Annotated[str, typer.Argument(metavar="ID", help="An event id or a correlation id.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="Of an event, a correlation, a call, an idea …")
+    ],
     urls: Urls = None,
     token: Token = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
@@ -35,6 +38,8 @@ def trace(
     """Follow one event or request through all services: written, sent, processed or dead.
 
     To partners: "fed" into a feed, "handed over" by a channel for the first time.
+
+    By the id of a call or an idea it follows all its events, and says what holds its alerts back.
 
     An event is "sent" when its confirmation was noted, so a quick consumer may be listed before.
     Sent events are deleted after TAAWON_OUTBOX_RETENTION_DAYS.
@@ -51,6 +56,8 @@ def trace(
         say_json(orjson.dumps(shown).decode())
         return
     _show(way)
+    for line in holds_on(client, name):
+        say(line)
 
 
 def _refuse_empty(client: OperatorClient, name: str, way: EventTrace) -> None:
@@ -60,8 +67,8 @@ def _refuse_empty(client: OperatorClient, name: str, way: EventTrace) -> None:
         said = "; ".join(f"{service}: {why}" for service, why in way.silent.items())
         raise NoServiceAnswered(f"nothing is known of {name}, but not all answered ({said})")
     raise NoTrace(
-        f"none of {', '.join(client.urls)} knows {name}: give an event id or the X-Correlation-ID"
-        " of an answer"
+        f"none of {', '.join(client.urls)} knows {name}: give the id of an event, a call or an"
+        " idea, or the X-Correlation-ID of an answer"
     )
 
 

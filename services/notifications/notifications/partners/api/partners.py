@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,12 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from notifications.settings import NotificationsSettings
 from shared.contracts.base import Id
 from shared.contracts.numbers import Position
 from shared.contracts.request_body import RequestBody
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.requests import Caller, Session
+from shared.kernel.web.requests import Caller, Process, Session
 
+from ..domain.consumer_program import PartnerAddress, consumer_program
 from ..domain.partner_queue import PartnerQueueState
 from ..domain.subscriptions import SubscriptionFilter
 from ..queries import partner_ledger, partners
@@ -52,6 +55,9 @@ class PartnerQueueOut(BaseModel):
     """
 
     state: PartnerQueueState
+    host: str | None = Field(description="Null: whoever runs the platform tells you.")
+    port: int | None
+    tls: bool | None = Field(description="Whether the connection is by TLS (AMQPS).")
     vhost: str
     queue: str
     username: str
@@ -66,6 +72,9 @@ class PartnerQueueOut(BaseModel):
         default=0, description="Events that it lacks and that have not gone out since."
     )
     gaps: list[GapOut] = Field(default=[], description="The first hundred runs of such events.")
+    consumer: str | None = Field(
+        description="A program in Python that reads your queue as it is; null without a host."
+    )
 
 
 class ReplayIn(RequestBody):
@@ -110,7 +119,7 @@ async def end_subscription(session: Session, caller: Caller, subscription_id: Id
 
 @router.post("/partner-queue", status_code=201)
 async def request_partner_queue(
-    session: Session, caller: Caller, response: Response, once: Once
+    session: Session, caller: Caller, process: Process, response: Response, once: Once
 ) -> PartnerQueueOut:
     """Request your own queue, or a new password for it. The password is shown this once.
 
@@ -124,13 +133,16 @@ async def request_partner_queue(
         queue=credentials.queue,
         username=credentials.username,
         password=credentials.password,
+        **_where(process, credentials.queue, credentials.username),
     )
     repeat = made.model_copy(update={"password": None, "shown_once": PASSWORD_SHOWN_ONCE})
     return once.answer(made, response, location="/partner-queue", repeat=repeat)
 
 
 @router.get("/partner-queue")
-async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut | None:
+async def get_partner_queue(
+    session: Session, caller: Caller, process: Process
+) -> PartnerQueueOut | None:
     """The state of your queue; null until you request one."""
     own = await partners.get_partner_queue(session, partner_of(caller))
     if own is None:
@@ -142,6 +154,7 @@ async def get_partner_queue(session: Session, caller: Caller) -> PartnerQueueOut
             GapOut.model_validate(gap) for gap in await partner_ledger.gaps_of(session, own.slug)
         ],
         **_without_secret(own),
+        **_where(process, own.queue, own.username),
     )
 
 
@@ -159,6 +172,18 @@ async def replay_feed(
 async def close_partner_queue(session: Session, caller: Caller, slug: Slug) -> None:
     """End the broker user of a partner's queue and its connections. Operators only."""
     await partner_queue.close_partner_queue(session, caller, slug)
+
+
+def _where(process: Process, queue: str, username: str) -> dict[str, Any]:
+    """Where the queue is read, and a program that does; nulls where no address is set."""
+    known = NotificationsSettings.of(process.settings).partners_address
+    if known is None:
+        return dict.fromkeys(("host", "port", "tls", "consumer"))
+    address = PartnerAddress.of(str(known))
+    program = consumer_program(
+        address, vhost=partner_queue.PARTNER_VHOST, queue=queue, username=username
+    )
+    return {**asdict(address), "consumer": program}
 
 
 def _without_secret(partner_queue: Any) -> dict[str, Any]:

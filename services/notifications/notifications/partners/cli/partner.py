@@ -10,16 +10,19 @@ import orjson
 import typer
 
 from notifications.settings import NotificationsSettings
+from shared.errors import Invalid
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.commands.service_database import run_with_sessions
-from shared.kernel.commands.settings import settings_of
+from shared.kernel.commands.settings import own_settings, settings_of
 from shared.kernel.commands.terminal import say
-from shared.kernel.data.database import Sessions, engine_of, make_sessions
+from shared.kernel.data.database import AnyRow, Sessions, engine_of, make_sessions
 from shared.kernel.observability import logs
 from shared.kernel.service.watchdog import watched
 
+from ..domain.consumer_program import PartnerAddress, consumer_program
 from ..jobs import run_provisioner
-from ..usecases.partner_queue import close_partner_queue
+from ..queries.partners import get_partner_queue
+from ..usecases.partner_queue import PARTNER_VHOST, NoSuchPartnerQueue, close_partner_queue
 from .partner_ledger import ledger
 
 partner = typer.Typer(help="Partner institutions and their queues.", no_args_is_help=True)
@@ -67,6 +70,32 @@ def close(
 
     run_with_sessions(settings_of("notifications"), work)
     say(f"the partner queue of {slug} is closing")
+
+
+@partner.command()
+def consumer(
+    slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
+) -> None:
+    """Print a program in Python that reads the queue of a partner, to be handed to it.
+
+    It has no password in it: the partner's is shown once, by POST /partner-queue. Where partners
+    reach the broker comes from TAAWON_PARTNERS_ADDRESS.
+
+    Example: taawon partner consumer fm5 > consumer.py
+    """
+    settings = own_settings(NotificationsSettings)
+    if settings.partners_address is None:
+        raise Invalid("TAAWON_PARTNERS_ADDRESS is not set: where do partners reach the broker?")
+
+    async def work(sessions: Sessions) -> AnyRow | None:
+        async with sessions() as session:
+            return await get_partner_queue(session, slug)
+
+    found = run_with_sessions(settings, work)
+    if found is None:
+        raise NoSuchPartnerQueue(f"partner {slug} has no partner queue: POST /partner-queue")
+    address = PartnerAddress.of(str(settings.partners_address))
+    say(consumer_program(address, vhost=PARTNER_VHOST, queue=found.queue, username=found.username))
 
 
 @partner.command()
