@@ -18,6 +18,7 @@ from shared.kernel.commands.terminal import say
 from shared.kernel.data.database import AnyRow, Sessions, engine_of, make_sessions
 from shared.kernel.observability import logs
 from shared.kernel.service.watchdog import watched
+from shared.sentences import Sentence
 
 from ..domain.consumer_program import PartnerAddress, consumer_program
 from ..jobs import run_provisioner
@@ -85,7 +86,9 @@ def consumer(
     """
     settings = own_settings(NotificationsSettings)
     if settings.partners_address is None:
-        raise Invalid("TAAWON_PARTNERS_ADDRESS is not set: where do partners reach the broker?")
+        raise Invalid(
+            Sentence("TAAWON_PARTNERS_ADDRESS is not set: where do partners reach the broker?")
+        )
 
     async def work(sessions: Sessions) -> AnyRow | None:
         async with sessions() as session:
@@ -93,7 +96,9 @@ def consumer(
 
     found = run_with_sessions(settings, work)
     if found is None:
-        raise NoSuchPartnerQueue(f"partner {slug} has no partner queue: POST /partner-queue")
+        raise NoSuchPartnerQueue(
+            Sentence("partner {slug} has no partner queue: POST /partner-queue", slug=slug)
+        )
     address = PartnerAddress.of(str(settings.partners_address))
     say(consumer_program(address, vhost=PARTNER_VHOST, queue=found.queue, username=found.username))
 
