@@ -45,5 +45,10 @@ def step(
 
 
 def _refusal(status: int, details: dict[str, Any]) -> str:
-    errors = "; ".join(f"{e['field']}: {e['message']}" for e in details.get("errors", []))
+    errors = "; ".join(map(_error, details.get("errors", [])))
     return f"{details.get('detail', status)} {errors}".strip()
+
+
+def _error(error: dict[str, str]) -> str:
+    given = f" ({error['given']})" if "given" in error else ""
+    return f"{error['field']}: {error['message']}{given}"
