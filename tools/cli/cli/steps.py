@@ -48,4 +48,9 @@ def _refusal(status: int, details: dict[str, Any]) -> str:
     """The detail, and the wrong fields that it does not say already."""
     detail = str(details.get("detail", status))
     wrong = [each for each in details.get("errors", []) if each["message"] not in detail]
-    return " ".join([detail, "; ".join(f"{e['field']}: {e['message']}" for e in wrong)]).strip()
+    return " ".join([detail, "; ".join(map(_error, wrong))]).strip()
+
+
+def _error(error: dict[str, str]) -> str:
+    given = f" ({error['given']})" if "given" in error else ""
+    return f"{error['field']}: {error['message']}{given}"

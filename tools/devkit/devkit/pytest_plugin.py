@@ -59,7 +59,11 @@ T = TypeVar("T")
 
 
 def pytest_configure() -> None:
-    """Plain tracebacks in captured logs: the rich ones take many seconds for a deep error."""
+    """Plain tracebacks in captured logs: the rich ones take many seconds for a deep error.
+
+    Commands speak English, whatever the locale of the machine is.
+    """
+    os.environ["TAAWON_LANGUAGE"] = "en"
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

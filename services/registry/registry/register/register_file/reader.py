@@ -126,15 +126,14 @@ def read_rows(lines: Iterable[bytes], *, today: date | None = None) -> Iterator[
     findings += [_unknown_column(head.line, *each) for each in unknown.items()]
     if findings:
         yield RowVerdict(line=head.line, is_row=False, findings=tuple(findings))
-    headers = {column: name.strip() for column, name in zip(columns, names, strict=True) if column}
-    reader = _RowReader(columns, today or business_days.today())
+    reader = _RowReader(columns, names, today or business_days.today())
     for line, row in rows:
         if row and any(cell.strip() for cell in row):
             try:
                 verdict = reader.read(line, row)
             except Exception as error:
                 raise RowBroken(line) from error
-            yield replace(verdict, headers=headers)
+            yield verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,7 +272,9 @@ class _Row:
 class _RowReader:
     """Reads rows of one file; remembers the first line of each cooperative, to refuse a second."""
 
-    def __init__(self, columns: list[str | None], today: date) -> None:
+    def __init__(self, columns: list[str | None], names: list[str], today: date) -> None:
+        called = zip(columns, names, strict=True)
+        self._headers = {column: name.strip() for column, name in called if column}
         readers = _READERS | {"creation_date": lambda cell: cells.day(cell, today)}
         self._columns = [
             (name or "", _FIELD_OF.get(name or "", name or ""), readers.get(name or ""))
@@ -294,7 +295,7 @@ class _RowReader:
             )
         found = self._values(line, row)
         if found.is_refused:
-            return RowVerdict(line=line, findings=tuple(found.findings))
+            return RowVerdict(line=line, findings=tuple(found.findings), headers=self._headers)
         return self._verdict(found)
 
     def _values(self, line: int, cells_of_row: list[str]) -> _Row:
@@ -355,6 +356,7 @@ class _RowReader:
                 for each in row.findings
                 if (name := _FIELD_OF.get(each.column, each.column)) in _FIELDS
             ),
+            headers=self._headers,
         )
 
 
