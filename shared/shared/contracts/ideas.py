@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from .base import (
+    LANGUAGES,
     PUBLIC,
     Audience,
     Contract,
@@ -43,6 +44,7 @@ class IdeaSnapshot(Contract):
     summary: PartlyLocalizedLong = Field(json_schema_extra=PUBLIC)
     to_translate: tuple[Language, ...] = Field(
         default=(),
+        max_length=len(LANGUAGES),
         json_schema_extra=PUBLIC,
         description="Languages in which the title or the summary is not written yet.",
     )
@@ -56,7 +58,7 @@ class IdeaSnapshot(Contract):
         default=None, json_schema_extra=PUBLIC, description="In centimes of a dirham."
     )
     jobs: Jobs | None = Field(default=None, json_schema_extra=PUBLIC)
-    sdgs: tuple[Goal, ...] = Field(default=(), json_schema_extra=PUBLIC)
+    sdgs: tuple[Goal, ...] = Field(default=(), max_length=17, json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: Id
     confirmed_audience: Audience | None = Field(
