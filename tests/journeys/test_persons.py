@@ -20,6 +20,7 @@ import pytest
 
 from devkit.stack import Stack
 from devkit.stack_layout import SERVICES
+from shared.contracts.base import MOST_EVENT_BYTES
 from shared.kernel.encryption.sealer import Sealer, Unreadable
 from shared.kernel.messaging.addresses import PARTNER_VHOST, VHOST
 from shared.kernel.messaging.management import Management
@@ -375,3 +376,46 @@ async def test_the_search_finds_what_is_planted_anywhere(story: Story) -> None:
             await asyncio.to_thread(log.unlink)
 
     assert found >= {"processes", "rabbitmq", "ideas.dead_letter", "queue taawon.unrouted"}
+
+
+async def test_a_person_of_hundreds_of_cooperatives_gets_a_report_of_them_all(
+    story: Story, person: Somebody, tmp_path: Path
+) -> None:
+    """More than one event may carry: the registry answers itself in parts."""
+    court = unique("TPI")
+    file = a_long_register(tmp_path, court, person, count=600)
+    story.files.append(file)
+    await story.run("register", "import", str(file), service="registry")
+
+    access = await asked(story, "access", {"email": person.email})
+    await completed(story, access["request_id"])
+    path = f"/persons/requests/{access['request_id']}/report"
+    held = (await story.post("registry", path))["services"]["registry"]["held"]
+
+    ids = {str(each) for each in (await ids_of(story, court)).values()}
+    assert [each["contact"]["email"] for each in held["contacts"]] == [person.email] * 600
+    assert {each["cooperative_id"] for each in held["contacts"]} == ids
+    assert len(json.dumps(held, ensure_ascii=False).encode()) > MOST_EVENT_BYTES
+    assert await parts_of_answer(story, access["request_id"]) > 1
+
+
+def a_long_register(folder: Path, court: str, who: Somebody, *, count: int) -> Path:
+    """Cooperatives with names as long as they may be, and one contact."""
+    path = folder / "long.csv"
+    names = ["local_register_no", "court", "name_fr", "name_ar", "province", "sector"]
+    names += ["members_total", "president", "phone", "email"]
+    name = ["é" * 480, "ت" * 480]
+    rows = [
+        [f"{n}/2024", court, *name, "MA-TIZ", "ARGAN", "10", who.name, who.phone, who.email]
+        for n in range(1, count + 1)
+    ]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([names, *rows])
+    return path
+
+
+async def parts_of_answer(story: Story, request_id: str) -> int:
+    """How many events the registry's answer was divided into."""
+    async with story.database("registry") as connection:
+        query = "SELECT max(parts) FROM person_response WHERE request_id = $1"
+        return int(await connection.fetchval(query, UUID(request_id)))

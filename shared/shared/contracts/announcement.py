@@ -17,7 +17,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from shared.sentences import Sentence
+
 from .base import (
+    MOST_EVENT_BYTES,
     PUBLIC,
     Audience,
     Contract,
@@ -42,6 +45,8 @@ AnnouncementState = Literal["open", "closed", "cancelled", "withdrawn"]
 was alerted gets a correction."""
 
 MOST_DETAILS = 32
+MOST_ANNOUNCEMENT_BYTES = MOST_EVENT_BYTES - 4096
+"""Of an announcement as JSON: the rest of its event takes less than is left."""
 
 
 class Detail(Contract):
@@ -68,7 +73,7 @@ class AnnouncementTrack(Contract):
 
 
 class Announcement(Contract):
-    """Something that people are alerted about, whole, at one version.
+    """Something that people are alerted about, whole, at one version; less than 1 MiB as JSON.
 
     `reference_on` is the day on which ages of entities are measured.
     """
@@ -130,6 +135,20 @@ class Announcement(Contract):
     def concerns(self, cooperative_id: UUID) -> bool:
         """Whether this cooperative may be alerted, whatever the criteria say."""
         return self.belongs_to != cooperative_id and self.addressed_to in {None, cooperative_id}
+
+    @model_validator(mode="after")
+    def _fits_into_an_event(self) -> Self:
+        # Each text alone may be long; all of them together are more than any event carries.
+        if (size := len(self.model_dump_json().encode())) > MOST_ANNOUNCEMENT_BYTES:
+            raise ValueError(
+                Sentence(
+                    "the announcement has {size} bytes and may have {most}: shorten its texts,"
+                    " or give fewer details",
+                    size=size,
+                    most=MOST_ANNOUNCEMENT_BYTES,
+                )
+            )
+        return self
 
     def detail(self, code: str) -> Detail | None:
         """The detail of this code, where there is one."""

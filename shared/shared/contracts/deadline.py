@@ -14,7 +14,7 @@ class Deadline(Contract):
     """
 
     at: AwareDatetime = Field(json_schema_extra=PUBLIC)
-    zone: str = Field(default="Africa/Casablanca", json_schema_extra=PUBLIC)
+    zone: str = Field(default="Africa/Casablanca", max_length=64, json_schema_extra=PUBLIC)
     shown: Text = Field(json_schema_extra=PUBLIC, description="Wall-clock text as published.")
     shown_ar: Text | None = Field(
         default=None, json_schema_extra=PUBLIC, description="The same words for Arabic readers."

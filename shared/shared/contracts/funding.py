@@ -102,7 +102,7 @@ class CallUpdated(Event):
 
     call_id: Id = Field(json_schema_extra=PUBLIC)
     call: CallSnapshot = Field(json_schema_extra=PUBLIC)
-    changed: tuple[str, ...] = Field(default=(), json_schema_extra=PUBLIC)
+    changed: tuple[Text, ...] = Field(default=(), max_length=40, json_schema_extra=PUBLIC)
 
 
 class CallDeadlineExtended(Event):

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from .announcement import AnnouncementPublished
 from .base import (
+    LANGUAGES,
     PUBLIC,
     Audience,
     Contract,
@@ -44,6 +45,7 @@ class IdeaSnapshot(Contract):
     summary: PartlyLocalizedLong = Field(json_schema_extra=PUBLIC)
     to_translate: tuple[Language, ...] = Field(
         default=(),
+        max_length=len(LANGUAGES),
         json_schema_extra=PUBLIC,
         description="Languages in which the title or the summary is not written yet.",
     )
@@ -57,7 +59,7 @@ class IdeaSnapshot(Contract):
         default=None, json_schema_extra=PUBLIC, description="In centimes of a dirham."
     )
     jobs: Jobs | None = Field(default=None, json_schema_extra=PUBLIC)
-    sdgs: tuple[Goal, ...] = Field(default=(), json_schema_extra=PUBLIC)
+    sdgs: tuple[Goal, ...] = Field(default=(), max_length=17, json_schema_extra=PUBLIC)
     published_at: AwareDatetime | None = Field(default=None, json_schema_extra=PUBLIC)
     author_id: Id
     on_behalf_of: Id | None = Field(

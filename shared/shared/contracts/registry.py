@@ -43,7 +43,7 @@ class CooperativeRecord(Contract):
     members_women_or_youth: Members | None = None
     created_on: date | None = None
     language: LanguageCode = "ar"
-    contact_sealed: str | None = None
+    contact_sealed: str | None = Field(default=None, max_length=16_384)
 
     def profile(self) -> Profile:
         """The part of the record that criteria look at."""

@@ -16,12 +16,14 @@ from notifications.audience import usecases
 from notifications.audience.models import audience
 from notifications.contacts.usecases import AudienceBehind
 from notifications.inbox.models import alert_state
+from shared.contracts.base import MOST_EVENT_BYTES
 from shared.contracts.notifications import NotificationsAnswered
 from shared.contracts.persons import CooperativeOfPerson
 from shared.contracts.registry import PersonAccessRequested, PersonErasureRequested, PersonRectified
 from shared.kernel.data.tables import OutboxRow
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.messaging import erasure
+from shared.kernel.privacy.answer_parts import joined
 
 from ..builders import a_record
 
@@ -162,3 +164,24 @@ async def test_an_old_record_brings_no_contact_back_even_to_an_emptied_audience(
 
     assert before is None
     assert await contact_of(session, old) == new.contact_sealed
+
+
+async def test_more_than_an_event_may_hold_is_answered_in_parts(api):
+    record, account, count = a_record(contact_sealed=sealed()), uuid.uuid4(), 12_000
+    state = {"cooperative_id": record.cooperative_id, "account_id": account, "state": "read"}
+    async with api.sessions.begin() as session:
+        await usecases.store_cooperatives(session, [record])
+        await session.execute(
+            insert(alert_state), [{**state, "seq": number} for number in range(1, count + 1)]
+        )
+
+        await answer_to(session, a_request(PersonAccessRequested, (record, 1), accounts=(account,)))
+        query = select(OutboxRow.body).where(OutboxRow.topic == NotificationsAnswered.topic)
+        bodies = list(await session.scalars(query.order_by(OutboxRow.seq)))
+
+    answers = [NotificationsAnswered.model_validate_json(body) for body in bodies]
+    held = joined(SEALER.open(each.report_sealed) for each in answers)
+    assert [each.part for each in answers] == list(range(1, len(answers) + 1))
+    assert max(map(len, bodies)) <= MOST_EVENT_BYTES < sum(map(len, bodies))
+    assert sorted(each["alert"] for each in held["alerts_read"]) == list(range(1, count + 1))
+    assert [each["contact"] for each in held["contacts"]] == [CONTACT]

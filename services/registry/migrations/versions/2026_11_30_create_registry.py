@@ -193,6 +193,8 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('request_id', sa.UUID(), nullable=False),
     sa.Column('service', sa.Text(), nullable=False),
+    sa.Column('part', sa.Integer(), nullable=False),
+    sa.Column('parts', sa.Integer(), nullable=False),
     sa.Column('answered_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('counts', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('actions', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -200,7 +202,7 @@ def upgrade() -> None:
     sa.Column('report_sealed', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['request_id'], ['person_request.id'], name=op.f('fk_person_response_request_id_person_request')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_person_response')),
-    sa.UniqueConstraint('request_id', 'service', name=op.f('uq_person_response_request_id'))
+    sa.UniqueConstraint('request_id', 'service', 'parts', 'part', name=op.f('uq_person_response_request_id'))
     )
     op.create_table('audit',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),

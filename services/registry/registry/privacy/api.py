@@ -15,6 +15,7 @@ from registry.register.register_file import cells
 from registry.register.register_file.findings import WrongCell
 from registry.settings import RegistrySettings
 from shared.contracts.base import Id, Text
+from shared.contracts.persons import MOST_RECORDS
 from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
@@ -88,11 +89,11 @@ class ConfirmationIn(RequestBody):
     """Which of the records that somebody else may share are the person's."""
 
     include: list[Id] = Field(
-        default=[], max_length=1000, description="Shared records that are the person's."
+        default=[], max_length=MOST_RECORDS, description="Shared records that are the person's."
     )
     leave: list[Id] = Field(
         default=[],
-        max_length=1000,
+        max_length=MOST_RECORDS,
         description="Records, shared or not, that are left as they are.",
     )
 
@@ -130,14 +131,14 @@ class RequestOut(BaseModel):
 
     @classmethod
     def of(cls, request: PersonRequest, answers: Any = ()) -> Self:
-        """The request, with rows of `person_response` as its answers."""
+        """The request, with the rows of `person_response` that are parts of each answer."""
         names = set(cls.model_fields) - {"request_id", "records", "expires_at", "answers"}
         values = {name: getattr(request, name) for name in names}
         return cls(
             request_id=request.id,
             records=request.records.items,
             expires_at=request.expires_at if request.state is RequestState.PROPOSED else None,
-            answers=[ServiceResponseOut.model_validate(dict(answer)) for answer in answers],
+            answers=[ServiceResponseOut.model_validate(dict(parts[-1])) for parts in answers],
             **values,
         )
 

@@ -60,12 +60,15 @@ person_response = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("request_id", ForeignKey("person_request.id"), nullable=False),
     Column("service", Text, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
     Column("answered_at", DateTime(timezone=True), nullable=False),
     Column("counts", JSONB, nullable=False),
     Column("actions", JSONB, nullable=False),
     Column("records", JSONB, nullable=False, server_default=text("'[]'")),
     Column("report_sealed", Text),
-    UniqueConstraint("request_id", "service"),
+    # Parts of two answers that are divided differently are never mixed.
+    UniqueConstraint("request_id", "service", "parts", "part"),
 )
 
 mapper.map_imperatively(

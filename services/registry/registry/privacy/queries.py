@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from registry.register.models import tables
 from registry.tables import Row
 from shared.contracts.base import now
 from shared.kernel.encryption.sealer import Sealer
+from shared.kernel.privacy.answer_parts import joined
 from shared.kernel.privacy.person_requests import opened
 from shared.sentences import Sentence
 
@@ -26,10 +29,10 @@ from .domain.requests import ENDED, NoReport, NoSuchRequest, PersonRequest, Requ
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestWithResponses:
-    """A person's request, and what each service answered."""
+    """A person's request, and what each service answered: rows of its parts, once all are here."""
 
     request: PersonRequest
-    answers: Sequence[Row]
+    answers: Sequence[Sequence[Row]]
 
 
 async def list_requests(
@@ -52,10 +55,17 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestWithRe
         raise NoSuchRequest(
             Sentence("there is no person's request {request_id}", request_id=request_id)
         )
-    table = models.person_response
-    query = select(table).where(table.c.request_id == request_id).order_by(table.c.service)
+    columns = models.person_response.c
+    query = select(models.person_response).where(columns.request_id == request_id)
+    query = query.order_by(columns.service, columns.parts, columns.part)
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
-    return RequestWithResponses(request=request, answers=rows)
+    return RequestWithResponses(request=request, answers=_whole_answers(rows))
+
+
+def _whole_answers(rows: Sequence[Row]) -> list[list[Row]]:
+    """The parts of each answer of which none is missing, given in order of service and part."""
+    answers = [list(parts) for _, parts in groupby(rows, itemgetter("service", "parts"))]
+    return [parts for parts in answers if len(parts) == parts[0]["parts"]]
 
 
 async def who_holds(session: AsyncSession, sealer: Sealer, record: FoundRecord) -> dict[str, Any]:
@@ -86,15 +96,7 @@ async def compose_report(
     expires_at = request.completed_at + timedelta(days=days)
     if expires_at < now():
         raise NoReport
-    services = {
-        row["service"]: {
-            "counts": row["counts"],
-            "actions": row["actions"],
-            "records": row["records"],
-            "held": opened(sealer, row["report_sealed"]),
-        }
-        for row in found.answers
-    }
+    services = {parts[0]["service"]: _reported(sealer, parts) for parts in found.answers}
     return {
         "request_id": str(request.id),
         "opened_at": request.opened_at.isoformat(),
@@ -103,4 +105,14 @@ async def compose_report(
         "cooperative_ids": [str(each) for each in request.cooperative_ids],
         "account_ids": [str(each) for each in request.account_ids],
         "services": services,
+    }
+
+
+def _reported(sealer: Sealer, parts: Sequence[Row]) -> dict[str, Any]:
+    """What a service answered, of all parts of its answer."""
+    return {
+        "counts": parts[0]["counts"],
+        "actions": list(chain.from_iterable(part["actions"] for part in parts)),
+        "records": list(chain.from_iterable(part["records"] for part in parts)),
+        "held": joined(opened(sealer, part["report_sealed"]) for part in parts),
     }

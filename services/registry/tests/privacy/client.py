@@ -16,7 +16,7 @@ from registry.privacy import handlers
 from registry.register.register_file.decoding import lines_of
 from registry.register.usecases import imports
 from shared.contracts.catalogue import ANSWERS
-from shared.contracts.persons import PersonRequested
+from shared.contracts.persons import PersonAnswered, PersonRequested
 from shared.contracts.registry import PersonErasureRequested, RegistryAnswered
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.tables import OutboxRow
@@ -95,11 +95,14 @@ class PrivacyClient:
             query = select(OutboxRow.body).where(OutboxRow.topic == topic).order_by(OutboxRow.seq)
             return [orjson.loads(body) for body in await session.scalars(query)]
 
+    async def gets(self, answer: PersonAnswered) -> None:
+        """Let the registry take an answer from its queue."""
+        async with self.api.sessions.begin() as session:
+            await handlers.record_person_response(answer, session)
+
     async def answers(self, request_id: str, *, kind: str = "access", **said: Any) -> None:
         for answer in ANSWERS:
-            async with self.api.sessions.begin() as session:
-                event = answer(request_id=uuid.UUID(request_id), kind=kind, **said)
-                await handlers.record_person_response(event, session)
+            await self.gets(answer(request_id=uuid.UUID(request_id), kind=kind, **said))
 
 
 def shared_of(proposed: Json) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from registry.privacy import models
+from registry.privacy.domain import found_records
 from registry.privacy.usecases.proposals import expire_old_proposals
 from shared.contracts.registry import (
     CooperativeChanged,
@@ -271,3 +272,17 @@ async def test_the_days_of_the_law_count_from_the_proposal(privacy: PrivacyClien
     assert done["due_on"] == proposed["due_on"]
     assert (proposed["opened_at"], done["expires_at"]) == (None, None)
     assert done["opened_at"] >= done["proposed_at"] == proposed["proposed_at"]
+
+
+async def test_what_leads_to_more_records_than_a_person_has_is_refused(
+    privacy: PrivacyClient, neighbours: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found_records, "MOST_RECORDS", 1)
+    body = {"kind": "access", "ground": "person", "reference": "2026/114", "phone": LANDLINE}
+
+    refused = await privacy.post("/persons/requests", body)
+    named = await privacy.proposes("access", email=EMAIL)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "found-too-many")
+    assert "more than 1 records" in refused.json()["detail"]
+    assert len(named["records"]) == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import orjson
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
@@ -14,10 +16,13 @@ from registry.privacy import models as privacy_models
 from registry.privacy.usecases import person_responses
 from registry.register.models import tables
 from shared.business_days import today
+from shared.contracts.base import MOST_EVENT_BYTES
 from shared.contracts.catalogue import ANSWERS
-from shared.contracts.registry import PersonAccessRequested
+from shared.contracts.persons import PersonAction, PersonAnswered
+from shared.contracts.registry import PersonAccessRequested, RegistryAnswered
 from shared.kernel.encryption.sealer import Sealer
 
+from ..builders import many_rows
 from .client import CONTACT, EMAIL, SEALER, PrivacyClient, answered
 
 
@@ -173,3 +178,94 @@ async def test_access_names_the_devices_of_an_account_and_an_erasure_deletes_the
     assert set(account["known_devices"][0]) == {"first_signed_in_at", "last_signed_in_at"}
     async with privacy.api.sessions() as session:
         assert (await session.execute(select(models.known_device))).all() == []
+
+
+async def test_parts_of_an_answer_count_as_one_whatever_their_order_and_however_often(
+    privacy: PrivacyClient,
+) -> None:
+    request = await privacy.asks("access", email=EMAIL)
+    path = f"/persons/requests/{request['request_id']}"
+    last, *others = ANSWERS
+    for answer in others:
+        await privacy.gets(answer(request_id=uuid.UUID(request["request_id"]), kind="access"))
+    parts = parts_of(last, request["request_id"], [1, 2, 3])
+
+    seen = []
+    for number in (3, 1, 3, 1, 2, 2, 3):
+        await privacy.gets(parts[number - 1])
+        seen.append((await privacy.get(path)).json())
+
+    assert [each["state"] for each in seen] == ["answered"] * 4 + ["completed"] * 3
+    assert [len(each["answers"]) for each in seen] == [len(others)] * 4 + [len(ANSWERS)] * 3
+    report = (await privacy.post(f"{path}/report", {})).json()["services"][last.service()]
+    assert report["held"] == {"alerts": [1, 2, 3]}
+    assert [each["action"] for each in report["actions"]] == ["1", "2", "3"]
+
+
+async def test_parts_of_answers_that_are_divided_differently_are_not_mixed(
+    privacy: PrivacyClient,
+) -> None:
+    request = await privacy.asks("access", email=EMAIL)
+    first, *others = ANSWERS
+    in_two = parts_of(first, request["request_id"], ["a", "b"])
+    in_three = parts_of(first, request["request_id"], ["A", "B", "C"])
+
+    for part in (in_two[0], in_three[0], in_three[1], in_two[1], in_three[2]):
+        await privacy.gets(part)
+    for answer in others:
+        await privacy.gets(answer(request_id=uuid.UUID(request["request_id"]), kind="access"))
+
+    path = f"/persons/requests/{request['request_id']}/report"
+    report = (await privacy.post(path, {})).json()["services"]
+    assert report[first.service()]["held"] == {"alerts": ["a", "b"]}
+
+
+async def test_parts_that_come_after_the_erasure_keep_no_report(privacy: PrivacyClient) -> None:
+    await privacy.cooperative("1")
+    access = await privacy.asks("access", email=EMAIL)
+    first, second = parts_of(ANSWERS[0], access["request_id"], ["a", "b"])
+    await privacy.gets(first)
+    erasure = await privacy.asks("erasure", email=EMAIL)
+    await privacy.gets(second)
+    await answered(privacy, erasure["request_id"])
+
+    async with privacy.api.sessions() as session:
+        kept = set(await session.scalars(select(privacy_models.person_response.c.report_sealed)))
+    assert kept == {None}
+
+
+async def test_more_than_an_event_may_hold_of_one_person_is_reported_whole(
+    privacy: PrivacyClient,
+) -> None:
+    long = {"name_fr": "é" * 480, "name_ar": "ت" * 480}
+    for court in ("TPI Nador", "TPI Taza"):
+        await privacy.imports(*many_rows(300, court, **long))
+
+    request = await privacy.asks("access", email=EMAIL)
+    await answered(privacy, request["request_id"], PersonAccessRequested)
+    events = await privacy.events(RegistryAnswered.topic)
+    for event in reversed(events):
+        await privacy.gets(RegistryAnswered.model_validate(event))
+    await privacy.answers(request["request_id"])
+
+    report = await privacy.post(f"/persons/requests/{request['request_id']}/report", {})
+    contacts = report.json()["services"]["registry"]["held"]["contacts"]
+    assert len(events) > 1
+    assert len(orjson.dumps(contacts)) > MOST_EVENT_BYTES
+    assert {each["cooperative_id"] for each in contacts} == set(request["cooperative_ids"])
+    assert len(contacts) == 600
+
+
+def parts_of(answered_by: type[PersonAnswered], request_id: str, values: list[Any]) -> list[Any]:
+    """The answer of a service, divided by these values."""
+    return [
+        answered_by(
+            request_id=uuid.UUID(request_id),
+            kind="access",
+            part=number,
+            parts=len(values),
+            actions=(PersonAction(at=datetime.now(UTC), action=str(value)),),
+            report_sealed=SEALER.seal({"alerts": [value]}),
+        )
+        for number, value in enumerate(values, start=1)
+    ]

@@ -29,6 +29,8 @@ from shared.kernel.encryption.sealer import Sealer, Unreadable, sealer_of
 from shared.kernel.messaging import erasure, outbox
 from shared.kernel.messaging.consumers import Consumers
 
+from .answer_parts import divided_answer
+
 
 @dataclass(frozen=True)
 class Part:
@@ -64,20 +66,21 @@ def answer_persons(
     async def answer_person(event: PersonRequested, session: AsyncSession) -> None:
         """Do this service's part of a person's request, and publish that it is done."""
         own = await own_part(session, event, sealer_of(session))
-        outbox.add(session, await _answer(session, event, answered, own))
+        for each in await _answers(session, event, answered, own):
+            outbox.add(session, each)
 
 
-async def _answer(
+async def _answers(
     session: AsyncSession, event: PersonRequested, answered: type[PersonAnswered], own: Part
-) -> PersonAnswered:
-    """Do the kernel's part of the request; the event that reports both parts."""
+) -> list[PersonAnswered]:
+    """Do the kernel's part of the request; the events that report both parts."""
     counts = dict(own.counts)
     actions: tuple[PersonAction, ...] = ()
     if isinstance(event, PersonAccessRequested):
         counts["audit"], actions = await _actions(session, event)
     else:
         counts |= await _erase(session, event)
-    return answered(
+    whole = answered(
         request_id=event.request_id,
         kind=event.kind,
         requested_at=event.occurred_at,
@@ -86,8 +89,9 @@ async def _answer(
         counts=counts,
         actions=actions,
         records=own.records,
-        report_sealed=_sealed(own.held, sealer_of(session)),
     )
+    sealer = sealer_of(session)
+    return divided_answer(whole, own.held, lambda held: _sealed(held, sealer))
 
 
 def opened(sealer: Sealer, sealed: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ else's, so an operator decides about each such record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -16,12 +16,18 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from registry.register.domain.cooperative import Contact
+from shared.contracts.persons import MOST_RECORDS
 from shared.errors import Invalid
+from shared.sentences import Sentence
 from shared.spelling import email_key
 
 
 class NobodyNamed(Invalid):
     """Say who it is: an e-mail, a phone, ids of accounts or ids of cooperatives."""
+
+
+class FoundTooMany(Invalid):
+    """More records were found than one person has, so what they were found by is nobody's own."""
 
 
 class RecordKind(StrEnum):
@@ -107,6 +113,21 @@ class PersonIdentifiers:
                 (self.email_keys, other.email_keys),
                 (self.account_ids, other.account_ids),
                 (self.cooperative_ids, other.cooperative_ids),
+            )
+        )
+
+
+def refuse_too_many(found: Sized) -> None:
+    """Raise FoundTooMany if one event could not name all that was found, for no person has as much.
+
+    Each of them would have to be looked at before a confirmation.
+    """
+    if len(found) > MOST_RECORDS:
+        raise FoundTooMany(
+            Sentence(
+                "more than {most} records were found, so this e-mail or phone is nobody's own:"
+                " name the person by another one, or by ids",
+                most=MOST_RECORDS,
             )
         )
 

@@ -233,12 +233,16 @@ class PersonRequest:
         self._move_to(RequestState.EXPIRED)
         self.proposal_sealed = None
 
+    def waits_for(self, service: str) -> bool:
+        """Whether this service has still to answer."""
+        return service in self.waiting_for
+
     def record_response(self, service: str, *, at: datetime) -> None:
         """Note that a service answered; the last answer completes the request.
 
         An answer that is not waited for changes nothing.
         """
-        if service not in self.waiting_for:
+        if not self.waits_for(service):
             return
         self.waiting_for = [each for each in self.waiting_for if each != service]
         self._move_to(RequestState.ANSWERED if self.waiting_for else RequestState.COMPLETED)

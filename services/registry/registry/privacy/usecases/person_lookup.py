@@ -20,7 +20,12 @@ from registry.register.models import rows as cooperative_rows
 from registry.register.models import tables
 from shared.kernel.encryption.sealer import Sealer, Unreadable
 
-from ..domain.found_records import FoundRecords, PersonIdentifiers, found_records
+from ..domain.found_records import (
+    FoundRecords,
+    PersonIdentifiers,
+    found_records,
+    refuse_too_many,
+)
 
 _CONTACTS_PER_PAGE: Final = 1000
 
@@ -45,16 +50,19 @@ async def find_person(
     """Find contacts by the identifiers, accounts by the e-mails of those contacts, and further
     contacts by the e-mails of those accounts.
 
-    A phone that was not given is not followed: several people may share it.
+    A phone that was not given is not followed: several people may share it. Raises FoundTooMany.
     """
     contacts = await _named(session, sealer, named.cooperative_ids)
     if named.emails or named.phone:
         contacts |= await _matching(session, sealer, named.is_contact)
+    refuse_too_many(contacts)
     known = named.with_emails(each.email for each in contacts.values() if each.email)
     accounts = await _accounts(session, sealer, known)
+    refuse_too_many(accounts)
     known = known.with_emails(filter(None, accounts.values()))
     if known.email_keys - named.email_keys:
         contacts |= await _matching(session, sealer, replace(known, phone=None).is_contact)
+    refuse_too_many(contacts)
     return FoundPerson(named=named, contacts=contacts, accounts=accounts)
 
 

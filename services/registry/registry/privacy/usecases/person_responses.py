@@ -23,27 +23,42 @@ NO_REPORT: Final[dict[str, Any]] = {"actions": [], "records": [], "report_sealed
 async def record_response(session: AsyncSession, answer: PersonAnswered) -> None:
     """Store what a service answered; a repeat changes nothing. Raises NoSuchRequest.
 
-    The answer of the last service completes the request.
+    A service has answered once all parts of its answer are here, in whatever order they came. The
+    answer of the last service completes the request.
     """
     request = await session.get(PersonRequest, answer.request_id, with_for_update=True)
     if request is None:
         raise NoSuchRequest
-    table = models.person_response
-    report = _report_of(answer) if await _may_store(session, request) else NO_REPORT
-    kept = await session.scalar(
-        insert(table)
-        .values(
-            request_id=request.id,
-            service=answer.service(),
-            answered_at=answer.occurred_at,
-            counts=answer.counts,
-            **report,
-        )
-        .on_conflict_do_nothing(index_elements=[table.c.request_id, table.c.service])
-        .returning(table.c.id)
-    )
-    if kept is not None:
+    if not request.waits_for(answer.service()):
+        return
+    await _store(session, request, answer)
+    if await _is_whole(session, answer):
         request.record_response(answer.service(), at=now())
+
+
+async def _store(session: AsyncSession, request: PersonRequest, answer: PersonAnswered) -> None:
+    report = _report_of(answer) if await _may_store(session, request) else NO_REPORT
+    row = insert(models.person_response).values(
+        request_id=request.id,
+        service=answer.service(),
+        part=answer.part,
+        parts=answer.parts,
+        answered_at=answer.occurred_at,
+        counts=answer.counts,
+        **report,
+    )
+    await session.execute(row.on_conflict_do_nothing())
+
+
+async def _is_whole(session: AsyncSession, answer: PersonAnswered) -> bool:
+    """Whether all parts of this answer are stored; the lock on the request lets one be the last."""
+    columns = models.person_response.c
+    stored = select(func.count()).where(
+        columns.request_id == answer.request_id,
+        columns.service == answer.service(),
+        columns.parts == answer.parts,
+    )
+    return await session.scalar(stored) == answer.parts
 
 
 def _report_of(answer: PersonAnswered) -> dict[str, Any]:
