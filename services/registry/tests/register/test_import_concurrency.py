@@ -17,8 +17,9 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devkit import pytest_plugin
-from registry.privacy.domain import Ground, PersonRequest, RequestKind
-from registry.privacy.usecases import person_lookup, requests
+from registry.privacy.domain.found_records import PersonIdentifiers
+from registry.privacy.domain.requests import PersonRequest, RequestKind
+from registry.privacy.usecases.proposals import Proposal
 from registry.register.domain.cooperative import Contact
 from registry.register.domain.imports import (
     ImportState,
@@ -35,7 +36,7 @@ from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 
-from ..builders import a_file, a_row, an_entry, many_rows
+from ..builders import a_confirmed_request, a_file, a_row, an_entry, many_rows
 from .importing import SEALER, audited, imported, prepared, stored
 
 pytestmark = pytest.mark.servers
@@ -57,17 +58,9 @@ LAST = "last-row@taawon.example"
 
 async def requested(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
     """A person's request, by the e-mail of the last row of a file."""
+    proposal = Proposal(named=PersonIdentifiers(emails=frozenset({LAST})), **how)
     async with sessions.begin() as session:
-        return await requests.open_request(
-            session,
-            SEALER,
-            LOCAL_OPERATOR,
-            kind,
-            person_lookup.PersonIdentifiers(emails=frozenset({LAST})),
-            ground=Ground.PERSON,
-            reference="1",
-            **how,
-        )
+        return await a_confirmed_request(session, SEALER, kind, proposal)
 
 
 async def begun(steps: AsyncGenerator[imports.Progress]) -> RegisterImport:
