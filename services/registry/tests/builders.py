@@ -9,18 +9,42 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from devkit.pytest_plugin import Api, Tokens
 from registry.identity.domain.accounts import Account
+from registry.privacy.domain.requests import Ground, PersonRequest, RequestKind
+from registry.privacy.usecases.proposals import Proposal, propose_request
+from registry.privacy.usecases.requests import confirm_request
 from registry.register.domain.cooperative import Entry
 from registry.settings import RegistrySettings
 from shared.contracts.base import now
+from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.tables import OutboxRow
+from shared.kernel.encryption.sealer import Sealer
 
 TODAY = date(2026, 1, 15)
 FAILURE_LIMIT: int = RegistrySettings.model_fields["sign_in_failures"].default
 LONG_WAIT = FAILURE_LIMIT + 7
 """So many failures after the first make the next sign-in wait for minutes: longer than a test."""
+
+
+async def a_confirmed_request(
+    session: AsyncSession, sealer: Sealer, kind: RequestKind, proposal: Proposal
+) -> PersonRequest:
+    """A request of a person, proposed and confirmed for all that it finds."""
+    request = await propose_request(
+        session, sealer, LOCAL_OPERATOR, kind, proposal, ground=Ground.PERSON, reference="2026/1"
+    )
+    await session.flush()
+    return await confirm_request(
+        session,
+        sealer,
+        LOCAL_OPERATOR,
+        request.id,
+        include=request.records.shared_ids,
+        expected_version=request.version,
+    )
 
 
 def a_row(**changes: str) -> dict[str, str]:

@@ -16,14 +16,15 @@ from registry.identity.usecases import accounts
 from registry.partners import usecases as partners
 from registry.partners.domain import PartnerExists
 from registry.privacy.domain.found_records import PersonIdentifiers
-from registry.privacy.domain.requests import Ground, RequestKind
-from registry.privacy.usecases.proposals import Proposal, propose_request
-from registry.privacy.usecases.requests import confirm_request
+from registry.privacy.domain.requests import RequestKind
+from registry.privacy.usecases.proposals import Proposal
 from shared.contracts.base import Localized
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.auth.tokens import Role
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
+
+from .builders import a_confirmed_request
 
 SEALER = Sealer([SEAL_KEY])
 TAKEN = "taken@taawon.example"
@@ -99,17 +100,7 @@ async def test_an_e_mail_that_is_corrected_while_another_account_gets_it_is_take
 
 
 async def correct(sessions: Sessions, account_id: UUID) -> None:
-    named = PersonIdentifiers(account_ids=frozenset({account_id}))
     async with sessions.begin() as session:
-        proposed = await propose_request(
-            session,
-            SEALER,
-            LOCAL_OPERATOR,
-            RequestKind.RECTIFICATION,
-            Proposal(named=named, corrections={"email": TAKEN}),
-            ground=Ground.PERSON,
-            reference="2026/1",
-        )
-        await confirm_request(
-            session, SEALER, LOCAL_OPERATOR, proposed.id, expected_version=proposed.version
-        )
+        named = PersonIdentifiers(account_ids=frozenset({account_id}))
+        proposal = Proposal(named=named, corrections={"email": TAKEN})
+        await a_confirmed_request(session, SEALER, RequestKind.RECTIFICATION, proposal)

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devkit import pytest_plugin
 from registry.privacy.domain.found_records import PersonIdentifiers
-from registry.privacy.domain.requests import Ground, PersonRequest, RequestKind
-from registry.privacy.usecases import proposals, requests
+from registry.privacy.domain.requests import PersonRequest, RequestKind
+from registry.privacy.usecases.proposals import Proposal
 from registry.register.domain.cooperative import Contact
 from registry.register.domain.imports import (
     ImportState,
@@ -36,7 +36,7 @@ from shared.kernel.auth.local_operator import LOCAL_OPERATOR
 from shared.kernel.data.database import Sessions, make_engine, make_sessions
 from shared.kernel.data.tables import OutboxRow
 
-from ..builders import a_file, a_row, an_entry, many_rows
+from ..builders import a_confirmed_request, a_file, a_row, an_entry, many_rows
 from .importing import SEALER, audited, imported, prepared, stored
 
 pytestmark = pytest.mark.servers
@@ -56,23 +56,11 @@ async def test_only_one_import_runs_at_a_time(sessions: Sessions, court: str) ->
 LAST = "last-row@taawon.example"
 
 
-async def requested(sessions: Sessions, kind: RequestKind, **corrections: str) -> PersonRequest:
-    """A person's request, by the e-mail of the last row of a file, proposed and confirmed."""
-    named = PersonIdentifiers(emails=frozenset({LAST}))
+async def requested(sessions: Sessions, kind: RequestKind, **how: Any) -> PersonRequest:
+    """A person's request, by the e-mail of the last row of a file."""
+    proposal = Proposal(named=PersonIdentifiers(emails=frozenset({LAST})), **how)
     async with sessions.begin() as session:
-        proposed = await proposals.propose_request(
-            session,
-            SEALER,
-            LOCAL_OPERATOR,
-            kind,
-            proposals.Proposal(named=named, corrections=dict(corrections) or None),
-            ground=Ground.PERSON,
-            reference="1",
-        )
-    async with sessions.begin() as session:
-        return await requests.confirm_request(
-            session, SEALER, LOCAL_OPERATOR, proposed.id, expected_version=proposed.version
-        )
+        return await a_confirmed_request(session, SEALER, kind, proposal)
 
 
 async def begun(steps: AsyncGenerator[imports.Progress]) -> RegisterImport:
@@ -82,15 +70,15 @@ async def begun(steps: AsyncGenerator[imports.Progress]) -> RegisterImport:
 
 
 @pytest.mark.parametrize(
-    ("kind", "corrections"),
+    ("kind", "how"),
     [
-        (RequestKind.RECTIFICATION, {"email": "right@taawon.example"}),
+        (RequestKind.RECTIFICATION, {"corrections": {"email": "right@taawon.example"}}),
         # The last: what is erased comes into the database of these tests no more.
         (RequestKind.ERASURE, {}),
     ],
 )
 async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_rest_may_name_them(
-    sessions: Sessions, court: str, kind: RequestKind, corrections: dict[str, str]
+    sessions: Sessions, court: str, kind: RequestKind, how: dict[str, Any]
 ) -> None:
     rows = many_rows(BATCH_LIMIT + 1, court)
     rows[-1]["email"] = LAST
@@ -99,11 +87,11 @@ async def test_while_a_file_is_imported_nobody_is_erased_or_corrected_for_its_re
     await begun(steps)
 
     with pytest.raises(RegisterInMotion, match="ask again after it"):
-        await requested(sessions, kind, **corrections)
+        await requested(sessions, kind, **how)
     access = await requested(sessions, RequestKind.ACCESS)
     async for _ in steps:
         pass
-    request = await requested(sessions, kind, **corrections)
+    request = await requested(sessions, kind, **how)
 
     assert (len(access.cooperative_ids), len(request.cooperative_ids)) == (0, 1)
 
