@@ -237,7 +237,7 @@ async def open_call(
     `confirmed_audience`, or an operator holds it, nobody is alerted before a person looks again,
     and partners wait as well unless `partners_at_once`. `alerting` is where to read it.
     """
-    decided = body or OpenIn()
+    decided = body or OpenIn.model_validate({})
     call = await usecases.open_call(
         session,
         caller,

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from shared import reference
+from shared.business_days import business_day
 from shared.contracts.announcement import Announcement, AnnouncementTrack
 from shared.contracts.base import (
     LANGUAGES,
@@ -354,7 +355,7 @@ class Idea:
                     **{each: translate(each, "idea.returned", reason=reason) for each in LANGUAGES}
                 ),
                 tracks=(AnnouncementTrack(criteria=Criteria()),),
-                reference_on=at.date(),
+                reference_on=business_day(at),
                 addressed_to=self.on_behalf_of,
             ),
             occurred_at=at,

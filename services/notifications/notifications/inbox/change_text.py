@@ -46,6 +46,8 @@ NEVER_SHOWN = frozenset(
         "summary",
         "legal_statuses",
         "to_translate",
+        "funder_slug",
+        "partners_at_once",
     }
 )
 """Fields of calls and ideas that never change, or that an announcement has under another name."""

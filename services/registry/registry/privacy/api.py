@@ -187,7 +187,7 @@ async def confirm_request(
     records when this responds; the other services follow.
     """
     caller.require(Role.OPERATOR)
-    decided = body or ConfirmationIn()
+    decided = body or ConfirmationIn.model_validate({})
     request = await requests.confirm_request(
         session,
         sealer,
