@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
-from notifications.fanout.models import alert, subject, subject_history
+from notifications.fanout.models import alert, stored_content, subject, subject_history
 from shared.contracts.criteria import Profile
 from shared.errors import NotFound
 from shared.kernel.auth.tokens import Principal
@@ -41,16 +41,12 @@ class NoSuchCooperative(NotFound):
 class AlertRow:
     """An alert with the versions of content and profile that it is about.
 
-    `row` has the columns of the statement below, `content_before` among them: what the recipient
-    was alerted of before.
+    `row` has the columns of the statement below. Its `content` is the text that is stored, as
+    `read_content` takes it, and so is `content_before`: what the recipient was alerted of before.
     """
 
     row: AnyRow
-
-    @property
-    def profile(self) -> Profile:
-        """The profile of the recipient at the version that the alert is about."""
-        return Profile.model_validate({name: getattr(self.row, name) for name in PROFILE_FIELDS})
+    profile: Profile
 
 
 @dataclass(frozen=True)
@@ -85,11 +81,21 @@ async def read_inbox(
         "before": _END if before is None else before,
     }
     rows = (await session.execute(_PAGES[state], {**inbox, "limit": limit + 1})).all()
-    found = [AlertRow(row) for row in rows[:limit]]
+    found = _with_profiles(rows[:limit])
     if len(rows) > limit:
         return InboxPage(found, found[-1].row.seq)
     rest = await session.scalar(_LAST_LOOKED_AT, inbox) if state == "unread" else None
     return InboxPage(found, rest)
+
+
+def _with_profiles(rows: Sequence[AnyRow]) -> list[AlertRow]:
+    """The rows of one cooperative with its profiles, of which many alerts have the same."""
+    versions = {row.audience_version: row for row in rows}
+    profiles = {
+        version: Profile.model_validate({name: getattr(row, name) for name in PROFILE_FIELDS})
+        for version, row in versions.items()
+    }
+    return [AlertRow(row, profiles[row.audience_version]) for row in rows]
 
 
 _END: Final = 2**63 - 1
@@ -182,10 +188,10 @@ def _page(state: ReadState | None) -> Select[Any]:
             _state_of(one.c.seq).label("read_state"),
             subject.c.kind.label("subject_kind"),
             subject.c.state.label("subject_state"),
-            subject_history.c.content,
+            stored_content(subject_history),
             subject_history.c.reference_on,
             subject_history.c.reason,
-            _content_before.c.content.label("content_before"),
+            stored_content(_content_before).label("content_before"),
             *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
         .select_from(numbers)
