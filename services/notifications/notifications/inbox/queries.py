@@ -220,16 +220,17 @@ _PAGES: Final = {state: _page(state) for state in (None, *get_args(ReadState))}
 """Built once: that takes as long as reading a page."""
 
 
+_RECIPIENT: Final = select(audience.c.province, audience.c.language).where(
+    audience.c.cooperative_id == _COOPERATIVE
+)
+
+
 async def open_inbox(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> str:
     """The language in which the cooperative is written to, for those who may read its inbox.
 
     Raises `NotYourInbox` for others, and `NoSuchCooperative`.
     """
-    found = await session.execute(
-        select(audience.c.province, audience.c.language).where(
-            audience.c.cooperative_id == cooperative_id
-        )
-    )
+    found = await session.execute(_RECIPIENT, {"cooperative_id": cooperative_id})
     row = found.one_or_none()
     act_for(caller, cooperative_id, row.province if row else None)
     return _known(row.language if row else None, cooperative_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -40,8 +41,12 @@ IDLE_SECONDS = 5.0
 """A connection unused for so long is tested before its next use."""
 
 
-POOL, OVERFLOW = 10, 10
-"""Connections that an engine keeps, and those that it opens beyond them while it is busy."""
+POOL, MOST = 20, 20
+"""Connections that an engine keeps, and has at most while it is busy.
+
+A busy process has no others to open and close: each costs both sides milliseconds, and knows none
+of its statements yet.
+"""
 
 
 def make_engine(
@@ -67,7 +72,7 @@ def make_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
-        max_overflow=OVERFLOW,
+        max_overflow=max(MOST - pool_size, 0),
         connect_args={
             "timeout": 5,
             "command_timeout": statement_seconds,
@@ -133,6 +138,23 @@ def engine_of(settings: Settings, name: str, *, pool_size: int = POOL) -> AsyncE
 def make_sessions(engine: AsyncEngine, settings: Settings | None = None) -> Sessions:
     """Sessions that keep loaded values after the commit, and know the settings of the process."""
     return async_sessionmaker(engine, expire_on_commit=False, info=info_of(settings))
+
+
+def reading(sessions: Sessions) -> AsyncSession:
+    """A session for statements that only read. It has no transaction, so nothing begins or ends it.
+
+    Each statement sees what is committed when it begins, as in a transaction of ours.
+    """
+    engine = sessions.kw["bind"]
+    if not isinstance(engine, AsyncEngine):
+        return sessions()  # of a test, inside a transaction of its own
+    return sessions(bind=_without_transactions(engine))
+
+
+@lru_cache(maxsize=16)
+def _without_transactions(engine: AsyncEngine) -> AsyncEngine:
+    """The engine, with its connections; made once, for that takes as long as a statement."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def info_of(settings: Settings | None) -> dict[Any, Any]:
