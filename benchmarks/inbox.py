@@ -31,6 +31,7 @@ READERS = 50
 PAGE = 50
 SINGLE_PAGES = 30
 _Samples = tuple[list[float], list[float]]
+# Each alert is of a subject of its own, and no two contents are the same: nobody gains by that.
 _ALERTS = """
 WITH made AS (
     INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on)
@@ -38,8 +39,9 @@ WITH made AS (
       FROM (SELECT * FROM subject_history LIMIT 1) AS one, generate_series(1, $2)
     RETURNING subject_id
 ), known AS (
-    INSERT INTO subject_history (subject_id, version, content, reference_on)
-    SELECT made.subject_id, one.version, one.content, one.reference_on
+    INSERT INTO subject_history (subject_id, version, reference_on, content)
+    SELECT made.subject_id, one.version, one.reference_on,
+           one.content || jsonb_build_object('announcement_id', made.subject_id)
       FROM made, (SELECT * FROM subject_history LIMIT 1) AS one
     RETURNING subject_id, version
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from shared.contracts.criteria import Criteria, Profile
 
 from .counts import Counts, bounds
@@ -9,6 +12,10 @@ from .evaluate import LISTED_RULES, Ages, members_asked, shares_asked
 from .territory import province_of, region_of
 from .verdict import Outcome, Rule, RuleResult, Verdict
 from .wording import Range, ShareCounts, Wording
+
+SENTENCES: Final = 1024
+"""How many sentences of a kind are kept that follow from a few codes alone, such as the place of a
+cooperative: most of what people read."""
 
 
 def explain(verdict: Verdict, criteria: Criteria, profile: Profile, language: str) -> list[str]:
@@ -48,8 +55,18 @@ def _decided(
     for listed in LISTED_RULES:
         if listed.rule is result.rule:
             value = str(listed.value(profile))
-            return wording.listed(is_met, listed.rule, value, listed.allowed(criteria))
+            return _listed(wording.language, is_met, listed.rule, value, listed.allowed(criteria))
     return _share(result.rule, is_met, criteria, profile, wording)
+
+
+@lru_cache(maxsize=SENTENCES)
+def _listed(language: str, is_met: bool, rule: Rule, value: str, asked: tuple[str, ...]) -> str:
+    return Wording(language).listed(is_met, rule, value, asked)
+
+
+@lru_cache(maxsize=SENTENCES)
+def _inside(language: str, region: str | None, province: str | None, commune: str | None) -> str:
+    return Wording(language).inside(region, province, commune)
 
 
 def _territory(result: RuleResult, criteria: Criteria, profile: Profile, wording: Wording) -> str:
@@ -57,7 +74,7 @@ def _territory(result: RuleResult, criteria: Criteria, profile: Profile, wording
     region = region_of(province) if province is not None else profile.region
     commune = profile.commune if result.fields == ("commune",) else None
     if result.outcome is Outcome.ELIGIBLE:
-        return wording.inside(region, province, commune)
+        return _inside(wording.language, region, province, commune)
     return wording.outside(
         region, province, commune, (criteria.regions, criteria.provinces, criteria.communes)
     )

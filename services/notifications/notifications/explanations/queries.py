@@ -12,12 +12,12 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience_history
+from notifications.fanout.domain.contents import read_content
 from notifications.fanout.domain.subjects import Subject
-from notifications.fanout.models import alert, subject_history
+from notifications.fanout.models import alert, stored_content, subject_history
 from notifications.fanout.queries.approvals import decisions_about
 from notifications.fanout.queries.totals import get_subject
 from notifications.inbox.queries import NoSuchCooperative
-from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.errors import Invalid
 from shared.kernel.data.database import AnyRow, moment
@@ -131,12 +131,17 @@ async def _situation_not_alerted(
 async def _contents(session: AsyncSession, found: Subject) -> tuple[ContentVersion, ...]:
     """Every version of a subject that was received."""
     rows = await session.execute(
-        select(subject_history).where(subject_history.c.subject_id == found.subject_id)
+        select(
+            subject_history.c.version,
+            subject_history.c.reference_on,
+            subject_history.c.received_at,
+            stored_content(subject_history),
+        ).where(subject_history.c.subject_id == found.subject_id)
     )
     return tuple(
         ContentVersion(
             version=row.version,
-            announcement=Announcement.model_validate(row.content),
+            announcement=read_content(row.content).announcement,
             reference_on=row.reference_on,
             received_at=row.received_at,
         )

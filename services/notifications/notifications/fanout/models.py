@@ -6,12 +6,15 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
+    FromClause,
     Identity,
     Index,
     Integer,
     Table,
     Text,
+    cast,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
@@ -53,6 +56,13 @@ subject_history = Table(
     Column("reason", Text),
     moment("received_at", default=True),
 )
+
+
+def stored_content(history: FromClause) -> ColumnElement[str]:
+    """The column `content` of `subject_history` or an alias of it, as the text that `read_content`
+    takes: what it has seen before is not decoded again.
+    """
+    return cast(history.c.content, Text).label("content")
 
 
 alert = Table(

@@ -8,19 +8,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from notifications.fanout.domain.subjects import audience_tracks
+from notifications.fanout.domain.contents import Content, read_translated
 from notifications.labels import how_to_complete
-from shared.contracts.announcement import Announcement
-from shared.contracts.base import Language, PartlyLocalized, PartlyLocalizedLong
+from shared.contracts.base import Language
 from shared.contracts.criteria import Profile
 from shared.eligibility.evaluate import evaluate
 from shared.eligibility.explain import explain
 from shared.eligibility.verdict import Outcome
-from shared.i18n.languages import Direction, ReaderLanguage, content_language
+from shared.i18n.languages import Direction, ReaderLanguage
 from shared.i18n.locales import direction
 
-from .change_text import Change, changes
-from .offer_text import offer_of, offer_of_track, short_text
+from .change_text import Change
+from .content_text import changes_to, offer_words_of, words_of
 from .queries import AlertRow
 
 
@@ -82,51 +81,35 @@ class AlertOut(BaseModel):
 def render(alert: AlertRow, language: str) -> AlertOut:
     """The alert with its reasons, from the content and the profile that it is about."""
     row = alert.row
-    content = _with_translations(Announcement.model_validate(row.content), row)
+    content = read_translated(row.content, row.newest_title, row.newest_text)
     before = None
     if row.content_before:
-        before = _with_translations(Announcement.model_validate(row.content_before), row)
-    funder = content.detail("funder")
-    offer = offer_of(content, _matched(content, row), language)
-    written = content_language(language)
-    title_language, text_language = (
-        each.language_for(written) for each in (content.title, content.text)
-    )
+        before = read_translated(row.content_before, row.newest_title, row.newest_text)
+    words = words_of(content, language)
+    gives = offer_words_of(content, _matched(content, row), language)
     return AlertOut(
         number=row.seq,
         kind=row.kind,
         subject_id=row.subject_id,
         subject_kind=row.subject_kind,
-        title=content.title.in_language(written),
-        title_language=title_language,
-        title_dir=direction(title_language),
-        short_text=short_text(content, offer, language),
-        offer=offer,
-        summary=content.text.in_language(written),
-        summary_language=text_language,
-        summary_dir=direction(text_language),
-        funder=str(funder.value) if funder else None,
-        deadline=content.deadline.in_language(written) if content.deadline else None,
+        title=words.title,
+        title_language=words.title_language,
+        title_dir=direction(words.title_language),
+        short_text=gives.short_text,
+        offer=gives.offer,
+        summary=words.summary,
+        summary_language=words.summary_language,
+        summary_dir=direction(words.summary_language),
+        funder=words.funder,
+        deadline=words.deadline,
         language=language,
         dir=direction(language),
         verdict=verdict_of(row),
         why=reasons(content, alert.profile, row, language),
-        changes=changes(before, content, language) if before else [],
+        changes=list(changes_to(before, content, language)) if before else [],
         reason=row.reason,
         state=row.read_state,
         created_at=row.created_at,
-    )
-
-
-def _with_translations(content: Announcement, row: Any) -> Announcement:
-    """Content that an alert is about, with what was translated of it since."""
-    title = PartlyLocalized.model_validate(row.newest_title)
-    text = PartlyLocalizedLong.model_validate(row.newest_text)
-    return content.model_copy(
-        update={
-            "title": content.title.completed_by(title),
-            "text": content.text.completed_by(text),
-        }
     )
 
 
@@ -137,30 +120,30 @@ def verdict_of(row: Any) -> Outcome:
     return Outcome.UNKNOWN if row.unknown_tracks else Outcome.INELIGIBLE
 
 
-def reasons(content: Announcement, profile: Profile, row: Any, language: str) -> list[TrackReason]:
+def reasons(content: Content, profile: Profile, row: Any, language: str) -> list[TrackReason]:
     """The reasons of each track that is, or may be, for the recipient; of all, where none is.
 
     `row` has the masks of the alert and the day on which ages count.
     """
-    shown = _matched(content, row) or range(len(content.tracks))
+    shown = _matched(content, row) or range(len(content.criteria))
     return [_reason(content, number, profile, row.reference_on, language) for number in shown]
 
 
-def _matched(content: Announcement, row: Any) -> list[int]:
+def _matched(content: Content, row: Any) -> tuple[int, ...]:
     """The numbers of the tracks that are, or may be, for the recipient."""
     matched = row.eligible_tracks | row.unknown_tracks
-    return [number for number in range(len(content.tracks)) if matched >> number & 1]
+    return tuple(number for number in range(len(content.criteria)) if matched >> number & 1)
 
 
 def _reason(
-    content: Announcement, number: int, profile: Profile, reference_on: Any, language: str
+    content: Content, number: int, profile: Profile, reference_on: Any, language: str
 ) -> TrackReason:
-    criteria, name = audience_tracks(content)[number], content.tracks[number].name
+    criteria, words = content.criteria[number], words_of(content, language).tracks[number]
     verdict = evaluate(criteria, profile, reference_on=reference_on)
     return TrackReason(
-        track=name.in_language(content_language(language)) if name else None,
+        track=words.name,
         verdict=verdict.outcome,
-        offer=offer_of_track(content, number, language),
+        offer=words.offer,
         reasons=explain(verdict.decisive, criteria, profile, language),
         to_complete=list(verdict.unknown_fields),
         how_to_complete=how_to_complete(verdict.unknown_fields, language),

@@ -9,7 +9,14 @@ from notifications.parameters import After, Limit, Number
 from shared.contracts.base import Id
 from shared.contracts.request_body import RequestBody
 from shared.i18n.languages import ReaderLanguage
-from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
+from shared.kernel.web.requests import (
+    Caller,
+    Page,
+    ReadSession,
+    Session,
+    decode_cursor,
+    encode_cursor,
+)
 
 from . import queries, usecases
 from .alert_text import AlertOut, render
@@ -26,7 +33,7 @@ class MarkIn(RequestBody):
 
 @router.get("/cooperatives/{cooperative_id}/alerts")
 async def list_alerts(
-    session: Session,
+    session: ReadSession,
     caller: Caller,
     cooperative_id: Id,
     state: ReadState | None = None,

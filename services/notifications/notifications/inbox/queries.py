@@ -13,7 +13,9 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
+    Text,
     bindparam,
+    cast,
     func,
     literal_column,
     select,
@@ -23,11 +25,11 @@ from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
-from notifications.fanout.models import alert, subject, subject_history
+from notifications.fanout.models import alert, stored_content, subject, subject_history
 from shared.contracts.criteria import Profile
 from shared.errors import NotFound
 from shared.kernel.auth.tokens import Principal
-from shared.kernel.data.database import AnyRow
+from shared.kernel.data.database import named_rows
 from shared.sentences import Sentence
 
 from .models import alert_state
@@ -42,16 +44,12 @@ class NoSuchCooperative(NotFound):
 class AlertRow:
     """An alert with the versions of content and profile that it is about.
 
-    `row` has the columns of the statement below, `content_before` among them: what the recipient
-    was alerted of before.
+    `row` has the columns of the statement below. Its `content` is the text that is stored, as
+    `read_content` takes it, and so is `content_before`: what the recipient was alerted of before.
     """
 
-    row: AnyRow
-
-    @property
-    def profile(self) -> Profile:
-        """The profile of the recipient at the version that the alert is about."""
-        return Profile.model_validate({name: getattr(self.row, name) for name in PROFILE_FIELDS})
+    row: Any
+    profile: Profile
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,22 @@ async def read_inbox(
         "account_id": account_id,
         "before": _END if before is None else before,
     }
-    rows = (await session.execute(_PAGES[state], {**inbox, "limit": limit + 1})).all()
-    found = [AlertRow(row) for row in rows[:limit]]
+    rows = named_rows(await session.execute(_PAGES[state], {**inbox, "limit": limit + 1}))
+    found = _with_profiles(rows[:limit])
     if len(rows) > limit:
         return InboxPage(found, found[-1].row.seq)
     rest = await session.scalar(_LAST_LOOKED_AT, inbox) if state == "unread" else None
     return InboxPage(found, rest)
+
+
+def _with_profiles(rows: Sequence[Any]) -> list[AlertRow]:
+    """The rows of one cooperative with its profiles, of which many alerts have the same."""
+    versions = {row.audience_version: row for row in rows}
+    profiles = {
+        version: Profile.model_validate({name: getattr(row, name) for name in PROFILE_FIELDS})
+        for version, row in versions.items()
+    }
+    return [AlertRow(row, profiles[row.audience_version]) for row in rows]
 
 
 _END: Final = 2**63 - 1
@@ -183,12 +191,12 @@ def _page(state: ReadState | None) -> Select[Any]:
             _state_of(one.c.seq).label("read_state"),
             subject.c.kind.label("subject_kind"),
             subject.c.state.label("subject_state"),
-            subject.c.content["title"].label("newest_title"),
-            subject.c.content["text"].label("newest_text"),
-            subject_history.c.content,
+            cast(subject.c.content["title"], Text).label("newest_title"),
+            cast(subject.c.content["text"], Text).label("newest_text"),
+            stored_content(subject_history),
             subject_history.c.reference_on,
             subject_history.c.reason,
-            _content_before.c.content.label("content_before"),
+            stored_content(_content_before).label("content_before"),
             *(audience_history.c[name] for name in PROFILE_FIELDS),
         )
         .select_from(numbers)
@@ -217,16 +225,17 @@ _PAGES: Final = {state: _page(state) for state in (None, *get_args(ReadState))}
 """Built once: that takes as long as reading a page."""
 
 
+_RECIPIENT: Final = select(audience.c.province, audience.c.language).where(
+    audience.c.cooperative_id == _COOPERATIVE
+)
+
+
 async def open_inbox(session: AsyncSession, caller: Principal, cooperative_id: UUID) -> str:
     """The language in which the cooperative is written to, for those who may read its inbox.
 
     Raises `NotYourInbox` for others, and `NoSuchCooperative`.
     """
-    found = await session.execute(
-        select(audience.c.province, audience.c.language).where(
-            audience.c.cooperative_id == cooperative_id
-        )
-    )
+    found = await session.execute(_RECIPIENT, {"cooperative_id": cooperative_id})
     row = found.one_or_none()
     act_for(caller, cooperative_id, row.province if row else None)
     return _known(row.language if row else None, cooperative_id)

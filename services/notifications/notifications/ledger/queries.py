@@ -16,17 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifications.audience.models import PROFILE_FIELDS, audience, audience_history
 from notifications.audience.territory import Within, lies_within
+from notifications.fanout.domain.contents import Content, read_content
 from notifications.fanout.domain.fanout_approval import Decision
 from notifications.fanout.domain.subjects import FIRST, Subject
-from notifications.fanout.models import alert, subject_history
+from notifications.fanout.models import alert, stored_content, subject_history
 from notifications.fanout.queries.approvals import held_back_by
 from notifications.fanout.queries.totals import get_subject
 from notifications.fanout.usecases.matching import match_subject
 from notifications.inbox.models import alert_state
-from shared.contracts.announcement import Announcement
 from shared.contracts.criteria import Profile
 from shared.eligibility.verdict import fields_of
-from shared.kernel.data.database import AnyRow, Sessions, moment
+from shared.kernel.data.database import AnyRow, Sessions, moment, named_rows
 
 BATCH = 500
 """Rows per transaction, so that none stays open while a slow reader takes its time."""
@@ -55,7 +55,7 @@ class LedgerRow:
     name_fr: str | None
     name_ar: str | None
     profile: Profile
-    content: Announcement
+    content: Content
     reference_on: date
     eligible_tracks: int
     unknown_tracks: int
@@ -93,7 +93,7 @@ async def ledger_page(
     key = (alert.c.cooperative_id, alert.c.edition)
     if place.after is not None:
         statement = statement.where(tuple_(*key) > place.after)
-    rows = list(await session.execute(statement.order_by(*key).limit(size)))
+    rows = named_rows(await session.execute(statement.order_by(*key).limit(size)))
     contents = await _contents(session, subject_id)
     alerted = [_alerted(row, contents[row.subject_version], found) for row in rows]
     if len(rows) < size:
@@ -108,8 +108,8 @@ async def _waiting_page(
     decision = await _held_back_by(session, found)
     if decision is None:
         return [], None
-    rows = list(await session.execute(_waiting(found, within, after=place.after, first=size)))
-    content = found.announcement()
+    rows = named_rows(await session.execute(_waiting(found, within, after=place.after, first=size)))
+    content = Content(found.announcement())
     waiting = [_row(row, content, found.reference_on, held_back_by=decision) for row in rows]
     if len(rows) < size:
         return waiting, None
@@ -133,15 +133,15 @@ async def count_waiting(session: AsyncSession, found: Subject, *, within: Within
     return int(await session.scalar(select(func.count()).select_from(waiting)) or 0)
 
 
-async def _contents(
-    session: AsyncSession, subject_id: UUID
-) -> dict[int, tuple[Announcement, date]]:
+async def _contents(session: AsyncSession, subject_id: UUID) -> dict[int, tuple[Content, date]]:
     rows = await session.execute(
-        select(subject_history).where(subject_history.c.subject_id == subject_id)
+        select(
+            subject_history.c.version,
+            subject_history.c.reference_on,
+            stored_content(subject_history),
+        ).where(subject_history.c.subject_id == subject_id)
     )
-    return {
-        row.version: (Announcement.model_validate(row.content), row.reference_on) for row in rows
-    }
+    return {row.version: (read_content(row.content), row.reference_on) for row in rows}
 
 
 _later = alert.alias("later")
@@ -211,7 +211,7 @@ STATES = {0: "unread", 1: "archived", 2: "read", None: "unread"}
 """By the rank of `_alerts`."""
 
 
-def _alerted(row: AnyRow, content: tuple[Announcement, date], found: Subject) -> LedgerRow:
+def _alerted(row: AnyRow, content: tuple[Content, date], found: Subject) -> LedgerRow:
     after_fanout = found.fanned_out_at is not None and row.created_at > found.fanned_out_at
     return _row(
         row,
@@ -226,7 +226,7 @@ def _alerted(row: AnyRow, content: tuple[Announcement, date], found: Subject) ->
     )
 
 
-def _row(row: AnyRow, content: Announcement, reference_on: date, **more: Any) -> LedgerRow:
+def _row(row: AnyRow, content: Content, reference_on: date, **more: Any) -> LedgerRow:
     return LedgerRow(
         cooperative_id=row.cooperative_id,
         name_fr=row.name_fr,

@@ -24,7 +24,7 @@ async def arrives(api: Any, *records: Any, remaining: int | None) -> None:
 async def preview(api: Any, tokens: Any) -> Any:
     return await api.http.post(
         "/previews",
-        json={"tracks": [{"provinces": ["MA-TIZ"]}]},
+        json={"tracks": [{"criteria": {"provinces": ["MA-TIZ"]}}]},
         headers=tokens.headers("operator"),
     )
 

@@ -236,7 +236,8 @@ async def test_a_correction_shows_what_the_alert_before_it_said(inboxes: Inboxes
 
     page = await inboxes.page(cooperative, uuid.uuid4(), None)
 
-    before = [each.row.content_before for each in page.alerts]
+    texts = [each.row.content_before for each in page.alerts]
+    before = [json.loads(text) if text else None for text in texts]
     assert before[:2] == [{"v": 3}, {"v": 2}]
     assert before[2]["kind"] == "call"
     assert before[3] is None

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete
 
 from notifications.audience.models import audience
+from notifications.fanout.domain.contents import Content
 from notifications.fanout.handlers import announcement_of_call
 from notifications.ledger import ledger_csv
 from notifications.ledger.queries import LedgerRow
@@ -67,7 +68,7 @@ def test_the_verdict_is_that_of_the_best_track(eligible, unknown, verdict):
         name_fr=None,
         name_ar=None,
         profile=Profile(),
-        content=announcement_of_call(a_call()),
+        content=Content(announcement_of_call(a_call())),
         reference_on=date(2026, 11, 24),
         eligible_tracks=eligible,
         unknown_tracks=unknown,

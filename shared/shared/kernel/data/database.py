@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import namedtuple
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import ExceptionContext, Row, event, func, select
+from sqlalchemy import ExceptionContext, Result, Row, event, func, select
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -40,8 +42,12 @@ IDLE_SECONDS = 5.0
 """A connection unused for so long is tested before its next use."""
 
 
-POOL, OVERFLOW = 10, 10
-"""Connections that an engine keeps, and those that it opens beyond them while it is busy."""
+POOL, MOST = 20, 20
+"""Connections that an engine keeps, and has at most while it is busy.
+
+A busy process has no others to open and close: each costs both sides milliseconds, and knows none
+of its statements yet.
+"""
 
 
 def make_engine(
@@ -67,7 +73,7 @@ def make_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
-        max_overflow=OVERFLOW,
+        max_overflow=max(MOST - pool_size, 0),
         connect_args={
             "timeout": 5,
             "command_timeout": statement_seconds,
@@ -135,6 +141,23 @@ def make_sessions(engine: AsyncEngine, settings: Settings | None = None) -> Sess
     return async_sessionmaker(engine, expire_on_commit=False, info=info_of(settings))
 
 
+def reading(sessions: Sessions) -> AsyncSession:
+    """A session for statements that only read. It has no transaction, so nothing begins or ends it.
+
+    Each statement sees what is committed when it begins, as in a transaction of ours.
+    """
+    engine = sessions.kw["bind"]
+    if not isinstance(engine, AsyncEngine):
+        return sessions()  # of a test, inside a transaction of its own
+    return sessions(bind=_without_transactions(engine))
+
+
+@lru_cache(maxsize=16)
+def _without_transactions(engine: AsyncEngine) -> AsyncEngine:
+    """The engine, with its connections; made once, for that takes as long as a statement."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def info_of(settings: Settings | None) -> dict[Any, Any]:
     """What a session carries for `settings_of`."""
     return {_SETTINGS: settings}
@@ -147,6 +170,21 @@ def settings_of(session: AsyncSession) -> Settings | None:
     """
     found = session.info.get(_SETTINGS)
     return found if isinstance(found, Settings) else None
+
+
+def named_rows(result: Result[*tuple[Any, ...]]) -> list[Any]:
+    """All rows, as named tuples of their columns.
+
+    An attribute of theirs is found twenty times as fast as that of a `Row`: for pages whose rows
+    are read column by column.
+    """
+    make = _named(tuple(result.keys()))._make
+    return [make(tuple(row)) for row in result.all()]
+
+
+@lru_cache(maxsize=64)
+def _named(columns: tuple[str, ...]) -> Any:
+    return namedtuple("row", columns)
 
 
 async def moment(session: AsyncSession) -> datetime:

@@ -24,6 +24,7 @@ from shared.errors import Invalid, PreconditionRequired
 from shared.kernel.auth.tokens import Principal
 from shared.kernel.context import WorkContext, working
 from shared.kernel.data.database import Sessions as SessionFactory
+from shared.kernel.data.database import reading
 from shared.kernel.observability import metrics, tracing
 from shared.kernel.runtime import Runtime
 
@@ -43,6 +44,12 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def reads(request: Request) -> AsyncIterator[AsyncSession]:
+    """`reading`, for a route that changes nothing and is asked often."""
+    async with reading(runtime(request).sessions) as session:
+        yield session
+
+
 def session_factory(request: Request) -> SessionFactory:
     """The sessions of the process, for a route with several transactions, such as an import."""
     return runtime(request).sessions
@@ -55,6 +62,7 @@ async def network(request: Request) -> str:
 
 # scope="function": without it the commit would happen after the response was sent.
 Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
+ReadSession = Annotated[AsyncSession, Depends(reads, scope="function")]
 Sessions = Annotated[SessionFactory, Depends(session_factory)]
 Caller = Annotated[Principal, Depends(principal)]
 Process = Annotated[Runtime, Depends(runtime)]

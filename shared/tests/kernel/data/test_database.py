@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from devkit.pytest_plugin import drop_sessions, eventually
 from shared.kernel import outage_causes
 from shared.kernel.data import database
-from shared.kernel.data.database import is_infrastructure, make_engine
+from shared.kernel.data.database import MOST, is_infrastructure, make_engine, make_sessions, reading
 from shared.kernel.web import problems
 
 pytestmark = pytest.mark.servers
@@ -88,6 +89,33 @@ async def test_a_pool_without_a_free_connection_counts_as_an_outage(postgres_url
     assert is_infrastructure(waited.value)
     assert outage_causes.of_database(waited.value) == outage_causes.POOL_IN_USE
     assert problems.unexpected(waited.value).status_code == 503
+
+
+async def backends(engine: AsyncEngine) -> set[int]:
+    """The server's processes of as many connections as there are at most, all in use at once."""
+    async with AsyncExitStack() as held:
+        opened = [await held.enter_async_context(engine.connect()) for _ in range(MOST)]
+        return {await each.scalar(select(func.pg_backend_pid())) for each in opened}
+
+
+async def test_a_busy_process_opens_no_connection_twice(engine):
+    assert await backends(engine) == await backends(engine)
+
+
+async def moments(session: AsyncSession) -> list[datetime]:
+    """When the transactions of two statements began."""
+    return [await session.scalar(select(func.now())) for _ in range(2)]
+
+
+async def test_a_session_for_reading_has_no_transaction_and_leaves_none_to_others(postgres_url):
+    async with patient(postgres_url, pool_size=1) as engine:
+        sessions = make_sessions(engine)
+        async with reading(sessions) as session:
+            first, second = await moments(session)
+        async with sessions.begin() as session:
+            third, fourth = await moments(session)
+
+    assert first < second < third == fourth
 
 
 LOCK = 77
