@@ -32,6 +32,17 @@ def _plain_character(character: str) -> str:
     return str(unicodedata.digit(character)) if category == "Nd" else character
 
 
+_NUMBER: Final = re.compile(r"[0-9]+|-0*[1-9][0-9]*")
+
+
+def is_plain_number(text: str) -> bool:
+    """Whether it is a whole number as people write one: digits, and a minus before them at most.
+
+    `int` takes more: `5_0`, ` 5`, `+5`, and the digits of every script.
+    """
+    return _NUMBER.fullmatch(text) is not None
+
+
 def identity_key(text: str) -> str:
     """The same for all spellings of a number or code: as `plain`, in one case, without spaces."""
     return "".join(plain(plain(text).casefold()).split())

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from devkit.databases import psql
 from devkit.nodes import Postgres
 from devkit.stack_layout import PROVISIONER, SERVICES
-from shared.kernel.data.database import OVERFLOW, POOL
+from shared.kernel.data.database import MOST
 from shared.kernel.service.spec import spec_of
 
 ROOT = Path(__file__).parents[2]
@@ -370,8 +370,8 @@ def test_the_image_has_neither_tests_nor_local_servers():
 def test_the_server_has_connections_for_two_of_every_service():
     """Beyond its limit a server refuses whoever comes, and a service takes that for an outage."""
     given = int(EVERYTHING["postgres"]["command"][-1].removeprefix("max_connections="))
-    service = POOL + OVERFLOW + BESIDE_THE_POOL
-    provisioner = 2 + OVERFLOW + 1
+    service = MOST + BESIDE_THE_POOL
+    provisioner = MOST + 1
 
     assert 2 * len(SERVICES) * service + provisioner + FOR_PEOPLE <= given
 

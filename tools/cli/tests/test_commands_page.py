@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from typing import get_args
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from cli.commands_page import ANY_SERVICE, DEVELOPER, OPERATOR, commands_page, place_of
-from cli.program import OPERATOR_COMMANDS
-from shared.kernel.commands.program import SERVICE_COMMANDS
+from cli.program import OPERATOR_COMMANDS, build
+from shared.kernel.commands.program import SERVICE_COMMANDS, LazyGroup
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +67,28 @@ def test_a_command_of_no_service_and_no_operator_runs_where_the_code_is():
     (demo,) = entry_points(group=OPERATOR_COMMANDS, name="demo")
 
     assert place_of(demo) == DEVELOPER
+
+
+def commands(command, name):
+    """A command and those below it, by their full names."""
+    yield name, command
+    if isinstance(command, TyperGroup):
+        for below, each in command.commands.items():
+            yield from commands(each, f"{name} {below}")
+
+
+def test_every_number_of_a_command_is_read_in_plain_digits():
+    """The types of the framework take `5_0` and `nan`; `shared.kernel.commands.numbers` does not"""
+    program = get_command(build())
+    assert isinstance(program, LazyGroup)
+    read_by = {
+        f"{full} {each.name}": each.type_descriptor.parameter_info.parser
+        for name in program.commands
+        for full, command in commands(program.load(name), name)
+        for each in command.params
+        if {int, float}
+        & {each.type_descriptor.annotation, *get_args(each.type_descriptor.annotation)}
+    }
+
+    assert [name for name, parser in read_by.items() if parser is None] == []
+    assert {"dead-letters redrive number", "status watch", "demo count"} <= read_by.keys()

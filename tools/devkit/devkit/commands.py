@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from shared.kernel.commands.numbers import whole_number
+
 from .broker import BrokerUnavailable, PostgresUnavailable
 from .client import Refused
 from .demo.participants import Participants
@@ -24,10 +26,12 @@ TROUBLE = (BrokerUnavailable, PostgresUnavailable, NotStarted, NotInTime, Refuse
 
 
 def demo(
-    count: Annotated[int, typer.Option(min=100, help="How many cooperatives the register has.")] = (
-        PUBLISHED_COOPERATIVES
-    ),
-    seed: Annotated[int, typer.Option(help="The same seed draws the same register.")] = 1,
+    count: Annotated[
+        int, typer.Option(parser=whole_number(100), help="How many cooperatives the register has.")
+    ] = (PUBLISHED_COOPERATIVES),
+    seed: Annotated[
+        int, typer.Option(parser=whole_number(), help="The same seed draws the same register.")
+    ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
 ) -> None:
     """Run the main job as a story: from nothing to every alert, then stop.

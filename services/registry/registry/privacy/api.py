@@ -20,6 +20,7 @@ from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Once
+from shared.kernel.web.parameters import Flag, WholeNumber
 from shared.kernel.web.requests import Caller, Expected, Process, Session
 
 from . import queries
@@ -213,8 +214,8 @@ async def drop_request(
 async def list_requests(
     session: Session,
     caller: Caller,
-    is_open: Annotated[bool, Query(alias="open")] = True,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    is_open: Annotated[Flag, Query(alias="open")] = True,
+    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
 ) -> list[RequestOut]:
     """List requests that wait for a confirmation or for answers, the most urgent first; all with
     `open=false`.

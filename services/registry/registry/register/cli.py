@@ -24,6 +24,7 @@ from rich.text import Text
 
 from registry.cli_connection import connected
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.numbers import whole_number
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import in_language, say, say_json
 
@@ -48,8 +49,10 @@ _SHOWN: Final = ("line", "column", "severity", "reason", "suggestion")
 
 @app.command()
 def generate(
-    count: Annotated[int, typer.Option(min=1, max=10_000_000)] = COOPERATIVES,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    count: Annotated[int, typer.Option(parser=whole_number(1, 10_000_000))] = COOPERATIVES,
+    seed: Annotated[
+        int, typer.Option(parser=whole_number(), help="The same seed gives the same bytes.")
+    ] = 1,
     output: Annotated[
         Path | None, typer.Option(help="Where to write; standard output if not given.")
     ] = None,

@@ -266,3 +266,21 @@ async def test_an_erasure_finds_the_contact_and_the_account_in_another_spelling(
     request = await privacy.asks("erasure", email="Z@بريد.example\u200f")
 
     assert (request["cooperative_ids"], request["account_ids"]) == ([theirs], [account_id])
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "remedy"),
+    [
+        ("limit=5_0", "limit", "give a whole number in digits"),
+        ("limit=%D9%A5", "limit", "give a whole number in digits"),
+        ("open=on", "open", "give true or false"),
+    ],
+)
+async def test_a_number_or_flag_in_another_spelling_is_refused_by_its_name(
+    privacy: PrivacyClient, query: str, field: str, remedy: str
+) -> None:
+    answer = await privacy.get(f"/persons/requests?{query}")
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["message"]) == (422, field, remedy)
+    assert field in answer.json()["detail"]

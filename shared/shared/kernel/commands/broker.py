@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shared.errors import DomainError, Invalid
+from shared.kernel.commands.numbers import decimal
 from shared.kernel.commands.terminal import say
 from shared.kernel.messaging.addresses import VHOST
 from shared.kernel.messaging.broker_users import put_service_user
@@ -33,7 +34,9 @@ def _group() -> None:
 def users(
     services: Annotated[list[str], typer.Argument(help="Every service that has a broker user.")],
     vhost: Annotated[str, typer.Option(help="Where events travel.")] = VHOST,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for a starting broker.")] = 60,
+    patience: Annotated[
+        float, typer.Option(parser=decimal, help="Seconds to wait for a starting broker.")
+    ] = 60,
 ) -> None:
     """Make the virtual host, and a user for each service with the rights it needs. Safe to repeat.
 

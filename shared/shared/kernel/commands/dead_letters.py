@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from shared.contracts.numbers import LARGEST_BIGINT
+from shared.kernel.commands.numbers import whole_number
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 State = Literal["dead", "redriven", "dropped"]
 Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
-Number = Annotated[int, typer.Argument(min=1, max=LARGEST_BIGINT)]
+Number = Annotated[int, typer.Argument(parser=whole_number(1))]
 Who = Annotated[str, typer.Option(help="Who decides; kept with the decision.")]
 
 
@@ -35,7 +36,9 @@ def list_(
     state: Annotated[State, typer.Option(help="What was decided about them.")] = "dead",
     limit: Annotated[
         int,
-        typer.Option(min=1, max=LARGEST_BIGINT, help="How many at most, from the newest on."),
+        typer.Option(
+            parser=whole_number(1, LARGEST_BIGINT), help="How many at most, from the newest on."
+        ),
     ] = 100,
     json: Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from shared.kernel.commands.numbers import decimal
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 from shared.kernel.data.database import Sessions
@@ -83,7 +84,8 @@ def republish_log(
     who: Annotated[str, typer.Option(help="Who decides; kept in the audit.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit.")],
     hours_before: Annotated[
-        float, typer.Option(min=0, help="Begin so many hours earlier, to be on the safe side.")
+        float,
+        typer.Option(parser=decimal, help="Begin so many hours earlier, to be on the safe side."),
     ] = 0,
 ) -> None:
     """Publish the kept log to every queue again, for instance after a broker lost its data.

@@ -1,11 +1,12 @@
-"""Checks of parameters: moments have a zone and a plausible year, query parameters exist and say
-something.
+"""Checks of parameters: numbers are written in digits, moments have a zone and a plausible year,
+query parameters exist and say something.
 
 A misspelt or empty filter is refused: were it ignored, an unfiltered response would look filtered.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -15,14 +16,44 @@ from typing import Annotated, Any, Final, get_origin
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic_core import PydanticKnownError
 
 from shared import reference
 from shared.errors import Problem, refuse_problems
 from shared.sentences import Sentence
+from shared.spelling import is_plain_number
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2999
+_DAY_AND_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}")
+
+
+def _in_digits(written: object) -> object:
+    if isinstance(written, str) and not is_plain_number(written):
+        raise PydanticKnownError("int_parsing")
+    return written
+
+
+WholeNumber = Annotated[int, BeforeValidator(_in_digits)]
+"""A whole number in an address, in plain digits: nothing else is taken for one."""
+
+
+def _in_words(written: object) -> object:
+    if written not in (True, False, "true", "false"):
+        raise PydanticKnownError("bool_parsing")
+    return written
+
+
+Flag = Annotated[bool, BeforeValidator(_in_words)]
+"""`true` or `false` in an address; pydantic would take `1`, `on` and `Yes` as well."""
+
+
+def _written_out(written: object) -> object:
+    # Digits alone would be read as seconds since 1970.
+    if isinstance(written, str) and not _DAY_AND_TIME.match(written):
+        raise PydanticKnownError("datetime_parsing", {"error": "no day"})
+    return written
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -38,7 +69,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 """A moment that a caller gives with its zone, converted to UTC."""
 
 

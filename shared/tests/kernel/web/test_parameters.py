@@ -8,6 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from shared.kernel.web.parameters import Moment
+from shared.kernel.web.validation import problem_of
+from shared.spelling import is_plain_number
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
@@ -31,3 +33,21 @@ def test_a_moment_is_read_in_its_zone_and_kept_in_utc():
 def test_a_moment_without_a_zone_or_of_an_implausible_year_is_refused(given: str, remedy: str):
     with pytest.raises(ValidationError, match=remedy):
         MOMENT.validate_python(given)
+
+
+@pytest.mark.parametrize("given", ["1756800000", "1756800000.5", "-1"])
+def test_a_moment_is_no_count_of_seconds(given: str):
+    with pytest.raises(ValidationError) as refused:
+        MOMENT.validate_python(given)
+
+    assert "no date with a time" in problem_of(refused.value.errors()[0]).message
+
+
+@pytest.mark.parametrize("text", ["0", "5", "005", "-5", "12345678901234567890"])
+def test_a_number_is_digits_with_a_minus_at_most(text: str):
+    assert is_plain_number(text)
+
+
+@pytest.mark.parametrize("text", ["", "-", "-0", "+5", " 5", "5\n", "5_0", "5.0", "1e2", "٥", "²"])
+def test_nothing_else_is_a_number(text: str):
+    assert not is_plain_number(text)

@@ -20,6 +20,7 @@ from cli.diagnosis.notification_rules import AUDIENCE, REGISTER, audience_behind
 from cli.diagnosis.observations import BrokerObservation, QueueObservation, ServiceObservation
 from cli.observe import glance
 from shared.kernel.admin.schemas import OutboxState, Status
+from shared.kernel.commands.numbers import decimal
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.terminal import say, say_json
 from shared.spelling import without_controls
@@ -45,7 +46,10 @@ def status(
     token: Token = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     watch: Annotated[
-        float, typer.Option(help="Look again every so many seconds, until Ctrl-C; 0: once.", min=0)
+        float,
+        typer.Option(
+            parser=decimal, help="Look again every so many seconds, until Ctrl-C; 0: once."
+        ),
     ] = 0,
 ) -> None:
     """Show how the system stands: the services of this machine, or those named by --url.

@@ -12,6 +12,7 @@ import typer
 from notifications.settings import NotificationsSettings
 from shared.errors import Invalid
 from shared.kernel.auth.local_operator import LOCAL_OPERATOR
+from shared.kernel.commands.numbers import decimal, whole_number
 from shared.kernel.commands.service_database import run_with_sessions
 from shared.kernel.commands.settings import own_settings, settings_of
 from shared.kernel.commands.terminal import say
@@ -107,9 +108,11 @@ def consumer(
 def listen(
     url: Annotated[str, typer.Argument(help="amqps://user:password@host:5671/partners")],
     queue: Annotated[str, typer.Argument(help="Your queue, as GET /partner-queue names it.")],
-    count: Annotated[int, typer.Option(help="Stop after so many events; 0: never.")] = 0,
+    count: Annotated[
+        int, typer.Option(parser=whole_number(), help="Stop after so many events; 0: never.")
+    ] = 0,
     seconds: Annotated[
-        float, typer.Option(help="Stop after so many seconds without an event.")
+        float, typer.Option(parser=decimal, help="Stop after so many seconds without an event.")
     ] = 30,
 ) -> None:
     """Read your events as a partner does: one JSON line each, acknowledged once printed.

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from shared.contracts.numbers import LARGEST_EXACT
+from shared.kernel.commands.numbers import whole_number
 from shared.kernel.commands.screen import Screen
 from shared.kernel.commands.settings import settings_of
 from shared.kernel.commands.terminal import say, say_json
@@ -31,7 +32,10 @@ _AS_JSON = TypeAdapter(partner_ledger.PartnerEntry)
 def ledger(
     slug: Annotated[str, typer.Argument(help="The institution, such as fm5.")],
     after: Annotated[
-        int, typer.Option(min=0, max=LARGEST_EXACT, help="Only events after this position.")
+        int,
+        typer.Option(
+            parser=whole_number(0, LARGEST_EXACT), help="Only events after this position."
+        ),
     ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="All events, one JSON line each.")
