@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, get_origin
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticKnownError
 
 from shared import reference
@@ -51,9 +51,9 @@ Flag = Annotated[bool, BeforeValidator(_in_words)]
 
 def _written_out(written: object) -> object:
     # Digits alone would be read as seconds since 1970.
-    if isinstance(written, str) and not _DAY_AND_TIME.match(written):
-        raise PydanticKnownError("datetime_parsing", {"error": "no day"})
-    return written
+    if isinstance(written, datetime) or (isinstance(written, str) and _DAY_AND_TIME.match(written)):
+        return written
+    raise PydanticKnownError("datetime_parsing", {"error": "no day"})
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -69,8 +69,16 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
-"""A moment that a caller gives with its zone, converted to UTC."""
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_written_out),
+    AfterValidator(_in_utc),
+]
+"""A moment that a caller gives with its zone, converted to UTC.
+
+Strict models take it too: what was looked at before is a text of Python, no longer one of JSON.
+"""
 
 
 def _with_a_word(text: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from shared.contracts.request_body import RequestBody
 from shared.kernel.web.parameters import Moment
 from shared.kernel.web.validation import problem_of
 from shared.spelling import is_plain_number
@@ -51,3 +52,19 @@ def test_a_number_is_digits_with_a_minus_at_most(text: str):
 @pytest.mark.parametrize("text", ["", "-", "-0", "+5", " 5", "5\n", "5_0", "5.0", "1e2", "٥", "²"])
 def test_nothing_else_is_a_number(text: str):
     assert not is_plain_number(text)
+
+
+class Body(RequestBody):
+    """A strict body with a moment."""
+
+    at: Moment
+
+
+def test_a_strict_body_takes_a_moment_as_a_text_with_its_zone():
+    assert Body.model_validate({"at": "2026-09-02T00:30:00+01:00"}).at.hour == 23
+
+
+@pytest.mark.parametrize("given", [1_700_000_000, "1700000000", True, "2026-09-02", [2026]])
+def test_a_strict_body_takes_nothing_else_for_a_moment(given: object):
+    with pytest.raises(ValidationError):
+        Body.model_validate({"at": given})
