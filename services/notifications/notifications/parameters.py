@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from shared.kernel.auth.tokens import Principal, Role
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 
-Limit = Annotated[WholeNumber, Query(ge=1, le=200)]
+Limit = Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
-Number = Annotated[WholeNumber, Path(ge=0, lt=2**63)]
+Number = Annotated[int, Path(ge=0, lt=2**63), PLAIN_DIGITS]
 
 
 def provinces_read_by(caller: Principal) -> frozenset[str] | None:

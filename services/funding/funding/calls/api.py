@@ -16,7 +16,7 @@ from shared.contracts.deadline import Deadline
 from shared.contracts.funding import TrackTerms
 from shared.contracts.request_body import Day, LocalizedIn, LocalizedLongIn, RequestBody
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import Moment, WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS, Moment
 from shared.kernel.web.requests import Caller, Expected, Page, Session
 from shared.sentences import Sentence
 
@@ -302,7 +302,7 @@ async def list_calls(
     region: Annotated[str | None, Query(max_length=40)] = None,
     sector: Annotated[str | None, Query(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> Page[CallOut]:
     """List the calls that you may see, newest first."""
     search = queries.Search(state=state, funder=funder, region=region, sector=sector)

@@ -13,7 +13,7 @@ from shared.contracts.base import Audience, Id, Language, Text
 from shared.contracts.request_body import PartlyLocalizedIn, PartlyLocalizedLongIn, RequestBody
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import SearchWords, WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS, SearchWords
 from shared.kernel.web.requests import Caller, Expected, Page, Session
 
 from . import queries, usecases
@@ -254,7 +254,7 @@ async def list_ideas(
     state: State | None = None,
     q: SearchWords | None = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> Page[IdeaOut]:
     """List the ideas that you may see, newest first; `q` searches titles and summaries."""
     search = queries.Search(region=region, province=province, sector=sector, state=state, text=q)

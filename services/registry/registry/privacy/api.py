@@ -20,7 +20,7 @@ from shared.contracts.request_body import RequestBody
 from shared.errors import Invalid
 from shared.kernel.auth.tokens import Role
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import Flag, WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS, Flag
 from shared.kernel.web.requests import Caller, Expected, Process, Session
 
 from . import queries
@@ -215,7 +215,7 @@ async def list_requests(
     session: Session,
     caller: Caller,
     is_open: Annotated[Flag, Query(alias="open")] = True,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> list[RequestOut]:
     """List requests that wait for a confirmation or for answers, the most urgent first; all with
     `open=false`.

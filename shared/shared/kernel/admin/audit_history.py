@@ -18,7 +18,7 @@ from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data.audit import Owner, OwnerOf
 from shared.kernel.data.tables import AuditRow
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
 
 router = APIRouter(tags=["operations"])
@@ -58,7 +58,7 @@ async def read_audit(
     caller: Caller,
     record_id: Id,
     after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> Page[Change]:
     """The changes of one record, newest first. Each read is logged.
 

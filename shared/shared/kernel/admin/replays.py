@@ -17,7 +17,7 @@ from shared.kernel.messaging import replay
 from shared.kernel.messaging.replay.domain import Kind, State
 from shared.kernel.messaging.replay.requests import ReplayRequest
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import Moment, WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS, Moment
 from shared.kernel.web.requests import Caller, Process, Session
 
 router = APIRouter(tags=["operations"], prefix="/replays")
@@ -103,7 +103,7 @@ async def begin(
 
 @router.get("")
 async def list_runs(
-    session: Session, caller: Caller, limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50
+    session: Session, caller: Caller, limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50
 ) -> ReplaysOut:
     """The runs of this service, the newest first."""
     found = await replay.list_runs(session, caller, limit=limit)

@@ -35,8 +35,10 @@ def _in_digits(written: object) -> object:
     return written
 
 
-WholeNumber = Annotated[int, BeforeValidator(_in_digits)]
-"""A whole number in an address, in plain digits: nothing else is taken for one."""
+PLAIN_DIGITS: Final = BeforeValidator(_in_digits)
+"""Takes only plain digits for a whole number in an address; stands after the bounds of the number,
+`Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS]`, so that the API's document has them.
+"""
 
 
 def _in_words(written: object) -> object:

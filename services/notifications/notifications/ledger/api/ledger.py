@@ -16,7 +16,7 @@ from shared.contracts.base import Id
 from shared.i18n.languages import ReaderLanguage
 from shared.kernel.data.database import Sessions as SessionFactory
 from shared.kernel.web.csv_tables import csv_response, csv_text
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from .. import queries
@@ -32,7 +32,7 @@ async def ledger_page(
     subject_id: Id,
     language: ReaderLanguage = "fr",
     after: After = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=1000)] = 200,
+    limit: Annotated[int, Query(ge=1, le=1000), PLAIN_DIGITS] = 200,
 ) -> Page[LedgerLine]:
     """Every alert with state and reason; then the cooperatives that match and are kept back.
 

@@ -22,7 +22,7 @@ from notifications.parameters import After, Limit, provinces_read_by
 from shared.contracts.base import Id, Language
 from shared.i18n.languages import ReaderLanguage, content_language
 from shared.kernel.auth.tokens import Role
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import Caller, Page, Session, decode_cursor, encode_cursor
 
 from .. import queries
@@ -157,7 +157,7 @@ async def list_recipients(
     caller: Caller,
     subject_id: Id,
     after: After = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=5000)] = 200,
+    limit: Annotated[int, Query(ge=1, le=5000), PLAIN_DIGITS] = 200,
 ) -> Page[RecipientOut]:
     """Every recipient of a subject's first alert, in the order of cooperative ids.
 

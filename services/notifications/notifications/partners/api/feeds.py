@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from shared.errors import Gone
 from shared.kernel.data.database import AnyRow
 from shared.kernel.messaging import wire
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import Caller, Session
 from shared.sentences import Sentence
 
@@ -55,7 +55,7 @@ async def read_feed(
     session: Session,
     caller: Caller,
     after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000), PLAIN_DIGITS] = 100,
 ) -> FeedOut:
     """Your events after a position, in order. Whoever has seen n has seen all before n.
 

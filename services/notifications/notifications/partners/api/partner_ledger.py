@@ -16,7 +16,7 @@ from shared.errors import Forbidden
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.data.database import Sessions as SessionFactory
 from shared.kernel.web.csv_tables import csv_response, csv_text
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import Caller, Page, Session, Sessions, decode_cursor, encode_cursor
 
 from ..partner_ledger_csv import HEADER, cells_of
@@ -92,7 +92,7 @@ async def partner_ledger(
     caller: Caller,
     slug: Slug,
     after: After = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=1000)] = 200,
+    limit: Annotated[int, Query(ge=1, le=1000), PLAIN_DIGITS] = 200,
 ) -> Page[PartnerEntryOut]:
     """Every event of a partner's feed with channels and times; for the partner and operators."""
     start = decode_cursor(after, int)[0] if after else 0

@@ -19,7 +19,7 @@ from shared.kernel.auth.oidc import is_safe_url
 from shared.kernel.auth.tokens import Role
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS
 from shared.kernel.web.requests import (
     Caller,
     Expected,
@@ -177,7 +177,7 @@ async def list_accounts(
     sealer: Seal,
     role: Role | None = None,
     after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> Page[AccountOut]:
     """List accounts in the order of their ids. Operators only."""
     caller.require(Role.OPERATOR)

@@ -15,7 +15,7 @@ from shared.contracts.criteria import ActivityStatus, LegalStatus
 from shared.kernel.auth.tokens import Principal, Role
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.web.create_requests import Once
-from shared.kernel.web.parameters import SearchWords, WholeNumber
+from shared.kernel.web.parameters import PLAIN_DIGITS, SearchWords
 from shared.kernel.web.requests import Caller, Expected, Page, Session, decode_cursor, encode_cursor
 
 from .. import contact_sealing, queries
@@ -79,7 +79,7 @@ async def list_cooperatives(
     sealer: Seal,
     narrowed: Filter,
     after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200), PLAIN_DIGITS] = 50,
 ) -> Page[CooperativeOut]:
     """List cooperatives in the order of ids.
 
