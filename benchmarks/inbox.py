@@ -35,7 +35,7 @@ _Samples = tuple[list[float], list[float]]
 _ALERTS = """
 WITH made AS (
     INSERT INTO subject (subject_id, service, kind, version, state, content, reference_on)
-    SELECT gen_random_uuid(), 'funding', 'call', version, 'over', '{}', reference_on
+    SELECT gen_random_uuid(), 'funding', 'call', version, 'over', content, reference_on
       FROM (SELECT * FROM subject_history LIMIT 1) AS one, generate_series(1, $2)
     RETURNING subject_id
 ), known AS (
