@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         gt=0,
         description="The headers of a request take no longer; its body comes at 1 kB/s or faster.",
     )
+    http_keep_alive_seconds: int = Field(
+        default=15,
+        ge=1,
+        description="An idle connection is closed after so long: later than any client or proxy"
+        " stops using it, or its next request meets the closing.",
+    )
     frozen_seconds: float = Field(
         default=DEFAULT_SECONDS,
         ge=0,

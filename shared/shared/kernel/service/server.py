@@ -51,6 +51,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # Forwarded addresses are read by our own middleware (`rate_limits.RateLimited`).
         proxy_headers=False,
         limit_concurrency=settings.http_connections,
+        timeout_keep_alive=settings.http_keep_alive_seconds,
         timeout_graceful_shutdown=int(settings.graceful_seconds),
     )
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import APIRouter, Request, Response
@@ -260,3 +261,20 @@ async def _after(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     await eventually(lambda: loop.time() > end)
+
+
+async def test_an_idle_connection_is_closed_after_the_time_that_is_set():
+    async with running(http_keep_alive_seconds=1) as service:
+        began = asyncio.get_running_loop().time()
+        idle = await service.connected(b"GET /long?size=10 HTTP/1.1\r\nHost: wall\r\n\r\n")
+
+        assert (await idle.end()).startswith(b"HTTP/1.1 200")
+        assert asyncio.get_running_loop().time() - began >= 1
+
+
+def test_an_idle_connection_outlives_the_time_for_which_clients_keep_theirs():
+    """At the same moment a request would meet the closing."""
+    known = test_settings("wall", "postgresql+asyncpg://x@127.0.0.1:1/x")
+    kept = config_of(build(ServiceSpec(name="wall"), known), known).timeout_keep_alive
+
+    assert kept >= 2 * (httpx.Limits().keepalive_expiry or 0)
