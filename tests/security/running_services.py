@@ -26,7 +26,7 @@ from shared.kernel.data.database import make_engine, make_sessions
 from shared.kernel.encryption.sealer import Sealer
 from shared.kernel.runtime import Runtime
 from shared.kernel.service.app import build
-from shared.kernel.service.server import config_of
+from shared.kernel.service.server import bound, config_of
 from shared.kernel.service.spec import spec_of
 from shared.kernel.web.openapi import METHODS
 from shared.kernel.web.ports import INTERNAL
@@ -140,7 +140,7 @@ async def _serve(
     ready: threading.Event,
     over: threading.Event,
 ) -> None:
-    public, internal = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    public, internal = (bound("127.0.0.1", 0) for _ in range(2))
     ports = [each.getsockname()[1] for each in (public, internal)]
     app = _app(service, url, internal_port=ports[1])
     async with _runtime(service, url, keys_url) as runtime:
