@@ -63,7 +63,7 @@ class Sizes:
             return max(self.of(each, name) for each in part["anyOf"])
         if choices := self.choices(part):
             return max(len(json.dumps(each)) for each in choices)
-        return getattr(self, f"_{part['type']}")(part, name)  # type: ignore[no-any-return]
+        return getattr(self, f"_{part['type']}")(part, name)
 
     def choices(self, part: dict[str, Any]) -> list[Any]:
         if "$ref" in part:
